@@ -1,0 +1,44 @@
+"""Snippet features to action intervals: BaS-Net, its training, proposals, evaluation, the CLI."""
+
+from typing import TYPE_CHECKING
+
+from basnet_e2e.errors import BasnetError
+
+if TYPE_CHECKING:
+    from basnet_e2e.evaluation import evaluate
+    from basnet_e2e.localization import localize
+    from basnet_e2e.model import BaSNet
+    from basnet_e2e.results import Interval, Localization
+    from basnet_e2e.training import train
+
+__version__ = "0.1.0"
+__all__ = [
+    "BaSNet",
+    "BasnetError",
+    "Interval",
+    "Localization",
+    "__version__",
+    "evaluate",
+    "localize",
+    "train",
+]
+
+_HOMES = {
+    "BaSNet": "basnet_e2e.model",
+    "Interval": "basnet_e2e.results",
+    "Localization": "basnet_e2e.results",
+    "evaluate": "basnet_e2e.evaluation",
+    "localize": "basnet_e2e.localization",
+    "train": "basnet_e2e.training",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Import a public name at first use, so that importing the package stays cheap (PEP 562)."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'basnet_e2e' has no attribute {name!r}")
+    import importlib
+
+    value = getattr(importlib.import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value

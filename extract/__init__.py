@@ -1,0 +1,33 @@
+"""Video to snippet features: decoding on an exact time grid, optical flow, backbones, feature files."""
+
+from typing import TYPE_CHECKING
+
+from extract.errors import ExtractError
+
+if TYPE_CHECKING:
+    from extract.backbones import load_backbone
+    from extract.features import Features
+    from extract.pipeline import extract_features
+    from extract.flow_tvl1 import tvl1
+    from extract.video import open_video
+
+__all__ = ["ExtractError", "Features", "extract_features", "load_backbone", "open_video", "tvl1"]
+
+_HOMES = {
+    "Features": "extract.features",
+    "extract_features": "extract.pipeline",
+    "load_backbone": "extract.backbones",
+    "open_video": "extract.video",
+    "tvl1": "extract.flow_tvl1",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Import a public name at first use, so that importing the package stays cheap (PEP 562)."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'extract' has no attribute {name!r}")
+    import importlib
+
+    value = getattr(importlib.import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
