@@ -1,4 +1,4 @@
-"""Video to snippet features: decoding on an exact time grid, optical flow, backbones, feature files."""
+"""Video to snippet features: exact time grid, optical flow, backbones, feature files."""
 
 from typing import TYPE_CHECKING
 
@@ -7,8 +7,8 @@ from extract.errors import ExtractError
 if TYPE_CHECKING:
     from extract.backbones import load_backbone
     from extract.features import Features
-    from extract.pipeline import extract_features
     from extract.flow_tvl1 import tvl1
+    from extract.pipeline import extract_features
     from extract.video import open_video
 
 __all__ = ["ExtractError", "Features", "extract_features", "load_backbone", "open_video", "tvl1"]

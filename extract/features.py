@@ -1,9 +1,9 @@
 """The feature file: two-stream snippet features of one video with their times and their making.
 
-A file is a safetensors file with the tensors ``rgb [T, D]``, ``flow [T, D]`` (either may be absent),
-``start [T]`` and ``end [T]`` (float64 seconds), and one metadata key ``basnet`` that holds JSON:
-``settings`` (must agree within a folder) and ``facts`` (may differ from video to video). It holds no
-clock, host or path, so equal work gives equal bytes.
+A file is a safetensors file with the tensors ``rgb [T, D]``, ``flow [T, D]`` (either may be
+absent), ``start [T]`` and ``end [T]`` (float64 seconds), and one metadata key ``basnet`` that holds
+JSON: ``settings`` (must agree within a folder) and ``facts`` (may differ from video to video). It
+holds no clock, host or path, so equal work gives equal bytes.
 """
 
 import json

@@ -16,7 +16,7 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
     """Open a binary file that appears at ``path`` only when the block ends without an error.
 
     The bytes go to a temporary name in the same folder, are flushed to the disk and renamed, so a
-    reader never sees half a file and a failed write leaves nothing behind. Missing folders are made.
+    reader never sees half a file and a failed write leaves nothing behind. Folders are made.
 
     Raises:
         OSError: the folder cannot be made or written, or the disk is full.
@@ -63,7 +63,7 @@ def sha256_of(path: str | os.PathLike[str]) -> str:
 
 
 def git_blob_id(path: str | os.PathLike[str]) -> str:
-    """Git's id of a file's content: SHA-1 over ``blob <size>\\0`` followed by the bytes.
+    """Git's id of a file's content: SHA-1 over "blob", its size, a zero byte and the bytes.
 
     Public repositories state this id for every file, so a download can be checked where no SHA-256
     was ever published.
