@@ -1,0 +1,114 @@
+"""The command line: one module per command, each imported only when its command runs."""
+
+import difflib
+import importlib
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from basnet_e2e import __version__
+
+# name -> (module, attribute, line of help). The help lines stand here so that `basnet --help` need
+# not import the commands, some of which import torch.
+COMMANDS = {
+    "extract": ("basnet_e2e.cli.extract", "extract", "Turn videos into snippet features."),
+    "train": ("basnet_e2e.cli.train", "train", "Train BaS-Net on features and video labels."),
+    "localize": ("basnet_e2e.cli.localize", "localize", "Find action intervals in videos (JSON)."),
+    "classify": ("basnet_e2e.cli.classify", "classify", "Name the actions of whole videos."),
+    "evaluate": ("basnet_e2e.cli.evaluate", "evaluate", "Score intervals against ground truth."),
+    "export": ("basnet_e2e.cli.export", "export", "Write features or intervals in other formats."),
+    "weights": ("basnet_e2e.cli.weights", "weights", "List, fetch and check network weights."),
+    "demo": ("basnet_e2e.cli.demo", "demo", "Run every stage on generated videos, offline."),
+    "doctor": ("basnet_e2e.cli.doctor", "doctor", "Check this installation and this machine."),
+}
+INTERRUPTED = 130
+DISK_FAILED = 1
+
+
+class Basnet(click.Group):
+    """Group that imports a command when it is asked for and maps errors to exit codes."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Names in the order in which a user meets them."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import the module of a command."""
+        if cmd_name not in COMMANDS:
+            return None
+        module, attribute, _ = COMMANDS[cmd_name]
+        command = getattr(importlib.import_module(module), attribute)
+        assert isinstance(command, click.Command)
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command; a mistyped name is answered with the nearest valid one."""
+        if args and args[0] not in COMMANDS:
+            near = difflib.get_close_matches(args[0], COMMANDS, n=1)
+            hint = f"did you mean '{near[0]}'?" if near else f"commands: {', '.join(COMMANDS)}"
+            raise click.UsageError(f"no command '{args[0]}'; {hint}", ctx)
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, entry[2]) for name, entry in COMMANDS.items()])
+
+    def main(self, args: Sequence[str] | None = None, **extra: Any) -> Any:
+        """Run the command line and exit with its code: 0, 1, 2 or 130 (Ctrl-C)."""
+        extra["standalone_mode"] = False
+        code: object
+        try:
+            code = super().main(args=args, **extra)
+        except click.ClickException as error:
+            click.echo(f"error: {_one_line(error)}", err=True)
+            code = error.exit_code
+        except (click.Abort, KeyboardInterrupt):
+            click.echo("interrupted", err=True)
+            code = INTERRUPTED
+        except OSError as error:
+            click.echo(f"error: {error}", err=True)
+            code = DISK_FAILED
+        except Exception as error:
+            code = _known_error(error)
+        sys.exit(code if isinstance(code, int) else 0)
+
+
+def _one_line(error: click.ClickException) -> str:
+    """A mistake in the arguments as one line that names the command whose help answers it."""
+    message = error.format_message().rstrip(".")
+    context = getattr(error, "ctx", None)
+    return f"{message} (see '{context.command_path} --help')" if context else message
+
+
+def _known_error(error: Exception) -> int:
+    """Print an error that a user can mend as one line; anything else is a bug and is raised."""
+    from basnet_e2e.errors import BasnetError
+    from extract.errors import ExtractError
+    from weights.errors import WeightsError
+
+    if isinstance(error, BasnetError | ExtractError | WeightsError):
+        click.echo(f"error: {error}", err=True)
+        return error.exit_code
+    raise error
+
+
+@click.command(
+    cls=Basnet,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="'basnet COMMAND --help' shows each command's options and an example.",
+)
+@click.version_option(__version__, prog_name="basnet")
+def main() -> None:
+    """Raw video in, action intervals out.
+
+    \b
+    basnet localize video.mp4                 intervals of 400 actions, no training
+    basnet extract VIDEOS -o FEATURES         features of a folder of videos
+    basnet train FEATURES --labels labels.csv -o model.safetensors
+    basnet localize video.mp4 -m model.safetensors
+    """

@@ -1,0 +1,113 @@
+"""What the commands share: options, messages on stderr, progress."""
+
+import functools
+import logging
+import os
+import sys
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+STREAMS = ("rgb", "flow")
+
+
+class _Lines(logging.Formatter):
+    """Log records as one line each; warnings and errors say that they are."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        text = record.getMessage()
+        return text if record.levelno <= logging.INFO else f"{record.levelname.lower()}: {text}"
+
+
+class _Stderr(logging.Handler):
+    """Write to whatever stderr is now, above a running progress bar."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        click.echo(self.format(record), err=True)
+
+
+def set_up_messages(verbose: int, quiet: bool) -> None:
+    """Send the messages of the three packages to stderr; -v adds details, -q keeps warnings."""
+    level = logging.WARNING if quiet else logging.DEBUG if verbose else logging.INFO
+    handler = _Stderr()
+    handler.setFormatter(_Lines())
+    for name in ("basnet_e2e", "extract", "weights"):
+        logger = logging.getLogger(name)
+        logger.handlers[:] = [handler]
+        logger.setLevel(level)
+        logger.propagate = False
+
+
+def message_options(command: Command) -> Command:
+    """Add -v and -q; the command itself does not see them."""
+
+    @click.option("-v", "--verbose", count=True, help="Say more on stderr.")
+    @click.option("-q", "--quiet", is_flag=True, help="Only warnings and errors on stderr.")
+    @functools.wraps(command)
+    def wrapper(*args: Any, verbose: int, quiet: bool, **kwargs: Any) -> Any:
+        set_up_messages(verbose, quiet)
+        return command(*args, **kwargs)
+
+    return wrapper  # type: ignore[return-value]  # functools.wraps keeps the signature for click
+
+
+def device_option(command: Command) -> Command:
+    """Add --device."""
+    return click.option(
+        "--device",
+        default="auto",
+        show_default=True,
+        metavar="auto|cpu|cuda[:N]",
+        callback=_check_device,
+        help="Where networks run.",
+    )(command)
+
+
+def _check_device(ctx: click.Context, parameter: click.Parameter, value: str) -> str:
+    head, _, index = value.partition(":")
+    valid = value in ("auto", "cpu") or (head == "cuda" and (not index or index.isdigit()))
+    if not valid or value.endswith(":"):
+        raise click.BadParameter(f"{value!r} is none of auto, cpu, cuda, cuda:0, cuda:1, ...")
+    return value
+
+
+def offline_option(command: Command) -> Command:
+    """Add --offline, which holds for everything the command does."""
+
+    def set_offline(ctx: click.Context, parameter: click.Parameter, value: bool) -> bool:
+        if value:
+            os.environ["BASNET_OFFLINE"] = "1"
+        return value
+
+    return click.option(
+        "--offline",
+        is_flag=True,
+        expose_value=False,
+        callback=set_offline,
+        help="Never download; missing weights are an error.",
+    )(command)
+
+
+class StreamList(click.ParamType):
+    """Comma-separated streams in the fixed order rgb, flow."""
+
+    name = "streams"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, ...]:
+        """Parse ``rgb,flow``; an unknown name is answered with the valid ones."""
+        if isinstance(value, tuple):
+            return value
+        names = [name.strip() for name in str(value).split(",")]
+        for name in names:
+            if name not in STREAMS:
+                self.fail(f"{name!r} is not a stream; streams are rgb, flow or both: rgb,flow")
+        return tuple(name for name in STREAMS if name in names)
+
+
+def is_terminal() -> bool:
+    """Whether stderr is a terminal that can show a moving bar."""
+    return sys.stderr.isatty()
