@@ -1,0 +1,336 @@
+"""One video to its snippet features, in bounded memory: decode, resize, flow, crop, backbone."""
+
+import hashlib
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from extract.errors import ExtractError, VideoError
+from extract.features import FORMAT_VERSION, STREAMS, Features
+from extract.picture import centre_crop, grey, resize_short_side
+from extract.quantize import quantize_flow
+from extract.snippets import Grid, flow_rows, frame_rows, snippet_count, snippet_times
+from extract.video import Clip, open_video
+
+if TYPE_CHECKING:
+    from extract.backbones import Backbone
+    from extract.flow_methods import FlowMethod
+
+# Snippets that are decoded, given flow and passed through the network together: large enough to
+# keep the machine busy, small enough that a 4K video stays within some hundred megabytes.
+GROUP = 4
+FINGERPRINT_CHUNK = 1 << 20
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class ExtractSettings:
+    """What a user may choose about extraction; everything else follows from the backbone.
+
+    Attributes:
+        backbone: name of the network, see ``extract.backbones``.
+        streams: rgb, flow or both.
+        flow: name of the flow method, see ``extract.flow_methods``.
+        fps: grid frames per second, exact (``25``, ``30000/1001``).
+        stride: grid frames from one snippet's start to the next one's.
+        quantize: ``uint8`` maps flow to 256 levels as the published networks saw it; ``none`` keeps
+            real values.
+    """
+
+    backbone: str = "i3d"
+    streams: tuple[str, ...] = STREAMS
+    flow: str = "tvl1"
+    fps: Fraction = Fraction(25)
+    stride: int = 16
+    quantize: str = "uint8"
+
+    @classmethod
+    def from_file(cls, settings: dict[str, Any]) -> "ExtractSettings":
+        """The choices that made a feature file, from its recorded settings."""
+        flow = settings.get("flow") or {}
+        return cls(
+            backbone=settings["backbone"],
+            streams=tuple(settings["streams"]),
+            flow=flow.get("method", "tvl1"),
+            fps=Fraction(settings["fps"]),
+            stride=int(settings["stride"]),
+            quantize=settings.get("quantize") or "uint8",
+        )
+
+
+class Extractor:
+    """A backbone and a flow method, loaded once and used for any number of videos.
+
+    Args:
+        settings: what to compute.
+        device: ``auto``, ``cpu`` or ``cuda[:N]``.
+        runtime: ``auto``, ``torch`` or ``openvino``, see ``extract.backbones``.
+        backbone: a loaded backbone to use instead of ``settings.backbone``.
+        threads: processor threads for networks and flow; None leaves it to the libraries.
+
+    Raises:
+        ExtractError: an unknown backbone or flow method, or a stream the backbone does not have.
+        WeightsError: the weights of a stream are not there.
+    """
+
+    def __init__(
+        self,
+        settings: ExtractSettings,
+        *,
+        device: str = "auto",
+        runtime: str = "auto",
+        backbone: "Backbone | None" = None,
+        threads: int | None = None,
+    ) -> None:
+        from extract.backbones import load_backbone
+        from extract.flow_methods import flow_method
+
+        self.choices = settings
+        self.backbone = backbone or load_backbone(
+            settings.backbone,
+            streams=settings.streams,
+            device=device,
+            runtime=runtime,
+            threads=threads,
+        )
+        record = self.backbone.record
+        self.grid = Grid(fps=settings.fps, length=record.length, stride=settings.stride)
+        self.flow_method: FlowMethod | None = None
+        if "flow" in settings.streams:
+            self.flow_method = flow_method(
+                settings.flow, device=device, overrides=record.flow_overrides, threads=threads
+            )
+        self.settings = self._file_settings()
+
+    def _file_settings(self) -> dict[str, Any]:
+        record = self.backbone.record
+        flow = self.flow_method
+        return {
+            "format": FORMAT_VERSION,
+            "fps": str(self.grid.fps),
+            "length": self.grid.length,
+            "stride": self.grid.stride,
+            "backbone": record.name,
+            "streams": list(self.choices.streams),
+            "weights": self.backbone.weights_hashes(),
+            "flow": flow.settings() if flow else None,
+            "quantize": self.choices.quantize if flow else None,
+            "resize": record.frame_side,
+            "crop": record.crop,
+            "dtype": "float32",
+        }
+
+    def extract(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        decoder: str = "auto",
+        keep_partial: bool = False,
+        progress: Progress | None = None,
+    ) -> Features:
+        """Features of one video.
+
+        Args:
+            path: the video file.
+            decoder: ``auto``, ``decord`` or ``pyav``.
+            keep_partial: keep what comes before a damaged place instead of refusing the video.
+            progress: called with (snippets done, snippets in all) after each group.
+
+        Raises:
+            VideoError: the file is no video, or a frame cannot be decoded.
+        """
+        with open_video(path, decoder=decoder, keep_partial=keep_partial) as clip:
+            frames = clip.frame_count(self.grid.fps)
+            if frames == 0:
+                raise VideoError(f"{path}: the video has no frames that a player would show")
+            count = snippet_count(frames, self.grid.length, self.grid.stride)
+            parts: dict[str, list[NDArray[np.float32]]] = {
+                name: [] for name in self.choices.streams
+            }
+            done = 0
+            for group in self._groups(clip, frames, count):
+                for name, batch in group.items():
+                    parts[name].append(getattr(self.backbone, name)(batch))
+                done += len(next(iter(group.values())))
+                if progress:
+                    progress(done, count)
+            start, end = snippet_times(count, self.grid, clip.duration)
+            streams = {name: np.concatenate(rows) for name, rows in parts.items()}
+            return Features(
+                rgb=streams.get("rgb"),
+                flow=streams.get("flow"),
+                start=start,
+                end=end,
+                meta={"settings": self.settings, "facts": self._facts(clip)},
+            )
+
+    def _facts(self, clip: Clip) -> dict[str, Any]:
+        return {
+            "file": Path(clip.path).name,
+            "fingerprint": fingerprint(clip.path),
+            "duration": clip.duration,
+            "source_fps": clip.fps,
+            "size": list(clip.size),
+            "decoder": clip.decoder,
+            "engine": self.flow_method.engine if self.flow_method else None,
+            "runtime": self.backbone.runtime,
+            **({"partial": clip.partial} if clip.partial else {}),
+        }
+
+    def _groups(
+        self, clip: Clip, frames: int, count: int
+    ) -> Iterator[dict[str, NDArray[np.float32]]]:
+        """Network inputs of ``GROUP`` snippets at a time, read in one pass over the video."""
+        window = _Window(clip, frames, self.backbone.record.frame_side, self.grid)
+        for first in range(0, count, GROUP):
+            rows = range(first, min(first + GROUP, count))
+            group: dict[str, NDArray[np.float32]] = {}
+            if "rgb" in self.choices.streams:
+                group["rgb"] = self._rgb_clips(window, rows, frames)
+            if self.flow_method is not None:
+                group["flow"] = self._flow_clips(window, rows, frames)
+            yield group
+            window.forget_before(rows.stop * self.grid.stride)
+
+    def _rgb_clips(self, window: "_Window", rows: range, frames: int) -> NDArray[np.float32]:
+        """``[len(rows), 3, length, crop, crop] float32`` as the network's preprocessing asks."""
+        record = self.backbone.record
+        clips = []
+        for row in rows:
+            indices = frame_rows(row, frames, self.grid)
+            pictures = {n: centre_crop(window.picture(n), record.crop) for n in set(indices)}
+            clips.append(np.stack([pictures[n] for n in indices]))
+        return record.scale_rgb(np.stack(clips)).transpose(0, 4, 1, 2, 3)
+
+    def _flow_clips(self, window: "_Window", rows: range, frames: int) -> NDArray[np.float32]:
+        """``[len(rows), 2, length, crop, crop] float32`` in [-1, 1]."""
+        crop = self.backbone.record.crop
+        wanted = [flow_rows(row, frames, self.grid) for row in rows]
+        self._compute_flow(window, wanted)
+        zero = np.zeros((2, crop, crop), np.float32)  # a video of one frame has no motion
+        clips = [
+            np.stack([window.flow[n] for n in row] if len(row) else [zero] * self.grid.length)
+            for row in wanted
+        ]
+        return quantize_flow(np.stack(clips).transpose(0, 2, 1, 3, 4), self.choices.quantize)
+
+    def _compute_flow(self, window: "_Window", wanted: Sequence[Sequence[int]]) -> None:
+        """Fill ``window.flow`` with the fields that are missing, cropped, each computed once."""
+        assert self.flow_method is not None
+        crop = self.backbone.record.crop
+        missing = sorted({n for row in wanted for n in row} - window.flow.keys())
+        starts = {row[0] for row in wanted if len(row)}
+        for run in _runs(missing):
+            pictures = [window.picture(n) for n in range(run.start, run.stop + 1)]
+            fields = self.flow_method.compute(
+                np.stack([grey(picture) for picture in pictures]),
+                np.stack(pictures),
+                resets=[n - run.start for n in run if n in starts],
+            )
+            for n, field in zip(run, centre_crop(fields, crop), strict=True):
+                window.flow[n] = field
+
+
+class _Window:
+    """Resized grid frames and cropped flow fields that the next snippets still need."""
+
+    def __init__(self, clip: Clip, frames: int, side: int, grid: Grid) -> None:
+        self.flow: dict[int, NDArray[np.float32]] = {}
+        self._pictures: dict[int, NDArray[np.uint8]] = {}
+        self._side = side
+        self._source = enumerate(frame for _, frame in clip.frames(grid.fps))
+        self._keep_from = 0
+        self._clip = clip
+        self._frames = frames
+
+    def picture(self, n: int) -> NDArray[np.uint8]:
+        """Grid frame ``n``, ``[H, W, 3] uint8`` with its short side resized."""
+        while n not in self._pictures:
+            index, frame = next(self._source, (-1, None))
+            if frame is None:
+                raise VideoError(
+                    f"{self._clip.path}: decoding ended before frame {n} of {self._frames}; "
+                    "the file changed while it was read?"
+                )
+            if index >= self._keep_from:
+                self._pictures[index] = resize_short_side(frame, self._side)
+        return self._pictures[n]
+
+    def forget_before(self, n: int) -> None:
+        """Drop what lies before frame ``n``; the last frame and field are kept for padding."""
+        self._keep_from = min(n, self._frames - 1)
+        for store, last in ((self._pictures, self._frames - 1), (self.flow, self._frames - 2)):
+            for index in [i for i in store if i < min(n, last)]:
+                del store[index]
+
+
+def _runs(indices: Sequence[int]) -> Iterator[range]:
+    """Consecutive indices as ranges: [3, 4, 7] -> range(3, 5), range(7, 8)."""
+    first = 0
+    for i in range(1, len(indices) + 1):
+        if i == len(indices) or indices[i] != indices[i - 1] + 1:
+            yield range(indices[first], indices[i - 1] + 1)
+            first = i
+
+
+def fingerprint(path: str | os.PathLike[str]) -> str:
+    """Short id of a file's content: SHA-256 over its size, first, middle and last megabyte.
+
+    Reading a whole folder of long videos only to see that nothing changed would take minutes.
+    """
+    size = os.path.getsize(path)
+    digest = hashlib.sha256(str(size).encode())
+    with open(path, "rb") as file:
+        for offset in (0, size // 2, max(size - FINGERPRINT_CHUNK, 0)):
+            file.seek(offset)
+            digest.update(file.read(FINGERPRINT_CHUNK))
+    return digest.hexdigest()[:32]
+
+
+def extract_features(
+    path: str | os.PathLike[str],
+    backbone: "Backbone | None" = None,
+    *,
+    settings: ExtractSettings | None = None,
+    device: str = "auto",
+    decoder: str = "auto",
+    keep_partial: bool = False,
+    progress: Progress | None = None,
+) -> Features:
+    """Two-stream snippet features of one video.
+
+    Args:
+        path: the video file.
+        backbone: a loaded backbone (``extract.load_backbone``); None loads the settings' one.
+        settings: choices of extraction; without them the streams are the backbone's.
+        device: ``auto``, ``cpu`` or ``cuda[:N]``.
+        decoder: ``auto``, ``decord`` or ``pyav``.
+        keep_partial: keep what comes before a damaged place instead of refusing the video.
+        progress: called with (snippets done, snippets in all).
+
+    Returns:
+        ``Features`` with ``rgb [T, D]``, ``flow [T, D]``, ``start [T]`` and ``end [T]``.
+
+    Raises:
+        VideoError: the file is no video or is damaged.
+        ExtractError: a setting does not fit.
+        WeightsError: a stream's weights are not there.
+    """
+    if settings is None:
+        streams = backbone.streams if backbone is not None else STREAMS
+        name = backbone.record.name if backbone is not None else ExtractSettings.backbone
+        settings = ExtractSettings(backbone=name, streams=tuple(streams))
+    elif backbone is not None and backbone.record.name != settings.backbone:
+        raise ExtractError(
+            f"the settings name the backbone {settings.backbone}, the one given is "
+            f"{backbone.record.name}"
+        )
+    extractor = Extractor(settings, device=device, backbone=backbone)
+    return extractor.extract(path, decoder=decoder, keep_partial=keep_partial, progress=progress)
