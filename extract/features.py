@@ -191,6 +191,20 @@ def settings_difference(
     return None
 
 
+def settings_for_streams(settings: Mapping[str, Any], streams: Sequence[str]) -> dict[str, Any]:
+    """Settings that matter to some of the streams of a feature file.
+
+    A head trained on rgb alone does not care how flow was computed.
+    """
+    if "backbone" not in settings:
+        return dict(settings)
+    narrowed = dict(settings) | {"streams": [name for name in STREAMS if name in streams]}
+    narrowed["weights"] = {name: settings["weights"].get(name) for name in narrowed["streams"]}
+    if "flow" not in streams:
+        narrowed |= {"flow": None, "quantize": None}
+    return narrowed
+
+
 def feature_path(folder: str | os.PathLike[str], video_id: str) -> Path:
     """Where the features of a video stand: ``<folder>/<id>.safetensors``."""
     return Path(folder) / f"{video_id}{SUFFIX}"

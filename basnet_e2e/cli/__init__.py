@@ -97,18 +97,22 @@ def _known_error(error: Exception) -> int:
     raise error
 
 
+HELP = """Raw video in, action intervals out.
+
+\b
+basnet localize video.mp4               intervals of 400 actions, no training
+basnet extract VIDEOS -o FEATURES       features of a folder of videos
+basnet train FEATURES --labels labels.csv -o model.safetensors
+basnet localize video.mp4 -m model.safetensors
+"""
+
+
 @click.command(
     cls=Basnet,
+    help=HELP,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="'basnet COMMAND --help' shows each command's options and an example.",
 )
 @click.version_option(__version__, prog_name="basnet")
 def main() -> None:
-    """Raw video in, action intervals out.
-
-    \b
-    basnet localize video.mp4                 intervals of 400 actions, no training
-    basnet extract VIDEOS -o FEATURES         features of a folder of videos
-    basnet train FEATURES --labels labels.csv -o model.safetensors
-    basnet localize video.mp4 -m model.safetensors
-    """
+    """Entry point of the console script."""

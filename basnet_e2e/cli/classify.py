@@ -1,0 +1,70 @@
+"""`basnet classify`: the actions of whole videos, to check weights by eye."""
+
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from basnet_e2e.cli.common import StreamList, device_option, message_options, offline_option
+from basnet_e2e.cli.progress import Progress
+
+if TYPE_CHECKING:
+    from extract.pipeline import Extractor
+
+log = logging.getLogger(__name__)
+
+
+@click.command(epilog="Example: basnet classify video.mp4 --top 5")
+@click.argument("videos", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--top", type=click.IntRange(min=1), default=5, show_default=True, help="Classes.")
+@click.option(
+    "--backbone", default="i3d", show_default=True, help="Network with a published classifier."
+)
+@click.option("--streams", type=StreamList(), default="rgb", show_default=True, help="Streams.")
+@device_option
+@offline_option
+@message_options
+def classify(
+    videos: tuple[Path, ...], top: int, backbone: str, streams: tuple[str, ...], device: str
+) -> None:
+    """Print the most likely classes of each video, with their probabilities.
+
+    The logits are averaged over all snippets of a video, and over streams.
+    """
+    from extract.errors import VideoError
+    from extract.inputs import find_videos
+    from extract.pipeline import Extractor, ExtractSettings
+
+    inputs = find_videos(videos)
+    extractor = Extractor(ExtractSettings(backbone, streams=streams), device=device)
+    failed = False
+    with Progress("classify", quiet=log.getEffectiveLevel() > logging.INFO) as bar:
+        for video in inputs:
+            bar.restart(video.id)
+            try:
+                ranked = _rank(extractor, video.path, bar)
+            except VideoError as error:
+                log.error("%s", error)
+                failed = True
+                continue
+            click.echo(video.path.name)
+            for name, probability in ranked[:top]:
+                click.echo(f"  {probability:6.3f}  {name}")
+    if failed:
+        raise click.exceptions.Exit(1)
+
+
+def _rank(extractor: "Extractor", path: Path, bar: Progress) -> list[tuple[str, float]]:
+    """Class names and probabilities, most likely first."""
+    import numpy as np
+    from scipy.special import softmax
+
+    features = extractor.extract(path, progress=bar.update)
+    backbone = extractor.backbone
+    logits = sum(
+        backbone.classify(getattr(features, name), name).mean(axis=0) for name in features.streams
+    ) / len(features.streams)
+    probabilities = softmax(logits)
+    order = np.argsort(-probabilities, kind="stable")
+    return [(backbone.class_names[i], float(probabilities[i])) for i in order]

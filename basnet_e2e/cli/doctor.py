@@ -1,0 +1,173 @@
+"""`basnet doctor`: what this installation can do, and what to do about what it cannot."""
+
+import importlib.metadata
+import platform
+import shutil
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+
+from basnet_e2e import __version__
+from basnet_e2e.cli.common import message_options
+
+PACKAGES = (
+    *("torch", "torchvision", "pytorchvideo", "decord2", "av", "numpy", "scipy", "numba"),
+    *("click", "safetensors"),
+)
+OPTIONAL = {
+    "openvino": "runs the networks about twice as fast on a CPU: pip install 'basnet-e2e[cpu]'",
+    "opencv-contrib-python-headless": "only for --flow opencv, the reference of the flow",
+}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of the report; ``advice`` says what to do where ``ok`` is false."""
+
+    topic: str
+    text: str
+    ok: bool = True
+    advice: str = ""
+
+
+@click.command(epilog="Example: basnet doctor")
+@message_options
+def doctor() -> None:
+    """Show versions, devices, decoders, weights and a self-test, and what is missing.
+
+    Exit code 1 if something needed does not work.
+    """
+    from rich.console import Console
+
+    console = Console(soft_wrap=False, highlight=False)
+    broken = 0
+    for look in (_versions, _optional, _devices, _weights, _self_test):
+        for finding in look():
+            mark = "[green]ok[/]" if finding.ok else "[yellow]--[/]"
+            console.print(f"{mark:<4} {finding.topic:<12} {finding.text}", markup=True)
+            if finding.advice:
+                console.print(f"   {'':<12} {finding.advice}", markup=False)
+            broken += not finding.ok and look is _self_test
+    if broken:
+        raise click.exceptions.Exit(1)
+
+
+def _versions() -> Iterator[Finding]:
+    yield Finding("basnet", f"{__version__}, Python {platform.python_version()}, {sys.platform}")
+    found = [f"{name} {importlib.metadata.version(name)}" for name in PACKAGES]
+    for first in range(0, len(found), 4):
+        yield Finding("packages" if not first else "", ", ".join(found[first : first + 4]))
+
+
+def _optional() -> Iterator[Finding]:
+    for name, use in OPTIONAL.items():
+        try:
+            yield Finding("optional", f"{name} {importlib.metadata.version(name)}")
+        except importlib.metadata.PackageNotFoundError:
+            yield Finding("optional", f"{name} is not installed", False, use)
+
+
+def _devices() -> Iterator[Finding]:
+    import torch
+
+    from extract.workers import cores
+
+    threads = f"{cores()} cores, {torch.get_num_threads()} threads"
+    yield Finding("cpu", threads)
+    if torch.cuda.is_available():
+        for index in range(torch.cuda.device_count()):
+            yield Finding("cuda", f"cuda:{index} {torch.cuda.get_device_name(index)}")
+    else:
+        yield Finding("cuda", "no GPU found: everything runs on the CPU", False)
+    compiler = shutil.which("cc") or shutil.which("gcc")
+    yield Finding("compiler", compiler or "none (not needed)")
+
+
+def _weights() -> Iterator[Finding]:
+    from weights.registry import entries
+
+    for entry in entries():
+        state = entry.state()
+        yield Finding(
+            "weights", f"{entry.name} {entry.stream}: {state}", state in ("bundled", "present")
+        )
+
+
+def _timed(topic: str, work: Callable[[], str]) -> Finding:
+    began = time.monotonic()
+    try:
+        text = work()
+    except Exception as error:  # the report's whole purpose is to say what fails, whatever it is
+        return Finding(topic, f"{type(error).__name__}: {error}", False, "please report this line")
+    return Finding(topic, f"{text} ({time.monotonic() - began:.1f} s)")
+
+
+def _self_test() -> Iterator[Finding]:
+    """A few seconds of the real work: write, decode, flow, features."""
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "test.mp4"
+        yield _timed("write video", lambda: _write_video(path))
+        for decoder in ("decord", "pyav"):
+            yield _timed(decoder, lambda decoder=decoder: _decode(path, decoder))
+        yield _timed("flow", _flow)
+        yield _timed("features", lambda: _features(path))
+
+
+def _write_video(path: Path) -> str:
+    """Two seconds of moving noise at 29.97 fps."""
+    from fractions import Fraction
+
+    import av
+    import numpy as np
+
+    texture = np.random.default_rng(0).integers(0, 255, (96, 192, 3), np.uint8)
+    texture = texture.repeat(2, 0).repeat(2, 1)
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("h264", rate=Fraction(30000, 1001))
+        stream.width, stream.height, stream.pix_fmt = 128, 96, "yuv420p"
+        for shift in range(60):
+            picture = np.ascontiguousarray(texture[48:144, shift : shift + 128])
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        container.mux(stream.encode())
+    return "60 frames, h264"
+
+
+def _decode(path: Path, decoder: str) -> str:
+    from extract.video import open_video
+
+    with open_video(path, decoder=decoder) as clip:
+        count = sum(1 for _ in clip.frames(25))
+    if count != 51:  # 60 frames at 30000/1001 fps last 2.002 s, which 51 grid frames begin within
+        raise RuntimeError(f"{count} frames on the 25 fps grid instead of 51")
+    return f"{count} frames on the 25 fps grid"
+
+
+def _flow() -> str:
+    """A texture moved by one pixel should give a flow of one pixel."""
+    import numpy as np
+    from extract.flow_methods import flow_method
+    from scipy.ndimage import gaussian_filter
+
+    noise = gaussian_filter(np.random.default_rng(0).normal(size=(96, 129)), 2)
+    picture = np.uint8(127 + 60 * noise / np.abs(noise).max())
+    method = flow_method("tvl1", device="auto")
+    frames = np.stack([picture[:, 1:], picture[:, :-1]])
+    field = method.compute(frames, np.repeat(frames[..., None], 3, axis=3), resets=[0])[0]
+    error = float(np.abs(np.median(field[0]) - 1))
+    if error > 0.1:
+        raise RuntimeError(f"a motion of 1 px was measured {error:.2f} px wrong")
+    return f"{method.engine}, a motion of 1 px within {max(error, 0.01):.2f} px"
+
+
+def _features(path: Path) -> str:
+    from extract.pipeline import Extractor, ExtractSettings
+
+    extractor = Extractor(ExtractSettings(backbone="i3d-mini"))
+    features = extractor.extract(path)
+    return f"i3d-mini, {features.matrix().shape[1]} numbers a snippet, {features.facts['runtime']}"

@@ -1,0 +1,220 @@
+"""`basnet extract`: videos to feature files."""
+
+import json
+import logging
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from basnet_e2e.cli.common import StreamList, device_option, message_options, offline_option
+from basnet_e2e.cli.progress import Progress, clock
+
+if TYPE_CHECKING:
+    from extract.folder import Event, Plan, Summary
+
+log = logging.getLogger(__name__)
+
+
+class ExactRate(click.ParamType):
+    """Frames per second as an exact number: 25, 12.5 or 30000/1001."""
+
+    name = "fps"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Fraction:
+        """Parse a positive rate of at most 1000."""
+        try:
+            rate = Fraction(value)
+        except (ValueError, ZeroDivisionError):
+            self.fail(f"{value!r} is no frame rate; write 25, 12.5 or 30000/1001")
+        if not 0 < rate <= 1000:
+            self.fail(f"{value} frames per second is outside 0 to 1000")
+        return rate
+
+
+@click.command(
+    epilog="Example: basnet extract videos/ -o features/ --streams rgb",
+)
+@click.argument("videos", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option(
+    "-o",
+    "--output",
+    "folder",
+    required=True,
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder of the feature files.",
+)
+@click.option("--backbone", default="i3d", show_default=True, help="Network that makes features.")
+@click.option(
+    "--streams", type=StreamList(), default="rgb,flow", show_default=True, help="rgb, flow or both."
+)
+@click.option(
+    "--flow",
+    default="tvl1",
+    show_default=True,
+    help="Optical flow: tvl1, tvl1-fast, raft or opencv.",
+)
+@click.option(
+    "--fps",
+    type=ExactRate(),
+    default="25",
+    show_default=True,
+    help="Frames per second of the time grid.",
+)
+@click.option(
+    "--stride",
+    type=click.IntRange(min=1),
+    default=16,
+    show_default=True,
+    help="Frames between snippets.",
+)
+@click.option(
+    "--quantize",
+    type=click.Choice(["uint8", "none"]),
+    default="uint8",
+    show_default=True,
+    help="Flow in 256 levels, as the networks were trained, or real.",
+)
+@click.option(
+    "--decoder",
+    type=click.Choice(["auto", "decord", "pyav"]),
+    default="auto",
+    show_default=True,
+    help="auto is decord, and PyAV where decord fails.",
+)
+@click.option(
+    "--jobs", type=click.IntRange(min=1), default=1, show_default=True, help="Videos at a time."
+)
+@click.option("--overwrite", is_flag=True, help="Extract again what is there.")
+@click.option("--keep-partial", is_flag=True, help="Keep a damaged video up to the damage.")
+@click.option("--dry-run", is_flag=True, help="Only list what would be done.")
+@click.option("--json-log", is_flag=True, help="Progress as JSON lines on stderr.")
+@device_option
+@offline_option
+@message_options
+def extract(
+    videos: tuple[Path, ...],
+    folder: Path,
+    overwrite: bool,
+    dry_run: bool,
+    json_log: bool,
+    jobs: int,
+    **options: Any,
+) -> None:
+    """Turn VIDEOS (files, or folders searched in depth) into one feature file per video.
+
+    A second run does what is missing; failures stand in failures.json in the output folder and do
+    not stop the rest. Exit code 1 if a video failed.
+    """
+    from extract.folder import make_plan, run_plan
+    from extract.inputs import find_videos
+    from extract.pipeline import Extractor, ExtractSettings
+
+    inputs = find_videos(videos)
+    names = ("backbone", "streams", "flow", "fps", "stride", "quantize")
+    settings = ExtractSettings(**{name: options[name] for name in names})
+    threads = _threads(jobs)
+    extractor = Extractor(settings, device=options["device"], threads=threads)
+    plan = make_plan(inputs, folder, extractor.settings, overwrite=overwrite)
+    _announce(plan, dry_run)
+    if dry_run or not plan.todo:
+        return
+    how = {"keep_partial": options["keep_partial"], "decoder": options["decoder"]}
+    folder.mkdir(parents=True, exist_ok=True)
+    with _Reporter(len(plan.todo), json_log) as reporter:
+        if jobs == 1 or len(plan.todo) == 1:
+            summary = run_plan(plan, extractor, listener=reporter.hear, **how)
+        else:
+            from extract.folder import WorkerOptions
+            from extract.workers import run_plan_with_workers
+
+            worker = WorkerOptions(settings, options["device"], threads=threads, **how)
+            summary = run_plan_with_workers(plan, worker, jobs, reporter.hear)
+    _conclude(plan, summary)
+
+
+def _threads(jobs: int) -> int | None:
+    """Threads of one of several workers, so that together they fill the machine once."""
+    from extract.workers import cores
+
+    return None if jobs == 1 else max(1, cores() // jobs)
+
+
+def _announce(plan: "Plan", dry_run: bool) -> None:
+    log.info(
+        "%d videos: %d to do, %d done before",
+        len(plan.todo) + len(plan.present),
+        len(plan.todo),
+        len(plan.present),
+    )
+    if dry_run:
+        for video in plan.todo:
+            click.echo(f"{video.id}\t{video.path}")
+
+
+def _conclude(plan: "Plan", summary: "Summary") -> None:
+    from extract.folder import FAILURES
+
+    log.info("%d features written to %s", len(summary.done), plan.folder)
+    if summary.failed:
+        log.warning("%d failed, see %s", len(summary.failed), plan.folder / FAILURES)
+        raise click.exceptions.Exit(1)
+
+
+class _Reporter:
+    """Events of extraction as a bar and lines, or as JSON lines."""
+
+    def __init__(self, videos: int, json_log: bool) -> None:
+        self._videos = videos
+        self._ended = 0
+        self._json = json_log
+        self._progress = Progress(
+            "extract", quiet=json_log or log.getEffectiveLevel() > logging.INFO
+        )
+
+    def __enter__(self) -> "_Reporter":
+        self._progress.__enter__()
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        self._progress.__exit__(*error)
+
+    def hear(self, event: "Event") -> None:
+        ended = event.kind in ("done", "failed")
+        self._ended += ended
+        if self._json:
+            self._write_json(event)
+            if event.kind == "failed":
+                return
+        if event.kind == "start":
+            self._progress.restart(event.video.id)
+        elif event.kind == "progress":
+            self._progress.update(
+                event.done, event.total, f"video {self._ended + 1}/{self._videos}"
+            )
+        elif event.kind == "failed":
+            log.warning("%s", event.message)
+        elif not self._json:
+            log.info(
+                "[%d/%d] %s: %d snippets in %s (%s)",
+                self._ended,
+                self._videos,
+                event.video.id,
+                event.total,
+                clock(event.seconds),
+                event.message,
+            )
+
+    def _write_json(self, event: "Event") -> None:
+        row = {
+            "event": event.kind,
+            "video": event.video.id,
+            "done": event.done,
+            "total": event.total,
+            "seconds": round(event.seconds, 3),
+            "message": event.message,
+        }
+        click.echo(json.dumps(row, ensure_ascii=False), err=True)

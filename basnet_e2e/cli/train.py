@@ -1,0 +1,89 @@
+"""`basnet train`: features and video-level labels to a model file."""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import click
+
+from basnet_e2e.cli.common import StreamList, device_option, message_options
+from basnet_e2e.cli.progress import Progress
+
+log = logging.getLogger(__name__)
+
+
+@click.command(
+    epilog="Example: basnet train features/ --labels labels.csv -o model.safetensors --preset small",
+)
+@click.argument("features", type=click.Path(path_type=Path))
+@click.option(
+    "--labels",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="CSV video,labels; ActivityNet JSON; or a folder per class.",
+)
+@click.option(
+    "-o",
+    "--output",
+    required=True,
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Model file to write.",
+)
+@click.option(
+    "--preset",
+    default="default",
+    show_default=True,
+    help="default, small (for CPUs), official or activitynet.",
+)
+@click.option(
+    "--recipe",
+    default="full",
+    show_default=True,
+    help="Ablation: full, suppression, base or baseline.",
+)
+@click.option(
+    "--streams", type=StreamList(), help="Use only rgb or only flow; all there are without it."
+)
+@click.option(
+    "--validate",
+    type=click.Path(path_type=Path),
+    help="Intervals of validation videos; keeps the best step.",
+)
+@click.option(
+    "--classes", type=click.Path(path_type=Path), help="File with one class a line, in order."
+)
+@click.option(
+    "--grid", metavar="FPS,LENGTH,STRIDE", help="Time grid of .npy features (25,16,16 without it)."
+)
+@click.option(
+    "--seed",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="Equal seeds give equal models.",
+)
+@click.option(
+    "--steps", type=click.IntRange(min=1), help="Training steps; the preset's without it."
+)
+@click.option("--resume", is_flag=True, help="Go on where an interrupted run stopped.")
+@device_option
+@message_options
+def train(features: Path, output: Path, **options: Any) -> None:
+    """Train BaS-Net on a folder of FEATURES with one or more labels per video.
+
+    Interrupted training goes on with --resume and gives the same model as an uninterrupted run.
+    """
+    from basnet_e2e.training import train as run
+
+    with Progress("train", quiet=log.getEffectiveLevel() > logging.INFO) as bar:
+        model = run(
+            features,
+            output=output,
+            progress=lambda state: bar.update(
+                state.step, state.steps, f"loss {state.loss:.4f}, {state.speed:.1f} steps/s"
+            ),
+            **options,
+        )
+    log.info(
+        "model written to %s (%d classes: %s)", output, len(model.classes), ", ".join(model.classes)
+    )
