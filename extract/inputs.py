@@ -15,7 +15,6 @@ VIDEO_SUFFIXES = frozenset(
         *("mpg", "mts", "mxf", "ogv", "ts", "vob", "webm", "wmv"),
     )
 )
-)
 _SUFFIX_LIST = " ".join(sorted(VIDEO_SUFFIXES))
 
 

@@ -30,7 +30,8 @@ def classify(
 ) -> None:
     """Print the most likely classes of each video, with their probabilities.
 
-    The logits are averaged over all snippets of a video, and over streams.
+    Logits are averaged over the snippets of a video and added over streams, as in the published
+    two-stream network.
     """
     from extract.errors import VideoError
     from extract.inputs import find_videos
@@ -64,7 +65,7 @@ def _rank(extractor: "Extractor", path: Path, bar: Progress) -> list[tuple[str, 
     backbone = extractor.backbone
     logits = sum(
         backbone.classify(getattr(features, name), name).mean(axis=0) for name in features.streams
-    ) / len(features.streams)
+    )
     probabilities = softmax(logits)
     order = np.argsort(-probabilities, kind="stable")
     return [(backbone.class_names[i], float(probabilities[i])) for i in order]

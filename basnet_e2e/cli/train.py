@@ -13,7 +13,7 @@ log = logging.getLogger(__name__)
 
 
 @click.command(
-    epilog="Example: basnet train features/ --labels labels.csv -o model.safetensors --preset small",
+    epilog="Example: basnet train features/ --labels labels.csv -o model.safetensors",
 )
 @click.argument("features", type=click.Path(path_type=Path))
 @click.option(
