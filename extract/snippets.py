@@ -1,0 +1,90 @@
+"""Which grid frames and flow fields make up each snippet, and which seconds it covers."""
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+from numpy.typing import NDArray
+
+from extract.errors import ExtractError
+
+
+@dataclass(frozen=True)
+class Grid:
+    """How a video on an even grid of frames is cut into snippets.
+
+    Attributes:
+        fps: grid frames per second, exact.
+        length: frames of one snippet.
+        stride: grid frames from one snippet's start to the next one's.
+    """
+
+    fps: Fraction = Fraction(25)
+    length: int = 16
+    stride: int = 16
+
+    def __post_init__(self) -> None:
+        for name in ("fps", "length", "stride"):
+            if getattr(self, name) <= 0:
+                raise ExtractError(f"{name} must be above 0, got {getattr(self, name)}")
+
+
+def snippet_count(frames: int, length: int, stride: int) -> int:
+    """Number of snippets of a video with ``frames`` grid frames.
+
+    One where the video fits in a single snippet, else ``ceil((frames - length) / stride) + 1``: the
+    last snippet reaches the last frame and is filled up by repeating it. With a stride above the
+    length, a snippet that would begin after the last frame is left out.
+
+    Raises:
+        ExtractError: the video has no frame.
+    """
+    if frames <= 0:
+        raise ExtractError("a video without frames has no snippets")
+    if frames <= length:
+        return 1
+    return min(-(-(frames - length) // stride) + 1, -(-frames // stride))
+
+
+def snippet_times(
+    count: int, grid: Grid, duration: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Seconds at which each snippet begins and ends.
+
+    Args:
+        count: number of snippets T.
+        grid: how the video is cut.
+        duration: seconds; no snippet ends later.
+
+    Returns:
+        ``start [T]`` and ``end [T]``, float64 seconds: row i covers ``[i * stride / fps,
+        (i * stride + length) / fps)``, clipped to the duration.
+    """
+    starts = [i * grid.stride / grid.fps for i in range(count)]
+    start = np.array([float(time) for time in starts], np.float64)
+    end = np.array([float(time + grid.length / grid.fps) for time in starts], np.float64)
+    return start, np.minimum(end, duration)
+
+
+def frame_rows(i: int, frames: int, grid: Grid) -> list[int]:
+    """Indices of the ``length`` grid frames of snippet ``i``; missing ones repeat the last frame.
+
+    Args:
+        i: number of the snippet.
+        frames: grid frames N of the video, at least 1.
+        grid: how the video is cut.
+    """
+    first = i * grid.stride
+    return [min(n, frames - 1) for n in range(first, first + grid.length)]
+
+
+def flow_rows(i: int, frames: int, grid: Grid) -> list[int]:
+    """Indices of the ``length`` flow fields of snippet ``i``; missing ones repeat the last field.
+
+    Field n is the motion from grid frame n to n + 1, so N frames have the fields 0 to N - 2. The
+    list is empty where the video has a single frame: it shows no motion and its flow is zero.
+    """
+    if frames < 2:
+        return []
+    first = i * grid.stride
+    return [min(n, frames - 2) for n in range(first, first + grid.length)]
