@@ -2,8 +2,11 @@
 
 The protocol, per class: predictions by score descending, input order on ties; each takes the
 annotated interval of its video with the highest temporal IoU among those that are not yet taken
-and reach the threshold, else it is a false positive. Of equal IoU the one annotated later is tried first,
-as in the ActivityNet toolkit: published figures depend on it (0.05 points of mAP in one case).
+and reach the threshold, else it is a false positive.
+
+The protocol leaves open which of two intervals of equal IoU comes first, as when a long prediction
+covers two actions of equal length (the ActivityNet toolkit leaves it to an unstable sort). Here it
+is the one that begins or ends nearest to where the prediction does, then the one annotated first.
 """
 
 from collections.abc import Mapping, Sequence
@@ -114,7 +117,11 @@ def overlaps(found: Intervals, truth: Intervals, *, same_label: bool) -> Pairs:
     iou = temporal_iou(found.start[rows], found.end[rows], truth.start[columns], truth.end[columns])
     kept = iou > 0
     rows, columns, iou = rows[kept], columns[kept], iou[kept]
-    ranked = np.lexsort((-columns, -iou, rows))
+    gap = np.minimum(
+        np.abs(found.start[rows] - truth.start[columns]),
+        np.abs(found.end[rows] - truth.end[columns]),
+    )
+    ranked = np.lexsort((columns, gap, -iou, rows))
     return Pairs(rows[ranked], columns[ranked], iou[ranked])
 
 
