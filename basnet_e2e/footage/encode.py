@@ -1,0 +1,49 @@
+"""Write generated frames as an h264 video."""
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+CRF = 21
+"""x264's constant rate factor: visible but mild compression, as in videos from the web."""
+
+
+def write_video(
+    path: str | os.PathLike[str],
+    frames: Iterable[NDArray[np.uint8]],
+    fps: int,
+    size: tuple[int, int],
+) -> None:
+    """Encode frames ``[H, W, 3] uint8`` as h264 in mp4, whole or not at all.
+
+    Args:
+        path: File to write; its folder is made.
+        frames: Pictures of one size.
+        fps: Frames per second.
+        size: Width and height in pixels, both even.
+
+    Raises:
+        OSError: the folder cannot be written or the disk is full.
+    """
+    import av
+
+    target = Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    # PyAV writes to a name, so weights.files.atomic_write, which hands out a file, does not serve.
+    part = target.with_name(f".{target.stem}.{os.getpid()}.part{target.suffix}")
+    try:
+        with av.open(str(part), "w", format="mp4") as container:
+            stream = container.add_stream("h264", rate=fps)
+            stream.width, stream.height = size
+            stream.pix_fmt = "yuv420p"
+            # One thread, so that equal frames give equal bytes.
+            stream.options = {"crf": str(CRF), "preset": "veryfast", "threads": "1"}
+            for frame in frames:
+                container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
+            container.mux(stream.encode())
+        os.replace(part, target)
+    finally:
+        part.unlink(missing_ok=True)
