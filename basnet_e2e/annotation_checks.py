@@ -21,9 +21,9 @@ def odd_annotations(truth: GroundTruth, *, dedupe: bool = False) -> list[str]:
     """
     repeated = "counted once" if dedupe else "each counted; --dedupe counts them once"
     kinds: dict[str, list[str]] = {
-        f"repeated ({repeated})": [],
-        "empty (never found, counted as missed)": [],
-        "reversed (never found, counted as missed)": [],
+        f"repeated, {repeated}": [],
+        "empty, never found and counted as missed": [],
+        "reversed, never found and counted as missed": [],
         "outside their video": [],
     }
     names = list(kinds)
@@ -41,7 +41,7 @@ def odd_annotations(truth: GroundTruth, *, dedupe: bool = False) -> list[str]:
             if interval.start < -OUTSIDE_SECONDS or max(interval.start, interval.end) > limit:
                 kinds[names[3]].append(text)
     return [
-        f"{len(found)} annotated intervals are {kind}: {listing(found)}"
+        f"annotated intervals that are {kind} ({len(found)}): {listing(found)}"
         for kind, found in kinds.items()
         if found
     ]

@@ -134,7 +134,7 @@ def load_features(
     if notes:
         lengths = [f"{name} ({note})" for name, note in notes.items()]
         log.warning(
-            "%s: rgb and flow of %d videos differ in length, cut to the shorter: %s",
+            "%s: videos whose rgb and flow differ in length, cut to the shorter (%d): %s",
             root,
             len(notes),
             listing(lengths),
@@ -173,7 +173,7 @@ def load_labelled(
     by_id = _labels_by_id(labels, matches)
     if matches.unnamed:
         log.warning(
-            "%d videos have features but no labels and are not used: %s",
+            "videos with features but no labels, not used (%d): %s",
             len(matches.unnamed),
             listing(matches.unnamed),
         )
@@ -223,14 +223,14 @@ def _check_unknown(labels: Labels, matches: Matches, ids: Collection[str], featu
         )
     if excused:
         log.warning(
-            "%d labelled videos could not be extracted and are left out: %s",
+            "labelled videos that could not be extracted, left out (%d): %s",
             len(excused),
             listing(list(excused)),
         )
     if not unknown:
         return
     message = (
-        f"{labels.source}: {len(unknown)} of its videos have no features in {features}: "
+        f"{labels.source}: labelled videos without features in {features} ({len(unknown)}): "
         f"{unknown_message(unknown, ids)}"
     )
     if not labels.published:

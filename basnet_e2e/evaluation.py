@@ -329,23 +329,22 @@ def _mismatches(
     foreign = {name: count for name, count in labels.items() if name not in set(truth.classes)}
     if foreign:
         warnings.append(
-            f"{sum(foreign.values())} predictions of {len(foreign)} labels without ground truth "
-            f"are ignored: {listing(foreign)}"
+            f"predicted labels without ground truth, ignored ({len(foreign)}, "
+            f"{sum(foreign.values())} predictions): {listing(foreign)}"
         )
     if elsewhere:
         warnings.append(
-            f"{len(elsewhere)} predicted videos belong to another subset and are ignored: "
-            f"{listing(elsewhere)}"
+            f"predicted videos of another subset, ignored ({len(elsewhere)}): {listing(elsewhere)}"
         )
     unknown = [name for name in videos if name not in truth.videos]
     if unknown:
         warnings.append(
-            f"{len(unknown)} predicted videos are not in the ground truth, their predictions count "
-            f"as false: {listing(unknown)}"
+            f"predicted videos that are not in the ground truth, their predictions count as false "
+            f"({len(unknown)}): {listing(unknown)}"
         )
     silent = [name for name, rows in truth.videos.items() if rows and not videos.get(name)]
     if silent:
-        warnings.append(f"{len(silent)} annotated videos have no prediction: {listing(silent)}")
+        warnings.append(f"annotated videos without a prediction ({len(silent)}): {listing(silent)}")
     if found.failed:
-        warnings.append(f"{len(found.failed)} videos failed: {listing(found.failed)}")
+        warnings.append(f"videos that failed ({len(found.failed)}): {listing(found.failed)}")
     return warnings
