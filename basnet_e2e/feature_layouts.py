@@ -75,6 +75,9 @@ class Source(Protocol):
     def read(self, notes: dict[str, str]) -> Read:
         """Matrix ``[T, F] float32``, start, end and duration; remarks go into ``notes[id]``."""
 
+    def by_stream(self) -> dict[str, NDArray[Any]]:
+        """Each stream's matrix ``[T, D]`` as stored."""
+
 
 def parse_grid(text: str | None) -> SnippetGrid:
     """Parse ``fps,length,stride``; None is the grid of published features.
@@ -158,12 +161,24 @@ class FileSource:
 
     def read(self, notes: dict[str, str]) -> Read:
         """Load the whole file."""
+        features = self._load()
         try:
-            features = Features.load(self.path)
             x = features.matrix(self.streams)
         except ExtractError as error:
-            raise BasnetError(_naming(error, self.path)) from error
+            raise BasnetError(f"{self.path}: {error}") from error
         return x.astype(np.float32, copy=False), features.start, features.end, features.duration
+
+    def _load(self) -> Features:
+        try:
+            return Features.load(self.path)
+        except ExtractError as error:
+            raise BasnetError(_naming(error, self.path)) from error
+
+    def by_stream(self) -> dict[str, NDArray[Any]]:
+        """Each stream's matrix as stored."""
+        features = self._load()
+        chosen = self.streams if self.streams is not None else features.streams
+        return {name: features.matrix([name]) for name in chosen}
 
 
 # Array files -------------------------------------------------------------------------------------
@@ -187,16 +202,16 @@ class ArraySource:
     @property
     def size(self) -> int:
         """Bytes of the matrix as float32."""
-        return sum(4 * part.size for part in self._parts().values())
+        return sum(4 * part.size for part in self.by_stream().values())
 
     def settings(self) -> dict[str, Any]:
         """The grid, the streams and their widths; nothing else is known."""
-        widths = {name: int(part.shape[1]) for name, part in self._parts().items()}
+        widths = {name: int(part.shape[1]) for name, part in self.by_stream().items()}
         return {**self.grid.settings(), "streams": list(widths), "dimensions": widths}
 
     def read(self, notes: dict[str, str]) -> Read:
         """Load, cut streams to equal length, convert to float32."""
-        parts = self._parts()
+        parts = self.by_stream()
         lengths = {name: len(part) for name, part in parts.items()}
         rows = min(lengths.values())
         if rows != max(lengths.values()):
@@ -207,8 +222,8 @@ class ArraySource:
         start, end = self.grid.times(rows)
         return x, start, end, float(end[-1])
 
-    def _parts(self) -> dict[str, NDArray[Any]]:
-        """Streams as stored, memory-mapped where the format allows it."""
+    def by_stream(self) -> dict[str, NDArray[Any]]:
+        """Each stream's matrix as stored, memory-mapped where the format allows it."""
         if set(self.files) != {""}:
             return {name: _checked(path, _load_array(path)) for name, path in self.files.items()}
         path = self.files[""]

@@ -92,7 +92,7 @@ def show(*tables: Any) -> None:
 
     from rich.console import Console
 
-    console = Console(file=sys.stdout, width=80, highlight=False, legacy_windows=False)
+    console = Console(file=sys.stdout, width=80, markup=False, emoji=False, highlight=False)
     for table in tables:
         # Printed apart from the table, which would fold its title at its own width.
         console.print(table.title)

@@ -1,0 +1,69 @@
+"""`basnet export`: features and intervals in the formats of other programs."""
+
+import logging
+from pathlib import Path
+
+import click
+
+from basnet_e2e.cli.common import message_options
+
+log = logging.getLogger(__name__)
+
+
+@click.group()
+def export() -> None:
+    """Write features or intervals in formats that other programs read."""
+
+
+@export.command(epilog="Example: basnet export features FEATURES -o arrays --layout basnet")
+@click.argument("features", type=click.Path(path_type=Path))
+@click.option(
+    "-o",
+    "--output",
+    required=True,
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder to write into.",
+)
+@click.option(
+    "--layout",
+    type=click.Choice(["basnet", "actionformer", "npz"]),
+    default="basnet",
+    show_default=True,
+    help="{rgb,flow}/<video>.npy, <video>.npy with both side by side, or <video>.npz.",
+)
+@message_options
+def features(features: Path, output: Path, layout: str) -> None:
+    """Write a folder of FEATURES as plain arrays."""
+    from basnet_e2e.feature_export import export_features
+
+    count = export_features(features, output, layout)
+    log.info("features of %d videos written to %s", count, output)
+
+
+@export.command(epilog="Example: basnet export intervals result.json --format srt -o video.srt")
+@click.argument("result", type=click.Path(path_type=Path))
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="File; else stdout."
+)
+@click.option(
+    "--format",
+    "layout",
+    type=click.Choice(["json", "activitynet", "csv", "srt"]),
+    default="csv",
+    show_default=True,
+    help="srt holds the intervals of one video as subtitles.",
+)
+@message_options
+def intervals(result: Path, output: Path | None, layout: str) -> None:
+    """Write a RESULT of 'basnet localize' in another format."""
+    from basnet_e2e.predictions import read_results
+    from basnet_e2e.results import format_results
+    from weights.files import write_text
+
+    found, failed = read_results(result)
+    text = format_results(found, failed, layout)
+    if output is None:
+        click.echo(text, nl=False)
+    else:
+        write_text(output, text)
+        log.info("%s written", output)
