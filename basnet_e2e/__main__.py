@@ -3,4 +3,4 @@
 from basnet_e2e.cli import main
 
 if __name__ == "__main__":
-    main(prog_name="basnet")
+    main()

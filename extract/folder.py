@@ -218,4 +218,4 @@ class WorkerOptions:
     device: str
     keep_partial: bool
     decoder: str
-    threads: int
+    threads: int | None

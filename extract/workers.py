@@ -104,7 +104,8 @@ class _Worker:
             raise event
         if event.kind in ("done", "failed"):
             self.video = None
-        return event  # type: ignore[no-any-return]  # a pipe carries what the worker sent
+        assert isinstance(event, Event)
+        return event
 
     def stop(self) -> None:
         if self.video is None:
@@ -128,7 +129,8 @@ def _work(pipe: Connection, folder: Path, options: WorkerOptions) -> None:
 
     from extract.pipeline import Extractor
 
-    torch.set_num_threads(options.threads)
+    if options.threads is not None:
+        torch.set_num_threads(options.threads)
     try:
         extractor = Extractor(options.settings, device=options.device, threads=options.threads)
         while (video := pipe.recv()) is not STOP:

@@ -4,7 +4,7 @@ import difflib
 import importlib
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import NoReturn
 
 import click
 
@@ -28,7 +28,7 @@ DISK_FAILED = 1
 
 
 class Basnet(click.Group):
-    """Group that imports a command when it is asked for and maps errors to exit codes."""
+    """Group that imports a command when it is asked for."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Names in the order in which a user meets them."""
@@ -57,25 +57,6 @@ class Basnet(click.Group):
         """List the commands without importing them."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, entry[2]) for name, entry in COMMANDS.items()])
-
-    def main(self, args: Sequence[str] | None = None, **extra: Any) -> Any:
-        """Run the command line and exit with its code: 0, 1, 2 or 130 (Ctrl-C)."""
-        extra["standalone_mode"] = False
-        code: object
-        try:
-            code = super().main(args=args, **extra)
-        except click.ClickException as error:
-            click.echo(f"error: {_one_line(error)}", err=True)
-            code = error.exit_code
-        except (click.Abort, KeyboardInterrupt):
-            click.echo("interrupted", err=True)
-            code = INTERRUPTED
-        except OSError as error:
-            click.echo(f"error: {error}", err=True)
-            code = DISK_FAILED
-        except Exception as error:
-            code = _known_error(error)
-        sys.exit(code if isinstance(code, int) else 0)
 
 
 def _one_line(error: click.ClickException) -> str:
@@ -114,5 +95,27 @@ basnet localize video.mp4 -m model.safetensors
     epilog="'basnet COMMAND --help' shows each command's options and an example.",
 )
 @click.version_option(__version__, prog_name="basnet")
-def main() -> None:
-    """Entry point of the console script."""
+def basnet() -> None:
+    """Root of the commands; its help is the text above."""
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run the command line and exit with its code: 0, 1, 2 or 130 (Ctrl-C).
+
+    Args:
+        arguments: without them those of the process.
+    """
+    try:
+        code = basnet.main(args=arguments, prog_name="basnet", standalone_mode=False)
+    except click.ClickException as error:
+        click.echo(f"error: {_one_line(error)}", err=True)
+        code = error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("interrupted", err=True)
+        code = INTERRUPTED
+    except OSError as error:
+        click.echo(f"error: {error}", err=True)
+        code = DISK_FAILED
+    except Exception as error:
+        code = _known_error(error)
+    sys.exit(code if isinstance(code, int) else 0)

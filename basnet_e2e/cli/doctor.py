@@ -1,5 +1,6 @@
 """`basnet doctor`: what this installation can do, and what to do about what it cannot."""
 
+import functools
 import importlib.metadata
 import platform
 import shutil
@@ -112,11 +113,11 @@ def _self_test() -> Iterator[Finding]:
 
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "test.mp4"
-        yield _timed("write video", lambda: _write_video(path))
+        yield _timed("write video", functools.partial(_write_video, path))
         for decoder in ("decord", "pyav"):
-            yield _timed(decoder, lambda decoder=decoder: _decode(path, decoder))
+            yield _timed(decoder, functools.partial(_decode, path, decoder))
         yield _timed("flow", _flow)
-        yield _timed("features", lambda: _features(path))
+        yield _timed("features", functools.partial(_features, path))
 
 
 def _write_video(path: Path) -> str:
@@ -151,11 +152,12 @@ def _decode(path: Path, decoder: str) -> str:
 def _flow() -> str:
     """A texture moved by one pixel should give a flow of one pixel."""
     import numpy as np
-    from extract.flow_methods import flow_method
     from scipy.ndimage import gaussian_filter
 
+    from extract.flow_methods import flow_method
+
     noise = gaussian_filter(np.random.default_rng(0).normal(size=(96, 129)), 2)
-    picture = np.uint8(127 + 60 * noise / np.abs(noise).max())
+    picture = (127 + 60 * noise / np.abs(noise).max()).astype(np.uint8)
     method = flow_method("tvl1", device="auto")
     frames = np.stack([picture[:, 1:], picture[:, :-1]])
     field = method.compute(frames, np.repeat(frames[..., None], 3, axis=3), resets=[0])[0]

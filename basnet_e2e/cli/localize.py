@@ -1,5 +1,6 @@
 """`basnet localize`: videos or features to action intervals."""
 
+import functools
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
@@ -124,12 +125,9 @@ def _run(
         for index, source in enumerate(sources, start=1):
             bar.restart(source.id)
             note = f"video {index}/{len(sources)}" if len(sources) > 1 else ""
+            progress = functools.partial(bar.update, note=note)
             try:
-                found.append(
-                    source.localize(
-                        localizer, lambda done, all, note=note: bar.update(done, all, note)
-                    )
-                )
+                found.append(source.localize(localizer, progress))
             except VideoError as error:
                 log.error("%s", error)
                 failed.append(Failure(source.id, source.path.name, str(error)))
