@@ -1,0 +1,155 @@
+"""Decoding with decord, the first choice where it provably gives the same frames as PyAV.
+
+decord numbers frames by the packets of the file. Where a packet yields no picture (hidden, damaged
+or empty) its numbers and its pictures drift apart, so it is only used for a stream whose timeline
+it states itself, frame by frame, and it is read strictly forward and never past the last frame:
+random access and reading on are where it is known to hang.
+"""
+
+import logging
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from av.video.frame import VideoFrame
+from numpy.typing import NDArray
+
+from extract.decode_pyav import DamageError, eight_bit_format, rgb_picture
+from extract.grid import Timeline
+from extract.timestamps import Reading
+
+log = logging.getLogger(__name__)
+
+# decord states times as 32-bit floats: a millisecond at 2 hours.
+TIME_TOLERANCE = 1e-3
+TIME_RELATIVE = 2e-7
+# Largest mean difference, in grey levels, of the first picture from PyAV's. Equal streams give 0;
+# another colour matrix or range gives 3 and more.
+PICTURE_TOLERANCE = 1.0
+
+
+class RefusedError(Exception):
+    """Why decord is not used for a file, in a few words."""
+
+
+class MisnumberedError(Exception):
+    """decord came to the end too early, so some frame before had another's number."""
+
+
+def _reader(path: str) -> Any:
+    """A fresh ``decord.VideoReader``.
+
+    Raises:
+        RefusedError: decord is not installed or cannot open the file.
+    """
+    try:
+        import decord
+    except (ImportError, OSError) as error:
+        raise RefusedError(f"it cannot be loaded ({error})") from error
+    decord.logging.set_level(decord.logging.QUIET)
+    try:
+        # One thread: more of them are not faster beside the networks, and lose frames at damage.
+        return decord.VideoReader(path, num_threads=1)
+    except (decord.DECORDError, RuntimeError) as error:
+        raise RefusedError(f"it cannot open the file ({_gist(error)})") from error
+
+
+def _gist(error: Exception) -> str:
+    """The message of decord without the places in its source code that come before it."""
+    line = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
+    return line.rpartition("Thread worker: ")[2].strip().rstrip(".")[-120:]
+
+
+class DecordPictures:
+    """Pictures of a video by decord, each proven to be that of the timeline.
+
+    Args:
+        path: the video file.
+        reading: its timeline.
+        first: its first frame as PyAV decodes it.
+        size: stored (width, height).
+
+    Raises:
+        RefusedError: decord would give other frames or colours than the file holds.
+    """
+
+    name = "decord"
+
+    def __init__(
+        self, path: str, reading: Reading, first: VideoFrame, size: tuple[int, int]
+    ) -> None:
+        if reading.oddity:
+            raise RefusedError(reading.oddity)
+        if eight_bit_format(first.format.name):
+            raise RefusedError("it rounds deep colour differently")
+        self._path = path
+        self._count = len(reading.timeline.ticks)
+        reader = _reader(path)
+        self._check_times(reader, reading.timeline)
+        try:
+            picture = _next_picture(reader)
+        except (DamageError, MisnumberedError) as error:
+            raise RefusedError(f"it fails on the first frame ({error})") from error
+        _check_picture(picture, rgb_picture(first, size))
+
+    def _check_times(self, reader: Any, timeline: Timeline) -> None:
+        if len(reader) != self._count:
+            raise RefusedError(f"it counts {len(reader)} frames for {self._count}")
+        stated = np.asarray(reader.get_frame_timestamp(list(range(self._count))))[:, 0]
+        # From the first frame on: decord subtracts the start of some containers.
+        stated = stated.astype(np.float64) - stated[0]
+        exact = (timeline.ticks - timeline.ticks[0]) * float(timeline.time_base)
+        near = np.abs(stated - exact) <= TIME_TOLERANCE + TIME_RELATIVE * np.abs(exact)
+        if not near.all():
+            k = int(np.argmin(near))
+            raise RefusedError(f"it takes frame {k} to be at another time than {exact[k]:.3f} s")
+
+    def pictures(self, wanted: Sequence[int]) -> Iterator[NDArray[np.uint8]]:
+        """Pictures ``[H, W, 3] uint8`` of the frames ``wanted`` (ascending), one after the other.
+
+        Before the last one is given out, the rest of the stream is read: only a decoder that comes
+        to exactly the last frame has given every frame its right number.
+
+        Raises:
+            DamageError: decord failed.
+            MisnumberedError: it found fewer frames than the file has.
+        """
+        try:
+            reader = _reader(self._path)
+        except RefusedError as error:
+            raise DamageError(None, str(error)) from error
+        position = 0
+        for index, k in enumerate(wanted):
+            position = _skip(reader, position, k)
+            picture = _next_picture(reader)
+            position += 1
+            if index == len(wanted) - 1 and position < self._count:
+                _skip(reader, position, self._count - 1)
+                _next_picture(reader)
+            yield picture
+
+
+def _skip(reader: Any, position: int, target: int) -> int:
+    if target > position:
+        reader.skip_frames(target - position)
+    return target
+
+
+def _next_picture(reader: Any) -> NDArray[np.uint8]:
+    import decord
+
+    try:
+        picture: NDArray[np.uint8] = reader.next().asnumpy()
+    except StopIteration as error:
+        raise MisnumberedError("it found fewer frames than the file has") from error
+    except (decord.DECORDError, RuntimeError) as error:
+        raise DamageError(None, _gist(error)) from error
+    return picture
+
+
+def _check_picture(picture: NDArray[np.uint8], expected: NDArray[np.uint8]) -> None:
+    if picture.shape != expected.shape:
+        raise RefusedError("it gives another picture size, so another stream or rotation")
+    difference = np.abs(picture.astype(np.int16) - expected).mean()
+    if difference > PICTURE_TOLERANCE:
+        raise RefusedError(f"its first picture is off by {difference:.1f} grey levels")

@@ -1,0 +1,277 @@
+"""The timeline of a video file: which of its frames are shown, and when.
+
+The timestamps of the packets are read first, which costs a pass over the file without decoding. The
+frames at both ends are then decoded, because packets need not decode (a file cut out of another
+one, an index that claims too much). Only where they disagree, or the kind of stream is known for
+packets without a picture, is the whole stream decoded once to see what is in it.
+"""
+
+import itertools
+import logging
+from dataclasses import dataclass, field
+from fractions import Fraction
+
+import av
+import av.error
+import numpy as np
+from av.container import InputContainer
+from av.video.stream import VideoStream
+
+from extract.decode_pyav import (
+    DamageError,
+    Pairing,
+    container_start,
+    decoded_frames,
+    open_container,
+    reason_of,
+    video_stream,
+)
+from extract.errors import VideoError
+from extract.grid import Timeline, median_spacing
+from extract.truncation import missing_bytes
+
+log = logging.getLogger(__name__)
+
+# Codecs whose every packet holds exactly one shown picture in the containers named below.
+ONE_PICTURE_CODECS = {"h264", "hevc", "av1", "libdav1d", "vp9", "mjpeg", "gif", "prores"}
+# Containers with an index, by FFmpeg's names; decord cannot rewind others and begins elsewhere.
+INDEXED_FORMATS = {"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "avi", "gif", "flv", "asf"}
+# Containers whose timestamps say nothing of the order of presentation.
+BLIND_FORMATS = {"avi"}
+# A cut-off file is only refused where it is shorter than its header says by more than this.
+HEADER_SLACK = Fraction(1, 10)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What the timestamps of a file say.
+
+    Attributes:
+        timeline: the shown frames.
+        pairing: how decoded frames are matched to it.
+        oddity: why a decoder that numbers frames by packets would go wrong, or None.
+        partial: why the video ends early, where it does and the caller accepts that.
+    """
+
+    timeline: Timeline
+    pairing: Pairing
+    oddity: str | None
+    partial: str | None = None
+
+
+@dataclass
+class _Stamps:
+    """Timestamps and durations, in ticks, in the order of packets or of decoded frames."""
+
+    ticks: list[int | None] = field(default_factory=list)
+    durations: list[int] = field(default_factory=list)
+    damage: DamageError | None = None
+
+    def add(self, tick: int | None, duration: int | None) -> None:
+        self.ticks.append(tick)
+        self.durations.append(duration or 0)
+
+    @property
+    def known(self) -> list[int]:
+        return [tick for tick in self.ticks if tick is not None]
+
+    @property
+    def ascending(self) -> bool:
+        return all(a < b for a, b in itertools.pairwise(self.known))
+
+
+@dataclass(frozen=True)
+class _Header:
+    """What the container states of the file and of the chosen stream."""
+
+    codec: str
+    format: str
+    time_base: Fraction
+    start: Fraction
+    rate: Fraction | None
+    frames: int
+    seconds: Fraction
+
+
+@dataclass(frozen=True)
+class _Packets:
+    """The packets of a stream that are to be shown, the key frames among them, and the others."""
+
+    shown: _Stamps
+    keys: list[int]
+    hidden: int
+
+
+def read_timestamps(path: str, *, keep_partial: bool = False) -> Reading:
+    """Read when each shown frame of a video is presented.
+
+    Args:
+        path: the video file.
+        keep_partial: let a damaged or cut-off video end at its last good frame.
+
+    Raises:
+        VideoError: the file is no video, shows no frame, is cut off, or is damaged at a place that
+            had to be decoded here.
+    """
+    with open_container(path) as container:
+        stream = video_stream(container, path)
+        header = _header(container, stream)
+        packets = _packets(container, stream)
+    stamps, decoded = packets.shown, False
+    if keep_partial or not _trustworthy(path, header, packets):
+        stamps, decoded = _decode_all(path), True
+    # Packets stand in the order of decoding; only decoded frames tell of an order of presentation.
+    timeline, pairing = _timeline(path, header, stamps, decoded and not stamps.ascending)
+    cut = _cut(path, header, packets, timeline)
+    damage = _damage(stamps, timeline)
+    partial = cut or damage
+    if partial and not keep_partial:
+        raise VideoError(f"{path}: {partial}; --keep-partial keeps what comes before")
+    return Reading(timeline, pairing, _oddity(header, packets, timeline, pairing, partial), partial)
+
+
+def _oddity(
+    header: _Header, packets: _Packets, timeline: Timeline, pairing: Pairing, partial: str | None
+) -> str | None:
+    """Why frames cannot be numbered by packets, in a few words, or None."""
+    if partial:
+        return "the video is damaged"
+    if header.format not in INDEXED_FORMATS:
+        return f"a file of kind {header.format} has no index"
+    if packets.hidden:
+        return f"{packets.hidden} of its frames are not to be shown"
+    if pairing.by_order:
+        return "its timestamps contradict the order of its frames"
+    if len(packets.shown.ticks) != len(timeline.ticks):
+        return f"{len(packets.shown.ticks)} packets hold {len(timeline.ticks)} shown frames"
+    return None
+
+
+def _header(container: InputContainer, stream: VideoStream) -> _Header:
+    rate = stream.average_rate or stream.guessed_rate
+    assert stream.time_base is not None
+    return _Header(
+        codec=stream.codec_context.name,
+        format=container.format.name,
+        time_base=stream.time_base,
+        start=container_start(container, stream),
+        rate=Fraction(rate) if rate else None,
+        frames=stream.frames,
+        seconds=Fraction(container.duration or 0, av.time_base),
+    )
+
+
+def _packets(container: InputContainer, stream: VideoStream) -> _Packets:
+    shown, keys, hidden = _Stamps(), [], 0
+    try:
+        for packet in container.demux(stream):
+            if packet.size == 0:
+                continue
+            if packet.is_discard:
+                hidden += 1
+                continue
+            shown.add(packet.pts, packet.duration)
+            if packet.is_keyframe and packet.pts is not None:
+                keys.append(packet.pts)
+    except (av.error.FFmpegError, EOFError) as error:
+        shown.damage = DamageError(None, reason_of(error))
+    return _Packets(shown, keys, hidden)
+
+
+def _trustworthy(path: str, header: _Header, packets: _Packets) -> bool:
+    """Whether the packets' timestamps are those of the frames, as far as both ends tell."""
+    ticks = packets.shown.ticks
+    return (
+        header.codec in ONE_PICTURE_CODECS
+        and header.format not in BLIND_FORMATS
+        and packets.shown.damage is None
+        # With a single key frame the check of the end would decode the whole video anyway.
+        and len(packets.keys) > 1
+        and None not in ticks
+        and len(set(ticks)) == len(ticks)
+        and _ends_decode(path, packets)
+    )
+
+
+def _ends_decode(path: str, packets: _Packets) -> bool:
+    """Whether the first and the last timestamp belong to frames that decode, in ascending order."""
+    ticks = packets.shown.known
+    try:
+        with open_container(path) as container:
+            stream = video_stream(container, path)
+            first = next((tick for tick, _ in decoded_frames(container, stream)), None)
+        with open_container(path) as container:
+            stream = video_stream(container, path)
+            container.seek(packets.keys[-1], stream=stream)
+            tail = _Stamps()
+            for tick, frame in decoded_frames(container, stream):
+                tail.add(tick, frame.duration)
+    except (DamageError, av.error.FFmpegError):
+        return False
+    return first == min(ticks) and tail.ascending and tail.known[-1:] == [max(ticks)]
+
+
+def _decode_all(path: str) -> _Stamps:
+    """Timestamps of all frames that decode, up to the first damage."""
+    stamps = _Stamps()
+    with open_container(path) as container:
+        try:
+            for tick, frame in decoded_frames(container, video_stream(container, path)):
+                stamps.add(tick, frame.duration)
+        except DamageError as damage:
+            stamps.damage = damage
+    return stamps
+
+
+def _timeline(
+    path: str, header: _Header, stamps: _Stamps, by_order: bool
+) -> tuple[Timeline, Pairing]:
+    """The shown frames in order of presentation, and how to find them while decoding."""
+    known, time_base = stamps.known, header.time_base
+    if not stamps.ticks:
+        raise VideoError(f"{path}: no frame of the video stream can be decoded")
+    if not known and header.rate:
+        log.warning(
+            "%s: no timestamps in the file, its %s frames per second are taken to be even",
+            path,
+            header.rate,
+        )
+        ticks = np.arange(len(stamps.ticks), dtype=np.int64)
+        return Timeline(ticks, 1 / header.rate, Fraction(0), 1 / header.rate), Pairing(True)
+    if not known or (by_order and len(known) != len(stamps.ticks)):
+        raise VideoError(
+            f"{path}: its timestamps are incomplete and out of order; write the file anew first, "
+            "e.g. ffmpeg -i IN -c:v libx264 -fps_mode cfr OUT.mp4"
+        )
+    ticks = np.sort(np.array(known, np.int64))
+    hidden = int(np.count_nonzero(ticks < 0))
+    ticks = ticks[hidden:]
+    if not len(ticks):
+        raise VideoError(f"{path}: all frames lie before time zero, a player shows none of them")
+    origin = min(max(header.start, Fraction(0)), int(ticks[0]) * time_base)
+    length = stamps.durations[stamps.ticks.index(int(ticks[-1]))] * time_base
+    last = length or median_spacing(ticks, time_base) or 1 / (header.rate or Fraction(25))
+    return Timeline(ticks, time_base, origin, last), Pairing(by_order, hidden)
+
+
+def _cut(path: str, header: _Header, packets: _Packets, timeline: Timeline) -> str | None:
+    """What is missing of a file that ends before its own structure says, or None.
+
+    Missing bytes alone are no reason to refuse a video: they may be an index at the end.
+    """
+    missing = missing_bytes(path)
+    count = len(packets.shown.ticks) + packets.hidden
+    promised = max(header.seconds, header.frames / (header.rate or Fraction(25)))
+    late = promised - timeline.duration > HEADER_SLACK
+    if not missing or not (count < header.frames if header.frames else late):
+        return None
+    return (
+        f"the file is cut off, {missing} bytes are missing and it ends at "
+        f"{float(timeline.duration):.1f} s of {float(promised):.1f} s"
+    )
+
+
+def _damage(stamps: _Stamps, timeline: Timeline) -> str | None:
+    if stamps.damage is None:
+        return None
+    return f"decoding failed at {float(timeline.duration):.1f} s ({stamps.damage.reason})"
