@@ -1,8 +1,9 @@
 """Decoding with decord, the first choice where it provably gives the same frames as PyAV.
 
 decord numbers frames by the packets of the file. Where a packet yields no picture (hidden, damaged
-or empty) its numbers and its pictures drift apart, so it is only used for a stream whose timeline
-it states itself, frame by frame, and it is read strictly forward and never past the last frame:
+or empty) its numbers and its pictures drift apart, and it fills the end up with copies of the last
+one. So it is only used for a stream whose timeline it states itself, frame by frame, and a picture
+near the end is compared with PyAV's. It is read strictly forward and never past the last frame:
 random access and reading on are where it is known to hang.
 """
 
@@ -33,7 +34,7 @@ class RefusedError(Exception):
 
 
 class MisnumberedError(Exception):
-    """decord came to the end too early, so some frame before had another's number."""
+    """Some frame had another one's number: decord passed over frames without saying so."""
 
 
 def _reader(path: str) -> Any:
@@ -83,6 +84,8 @@ class DecordPictures:
         if eight_bit_format(first.format.name):
             raise RefusedError("it rounds deep colour differently")
         self._path = path
+        self._size = size
+        self._anchor = reading.anchor
         self._count = len(reading.timeline.ticks)
         reader = _reader(path)
         self._check_times(reader, reading.timeline)
@@ -107,32 +110,37 @@ class DecordPictures:
     def pictures(self, wanted: Sequence[int]) -> Iterator[NDArray[np.uint8]]:
         """Pictures ``[H, W, 3] uint8`` of the frames ``wanted`` (ascending), one after the other.
 
-        Before the last one is given out, the rest of the stream is read: only a decoder that comes
-        to exactly the last frame has given every frame its right number.
+        Before the last one is given out, the stream is read on to the anchor if that comes later.
 
         Raises:
             DamageError: decord failed.
-            MisnumberedError: it found fewer frames than the file has.
+            MisnumberedError: it passed over frames without saying so.
         """
         try:
             reader = _reader(self._path)
         except RefusedError as error:
             raise DamageError(None, str(error)) from error
-        position = 0
-        for index, k in enumerate(wanted):
-            position = _skip(reader, position, k)
+        chosen, last = set(wanted), max(wanted)
+        anchor = self._anchor.index if self._anchor else -1
+        held = None
+        # Skipping frames (``skip_frames``) miscounts near damaged places, so all of them are read.
+        for k in range(max(last, anchor) + 1):
             picture = _next_picture(reader)
-            position += 1
-            if index == len(wanted) - 1 and position < self._count:
-                _skip(reader, position, self._count - 1)
-                _next_picture(reader)
-            yield picture
+            if k == anchor:
+                self._check_number(picture)
+            if k == last:
+                held = picture
+            elif k in chosen:
+                yield picture
+        if held is not None:
+            yield held
 
-
-def _skip(reader: Any, position: int, target: int) -> int:
-    if target > position:
-        reader.skip_frames(target - position)
-    return target
+    def _check_number(self, picture: NDArray[np.uint8]) -> None:
+        assert self._anchor is not None
+        own = _distance(picture, rgb_picture(self._anchor.frame, self._size))
+        following = _distance(picture, rgb_picture(self._anchor.following, self._size))
+        if following < own:
+            raise MisnumberedError("a later frame stands under an earlier number")
 
 
 def _next_picture(reader: Any) -> NDArray[np.uint8]:
@@ -150,6 +158,11 @@ def _next_picture(reader: Any) -> NDArray[np.uint8]:
 def _check_picture(picture: NDArray[np.uint8], expected: NDArray[np.uint8]) -> None:
     if picture.shape != expected.shape:
         raise RefusedError("it gives another picture size, so another stream or rotation")
-    difference = np.abs(picture.astype(np.int16) - expected).mean()
+    difference = _distance(picture, expected)
     if difference > PICTURE_TOLERANCE:
         raise RefusedError(f"its first picture is off by {difference:.1f} grey levels")
+
+
+def _distance(picture: NDArray[np.uint8], other: NDArray[np.uint8]) -> float:
+    """Mean absolute difference in grey levels."""
+    return float(np.abs(picture.astype(np.int16) - other).mean())

@@ -15,7 +15,9 @@ import av
 import av.error
 import numpy as np
 from av.container import InputContainer
+from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
+from numpy.typing import NDArray
 
 from extract.decode_pyav import (
     DamageError,
@@ -40,6 +42,23 @@ INDEXED_FORMATS = {"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "avi", "gif", "fl
 BLIND_FORMATS = {"avi"}
 # A cut-off file is only refused where it is shorter than its header says by more than this.
 HEADER_SLACK = Fraction(1, 10)
+# Pictures are compared on every SAMPLING-th row of luma, and are different where that changes by more
+# than LEAST_CHANGE grey levels on average.
+SAMPLING = 7
+LEAST_CHANGE = 0.05
+
+
+@dataclass(frozen=True)
+class Anchor:
+    """Two neighbouring frames near the end of a video that look different.
+
+    A decoder that numbers frames itself and shows the first of them under its number has lost none
+    before it; one that lost some shows the second, or a later one, which looks alike.
+    """
+
+    index: int
+    frame: VideoFrame
+    following: VideoFrame
 
 
 @dataclass(frozen=True)
@@ -50,12 +69,14 @@ class Reading:
         timeline: the shown frames.
         pairing: how decoded frames are matched to it.
         oddity: why a decoder that numbers frames by packets would go wrong, or None.
+        anchor: where such a decoder can be checked; None where every frame was decoded and counted.
         partial: why the video ends early, where it does and the caller accepts that.
     """
 
     timeline: Timeline
     pairing: Pairing
     oddity: str | None
+    anchor: Anchor | None = None
     partial: str | None = None
 
 
@@ -117,17 +138,20 @@ def read_timestamps(path: str, *, keep_partial: bool = False) -> Reading:
         stream = video_stream(container, path)
         header = _header(container, stream)
         packets = _packets(container, stream)
-    stamps, decoded = packets.shown, False
-    if keep_partial or not _trustworthy(path, header, packets):
-        stamps, decoded = _decode_all(path), True
+    tail = _decoded_tail(path, packets) if _plain(header, packets) and not keep_partial else None
+    stamps = packets.shown if tail else _decode_all(path)
     # Packets stand in the order of decoding; only decoded frames tell of an order of presentation.
-    timeline, pairing = _timeline(path, header, stamps, decoded and not stamps.ascending)
+    timeline, pairing = _timeline(path, header, stamps, not (tail or stamps.ascending))
     cut = _cut(path, header, packets, timeline)
     damage = _damage(stamps, timeline)
     partial = cut or damage
     if partial and not keep_partial:
         raise VideoError(f"{path}: {partial}; --keep-partial keeps what comes before")
-    return Reading(timeline, pairing, _oddity(header, packets, timeline, pairing, partial), partial)
+    oddity = _oddity(header, packets, timeline, pairing, partial)
+    anchor = tail.anchor(timeline) if tail else None
+    if tail and not anchor:
+        oddity = oddity or "the pictures at its end are all alike"
+    return Reading(timeline, pairing, oddity, anchor, partial)
 
 
 def _oddity(
@@ -178,8 +202,8 @@ def _packets(container: InputContainer, stream: VideoStream) -> _Packets:
     return _Packets(shown, keys, hidden)
 
 
-def _trustworthy(path: str, header: _Header, packets: _Packets) -> bool:
-    """Whether the packets' timestamps are those of the frames, as far as both ends tell."""
+def _plain(header: _Header, packets: _Packets) -> bool:
+    """Whether the packets' timestamps can be those of the frames."""
     ticks = packets.shown.ticks
     return (
         header.codec in ONE_PICTURE_CODECS
@@ -189,13 +213,44 @@ def _trustworthy(path: str, header: _Header, packets: _Packets) -> bool:
         and len(packets.keys) > 1
         and None not in ticks
         and len(set(ticks)) == len(ticks)
-        and _ends_decode(path, packets)
     )
 
 
-def _ends_decode(path: str, packets: _Packets) -> bool:
-    """Whether the first and the last timestamp belong to frames that decode, in ascending order."""
-    ticks = packets.shown.known
+class _Tail:
+    """The frames from the last key frame on: their timestamps and the last change of picture."""
+
+    def __init__(self) -> None:
+        self.stamps = _Stamps()
+        self._change: tuple[int, VideoFrame, VideoFrame] | None = None
+        self._last: tuple[int, VideoFrame, NDArray[np.int16]] | None = None
+
+    def add(self, tick: int | None, frame: VideoFrame) -> None:
+        self.stamps.add(tick, frame.duration)
+        sample = _luma_sample(frame)
+        if self._last and self._last[2].shape == sample.shape:
+            before, earlier, values = self._last
+            if np.abs(values - sample).mean() > LEAST_CHANGE:
+                self._change = before, earlier, frame
+        if tick is not None:
+            self._last = tick, frame, sample
+
+    def anchor(self, timeline: Timeline) -> Anchor | None:
+        if self._change is None:
+            return None
+        tick, frame, following = self._change
+        return Anchor(int(np.searchsorted(timeline.ticks, tick)), frame, following)
+
+
+def _luma_sample(frame: VideoFrame) -> NDArray[np.int16]:
+    plane = frame.planes[0]
+    rows = np.frombuffer(bytes(plane), np.uint8)[: plane.height * plane.line_size]
+    # Rows are padded in memory with whatever was there before.
+    return rows.reshape(plane.height, plane.line_size)[::SAMPLING, : plane.width].astype(np.int16)
+
+
+def _decoded_tail(path: str, packets: _Packets) -> _Tail | None:
+    """Decode both ends; None unless the first and the last timestamp belong to decodable frames."""
+    ticks, tail = packets.shown.known, _Tail()
     try:
         with open_container(path) as container:
             stream = video_stream(container, path)
@@ -203,12 +258,12 @@ def _ends_decode(path: str, packets: _Packets) -> bool:
         with open_container(path) as container:
             stream = video_stream(container, path)
             container.seek(packets.keys[-1], stream=stream)
-            tail = _Stamps()
             for tick, frame in decoded_frames(container, stream):
-                tail.add(tick, frame.duration)
+                tail.add(tick, frame)
     except (DamageError, av.error.FFmpegError):
-        return False
-    return first == min(ticks) and tail.ascending and tail.known[-1:] == [max(ticks)]
+        return None
+    agree = first == min(ticks) and tail.stamps.known[-1:] == [max(ticks)]
+    return tail if agree and tail.stamps.ascending else None
 
 
 def _decode_all(path: str) -> _Stamps:
