@@ -173,7 +173,7 @@ def placement(actor: Actor, time: float) -> tuple[float, float, float]:
 def window(
     texture: NDArray[np.float32], down: float, right: float, height: int, width: int
 ) -> NDArray[np.float32]:
-    """A view of a texture at a fractional offset in pixels from its middle, bilinear: ``[H, W, 3]``.
+    """A view of a texture ``[H, W, 3]`` at a fractional offset in pixels from its middle, bilinear.
 
     The offset must leave the view within the texture.
     """

@@ -1,0 +1,33 @@
+"""`basnet demo`: the whole way on generated videos."""
+
+import sys
+from pathlib import Path
+
+import click
+
+from basnet_e2e.cli.common import message_options
+
+
+@click.command(epilog="Example: basnet demo basnet-demo --ablation")
+@click.argument(
+    "folder",
+    metavar="[DIR]",
+    default="basnet-demo",
+    type=click.Path(path_type=Path, file_okay=False),
+)
+@click.option("--ablation", is_flag=True, help="Compare the paper's four recipes instead.")
+@message_options
+def demo(folder: Path, ablation: bool) -> None:
+    """Generate videos and run every stage on them, printing each command. About 5 minutes.
+
+    Everything is written to DIR (basnet-demo without it), and a second run goes on where the first
+    one stopped. Nothing is downloaded.
+    """
+    from basnet_e2e.demo import Demo
+
+    def echo(line: str) -> None:
+        click.echo(line)
+        # The commands write to the same terminal or log: keep the lines in order.
+        sys.stdout.flush()
+
+    Demo(folder, echo).run(ablation=ablation)
