@@ -263,9 +263,10 @@ def read_figures(path: Path) -> dict[str, float]:
     """
     document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     try:
-        figures = {f"{float(tiou):.1f}": float(value) for tiou, value in document["map"].items()}
+        pairs = zip(document["tiou"], document["map"], strict=True)
+        figures = {f"{float(tiou):.1f}": float(value) for tiou, value in pairs}
         return {**figures, "average": sum(figures.values()) / len(figures)}
-    except (KeyError, AttributeError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, ZeroDivisionError) as error:
         raise BasnetError(f"{path}: holds no mAP per threshold; delete it and run again") from error
 
 
