@@ -8,6 +8,7 @@ random access and reading on are where it is known to hang.
 """
 
 import logging
+import os
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -15,7 +16,7 @@ import numpy as np
 from av.video.frame import VideoFrame
 from numpy.typing import NDArray
 
-from extract.decode_pyav import DamageError, eight_bit_format, rgb_picture
+from extract.decode_pyav import DamageError, eight_bit_format, rgb_picture, turn_of
 from extract.grid import Timeline
 from extract.timestamps import Reading
 
@@ -50,7 +51,7 @@ def _reader(path: str) -> Any:
     decord.logging.set_level(decord.logging.QUIET)
     try:
         # One thread: more of them are not faster beside the networks, and lose frames at damage.
-        return decord.VideoReader(path, num_threads=1)
+        return decord.VideoReader(os.path.abspath(path), num_threads=1)
     except (decord.DECORDError, RuntimeError) as error:
         raise RefusedError(f"it cannot open the file ({_gist(error)})") from error
 
@@ -83,6 +84,8 @@ class DecordPictures:
             raise RefusedError(reading.oddity)
         if eight_bit_format(first.format.name):
             raise RefusedError("it rounds deep colour differently")
+        if turn_of(first).mirrored:
+            raise RefusedError("it turns mirrored pictures the wrong way")
         self._path = path
         self._size = size
         self._anchor = reading.anchor
@@ -139,8 +142,8 @@ class DecordPictures:
         assert self._anchor is not None
         own = _distance(picture, rgb_picture(self._anchor.frame, self._size))
         following = _distance(picture, rgb_picture(self._anchor.following, self._size))
-        if following < own:
-            raise MisnumberedError("a later frame stands under an earlier number")
+        if own > PICTURE_TOLERANCE or following < own:
+            raise MisnumberedError(f"another picture stands at frame {self._anchor.index}")
 
 
 def _next_picture(reader: Any) -> NDArray[np.uint8]:

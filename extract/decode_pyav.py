@@ -183,6 +183,11 @@ class Turn:
     mirror_rows: bool = False
     mirror_columns: bool = False
 
+    @property
+    def mirrored(self) -> bool:
+        """Whether no rotation gives the same picture."""
+        return self.transpose ^ self.mirror_rows ^ self.mirror_columns
+
     def apply(self, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Turn ``[H, W, 3]`` upright; contiguous."""
         if self.transpose:

@@ -42,8 +42,8 @@ INDEXED_FORMATS = {"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "avi", "gif", "fl
 BLIND_FORMATS = {"avi"}
 # A cut-off file is only refused where it is shorter than its header says by more than this.
 HEADER_SLACK = Fraction(1, 10)
-# Pictures are compared on every SAMPLING-th row of luma, and are different where that changes by more
-# than LEAST_CHANGE grey levels on average.
+# Pictures are compared on every SAMPLING-th row of luma; they are different where that changes by
+# more than LEAST_CHANGE grey levels on average.
 SAMPLING = 7
 LEAST_CHANGE = 0.05
 
