@@ -6,6 +6,7 @@ labels are ignored. A video without ground truth contributes false positives.
 """
 
 import os
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -186,9 +187,10 @@ def prepare(
     videos = {name: rows for name, rows in videos.items() if name not in truth.others}
     warnings += _mismatches(videos, elsewhere, found, truth)
     numbers = {name: row for row, name in enumerate(dict.fromkeys([*truth.videos, *videos]))}
-    columns = {name: column for column, name in enumerate(truth.classes)}
+    classes = truth.classes
+    columns = {name: column for column, name in enumerate(classes)}
     return Case(
-        classes=truth.classes,
+        classes=classes,
         videos=tuple(numbers),
         annotated=len(truth.videos),
         found=by_rank(as_arrays(videos, columns, numbers)),
@@ -322,11 +324,9 @@ def _mismatches(
 ) -> list[str]:
     """What predictions and ground truth do not share."""
     warnings = []
-    labels: dict[str, int] = {}
-    for rows in videos.values():
-        for row in rows:
-            labels[row.label] = labels.get(row.label, 0) + 1
-    foreign = {name: count for name, count in labels.items() if name not in set(truth.classes)}
+    labels = Counter(row.label for rows in videos.values() for row in rows)
+    classes = set(truth.classes)
+    foreign = {name: count for name, count in labels.items() if name not in classes}
     if foreign:
         warnings.append(
             f"predicted labels without ground truth, ignored ({len(foreign)}, "

@@ -68,14 +68,17 @@ def as_arrays(
         numbers: video -> index.
     """
     rows = [
-        (classes[found.label], numbers[video], found.start, found.end, found.score)
-        for video, intervals in videos.items()
-        for found in intervals
-        if found.label in classes
+        [found for found in intervals if found.label in classes] for intervals in videos.values()
     ]
-    table = np.array(rows, dtype=np.float64).reshape(-1, 5)
-    label, video = table[:, 0].astype(np.int64), table[:, 1].astype(np.int64)
-    return Intervals(label, video, table[:, 2], table[:, 3], table[:, 4])
+    count = [len(found) for found in rows]
+    flat = [found for part in rows for found in part]
+    return Intervals(
+        label=np.array([classes[found.label] for found in flat], np.int64),
+        video=np.repeat(np.array([numbers[name] for name in videos], np.int64), count),
+        start=np.array([found.start for found in flat], np.float64),
+        end=np.array([found.end for found in flat], np.float64),
+        score=np.array([found.score for found in flat], np.float64),
+    )
 
 
 def by_rank(found: Intervals) -> Intervals:
@@ -150,9 +153,9 @@ def assign(pairs: Pairs, found: int, truth: int) -> Ints:
         ``[found]`` row of the interval taken, -1 for none.
     """
     holder = np.full(truth, found)
-    asking = np.unique(pairs.found)
-    cursor = np.searchsorted(pairs.found, asking, "left")
-    last = np.searchsorted(pairs.found, asking, "right")
+    cursor = np.flatnonzero(np.diff(pairs.found, prepend=-1))
+    last = np.append(cursor[1:], len(pairs.found))
+    asking = pairs.found[cursor]
     place = np.full(found + 1, -1)
     place[asking] = np.arange(len(asking))
     active = np.arange(len(asking))

@@ -118,8 +118,8 @@ def keep_best(
     """The intervals a person wants to see: no two of one class overlap.
 
     Greedy by score (input order on ties): an interval is kept unless it overlaps one of its class
-    that was kept before it. Intervals below ``min_score`` or shorter than ``min_length`` seconds
-    are left out first, so that they hide nothing. Touching intervals do not overlap.
+    that was kept before it. Intervals below ``min_score``, shorter than ``min_length`` seconds or
+    empty are left out first, so that they hide nothing. Touching intervals do not overlap.
 
     Returns:
         The kept intervals, highest score first.
@@ -127,7 +127,7 @@ def keep_best(
     kept: list[Interval] = []
     for found in sorted(intervals, key=lambda found: -found.score):
         too_weak = min_score is not None and found.score < min_score
-        if too_weak or found.length < min_length:
+        if too_weak or found.length < min_length or found.length <= 0:
             continue
         hidden = any(
             other.label == found.label and found.start < other.end and other.start < found.end
