@@ -1,16 +1,31 @@
 """`basnet evaluate` and `basnet export` as a user runs them."""
 
 import json
+from dataclasses import dataclass
 
 import pytest
-from click.testing import CliRunner
 
 from basnet_e2e.cli import main
 from basnet_e2e.results import Interval, Localization, write_results
 
 
-def run(*arguments):
-    return CliRunner().invoke(main, [str(argument) for argument in arguments])
+@dataclass(frozen=True)
+class Done:
+    exit_code: int
+    stdout: str
+    stderr: str
+
+
+@pytest.fixture
+def run(capfd):
+    """Run the command line in this process."""
+
+    def command(*arguments):
+        with pytest.raises(SystemExit) as left:
+            main([str(argument) for argument in arguments])
+        return Done(left.value.code, *capfd.readouterr())
+
+    return command
 
 
 @pytest.fixture
@@ -30,7 +45,7 @@ def files(tmp_path):
     return result, truth
 
 
-def test_tables_fit_80_columns_and_warnings_go_to_stderr(files):
+def test_tables_fit_80_columns_and_warnings_go_to_stderr(run, files):
     result, truth = files
     done = run("evaluate", result, "--ground-truth", truth)
     assert done.exit_code == 0, done.stderr
@@ -44,7 +59,7 @@ def test_tables_fit_80_columns_and_warnings_go_to_stderr(files):
     assert done.stdout == run("evaluate", result, "--ground-truth", truth).stdout
 
 
-def test_json_is_all_there_is_on_stdout(files):
+def test_json_is_all_there_is_on_stdout(run, files):
     result, truth = files
     done = run("evaluate", result, "--ground-truth", truth, "--json", "--tiou", "0.5:0.7:0.1")
     document = json.loads(done.stdout)
@@ -63,7 +78,7 @@ def test_json_is_all_there_is_on_stdout(files):
     assert json.loads(done.stdout)["confidence"] is None
 
 
-def test_mistakes_are_one_line_with_exit_code_2(files, tmp_path):
+def test_mistakes_are_one_line_with_exit_code_2(run, files, tmp_path):
     result, truth = files
     for arguments, words in [
         ((tmp_path / "none.json", "--ground-truth", truth), "none.json: cannot be read"),
@@ -80,7 +95,7 @@ def test_mistakes_are_one_line_with_exit_code_2(files, tmp_path):
         assert done.stderr.count("\n") == 1
 
 
-def test_published_detections_by_command(shared_data):
+def test_published_detections_by_command(run, shared_data):
     done = run(
         "evaluate",
         shared_data / "detections" / "stpn_thumos14.json",
@@ -97,7 +112,7 @@ def test_published_detections_by_command(shared_data):
     assert max(map(len, done.stdout.splitlines())) <= 80
 
 
-def test_intervals_are_exported(files, tmp_path):
+def test_intervals_are_exported(run, files, tmp_path):
     result, _ = files
     done = run("export", "intervals", result, "--format", "csv")
     assert done.stdout.splitlines()[1] == "a,[bold]run,1.000,3.000,0.900000"
@@ -108,7 +123,7 @@ def test_intervals_are_exported(files, tmp_path):
     assert json.loads(done.stdout)["results"]["a"][0]["segment"] == [1.0, 3.0]
 
 
-def test_export_of_what_is_no_result(tmp_path):
+def test_export_of_what_is_no_result(run, tmp_path):
     done = run("export", "features", tmp_path, "-o", tmp_path / "out")
     assert (done.exit_code, done.stdout) == (2, "")
     assert "no features in this folder" in done.stderr
