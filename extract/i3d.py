@@ -67,6 +67,7 @@ class Unit3D(nn.Module):
             self.bn = nn.BatchNorm3d(out, eps=BATCH_NORM_EPS, momentum=BATCH_NORM_MOMENTUM)
 
     def forward(self, x: Tensor) -> Tensor:
+        """``[B, C, T, H, W]`` to ``[B, out, T', H', W']``, each axis divided by the stride, up."""
         x, padding = pad_same(x, self.kernel, self.stride)
         conv = self.conv3d
         x = functional.conv3d(x, conv.weight, conv.bias, conv.stride, padding)
@@ -88,12 +89,13 @@ class SamePool3d(nn.Module):
         self.kernel, self.stride = kernel, stride
 
     def forward(self, x: Tensor) -> Tensor:
+        """``[B, C, T, H, W]`` to ``[B, C, T', H', W']``, each axis divided by the stride, up."""
         x, padding = pad_same(x, self.kernel, self.stride)
         return functional.max_pool3d(x, self.kernel, self.stride, padding)
 
 
 class InceptionBlock(nn.Module):
-    """Four branches over one input, side by side: 1x1x1, twice 1x1x1 then 3x3x3, pool then 1x1x1."""
+    """Branches over one input: 1x1x1, twice 1x1x1 then 3x3x3, pooling then 1x1x1; side by side."""
 
     def __init__(self, channels: int, out: Sequence[int]) -> None:
         super().__init__()
@@ -106,6 +108,7 @@ class InceptionBlock(nn.Module):
         self.b3b = Unit3D(channels, out[5])
 
     def forward(self, x: Tensor) -> Tensor:
+        """``[B, C, T, H, W]`` to ``[B, out[0] + out[2] + out[4] + out[5], T, H, W]``."""
         branches = (self.b0(x), self.b1b(self.b1a(x)), self.b2b(self.b2a(x)), self.b3b(self.b3a(x)))
         return torch.cat(branches, dim=1)
 
@@ -174,6 +177,12 @@ class InceptionI3D(nn.Module):
     def classify(self, features: Tensor) -> Tensor:
         """The 1x1x1 classifier on features: ``[B, D]`` to logits ``[B, classes]``."""
         return cast(Tensor, self.logits(features[:, :, None, None, None])).flatten(1)
+
+    def classifier(self) -> tuple[Tensor, Tensor]:
+        """Weight ``[classes, D]`` and bias ``[classes]`` of the classifier as a linear layer."""
+        conv = self.logits.conv3d
+        assert conv.bias is not None
+        return conv.weight.flatten(1), conv.bias
 
     def forward(self, x: Tensor) -> Tensor:
         """Clips ``[B, C, T, H, W]`` to logits ``[B, classes]``, their mean over time.

@@ -30,7 +30,7 @@ BATCH_NORM = ("weight", "bias", "running_mean", "running_var")
 
 def scaled(channels: int, width: float) -> int:
     """``channels * width`` rounded up to a multiple of 8; the published number for width 1."""
-    return -(-int(round(channels * width * 1000)) // 8000) * 8
+    return -(-round(channels * width * 1000) // 8000) * 8
 
 
 def block_output(channels: tuple[int, ...]) -> int:

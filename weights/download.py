@@ -1,0 +1,166 @@
+"""Fetch one file whose content is known beforehand: resumed where it was cut, then checked.
+
+The partial file is named after the content it must have and is only handed on when its size and
+hash are right, so no half file is ever used, whoever cut the transfer.
+"""
+
+import errno
+import hashlib
+import logging
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from weights.errors import WeightsError
+from weights.files import CHUNK, git_blob_id, sha256_of
+
+if TYPE_CHECKING:
+    from requests import Response, Session
+
+log = logging.getLogger(__name__)
+
+CONNECT_SECONDS = 15
+READ_SECONDS = 60
+ATTEMPTS = 4
+PARTIAL_CONTENT = 206
+RANGE_NOT_SATISFIABLE = 416
+
+
+@dataclass(frozen=True)
+class Content:
+    """What a file must be; of the hashes at least one is known.
+
+    Attributes:
+        size: bytes, or None where unknown.
+        sha256: 64 hexadecimal digits, or their beginning where only that was published.
+        git_blob: Git's id of the content (SHA-1), or None.
+    """
+
+    size: int | None = None
+    sha256: str | None = None
+    git_blob: str | None = None
+
+    @property
+    def known(self) -> bool:
+        """Whether a file can be checked against it."""
+        return bool(self.sha256 or self.git_blob)
+
+    @property
+    def key(self) -> str:
+        """Short name of the content, for a partial file."""
+        return (self.sha256 or self.git_blob or "")[:16]
+
+    def difference(self, path: Path) -> str | None:
+        """How the file differs from what it must be (both values), or None where it is right."""
+        if self.size is not None and path.stat().st_size != self.size:
+            return f"it has {path.stat().st_size} bytes, expected {self.size}"
+        if self.sha256 is not None:
+            found = sha256_of(path)
+            if not found.startswith(self.sha256):
+                return f"its sha256 is {found}, expected {self.sha256}"
+        if self.git_blob is not None:
+            found = git_blob_id(path)
+            if found != self.git_blob:
+                return f"its git blob id is {found}, expected {self.git_blob}"
+        return None
+
+
+class BrokenTransfer(Exception):
+    """The connection failed or ended early; what came so far is kept."""
+
+
+def fetch(session: "Session", url: str, content: Content, folder: Path, what: str) -> Path:
+    """Download into ``folder`` and return the path of the complete, verified file.
+
+    The caller holds a lock on ``folder``'s partial file and deletes the result after use.
+
+    Raises:
+        WeightsError: the address does not answer, or what it sends is not the file.
+        OSError: the disk is full or the folder cannot be written; the partial file is kept.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    partial = folder / f"{content.key}.part"
+    reason = ""
+    for _ in range(ATTEMPTS):
+        resumed = partial.exists() and partial.stat().st_size > 0
+        try:
+            _transfer(session, url, partial, content.size)
+        except BrokenTransfer as error:
+            reason = str(error)
+            if not partial.exists() or not partial.stat().st_size:
+                break  # nothing came: trying again at once would not help
+            continue
+        difference = content.difference(partial)
+        if difference is None:
+            return partial
+        partial.unlink()
+        if not resumed:
+            raise WeightsError(f"{what} is not the file expected, refused: {difference}")
+        log.info("%s: the resumed part did not fit, starting again", what)
+    raise WeightsError(f"{what} could not be downloaded: {reason or 'it was cut again and again'}")
+
+
+def _transfer(session: "Session", url: str, partial: Path, size: int | None) -> None:
+    """Append to the partial file what is missing of it."""
+    import requests
+
+    have = partial.stat().st_size if partial.exists() else 0
+    if size is not None and have >= size:
+        return
+    headers = {"Accept-Encoding": "identity"}  # offsets must be those of the file itself
+    if have:
+        headers["Range"] = f"bytes={have}-"
+    try:
+        with session.get(
+            url, headers=headers, stream=True, timeout=(CONNECT_SECONDS, READ_SECONDS)
+        ) as answer:
+            if have and answer.status_code == RANGE_NOT_SATISFIABLE:
+                return  # nothing is missing; the check tells whether that is true
+            answer.raise_for_status()
+            total = _append(answer, partial, have)
+    except requests.RequestException as error:
+        raise BrokenTransfer(_short(error)) from error
+    if total is not None and partial.stat().st_size < total:
+        raise BrokenTransfer("the connection ended early")
+
+
+def _append(answer: "Response", partial: Path, have: int) -> int | None:
+    """Write the answer's body behind what is there; the size that the whole file should have."""
+    start = answer.headers.get("Content-Range", "").removeprefix("bytes ").split("-")[0]
+    resumed = answer.status_code == PARTIAL_CONTENT and start == str(have)
+    offset = have if resumed else 0
+    length = answer.headers.get("Content-Length")
+    with open(partial, "r+b" if resumed else "wb") as file:
+        file.seek(offset)
+        try:
+            for chunk in answer.iter_content(CHUNK):
+                file.write(chunk)
+            file.flush()
+            os.fsync(file.fileno())
+        except OSError as error:
+            # requests' errors are OSErrors too; only the disk's own have these codes
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise OSError(
+                    error.errno,
+                    "the disk is full; make room and run the command again, it goes on from there",
+                    str(partial),
+                ) from error
+            raise
+    return offset + int(length) if length is not None else None
+
+
+def _short(error: Exception) -> str:
+    """The innermost reason of a connection error, on one line."""
+    cause: BaseException = error
+    while cause.__context__ is not None or cause.__cause__ is not None:
+        following = cause.__cause__ or cause.__context__
+        assert following is not None
+        cause = following
+    text = " ".join(str(cause).split()) or type(cause).__name__
+    return text if len(text) < 160 else text[:157] + "..."
+
+
+def chunk_sha256(data: bytes) -> str:
+    """SHA-256 of bytes in memory."""
+    return hashlib.sha256(data).hexdigest()

