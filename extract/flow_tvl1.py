@@ -104,8 +104,10 @@ def choose_engine(device: str = "auto", engine: str = "auto") -> Engine:
     """
     if engine not in ENGINES:
         raise ExtractError(f"unknown flow engine {engine!r}; choose one of {', '.join(ENGINES)}")
+    if engine == "numba" and device == "auto":
+        return Engine("numba", "cpu")
     if device == "cpu":
-        return Engine("torch", "cpu")
+        return Engine("torch" if engine == "torch" else "numba", "cpu")
     import torch
 
     if device == "auto":
@@ -208,6 +210,10 @@ def solve(
     resets: Sequence[int] | None = None,
 ) -> NDArray[np.float32]:
     """``tvl1`` on checked frames with a chosen engine."""
+    if engine.name == "numba":
+        from extract import tvl1_cpu
+
+        return tvl1_cpu.solve_pairs(images, params, threads=threads)
     from extract.tvl1_torch import solve_pairs
 
     return solve_pairs(images, params, device=engine.device)
