@@ -1,0 +1,198 @@
+"""Training: features and video-level labels to a model."""
+
+import hashlib
+import logging
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from basnet_e2e.annotations import GroundTruth, Labels, read_classes
+from basnet_e2e.checkpoint import HeadModel, save_model
+from basnet_e2e.dataset import FeatureSet, LabelledSet, load_labelled
+from basnet_e2e.devices import choose_device, describe
+from basnet_e2e.errors import BasnetError
+from basnet_e2e.naming import listing, match_ids
+from basnet_e2e.presets import Preset, Recipe
+from basnet_e2e.presets import preset as find_preset
+from basnet_e2e.presets import recipe as find_recipe
+from basnet_e2e.sampling import segments_for
+from basnet_e2e.training_loop import Data, Progress, Run
+from basnet_e2e.training_state import state_path
+from basnet_e2e.validation import Validation
+
+log = logging.getLogger(__name__)
+
+
+def train(
+    features: str | os.PathLike[str] | FeatureSet | LabelledSet,
+    labels: str | os.PathLike[str] | Labels | None = None,
+    preset: str | Preset = "default",
+    recipe: str | Recipe = "full",
+    *,
+    validate: str | os.PathLike[str] | GroundTruth | None = None,
+    classes: str | os.PathLike[str] | Sequence[str] | None = None,
+    streams: Sequence[str] | None = None,
+    grid: str | None = None,
+    seed: int = 0,
+    steps: int | None = None,
+    device: str = "auto",
+    resume: bool = False,
+    output: str | os.PathLike[str] | None = None,
+    progress: Progress | None = None,
+) -> HeadModel:
+    """Train BaS-Net on the features of videos and the classes that occur in each.
+
+    Equal data, settings and seed give equal weights on one machine's CPU, also where the run was
+    interrupted and resumed.
+
+    Args:
+        features: folder of features, or features that were read already.
+        labels: label file or folder, or labels that were read already; None with a
+            ``LabelledSet``.
+        preset: ``default``, ``small``, ``official``, ``activitynet``, or settings of one's own.
+        recipe: ``full``, ``suppression``, ``base`` or ``baseline``.
+        validate: annotated intervals of videos that have features in ``features`` but no training
+            label; the step with the best average mAP on them is kept. Without it the last step is.
+        classes: class list, or a file of it, that fixes the order; else that of first appearance.
+        streams: read only these streams of the features.
+        grid: ``fps,length,stride`` of array files.
+        seed: of weights, samples and dropout.
+        steps: training steps instead of the preset's.
+        device: ``auto``, ``cpu`` or ``cuda[:N]``.
+        resume: go on from the state file beside ``output`` where there is one.
+        output: model file to write; the state of the run is kept beside it (``.state``) every few
+            minutes and on Ctrl-C, and removed at the end.
+        progress: called after each step.
+
+    Raises:
+        BasnetError: the features, labels or settings cannot be trained on.
+        KeyboardInterrupt: Ctrl-C; the state is saved first.
+    """
+    settings = find_preset(preset) if steps is None else find_preset(preset, steps=steps)
+    branches = find_recipe(recipe)
+    if resume and output is None:
+        raise BasnetError("resuming needs the model file (output) that the state stands beside")
+    chosen = choose_device(device)
+    wanted = read_classes(classes) if isinstance(classes, str | os.PathLike) else classes
+    data = _usable(_labelled(features, labels, wanted, streams, grid), settings, branches)
+    segments = segments_for([len(video.x) for video in data.videos], settings)
+    settings = replace(settings, segments=segments)
+    validation = None
+    if validate is not None:
+        validation = Validation.of(validate, features, data, streams=streams, grid=grid)
+    log.info(
+        "training %s/%s on %d videos, %d classes, T = %d, %d steps, on %s",
+        settings.name,
+        branches.name,
+        len(data.videos),
+        len(data.classes),
+        segments,
+        settings.steps,
+        describe(chosen),
+    )
+    run = Run(Data.of(data), settings, branches, seed, chosen, _identity(data), validation)
+    path = None if output is None else state_path(output)
+    if path is not None and path.is_file():
+        if resume:
+            run.load(path)
+            log.info("going on after step %d (%s)", run.step, path)
+        else:
+            log.warning("%s of an interrupted run is replaced; --resume would go on with it", path)
+    elif resume:
+        log.info("no interrupted run at %s, starting from the beginning", path)
+    run.train(path, progress)
+    model = _model(run, data, settings, branches, seed)
+    if output is not None:
+        save_model(model, output)
+        assert path is not None
+        path.unlink(missing_ok=True)
+    return replace(model, name=Path(output).stem) if output is not None else model
+
+
+def _labelled(
+    features: str | os.PathLike[str] | FeatureSet | LabelledSet,
+    labels: str | os.PathLike[str] | Labels | None,
+    classes: Sequence[str] | None,
+    streams: Sequence[str] | None,
+    grid: str | None,
+) -> LabelledSet:
+    if isinstance(features, LabelledSet):
+        return features
+    if labels is None:
+        raise BasnetError("training needs labels: which classes occur in which video")
+    if not isinstance(features, FeatureSet):
+        return load_labelled(features, labels, classes=classes, streams=streams, grid=grid)
+    if not isinstance(labels, Labels):
+        from basnet_e2e.annotations import read_labels
+
+        labels = read_labels(labels, classes=classes)
+    matches = match_ids(labels.videos, [video.id for video in features.videos])
+    by_id = {video_id: labels.videos[name] for name, video_id in matches.found.items()}
+    videos = [video for video in features.videos if video.id in by_id]
+    if not videos:
+        raise BasnetError(f"{labels.source}: none of its videos is among the features")
+    return LabelledSet(
+        videos, [by_id[video.id] for video in videos], labels.classes, features.settings
+    )
+
+
+def _usable(data: LabelledSet, preset: Preset, recipe: Recipe) -> LabelledSet:
+    """The videos that the settings can learn from.
+
+    Raises:
+        BasnetError: nothing is left, or all videos have the same label, which teaches nothing.
+    """
+    empty = [video.id for video, labels in zip(data.videos, data.labels, strict=True) if not labels]
+    if empty and (preset.unlabelled == "drop" or not recipe.background):
+        why = f"preset {preset.name}" if recipe.background else f"recipe {recipe.name}"
+        log.warning("%s cannot learn from videos without label, left out: %s", why, listing(empty))
+        kept = [index for index, labels in enumerate(data.labels) if labels]
+        data = replace(
+            data,
+            videos=[data.videos[index] for index in kept],
+            labels=[data.labels[index] for index in kept],
+        )
+    if not any(data.labels):
+        raise BasnetError("no training video has a label, nothing to learn")
+    if len({frozenset(labels) for labels in data.labels}) == 1:
+        raise BasnetError(
+            f"all {len(data.videos)} training videos have the same label "
+            f"({listing(data.labels[0])}); add videos of another class, or without any action"
+        )
+    never = [name for name in data.classes if not any(name in labels for labels in data.labels)]
+    if never:
+        log.warning("no training video has the class %s", listing(never))
+    return data
+
+
+def _identity(data: LabelledSet) -> dict[str, object]:
+    """What tells this run's data from another's, for resuming."""
+    digest = hashlib.sha256()
+    for video, labels in zip(data.videos, data.labels, strict=True):
+        digest.update(repr((video.id, tuple(labels), video.x.shape)).encode())
+        digest.update(video.x[0].tobytes() + video.x[-1].tobytes())
+    return {"classes": list(data.classes), "videos": digest.hexdigest()}
+
+
+def _model(run: Run, data: LabelledSet, preset: Preset, recipe: Recipe, seed: int) -> HeadModel:
+    """The last step's network, or the best validated one, on the CPU."""
+    training: dict[str, object] = {
+        "steps": run.step,
+        "seed": seed,
+        "loss": run.loss,
+        "videos": len(data.videos),
+        "unlabelled": sum(not labels for labels in data.labels),
+    }
+    if run.best.weights is not None:
+        run.net.load_state_dict(run.best.weights)
+        training["validation"] = {"step": run.best.step, "average_map": run.best.score}
+        log.info(
+            "kept step %d, average mAP %.1f on the validation videos",
+            run.best.step,
+            100 * run.best.score,
+        )
+    net = run.net.to(torch.device("cpu")).eval()
+    return HeadModel(net, data.classes, preset, recipe.name, dict(data.settings), training)
