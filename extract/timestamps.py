@@ -142,16 +142,13 @@ def read_timestamps(path: str, *, keep_partial: bool = False) -> Reading:
     stamps = packets.shown if tail else _decode_all(path)
     # Packets stand in the order of decoding; only decoded frames tell of an order of presentation.
     timeline, pairing = _timeline(path, header, stamps, not (tail or stamps.ascending))
-    cut = _cut(path, header, packets, timeline)
+    cut = _cut(path, header, packets, timeline, stamps.damage is not None)
     damage = _damage(stamps, timeline)
     partial = cut or damage
     if partial and not keep_partial:
         raise VideoError(f"{path}: {partial}; --keep-partial keeps what comes before")
     oddity = _oddity(header, packets, timeline, pairing, partial)
-    anchor = tail.anchor(timeline) if tail else None
-    if tail and not anchor:
-        oddity = oddity or "the pictures at its end are all alike"
-    return Reading(timeline, pairing, oddity, anchor, partial)
+    return Reading(timeline, pairing, oddity, tail.anchor(timeline) if tail else None, partial)
 
 
 def _oddity(
@@ -234,9 +231,12 @@ class _Tail:
         if tick is not None:
             self._last = tick, frame, sample
 
-    def anchor(self, timeline: Timeline) -> Anchor | None:
-        if self._change is None:
-            return None
+    @property
+    def changes(self) -> bool:
+        return self._change is not None
+
+    def anchor(self, timeline: Timeline) -> Anchor:
+        assert self._change is not None
         tick, frame, following = self._change
         return Anchor(int(np.searchsorted(timeline.ticks, tick)), frame, following)
 
@@ -249,21 +249,31 @@ def _luma_sample(frame: VideoFrame) -> NDArray[np.int16]:
 
 
 def _decoded_tail(path: str, packets: _Packets) -> _Tail | None:
-    """Decode both ends; None unless the first and the last timestamp belong to decodable frames."""
-    ticks, tail = packets.shown.known, _Tail()
+    """Decode both ends; None unless the first and the last timestamp belong to decodable frames.
+
+    The end reaches back to a change of picture: to the last key frame, the second last, the fourth
+    last and so on. A video without any up to its first key frame is better decoded as a whole.
+    """
+    ticks, back = packets.shown.known, 1
     try:
         with open_container(path) as container:
             stream = video_stream(container, path)
             first = next((tick for tick, _ in decoded_frames(container, stream)), None)
-        with open_container(path) as container:
-            stream = video_stream(container, path)
-            container.seek(packets.keys[-1], stream=stream)
-            for tick, frame in decoded_frames(container, stream):
-                tail.add(tick, frame)
+        while first == min(ticks) and back < len(packets.keys):
+            tail = _Tail()
+            with open_container(path) as container:
+                stream = video_stream(container, path)
+                container.seek(packets.keys[-back], stream=stream)
+                for tick, frame in decoded_frames(container, stream):
+                    tail.add(tick, frame)
+            if tail.stamps.known[-1:] != [max(ticks)] or not tail.stamps.ascending:
+                return None
+            if tail.changes:
+                return tail
+            back *= 2
     except (DamageError, av.error.FFmpegError):
         return None
-    agree = first == min(ticks) and tail.stamps.known[-1:] == [max(ticks)]
-    return tail if agree and tail.stamps.ascending else None
+    return None
 
 
 def _decode_all(path: str) -> _Stamps:
@@ -309,7 +319,9 @@ def _timeline(
     return Timeline(ticks, time_base, origin, last), Pairing(by_order, hidden)
 
 
-def _cut(path: str, header: _Header, packets: _Packets, timeline: Timeline) -> str | None:
+def _cut(
+    path: str, header: _Header, packets: _Packets, timeline: Timeline, damaged: bool
+) -> str | None:
     """What is missing of a file that ends before its own structure says, or None.
 
     Missing bytes alone are no reason to refuse a video: they may be an index at the end.
@@ -318,11 +330,12 @@ def _cut(path: str, header: _Header, packets: _Packets, timeline: Timeline) -> s
     count = len(packets.shown.ticks) + packets.hidden
     promised = max(header.seconds, header.frames / (header.rate or Fraction(25)))
     late = promised - timeline.duration > HEADER_SLACK
-    if not missing or not (count < header.frames if header.frames else late):
+    if not missing or not (damaged or (count < header.frames if header.frames else late)):
         return None
+    of = f" of {float(promised):.1f} s" if late else ""
     return (
         f"the file is cut off, {missing} bytes are missing and it ends at "
-        f"{float(timeline.duration):.1f} s of {float(promised):.1f} s"
+        f"{float(timeline.duration):.1f} s{of}"
     )
 
 
