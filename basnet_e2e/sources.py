@@ -83,10 +83,16 @@ class RowsSource:
         return localizer.rows(self.rows)
 
 
-def find_sources(paths: Sequence[str | os.PathLike[str]]) -> list[Source]:
+def find_sources(
+    paths: Sequence[str | os.PathLike[str]], *, grid: str | None = None
+) -> list[Source]:
     """Everything that the paths of a command line name, in their order.
 
     A folder is taken as features if it holds any, else as videos.
+
+    Args:
+        paths: files and folders.
+        grid: ``fps,length,stride`` of array files, which do not record it; 25,16,16 by default.
 
     Raises:
         ExtractError: a path does not exist or holds nothing to work on.
@@ -103,7 +109,8 @@ def find_sources(paths: Sequence[str | os.PathLike[str]]) -> list[Source]:
                 for path in stored
             )
         elif _holds_arrays(given):
-            sources.extend(RowsSource(rows, given) for rows in load_features(given).videos)
+            rows = load_features(given, grid=grid).videos
+            sources.extend(RowsSource(video, given) for video in rows)
         else:
             sources.extend(VideoSource(video) for video in find_videos([given]))
     return sources

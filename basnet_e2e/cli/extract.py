@@ -179,8 +179,14 @@ class _Reporter:
         self._progress.__enter__()
         return self
 
-    def __exit__(self, *error: Any) -> None:
-        self._progress.__exit__(*error)
+    def __exit__(self, kind: type[BaseException] | None, *error: Any) -> None:
+        self._progress.__exit__(kind, *error)
+        if kind is KeyboardInterrupt:
+            log.warning(
+                "%d of %d videos are done; the same command goes on with the rest",
+                self._ended,
+                self._videos,
+            )
 
     def hear(self, event: "Event") -> None:
         ended = event.kind in ("done", "failed")

@@ -70,6 +70,9 @@ log = logging.getLogger(__name__)
 @click.option(
     "--streams", type=StreamList(), help="Streams of the built-in model (rgb without it)."
 )
+@click.option(
+    "--grid", metavar="FPS,LENGTH,STRIDE", help="Time grid of .npy features (25,16,16 without it)."
+)
 @device_option
 @offline_option
 @message_options
@@ -82,6 +85,7 @@ def localize(
     min_score: float,
     min_length: float,
     streams: tuple[str, ...] | None,
+    grid: str | None,
     device: str,
 ) -> None:
     """Find action intervals in videos or in feature files (or folders of either).
@@ -93,7 +97,7 @@ def localize(
     from basnet_e2e.sources import find_sources
     from weights.files import write_text
 
-    sources = find_sources(inputs)
+    sources = find_sources(inputs, grid=grid)
     localizer = Localizer(model, streams=streams, device=device)
     found, failed = _run(sources, localizer)
     if keep == "best":
