@@ -1,0 +1,67 @@
+"""The real RGB network on real clips: what an independent forward pass said of them."""
+
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from extract.backbones import BACKBONES, class_names, load_backbone, load_network
+from extract.i3d import InceptionI3D
+from extract.picture import centre_crop, resize_short_side
+from weights import WeightsError
+from weights.registry import WeightsFile, resolve
+
+# clip -> (class, probability) on the first 64 decoded frames, as the test data's README gives them.
+KNOWN = {
+    "clean_and_jerk.mp4": ("clean and jerk", 0.964),
+    "walking_the_dog.mp4": ("walking the dog", 0.998),
+    "arm_wrestling.mp4": ("arm wrestling", 1.0),
+    "archery.avi": ("archery", 0.997),
+    "flipping_pancake.mkv": ("flipping pancake", 0.815),
+    "basketball.mp4": ("playing basketball", 0.64),
+}
+TOLERANCE = 0.03
+RECORD = BACKBONES["i3d"]
+
+
+@pytest.fixture(scope="module")
+def rgb_file() -> WeightsFile:
+    try:
+        return resolve("i3d", "rgb")
+    except WeightsError as error:
+        pytest.skip(f"no real weights here: {error}")
+
+
+@pytest.fixture(scope="module")
+def network(rgb_file: WeightsFile) -> InceptionI3D:
+    found = load_network(RECORD, "rgb", rgb_file)
+    assert isinstance(found, InceptionI3D)
+    return found
+
+
+def first_frames(path: Path, count: int) -> NDArray[np.float32]:
+    """The first decoded frames at their native rate as the network's input [1, 3, T, 224, 224]."""
+    frames = []
+    with av.open(str(path)) as container:
+        for frame in container.decode(video=0):
+            picture = resize_short_side(frame.to_ndarray(format="rgb24"), RECORD.frame_side)
+            frames.append(centre_crop(picture, RECORD.crop))
+            if len(frames) == count:
+                break
+    return RECORD.scale_rgb(np.stack(frames)).transpose(3, 0, 1, 2)[None]
+
+
+@pytest.mark.parametrize("name", KNOWN)
+def test_known_clips_have_their_class_and_probability(
+    name: str, shared_data: Path, network: InceptionI3D, rgb_file: WeightsFile
+) -> None:
+    clip = torch.from_numpy(first_frames(shared_data / "clips" / name, 64).copy())
+    with torch.inference_mode():
+        probabilities = network(clip).softmax(dim=1)[0].numpy()
+    names = class_names(RECORD, "rgb", rgb_file)
+    label, expected = KNOWN[name]
+    assert names[int(probabilities.argmax())] == label
+    assert probabilities.max() == pytest.approx(expected, abs=TOLERANCE)
