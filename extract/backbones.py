@@ -114,7 +114,7 @@ BACKBONES: dict[str, BackboneRecord] = {
             length=16,
             dimension=256,
             build=_inception_mini,
-            flow_overrides={"nscales": 4, "warps": 3, "iterations": 30},
+            flow_overrides={"scales": 4, "warps": 3, "iterations": 30},
         ),
         _SLOW,
         replace(_SLOW, name="i3d_r50", build=_zoo("i3d_r50")),
