@@ -206,6 +206,8 @@ def download(
             item,
             f"it has no source '{origin}'" if origin else "no hash of it is known to check it by",
         )
+    if _is_offline(None) and (replace or not path.is_file()):
+        raise _unavailable(item, "--offline forbids a download")
     path.parent.mkdir(parents=True, exist_ok=True)
     with _lock(path):
         if path.is_file() and not replace and origin is None:

