@@ -136,16 +136,6 @@ with _code_kept():
                 taps[row, column, 3] = 0
 
     @njit(**_compiled)
-    def _cubic(t):  # type: ignore[no-untyped-def]  # numba's types
-        """Weights of four neighbours at offset t in [0, 1): Keys' kernel with a = -0.5."""
-        return (
-            t * (t * (ONE - HALF * t) - HALF),
-            t * t * (np.float32(1.5) * t - np.float32(2.5)) + ONE,
-            t * (t * (np.float32(2) - np.float32(1.5) * t) + HALF),
-            t * t * (HALF * t - HALF),
-        )
-
-    @njit(**_compiled)
     def _warp(first, taps, state):  # type: ignore[no-untyped-def]  # numba's types
         """Linearise the second image at the present flow: fill ix, iy, rest and inverse."""
         height, width = first.shape
@@ -160,9 +150,8 @@ with _code_kept():
                 x = min(max(np.float32(column) + u, left_most), right_most)
                 y = min(max(np.float32(row) + v, upper_most), lower_most)
                 left, upper = np.floor(x), np.floor(y)
-                a, b, c, d = _cubic(x - left)
                 pixel = (int(upper) + (BORDER - 1)) * stride + (int(left) + (BORDER - 1)) * 4
-                value, ix, iy, _ = cubic_taps(base, pixel, stride, a, b, c, d, _cubic(y - upper))
+                value, ix, iy, _ = cubic_taps(base, pixel, stride, x - left, y - upper)
                 state[IX, row + 1, column + LANES] = ix
                 state[IX + 1, row + 1, column + LANES] = iy
                 state[IX + 2, row + 1, column + LANES] = (

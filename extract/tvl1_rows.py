@@ -62,6 +62,13 @@ class _Vector:
         under = self.builder.fcmp_ordered(">", below.value, low.value, flags=_FAST)
         return self._new(self.builder.select(under, below.value, low.value))
 
+    def shuffled(self, order: list[int]) -> "_Vector":
+        """The values in another order."""
+        empty = ir.Constant(_VECTOR, ir.Undefined)
+        return self._new(
+            self.builder.shuffle_vector(self.value, empty, ir.Constant(_BITS, order))
+        )
+
     def reciprocal(self) -> "_Vector":
         """One over the values."""
         return self._new(self.builder.fdiv(self._operand(1.0), self.value, flags=_FAST))
@@ -138,61 +145,62 @@ class _Rows:
         self.builder.store(value.value, self._place(field, row, column, 0), align=4)
 
 
-@intrinsic  # type: ignore[untyped-decorator]  # numba has no type information
-def cubic_taps(
-    typing: Any, base: Any, pixel: Any, row: Any, a: Any, b: Any, c: Any, d: Any, down: Any
-) -> Any:
-    """Weighted sum of 4x4 neighbours of four interleaved channels; returns the four sums.
+# Keys' cubic kernel with a = -0.5: the weights of the neighbours at -1, 0, 1, 2 of a place at offset
+# t in [0, 1) are these polynomials in t, highest power first.
+CUBIC = ((-0.5, 1.0, -0.5, 0.0), (1.5, -2.5, 0.0, 1.0), (-1.5, 2.0, 0.5, 0.0), (0.5, -0.5, 0.0, 0.0))
 
-    Args:
-        typing: given by numba.
-        base: address of the interleaved image.
-        pixel: index of the upper left neighbour's first channel, in floats.
-        row: floats from one row to the next.
-        a: weight of the first column; b, c, d: of the others.
-        b: see a.
-        c: see a.
-        d: see a.
-        down: the four weights of the rows, a tuple.
-    """
-    real = types.float32
-    rows = types.UniTuple(real, 4)
-    signature = rows(types.intp, types.intp, types.intp, real, real, real, real, rows)
+
+def _cubic_weights(builder: ir.IRBuilder, offset: ir.Value) -> _Vector:
+    """Weights of the four neighbours at ``offset``, each four times."""
+    place = _splat(builder, offset)
+    powers = [
+        _Vector(builder, ir.Constant(_VECTOR, [CUBIC[lane // 4][n] for lane in range(LANES)]))
+        for n in range(4)
+    ]
+    total = powers[0]
+    for power in powers[1:]:
+        total = total * place + power
+    return total
+
+
+def _cubic_taps() -> Callable[..., Any]:
+    """Code of the bicubic interpolation of four interleaved channels at one place."""
+    whole, real = types.intp, types.float32
+    kind = types.UniTuple(real, 4)
+    signature = kind(whole, whole, whole, real, real)
 
     def generate(context: Any, builder: ir.IRBuilder, _: Any, arguments: Any) -> ir.Value:
-        base, pixel, row, *across, down = arguments
+        base, pixel, stride, across, down = arguments
         start = builder.inttoptr(base, _FLOAT.as_pointer())
-        total = None
+        rows = _cubic_weights(builder, down)
+        # The sixteen floats are four neighbours of four channels.
+        total = _Vector(builder, ir.Constant(_VECTOR, [0.0] * LANES))
         for n in range(4):
-            weight = _splat(builder, builder.extract_value(down, n))
             place = builder.bitcast(builder.gep(start, [pixel]), _VECTOR.as_pointer())
-            line = _Vector(builder, builder.load(place, align=4)) * weight
-            total = line if total is None else total + line
-            pixel = builder.add(pixel, row)
-        assert total is not None
-        return _fold(context, builder, total, across, rows)
+            line = _Vector(builder, builder.load(place, align=4))
+            total = total + line * rows.shuffled([4 * n + lane % 4 for lane in range(LANES)])
+            pixel = builder.add(pixel, stride)
+        total = total * _cubic_weights(builder, across)
+        for half in (8, 4):
+            total = total + total.shuffled([(lane + half) % LANES for lane in range(LANES)])
+        channels = [
+            builder.extract_element(total.value, ir.Constant(ir.IntType(32), n)) for n in range(4)
+        ]
+        return context.make_tuple(builder, kind, channels)
 
-    return signature, generate
+    def typed(typing: Any, base: Any, pixel: Any, stride: Any, across: Any, down: Any) -> Any:
+        return signature, generate
+
+    return intrinsic(typed)
 
 
-def _fold(
-    context: Any, builder: ir.IRBuilder, total: _Vector, across: list[ir.Value], kind: Any
-) -> ir.Value:
-    """Sum four pixels of four channels with the columns' weights; a tuple of the channels."""
-    empty = ir.Constant(_VECTOR, ir.Undefined)
-    weights: ir.Value = empty
-    for n, value in enumerate(across):
-        weights = builder.insert_element(weights, value, ir.Constant(ir.IntType(32), 4 * n))
-    spread = ir.Constant(_BITS, [4 * (n // 4) for n in range(LANES)])
-    product = total * _Vector(builder, builder.shuffle_vector(weights, empty, spread))
-    for half in (8, 4):
-        order = [(n + half) % LANES for n in range(LANES)]
-        turned = builder.shuffle_vector(product.value, empty, ir.Constant(_BITS, order))
-        product = product + _Vector(builder, turned)
-    channels = [
-        builder.extract_element(product.value, ir.Constant(ir.IntType(32), n)) for n in range(4)
-    ]
-    return context.make_tuple(builder, kind, channels)
+cubic_taps = _cubic_taps()
+"""The four channels at one place: ``cubic_taps(base, pixel, stride, across, down)``.
+
+``base`` is the address of the interleaved image, ``pixel`` the index in floats of the upper left of
+the 4x4 neighbours, ``stride`` the floats from row to row, ``across`` and ``down`` the offsets in
+[0, 1) from the second neighbour.
+"""
 
 
 def _step(primal: bool, dual: bool) -> Callable[..., Any]:
