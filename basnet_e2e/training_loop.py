@@ -166,7 +166,7 @@ class Run:
 
         Raises:
             KeyboardInterrupt: Ctrl-C, after the step it fell into and the saving.
-            BasnetError: the loss is not finite.
+            BasnetError: the scores are not finite.
         """
         last_save = time.monotonic()
         clock = _Clock()
@@ -198,16 +198,16 @@ class Run:
         self.optimizer.zero_grad(set_to_none=True)
         with _autocast(self.device):
             output = self.net(x, valid)
-        loss = basnet_loss(output, labels, self.preset, self.recipe, valid).total
-        value = loss.item()
-        if not np.isfinite(value):
+        scores = [part for part in (output.scores_base, output.scores_supp) if part is not None]
+        if not all(bool(part.isfinite().all()) for part in scores):
             raise BasnetError(
-                f"the loss of step {self.step + 1} is {value}: the features hold values that "
+                f"the scores of step {self.step + 1} are not finite: the features hold values that "
                 "cannot be learnt from (very large ones?)"
             )
+        loss = basnet_loss(output, labels, self.preset, self.recipe, valid).total
         loss.backward()
         self.optimizer.step()
-        self.loss = value
+        self.loss = loss.item()
         self.step += 1
 
     def _validates(self) -> bool:
