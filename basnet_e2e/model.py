@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from basnet_e2e.errors import BasnetError
+from basnet_e2e.packing import Packing
 from basnet_e2e.presets import Preset, Recipe
 from basnet_e2e.presets import recipe as find_recipe
 from basnet_e2e.two_branch import convolve, convolve_both
@@ -118,16 +119,18 @@ class BaSNet(nn.Module):
 
         Args:
             x: features ``[B, T, F]``.
-            valid: which rows are real, the others are padding that changes nothing: the number of
-                real rows at the beginning of each video ``[B] int``, or a mask ``[B, T] bool``.
+            valid: which rows are real, the others are padding that changes and costs nothing: the
+                number of real rows at the beginning of each video ``[B] int``, or a mask
+                ``[B, T] bool``. Behind a video's last real row the output is 0.
             only: compute one branch, ``base`` or ``suppression``; both without it.
 
         Raises:
             BasnetError: the features have another width, or a video has no real row.
         """
         mask = self._mask(x, valid)
-        if mask is not None:
-            x = x * mask[:, :, None]
+        packing = None if mask is None else Packing.of(mask)
+        if packing is not None:
+            x = packing.pack(x)
         base = self.recipe.base and only != "suppression"
         suppression = self.recipe.suppression and only != "base"
         foreground = self.filter(x) if suppression and self.filter is not None else None
@@ -138,7 +141,11 @@ class BaSNet(nn.Module):
         else:
             first = convolve(x, self.conv_1)
         branches = first.shape[0] // x.shape[0]
-        cas = self._classify(first, None if mask is None else mask.repeat(branches, 1))
+        cas = self._classify(first, packing)
+        if packing is not None:
+            cas = packing.unpack(cas)
+            if foreground is not None:
+                foreground = packing.unpack(foreground[:, :, None])[:, :, 0]
         parts = list(at_least_float(cas).chunk(branches))
         cas_base = parts.pop(0) if base else None
         cas_supp = parts.pop(0) if suppression else None
@@ -163,12 +170,12 @@ class BaSNet(nn.Module):
             raise BasnetError("a video of the batch has no row")
         return valid
 
-    def _classify(self, first: Tensor, mask: Tensor | None) -> Tensor:
+    def _classify(self, first: Tensor, packing: Packing | None) -> Tensor:
         """Class activation sequence ``[B, T, N]`` from what the first convolution gives."""
         rows = F.leaky_relu(first, self.slope, inplace=True)
-        if mask is not None:
-            # Else the bias of padding rows would reach the last real row through the next layer.
-            rows = rows * mask[:, :, None]
+        if packing is not None:
+            # Else the bias of empty rows would reach their neighbours through the next layer.
+            rows = rows * packing.real
         rows = F.leaky_relu(convolve(rows, self.conv_2), self.slope, inplace=True)
         rows = F.dropout(rows, self.dropout, self.training)
         return F.linear(rows, self.conv_3.weight[:, :, 0])

@@ -121,6 +121,37 @@ def test_padding_changes_nothing(recipe):
                 torch.testing.assert_close(found, wanted, rtol=1e-12, atol=1e-14)
 
 
+def test_gradients_of_a_padded_batch_equal_those_of_its_videos():
+    net = small_net().eval()
+    lengths = torch.tensor([9, 1, 20])
+    padded = torch.randn(3, 20, 7, dtype=torch.float64)
+    sums = []
+    for outputs in (
+        [net(padded, lengths)],
+        [net(video[None, :n]) for video, n in zip(padded, lengths, strict=True)],
+    ):
+        net.zero_grad()
+        total = sum(o.scores_base[:, 0].sum() + o.scores_supp[:, 1].sum() for o in outputs)
+        (total + sum(o.foreground.sum() for o in outputs)).backward()
+        sums.append([p.grad.clone() for p in net.parameters()])
+    for left, right in zip(*sums, strict=True):
+        torch.testing.assert_close(left, right, rtol=1e-10, atol=1e-13)
+
+
+def test_padding_between_rows_counts_as_empty_rows():
+    net = small_net().eval()
+    x = torch.randn(1, 8, 7, dtype=torch.float64)
+    mask = torch.tensor([[True, True, False, True, True, True, False, False]])
+    holed = net(x, mask)
+    # By hand: the classifier's layers on rows that are zeroed before each convolution.
+    w = net(x * mask[..., None]).foreground * mask
+    rows = (x * w[..., None]).transpose(1, 2)
+    hidden = F.leaky_relu(net.conv_1(rows), net.slope) * mask[:, None]
+    cas = net.conv_3(F.leaky_relu(net.conv_2(hidden), net.slope)).transpose(1, 2)
+    torch.testing.assert_close(holed.cas_supp[mask], cas[mask], rtol=1e-12, atol=1e-14)
+    assert (holed.cas_supp[0, 6:] == 0).all()
+
+
 def test_branches_of_each_recipe():
     x = torch.randn(2, 9, 7, dtype=torch.float64)
     present = {name: [field is not None for field in small_net(name)(x)] for name in RECIPES}
