@@ -5,7 +5,6 @@ hash are right, so no half file is ever used, whoever cut the transfer.
 """
 
 import errno
-import hashlib
 import logging
 import os
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from weights.errors import WeightsError
-from weights.files import CHUNK, git_blob_id, sha256_of
+from weights.files import git_blob_id, sha256_of
 
 if TYPE_CHECKING:
     from requests import Response, Session
@@ -22,6 +21,7 @@ log = logging.getLogger(__name__)
 
 CONNECT_SECONDS = 15
 READ_SECONDS = 60
+PIECE = 1 << 16  # bytes read at a time: what a cut connection may lose
 ATTEMPTS = 4
 PARTIAL_CONTENT = 206
 RANGE_NOT_SATISFIABLE = 416
@@ -120,7 +120,7 @@ def _transfer(session: "Session", url: str, partial: Path, size: int | None) -> 
             answer.raise_for_status()
             total = _append(answer, partial, have)
     except requests.RequestException as error:
-        raise BrokenTransfer(_short(error)) from error
+        raise BrokenTransfer(short_reason(error)) from error
     if total is not None and partial.stat().st_size < total:
         raise BrokenTransfer("the connection ended early")
 
@@ -134,7 +134,7 @@ def _append(answer: "Response", partial: Path, have: int) -> int | None:
     with open(partial, "r+b" if resumed else "wb") as file:
         file.seek(offset)
         try:
-            for chunk in answer.iter_content(CHUNK):
+            for chunk in answer.iter_content(PIECE):
                 file.write(chunk)
             file.flush()
             os.fsync(file.fileno())
@@ -150,7 +150,7 @@ def _append(answer: "Response", partial: Path, have: int) -> int | None:
     return offset + int(length) if length is not None else None
 
 
-def _short(error: Exception) -> str:
+def short_reason(error: Exception) -> str:
     """The innermost reason of a connection error, on one line."""
     cause: BaseException = error
     while cause.__context__ is not None or cause.__cause__ is not None:
@@ -159,8 +159,3 @@ def _short(error: Exception) -> str:
         cause = following
     text = " ".join(str(cause).split()) or type(cause).__name__
     return text if len(text) < 160 else text[:157] + "..."
-
-
-def chunk_sha256(data: bytes) -> str:
-    """SHA-256 of bytes in memory."""
-    return hashlib.sha256(data).hexdigest()

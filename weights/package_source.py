@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urljoin, urlsplit, urlunsplit
 
-from weights.download import CONNECT_SECONDS, READ_SECONDS, Content, _short, fetch
+from weights.download import CONNECT_SECONDS, READ_SECONDS, Content, fetch, short_reason
 from weights.errors import WeightsError
 from weights.pip_settings import PipSettings, pip_settings
 
@@ -148,7 +148,7 @@ def _remote_packages(session: "Session", page: str, project: str) -> list:
         answer.raise_for_status()
         return list(ProjectPage.from_response(answer, project).packages)
     except requests.RequestException as error:
-        raise WeightsError(f"{masked(page)} does not answer ({_short(error)})") from error
+        raise WeightsError(f"{masked(page)} does not answer ({short_reason(error)})") from error
     except (UnsupportedContentTypeError, ValueError) as error:
         raise WeightsError(f"{masked(page)} is no package index ({error})") from error
 

@@ -1,5 +1,6 @@
 """Tensors out of any weights file a user may bring, with nothing in it executed."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from weights.tensorflow_bundle import bundle_prefix, read_bundle
 
 WRAPPERS = ("model_state", "state_dict")  # what training programs put around the tensors
 MAX_HEADER = 100 << 20
+LEGACY_TORCH = bytes.fromhex("80028a0a6cfc9c46f9206aa850192e")  # torch before 1.6, no zip
 
 
 def read_tensors(path: Path) -> dict[str, np.ndarray]:
@@ -27,15 +29,18 @@ def read_tensors(path: Path) -> dict[str, np.ndarray]:
     if not path.is_file():
         raise WeightsError(f"{path}: no such file")
     with open(path, "rb") as file:
-        head = file.read(9)
-    if _is_safetensors(head, path.stat().st_size):
-        return read_safetensors(path)[0]
-    return _read_torch(path)
+        head = file.read(len(LEGACY_TORCH))
+        if _is_safetensors(head, path.stat().st_size):
+            return read_safetensors(path)[0]
+        if _is_torch(head):
+            return _read_torch(path)
+        file.seek(0)
+        return load_arrays(file, str(path))
 
 
 def _is_safetensors(head: bytes, size: int) -> bool:
     length = int.from_bytes(head[:8], "little")
-    return len(head) == 9 and head[8:] == b"{" and length <= min(size - 8, MAX_HEADER)
+    return len(head) > 8 and head[8:9] == b"{" and length <= min(size - 8, MAX_HEADER)
 
 
 def read_safetensors(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
@@ -54,13 +59,19 @@ def read_safetensors(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]
         raise WeightsError(f"{path}: cannot be read as a safetensors file ({error})") from error
 
 
+def _is_torch(head: bytes) -> bool:
+    return head.startswith(b"PK") or head.startswith(LEGACY_TORCH)
+
+
 def _read_torch(path: Path) -> dict[str, np.ndarray]:
     import torch
 
     try:
         tree: Any = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # a hostile or broken file may raise anything; nothing of it ran
-        return _read_pickle(path, _first_line(error))
+        raise WeightsError(
+            f"{path}: refused, it is damaged or holds more than tensors ({_first_line(error)})"
+        ) from error
     for wrapper in WRAPPERS:
         if isinstance(tree, dict) and isinstance(tree.get(wrapper), dict):
             tree = tree[wrapper]
@@ -69,21 +80,12 @@ def _read_torch(path: Path) -> dict[str, np.ndarray]:
     return {str(name): value.detach().numpy() for name, value in tree.items()}
 
 
-def _read_pickle(path: Path, reason: str) -> dict[str, np.ndarray]:
-    with open(path, "rb") as file:
-        try:
-            return load_arrays(file, str(path))
-        except WeightsError as error:
-            raise WeightsError(
-                f"{path}: refused, it is damaged or holds more than tensors ({reason})"
-            ) from error
-
-
 def _first_line(error: Exception) -> str:
-    """What torch says, without its advice to load the file in the unsafe way."""
-    text = str(error).strip()
-    marker = "WeightsUnpickler error:"
-    if marker in text:
-        text = text.split(marker, 1)[1].strip()
-    line = text.splitlines()[0] if text else type(error).__name__
-    return line[:200]
+    """What torch says on one line, without its advice to load the file in the unsafe way."""
+    text = " ".join(str(error).split())
+    forbidden = re.search(r"GLOBAL ([\w.]+)", text)
+    if forbidden:
+        return f"it asks for {forbidden[1]}"
+    if "weights_only" in text or not text:
+        return type(error).__name__
+    return text[:160]

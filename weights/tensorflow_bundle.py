@@ -32,6 +32,7 @@ DTYPES: dict[int, np.dtype[Any]] = {
     3: np.dtype("<i4"),
     9: np.dtype("<i8"),
 }
+STRING = 7  # a description of the graph, in checkpoints of TensorFlow 2
 
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
 
@@ -78,8 +79,9 @@ def read_bundle(prefix: Path) -> dict[str, np.ndarray]:
     try:
         entries = dict(_table(index.read_bytes()))
         values = np.memmap(data, np.uint8, "r")
+        parsed = {name.decode(): _entry(value) for name, value in entries.items() if name}
         return {
-            name.decode(): _tensor(_entry(value), values) for name, value in entries.items() if name
+            name: _tensor(entry, values) for name, entry in parsed.items() if entry.dtype != STRING
         }
     except (_Damaged, IndexError, struct.error, UnicodeDecodeError, ValueError) as error:
         raise WeightsError(f"{index}: not a readable TensorFlow checkpoint ({error})") from error

