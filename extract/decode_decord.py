@@ -16,7 +16,7 @@ import numpy as np
 from av.video.frame import VideoFrame
 from numpy.typing import NDArray
 
-from extract.decode_pyav import DamageError, eight_bit_format, rgb_picture, turn_of
+from extract.decode_pyav import DamageError, Renderer, Shape, eight_bit_format
 from extract.grid import Timeline
 from extract.timestamps import Reading
 
@@ -69,7 +69,7 @@ class DecordPictures:
         path: the video file.
         reading: its timeline.
         first: its first frame as PyAV decodes it.
-        size: stored (width, height).
+        shape: form of its pictures.
 
     Raises:
         RefusedError: decord would give other frames or colours than the file holds.
@@ -77,17 +77,15 @@ class DecordPictures:
 
     name = "decord"
 
-    def __init__(
-        self, path: str, reading: Reading, first: VideoFrame, size: tuple[int, int]
-    ) -> None:
+    def __init__(self, path: str, reading: Reading, first: VideoFrame, shape: Shape) -> None:
         if reading.oddity:
             raise RefusedError(reading.oddity)
         if eight_bit_format(first.format.name):
             raise RefusedError("it rounds deep colour differently")
-        if turn_of(first).mirrored:
+        if shape.turn.mirrored:
             raise RefusedError("it turns mirrored pictures the wrong way")
         self._path = path
-        self._size = size
+        self._shape = shape
         self._anchor = reading.anchor
         self._count = len(reading.timeline.ticks)
         reader = _reader(path)
@@ -96,7 +94,7 @@ class DecordPictures:
             picture = _next_picture(reader)
         except (DamageError, MisnumberedError) as error:
             raise RefusedError(f"it fails on the first frame ({error})") from error
-        _check_picture(picture, rgb_picture(first, size))
+        _check_picture(picture, Renderer(shape).picture(first))
 
     def _check_times(self, reader: Any, timeline: Timeline) -> None:
         if len(reader) != self._count:
@@ -140,8 +138,9 @@ class DecordPictures:
 
     def _check_number(self, picture: NDArray[np.uint8]) -> None:
         assert self._anchor is not None
-        own = _distance(picture, rgb_picture(self._anchor.frame, self._size))
-        following = _distance(picture, rgb_picture(self._anchor.following, self._size))
+        renderer = Renderer(self._shape)
+        own = _distance(picture, renderer.picture(self._anchor.frame))
+        following = _distance(picture, renderer.picture(self._anchor.following))
         if own > PICTURE_TOLERANCE or following < own:
             raise MisnumberedError(f"another picture stands at frame {self._anchor.index}")
 

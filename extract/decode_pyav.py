@@ -18,6 +18,7 @@ from av.buffer import Buffer
 from av.container import InputContainer
 from av.stream import Disposition
 from av.video.frame import VideoFrame
+from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
@@ -219,22 +220,43 @@ def eight_bit_format(name: str) -> str | None:
     return None
 
 
-def rgb_picture(frame: VideoFrame, size: tuple[int, int]) -> NDArray[np.uint8]:
-    """RGB picture of a frame, turned upright, ``[H, W, 3] uint8``.
+@dataclass(frozen=True)
+class Shape:
+    """Form of a stream's pictures: stored width and height in pixels, and how they are turned."""
+
+    width: int
+    height: int
+    turn: Turn
+
+    @classmethod
+    def of(cls, frame: VideoFrame) -> "Shape":
+        """The form that a stream has in its first frame."""
+        return cls(frame.width, frame.height, turn_of(frame))
+
+
+class Renderer:
+    """Turns the frames of a stream into upright RGB pictures; for one thread.
 
     Colour matrix and range are the stream's (BT.601 limited where it does not say, as FFmpeg has
-    it).
-
-    Args:
-        frame: a decoded frame.
-        size: stored (width, height) of the stream's first frame; a stream that changes its size on
-            the way is scaled to it.
+    it). A stream that changes its size on the way is scaled to the size of its first frame. The
+    display matrix is not read again for each frame: asking a frame for it keeps the frame in memory
+    until Python's cycle collector comes by.
     """
-    shallow = eight_bit_format(frame.format.name)
-    if shallow is not None:
-        frame = frame.reformat(format=shallow)
-    picture = np.asarray(frame.to_ndarray(format="rgb24", width=size[0], height=size[1]), np.uint8)
-    return turn_of(frame).apply(picture)
+
+    def __init__(self, shape: Shape) -> None:
+        self._shape = shape
+        # Kept from frame to frame; setting one up costs as much as a small picture.
+        self._scaler = VideoReformatter()
+        self._shallow = VideoReformatter()
+
+    def picture(self, frame: VideoFrame) -> NDArray[np.uint8]:
+        """``[H, W, 3] uint8`` of a decoded frame."""
+        shallow = eight_bit_format(frame.format.name)
+        if shallow is not None:
+            frame = self._shallow.reformat(frame, format=shallow)
+        shape = self._shape
+        frame = self._scaler.reformat(frame, shape.width, shape.height, "rgb24")
+        return shape.turn.apply(np.asarray(frame.to_ndarray(), np.uint8))
 
 
 class PyAVPictures:
@@ -247,14 +269,14 @@ class PyAVPictures:
         path: str,
         timeline: Timeline,
         pairing: Pairing,
-        size: tuple[int, int],
+        shape: Shape,
         *,
         partial: bool = False,
     ) -> None:
         self._path = path
         self._timeline = timeline
         self._pairing = pairing
-        self._size = size
+        self._shape = shape
         self._partial = partial
 
     def pictures(self, wanted: Sequence[int]) -> Iterator[NDArray[np.uint8]]:
@@ -265,6 +287,7 @@ class PyAVPictures:
         Raises:
             DamageError: the decoder met damaged data.
         """
+        renderer = Renderer(self._shape)
         with open_container(self._path) as container:
             frames = self._placed(container, video_stream(container, self._path))
             held: VideoFrame | None = None
@@ -278,7 +301,7 @@ class PyAVPictures:
                     (place, held), ahead = ahead, None
                 if held is None:
                     raise DamageError(None, "nothing decodes any more")
-                yield rgb_picture(held, self._size)
+                yield renderer.picture(held)
 
     def _placed(
         self, container: InputContainer, stream: VideoStream

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from extract.decode_decord import DecordPictures, MisnumberedError, RefusedError
-from extract.decode_pyav import DamageError, PyAVPictures, first_frame, rgb_picture
+from extract.decode_pyav import DamageError, PyAVPictures, Renderer, Shape, first_frame
 from extract.errors import ExtractError, VideoError
 from extract.grid import FrameRate, frame_rate
 from extract.timestamps import Reading, read_timestamps
@@ -172,21 +172,21 @@ def open_video(
     _check_file(name)
     reading = read_timestamps(name, keep_partial=keep_partial)
     first = first_frame(name)
-    stored = (first.width, first.height)
+    shape = Shape.of(first)
     source: Pictures = PyAVPictures(
-        name, reading.timeline, reading.pairing, stored, partial=bool(reading.partial)
+        name, reading.timeline, reading.pairing, shape, partial=bool(reading.partial)
     )
     fallback = None
     if decoder != "pyav":
         try:
-            other = DecordPictures(name, reading, first, stored)
+            other = DecordPictures(name, reading, first, shape)
         except RefusedError as error:
             if decoder == "decord":
                 raise VideoError(f"{name}: decord cannot be used: {error}") from error
             log.warning("%s: decoded by PyAV, not decord: %s", name, error)
         else:
             source, fallback = other, source if decoder == "auto" else None
-    height, width = rgb_picture(first, stored).shape[:2]
+    height, width = Renderer(shape).picture(first).shape[:2]
     clip = Clip(name, reading, (width, height), source, fallback)
     log.info(
         "%s: %d frames of %dx%d in %.3f s, decoded by %s",
