@@ -55,7 +55,11 @@ def histogram_features(path: Path) -> Features:
         "stride": GRID.stride,
         "backbone": "colour-histogram",
         "streams": ["rgb"],
+        "weights": {"rgb": None},
+        "flow": None,
+        "quantize": None,
         "bins": LEVELS,
+        "dtype": "float32",
     }
     return Features(
         rgb=(np.sqrt(rows) * LEVELS**1.5).astype(np.float32),

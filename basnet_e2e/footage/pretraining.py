@@ -62,6 +62,18 @@ class Clips:
     def __len__(self) -> int:
         return len(self.labels)
 
+    def save(self, folder: Path) -> None:
+        """Write the three arrays into a folder."""
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in ("rgb", "flow", "labels"):
+            np.save(folder / f"{name}.npy", getattr(self, name))
+
+    @classmethod
+    def load(cls, folder: Path) -> "Clips":
+        """Map what ``save`` wrote into memory; it is read as it is needed."""
+        names = ("rgb", "flow", "labels")
+        return cls(*(np.load(folder / f"{name}.npy", mmap_mode="r") for name in names))
+
 
 def make_clips(count: int, seed: int, form: ClipFormat, jobs: int) -> Clips:
     """Generate ``count`` clips with every label equally often.
@@ -78,15 +90,14 @@ def make_clip(
     number: int, seed: int, form: ClipFormat
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """Pictures ``[KEPT, H, W, 3]`` and flow levels ``[KEPT - 1, H, W, 2]`` of clip ``number``."""
-    from extract.video import open_video
-
     from extract.flow_tvl1 import tvl1
     from extract.picture import grey, resize_short_side
     from extract.quantize import quantize_flow
+    from extract.video import open_video
 
     rng = np.random.default_rng([seed, number])
     world = PRETRAINING_WORLD
-    begin = float(rng.uniform(FADE, 2.0))
+    begin = float(rng.uniform(FADE, 1.3))
     duration = begin + KEPT / world.fps
     scene = random_scene(rng, world, _actors(rng, LABELS[number % len(LABELS)], duration))
     with tempfile.TemporaryDirectory() as folder:
