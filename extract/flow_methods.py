@@ -238,7 +238,10 @@ def raft_flow(model: Any, rgb: NDArray[np.uint8], device: str = "cpu") -> NDArra
     return flow
 
 
-TVL1_METHODS = {"tvl1": TVL1Params()}
+TVL1_METHODS = {
+    "tvl1": TVL1Params(),
+    "tvl1-fast": TVL1Params(warps=2, iterations=30, finest_iterations=20, warm_start=True),
+}
 """Solver settings by method name."""
 METHODS = (*TVL1_METHODS, "raft", "opencv")
 

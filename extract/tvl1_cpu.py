@@ -1,4 +1,4 @@
-"""TV-L1 on a CPU: one pair per thread, compiled by numba.
+"""TV-L1 on a CPU: as many pairs at a time as there are threads, compiled by numba.
 
 A pair is solved by one thread from start to end, so its values depend neither on its neighbours
 nor on the number of threads. The threads are ordinary ones that leave Python's lock while they
@@ -45,6 +45,9 @@ HALF = np.float32(0.5)
 ONE = np.float32(1)
 
 
+_FOLDER = "CACHE_DIR"  # made by numba at run time, so that a type checker does not know it
+
+
 def _code_folder() -> str:
     """A folder for compiled code that only this user can write, since code is loaded from it."""
     wanted = cache_folder() / "numba"
@@ -70,12 +73,12 @@ def _code_folder() -> str:
 @contextlib.contextmanager
 def _code_kept() -> Iterator[None]:
     """Let numba keep the functions decorated inside the block in our folder."""
-    before = numba.config.CACHE_DIR
-    numba.config.CACHE_DIR = _code_folder()
+    before = getattr(numba.config, _FOLDER)
+    setattr(numba.config, _FOLDER, _code_folder())
     try:
         yield
     finally:
-        numba.config.CACHE_DIR = before
+        setattr(numba.config, _FOLDER, before)
 
 
 # fastmath may reorder a sum; the order is fixed when the code is compiled, so equal input gives
@@ -151,7 +154,8 @@ with _code_kept():
                 y = min(max(np.float32(row) + v, upper_most), lower_most)
                 left, upper = np.floor(x), np.floor(y)
                 pixel = (int(upper) + (BORDER - 1)) * stride + (int(left) + (BORDER - 1)) * 4
-                value, ix, iy, _ = cubic_taps(base, pixel, stride, x - left, y - upper)
+                taps_here = cubic_taps(base, pixel, stride, x - left, y - upper)
+                value, ix, iy = taps_here[0], taps_here[1], taps_here[2]
                 state[IX, row + 1, column + LANES] = ix
                 state[IX + 1, row + 1, column + LANES] = iy
                 state[IX + 2, row + 1, column + LANES] = (
@@ -182,9 +186,9 @@ with _code_kept():
         return last
 
     @njit(**_compiled)
-    def _solve_level(first, taps, state, inner, settings):  # type: ignore[no-untyped-def]  # numba's types
+    def _solve_level(first, taps, state, inner, warps, iterations, settings):  # type: ignore[no-untyped-def]  # numba's types
         """All warps of one level, on the flow held in ``state``."""
-        warps, iterations, check_every, epsilon, bound, theta, taut = settings
+        check_every, epsilon, bound, theta, taut = settings
         height, width = first.shape
         limit = epsilon * epsilon * height * width
         for _ in range(warps):
@@ -235,27 +239,38 @@ def _solve_pair(
     params: TVL1Params,
     space: _Workspace,
     out: NDArray[np.float32],
+    begin: NDArray[np.float32] | None = None,
 ) -> None:
-    """Flow of one pair, ``[H, W]`` images in 0..255, into ``out [2, H, W]``."""
+    """Flow of one pair, ``[H, W]`` images in 0..255, into ``out [2, H, W]``.
+
+    ``begin [2, H, W]`` is where to begin; without it that is no motion.
+    """
     for levels, image in ((space.first, first), (space.second, second)):
         levels[0] = image
         for above, below in itertools.pairwise(levels):
             _resize(above, below, 1 / params.scale_step, 1 / params.scale_step)
     real = np.float32
     settings = (
-        params.warps,
-        params.iterations,
         params.check_every,
         params.epsilon,
         real(params.lambda_ * params.theta),
         real(params.theta),
         real(params.tau / params.theta),
     )
-    for level in reversed(range(len(space.sizes))):
+    coarsest = len(space.sizes) - 1
+    if begin is not None:
+        space.flow[0][:] = begin
+        for finer, coarser in itertools.pairwise(space.flow):
+            for n in range(2):
+                _resize(finer[n], coarser[n], 1 / params.scale_step, 1 / params.scale_step)
+            coarser *= real(params.scale_step)
+    for level in reversed(range(coarsest + 1)):
         height, width = space.sizes[level]
         state, inner = space.state(level)
         inside = state[:2, 1:, LANES : LANES + width]
-        if level + 1 < len(space.sizes):
+        if level == coarsest and begin is not None:
+            inside[:] = space.flow[level]
+        elif level < coarsest:
             coarse = space.flow[level + 1]
             steps = coarse.shape[1] / height, coarse.shape[2] / width
             for n in range(2):
@@ -263,37 +278,44 @@ def _solve_pair(
             np.multiply(space.flow[level], real(1 / params.scale_step), out=inside)
         taps = space.taps(level)
         _interleave(space.second[level], taps)
-        _solve_level(space.first[level], taps, state, inner, settings)
+        limits = (params.warps, params.steps(level))
+        _solve_level(space.first[level], taps, state, inner, *limits, settings)
         space.flow[level][:] = inside
     out[:] = space.flow[0]
 
 
 def solve_pairs(
-    images: NDArray[np.float32], params: TVL1Params, threads: int | None = None
+    images: NDArray[np.float32],
+    params: TVL1Params,
+    runs: Sequence[range],
+    threads: int | None = None,
 ) -> NDArray[np.float32]:
     """Flow between consecutive images, ``[N+1, H, W] float32`` in 0..255 -> ``[N, 2, H, W]``.
 
     Args:
         images: checked frames, see ``extract.flow_tvl1.check_frames``.
         params: solver settings.
-        threads: pairs solved at a time; see ``default_threads``. Changes no value.
+        runs: pairs that are solved one after the other, see ``extract.flow_tvl1.chains``.
+        threads: runs solved at a time; see ``default_threads``. Changes no value.
     """
     pairs, (height, width) = max(len(images) - 1, 0), images.shape[1:]
     flow = np.empty((pairs, 2, height, width), np.float32)
     sizes = pyramid_sizes(height, width, params)
-    todo = iter(range(pairs))
+    todo = iter(runs)
     turn = threading.Lock()
 
     def work() -> None:
         space = _Workspace(sizes)
         while True:
             with turn:
-                n = next(todo, None)
-            if n is None:
+                run = next(todo, None)
+            if run is None:
                 return
-            _solve_pair(images[n], images[n + 1], params, space, flow[n])
+            for n in run:
+                begin = flow[n - 1] if n > run.start else None
+                _solve_pair(images[n], images[n + 1], params, space, flow[n], begin)
 
-    count = min(threads or default_threads(), pairs)
+    count = min(threads or default_threads(), len(runs))
     if count <= 1:
         work()
     else:

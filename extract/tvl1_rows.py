@@ -14,7 +14,7 @@ borders to treat.
 from collections.abc import Callable
 from typing import Any
 
-from llvmlite import ir
+from llvmlite import ir  # type: ignore[import-untyped]  # it ships no types
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
@@ -65,9 +65,7 @@ class _Vector:
     def shuffled(self, order: list[int]) -> "_Vector":
         """The values in another order."""
         empty = ir.Constant(_VECTOR, ir.Undefined)
-        return self._new(
-            self.builder.shuffle_vector(self.value, empty, ir.Constant(_BITS, order))
-        )
+        return self._new(self.builder.shuffle_vector(self.value, empty, ir.Constant(_BITS, order)))
 
     def reciprocal(self) -> "_Vector":
         """One over the values."""
@@ -145,9 +143,14 @@ class _Rows:
         self.builder.store(value.value, self._place(field, row, column, 0), align=4)
 
 
-# Keys' cubic kernel with a = -0.5: the weights of the neighbours at -1, 0, 1, 2 of a place at offset
-# t in [0, 1) are these polynomials in t, highest power first.
-CUBIC = ((-0.5, 1.0, -0.5, 0.0), (1.5, -2.5, 0.0, 1.0), (-1.5, 2.0, 0.5, 0.0), (0.5, -0.5, 0.0, 0.0))
+# Keys' cubic kernel with a = -0.5: the weights of the neighbours at -1, 0, 1, 2 of a place at
+# offset t in [0, 1) are these polynomials in t, highest power first.
+CUBIC = (
+    (-0.5, 1.0, -0.5, 0.0),
+    (1.5, -2.5, 0.0, 1.0),
+    (-1.5, 2.0, 0.5, 0.0),
+    (0.5, -0.5, 0.0, 0.0),
+)
 
 
 def _cubic_weights(builder: ir.IRBuilder, offset: ir.Value) -> _Vector:

@@ -6,7 +6,7 @@ loop ends as soon as no pair of the batch is left. Neither changes a pair's valu
 that pair alone.
 """
 
-from collections.abc import Callable
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -23,8 +23,6 @@ MAX_GPU_BATCH = 256
 # Gradient magnitudes below this carry no direction (float32 epsilon, as in OpenCV).
 FLAT = float(np.finfo(np.float32).eps)
 
-Step = Callable[..., tuple[torch.Tensor, ...]]
-
 
 def batch_size(height: int, width: int, device: torch.device) -> int:
     """Pairs solved at once: one on a CPU (it fits the cache), else what half the free memory holds.
@@ -38,13 +36,18 @@ def batch_size(height: int, width: int, device: torch.device) -> int:
 
 
 def solve_pairs(
-    images: NDArray[np.float32], params: TVL1Params, device: str = "cpu", batch: int | None = None
+    images: NDArray[np.float32],
+    params: TVL1Params,
+    runs: Sequence[range],
+    device: str = "cpu",
+    batch: int | None = None,
 ) -> NDArray[np.float32]:
     """Flow between consecutive images, ``[N+1, H, W] float32`` in 0..255 -> ``[N, 2, H, W]``.
 
     Args:
         images: checked frames, see ``extract.flow_tvl1.check_frames``.
         params: solver settings.
+        runs: pairs that are solved one after the other, see ``extract.flow_tvl1.chains``.
         device: where to compute, as torch writes it.
         batch: pairs at once; by default chosen from the free memory.
     """
@@ -53,23 +56,47 @@ def solve_pairs(
     place = torch.device(device)
     count = batch or batch_size(height, width, place)
     with torch.inference_mode():
-        for first in range(0, pairs, count):
-            part = torch.from_numpy(images[first : first + count + 1]).to(place)
-            flow[first : first + count] = _solve_batch(part[:-1], part[1:], params).cpu().numpy()
+        for place_in_run in range(max(map(len, runs), default=0)):
+            wave = [run[place_in_run] for run in runs if place_in_run < len(run)]
+            for start in range(0, len(wave), count):
+                pairs_now = np.array(wave[start : start + count])
+                first, second = (_upload(images, pairs_now + n, place) for n in range(2))
+                begin = _upload(flow, pairs_now - 1, place) if place_in_run else None
+                flow[pairs_now] = _solve_batch(first, second, params, begin).cpu().numpy()
     return flow
 
 
-def _solve_batch(first: torch.Tensor, second: torch.Tensor, params: TVL1Params) -> torch.Tensor:
-    """Flow ``[B, 2, H, W]`` from images ``first`` to ``second``, ``[B, H, W]`` each."""
+def _upload(
+    array: NDArray[np.float32], rows: NDArray[np.int64], device: torch.device
+) -> torch.Tensor:
+    return torch.from_numpy(array[rows]).to(device)
+
+
+def _solve_batch(
+    first: torch.Tensor,
+    second: torch.Tensor,
+    params: TVL1Params,
+    begin: torch.Tensor | None = None,
+) -> torch.Tensor:
+    """Flow ``[B, 2, H, W]`` from images ``first`` to ``second``, ``[B, H, W]`` each.
+
+    ``begin [B, 2, H, W]`` is where to begin; without it that is no motion.
+    """
     sizes = pyramid_sizes(first.shape[1], first.shape[2], params)
+    step = 1 / params.scale_step
     levels = [(first, second)]
     for size in sizes[1:]:
-        step = 1 / params.scale_step
         above = levels[-1]
         levels.append((_resize(above[0], size, step, step), _resize(above[1], size, step, step)))
-    flow = first.new_zeros((2, len(first), *sizes[-1]))
+    if begin is None:
+        flow = first.new_zeros((2, len(first), *sizes[-1]))
+    else:
+        flow = begin.transpose(0, 1)
+        for size in sizes[1:]:
+            flow = torch.stack([_resize(part, size, step, step) for part in flow])
+            flow = flow * params.scale_step
     for level in reversed(range(len(sizes))):
-        flow = _solve_level(*levels[level], flow, params)
+        flow = _solve_level(*levels[level], flow, params, params.steps(level))
         if level:
             finer = sizes[level - 1]
             ratios = [have / want for have, want in zip(sizes[level], finer, strict=True)]
@@ -101,7 +128,7 @@ def _taps(
 
 
 def _solve_level(
-    first: torch.Tensor, second: torch.Tensor, flow: torch.Tensor, params: TVL1Params
+    first: torch.Tensor, second: torch.Tensor, flow: torch.Tensor, params: TVL1Params, steps: int
 ) -> torch.Tensor:
     """All warps of one pyramid level; ``flow [2, B, H, W]`` in and out."""
     across, down = _central_gradient(second)
@@ -113,7 +140,7 @@ def _solve_level(
         rest = warped - ix * flow[0] - iy * flow[1] - first
         # One over the squared gradient; where there is none, the data term moves nothing.
         inverse = 1 / gradient.clamp(min=FLAT)
-        flow, dual = _iterate(flow, dual, torch.stack([ix, iy]), rest, inverse, params)
+        flow, dual = _iterate(flow, dual, torch.stack([ix, iy]), rest, inverse, params, steps)
     return flow
 
 
@@ -124,6 +151,7 @@ def _iterate(
     rest: torch.Tensor,
     inverse: torch.Tensor,
     params: TVL1Params,
+    steps: int,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Primal-dual steps of one warp until each pair has met the stop test or the limit.
 
@@ -134,15 +162,16 @@ def _iterate(
         rest: ``[B, H, W]``, constant part of the linearised difference.
         inverse: ``[B, H, W]``, one over the squared gradient magnitude.
         params: solver settings.
+        steps: at most this many.
     """
     limit = params.epsilon**2 * rest[0].numel()
     ended = torch.zeros(rest.shape[0], dtype=torch.bool, device=rest.device)
     kept_flow, kept_dual = flow, dual
-    for step in range(1, params.iterations + 1):
+    for step in range(1, steps + 1):
         before = flow
         flow = _primal(flow, dual, gradient, rest, inverse, params)
         dual = _dual(flow, dual, params)
-        last = step == params.iterations
+        last = step == steps
         if step % params.check_every and not last:
             continue
         # Summed along rows, then down and over u and v, so that the order is one pair's own.
