@@ -69,9 +69,11 @@ class Preset:
             ``kept`` does.
         fallback: ``none`` gives a video no result where no class reaches ``theta_class``;
             ``argmax`` takes its best class (as the authors' later code).
+        shortest: samples of the shortest proposal that ``groups`` = ``sound`` keeps (2, as the
+            authors' later code).
         groups: ``any`` keeps proposals of one sample, and drops a class that is active at sample 0
-            alone; ``sound`` keeps proposals of two samples and more, and those at sample 0, and
-            holds all within the video.
+            alone; ``sound`` keeps proposals of ``shortest`` samples and more, and those at sample
+            0, and holds all within the video.
         centre: ``start`` places a row's value at its snippet's start and extrapolates the tail, so
             that intervals come half a snippet early; ``centre`` places it at (start + end) / 2 and
             holds it beyond the first and last centre.
@@ -105,6 +107,7 @@ class Preset:
     theta_act: tuple[float, ...] = tuple(step * 0.025 for step in range(10))
     upsample: int = 24
     smooth: int = 1
+    shortest: int = 2
     nms_iou: float = 0.7
     outer: float = 0.25
     gamma: float = 0.2
@@ -126,7 +129,10 @@ class Preset:
             value = getattr(self, name)
             if value not in words:
                 raise BasnetError(f"setting {name} is one of {', '.join(words)}, not {value!r}")
-        counts = ("hidden", "filter_hidden", "ratio", "steps", "batch", "upsample", "smooth")
+        counts = (
+            *("hidden", "filter_hidden", "ratio", "steps", "batch"),
+            *("upsample", "smooth", "shortest"),
+        )
         for name in counts:
             if getattr(self, name) < 1:
                 raise BasnetError(f"setting {name} is at least 1, not {getattr(self, name)}")
@@ -207,8 +213,17 @@ PRESETS: dict[str, Preset] = {
     ),
 }
 # How the published classifier of 400 actions is read without any training: its per-snippet softmax
-# is the class activation sequence, probabilities need no normalisation.
-KINETICS400 = replace(_DEFAULT, name="kinetics400", normalise="none")
+# is the class activation sequence, probabilities need no normalisation. They are above 0 everywhere
+# and not stretched to [0, 1], so thresholds go from .1, below which the recipe `baseline` too calls
+# a snippet background, to .9; and what is shorter than a snippet is more than a classifier of whole
+# snippets can tell.
+KINETICS400 = replace(
+    _DEFAULT,
+    name="kinetics400",
+    normalise="none",
+    theta_act=tuple(step / 10 for step in range(1, 10)),
+    shortest=_DEFAULT.upsample,
+)
 
 
 @dataclass(frozen=True)

@@ -171,7 +171,7 @@ def class_proposals(
     for threshold in preset.theta_act:
         first, stop = runs(values, threshold)
         if preset.groups == "sound":
-            several = stop - first > 1
+            several = stop - first >= preset.shortest
             first, stop = first[several], stop[several]
         elif len(first) == 1 and stop[0] == 1:
             # The released code asks whether any active position is not zero.

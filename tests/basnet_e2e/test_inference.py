@@ -103,10 +103,30 @@ def test_probabilities_are_the_activation():
     for interval in found.intervals:
         best.setdefault(interval.label, interval)
     assert best["b"].score == found.intervals[0].score
-    # Cut at .225, the highest threshold: linear between centres, so .275 rows beyond each end.
-    assert best["b"].start == pytest.approx((4 - 0.275) * 0.64, abs=0.64 / 24)
-    assert best["b"].end == pytest.approx((8 + 0.275) * 0.64, abs=0.64 / 24)
+    # Linear between centres: cut at .1, .4 rows beyond each end; at .9, .4 rows within.
+    assert best["b"].start == pytest.approx(4 * 0.64, abs=0.42 * 0.64)
+    assert best["b"].start + best["b"].end == pytest.approx(12 * 0.64)
     assert found.classes == {"b": 1.0, "a": 0.5, "c": 0.5}
+
+
+def test_near_certain_then_weak():
+    # Likely, near certain, then weak, as a real clip of one lift: the weak part belongs to no
+    # interval, and the near certain part is one of its own.
+    probabilities = np.zeros((28, 2))
+    probabilities[:, 0] = [0.6] * 10 + [1.0] * 11 + [0.08] * 7
+    found = localize_kinetics(probabilities, make_video(28), CLASSES)
+    assert found.intervals[0].end == pytest.approx(21 * 0.64, abs=0.64)
+    certain = [i for i in found.intervals if abs(i.start - 10 * 0.64) < 0.4]
+    assert certain[0].end == pytest.approx(21 * 0.64, abs=0.64)
+    assert max(i.end for i in found.intervals) < 22 * 0.64
+
+
+def test_nothing_is_shorter_than_a_snippet():
+    probabilities = np.full((12, 2), [0.05, 0.95])
+    probabilities[5] = [0.95, 0.05]
+    found = localize_kinetics(probabilities, make_video(12), CLASSES)
+    assert {interval.label for interval in found.intervals} == {"run", "jump"}
+    assert all(interval.length > 0.64 - 1e-9 for interval in found.intervals)
 
 
 def test_classes_below_a_quarter_have_no_interval():
