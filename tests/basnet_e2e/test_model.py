@@ -209,3 +209,18 @@ def test_wrong_width_names_both():
 def test_a_video_without_rows_is_refused():
     with pytest.raises(BasnetError, match="no row"):
         small_net()(torch.zeros(2, 3, 7, dtype=torch.float64), torch.tensor([3, 0]))
+
+
+def test_autocast_lowers_the_products_and_keeps_scores_in_float32():
+    torch.manual_seed(0)
+    net = BaSNet(32, 4, 16, filter_hidden=8).eval()
+    x = torch.randn(2, 40, 32)
+    labels = torch.eye(4)[:2]
+    wanted = basnet_loss(net(x), labels, preset("official"), RECIPES["full"]).total
+    with torch.autocast("cpu", torch.bfloat16):
+        output = net(x, torch.tensor([40, 40]))
+    assert {field.dtype for field in output} == {torch.float32}
+    loss = basnet_loss(output, labels, preset("official"), RECIPES["full"]).total
+    assert loss.item() == pytest.approx(wanted.item(), rel=0.02)
+    loss.backward()
+    assert all(p.grad is not None and p.grad.dtype == torch.float32 for p in net.parameters())
