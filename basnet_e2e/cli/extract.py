@@ -124,8 +124,9 @@ def extract(
         return
     how = {"keep_partial": options["keep_partial"], "decoder": options["decoder"]}
     folder.mkdir(parents=True, exist_ok=True)
-    with _Reporter(len(plan.todo), json_log) as reporter:
-        if jobs == 1 or len(plan.todo) == 1:
+    jobs = min(jobs, len(plan.todo))
+    with _Reporter(len(plan.todo), jobs, json_log) as reporter:
+        if jobs == 1:
             summary = run_plan(plan, extractor, listener=reporter.hear, **how)
         else:
             from extract.folder import WorkerOptions
@@ -165,15 +166,18 @@ def _conclude(plan: "Plan", summary: "Summary") -> None:
 
 
 class _Reporter:
-    """Events of extraction as a bar and lines, or as JSON lines."""
+    """Events of extraction as a bar and lines, or as JSON lines.
 
-    def __init__(self, videos: int, json_log: bool) -> None:
+    One video at a time shows its snippets; several at a time show how many videos are done.
+    """
+
+    def __init__(self, videos: int, jobs: int, json_log: bool) -> None:
         self._videos = videos
+        self._jobs = jobs
         self._ended = 0
         self._json = json_log
-        self._progress = Progress(
-            "extract", quiet=json_log or log.getEffectiveLevel() > logging.INFO
-        )
+        quiet = json_log or log.getEffectiveLevel() > logging.INFO
+        self._progress = Progress("videos", quiet=quiet)
 
     def __enter__(self) -> "_Reporter":
         self._progress.__enter__()
@@ -189,21 +193,12 @@ class _Reporter:
             )
 
     def hear(self, event: "Event") -> None:
-        ended = event.kind in ("done", "failed")
-        self._ended += ended
+        self._ended += event.kind in ("done", "failed")
         if self._json:
             self._write_json(event)
-            if event.kind == "failed":
-                return
-        if event.kind == "start":
-            self._progress.restart(event.video.id)
-        elif event.kind == "progress":
-            self._progress.update(
-                event.done, event.total, f"video {self._ended + 1}/{self._videos}"
-            )
         elif event.kind == "failed":
             log.warning("%s", event.message)
-        elif not self._json:
+        elif event.kind == "done":
             log.info(
                 "[%d/%d] %s: %d snippets in %s (%s)",
                 self._ended,
@@ -212,6 +207,17 @@ class _Reporter:
                 event.total,
                 clock(event.seconds),
                 event.message,
+            )
+        self._show(event)
+
+    def _show(self, event: "Event") -> None:
+        if self._jobs > 1:
+            self._progress.update(self._ended, self._videos)
+        elif event.kind == "start":
+            self._progress.restart(event.video.id)
+        elif event.kind == "progress":
+            self._progress.update(
+                event.done, event.total, f"video {self._ended + 1}/{self._videos}"
             )
 
     def _write_json(self, event: "Event") -> None:
