@@ -79,9 +79,9 @@ class Progress:
         if self._quiet or now - self._printed < PLAIN_LINE_EVERY:
             return
         self._printed = now
-        left = (now - self._began) * (total - done) / done if done else 0.0
+        left = f", {clock((now - self._began) * (total - done) / done)} left" if done else ""
         tail = f", {note}" if note else ""
-        click.echo(f"{self.title}: {done}/{total}, {clock(left)} left{tail}", err=True)
+        click.echo(f"{self.title}: {done}/{total}{left}{tail}", err=True)
 
     def restart(self, title: str) -> None:
         """Begin the next piece of work: its time left is counted from now."""
