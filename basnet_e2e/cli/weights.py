@@ -100,7 +100,7 @@ def import_weights(file: Path, name: str | None, stream: str | None, sha256: str
 
     A file that the manifest knows by its hash needs no option.
     """
-    from weights.registry import import_file
+    from weights.imports import import_file
 
     found = import_file(file, name=name, stream=stream, sha256=sha256)
     click.echo(f"{found.meta['name']} {found.meta['stream']}: {found.path}")

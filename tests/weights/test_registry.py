@@ -18,13 +18,13 @@ import pytest
 
 from weights import WeightsError, manifest, registry
 from weights.files import git_blob_id, sha256_of
+from weights.imports import import_file
 from weights.manifest import network, networks
 from weights.registry import (
     check,
     content_hash,
     download,
     entries,
-    import_file,
     resolve,
     write_bundled,
 )
@@ -107,7 +107,7 @@ def test_the_manifest_is_complete() -> None:
 def test_every_library_network_has_shapes() -> None:
     for item in networks():
         if item.architecture not in ("i3d", "bundled"):
-            shapes = registry._library_shapes(item)
+            shapes = registry.library_shapes(item)
             assert len(shapes) > 50
             assert not any(name.endswith("num_batches_tracked") for name in shapes)
 

@@ -1,0 +1,84 @@
+"""A weights file that a user brought: recognised by its hash, or trusted by what the user says."""
+
+import os
+from pathlib import Path
+
+from weights.errors import WeightsError
+from weights.files import git_blob_id, sha256_of
+from weights.manifest import Network, Source, network, networks
+from weights.reading import read_tensors
+from weights.registry import WeightsFile, convert, local_file, lock, store
+from weights.tensorflow_bundle import bundle_prefix, data_file
+
+
+def import_file(
+    path: str | os.PathLike[str],
+    *,
+    name: str | None = None,
+    stream: str | None = None,
+    sha256: str | None = None,
+) -> WeightsFile:
+    """Take a weights file that a user brought: recognise, verify, convert, record its hash.
+
+    A file that the manifest knows by its hash needs no other argument. One it does not know needs
+    its network, stream and the sha256 that the user trusts.
+
+    Args:
+        path: torch checkpoint, safetensors, TensorFlow checkpoint (index or data file) or pickle.
+        name: network, e.g. ``i3d``.
+        stream: ``rgb`` or ``flow``.
+        sha256: hash that the file must have (of a TensorFlow checkpoint: its data file).
+
+    Raises:
+        WeightsError: the file is not what it should be; nothing is kept of it.
+    """
+    given = Path(path)
+    prefix = bundle_prefix(given)
+    hashed = data_file(prefix) if prefix is not None else given
+    if not hashed.is_file():
+        raise WeightsError(f"{hashed}: no such file")
+    found = sha256_of(hashed)
+    if sha256 is not None and found != sha256.strip().lower():
+        raise WeightsError(f"{hashed}: refused, its sha256 is {found}, expected {sha256}")
+    item, source = _recognise(hashed, found, name, stream, trusted=sha256 is not None)
+    tensors = convert(item, read_tensors(given), str(path))
+    origin = {"source": source.origin if source else "import", "file": hashed.name, "sha256": found}
+    target = local_file(item)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with lock(target):
+        return store(item, tensors, origin)
+
+
+def _recognise(
+    path: Path, sha256: str, name: str | None, stream: str | None, trusted: bool
+) -> tuple[Network, Source | None]:
+    """The network that a file belongs to, by hash, else by what the user says and trusts."""
+    blob = git_blob_id(path)
+    asked = [item for item in networks() if name in (None, item.name)]
+    asked = [item for item in asked if stream in (None, item.stream) and not item.bundled]
+    if not asked:
+        network(name or "", stream or "")  # says which there are
+    for item in asked:
+        for source in item.sources:
+            content = source.content
+            if content.git_blob == blob or (
+                content.sha256 is not None and sha256.startswith(content.sha256)
+            ):
+                return item, source
+    named = [(item, s) for item in asked for s in item.sources if s.file == path.name]
+    if len({(item.name, item.stream) for item, _ in named}) == 1:
+        item, source = named[0]
+        if source.content.known and not trusted:
+            raise WeightsError(
+                f"{path}: refused as {item.name} {item.stream}, {source.content.difference(path)}; "
+                f"if you trust this file, add --sha256 {sha256}"
+            )
+        asked = [item]
+    if trusted and len(asked) == 1:
+        return asked[0], None
+    if trusted:
+        raise WeightsError(f"{path}: say which network it is, with --name and --stream")
+    raise WeightsError(
+        f"{path}: the manifest knows no file with sha256 {sha256}; if you trust this file, say "
+        f"--name NETWORK --stream STREAM --sha256 {sha256}"
+    )
