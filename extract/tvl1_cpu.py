@@ -37,12 +37,13 @@ from weights.files import cache_folder
 
 log = logging.getLogger(__name__)
 
-BORDER = 3
+BORDER = 2
 """Pixels by which the second image is extended, so that no tap of the warp falls outside."""
 IX = FIELDS.index("ix")
 FLAT = np.finfo(np.float32).eps
 HALF = np.float32(0.5)
 ONE = np.float32(1)
+NONE = np.float32(0)
 
 
 _FOLDER = "CACHE_DIR"  # made by numba at run time, so that a type checker does not know it
@@ -143,23 +144,23 @@ with _code_kept():
         """Linearise the second image at the present flow: fill ix, iy, rest and inverse."""
         height, width = first.shape
         base, stride = taps.ctypes.data, taps.shape[1] * 4
-        left_most, upper_most = np.float32(-2), np.float32(-2)
-        right_most, lower_most = np.float32(width), np.float32(height)
+        right_most, lower_most = np.float32(width - 1), np.float32(height - 1)
         for row in range(height):
             for column in range(width):
                 u = state[0, row + 1, column + LANES]
                 v = state[1, row + 1, column + LANES]
-                # Beyond the border all taps are equal, however far.
-                x = min(max(np.float32(column) + u, left_most), right_most)
-                y = min(max(np.float32(row) + v, upper_most), lower_most)
+                x, y = np.float32(column) + u, np.float32(row) + v
+                # What moved out of the frame has no data term; smoothness alone carries it.
+                seen = ONE if 0 <= x <= right_most and 0 <= y <= lower_most else NONE
+                x, y = min(max(x, NONE), right_most), min(max(y, NONE), lower_most)
                 left, upper = np.floor(x), np.floor(y)
                 pixel = (int(upper) + (BORDER - 1)) * stride + (int(left) + (BORDER - 1)) * 4
                 taps_here = cubic_taps(base, pixel, stride, x - left, y - upper)
-                value, ix, iy = taps_here[0], taps_here[1], taps_here[2]
+                value, ix, iy = taps_here[0], seen * taps_here[1], seen * taps_here[2]
                 state[IX, row + 1, column + LANES] = ix
                 state[IX + 1, row + 1, column + LANES] = iy
                 state[IX + 2, row + 1, column + LANES] = (
-                    value - ix * u - iy * v - first[row, column]
+                    seen * (value - first[row, column]) - ix * u - iy * v
                 )
                 # Where there is no gradient the data term moves nothing.
                 state[IX + 3, row + 1, column + LANES] = ONE / max(ix * ix + iy * iy, FLAT)
@@ -216,7 +217,7 @@ class _Workspace:
         self._state = _aligned((len(FIELDS) * (height + 1) + 1) * _padded(width))
 
     def taps(self, level: int) -> NDArray[np.float32]:
-        """``[H + 6, W + 6, 4]``."""
+        """``[H + 4, W + 4, 4]``."""
         shape = tuple(side + 2 * BORDER for side in self.sizes[level])
         return self._taps[: shape[0] * shape[1] * 4].reshape(*shape, 4)
 

@@ -135,9 +135,11 @@ def _solve_level(
     taps = torch.stack([second, across, down, torch.zeros_like(second)], dim=-1)
     dual = first.new_zeros((2, 2, *first.shape))
     for _ in range(params.warps):
-        warped, ix, iy = _warp(taps, flow)
+        warped, ix, iy, seen = _warp(taps, flow)
+        # What moved out of the frame has no data term; smoothness alone carries it.
+        ix, iy = ix * seen, iy * seen
         gradient = ix * ix + iy * iy
-        rest = warped - ix * flow[0] - iy * flow[1] - first
+        rest = (warped - first) * seen - ix * flow[0] - iy * flow[1]
         # One over the squared gradient; where there is none, the data term moves nothing.
         inverse = 1 / gradient.clamp(min=FLAT)
         flow, dual = _iterate(flow, dual, torch.stack([ix, iy]), rest, inverse, params, steps)
@@ -232,8 +234,8 @@ def _central_gradient(image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
 
 def _warp(
     taps: torch.Tensor, flow: torch.Tensor
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Image and gradient at the places the flow points to, by bicubic interpolation.
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Image and gradient where the flow points to (bicubic), and 1 where that is in the frame.
 
     Args:
         taps: ``[B, H, W, 4]``: image, its two gradients, and a filler that makes a tap 16 bytes.
@@ -242,6 +244,8 @@ def _warp(
     count, height, width, _ = taps.shape
     x = flow[0] + torch.arange(width, device=flow.device)
     y = flow[1] + torch.arange(height, device=flow.device)[:, None]
+    seen = (x >= 0) & (x <= width - 1) & (y >= 0) & (y <= height - 1)
+    x, y = x.clamp(0, width - 1), y.clamp(0, height - 1)
     left, upper = x.floor(), y.floor()
     weights_x, weights_y = _cubic_weights(x - left), _cubic_weights(y - upper)
     columns = [(left + n).clamp(0, width - 1).long() for n in range(-1, 3)]
@@ -255,7 +259,7 @@ def _warp(
             values = pixels.index_select(0, (row + column).flatten()).view_as(taps)
             line.addcmul_(values, weight_x[..., None])
         total.addcmul_(line, weight_y[..., None])
-    return total[..., 0], total[..., 1], total[..., 2]
+    return total[..., 0], total[..., 1], total[..., 2], seen.to(flow.dtype)
 
 
 def _cubic_weights(offset: torch.Tensor) -> tuple[torch.Tensor, ...]:

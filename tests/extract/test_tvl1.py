@@ -1,0 +1,244 @@
+import multiprocessing
+import os
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import extract
+from extract import ExtractError
+from extract.flow_tvl1 import (
+    Engine,
+    TVL1Params,
+    chains,
+    check_frames,
+    choose_engine,
+    pyramid_sizes,
+    solve,
+)
+
+sys.path.insert(0, str(Path(__file__).parent))  # tests are not a package
+from flow_reference import MOTIONS, length, moved_pair, outer
+
+ENGINES = (Engine("numba", "cpu"), Engine("torch", "cpu"))
+ROOT = Path(__file__).resolve().parents[2]
+# A short schedule, where a test is not about fidelity.
+SHORT = TVL1Params(scales=3, warps=2, iterations=12, finest_iterations=8)
+
+
+@pytest.fixture(autouse=True)
+def one_torch_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def scene(frames=4, height=48, width=61, seed=0):
+    """Smooth texture that moves a little from frame to frame."""
+    random = np.random.default_rng(seed)
+    y, x = np.mgrid[:height, :width]
+    waves = random.uniform(-0.4, 0.4, (12, 3))
+    pictures = [
+        sum(np.sin(a * (x - 0.7 * n) + b * (y + 0.4 * n) + 9 * c) for a, b, c in waves)
+        for n in range(frames)
+    ]
+    stack = np.stack(pictures)
+    return np.rint(127 + 100 * stack / np.abs(stack).max()).astype(np.uint8)
+
+
+@pytest.mark.parametrize("engine", ENGINES, ids=str)
+def test_a_pair_is_the_same_alone_and_in_any_batch(engine):
+    images = check_frames(scene(6))
+    whole = solve(images, engine, SHORT)
+    for n in range(5):
+        np.testing.assert_array_equal(solve(images[n : n + 2], engine, SHORT)[0], whole[n])
+
+
+def test_the_number_of_threads_changes_nothing():
+    frames = scene(6)
+    one = extract.tvl1(frames, device="cpu", threads=1)
+    np.testing.assert_array_equal(extract.tvl1(frames, device="cpu", threads=3), one)
+
+
+def test_several_callers_at_once_get_what_one_gets():
+    frames = [scene(3, seed=n) for n in range(4)]
+    alone = [extract.tvl1(each, device="cpu") for each in frames]
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(lambda each: extract.tvl1(each, device="cpu"), frames))
+    np.testing.assert_array_equal(together, alone)
+
+
+def test_the_torch_engine_does_not_depend_on_its_batch_size():
+    from extract.tvl1_torch import solve_pairs
+
+    images = check_frames(scene(6))
+    runs = chains(5, SHORT)
+    np.testing.assert_array_equal(
+        solve_pairs(images, SHORT, runs, batch=5), solve_pairs(images, SHORT, runs, batch=2)
+    )
+
+
+@settings(max_examples=12, deadline=None)
+@given(st.integers(1, 70), st.integers(1, 70), st.integers(0, 99))
+def test_engines_agree_on_any_size(height, width, seed):
+    images = check_frames(scene(2, height, width, seed))
+    numba, torch_ = (solve(images, engine, SHORT) for engine in ENGINES)
+    assert numba.shape == (1, 2, height, width)
+    assert np.isfinite(numba).all()
+    assert length(numba[0] - torch_[0]).mean() < 0.02
+
+
+def test_engines_agree_on_known_motion_with_the_default_schedule():
+    pairs = [moved_pair(motion, 96, 128)[0] for motion in MOTIONS[::3]]
+    for frames in pairs:
+        numba, torch_ = (
+            extract.tvl1(frames, device="cpu", engine=name)[0] for name in ("numba", "torch")
+        )
+        assert length(numba - torch_).mean() < 0.02
+
+
+def test_known_motion_is_found_at_least_as_well_as_by_opencv():
+    pytest.importorskip("cv2")
+    from flow_reference import opencv_flow
+
+    errors = []
+    for motion in MOTIONS:
+        frames, truth = moved_pair(motion)
+        rim = outer(truth.shape[1:])
+        fields = extract.tvl1(frames, device="cpu")[0], opencv_flow(frames)
+        wrong = [length(field - truth) for field in fields]
+        errors.append([(error.mean(), error[rim].mean()) for error in wrong])
+    ours, theirs = np.mean(errors, axis=0)
+    assert (ours <= 1.05 * theirs).all(), f"ours {ours}, OpenCV's {theirs} (whole, outer 16)"
+
+
+def test_motion_of_20_pixels_is_found_in_a_smooth_scene():
+    y, x = np.mgrid[:192, :256]
+
+    def picture(shift):
+        centres = ((60, 60), (120, 150), (70, 200), (150, 60))
+        return sum(
+            60 * np.exp(-((x - cx - shift) ** 2 + (y - cy) ** 2) / 1800) for cy, cx in centres
+        )
+
+    frames = np.rint(np.stack([picture(0), picture(20)]) + 40).astype(np.uint8)
+    flow = extract.tvl1(frames, device="cpu")[0]
+    bright = frames[0] > 70
+    assert np.abs(flow[0][bright] - 20).mean() < 2
+    assert np.abs(flow[1][bright]).mean() < 1
+
+
+@pytest.mark.parametrize("engine", ENGINES, ids=str)
+@pytest.mark.parametrize("value", [0, 255, 93])
+def test_still_and_featureless_frames_give_no_motion(engine, value):
+    flat = check_frames(np.full((2, 33, 40), value, np.uint8))
+    assert not solve(flat, engine, SHORT).any()
+    same = check_frames(np.repeat(scene(1), 2, axis=0))
+    assert np.abs(solve(same, engine, SHORT)).max() < 1e-5
+
+
+@pytest.mark.parametrize("engine", ENGINES, ids=str)
+@pytest.mark.parametrize("size", [(1, 1), (1, 50), (50, 1), (2, 3), (15, 15), (17, 16)])
+def test_tiny_frames_give_finite_values(engine, size):
+    noise = np.random.default_rng(0).integers(0, 256, (2, *size), dtype=np.uint8)
+    flow = solve(check_frames(noise), engine, TVL1Params())
+    assert flow.shape == (1, 2, *size)
+    assert np.isfinite(flow).all()
+
+
+@pytest.mark.parametrize("engine", ENGINES, ids=str)
+def test_a_cut_from_black_to_white_noise_stays_finite(engine):
+    frames = np.zeros((2, 64, 64), np.float32)
+    frames[1] = np.random.default_rng(1).choice([0, 255], (64, 64))
+    assert np.isfinite(solve(check_frames(frames), engine, TVL1Params())).all()
+
+
+def test_float_and_uint8_frames_give_the_same():
+    frames = scene(2)
+    np.testing.assert_array_equal(
+        extract.tvl1(frames, device="cpu"), extract.tvl1(frames.astype(np.float64), device="cpu")
+    )
+
+
+def test_one_frame_has_no_flow():
+    assert extract.tvl1(scene(1), device="cpu").shape == (0, 2, 48, 61)
+
+
+@pytest.mark.parametrize(
+    ("frames", "message"),
+    [
+        (np.full((2, 20, 20), np.nan), "NaN"),
+        (np.full((2, 20, 20), np.inf), "infinity"),
+        (np.full((2, 20, 20), 300.0), "0..255"),
+        (np.zeros((20, 20), np.uint8), "shape"),
+        (np.zeros((2, 0, 20), np.uint8), "shape"),
+        (np.zeros((2, 20, 20), np.int32), "int32"),
+    ],
+)
+def test_bad_frames_are_errors(frames, message):
+    with pytest.raises(ExtractError, match=message):
+        extract.tvl1(frames)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [({"lamda": 1}, "lambda_"), ({"warps": 0}, "warps"), ({"scale_step": 1.0}, "scale_step")],
+)
+def test_bad_parameters_are_errors(changes, message):
+    with pytest.raises(ExtractError, match=message):
+        extract.tvl1(scene(2), **changes)
+
+
+def test_engine_follows_the_device():
+    assert choose_engine("cpu") == Engine("numba", "cpu")
+    assert choose_engine("cpu", "torch") == Engine("torch", "cpu")
+    with pytest.raises(ExtractError, match="auto, numba, torch"):
+        choose_engine("cpu", "opencl")
+    with pytest.raises(ExtractError, match=r"unknown device|not available"):
+        choose_engine("tpu")
+
+
+def test_pyramid_ends_where_a_side_would_fall_below_16():
+    assert pyramid_sizes(256, 341, TVL1Params()) == [
+        (256, 341), (205, 273), (164, 218), (131, 174), (105, 139),
+    ]  # fmt: skip
+    assert pyramid_sizes(20, 300, TVL1Params()) == [(20, 300), (16, 240)]
+    assert pyramid_sizes(9, 9, TVL1Params()) == [(9, 9)]
+
+
+def _flow_in_child(frames):
+    return extract.tvl1(frames, device="cpu")
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_forked_worker_computes_the_same():
+    frames = scene(4)
+    here = _flow_in_child(frames)
+    with multiprocessing.get_context("fork").Pool(1) as pool:
+        there = pool.apply_async(_flow_in_child, (frames,)).get(timeout=60)
+    np.testing.assert_array_equal(there, here)
+
+
+def test_a_cache_that_cannot_be_written_is_no_obstacle(tmp_path):
+    blocked = tmp_path / "file"
+    blocked.write_text("")  # a folder cannot be made below a file, whoever asks
+    program = (
+        "import sys; sys.path.insert(0, sys.argv[1]); from extract import tvl1_cpu;"
+        "folder = tvl1_cpu._code_folder(); print(folder)"
+    )
+    environment = {**os.environ, "BASNET_CACHE": str(blocked / "cache"), "TMPDIR": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(ROOT)],
+        env=environment, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    folder = Path(done.stdout.strip())
+    assert folder.parent == tmp_path
+    assert folder.stat().st_mode & 0o077 == 0
