@@ -7,9 +7,10 @@ being padded, so that a snippet's feature does not depend on its neighbours.
 import copy
 import importlib.metadata
 import importlib.util
-from collections.abc import Iterator
+import logging
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,9 +21,12 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
+log = logging.getLogger(__name__)
+
 RUNTIMES = ("torch", "openvino")
-CPU_BATCH = 4  # more gains nothing on a CPU and wastes work on the last snippets of a video
 GPU_BATCH = 16
+SMALL_BATCH = 4
+SMALL_CLIP = 1 << 20  # values of a clip below which one alone does not keep a CPU busy
 
 
 class Runtime(Protocol):
@@ -77,6 +81,15 @@ def choose_runtime(runtime: str = "auto", device: str = "auto") -> Choice:
     return Choice("torch", chosen)
 
 
+def cpu_batch(shape: tuple[int, ...]) -> int:
+    """Clips per inference on a CPU for clips of (C, T, H, W).
+
+    One clip of the published size keeps the cores busy, and more would only be wasted on the last
+    snippets of a video.
+    """
+    return 1 if int(np.prod(shape)) >= SMALL_CLIP else SMALL_BATCH
+
+
 def make_runtime(
     network: "nn.Module",
     shape: tuple[int, ...],
@@ -100,9 +113,9 @@ def make_runtime(
     if choice.name == "openvino":
         from extract.runtime_openvino import OpenVINORuntime
 
-        runtime = OpenVINORuntime(network, seen, CPU_BATCH, threads)
+        runtime = OpenVINORuntime(network, seen, cpu_batch(seen), threads)
     else:
-        runtime = TorchRuntime(network, choice.device, threads)
+        runtime = TorchRuntime(network, seen, choice.device, threads)
     return runtime if rows is None else _FrameSampler(runtime, rows)
 
 
@@ -135,17 +148,42 @@ def batches(clips: NDArray[np.float32], size: int) -> Iterator[tuple[NDArray[np.
 
 
 class TorchRuntime:
-    """Torch in float32: batch norm folded, channels last, inference mode."""
+    """Torch in float32: batch norm folded, channels last, inference mode.
 
-    def __init__(self, network: "nn.Module", device: str, threads: int | None = None) -> None:
+    Args:
+        network: see `extract.backbones.FeatureNetwork`.
+        shape: (C, T, H, W) of one clip.
+        device: as torch names it.
+        threads: CPU threads; None leaves them.
+    """
+
+    def __init__(
+        self,
+        network: "nn.Module",
+        shape: tuple[int, ...],
+        device: str = "cpu",
+        threads: int | None = None,
+    ) -> None:
         import torch
 
         if threads is not None:
             torch.set_num_threads(threads)
         self._device = torch.device(device)
-        self._batch = CPU_BATCH if self._device.type == "cpu" else GPU_BATCH
-        self._network = prepared(network).to(self._device)
-        self._network.to(memory_format=torch.channels_last_3d)
+        self._batch = cpu_batch(shape) if self._device.type == "cpu" else GPU_BATCH
+        self._features = self._fastest(prepared(network).to(self._device))
+
+    def _fastest(self, network: "nn.Module") -> "Callable[[torch.Tensor], torch.Tensor]":
+        import torch
+
+        from extract.i3d import InceptionI3D
+        from extract.i3d_packed import PackedI3D, usable
+
+        if self._device.type == "cpu" and isinstance(network, InceptionI3D):
+            if usable():
+                return PackedI3D(network).features
+            log.info("torch %s lacks packed convolutions, the plain ones run", torch.__version__)
+        network.to(memory_format=torch.channels_last_3d)
+        return cast("Callable[[torch.Tensor], torch.Tensor]", network.features)
 
     def run(self, clips: NDArray[np.float32]) -> NDArray[np.float32]:
         """Clips ``[N, C, T, H, W]`` to features ``[N, D]``."""
@@ -160,13 +198,10 @@ class TorchRuntime:
             ),
         ):
             for batch, real in batches(clips, self._batch):
-                x = torch.from_numpy(batch).to(self._device, memory_format=torch.channels_last_3d)
+                x = torch.from_numpy(batch).to(self._device)
+                x = x.contiguous(memory_format=torch.channels_last_3d)
                 found.append(self._features(x)[:real].float().cpu().numpy())
         return np.concatenate(found) if found else np.zeros((0, 0), np.float32)
-
-    def _features(self, x: "torch.Tensor") -> "torch.Tensor":
-        features: torch.Tensor = self._network.features(x)  # type: ignore[operator]  # a method
-        return features
 
 
 def prepared(network: "nn.Module") -> "nn.Module":

@@ -9,7 +9,16 @@ from torch import nn
 from extract import ExtractError, backbones
 from extract.backbones import BACKBONES, load_backbone, load_network
 from extract.i3d import InceptionI3D
-from extract.runtimes import CPU_BATCH, TorchRuntime, batches, choose_runtime, make_runtime, spread
+from extract.i3d_packed import usable
+from extract.runtimes import (
+    SMALL_BATCH,
+    TorchRuntime,
+    batches,
+    choose_runtime,
+    cpu_batch,
+    make_runtime,
+    spread,
+)
 from weights import WeightsError
 from weights.manifest import networks
 from weights.registry import WeightsFile, check, write_bundled
@@ -66,7 +75,7 @@ RUNTIMES = ["torch", pytest.param("openvino", marks=needs_openvino)]
 def test_every_runtime_computes_the_network(
     mini: dict[str, WeightsFile], runtime: str, stream: str
 ) -> None:
-    x = clips(CPU_BATCH + 1, 3 if stream == "rgb" else 2)
+    x = clips(SMALL_BATCH + 1, 3 if stream == "rgb" else 2)
     network = load_network(MINI, stream, mini[stream])
     assert isinstance(network, InceptionI3D)
     with torch.inference_mode():
@@ -87,7 +96,7 @@ def test_a_feature_does_not_depend_on_its_neighbours(
     mini: dict[str, WeightsFile], runtime: str
 ) -> None:
     backbone = load_backbone("i3d-mini", ("rgb",), device="cpu", runtime=runtime)
-    x = clips(CPU_BATCH + 2)
+    x = clips(SMALL_BATCH + 2)
     together = backbone.rgb(x)
     for row in range(len(x)):
         np.testing.assert_array_equal(backbone.rgb(x[row : row + 1])[0], together[row])
@@ -157,6 +166,28 @@ def test_without_openvino_torch_is_used(monkeypatch: pytest.MonkeyPatch) -> None
         choose_runtime("openvino", "cpu")
 
 
+def test_torch_without_packed_convolutions(
+    mini: dict[str, WeightsFile], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    x = clips(1)
+    packed = load_backbone("i3d-mini", ("rgb",), device="cpu", runtime="torch").rgb(x)
+    monkeypatch.setattr("extract.i3d_packed.usable", lambda: False)
+    with caplog.at_level("INFO"):
+        plain = load_backbone("i3d-mini", ("rgb",), device="cpu", runtime="torch").rgb(x)
+    assert "lacks packed convolutions" in caplog.text
+    np.testing.assert_allclose(packed, plain, rtol=1e-3, atol=1e-5)
+
+
+def test_packed_convolutions_are_tried_before_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("extract.i3d_packed.pad_same", lambda x, k, s: (x, (0, 0, 0)))
+    assert not usable()  # another shape or value comes out: the plain module must run
+
+
+def test_one_published_clip_at_a_time_on_a_cpu() -> None:
+    assert cpu_batch((3, 16, 224, 224)) == cpu_batch((2, 16, 224, 224)) == 1
+    assert cpu_batch((3, 16, 64, 64)) == SMALL_BATCH
+
+
 def test_batches_are_padded_to_one_shape() -> None:
     x = clips(6)[:, :, :2, :3, :3]
     found = list(batches(x, 4))
@@ -200,7 +231,9 @@ def test_a_runtime_picks_the_frames_that_the_zoo_would(mini: dict[str, WeightsFi
     runtime = make_runtime(network, (3, 80, 64, 64), choice=choice, frames=16)
     long = np.random.default_rng(1).uniform(-1, 1, (1, 3, 80, 64, 64)).astype(np.float32)
     few = long[:, :, np.linspace(0, 79, 16).astype(int)]
-    np.testing.assert_array_equal(runtime.run(long), TorchRuntime(network, "cpu").run(few))
+    np.testing.assert_array_equal(
+        runtime.run(long), TorchRuntime(network, (3, 16, 64, 64)).run(few)
+    )
 
 
 def test_scaling_of_colours() -> None:
