@@ -15,6 +15,7 @@ from extract.errors import ExtractError, VideoError
 from extract.features import FORMAT_VERSION, STREAMS, Features
 from extract.picture import centre_crop, grey, resize_short_side
 from extract.quantize import quantize_flow
+from extract.runtimes import GPU_BATCH
 from extract.snippets import Grid, flow_rows, frame_rows, snippet_count, snippet_times
 from extract.video import Clip, open_video
 
@@ -23,8 +24,9 @@ if TYPE_CHECKING:
     from extract.flow_methods import FlowMethod
 
 # Snippets that are decoded, given flow and passed through the network together: large enough to
-# keep the machine busy, small enough that a 4K video stays within some hundred megabytes.
-GROUP = 4
+# keep the machine busy (a GPU takes one whole batch), small enough to stay within some hundred
+# megabytes.
+CPU_GROUP = 4
 FINGERPRINT_CHUNK = 1 << 20
 
 Progress = Callable[[int, int], None]
@@ -107,6 +109,8 @@ class Extractor:
             self.flow_method = flow_method(
                 settings.flow, device=device, overrides=record.flow_overrides, threads=threads
             )
+        on_cpu = self.backbone.runtime.endswith("cpu")
+        self._group = CPU_GROUP if on_cpu else GPU_BATCH
         self.settings = self._file_settings()
 
     def _file_settings(self) -> dict[str, Any]:
@@ -187,10 +191,10 @@ class Extractor:
     def _groups(
         self, clip: Clip, frames: int, count: int
     ) -> Iterator[dict[str, NDArray[np.float32]]]:
-        """Network inputs of ``GROUP`` snippets at a time, read in one pass over the video."""
+        """Network inputs of some snippets at a time, read in one pass over the video."""
         window = _Window(clip, frames, self.backbone.record.frame_side, self.grid)
-        for first in range(0, count, GROUP):
-            rows = range(first, min(first + GROUP, count))
+        for first in range(0, count, self._group):
+            rows = range(first, min(first + self._group, count))
             group: dict[str, NDArray[np.float32]] = {}
             if "rgb" in self.choices.streams:
                 group["rgb"] = self._rgb_clips(window, rows, frames)
