@@ -59,7 +59,9 @@ def _reader(path: str) -> Any:
 def _gist(error: Exception) -> str:
     """The message of decord without the places in its source code that come before it."""
     line = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
-    return line.rpartition("Thread worker: ")[2].strip().rstrip(".")[-120:]
+    for place in ("Check failed: ", "Thread worker: "):
+        line = line.rpartition(place)[2]
+    return line.strip().rstrip(".")[-120:]
 
 
 class DecordPictures:
