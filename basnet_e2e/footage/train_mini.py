@@ -10,7 +10,7 @@ import logging
 import os
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -23,6 +23,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
+from basnet_e2e.cli.common import StreamList
 from basnet_e2e.footage.pretraining import LABELS, MARGIN, ClipFormat, Clips, make_clips
 
 if TYPE_CHECKING:
@@ -39,8 +40,15 @@ BATCH = 16
 LEARNING_RATE = 2e-3
 WEIGHT_DECAY = 1e-2
 LABEL_SMOOTHING = 0.05
+SCHEDULE = {"rgb": ((4, 18), (16, 4)), "flow": ((8, 4), (16, 7))}
+"""Per stream: frames of a training clip, and passes over the clips at that length. Looks are learnt
+from a few frames, at a fraction of the cost; the last passes are at the length of a snippet."""
+
 WARM_UP = 0.15
 """Part of the steps in which the learning rate rises; it then falls along half a cosine."""
+
+
+Schedule = Sequence[tuple[int, int]]
 
 
 @dataclass(frozen=True)
@@ -52,33 +60,32 @@ class Outcome:
 
 
 def batches(
-    clips: Clips, stream: str, form: ClipFormat, rng: Generator, epochs: int
+    clips: Clips, stream: str, form: ClipFormat, rng: Generator, schedule: Schedule
 ) -> "Iterator[tuple[Tensor, Tensor]]":
-    """Shuffled training batches: windows of 16 frames, crops and mirror images at random.
+    """Shuffled training batches: windows in time, crops and mirror images at random.
 
-    Yields ``[BATCH, C, 16, crop, crop] float32`` in [-1, 1] and labels ``[BATCH] int64``.
+    Yields ``[BATCH, C, frames, crop, crop] float32`` in [-1, 1] and labels ``[BATCH] int64``, with
+    ``frames`` as scheduled.
     """
     import torch
 
-    for _ in range(epochs):
+    for frames in (frames for frames, epochs in schedule for _ in range(epochs)):
         order = rng.permutation(len(clips))
         for first in range(0, len(order) - BATCH + 1, BATCH):
             chosen = order[first : first + BATCH]
-            views = np.stack([_random_view(clips, stream, form, rng, n) for n in chosen])
-            yield _to_tensor(views), torch.from_numpy(clips.labels[chosen])
+            views = [_random_view(clips, stream, form, rng, n, frames) for n in chosen]
+            yield _to_tensor(np.stack(views)), torch.from_numpy(clips.labels[chosen])
 
 
 def _random_view(
-    clips: Clips, stream: str, form: ClipFormat, rng: Generator, number: int
+    clips: Clips, stream: str, form: ClipFormat, rng: Generator, number: int, frames: int
 ) -> NDArray[np.uint8]:
-    """One window of one clip, ``[16, crop, crop, C] uint8``."""
+    """One window of one clip, ``[frames, crop, crop, C] uint8``."""
     source = clips.rgb if stream == "rgb" else clips.flow
-    start = rng.integers(source.shape[1] - form.length + 1)
+    start = rng.integers(source.shape[1] - frames + 1)
     top = rng.integers(form.side - form.crop + 1)
     left = rng.integers(MARGIN + 1)
-    view = source[
-        number, start : start + form.length, top : top + form.crop, left : left + form.crop
-    ]
+    view = source[number, start : start + frames, top : top + form.crop, left : left + form.crop]
     if rng.integers(2):
         view = view[:, :, ::-1]
         if stream == "flow":
@@ -107,7 +114,13 @@ def _to_tensor(views: NDArray[np.uint8]) -> "Tensor":
 
 
 def train_stream(
-    stream: str, training: Clips, held_out: Clips, form: ClipFormat, *, epochs: int, seed: int
+    stream: str,
+    training: Clips,
+    held_out: Clips,
+    form: ClipFormat,
+    *,
+    schedule: Schedule,
+    seed: int,
 ) -> Outcome:
     """Train one stream from random weights; equal seeds and threads give equal weights.
 
@@ -116,7 +129,7 @@ def train_stream(
         training: Clips to learn from.
         held_out: Clips to measure on; they influence nothing.
         form: Sizes of the network's input.
-        epochs: Passes over the training clips.
+        schedule: Pairs of (frames of a clip, passes over the training clips at that length).
         seed: Seed of weights, order and crops.
     """
     import torch
@@ -129,22 +142,22 @@ def train_stream(
         in_channels=3 if stream == "rgb" else 2, classes=len(LABELS), width=0.25, pool="whole"
     ).to(memory_format=torch.channels_last_3d)
     optimizer = torch.optim.AdamW(net.parameters(), LEARNING_RATE, weight_decay=WEIGHT_DECAY)
-    steps = epochs * (len(training) // BATCH)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
+    steps = sum(epochs for _, epochs in schedule) * (len(training) // BATCH)
+    rate = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, LEARNING_RATE, total_steps=steps, pct_start=WARM_UP
     )
     began = time.monotonic()
     net.train()
     rng = np.random.default_rng(seed)
     running = float(np.log(len(LABELS)))
-    for step, (clips, labels) in enumerate(batches(training, stream, form, rng, epochs), start=1):
+    for step, (clips, labels) in enumerate(batches(training, stream, form, rng, schedule), start=1):
         scores = net(clips.contiguous(memory_format=torch.channels_last_3d))
         loss = functional.cross_entropy(scores, labels, label_smoothing=LABEL_SMOOTHING)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-        schedule.step()
-        running += 0.05 * (float(loss) - running)
+        rate.step()
+        running += 0.05 * (loss.item() - running)
         if step % 25 == 0 or step == steps:
             speed = step * BATCH / (time.monotonic() - began)
             log.info(
@@ -208,7 +221,9 @@ def mini_format() -> ClipFormat:
     help="Folder for i3d-mini-rgb.safetensors and i3d-mini-flow.safetensors.",
 )
 @click.option("--clips", default=2080, show_default=True, help="Training clips.")
-@click.option("--epochs", default=10, show_default=True, help="Passes over them, per stream.")
+@click.option(
+    "--streams", default="rgb,flow", show_default=True, type=StreamList(), help="rgb, flow or both."
+)
 @click.option("--seed", default=0, show_default=True, help="Seed of clips, weights and order.")
 @click.option("--jobs", default=os.cpu_count() or 1, help="Processes that generate clips.")
 @click.option(
@@ -216,10 +231,10 @@ def mini_format() -> ClipFormat:
     type=click.Path(path_type=Path, file_okay=False),
     help="Keep the clips here, and use those of an earlier run; a temporary folder without it.",
 )
-def main(output: Path, clips: int, epochs: int, seed: int, jobs: int, scratch: Path | None) -> None:
-    """Train i3d-mini on generated clips and write its two weights files."""
-    from weights.registry import write_bundled
-
+def main(
+    output: Path, clips: int, streams: tuple[str, ...], seed: int, jobs: int, scratch: Path | None
+) -> None:
+    """Train i3d-mini on generated clips and write its weights files, one per stream."""
     set_up_messages()
     form = mini_format()
     with contextlib.ExitStack() as stack:
@@ -231,33 +246,36 @@ def main(output: Path, clips: int, epochs: int, seed: int, jobs: int, scratch: P
                 make_clips(count, first, form, jobs).save(scratch / part)
         # Each stream is trained by one process on one thread: two threads share the work of one
         # small network badly.
-        with ProcessPoolExecutor(len(STREAMS), mp_context=get_context("spawn")) as pool:
-            work = partial(_train_saved, folder=scratch, form=form, epochs=epochs, seed=seed)
-            outcomes = list(pool.map(work, STREAMS))
-    for stream, outcome in zip(STREAMS, outcomes, strict=True):
-        meta = {
-            "name": NAME,
-            "stream": stream,
-            "classes": list(LABELS),
-            "command": f"{COMMAND} --clips {clips} --epochs {epochs} --seed {seed}",
-            "seed": seed,
-            "clips": clips,
-            "epochs": epochs,
-            "accuracy": {key: round(value, 4) for key, value in outcome.accuracy.items()},
-        }
-        path = output / f"{NAME}-{stream}.safetensors"
-        write_bundled(path, outcome.tensors, meta)
-        log.info("%s written", path)
+        with ProcessPoolExecutor(len(streams), mp_context=get_context("spawn")) as pool:
+            work = partial(_train_saved, scratch=scratch, output=output, form=form, seed=seed)
+            for path in pool.map(work, streams):
+                log.info("%s written", path)
 
 
-def _train_saved(stream: str, folder: Path, form: ClipFormat, epochs: int, seed: int) -> Outcome:
+def _train_saved(stream: str, scratch: Path, output: Path, form: ClipFormat, seed: int) -> Path:
     """``train_stream`` on clips that ``Clips.save`` wrote, in a process of its own."""
     import torch
 
+    from weights.registry import write_bundled
+
     torch.set_num_threads(1)
     set_up_messages()
-    training, held_out = Clips.load(folder / "training"), Clips.load(folder / "held_out")
-    return train_stream(stream, training, held_out, form, epochs=epochs, seed=seed)
+    training, held_out = Clips.load(scratch / "training"), Clips.load(scratch / "held_out")
+    schedule = SCHEDULE[stream]
+    outcome = train_stream(stream, training, held_out, form, schedule=schedule, seed=seed)
+    meta = {
+        "name": NAME,
+        "stream": stream,
+        "classes": list(LABELS),
+        "command": f"{COMMAND} --clips {len(training)} --seed {seed}",
+        "seed": seed,
+        "clips": len(training),
+        "schedule": schedule,
+        "accuracy": {key: round(value, 4) for key, value in outcome.accuracy.items()},
+    }
+    path = output / f"{NAME}-{stream}.safetensors"
+    write_bundled(path, outcome.tensors, meta)
+    return path
 
 
 def set_up_messages() -> None:

@@ -192,7 +192,7 @@ def bad_calls(tmp_path, videos, labels, features, model):
         "not a model": (("localize", features, "-m", features / "v0.safetensors"), 2, "model"),
         "missing model": (("localize", features, "-m", "none.safetensors"), 2, "none.safetensors"),
         "no flow weights": (
-            ("extract", videos, "-o", out, "--offline"),
+            ("extract", videos, "-o", out, "--offline", "--streams", "flow"),
             2,
             "--streams rgb",
         ),
