@@ -89,11 +89,16 @@ def within_one_level(flow: NDArray[np.float32], reference: NDArray[np.float32]) 
 
 @dataclass(frozen=True)
 class Motion:
-    """A linear map of the plane about the frame's centre, then a shift in pixels (x, y)."""
+    """A linear map of the plane about the frame's centre, then a shift in pixels (x, y).
+
+    ``shortest`` is the shortest wave of the texture in pixels: no method finds a motion that is
+    longer than the waves on the coarsest level of its pyramid.
+    """
 
     name: str
     matrix: tuple[tuple[float, float], tuple[float, float]] = ((1, 0), (0, 1))
     shift: tuple[float, float] = (0, 0)
+    shortest: float = 6
 
 
 def _turn(degrees: float) -> tuple[tuple[float, float], tuple[float, float]]:
@@ -105,7 +110,7 @@ MOTIONS = (
     Motion("shift 0.3, -0.7", shift=(0.3, -0.7)),
     Motion("shift 2.6, 1.3", shift=(2.6, 1.3)),
     Motion("shift -7.5, 4.2", shift=(-7.5, 4.2)),
-    Motion("shift 16, 12", shift=(16, 12)),
+    Motion("shift 16, 12", shift=(16, 12), shortest=70),
     Motion("turn 1 degree", _turn(1)),
     Motion("turn 4 degrees", _turn(-4)),
     Motion("zoom in 3 %", ((1.03, 0), (0, 1.03))),
@@ -128,14 +133,14 @@ def moved_pair(
     matrix, shift = np.array(motion.matrix), np.array(motion.shift)[:, None, None]
     target = np.einsum("ij,jhw->ihw", matrix, place) + shift
     source = np.einsum("ij,jhw->ihw", np.linalg.inv(matrix), place - shift)
-    texture = _texture(seed)
+    texture = _texture(seed, motion.shortest)
     frames = np.stack([texture(place), texture(source)])
     return np.rint(frames).astype(np.uint8), (target - place).astype(np.float32)
 
 
-def _texture(seed: int) -> Callable[[NDArray[np.float64]], NDArray[np.float64]]:
+def _texture(seed: int, shortest: float) -> Callable[[NDArray[np.float64]], NDArray[np.float64]]:
     random = np.random.default_rng(seed)
-    wavelength = np.geomspace(6, 240, 90)
+    wavelength = np.geomspace(shortest, 240, 90)
     angle, phase = random.uniform(0, 2 * np.pi, (2, 90))
     wave = 2 * np.pi / wavelength * np.stack([np.cos(angle), np.sin(angle)])
     weight = wavelength**0.5

@@ -1,7 +1,9 @@
 import sys
 
+import cv2
 import numpy as np
 import pytest
+import torch
 
 from extract import ExtractError
 from extract.flow_methods import METHODS, flow_method, raft_flow
@@ -9,6 +11,17 @@ from extract.flow_tvl1 import Engine, TVL1Params, chains, check_frames, solve
 from weights import WeightsError
 
 SHORT = {"scales": 2, "warps": 2, "iterations": 10, "finest_iterations": 10}
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Many threads of OpenCV and torch wait busily for each other where CPUs are shared."""
+    before = cv2.getNumThreads(), torch.get_num_threads()
+    cv2.setNumThreads(1)
+    torch.set_num_threads(1)
+    yield
+    cv2.setNumThreads(before[0])
+    torch.set_num_threads(before[1])
 
 
 def clip(frames=5, height=40, width=48):
@@ -49,11 +62,11 @@ def test_resets_matter_only_to_warm_starts():
 def test_engines_agree_on_warm_starts():
     grey, _ = clip()
     params = TVL1Params(**SHORT, warm_start=True)
-    numba, torch = (
+    numba, torch_ = (
         solve(check_frames(grey), Engine(name, "cpu"), params, resets=[2])
         for name in ("numba", "torch")
     )
-    assert np.abs(numba - torch).mean() < 0.02
+    assert np.abs(numba - torch_).mean() < 0.02
 
 
 def test_runs_of_pairs():
@@ -64,7 +77,6 @@ def test_runs_of_pairs():
 
 
 def test_opencv_is_the_reference_without_its_median_filter():
-    cv2 = pytest.importorskip("cv2")
     grey, rgb = clip(2)
     method = flow_method("opencv")
     solver = cv2.optflow.DualTVL1OpticalFlow_create()

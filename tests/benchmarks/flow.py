@@ -1,0 +1,262 @@
+"""Optical flow: speed against OpenCV, cost by size and batch, memory, and fidelity.
+
+Run from the repository, with nothing else on the machine:
+
+    python tests/benchmarks/flow.py            # everything, about ten minutes
+    python tests/benchmarks/flow.py --quick    # fewer pairs, without the torch engine
+
+All solvers get the same frames and the same number of threads, one after the other within each
+round, so that whatever else the machine does falls on all of them.
+"""
+
+import argparse
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "extract")]
+
+import cv2  # noqa: E402  (found by the path above, as are the next)
+import numpy as np  # noqa: E402
+import torch  # noqa: E402
+from flow_reference import (  # noqa: E402
+    MOTIONS,
+    MOVING,
+    Pair,
+    length,
+    moved_pair,
+    opencv_flow,
+    outer,
+    real_pairs,
+    within_one_level,
+)
+
+import extract  # noqa: E402
+from extract.flow_methods import flow_method  # noqa: E402
+from extract.flow_tvl1 import Engine, TVL1Params, check_frames, solve  # noqa: E402
+
+
+def seconds(work: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
+def compile_time() -> None:
+    """First call in a fresh process, with nothing compiled before and with the kept code."""
+    program = (
+        "import numpy as np, sys, time; sys.path.insert(0, sys.argv[1]); import extract;"
+        "frames = np.zeros((2, 64, 64), np.uint8); start = time.perf_counter();"
+        "extract.tvl1(frames, device='cpu'); print(time.perf_counter() - start)"
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        environment = {**os.environ, "BASNET_CACHE": folder}
+        command = [sys.executable, "-c", program, str(ROOT)]
+        first, second = (
+            float(subprocess.check_output(command, env=environment, text=True)) for _ in range(2)
+        )
+    print(f"\nfirst call: {first:.1f} s with compilation, {second:.1f} s from the kept code")
+
+
+def speed(pairs: list[Pair], threads: int, with_torch: bool) -> None:
+    """Milliseconds per pair over full frames, short side 256, a batch of 8 pairs of one size."""
+    size = pairs[0].frames.shape[1:]
+    same = [pair.frames for pair in pairs if pair.frames.shape[1:] == size]
+    # Two frames a pair: every second field is motion between unrelated frames and is left out.
+    images = [check_frames(frames) for frames in same]
+    joined = np.concatenate(images)
+    runs = [range(n, n + 1) for n in range(0, len(joined), 2)]
+    from extract import tvl1_cpu, tvl1_torch
+
+    params = TVL1Params()
+    solver = cv2.optflow.DualTVL1OpticalFlow_create()  # type: ignore[attr-defined]  # not in its stubs
+    solvers: dict[str, Callable[[], object]] = {
+        "OpenCV, defaults": lambda: [solver.calc(a, b, None) for a, b in same],
+        "numba": lambda: tvl1_cpu.solve_pairs(joined, params, runs, threads=threads),
+    }
+    if with_torch:
+        solvers["torch"] = lambda: tvl1_torch.solve_pairs(joined, params, runs)
+    warm_up = check_frames(np.random.default_rng(0).integers(0, 256, (4, *size), dtype=np.uint8))
+    solve(warm_up, Engine("numba", "cpu"), params, threads=threads)
+    rounds: dict[str, list[float]] = {name: [] for name in solvers}
+    for _ in range(3):
+        for name, work in solvers.items():
+            rounds[name].append(1e3 * seconds(work) / len(same))
+    middle = {name: statistics.median(times) for name, times in rounds.items()}
+    print(f"\nspeed, {len(same)} pairs {size[1]}x{size[0]}, {threads} threads, 3 rounds")
+    for name, value in middle.items():
+        ratio = middle["OpenCV, defaults"] / value
+        spread = f"{min(rounds[name]):.0f} to {max(rounds[name]):.0f}"
+        print(f"  {name:18} {value:8.1f} ms a pair ({spread}), {ratio:5.1f} times OpenCV's speed")
+
+
+def processor_time(pairs: list[Pair]) -> None:
+    """The same with one thread in processor time, which other programs disturb least."""
+    threads = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    solver = cv2.optflow.DualTVL1OpticalFlow_create()  # type: ignore[attr-defined]  # not in its stubs
+    spent = {"OpenCV, defaults": 0.0, "numba": 0.0}
+    for pair in pairs:
+        for name in spent:
+            start = time.thread_time()
+            if name == "numba":
+                extract.tvl1(pair.frames, device="cpu", threads=1)
+            else:
+                solver.calc(pair.frames[0], pair.frames[1], None)
+            spent[name] += time.thread_time() - start
+    cv2.setNumThreads(threads)
+    theirs, ours = (1e3 * value / len(pairs) for value in spent.values())
+    print(f"\none thread, processor time over all {len(pairs)} pairs")
+    print(f"  OpenCV {theirs:.0f} ms, numba {ours:.1f} ms a pair: {theirs / ours:.1f} times")
+
+
+def curves(threads: int) -> None:
+    """Cost by frame size and by batch, numba engine."""
+    print("\nnumba engine, ms a pair by size (batch 8) and by batch (192x256)")
+    for height, width in ((64, 85), (128, 171), (256, 341), (360, 480), (540, 720)):
+        frames = moved_pair(MOTIONS[1], height, width)[0][[0, 1] * 4 + [0]]
+        spent = 1e3 * seconds(lambda f=frames: extract.tvl1(f, device="cpu", threads=threads)) / 8  # type: ignore[misc]  # bound now
+        per_pixel = 1e6 * spent / height / width
+        print(f"  {width:4}x{height:<4} {spent:7.1f} ms, {per_pixel:.0f} ns a pixel")
+    for count in (1, 2, 4, 16):
+        frames = moved_pair(MOTIONS[1])[0][np.arange(count + 1) % 2]
+        spent = 1e3 * seconds(lambda f=frames: extract.tvl1(f, device="cpu", threads=threads))  # type: ignore[misc]  # bound now
+        print(f"  batch {count:<3} {spent / count:7.1f} ms")
+
+
+def fidelity(pairs: list[Pair]) -> None:
+    """Difference to OpenCV without its median filter, and what the filter itself changes."""
+    print("\nfidelity: mean end-point difference to OpenCV (median filter off), pixels")
+    print(f"  {'pair':32} motion    ours  within 1 level  fast    OpenCV median on")
+    rows = []
+    fast = flow_method("tvl1-fast", device="cpu")
+    for pair in pairs:
+        theirs = opencv_flow(pair.frames)
+        ours = extract.tvl1(pair.frames, device="cpu")[0]
+        quick = fast.compute(pair.frames, pair.frames)[0]
+        filtered = opencv_flow(pair.frames, median=True)
+        row = (
+            length(theirs).mean(),
+            length(ours - theirs).mean(),
+            within_one_level(ours, theirs),
+            length(quick - theirs).mean(),
+            length(filtered - theirs).mean(),
+        )
+        rows.append(row)
+        print(f"  {pair.name:32} {row[0]:6.2f}  {row[1]:6.3f}  {row[2]:14.3f}", end="")
+        print(f"  {row[3]:.3f}  {row[4]:.3f}", flush=True)
+    motion, apart, within, quick, filtered = np.array(rows).T
+    moving = motion > MOVING
+    share = apart[moving].mean() / motion[moving].mean()
+    print(f"  {len(rows)} pairs, {moving.sum()} with motion above {MOVING} px")
+    print(f"  mean {apart.mean():.3f} (bound .10), worst {apart.max():.3f} (.5)", end=", ")
+    print(f"{share:.1%} of the motion of moving pairs (10 %), {within.mean():.1%} within one level")
+    print(f"  for scale: median on {filtered.mean():.3f}, worst {filtered.max():.3f}", end="; ")
+    print(f"tvl1-fast begun cold {quick.mean():.3f}, worst {quick.max():.3f}")
+
+
+def known_motion() -> None:
+    """End-point error where the motion is known, over the frame and in its outer 16 pixels."""
+    print("\nknown motion: mean end-point error, pixels (outer 16 pixels)")
+    errors = []
+    for motion in MOTIONS:
+        frames, truth = moved_pair(motion)
+        rim = outer(truth.shape[1:])
+        fields = extract.tvl1(frames, device="cpu")[0], opencv_flow(frames)
+        wrong = [length(field - truth) for field in fields]
+        errors.append([(error.mean(), error[rim].mean()) for error in wrong])
+        (ours, ours_rim), (theirs, theirs_rim) = errors[-1]
+        print(f"  {motion.name:22} ours {ours:7.3f} ({ours_rim:.3f})", end="")
+        print(f"  OpenCV {theirs:7.3f} ({theirs_rim:.3f})")
+    (ours, ours_rim), (theirs, theirs_rim) = np.mean(errors, axis=0)
+    print(
+        f"  {'mean':22} ours {ours:7.3f} ({ours_rim:.3f})  OpenCV {theirs:7.3f} ({theirs_rim:.3f})"
+    )
+
+
+def agreement(pairs: list[Pair]) -> None:
+    """Mean difference of the two engines."""
+    frames = [pair.frames for pair in pairs] + [moved_pair(motion)[0] for motion in MOTIONS]
+    apart = []
+    for each in frames:
+        images = check_frames(each)
+        numba, torch_ = (
+            solve(images, Engine(name, "cpu"), TVL1Params())[0] for name in ("numba", "torch")
+        )
+        apart.append(length(numba - torch_).mean())
+    print(f"\nengines: mean difference {np.mean(apart):.4f} px, worst pair {np.max(apart):.4f}")
+
+
+def warm_starts(folder: Path) -> None:
+    """What tvl1-fast loses against tvl1 over snippets of 16 fields, and what it saves."""
+    from extract.picture import grey, resize_short_side
+    from extract.video import open_video
+
+    print("\ntvl1-fast against tvl1 over 16 fields: difference, pixels; time")
+    for name in ("clips/walking_the_dog.mp4", "clips/basketball.mp4", "clips/archery.avi"):
+        with open_video(folder / name) as clip:
+            frames = [
+                grey(resize_short_side(frame, 256))
+                for n, (_, frame) in enumerate(clip.frames())
+                if 40 <= n < 57
+            ]
+        stack = np.stack(frames)
+        plain, fast = (flow_method(kind, device="cpu", threads=1) for kind in ("tvl1", "tvl1-fast"))
+        times, fields = [], []
+        for method in (plain, fast):
+            start = time.thread_time()
+            fields.append(method.compute(stack, stack))
+            times.append(time.thread_time() - start)
+        apart = np.hypot(*(fields[1] - fields[0]).transpose(1, 0, 2, 3)).mean()
+        motion = np.hypot(*fields[0].transpose(1, 0, 2, 3)).mean()
+        print(f"  {name:28} {apart:.3f} of {motion:.2f} px, {times[0] / times[1]:.1f} times faster")
+
+
+def main() -> None:
+    """Print all tables."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="fewer pairs, no torch engine")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--data", type=Path, help="folder of real videos (BASNET_TEST_DATA)")
+    options = parser.parse_args()
+    default = os.environ.get("BASNET_TEST_DATA", ROOT.parent / "shared" / "data")
+    folder = options.data or Path(default)
+    cv2.setNumThreads(options.threads)
+    torch.set_num_threads(options.threads)
+    print(f"OpenCV {cv2.__version__}, torch {torch.__version__}, {options.threads} threads")
+    compile_time()
+    pairs = list(real_pairs(folder, every=4 if options.quick else 1))
+    speed(pairs, options.threads, with_torch=not options.quick)
+    processor_time(pairs)
+    curves(options.threads)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    space = solve_memory()
+    print(f"\npeak memory of this process {peak:.0f} MiB; numba engine {space:.1f} MiB a thread")
+    fidelity(pairs)
+    warm_starts(folder)
+    known_motion()
+    if not options.quick:
+        agreement(pairs[::3])
+
+
+def solve_memory() -> float:
+    """Buffers that the numba engine holds for one thread at 256x341, in MiB."""
+    import tracemalloc
+
+    frames = check_frames(np.zeros((2, 256, 341), np.uint8))
+    tracemalloc.start()
+    solve(frames, Engine("numba", "cpu"), TVL1Params(), threads=1)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    return peak / 2**20
+
+
+if __name__ == "__main__":
+    main()
