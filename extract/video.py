@@ -188,7 +188,7 @@ def open_video(
             source, fallback = other, source if decoder == "auto" else None
     height, width = Renderer(shape).picture(first).shape[:2]
     clip = Clip(name, reading, (width, height), source, fallback)
-    log.info(
+    log.debug(
         "%s: %d frames of %dx%d in %.3f s, decoded by %s",
         name,
         clip.source_frames,

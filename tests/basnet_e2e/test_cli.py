@@ -206,7 +206,7 @@ def bad_calls(tmp_path, videos, labels, features, model):
         "tiou": (
             ("evaluate", text, "--ground-truth", text, "--tiou", "0:0:0"),
             2,
-            "tiou",
+            "thresholds",
         ),
     }
 
