@@ -8,10 +8,12 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from extract.backbones import BACKBONES, class_names, load_backbone, load_network
+from extract.backbones import BACKBONES, class_names, load_network
 from extract.i3d import InceptionI3D
 from extract.picture import centre_crop, resize_short_side
 from weights import WeightsError
+from weights.files import git_blob_id
+from weights.manifest import network as network_entry
 from weights.registry import WeightsFile, resolve
 
 # clip -> (class, probability) on the first 64 decoded frames, as the test data's README gives them.
@@ -65,3 +67,38 @@ def test_known_clips_have_their_class_and_probability(
     label, expected = KNOWN[name]
     assert names[int(probabilities.argmax())] == label
     assert probabilities.max() == pytest.approx(expected, abs=TOLERANCE)
+
+
+# DeepMind's sample, arrays [1, 79, 224, 224, C] in its repository under data/, by Git blob id.
+CRICKET = {
+    "rgb": ("v_CricketShot_g04_c01_rgb.npy", "d756c5020a6e0fb56a99b210e32f5865da712bba"),
+    "flow": ("v_CricketShot_g04_c01_flow.npy", "ee00e78e6f380caa5463de878d7c85ad7a01e668"),
+}
+
+
+def cricket_logits(stream: str, shared_data: Path) -> NDArray[np.float32]:
+    """Logits [400] of the sample; skipped where sample or weights are absent."""
+    name, blob = CRICKET[stream]
+    path = shared_data / name
+    if not path.is_file() or git_blob_id(path) != blob:
+        pytest.skip(f"DeepMind's sample {name} is not in {shared_data}")
+    try:
+        file = resolve("i3d", stream, offline=True)
+    except WeightsError as error:
+        pytest.skip(str(error))
+    sample = np.load(path).transpose(0, 4, 1, 2, 3).astype(np.float32)
+    with torch.inference_mode():
+        return load_network(RECORD, stream, file)(torch.from_numpy(sample))[0].numpy()
+
+
+def test_the_cricket_sample_through_the_rgb_network(shared_data: Path) -> None:
+    logits = cricket_logits("rgb", shared_data)
+    names = network_entry("i3d", "rgb").labels()
+    assert names[int(logits.argmax())] == "playing cricket"
+    assert logits.max() == pytest.approx(25.856636, abs=1e-2)
+
+
+def test_the_cricket_sample_through_both_networks(shared_data: Path) -> None:
+    logits = cricket_logits("rgb", shared_data) + cricket_logits("flow", shared_data)
+    assert np.linalg.norm(logits) == pytest.approx(138.468643, abs=5e-2)
+    assert logits.max() == pytest.approx(41.8137, abs=2e-2)
