@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 BUILT_IN = "kinetics400"
 BUILT_IN_BACKBONE = "i3d"
+# A proposal scores its contrast with its surroundings plus at most 0.2 (gamma) for its class, so what
+# lies below does not stand out from its surroundings at all.
+MIN_SCORE = 0.2
 BASELINE_NOTE = (
     "no model given: using the built-in kinetics400, a classifier of 400 actions that was never "
     "trained to localize (a baseline); train your own with 'basnet train' and pass it with -m"
@@ -184,7 +187,7 @@ def localize(
     model: "HeadModel | str | os.PathLike[str] | None" = None,
     *,
     keep: str = "best",
-    min_score: float = 0.0,
+    min_score: float = MIN_SCORE,
     min_length: float = 0.0,
     streams: tuple[str, ...] | None = None,
     device: str = "auto",

@@ -58,7 +58,11 @@ log = logging.getLogger(__name__)
     help="best: no overlap within a class; all: every proposal, as evaluation wants them.",
 )
 @click.option(
-    "--min-score", type=float, default=0.0, show_default=True, help="Lowest score that best keeps."
+    "--min-score",
+    type=float,
+    default=0.2,
+    show_default=True,
+    help="Lowest score that best keeps; below 0.2 nothing stands out from its surroundings.",
 )
 @click.option(
     "--min-length",
