@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 BUILT_IN = "kinetics400"
 BUILT_IN_BACKBONE = "i3d"
-# A proposal scores its contrast with its surroundings plus at most 0.2 (gamma) for its class, so what
-# lies below does not stand out from its surroundings at all.
+# A proposal scores its contrast with its surroundings plus at most 0.2 (gamma) for its class, so
+# what lies below does not stand out from its surroundings at all.
 MIN_SCORE = 0.2
 BASELINE_NOTE = (
     "no model given: using the built-in kinetics400, a classifier of 400 actions that was never "
