@@ -18,6 +18,7 @@ import pytest
 
 from weights import WeightsError, manifest, registry
 from weights.files import git_blob_id, sha256_of
+from weights.i3d_layout import shapes
 from weights.imports import import_file
 from weights.manifest import network, networks
 from weights.registry import (
@@ -427,3 +428,11 @@ def test_unknown_names() -> None:
         resolve("i4d", "rgb")
     with pytest.raises(WeightsError, match="x3d_m has no flow stream, only rgb"):
         resolve("x3d_m", "flow")
+
+
+@pytest.mark.parametrize(("stream", "channels"), [("rgb", 3), ("flow", 2)])
+def test_the_bundled_network_is_what_its_record_says(stream: str, channels: int) -> None:
+    file = resolve("i3d-mini", stream, offline=True)
+    expected = shapes(channels, len(file.meta["classes"]), width=0.25)
+    assert {name: value.shape for name, value in file.tensors().items()} == expected
+    assert file.meta["origin"]["command"]
