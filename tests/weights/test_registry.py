@@ -99,7 +99,8 @@ def test_the_manifest_is_complete() -> None:
         assert item.metric
         assert not item.classes or len(set(item.labels())) == item.classes
         for source in item.sources:
-            assert source.kind in ("package", "url", "import")
+            assert source.kind in ("package", "url", "torchvision", "import")
+            assert source.package or source.address.startswith("https://")
             assert source.fetchable or source.kind == "import"
     assert {e.name for e in entries()} >= {"i3d", "i3d-charades", "i3d-mini", "slow_r50", "raft"}
     assert network("i3d", "rgb").labels()[:2] == ("abseiling", "air drumming")
