@@ -69,7 +69,7 @@ def _place(source: "Source") -> str:
     if source.package is not None:
         return f"package index, {source.file}"
     if source.kind == "torchvision":
-        return str(source)
+        return "the address in torchvision"
     parts = urlsplit(source.url or "")
     owner = "/".join(parts.path.split("/")[:3]) if parts.netloc == "github.com" else ""
     return ("" if source.fetchable else "import, ") + parts.netloc + owner
