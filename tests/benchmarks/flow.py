@@ -159,7 +159,7 @@ def fidelity(pairs: list[Pair]) -> None:
     print(f"  mean {apart.mean():.3f} (bound .10), worst {apart.max():.3f} (.5)", end=", ")
     print(f"{share:.1%} of the motion of moving pairs (10 %), {within.mean():.1%} within one level")
     print(f"  for scale: median on {filtered.mean():.3f}, worst {filtered.max():.3f}", end="; ")
-    print(f"tvl1-fast begun cold {quick.mean():.3f}, worst {quick.max():.3f}")
+    print(f"tvl1-fast {quick.mean():.3f}, worst {quick.max():.3f}")
 
 
 def known_motion() -> None:
@@ -194,8 +194,8 @@ def agreement(pairs: list[Pair]) -> None:
     print(f"\nengines: mean difference {np.mean(apart):.4f} px, worst pair {np.max(apart):.4f}")
 
 
-def warm_starts(folder: Path) -> None:
-    """What tvl1-fast loses against tvl1 over snippets of 16 fields, and what it saves."""
+def fast_method(folder: Path) -> None:
+    """What tvl1-fast loses against tvl1 over 16 fields, and what it saves."""
     from extract.picture import grey, resize_short_side
     from extract.video import open_video
 
@@ -240,7 +240,7 @@ def main() -> None:
     space = solve_memory()
     print(f"\npeak memory of this process {peak:.0f} MiB; numba engine {space:.1f} MiB a thread")
     fidelity(pairs)
-    warm_starts(folder)
+    fast_method(folder)
     known_motion()
     if not options.quick:
         agreement(pairs[::3])
