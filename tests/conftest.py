@@ -1,6 +1,9 @@
 """Fixtures that every test may use."""
 
+import logging
 import os
+import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,3 +18,20 @@ def shared_data() -> Path:
     if not (folder / "README.md").is_file():
         pytest.skip(f"real test data not found in {folder} (set BASNET_TEST_DATA)")
     return folder
+
+
+@pytest.fixture(autouse=True)
+def plain_process() -> Iterator[None]:
+    """Each test begins as in a process of its own.
+
+    The command line sets up the packages' loggers, and a shell that starts tests in the background
+    has Ctrl-C ignored.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    for name in ("basnet_e2e", "extract", "weights"):
+        logger = logging.getLogger(name)
+        logger.handlers.clear()
+        logger.setLevel(logging.NOTSET)
+        logger.propagate = True

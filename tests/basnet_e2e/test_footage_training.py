@@ -35,9 +35,8 @@ def test_the_demo_classes_are_among_the_labels():
 
 
 def test_a_mirrored_flow_clip_moves_the_other_way_and_as_much_up():
-    found = [
-        x for x, _ in batches(constant_clips(BATCH), "flow", SMALL, np.random.default_rng(0), 2)
-    ]
+    rng, schedule = np.random.default_rng(0), [(16, 1), (4, 1)]
+    found = [x for x, _ in batches(constant_clips(BATCH), "flow", SMALL, rng, schedule)]
     assert [tuple(x.shape) for x in found] == [(BATCH, 2, 16, 16, 16), (BATCH, 2, 4, 16, 16)]
     right = {round((float(v) + 1) * 127.5) for x in found for v in x[:, 0].unique()}
     down = {round((float(v) + 1) * 127.5) for x in found for v in x[:, 1].unique()}
@@ -163,4 +162,6 @@ def test_the_bundled_weights_say_how_they_were_made(stream):
     assert meta["classes"] == list(LABELS)
     assert meta["command"].startswith("python -m basnet_e2e.footage.train_mini --clips ")
     assert f"--seed {meta['seed']}" in meta["command"]
-    assert 0.3 < meta["accuracy"]["held_out_label"] <= 1
+    # Pictures show the look and hardly the motion, flow the motion and hardly the look.
+    own = "look" if stream == "rgb" else "motion"
+    assert 0.8 < meta["accuracy"][f"held_out_{own}"] <= 1
