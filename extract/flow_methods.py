@@ -1,8 +1,9 @@
 """Optical flow methods by name, as ``basnet extract --flow`` offers them.
 
 ``tvl1`` is what the published flow network was trained on and the default. ``tvl1-fast`` takes 2
-warps for 5: 1.9 times faster, and 0.03 to 0.12 px from ``tvl1`` on four real clips. ``raft`` is torchvision's network, which
-the flow network has never seen. ``opencv`` is the CPU reference ``tvl1`` is checked against.
+warps for 5: 1.9 times faster, and 0.03 to 0.12 px from ``tvl1`` on four real clips. ``raft`` is
+torchvision's network, which the flow network has never seen. ``opencv`` is the CPU reference that
+``tvl1`` is checked against.
 """
 
 from collections.abc import Mapping, Sequence
