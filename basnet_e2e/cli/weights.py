@@ -39,7 +39,7 @@ def list_weights() -> None:
         )
     click.echo(f"cache folder: {cache_folder()}")
     if "missing" in states:
-        click.echo("missing weights are downloaded at first use, or by: basnet weights download NAME")
+        click.echo("missing weights are fetched at first use, or by: basnet weights download NAME")
         click.echo("those marked 'import' are brought by you: basnet weights import FILE")
     if "damaged" in states:
         click.echo("damaged weights are fetched again by: basnet weights download NAME --replace")
