@@ -4,6 +4,7 @@ Inception-I3D is built operation by operation, which takes a moment and lets Ope
 asymmetrically by itself; other networks go through ``torch.export``, which takes some seconds.
 """
 
+import functools
 import warnings
 from typing import TYPE_CHECKING, Any
 
@@ -13,10 +14,24 @@ from numpy.typing import NDArray
 from extract.runtimes import batches, prepared
 
 if TYPE_CHECKING:
+    import openvino
     from torch import nn
 
 # Without the hint OpenVINO rounds to bfloat16 on processors that have it.
 PRECISION = "f32"
+
+
+@functools.cache
+def _core() -> "openvino.Core":
+    """The one core of this process, which lives as long as it.
+
+    Each core of OpenVINO's CPU plugin gives signals a stack of its own and takes it away at its
+    end. Of two cores that end in the order they began, the second puts back the stack that the
+    first has freed, and the next Ctrl-C is a segmentation fault.
+    """
+    import openvino
+
+    return openvino.Core()
 
 
 class OpenVINORuntime:
@@ -32,7 +47,6 @@ class OpenVINORuntime:
     def __init__(
         self, network: "nn.Module", shape: tuple[int, ...], batch: int, threads: int | None = None
     ) -> None:
-        import openvino
         import torch
 
         from extract.i3d import InceptionI3D
@@ -49,7 +63,7 @@ class OpenVINORuntime:
             "PERFORMANCE_HINT": "LATENCY",
             "NUM_STREAMS": 1,
         }
-        compiled = openvino.Core().compile_model(model, "CPU", settings)
+        compiled = _core().compile_model(model, "CPU", settings)
         self._request = compiled.create_infer_request()
 
     def run(self, clips: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -1,4 +1,6 @@
 import importlib.util
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -249,3 +251,21 @@ def test_every_backbone_has_weights_in_the_manifest() -> None:
     known = {(item.name, item.stream) for item in networks()}
     for record in BACKBONES.values():
         assert {(record.name, stream) for stream in record.streams} <= known
+
+
+@needs_openvino
+def test_ctrl_c_after_networks_were_dropped_is_no_crash() -> None:
+    code = (
+        "import os, signal, numpy as np\n"
+        "from extract.backbones import load_backbone\n"
+        "for name in ('rgb', 'flow'):\n"
+        "    signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "    backbone = load_backbone('i3d-mini', (name,), runtime='openvino')\n"
+        "    clips = np.zeros((1, 3 if name == 'rgb' else 2, 16, 64, 64), np.float32)\n"
+        "    getattr(backbone, name)(clips)\n"
+        "del backbone\n"
+        "try: os.kill(os.getpid(), signal.SIGINT)\n"
+        "except KeyboardInterrupt: print('interrupted')\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (ended.returncode, ended.stdout) == (0, "interrupted\n"), ended.stderr
