@@ -256,14 +256,15 @@ def test_every_backbone_has_weights_in_the_manifest() -> None:
 @needs_openvino
 def test_ctrl_c_after_networks_were_dropped_is_no_crash() -> None:
     code = (
-        "import os, signal, numpy as np\n"
+        "import gc, os, signal, numpy as np\n"
         "from extract.backbones import load_backbone\n"
-        "for name in ('rgb', 'flow'):\n"
-        "    signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "def used(name, channels):\n"
         "    backbone = load_backbone('i3d-mini', (name,), runtime='openvino')\n"
-        "    clips = np.zeros((1, 3 if name == 'rgb' else 2, 16, 64, 64), np.float32)\n"
-        "    getattr(backbone, name)(clips)\n"
-        "del backbone\n"
+        "    getattr(backbone, name)(np.zeros((1, channels, 16, 64, 64), np.float32))\n"
+        "    return backbone\n"
+        "first, second = used('rgb', 3), used('flow', 2)\n"
+        "del first; gc.collect()\n"
+        "del second; gc.collect()\n"
         "try: os.kill(os.getpid(), signal.SIGINT)\n"
         "except KeyboardInterrupt: print('interrupted')\n"
     )
