@@ -11,7 +11,7 @@ from basnet_e2e.checkpoint import HeadModel
 from basnet_e2e.dataset import VideoFeatures
 from basnet_e2e.errors import BasnetError
 from basnet_e2e.model import BaSNet
-from basnet_e2e.presets import KINETICS400, Preset
+from basnet_e2e.presets import KINETICS400, Preset, Recipe
 from basnet_e2e.presets import recipe as find_recipe
 from basnet_e2e.proposals import Floats, normalise, propose, smooth
 from basnet_e2e.results import Interval, Localization
@@ -115,9 +115,19 @@ def localize_network(
     net: BaSNet, preset: Preset, classes: Sequence[str], video: VideoFeatures, name: str = "model"
 ) -> Localization:
     """As :func:`localize_features`, of a network in evaluation mode."""
-    found = read_network(net, preset, video)
+    return localization_of(read_network(net, preset, video), preset, classes, video, name)
+
+
+def localization_of(
+    found: Activations,
+    preset: Preset,
+    classes: Sequence[str],
+    video: VideoFeatures,
+    name: str = "model",
+) -> Localization:
+    """All proposals of a video that a network has seen already."""
     return _localization(
-        found.raw[:, : net.classes],
+        found.raw[:, : len(classes)],
         found.video_scores,
         Rows(video.x, found.edges, found.centres),
         classes,
@@ -191,15 +201,19 @@ def _localization(
 def background(model: HeadModel, video: VideoFeatures) -> Background:
     """What a model takes for background on the snippet grid, by its recipe.
 
-    With a suppression branch: foreground weight below .5. ``base``: the background class is the
-    most active one (score: its softmax over classes). ``baseline``: no class's normalised
-    activation reaches .1.
-
     Raises:
         BasnetError: the features have another width than those the model was trained on.
     """
-    found = activations(model, video)
-    recipe = find_recipe(model.recipe)
+    return background_of(activations(model, video), find_recipe(model.recipe), video)
+
+
+def background_of(found: Activations, recipe: Recipe, video: VideoFeatures) -> Background:
+    """What a network that has seen a video takes for background, by its recipe.
+
+    With a suppression branch: foreground weight below .5. ``base``: the background class is the
+    most active one (score: its softmax over classes). ``baseline``: no class's normalised
+    activation reaches .1.
+    """
     if found.foreground is not None:
         action = found.foreground
         predicted = action < 0.5

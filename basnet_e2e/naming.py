@@ -11,6 +11,8 @@ log = logging.getLogger(__name__)
 LISTED = 5
 # Suffixes that features have; those of videos stand in extract.inputs.
 FEATURE_SUFFIXES = frozenset({".safetensors", ".npy", ".npz"})
+# Published files of ActivityNet put this before the ids that its annotations use.
+YOUTUBE = "v_"
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,8 @@ def match_ids(names: Iterable[str], ids: Iterable[str]) -> Matches:
     """Match names to ids: by id, then id plus suffix, then base name where it is unique.
 
     ``a/b.mp4`` means the id ``a/b``; ``b`` or ``other/b.mp4`` mean it too, as long as no second id
-    ends in ``/b``. Several names may mean one id; callers decide whether that is an error.
+    ends in ``/b``; last, ``b`` and ``v_b`` are taken for one video. Several names may mean one id;
+    callers decide whether that is an error.
 
     Raises:
         BasnetError: a name could mean several ids.
@@ -48,9 +51,9 @@ def match_ids(names: Iterable[str], ids: Iterable[str]) -> Matches:
         clean = name.replace("\\", "/").removeprefix("./")
         candidates = [stem for stem in (name, clean, without_suffix(clean)) if stem in exact]
         if not candidates:
-            candidates = by_base.get(base_name(clean)) or by_base.get(
-                base_name(without_suffix(clean)), []
-            )
+            stem = base_name(without_suffix(clean))
+            spellings = (base_name(clean), stem, f"{YOUTUBE}{stem}", stem.removeprefix(YOUTUBE))
+            candidates = next((by_base[each] for each in spellings if each in by_base), [])
             if len(candidates) > 1:
                 raise BasnetError(
                     f"'{name}' could be {listing(candidates)}; write the path relative to the "

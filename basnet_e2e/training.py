@@ -1,11 +1,13 @@
 """Training: features and video-level labels to a model."""
 
+import copy
 import hashlib
 import logging
 import os
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -77,39 +79,98 @@ def train(
         raise BasnetError("resuming needs the model file (output) that the state stands beside")
     chosen = choose_device(device)
     wanted = read_classes(classes) if isinstance(classes, str | os.PathLike) else classes
-    data = _usable(_labelled(features, labels, wanted, streams, grid), settings, branches)
-    segments = segments_for([len(video.x) for video in data.videos], settings)
-    settings = replace(settings, segments=segments)
+    data = usable(_labelled(features, labels, wanted, streams, grid), settings, branches)
     validation = None
     if validate is not None:
         validation = Validation.of(validate, features, data, streams=streams, grid=grid)
+    trained = fit(
+        data,
+        settings,
+        branches,
+        seed=seed,
+        device=chosen,
+        validation=validation,
+        state=None if output is None else state_path(output),
+        resume=resume,
+        progress=progress,
+    )
+    model = trained.last
+    if trained.best is not None:
+        model = trained.best
+        log.info(
+            "kept step %d, average mAP %.1f on the validation videos",
+            model.training["validation"]["step"],
+            100 * model.training["validation"]["average_map"],
+        )
+    if output is not None:
+        save_model(model, output)
+        state_path(output).unlink(missing_ok=True)
+        model = replace(model, name=Path(output).stem)
+    return model
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a run gives: the last step's network, and the best validated one where it was asked."""
+
+    last: HeadModel
+    best: HeadModel | None
+
+
+def fit(
+    data: LabelledSet,
+    preset: Preset,
+    recipe: Recipe,
+    *,
+    seed: int = 0,
+    device: torch.device | None = None,
+    validation: Validation | None = None,
+    state: Path | None = None,
+    resume: bool = False,
+    progress: Progress | None = None,
+) -> Trained:
+    """Train on videos that were read and checked (:func:`usable`) already.
+
+    Args:
+        data: training videos.
+        preset: settings; without ``segments`` T follows the videos.
+        recipe: which branches are trained.
+        seed: of weights, samples and dropout.
+        device: the CPU without it.
+        validation: looked at now and then for the best step.
+        state: file that the state of the run is kept in; the caller removes it when the result is
+            safe.
+        resume: go on from that file where it is there.
+        progress: called after each step.
+
+    Raises:
+        BasnetError: the state is another run's, or the features cannot be learnt from.
+        KeyboardInterrupt: Ctrl-C; the state is saved first.
+    """
+    chosen = device or torch.device("cpu")
+    segments = segments_for([len(video.x) for video in data.videos], preset)
+    preset = replace(preset, segments=segments)
     log.info(
         "training %s/%s on %d videos, %d classes, T = %d, %d steps, on %s",
-        settings.name,
-        branches.name,
+        preset.name,
+        recipe.name,
         len(data.videos),
         len(data.classes),
         segments,
-        settings.steps,
+        preset.steps,
         describe(chosen),
     )
-    run = Run(Data.of(data), settings, branches, seed, chosen, _identity(data), validation)
-    path = None if output is None else state_path(output)
-    if path is not None and path.is_file():
+    run = Run(Data.of(data), preset, recipe, seed, chosen, identity_of(data), validation)
+    if state is not None and state.is_file():
         if resume:
-            run.load(path)
-            log.info("going on after step %d (%s)", run.step, path)
+            run.load(state)
+            log.info("going on after step %d (%s)", run.step, state)
         else:
-            log.warning("%s of an interrupted run is replaced; --resume would go on with it", path)
+            log.warning("%s of an interrupted run is replaced; --resume would go on with it", state)
     elif resume:
-        log.info("no interrupted run at %s, starting from the beginning", path)
-    run.train(path, progress)
-    model = _model(run, data, settings, branches, seed)
-    if output is not None:
-        save_model(model, output)
-        assert path is not None
-        path.unlink(missing_ok=True)
-    return replace(model, name=Path(output).stem) if output is not None else model
+        log.info("no interrupted run at %s, starting from the beginning", state)
+    run.train(state, progress)
+    return _trained(run, data, preset, recipe, seed)
 
 
 def _labelled(
@@ -139,7 +200,7 @@ def _labelled(
     )
 
 
-def _usable(data: LabelledSet, preset: Preset, recipe: Recipe) -> LabelledSet:
+def usable(data: LabelledSet, preset: Preset, recipe: Recipe) -> LabelledSet:
     """The videos that the settings can learn from.
 
     Raises:
@@ -168,7 +229,7 @@ def _usable(data: LabelledSet, preset: Preset, recipe: Recipe) -> LabelledSet:
     return data
 
 
-def _identity(data: LabelledSet) -> dict[str, object]:
+def identity_of(data: LabelledSet) -> dict[str, Any]:
     """What tells this run's data from another's, for resuming."""
     digest = hashlib.sha256()
     for video, labels in zip(data.videos, data.labels, strict=True):
@@ -177,22 +238,21 @@ def _identity(data: LabelledSet) -> dict[str, object]:
     return {"classes": list(data.classes), "videos": digest.hexdigest()}
 
 
-def _model(run: Run, data: LabelledSet, preset: Preset, recipe: Recipe, seed: int) -> HeadModel:
-    """The last step's network, or the best validated one, on the CPU."""
-    training: dict[str, object] = {
+def _trained(run: Run, data: LabelledSet, preset: Preset, recipe: Recipe, seed: int) -> Trained:
+    """The last step's network and the best validated one, on the CPU."""
+    training: dict[str, Any] = {
         "steps": run.step,
         "seed": seed,
         "loss": run.loss,
         "videos": len(data.videos),
+        "data": identity_of(data)["videos"],
         "unlabelled": sum(not labels for labels in data.labels),
     }
-    if run.best.weights is not None:
-        run.net.load_state_dict(run.best.weights)
-        training["validation"] = {"step": run.best.step, "average_map": run.best.score}
-        log.info(
-            "kept step %d, average mAP %.1f on the validation videos",
-            run.best.step,
-            100 * run.best.score,
-        )
     net = run.net.to(torch.device("cpu")).eval()
-    return HeadModel(net, data.classes, preset, recipe.name, dict(data.settings), training)
+    last = HeadModel(net, data.classes, preset, recipe.name, dict(data.settings), training)
+    if run.best.weights is None:
+        return Trained(last, None)
+    chosen = copy.deepcopy(net)
+    chosen.load_state_dict(run.best.weights)
+    validated = {"step": run.best.step, "average_map": run.best.score}
+    return Trained(last, replace(last, net=chosen, training=training | {"validation": validated}))

@@ -10,7 +10,7 @@ from pathlib import Path
 from basnet_e2e.annotations import GroundTruth, read_ground_truth
 from basnet_e2e.dataset import FeatureSet, LabelledSet, VideoFeatures, check_settings, load_features
 from basnet_e2e.errors import BasnetError
-from basnet_e2e.evaluation import evaluate
+from basnet_e2e.evaluation import TIOUS, evaluate
 from basnet_e2e.feature_layouts import find_sources, parse_grid
 from basnet_e2e.inference import localize_network
 from basnet_e2e.model import BaSNet
@@ -29,11 +29,13 @@ class Validation:
         videos: features.
         truth: intervals of these videos.
         classes: of the model.
+        tious: thresholds that the average mAP is taken over.
     """
 
     videos: list[VideoFeatures]
     truth: GroundTruth
     classes: tuple[str, ...]
+    tious: tuple[float, ...] = TIOUS
 
     @classmethod
     def of(
@@ -75,9 +77,9 @@ class Validation:
         return hashlib.sha256(repr(sorted(self.truth.videos.items())).encode()).hexdigest()
 
     def score(self, net: BaSNet, preset: Preset) -> float:
-        """Average mAP over tIoU .1 to .9 of a network in evaluation mode, in [0, 1]."""
+        """Average mAP of a network in evaluation mode, in [0, 1]."""
         found = [localize_network(net, preset, self.classes, video) for video in self.videos]
-        return evaluate(found, self.truth).average
+        return evaluate(found, self.truth, self.tious).average
 
 
 def _intervals(path: str | os.PathLike[str]) -> GroundTruth:

@@ -19,6 +19,7 @@ COMMANDS = {
     "classify": ("basnet_e2e.cli.classify", "classify", "Name the actions of whole videos."),
     "evaluate": ("basnet_e2e.cli.evaluate", "evaluate", "Score intervals against ground truth."),
     "export": ("basnet_e2e.cli.export", "export", "Write features or intervals in other formats."),
+    "reproduce": ("basnet_e2e.cli.reproduce", "reproduce", "Compute the paper's tables anew."),
     "weights": ("basnet_e2e.cli.weights", "weights", "List, fetch and check network weights."),
     "demo": ("basnet_e2e.cli.demo", "demo", "Run every stage on generated videos, offline."),
     "doctor": ("basnet_e2e.cli.doctor", "doctor", "Check this installation and this machine."),

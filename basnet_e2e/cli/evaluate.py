@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from basnet_e2e.cli.common import message_options
+from basnet_e2e.cli.tables import new_table, show
 
 if TYPE_CHECKING:
     from basnet_e2e.analysis import Classification, Confidence, FalsePositives, LengthResult
@@ -86,31 +87,6 @@ def evaluate(
     click.echo(_classification_line(classes))
 
 
-def show(*tables: Any) -> None:
-    """Print tables 80 columns wide, so that equal results look equal everywhere."""
-    import sys
-
-    from rich.console import Console
-
-    console = Console(file=sys.stdout, width=80, markup=False, emoji=False, highlight=False)
-    for table in tables:
-        # Printed apart from the table, which would fold its title at its own width.
-        console.print(table.title)
-        table.title = None
-        console.print(table)
-
-
-def _new_table(title: str, first: str, *columns: str) -> Any:
-    from rich import box
-    from rich.table import Table as RichTable
-
-    table = RichTable(title=title, box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    table.add_column(first, overflow="fold")
-    for column in columns:
-        table.add_column(column, justify="right", no_wrap=True)
-    return table
-
-
 def _map_table(table: "Table", confidence: "Confidence | None") -> Any:
     """One row per threshold, then the averages."""
     subset = f", subset {table.subset}" if table.subset else ""
@@ -119,7 +95,7 @@ def _map_table(table: "Table", confidence: "Confidence | None") -> Any:
         f"{table.videos} videos{subset}"
     )
     columns = ["mAP", "95 % confidence"] if confidence else ["mAP"]
-    shown = _new_table(title, "tIoU", *columns)
+    shown = new_table(title, "tIoU", *columns)
     for column, tiou in enumerate(table.tious):
         bounds = (confidence.low[column], confidence.high[column]) if confidence else None
         shown.add_row(f"{tiou:g}", *_with_bounds(table.map[column], bounds))
@@ -144,7 +120,7 @@ def _class_table(table: "Table") -> Any:
     if len(columns) > most:
         columns = [round(k * (len(columns) - 1) / (most - 1)) for k in range(most)]
     heads = [f"{table.tious[column]:g}" for column in columns]
-    shown = _new_table("AP in % per class and tIoU", "class", "true", *heads)
+    shown = new_table("AP in % per class and tIoU", "class", "true", *heads)
     for row, name in enumerate(table.classes):
         cells = [f"{100 * table.ap[row, column]:.1f}" for column in columns]
         shown.add_row(name, str(table.positives[row]), *cells)
@@ -157,7 +133,7 @@ def _error_table(errors: "FalsePositives") -> Any:
     title = (
         f"The best {LOOKED_AT} detections per annotated interval of a class, tIoU {errors.tiou:g}"
     )
-    shown = _new_table(title, "kind", "number", "%")
+    shown = new_table(title, "kind", "number", "%")
     shown.add_column("meaning", overflow="fold")
     total = max(errors.looked_at, 1)
     shown.add_row("true", str(errors.true), f"{100 * errors.true / total:.1f}", "")
@@ -168,7 +144,7 @@ def _error_table(errors: "FalsePositives") -> Any:
 
 def _length_table(lengths: "list[LengthResult]") -> Any:
     title = f"Results by length of the action, tIoU {DETAIL_TIOU:g}"
-    shown = _new_table(title, "seconds", "annotated", "recall %", "mAP %")
+    shown = new_table(title, "seconds", "annotated", "recall %", "mAP %")
     for row in lengths:
         seconds = f"above {row.first:g}" if row.last == float("inf") else f"to {row.last:g}"
         shown.add_row(

@@ -1,0 +1,151 @@
+"""`basnet reproduce`: the paper's tables from published features."""
+
+import functools
+import logging
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from basnet_e2e.cli.common import StreamList, device_option, message_options
+from basnet_e2e.cli.progress import Progress
+from basnet_e2e.cli.tables import new_table, show, show_text
+
+if TYPE_CHECKING:
+    from basnet_e2e.reproduction.runs import Spec
+    from basnet_e2e.reproduction.study import Result
+    from basnet_e2e.training_loop import TrainingStep
+
+log = logging.getLogger(__name__)
+BENCHMARKS = ("thumos14", "activitynet12", "activitynet13")
+RECIPES = "baseline,base,suppression,full"
+
+
+def _names(ctx: click.Context, parameter: click.Parameter, value: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(name.strip() for name in value.split(",") if name.strip()))
+
+
+@click.command(
+    epilog="Example: basnet reproduce thumos14 --features THUMOS14 --seeds 5 --device cuda",
+)
+@click.argument("benchmark", type=click.Choice(BENCHMARKS))
+@click.option(
+    "--features",
+    "root",
+    required=True,
+    metavar="DIR",
+    type=click.Path(path_type=Path),
+    help="Folder with features/, gt.json and, if any, split_train.txt and split_test.txt.",
+)
+@click.option(
+    "--ground-truth",
+    type=click.Path(path_type=Path),
+    help="Annotations of both subsets, where they are not DIR/gt.json.",
+)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder of the runs and the report (reproduce-BENCHMARK without it).",
+)
+@click.option("--preset", help="official for THUMOS'14, activitynet for ActivityNet without it.")
+@click.option(
+    "--recipes",
+    default=RECIPES,
+    show_default=True,
+    callback=_names,
+    metavar="LIST",
+    help="Rows of the ablation.",
+)
+@click.option("--seeds", type=click.IntRange(min=1), default=1, show_default=True, metavar="N")
+@click.option(
+    "--mend",
+    default="",
+    callback=_names,
+    metavar="LIST",
+    help="Defects of the released code to mend in all runs: ranking,contrast,...",
+)
+@click.option(
+    "--each-mend", is_flag=True, help="Also measure every mend alone (on the recipe full)."
+)
+@click.option(
+    "--select",
+    type=click.Choice(["last", "best-on-test"]),
+    default="last",
+    show_default=True,
+    help="best-on-test adds a column, selected as the released code does.",
+)
+@click.option("--steps", type=click.IntRange(min=1), help="Training steps; the preset's without.")
+@click.option("--segments", type=click.IntRange(min=1), help="T; the preset's without it.")
+@click.option("--streams", type=StreamList(), help="Use only rgb or only flow.")
+@click.option("--grid", metavar="FPS,LENGTH,STRIDE", help="Time grid of the features (25,16,16).")
+@click.option("--video", metavar="ID", help="Test video to draw; one of median quality without it.")
+@device_option
+@message_options
+def reproduce(
+    benchmark: str,
+    root: Path,
+    ground_truth: Path | None,
+    output: Path | None,
+    select: str,
+    streams: tuple[str, ...] | None,
+    grid: str | None,
+    device: str,
+    video: str | None,
+    **asked: Any,
+) -> None:
+    """Train the four recipes on published features and print the paper's tables beside ours.
+
+    Writes report.md, report.json and pictures. Stopped with Ctrl-C, the same command goes on where
+    it was; runs that are done are never done again.
+    """
+    from basnet_e2e.devices import choose_device
+    from basnet_e2e.reproduction.data import read_benchmark
+    from basnet_e2e.reproduction.published import protocol
+    from basnet_e2e.reproduction.runs import Runner
+    from basnet_e2e.reproduction.study import make_study, write_report
+    from basnet_e2e.reproduction.study import reproduce as run
+
+    place = choose_device(device)
+    wanted = protocol(benchmark)
+    study = make_study(wanted, settings=asked.pop("preset"), **asked)
+    data = read_benchmark(root, wanted, ground_truth=ground_truth, streams=streams, grid=grid)
+    study = replace(study, protocol=data.protocol)
+    for note in data.notes:
+        log.warning("%s", note)
+    folder = output or Path(f"reproduce-{benchmark}")
+    runner = Runner(folder / "runs", data, wanted.tious, select=select, device=place)
+    with Progress("reproduce", quiet=log.getEffectiveLevel() > logging.INFO) as bar:
+        result = run(study, runner, functools.partial(_follow, bar))
+    written = write_report(folder, result, runner, video)
+    _print(result)
+    log.info("written: %s", ", ".join(map(str, written)))
+
+
+def _follow(
+    bar: Progress, index: int, count: int, spec: "Spec"
+) -> "Callable[[TrainingStep], None]":
+    """Begin the progress of a run; what to call after each of its steps."""
+    name = spec.recipe if spec.mend is None else f"{spec.recipe} with {spec.mend} mended"
+    bar.restart(f"run {index + 1}/{count}, {name}, seed {spec.seed}")
+
+    def step(state: "TrainingStep") -> None:
+        bar.update(state.step, state.steps, f"loss {state.loss:.4f}")
+
+    return step
+
+
+def _print(result: "Result") -> None:
+    show_text(f"{result.settings()}.\n")
+    for sheet in result.sheets():
+        table = new_table(sheet.title, *sheet.columns)
+        for row in sheet.rows:
+            table.add_row(*row)
+        show(table)
+        for note in sheet.notes:
+            show_text(note)
+        show_text("")
+    for note in result.notes:
+        show_text(f"Note: {note}.")

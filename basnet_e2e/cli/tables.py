@@ -1,0 +1,38 @@
+"""Tables on stdout, the same 80 columns everywhere."""
+
+from typing import Any
+
+
+def new_table(title: str, first: str, *columns: str) -> Any:
+    """An empty table: a first column of names that may fold, and columns of numbers."""
+    from rich import box
+    from rich.table import Table as RichTable
+
+    table = RichTable(title=title, box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
+    table.add_column(first, overflow="fold")
+    for column in columns:
+        table.add_column(column, justify="right", no_wrap=True)
+    return table
+
+
+def show(*tables: Any) -> None:
+    """Print tables 80 columns wide, so that equal results look equal everywhere."""
+    import sys
+
+    from rich.console import Console
+
+    console = Console(file=sys.stdout, width=80, markup=False, emoji=False, highlight=False)
+    for table in tables:
+        # Printed apart from the table, which would fold its title at its own width.
+        console.print(table.title)
+        table.title = None
+        console.print(table)
+
+
+def show_text(text: str) -> None:
+    """Print running text at the same width."""
+    import sys
+
+    from rich.console import Console
+
+    Console(file=sys.stdout, width=80, markup=False, emoji=False, highlight=False).print(text)

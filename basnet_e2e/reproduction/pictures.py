@@ -1,0 +1,100 @@
+"""The two pictures of a reproduction: mAP against tIoU, and one video over time."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from basnet_e2e.annotations import GroundTruth
+from basnet_e2e.checkpoint import HeadModel
+from basnet_e2e.dataset import VideoFeatures
+from basnet_e2e.errors import BasnetError
+from basnet_e2e.inference import Activations, activations, localization_of
+from basnet_e2e.matching import as_arrays, overlaps
+from basnet_e2e.report.canvas import save
+from basnet_e2e.report.curves import Curve, map_curves
+from basnet_e2e.report.timeline import Timeline, draw_timeline
+from basnet_e2e.reproduction.published import RECIPE_TITLES, Protocol
+from basnet_e2e.reproduction.tables import Outcomes
+from basnet_e2e.results import Localization, keep_best
+
+
+def draw_curves(
+    path: Path, protocol: Protocol, outcomes: Outcomes, subtitle: str, published: bool = True
+) -> list[Path]:
+    """Draw mAP against tIoU of all recipes, ours and, where the data are the paper's, its own."""
+    ours = {}
+    for recipe, runs in outcomes.items():
+        values = 100 * np.array([run.last.map for run in runs])
+        band = (values.min(0).tolist(), values.max(0).tolist()) if len(runs) > 1 else (None, None)
+        ours[RECIPE_TITLES[recipe]] = Curve(protocol.tious, values.mean(0).tolist(), *band)
+    theirs = {
+        RECIPE_TITLES[recipe]: Curve(protocol.shown, figures[:-1])
+        for recipe, figures in protocol.ablation.items()
+        if published and recipe in outcomes
+    }
+    return save(map_curves(ours, theirs, f"Ablation on {protocol.title}", subtitle), path)
+
+
+def draw_video(
+    path: Path,
+    model: HeadModel,
+    videos: Sequence[VideoFeatures],
+    truth: GroundTruth,
+    wanted: str | None = None,
+) -> tuple[list[Path], str]:
+    """Draw one test video: of median quality, so neither a chosen success nor a chosen failure.
+
+    Args:
+        path: of the picture without suffix.
+        model: what is read.
+        videos: test videos.
+        truth: their intervals.
+        wanted: id of the video to draw instead.
+
+    Returns:
+        The files, and the id of the video.
+
+    Raises:
+        BasnetError: there is no such video.
+    """
+    by_id = {video.id: video for video in videos}
+    if wanted is not None and wanted not in by_id:
+        raise BasnetError(f"no test video '{wanted}' to draw")
+    seen: dict[str, tuple[Activations, Localization]] = {}
+    for name, video in by_id.items():
+        if wanted in (None, name) and (truth.videos[name] or wanted):
+            found = activations(model, video)
+            kept = localization_of(found, model.preset, model.classes, video)
+            seen[name] = found, replace(kept, intervals=keep_best(kept.intervals))
+    quality = {name: mean_best_iou(truth, result) for name, (_, result) in seen.items()}
+    chosen = wanted or sorted(quality, key=lambda name: (quality[name], name))[len(quality) // 2]
+    found, result = seen[chosen]
+    shown = dict.fromkeys(each.label for each in [*truth.videos[chosen], *result.intervals])
+    columns = {name: index for index, name in enumerate(model.classes)}
+    timeline = Timeline(
+        title=chosen,
+        duration=by_id[chosen].duration,
+        truth=truth.videos[chosen],
+        found=result.intervals,
+        centres=found.centres,
+        activation={
+            name: np.maximum(found.cas[:, columns[name]], 0) for name in shown if name in columns
+        },
+        foreground=found.foreground,
+    )
+    return save(draw_timeline(timeline), path), chosen
+
+
+def mean_best_iou(truth: GroundTruth, result: Localization) -> float:
+    """Mean over a video's actions of the best temporal IoU of a detection of their class."""
+    intervals = truth.videos[result.video]
+    classes = {name: index for index, name in enumerate({each.label for each in intervals})}
+    numbers = {result.video: 0}
+    actions = as_arrays({result.video: intervals}, classes, numbers)
+    found = as_arrays({result.video: result.intervals}, classes, numbers)
+    best = np.zeros(len(actions))
+    pairs = overlaps(found, actions, same_label=True)
+    np.maximum.at(best, pairs.truth, pairs.iou)
+    return float(best.mean()) if len(best) else 0.0

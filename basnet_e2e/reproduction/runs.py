@@ -1,0 +1,279 @@
+"""One trained network after another, each kept with its figures, so that work can stop any time.
+
+A run has a folder of its own: the model, the best step's where it was asked for, its detections and
+its figures. What is there and fits is not done again; what is there and does not fit is an error,
+never overwritten. Settings that only matter when a network is read (``ranking``, ``nms``, ...) can
+change without training again.
+"""
+
+import json
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from basnet_e2e.background import (
+    BackgroundVideo,
+    background_detection,
+    background_truth,
+)
+from basnet_e2e.checkpoint import HeadModel, load_model, save_model
+from basnet_e2e.dataset import LabelledSet
+from basnet_e2e.documents import parse_json
+from basnet_e2e.errors import BasnetError
+from basnet_e2e.evaluation import prepare, score
+from basnet_e2e.inference import activations, background_of, localization_of
+from basnet_e2e.presets import Preset, recipe
+from basnet_e2e.reproduction.data import Benchmark
+from basnet_e2e.results import Localization, write_results
+from basnet_e2e.sampling import segments_for
+from basnet_e2e.training import fit, identity_of, usable
+from basnet_e2e.training_loop import Progress
+from basnet_e2e.training_state import state_path
+from basnet_e2e.validation import Validation
+from weights.files import write_text
+
+log = logging.getLogger(__name__)
+SELECTIONS = ("last", "best-on-test")
+# Settings that a trained network does not depend on.
+READING = frozenset(
+    {
+        *("name", "theta_class", "theta_act", "upsample", "smooth", "shortest", "nms_iou", "outer"),
+        *("gamma", "ranking", "contrast", "nms", "first", "fallback", "groups", "centre"),
+        "normalise",
+    }
+)
+
+
+@dataclass(frozen=True)
+class Spec:
+    """One network to train and the way to read it.
+
+    Attributes:
+        recipe: row of the ablation.
+        seed: of weights, samples and dropout.
+        preset: settings.
+        mend: the one mend that tells this run from the others of its recipe, if any.
+    """
+
+    recipe: str
+    seed: int
+    preset: Preset
+    mend: str | None = None
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What one network reaches on the test videos; all values in [0, 1].
+
+    Attributes:
+        map: mAP at the protocol's thresholds.
+        background: precision, recall, F-measure and threshold-free AP of background detection.
+        step: training step the network was taken from.
+    """
+
+    map: tuple[float, ...]
+    background: dict[str, float]
+    step: int
+
+    @property
+    def average(self) -> float:
+        """Mean mAP over the thresholds."""
+        return sum(self.map) / len(self.map)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Figures of one run: of its last step, and of the best step on the test videos if asked."""
+
+    spec: Spec
+    last: Figures
+    best: Figures | None = None
+
+
+class Runner:
+    """Trains and judges runs in a folder.
+
+    Args:
+        folder: every run's folder is made in it.
+        benchmark: videos and intervals.
+        tious: thresholds.
+        select: ``last``, or ``best-on-test`` to look at the test videos during training too.
+        device: where networks run.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        benchmark: Benchmark,
+        tious: Sequence[float],
+        *,
+        select: str = "last",
+        device: torch.device | None = None,
+    ) -> None:
+        if select not in SELECTIONS:
+            raise BasnetError(f"no selection {select!r}; choose one of {', '.join(SELECTIONS)}")
+        self.folder, self.benchmark = folder, benchmark
+        self.tious, self.select = tuple(tious), select
+        self.device = device or torch.device("cpu")
+
+    def run(self, spec: Spec, progress: Progress | None = None) -> Outcome:
+        """Figures of a run, from what is on the disk or from training.
+
+        Raises:
+            BasnetError: the folder holds a run with other settings or of other data.
+            KeyboardInterrupt: Ctrl-C; a later call goes on from there.
+        """
+        data = usable(self.benchmark.train, spec.preset, recipe(spec.recipe))
+        segments = segments_for([len(video.x) for video in data.videos], spec.preset)
+        spec = replace(spec, preset=replace(spec.preset, segments=segments))
+        paths = {"last": self.place(spec) / "model.safetensors"}
+        if self.select == "best-on-test":
+            paths["best"] = self.place(spec) / "best-on-test.safetensors"
+        for path in paths.values():
+            if path.is_file():
+                self._check(path, load_model(path), spec, data)
+        if not all(path.is_file() for path in paths.values()):
+            self._train(spec, data, paths, progress)
+        figures = {name: self._judge(path, spec) for name, path in paths.items()}
+        return Outcome(spec, figures["last"], figures.get("best"))
+
+    def place(self, spec: Spec) -> Path:
+        """Folder of a run; mends of reading alone share that of the network they read."""
+        tag = spec.recipe
+        if spec.mend is not None and _changes_training(spec.mend):
+            tag = f"{tag}+{spec.mend}"
+        return self.folder / f"{tag}-{spec.seed}"
+
+    def model(self, spec: Spec) -> HeadModel:
+        """The last step's network of a finished run, with the spec's way of reading."""
+        model = load_model(self.place(spec) / "model.safetensors")
+        preset = replace(spec.preset, segments=model.preset.segments)
+        return replace(model, preset=preset).to(self.device)
+
+    def _check(self, path: Path, model: HeadModel, spec: Spec, data: LabelledSet) -> None:
+        wanted, found = spec.preset.to_json(), model.preset.to_json()
+        pairs = {name: (found[name], wanted[name]) for name in wanted if name not in READING}
+        pairs["recipe"] = model.recipe, spec.recipe
+        pairs["seed"] = model.training.get("seed"), spec.seed
+        pairs["classes"] = list(model.classes), list(data.classes)
+        pairs["training data"] = model.training.get("data"), identity_of(data)["videos"]
+        for name, (there, here) in pairs.items():
+            if there != here:
+                raise BasnetError(
+                    f"{path}: of a run with another {name} ({_short(there)} instead of "
+                    f"{_short(here)}); choose another folder with -o, or delete this file"
+                )
+
+    def _train(
+        self,
+        spec: Spec,
+        data: LabelledSet,
+        paths: dict[str, Path],
+        progress: Progress | None,
+    ) -> None:
+        validation = None
+        if "best" in paths:
+            benchmark = self.benchmark
+            validation = Validation(benchmark.test, benchmark.truth, data.classes, self.tious)
+        state = state_path(paths["last"])
+        trained = fit(
+            data,
+            spec.preset,
+            recipe(spec.recipe),
+            seed=spec.seed,
+            device=self.device,
+            validation=validation,
+            state=state,
+            resume=state.is_file(),
+            progress=progress,
+        )
+        if "best" in paths and trained.best is not None:
+            save_model(trained.best, paths["best"])
+        save_model(trained.last, paths["last"])
+        state.unlink(missing_ok=True)
+
+    def _judge(self, path: Path, spec: Spec) -> Figures:
+        """Figures of a model file, computed anew unless the file beside it has them."""
+        kept = path.with_name(f"{path.stem}-figures.json")
+        model = replace(load_model(path), preset=spec.preset)
+        made_by = {
+            "preset": spec.preset.to_json(),
+            "tious": list(self.tious),
+            "training": model.training,
+            "test": identity_of_test(self.benchmark),
+        }
+        # Through JSON, so that what is read back compares equal.
+        made_by = json.loads(json.dumps(made_by))
+        if kept.is_file():
+            document = parse_json(kept)
+            if isinstance(document, dict) and document.get("made_by") == made_by:
+                return _read_figures(kept, document)
+        found, figures = judge(model.to(self.device), self.benchmark, self.tious)
+        write_results(path.with_name(f"{path.stem}-detections.json"), found, many=True)
+        document = {"made_by": made_by, "figures": asdict(figures)}
+        write_text(kept, json.dumps(document, indent=1, sort_keys=True) + "\n")
+        return figures
+
+
+def judge(
+    model: HeadModel, benchmark: Benchmark, tious: Sequence[float]
+) -> tuple[list[Localization], Figures]:
+    """Detections of all test videos, and what they are worth."""
+    branches = recipe(model.recipe)
+    found, backgrounds = [], []
+    for video in benchmark.test:
+        seen = activations(model, video)
+        found.append(localization_of(seen, model.preset, model.classes, video, model.name))
+        said = background_of(seen, branches, video)
+        truth = background_truth(video.start, video.end, benchmark.truth.videos[video.id])
+        backgrounds.append(BackgroundVideo(truth, said.predicted, said.score))
+    table = score(prepare(found, benchmark.truth), tious)
+    detection = background_detection(backgrounds)
+    step = (model.training.get("validation") or {}).get("step", model.training["steps"])
+    background = {
+        name: float(getattr(detection, name))
+        for name in ("precision", "recall", "f_measure", "average_precision")
+    }
+    return found, Figures(tuple(float(value) for value in table.map), background, int(step))
+
+
+def identity_of_test(benchmark: Benchmark) -> str:
+    """Tells these test videos and intervals from others."""
+    import hashlib
+
+    digest = hashlib.sha256()
+    for video in benchmark.test:
+        digest.update(repr((video.id, video.x.shape, benchmark.truth.videos[video.id])).encode())
+        digest.update(video.x[0].tobytes() + video.x[-1].tobytes())
+    return digest.hexdigest()
+
+
+def run_all(
+    runner: Runner, specs: Sequence[Spec], progress: Callable[[int, Spec], Progress]
+) -> list[Outcome]:
+    """All runs in turn; ``progress(index, spec)`` gives what is called after each step."""
+    return [runner.run(spec, progress(index, spec)) for index, spec in enumerate(specs)]
+
+
+def _changes_training(mend: str) -> bool:
+    from basnet_e2e.presets import MENDS
+
+    return not set(MENDS[mend]) <= READING
+
+
+def _read_figures(path: Path, document: dict[str, Any]) -> Figures:
+    try:
+        kept = document["figures"]
+        values = {field.name: kept[field.name] for field in fields(Figures)}
+        return Figures(tuple(values["map"]), dict(values["background"]), int(values["step"]))
+    except (KeyError, TypeError, ValueError) as error:
+        raise BasnetError(f"{path}: damaged; delete it and run again") from error
+
+
+def _short(value: Any, most: int = 40) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= most else f"{text[: most - 3]}..."

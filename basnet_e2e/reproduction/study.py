@@ -1,0 +1,228 @@
+"""A whole reproduction: which runs it takes, and the report they end in."""
+
+import json
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from basnet_e2e.errors import BasnetError
+from basnet_e2e.presets import MENDS, Preset, preset, recipe
+from basnet_e2e.reproduction.published import RECIPE_TITLES, Protocol
+from basnet_e2e.reproduction.runs import Outcome, Runner, Spec
+from basnet_e2e.reproduction.tables import (
+    Outcomes,
+    Sheet,
+    ablation,
+    background,
+    comparison,
+    mends,
+    outcomes_json,
+)
+from basnet_e2e.training_loop import Progress
+from weights.files import write_text
+
+log = logging.getLogger(__name__)
+Reporter = Callable[[int, int, Spec], Progress]
+
+
+@dataclass(frozen=True)
+class Study:
+    """What is computed.
+
+    Attributes:
+        protocol: how it is judged and what was published.
+        preset: settings of all runs.
+        recipes: rows of the ablation.
+        seeds: how many runs a row.
+        each_mend: also measure each mend that the settings do not have already, alone.
+        mended: mends that were put on top of the preset, for the report.
+    """
+
+    protocol: Protocol
+    preset: Preset
+    recipes: tuple[str, ...] = tuple(RECIPE_TITLES)
+    seeds: int = 1
+    each_mend: bool = False
+    mended: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name in self.recipes:
+            recipe(name)
+        if self.each_mend and "full" not in self.recipes:
+            raise BasnetError("mends are measured on the recipe full, which is not among those")
+
+    def specs(self) -> list[Spec]:
+        """All runs of the ablation, whole rows of the table first."""
+        return [
+            Spec(name, seed, self.preset) for seed in range(self.seeds) for name in self.recipes
+        ]
+
+    def mend_specs(self) -> list[Spec]:
+        """The recipe ``full`` with each mend that changes something, alone."""
+        if not self.each_mend:
+            return []
+        return [
+            Spec("full", seed, preset(self.preset, mend=(name,)), name)
+            for name in MENDS
+            for seed in range(self.seeds)
+            if preset(self.preset, mend=(name,)) != self.preset
+        ]
+
+
+@dataclass(frozen=True)
+class Result:
+    """Figures of a whole study.
+
+    Attributes:
+        study: what was asked.
+        outcomes: recipe -> runs.
+        mended: mend -> runs.
+        notes: what a reader should know.
+        segments: T that the runs were trained with.
+    """
+
+    study: Study
+    outcomes: Outcomes
+    mended: Outcomes
+    notes: tuple[str, ...]
+
+    @property
+    def segments(self) -> int:
+        """Rows of a training sample, T."""
+        first = next(iter(self.outcomes.values()))[0].spec.preset.segments
+        assert first is not None  # resolved before training
+        return first
+
+    def settings(self) -> str:
+        """One line on how the networks were trained."""
+        chosen = self.study.preset
+        mended = f" with {', '.join(self.study.mended)} mended" if self.study.mended else ""
+        seeds = f"{self.study.seeds} seeds" if self.study.seeds > 1 else "seed 0"
+        return (
+            f"preset {chosen.name}{mended}, T = {self.segments}, width {chosen.hidden}, "
+            f"{chosen.steps} steps, last step, {seeds}"
+        )
+
+    def sheets(self) -> list[Sheet]:
+        """The tables that there are runs for."""
+        protocol = self.study.protocol
+        sheets = [ablation(protocol, self.outcomes), background(protocol, self.outcomes)]
+        if self.mended:
+            sheets.insert(1, mends(protocol, self.outcomes["full"], self.mended))
+        if "full" in self.outcomes:
+            sheets.append(comparison(protocol, self.outcomes["full"]))
+        return sheets
+
+    def markdown(self, pictures: Sequence[Path] = ()) -> str:
+        """The whole report."""
+        lines = [f"# {self.study.protocol.title}, computed anew", "", self.settings() + ".", ""]
+        lines += [f"Note: {note}." for note in self.notes]
+        if self.notes:
+            lines.append("")
+        lines += [sheet.markdown() for sheet in self.sheets()]
+        lines += [f"![{path.stem}]({path.name})\n" for path in pictures if path.suffix == ".png"]
+        return "\n".join(lines)
+
+    def to_json(self) -> dict[str, Any]:
+        """Settings, notes and every figure."""
+        return {
+            "benchmark": self.study.protocol.name,
+            "tious": list(self.study.protocol.tious),
+            "preset": self.study.preset.to_json() | {"segments": self.segments},
+            "mended": list(self.study.mended),
+            "notes": list(self.notes),
+            "recipes": outcomes_json(self.outcomes),
+            "mends": outcomes_json(self.mended),
+            "published": {name: list(row) for name, row in self.study.protocol.ablation.items()},
+        }
+
+
+def reproduce(study: Study, runner: Runner, progress: Reporter | None = None) -> Result:
+    """Take all runs of a study; what is on the disk already is not computed again.
+
+    Args:
+        study: what to compute.
+        runner: where and with which data.
+        progress: ``progress(index, runs, spec)`` gives what is called after each training step.
+
+    Raises:
+        BasnetError: see :meth:`Runner.run`.
+        KeyboardInterrupt: Ctrl-C; calling again goes on from there.
+    """
+    specs = [*study.specs(), *study.mend_specs()]
+    outcomes: dict[str, list[Outcome]] = {}
+    mended: dict[str, list[Outcome]] = {}
+    for index, spec in enumerate(specs):
+        step = progress(index, len(specs), spec) if progress else None
+        outcome = runner.run(spec, step)
+        kept = outcomes if spec.mend is None else mended
+        kept.setdefault(spec.mend or spec.recipe, []).append(outcome)
+    ordered = {name: outcomes[name] for name in RECIPE_TITLES if name in outcomes}
+    return Result(study, ordered, mended, runner.benchmark.notes)
+
+
+def write_report(
+    folder: Path, result: Result, runner: Runner, video: str | None = None
+) -> list[Path]:
+    """Write ``report.md``, ``report.json`` and the pictures into a folder.
+
+    Args:
+        folder: it is made.
+        result: of :func:`reproduce`.
+        runner: holds the networks and the test videos.
+        video: test video to draw; without it one of median quality.
+
+    Raises:
+        BasnetError: there is no such video.
+    """
+    from basnet_e2e.reproduction.pictures import draw_curves, draw_video
+
+    protocol, benchmark = result.study.protocol, runner.benchmark
+    pictures = draw_curves(
+        folder / "map", protocol, result.outcomes, result.settings(), benchmark.same_data
+    )
+    shown = "full" if "full" in result.outcomes else list(result.outcomes)[-1]
+    model = runner.model(result.outcomes[shown][0].spec)
+    more, name = draw_video(folder / "video", model, benchmark.test, benchmark.truth, video)
+    log.info("drawn over time: %s", name)
+    pictures += more
+    write_text(folder / "report.md", result.markdown(pictures))
+    document = json.dumps(result.to_json(), indent=1, sort_keys=True, allow_nan=False)
+    write_text(folder / "report.json", document + "\n")
+    return [folder / "report.md", folder / "report.json", *pictures]
+
+
+def make_study(
+    protocol: Protocol,
+    *,
+    settings: str | None = None,
+    mend: Sequence[str] = (),
+    recipes: Sequence[str] = tuple(RECIPE_TITLES),
+    seeds: int = 1,
+    steps: int | None = None,
+    segments: int | None = None,
+    each_mend: bool = False,
+) -> Study:
+    """A study from the words of a command line.
+
+    Args:
+        protocol: how it is judged.
+        settings: name of the preset; the protocol's without it.
+        mend: mends put on top.
+        recipes: rows of the ablation.
+        seeds: runs a row.
+        steps: training steps instead of the preset's.
+        segments: T instead of the preset's.
+        each_mend: also measure each mend alone.
+
+    Raises:
+        BasnetError: a name is unknown.
+    """
+    chosen = preset(settings or protocol.preset, mend=mend)
+    if steps is not None:
+        chosen = replace(chosen, steps=steps)
+    if segments is not None:
+        chosen = replace(chosen, segments=segments)
+    return Study(protocol, chosen, tuple(recipes), seeds, each_mend, tuple(mend))

@@ -1,0 +1,196 @@
+"""Figures of many runs as the paper's tables: plain rows of text that a terminal or Markdown shows.
+
+Percentages have one decimal as in the paper. With several seeds a row is their mean, and the row
+below it their standard deviation (of the sample).
+"""
+
+import statistics
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from basnet_e2e.background import DEFINITION
+from basnet_e2e.inference import LEAST_ACTIVE
+from basnet_e2e.reproduction.published import RECIPE_TITLES, Protocol
+from basnet_e2e.reproduction.runs import Figures, Outcome
+
+BACKGROUND_COLUMNS = ("f_measure", "precision", "recall", "average_precision")
+PREDICTED_AS = {
+    "baseline": f"no action class's activation (min-max over the video) reaches {LEAST_ACTIVE:g}",
+    "base": "the background class is the most active one",
+    "suppression": "foreground weight below .5",
+    "full": "foreground weight below .5",
+}
+Outcomes = dict[str, list[Outcome]]
+"""Recipe (or mend) -> its runs, one a seed."""
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """A table of text.
+
+    Attributes:
+        title: one line above it.
+        columns: heads; the first column holds names, the others numbers.
+        rows: cells.
+        notes: lines below it.
+    """
+
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    notes: tuple[str, ...] = ()
+
+    def markdown(self) -> str:
+        """The table in Markdown."""
+        lines = [f"### {self.title}", "", _line(self.columns)]
+        lines.append(_line(["---", *["---:"] * (len(self.columns) - 1)]))
+        lines += [_line(row) for row in self.rows]
+        return "\n".join([*lines, *(f"\n{note}" for note in self.notes)]) + "\n"
+
+
+def ablation(protocol: Protocol, outcomes: Outcomes) -> Sheet:
+    """The paper's ablation with our figures below each of its rows."""
+    selected = any(run.best for runs in outcomes.values() for run in runs)
+    rows: list[tuple[str, ...]] = []
+    for recipe, runs in outcomes.items():
+        published = protocol.ablation.get(recipe)
+        blank = ("",) * selected
+        rows.append((RECIPE_TITLES[recipe], *("",) * (len(protocol.shown) + 1), *blank))
+        if published:
+            rows.append(("  paper", *(f"{value:.1f}" for value in published), *blank))
+        values = [_shown(protocol, run.last) for run in runs]
+        best = [[run.best.average] for run in runs if run.best]
+        rows.append(("  ours", *_mean(values), *(_mean(best) if best else blank)))
+        if len(runs) > 1:
+            rows.append(("  ±", *_deviation(values), *(_deviation(best) if best else blank)))
+    columns = (*(_threshold(tiou) for tiou in protocol.shown), "avg")
+    notes = [*_order("average mAP", outcomes, lambda run: run.last.average)]
+    if selected:
+        columns += ("best*",)
+        notes.append(
+            "* average of the best step on the test videos, as the released code selects it: "
+            "an upper bound, no fair figure"
+        )
+    return Sheet(
+        f"Ablation: mAP in % at tIoU, {protocol.title}", ("", *columns), tuple(rows), tuple(notes)
+    )
+
+
+def background(protocol: Protocol, outcomes: Outcomes) -> Sheet:
+    """Background detection of each recipe beside the paper's F-measure."""
+    rows = []
+    for recipe, runs in outcomes.items():
+        published = protocol.background.get(recipe)
+        values = [[run.last.background[name] for name in BACKGROUND_COLUMNS] for run in runs]
+        paper = "-" if published is None else f"{published:.3f}"
+        rows.append((RECIPE_TITLES[recipe], paper, *_mean(values, _ratio)))
+        if len(runs) > 1:
+            rows.append(("  ±", "", *_deviation(values, _ratio)))
+    notes = [
+        f"{DEFINITION}.",
+        "Predicted as background: "
+        + "; ".join(f"{RECIPE_TITLES[recipe]}: {PREDICTED_AS[recipe]}" for recipe in outcomes)
+        + ".",
+        *_order("F-measure", outcomes, lambda run: run.last.background["f_measure"]),
+    ]
+    columns = ("", "F, paper", "F", "precision", "recall", "AP")
+    return Sheet("Background detection", columns, tuple(rows), tuple(notes))
+
+
+def comparison(protocol: Protocol, runs: Sequence[Outcome]) -> Sheet:
+    """Published methods, and BaS-Net as it was computed here."""
+    rows = [
+        (
+            f"{method.name}{' (full supervision)' if method.full else ''}",
+            *("-" if value is None else f"{value:.1f}" for value in method.figures),
+        )
+        for method in protocol.methods
+    ]
+    places = [protocol.tious.index(tiou) for tiou in protocol.compared]
+    ours = [[*(run.last.map[place] for place in places), run.last.average] for run in runs]
+    rows.append((f"BaS-Net, computed here{_seeds(runs)}", *_mean(ours)))
+    columns = ("", *(_threshold(tiou) for tiou in protocol.compared), "avg")
+    return Sheet(f"Comparison: mAP in % at tIoU, {protocol.title}", columns, tuple(rows))
+
+
+def mends(protocol: Protocol, plain: Sequence[Outcome], mended: Outcomes) -> Sheet:
+    """What each mend of the released code changes by itself."""
+    base = [_shown(protocol, run.last) for run in plain]
+    rows = [("none", *_mean(base), "")]
+    for name, runs in mended.items():
+        values = [_shown(protocol, run.last) for run in runs]
+        gain = 100 * (_averages(values)[-1] - _averages(base)[-1])
+        rows.append((name, *_mean(values), f"{gain:+.1f}"))
+    columns = ("mend", *(_threshold(tiou) for tiou in protocol.shown), "avg", "gain")
+    return Sheet(f"Each mend alone (BaS-Net{_seeds(plain)})", columns, tuple(rows))
+
+
+def outcomes_json(outcomes: Outcomes) -> dict[str, list[dict[str, Any]]]:
+    """All figures, by recipe (or mend) and seed."""
+    return {
+        name: [
+            {"seed": run.spec.seed, "last": _json(run.last)}
+            | ({"best_on_test": _json(run.best)} if run.best else {})
+            for run in runs
+        ]
+        for name, runs in outcomes.items()
+    }
+
+
+def _json(figures: Figures) -> dict[str, Any]:
+    return {
+        "map": list(figures.map),
+        "average": figures.average,
+        "background": figures.background,
+        "step": figures.step,
+    }
+
+
+def _shown(protocol: Protocol, figures: Figures) -> list[float]:
+    """Values of the ablation's columns: mAP at the shown thresholds and the average."""
+    places = [protocol.tious.index(tiou) for tiou in protocol.shown]
+    return [*(figures.map[place] for place in places), figures.average]
+
+
+def _order(what: str, outcomes: Outcomes, value: Callable[[Outcome], float]) -> tuple[str, ...]:
+    means = {name: statistics.mean(map(value, runs)) for name, runs in outcomes.items()}
+    ranked = sorted(means, key=lambda name: -means[name])
+    names = " > ".join(RECIPE_TITLES[name] for name in ranked)
+    return (f"Order by {what}: {names}.",) if len(means) > 1 else ()
+
+
+def _averages(values: Sequence[Sequence[float]]) -> list[float]:
+    return [statistics.mean(column) for column in zip(*values, strict=True)]
+
+
+def _percent(value: float) -> str:
+    # Four characters at most, so that eleven columns fit a terminal.
+    return f"{100 * value:.1f}".replace("100.0", "100")
+
+
+def _ratio(value: float) -> str:
+    return f"{value:.3f}"
+
+
+Format = Callable[[float], str]
+
+
+def _mean(values: Sequence[Sequence[float]], form: Format = _percent) -> tuple[str, ...]:
+    return tuple(form(value) for value in _averages(values))
+
+
+def _deviation(values: Sequence[Sequence[float]], form: Format = _percent) -> tuple[str, ...]:
+    return tuple(form(statistics.stdev(column)) for column in zip(*values, strict=True))
+
+
+def _seeds(runs: Sequence[Outcome]) -> str:
+    return f", mean of {len(runs)} seeds" if len(runs) > 1 else ""
+
+
+def _threshold(tiou: float) -> str:
+    return f"{tiou:g}".removeprefix("0")
+
+
+def _line(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(cells) + " |"
