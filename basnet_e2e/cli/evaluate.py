@@ -82,9 +82,13 @@ def evaluate(
         }
         click.echo(json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False))
         return
-    show(_map_table(table, confidence), _class_table(table))
-    show(_error_table(errors), _length_table(lengths))
-    click.echo(_classification_line(classes))
+    show(
+        _map_table(table, confidence),
+        _class_table(table),
+        _error_table(errors),
+        _length_table(lengths),
+    )
+    click.echo(f"\n{_classification_line(classes)}")
 
 
 def _map_table(table: "Table", confidence: "Confidence | None") -> Any:

@@ -68,7 +68,9 @@ def _names(ctx: click.Context, parameter: click.Parameter, value: str) -> tuple[
     help="Defects of the released code to mend in all runs: ranking,contrast,...",
 )
 @click.option(
-    "--each-mend", is_flag=True, help="Also measure every mend alone (on the recipe full)."
+    "--each-mend",
+    type=click.Choice(["reading", "all"]),
+    help="Also measure mends alone, on the recipe full: those that need no training, or all.",
 )
 @click.option(
     "--select",

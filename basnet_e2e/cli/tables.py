@@ -22,7 +22,9 @@ def show(*tables: Any) -> None:
     from rich.console import Console
 
     console = Console(file=sys.stdout, width=80, markup=False, emoji=False, highlight=False)
-    for table in tables:
+    for index, table in enumerate(tables):
+        if index:
+            console.print()
         # Printed apart from the table, which would fold its title at its own width.
         console.print(table.title)
         table.title = None

@@ -26,7 +26,7 @@ from basnet_e2e.documents import parse_json
 from basnet_e2e.errors import BasnetError
 from basnet_e2e.evaluation import prepare, score
 from basnet_e2e.inference import activations, background_of, localization_of
-from basnet_e2e.presets import Preset, recipe
+from basnet_e2e.presets import MENDS, Preset, recipe
 from basnet_e2e.reproduction.data import Benchmark
 from basnet_e2e.results import Localization, write_results
 from basnet_e2e.sampling import segments_for
@@ -144,7 +144,7 @@ class Runner:
     def place(self, spec: Spec) -> Path:
         """Folder of a run; mends of reading alone share that of the network they read."""
         tag = spec.recipe
-        if spec.mend is not None and _changes_training(spec.mend):
+        if spec.mend is not None and changes_training(spec.mend):
             tag = f"{tag}+{spec.mend}"
         return self.folder / f"{tag}-{spec.seed}"
 
@@ -259,9 +259,8 @@ def run_all(
     return [runner.run(spec, progress(index, spec)) for index, spec in enumerate(specs)]
 
 
-def _changes_training(mend: str) -> bool:
-    from basnet_e2e.presets import MENDS
-
+def changes_training(mend: str) -> bool:
+    """Whether a mend needs a network of its own."""
     return not set(MENDS[mend]) <= READING
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from basnet_e2e.errors import BasnetError
 from basnet_e2e.presets import MENDS, Preset, preset, recipe
 from basnet_e2e.reproduction.published import RECIPE_TITLES, Protocol
-from basnet_e2e.reproduction.runs import Outcome, Runner, Spec
+from basnet_e2e.reproduction.runs import Outcome, Runner, Spec, changes_training
 from basnet_e2e.reproduction.tables import (
     Outcomes,
     Sheet,
@@ -24,6 +24,7 @@ from basnet_e2e.training_loop import Progress
 from weights.files import write_text
 
 log = logging.getLogger(__name__)
+EACH_MEND = ("reading", "all")
 Reporter = Callable[[int, int, Spec], Progress]
 
 
@@ -36,7 +37,8 @@ class Study:
         preset: settings of all runs.
         recipes: rows of the ablation.
         seeds: how many runs a row.
-        each_mend: also measure each mend that the settings do not have already, alone.
+        each_mend: also measure mends alone, of those the settings do not have already: ``reading``
+            (they need no training of their own) or ``all``.
         mended: mends that were put on top of the preset, for the report.
     """
 
@@ -44,12 +46,14 @@ class Study:
     preset: Preset
     recipes: tuple[str, ...] = tuple(RECIPE_TITLES)
     seeds: int = 1
-    each_mend: bool = False
+    each_mend: str | None = None
     mended: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for name in self.recipes:
             recipe(name)
+        if self.each_mend not in (None, *EACH_MEND):
+            raise BasnetError(f"mends alone: {' or '.join(EACH_MEND)}, not {self.each_mend!r}")
         if self.each_mend and "full" not in self.recipes:
             raise BasnetError("mends are measured on the recipe full, which is not among those")
 
@@ -66,6 +70,7 @@ class Study:
         return [
             Spec("full", seed, preset(self.preset, mend=(name,)), name)
             for name in MENDS
+            if self.each_mend == "all" or not changes_training(name)
             for seed in range(self.seeds)
             if preset(self.preset, mend=(name,)) != self.preset
         ]
@@ -203,7 +208,7 @@ def make_study(
     seeds: int = 1,
     steps: int | None = None,
     segments: int | None = None,
-    each_mend: bool = False,
+    each_mend: str | None = None,
 ) -> Study:
     """A study from the words of a command line.
 
@@ -215,7 +220,7 @@ def make_study(
         seeds: runs a row.
         steps: training steps instead of the preset's.
         segments: T instead of the preset's.
-        each_mend: also measure each mend alone.
+        each_mend: also measure mends alone, ``reading`` or ``all``.
 
     Raises:
         BasnetError: a name is unknown.

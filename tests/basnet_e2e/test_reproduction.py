@@ -296,12 +296,17 @@ def test_the_quality_of_a_video_is_the_best_overlap_of_each_action():
 
 
 def test_every_mend_has_its_run_unless_the_settings_have_it_already():
-    asked = study.make_study(THUMOS, mend=("nms", "length"), each_mend=True, seeds=2)
+    asked = study.make_study(THUMOS, mend=("nms", "length"), each_mend="all", seeds=2)
     names = [spec.mend for spec in asked.mend_specs()]
     assert names == [name for name in MENDS if name not in ("nms", "length") for _ in range(2)]
     assert len(asked.specs()) == 8
+    free = study.make_study(THUMOS, each_mend="reading").mend_specs()
+    assert [spec.mend for spec in free if set(MENDS[spec.mend]) <= READING] == [
+        *("ranking", "contrast", "nms", "first", "fallback", "groups", "centre")
+    ]
+    assert len(free) == 7
     with pytest.raises(BasnetError, match="recipe full"):
-        study.make_study(THUMOS, recipes=("base",), each_mend=True)
+        study.make_study(THUMOS, recipes=("base",), each_mend="all")
 
 
 # The command -------------------------------------------------------------------------------------
@@ -340,7 +345,7 @@ def test_the_command_writes_the_whole_report_and_goes_on(tree, tmp_path, run, mo
 def test_each_mend_alone(tree, tmp_path, run, monkeypatch):
     monkeypatch.setitem(PRESETS, "official", TINY)
     command = ("reproduce", "thumos14", "--features", tree, "-o", tmp_path / "out")
-    code, out, err = run(*command, "--recipes", "full", "--each-mend", "-q")
+    code, out, err = run(*command, "--recipes", "full", "--each-mend", "all", "-q")
     assert code == 0, err
     for name in MENDS:
         assert f"\n{name} " in out, name
