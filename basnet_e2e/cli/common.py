@@ -25,7 +25,9 @@ class _Stderr(logging.Handler):
     """Write to whatever stderr is now, above a running progress bar."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        click.echo(self.format(record), err=True)
+        # Not by click.echo, which finds its way around the bar's stand-in for stderr and would
+        # write into the bar.
+        print(self.format(record), file=sys.stderr, flush=True)
 
 
 def set_up_messages(verbose: int, quiet: bool) -> None:

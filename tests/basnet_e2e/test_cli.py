@@ -1,14 +1,19 @@
 """The command line as a user meets it: results, one-line errors, exit codes, nothing lost."""
 
+import io
 import json
+import logging
 import shutil
 import subprocess
 import sys
 
 import numpy as np
 import pytest
+from rich.console import Console
+from rich.live import Live
 
 from basnet_e2e.cli import COMMANDS, basnet, main
+from basnet_e2e.cli.common import set_up_messages
 from basnet_e2e.footage.encode import write_video
 from extract.features import Features
 
@@ -289,3 +294,17 @@ def test_ctrl_c_ends_with_130_and_loses_nothing(videos, tmp_path):
     assert ended.value.code == 0
     assert len(list((tmp_path / "out").glob("w*.safetensors"))) == 8
     assert all(path.stat().st_mtime_ns == made for path, made in done.items())
+
+
+def test_messages_appear_above_a_progress_bar(monkeypatch):
+    """The bar puts a stand-in in the place of stderr, which a message must not get around."""
+    terminal = io.TextIOWrapper(io.BytesIO(), write_through=True)
+    monkeypatch.setattr(sys, "stderr", terminal)
+    set_up_messages(0, False)
+    console = Console(file=terminal, force_terminal=True, width=60)
+    with Live("the bar", console=console, auto_refresh=False) as live:
+        live.refresh()
+        logging.getLogger("basnet_e2e").info("a message")
+    written = terminal.buffer.getvalue().decode()
+    assert "the bara message" not in written.replace("\x1b[2K", "")
+    assert "a message\n" in written.replace("\r", "")
