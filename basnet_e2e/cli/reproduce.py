@@ -11,7 +11,7 @@ import click
 
 from basnet_e2e.cli.common import StreamList, device_option, message_options
 from basnet_e2e.cli.progress import Progress
-from basnet_e2e.cli.tables import new_table, show, show_text
+from basnet_e2e.cli.tables import show_sheets, show_text
 
 if TYPE_CHECKING:
     from basnet_e2e.reproduction.runs import Spec
@@ -141,13 +141,6 @@ def _follow(
 
 def _print(result: "Result") -> None:
     show_text(f"{result.settings()}.\n")
-    for sheet in result.sheets():
-        table = new_table(sheet.title, *sheet.columns)
-        for row in sheet.rows:
-            table.add_row(*row)
-        show(table)
-        for note in sheet.notes:
-            show_text(note)
-        show_text("")
+    show_sheets(result.sheets())
     for note in result.notes:
         show_text(f"Note: {note}.")

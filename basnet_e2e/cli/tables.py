@@ -1,6 +1,10 @@
 """Tables on stdout, the same 80 columns everywhere."""
 
-from typing import Any
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from basnet_e2e.reproduction.tables import Sheet
 
 
 def new_table(title: str, first: str, *columns: str) -> Any:
@@ -38,3 +42,15 @@ def show_text(text: str) -> None:
     from rich.console import Console
 
     Console(file=sys.stdout, width=80, markup=False, emoji=False, highlight=False).print(text)
+
+
+def show_sheets(sheets: "Iterable[Sheet]") -> None:
+    """Print tables of text, each with its notes below and an empty line between."""
+    for sheet in sheets:
+        table = new_table(sheet.title, *sheet.columns)
+        for row in sheet.rows:
+            table.add_row(*row)
+        show(table)
+        for note in sheet.notes:
+            show_text(f"\n{note}")
+        show_text("")

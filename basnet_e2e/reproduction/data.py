@@ -1,7 +1,7 @@
 """A benchmark as it is published: features, annotations and split lists in one folder."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -106,6 +106,21 @@ def _split(folders: Sequence[Path], part: str) -> list[str] | None:
     return None
 
 
+def _listed(split: Sequence[str], annotated: Iterable[str], path: Path, part: str) -> list[str]:
+    """Annotated videos that a split list names.
+
+    Raises:
+        BasnetError: it names a video that is not annotated in this part.
+    """
+    found = match_ids(split, annotated)
+    if found.unknown:
+        raise BasnetError(
+            f"{path}: videos of {SPLIT.format(part)} that are not annotated as {part} videos: "
+            f"{listing(found.unknown)}"
+        )
+    return list(dict.fromkeys(found.found.values()))
+
+
 def _training(
     root: Path,
     path: Path,
@@ -115,13 +130,7 @@ def _training(
 ) -> LabelledSet:
     labels = read_labels(path)
     if split is not None:
-        found = match_ids(split, labels.videos)
-        if found.unknown:
-            raise BasnetError(
-                f"{path}: training videos of {SPLIT.format('train')} that are not annotated as "
-                f"training videos: {listing(found.unknown)}"
-            )
-        names = set(found.found.values())
+        names = _listed(split, labels.videos, path, "train")
         kept = {name: classes for name, classes in labels.videos.items() if name in names}
         labels = replace(labels, videos=kept)
     # The released code lists its classes by name; `official` treats the first one specially.
@@ -140,13 +149,7 @@ def _test(
     truth = read_ground_truth(path)
     wanted = list(truth.videos)
     if split is not None:
-        found = match_ids(split, wanted)
-        if found.unknown:
-            raise BasnetError(
-                f"{path}: test videos of {SPLIT.format('test')} that are not annotated as "
-                f"{truth.subset} videos: {listing(found.unknown)}"
-            )
-        wanted = list(dict.fromkeys(found.found.values()))
+        wanted = _listed(split, wanted, path, "test")
     sources = find_sources(root, subset="test", streams=streams, grid=parse_grid(grid))
     ids = match_ids(wanted, [source.id for source in sources]).found
     if not ids:

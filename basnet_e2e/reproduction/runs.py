@@ -6,9 +6,10 @@ never overwritten. Settings that only matter when a network is read (``ranking``
 change without training again.
 """
 
+import hashlib
 import json
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -206,8 +207,6 @@ class Runner:
             "training": model.training,
             "test": identity_of_test(self.benchmark),
         }
-        # Through JSON, so that what is read back compares equal.
-        made_by = json.loads(json.dumps(made_by))
         if kept.is_file():
             document = parse_json(kept)
             if isinstance(document, dict) and document.get("made_by") == made_by:
@@ -243,20 +242,11 @@ def judge(
 
 def identity_of_test(benchmark: Benchmark) -> str:
     """Tells these test videos and intervals from others."""
-    import hashlib
-
     digest = hashlib.sha256()
     for video in benchmark.test:
         digest.update(repr((video.id, video.x.shape, benchmark.truth.videos[video.id])).encode())
         digest.update(video.x[0].tobytes() + video.x[-1].tobytes())
     return digest.hexdigest()
-
-
-def run_all(
-    runner: Runner, specs: Sequence[Spec], progress: Callable[[int, Spec], Progress]
-) -> list[Outcome]:
-    """All runs in turn; ``progress(index, spec)`` gives what is called after each step."""
-    return [runner.run(spec, progress(index, spec)) for index, spec in enumerate(specs)]
 
 
 def changes_training(mend: str) -> bool:

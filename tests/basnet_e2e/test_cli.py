@@ -20,19 +20,6 @@ from extract.features import Features
 MINI = ("--backbone", "i3d-mini", "-q")
 
 
-@pytest.fixture
-def run(capfd):
-    """Run a command; gives exit code, stdout and the lines of stderr."""
-
-    def run(*arguments):
-        with pytest.raises(SystemExit) as ended:
-            main([str(argument) for argument in arguments])
-        out, err = capfd.readouterr()
-        return ended.value.code, out, err.splitlines()
-
-    return run
-
-
 def moving_noise(seed, frames):
     texture = np.random.default_rng(seed).integers(0, 255, (24, 60, 3), np.uint8)
     texture = texture.repeat(4, 0).repeat(4, 1)

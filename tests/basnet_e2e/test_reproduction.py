@@ -9,7 +9,6 @@ from PIL import Image
 
 from basnet_e2e import BasnetError, Interval, Localization
 from basnet_e2e.annotations import GroundTruth
-from basnet_e2e.cli import main
 from basnet_e2e.presets import MENDS, PRESETS, RECIPES, preset
 from basnet_e2e.reproduction import runs, study, tables
 from basnet_e2e.reproduction.data import read_benchmark
@@ -23,13 +22,7 @@ CLASSES = ("swim", "jump")
 THUMOS = protocol("thumos14")
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Networks this small lose more by waking a second thread than they gain."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def write_tree(root, *, prefix="", divided=True, streams=("rgb", "flow")):
@@ -67,17 +60,6 @@ def read_truth(root):
 @pytest.fixture
 def tree(tmp_path):
     return write_tree(tmp_path / "data")
-
-
-@pytest.fixture
-def run(capfd):
-    def run(*arguments):
-        with pytest.raises(SystemExit) as ended:
-            main([str(argument) for argument in arguments])
-        out, err = capfd.readouterr()
-        return ended.value.code, out, err.splitlines()
-
-    return run
 
 
 # Data --------------------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ from basnet_e2e.inference import localize_features
 from basnet_e2e.presets import preset
 from basnet_e2e.training_loop import batch_videos
 
+pytestmark = pytest.mark.usefixtures("one_thread")
 WIDTH = 12
 CLASSES = ("jump", "throw", "swim")
 TINY = preset("small", hidden=16, filter_hidden=8, batch=6, rate=3e-3, segments=None, steps=12)
@@ -43,15 +44,6 @@ def make_set(prefix, count, seed, background=2):
             enumerate(zip(names, rows, strict=True))]  # fmt: skip
     labels = [() if name is None else (name,) for name in names]
     return [video for video, _ in made], labels, {v.id: found for v, found in made}
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Networks this small lose more by waking a second thread than they gain."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")

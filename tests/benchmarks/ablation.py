@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from basnet_e2e.annotations import GroundTruth
-from basnet_e2e.cli.tables import new_table, show, show_text
+from basnet_e2e.cli.tables import show_sheets, show_text
 from basnet_e2e.dataset import LabelledSet, VideoFeatures
 from basnet_e2e.reproduction.data import Benchmark
 from basnet_e2e.reproduction.published import RECIPE_TITLES, protocol
@@ -118,14 +118,7 @@ def main(seeds: int, steps: int | None, keep: Path | None) -> None:
         result = reproduce(study, Runner(keep or Path(scratch), benchmark, study.protocol.tious))
     spent = time.monotonic() - began
     show_text(f"{result.settings()}; {len(study.specs())} runs in {spent:.0f} s\n")
-    for sheet in result.sheets()[:2]:
-        table = new_table(sheet.title, *sheet.columns)
-        for row in sheet.rows:
-            table.add_row(*row)
-        show(table)
-        for note in sheet.notes:
-            show_text(note)
-        show_text("")
+    show_sheets(result.sheets()[:2])
     names = " > ".join(RECIPE_TITLES[name] for name in ("full", "suppression", "baseline", "base"))
     show_text(f"The poster's order by average mAP: {names} (the last two nearly equal);")
     names = " > ".join(RECIPE_TITLES[name] for name in ("full", "suppression", "base"))
