@@ -105,6 +105,8 @@ BACKBONES: dict[str, BackboneRecord] = {
     record.name: record
     for record in (
         _I3D,
+        replace(_I3D, name="i3d-scratch"),
+        replace(_I3D, name="i3d-k600", streams=("rgb",)),
         replace(_I3D, name="i3d-charades"),
         BackboneRecord(
             name="i3d-mini",

@@ -18,9 +18,9 @@ SHORT = 64  # bytes below which pieces are not worth making
 @functools.cache
 def _table() -> NDArray[np.uint32]:
     """What eight steps of the register make of its lowest byte."""
-    register = np.arange(256, dtype=np.uint32)
+    register: NDArray[np.uint32] = np.arange(256, dtype=np.uint32)
     for _ in range(8):
-        register = (register >> 1) ^ (register & 1) * np.uint32(POLYNOMIAL)
+        register = np.bitwise_xor(register >> 1, (register & 1) * np.uint32(POLYNOMIAL))
     return register
 
 

@@ -220,7 +220,7 @@ def test_a_missing_stream_says_what_to_do(server: Any, cache: Path, use_manifest
 
 def test_without_a_hash_a_file_is_only_imported(cache: Path, use_manifest: Callable) -> None:
     use_manifest()
-    with pytest.raises(WeightsError, match=r"no hash of it is known.*import flow.pt --sha256 HASH"):
+    with pytest.raises(WeightsError, match=r"no hash is known.*import flow.pt --sha256 HASH"):
         resolve("i3d", "flow")
 
 
@@ -455,7 +455,9 @@ def test_bundled_weights_are_halves_with_their_making(tmp_path: Path) -> None:
 
 
 def test_unknown_names() -> None:
-    with pytest.raises(WeightsError, match="no network 'i4d'; known: i3d, "):
+    with pytest.raises(
+        WeightsError, match=r"no network 'i4d'; did you mean 'i3d'\? \(known: i3d, "
+    ):
         resolve("i4d", "rgb")
     with pytest.raises(WeightsError, match="x3d_m has no flow stream, only rgb"):
         resolve("x3d_m", "flow")
