@@ -353,6 +353,8 @@ def _unavailable(item: Network, reason: str, source: Source | None = None) -> We
 
 def _forbidden(item: Network) -> WeightsError:
     """As `_unavailable`, for what a download might bring if it were allowed."""
+    if not any(source.fetchable for source in item.sources):
+        return _unavailable(item, "it is not in the cache, and no hash is known to fetch it by")
     files = [s for s in item.sources if s.kind != "package"]
     hand = f", or get {files[0].file} {_by_hand(item, files[0])}" if files else ""
     return WeightsError(

@@ -105,6 +105,19 @@ def test_a_feature_does_not_depend_on_its_neighbours(
     np.testing.assert_array_equal(backbone.rgb(x[::-1].copy()), together[::-1])
 
 
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_a_longer_clip_has_the_mean_over_its_time(
+    mini: dict[str, WeightsFile], runtime: str
+) -> None:
+    x = np.random.default_rng(0).uniform(-1, 1, (1, 3, 32, 64, 64)).astype(np.float32)
+    network = load_network(MINI, "rgb", mini["rgb"])
+    with torch.inference_mode():
+        logits = network(torch.from_numpy(x)).numpy()
+    backbone = load_backbone("i3d-mini", ("rgb",), device="cpu", runtime=runtime, length=32)
+    found = backbone.classify(backbone.rgb(x), "rgb")
+    np.testing.assert_allclose(found, logits, rtol=1e-3, atol=1e-3)
+
+
 def test_torch_in_torch_out(mini: dict[str, WeightsFile]) -> None:
     backbone = load_backbone("i3d-mini", ("rgb",), device="cpu")
     x = clips(2)
