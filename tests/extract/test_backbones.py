@@ -169,6 +169,26 @@ def test_a_gpu_that_is_not_there_is_an_error() -> None:
 
 
 @needs_openvino
+def test_openvino_is_held_at_float32(
+    mini: dict[str, WeightsFile], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By itself it rounds to bfloat16 on processors that have it, which this one may not."""
+    from extract import runtime_openvino
+
+    core, asked = runtime_openvino._core(), []
+
+    class Spy:
+        def compile_model(self, model: object, device: str, settings: dict) -> object:
+            asked.append(settings)
+            return core.compile_model(model, device, settings)
+
+    monkeypatch.setattr(runtime_openvino, "_core", Spy)
+    load_backbone("i3d-mini", ("rgb",), device="cpu", runtime="openvino", threads=1).rgb(clips(1))
+    assert [s["INFERENCE_PRECISION_HINT"] for s in asked] == ["f32"]
+    assert [s["INFERENCE_NUM_THREADS"] for s in asked] == [1]
+
+
+@needs_openvino
 def test_openvino_is_used_by_itself_on_a_cpu() -> None:
     assert choose_runtime("auto", "cpu").name == "openvino"
     assert choose_runtime("torch", "cpu").name == "torch"
