@@ -10,6 +10,7 @@ import io
 import json
 import logging
 import os
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -279,14 +280,22 @@ def library_shapes(item: Network) -> dict[str, tuple[int, ...]]:
             from torchvision.models.optical_flow import raft_large
 
             model = raft_large()
-        elif item.architecture in ("i3d_r50", "slow_r50", "x3d_m"):
-            from pytorchvideo.models import hub
-
-            model = getattr(hub, item.architecture)()
+        elif item.architecture == "pytorchvideo":
+            model = zoo_network(item.name)
         else:
             raise WeightsError(f"{item.name} cannot be imported: it is part of the package")
     state = model.state_dict()
     return {key: tuple(v.shape) for key, v in state.items() if not key.endswith(f".{COUNTER}")}
+
+
+def zoo_network(name: str) -> Any:
+    """A network of pytorchvideo's zoo with random weights, by its name there."""
+    with warnings.catch_warnings():
+        # pytorchvideo asks torch for what torch will drop; users can do nothing about it.
+        warnings.filterwarnings("ignore", "`torch.jit.script`", FutureWarning)
+        from pytorchvideo.models import hub
+
+    return getattr(hub, name)()
 
 
 def store(item: Network, tensors: dict[str, np.ndarray], origin: Mapping[str, Any]) -> WeightsFile:
