@@ -55,6 +55,8 @@ class BackboneRecord:
         mean: subtracted from colours in [0, 1].
         deviation: colours are divided by it afterwards.
         flow_overrides: parameters of TV-L1 that differ from its defaults.
+        classifier_length: frames of the clips that its classifier was trained on, where they are
+            more than a snippet's.
     """
 
     name: str
@@ -68,6 +70,7 @@ class BackboneRecord:
     mean: float = 0.5
     deviation: float = 0.5
     flow_overrides: Mapping[str, Any] = field(default_factory=dict)
+    classifier_length: int | None = None
 
     def scale_rgb(self, pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Colours 0..255 of any shape to what the network was trained on (I3D: [-1, 1])."""
@@ -96,7 +99,7 @@ def _zoo(name: str) -> "Callable[[str, int], nn.Module]":
     return build
 
 
-_I3D = BackboneRecord("i3d", STREAMS, 256, 224, 16, 1024, _inception)
+_I3D = BackboneRecord("i3d", STREAMS, 256, 224, 16, 1024, _inception, classifier_length=64)
 _SLOW = BackboneRecord(
     "slow_r50", ("rgb",), 256, 256, 64, 2048, _zoo("slow_r50"), 8, mean=0.45, deviation=0.225
 )
@@ -105,6 +108,8 @@ BACKBONES: dict[str, BackboneRecord] = {
     record.name: record
     for record in (
         _I3D,
+        replace(_I3D, name="i3d-scratch"),
+        replace(_I3D, name="i3d-k600", streams=("rgb",)),
         replace(_I3D, name="i3d-charades"),
         BackboneRecord(
             name="i3d-mini",
@@ -269,6 +274,7 @@ def load_backbone(
     device: str = "auto",
     runtime: str = "auto",
     threads: int | None = None,
+    length: int | None = None,
 ) -> Backbone:
     """Make a backbone ready; weights are fetched and loaded at the first use of their stream.
 
@@ -279,6 +285,8 @@ def load_backbone(
         runtime: ``torch``, ``openvino`` (CPU only, extra ``[cpu]``) or ``auto``: openvino on a CPU
             where it is installed, else torch. Both compute in float32.
         threads: CPU threads; None leaves them as they are.
+        length: frames of a clip instead of the record's; a longer clip's feature is the mean over
+            its time, as in the published evaluation.
 
     Raises:
         ExtractError: an unknown backbone, stream, device or runtime.
@@ -286,6 +294,8 @@ def load_backbone(
     from extract.runtimes import choose_runtime, make_runtime
 
     record = backbone_record(name)
+    if length is not None:
+        record = replace(record, length=length)
     for stream in streams:
         if stream not in record.streams:
             raise ExtractError(

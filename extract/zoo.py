@@ -9,6 +9,8 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
+from weights.registry import zoo_network
+
 
 class ZooNetwork(nn.Module):
     """One network of the zoo, by its name there (``slow_r50``, ``i3d_r50``, ``x3d_m``).
@@ -18,10 +20,8 @@ class ZooNetwork(nn.Module):
 
     def __init__(self, name: str) -> None:
         super().__init__()
-        from pytorchvideo.models import hub
-
         # The zoo's own module list, so that tensor names stay `blocks.0...`.
-        self.blocks = cast(nn.ModuleList, getattr(hub, name)().blocks)
+        self.blocks = cast(nn.ModuleList, zoo_network(name).blocks)
 
     @property
     def head(self) -> Any:

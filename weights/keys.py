@@ -6,7 +6,7 @@ scopes, kernels as (time, height, width, in, out) and batch norm without a scale
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
@@ -38,7 +38,9 @@ HASSONY2_UNITS = {
 }
 HASSONY2_LOGITS = "conv3d_0c_1x1"
 DEEPMIND_LOGITS = "Logits/Conv3d_0c_1x1"
-SCOPE = re.compile(r"^(?:(?:RGB|Flow)/)?inception_i3d/")
+# Kinetics-600's checkpoint leaves out both scopes that the others have.
+SCOPE = re.compile(r"^(?:(?:RGB|Flow)/)?(?:inception_i3d/)?")
+FIRST = "Conv3d_1a_7x7"  # every format has this layer, each with another name for its kernel
 
 
 def _units(names: Mapping[str, str], joiner: str, lower: bool) -> dict[str, str]:
@@ -53,18 +55,25 @@ def _units(names: Mapping[str, str], joiner: str, lower: bool) -> dict[str, str]
 
 def _hassony2(tensors: Tensors) -> dict[str, np.ndarray]:
     table = _units(HASSONY2_UNITS, ".", lower=True) | {HASSONY2_LOGITS: "logits"}
-    found = {}
+    found: dict[str, np.ndarray] = {}
     for key, value in tensors.items():
         unit, kind, part = [*key.rsplit(".", 2), "", ""][:3]
-        ours = table.get(unit, unit)
-        found[f"{ours}.{'bn' if kind == 'batch3d' else kind}.{part}"] = value
+        parts = [table[unit], "bn" if kind == "batch3d" else kind, part] if unit in table else [key]
+        _put(found, ".".join(parts), value)
     return found
+
+
+def _put(found: dict[str, np.ndarray], name: str, value: np.ndarray) -> None:
+    """Two foreign tensors may not become one of ours."""
+    if name in found:
+        raise WeightsError(f"not the network expected ({name} is there twice)")
+    found[name] = value
 
 
 def _kernel(value: np.ndarray) -> np.ndarray:
     """(time, height, width, in, out) to torch's (out, in, time, height, width)."""
     if value.ndim != 5:
-        raise WeightsError(f"a kernel has {value.ndim} axes instead of 5")
+        raise WeightsError(f"not the network expected (a kernel has {value.ndim} axes, not 5)")
     return value.transpose(4, 3, 0, 1, 2)
 
 
@@ -78,14 +87,15 @@ def _scoped(
     for key, value in tensors.items():
         name = strip.sub("", key)
         suffix = next((s for s in parts if name.endswith(s)), "")
-        unit = table.get(name.removesuffix(suffix))
-        ours = f"{unit}.{parts[suffix]}" if unit and suffix else key
-        if ours.endswith("conv3d.weight"):
-            found[ours] = _kernel(value)
-        else:
-            found[ours] = value.reshape(-1)
-        if ours.endswith("bn.bias"):  # batch norm's scale is fixed at one
-            found[f"{unit}.bn.weight"] = np.ones(value.size, np.float32)
+        unit = table.get(name.removesuffix(suffix)) if suffix else None
+        if unit is None:
+            _put(found, key, value)
+            continue
+        part = parts[suffix]
+        kernel = part == "conv3d.weight"
+        _put(found, f"{unit}.{part}", _kernel(value) if kernel else value.reshape(-1))
+        if part == "bn.bias":  # batch norm's scale is fixed at one
+            _put(found, f"{unit}.bn.weight", np.ones(value.size, np.float32))
     return found
 
 
@@ -106,16 +116,24 @@ FLAX_PARTS = {
 FLAX_ROOTS = re.compile(r"^(?:params|batch_stats)/")
 
 
+FORMATS: dict[str, Callable[[Tensors], dict[str, np.ndarray]]] = {
+    "piergiaj": dict,
+    "hassony2": _hassony2,
+    "tensorflow": lambda tensors: _scoped(tensors, TENSORFLOW_PARTS, SCOPE),
+    "flax": lambda tensors: _scoped(tensors, FLAX_PARTS, FLAX_ROOTS),
+}
+
+
 def key_format(tensors: Tensors) -> str:
     """Whose names these are: piergiaj, hassony2, tensorflow, flax or unknown."""
     names = tensors.keys()
-    if any(SCOPE.match(name) for name in names):
+    if f"{FIRST}/conv_3d/w" in {SCOPE.sub("", name, count=1) for name in names}:
         return "tensorflow"
-    if "params/Conv3d_1a_7x7/Conv_0/kernel" in names:
+    if f"params/{FIRST}/Conv_0/kernel" in names:
         return "flax"
-    if "conv3d_1a_7x7.conv3d.weight" in names:
+    if f"{FIRST.lower()}.conv3d.weight" in names:
         return "hassony2"
-    return "piergiaj" if "Conv3d_1a_7x7.conv3d.weight" in names else "unknown"
+    return "piergiaj" if f"{FIRST}.conv3d.weight" in names else "unknown"
 
 
 def to_i3d(tensors: Tensors, in_channels: int, classes: int, where: str) -> dict[str, np.ndarray]:
@@ -131,17 +149,12 @@ def to_i3d(tensors: Tensors, in_channels: int, classes: int, where: str) -> dict
         WeightsError: the tensors are not exactly those of the network.
     """
     kind = key_format(tensors)
-    named: dict[str, np.ndarray]
     if kind == "unknown":
         raise WeightsError(f"{where}: not an Inception-I3D network in a key format known here")
-    if kind == "hassony2":
-        named = _hassony2(tensors)
-    elif kind == "tensorflow":
-        named = _scoped(tensors, TENSORFLOW_PARTS, SCOPE)
-    elif kind == "flax":
-        named = _scoped(tensors, FLAX_PARTS, FLAX_ROOTS)
-    else:
-        named = dict(tensors)
+    try:
+        named = FORMATS[kind](tensors)
+    except WeightsError as error:
+        raise WeightsError(f"{where}: {error}") from error
     return exactly(named, shapes(in_channels, classes), where)
 
 
@@ -170,11 +183,13 @@ def exactly(
                 f"{where}: not the network expected ({name} is {_times(value.shape)} instead of "
                 f"{_times(shape)})"
             )
-        if value.dtype.kind != "f" or not np.isfinite(value).all():
+        with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite
+            numbers = np.ascontiguousarray(value, dtype=np.float32)
+        if value.dtype.kind != "f" or not np.isfinite(numbers).all():
             raise WeightsError(f"{where}: {name} holds values that are no finite numbers")
-        if name.endswith(BATCH_NORM[3]) and (value < 0).any():
+        if name.endswith(BATCH_NORM[3]) and (numbers < 0).any():
             raise WeightsError(f"{where}: {name} holds a variance below zero")
-        found[name] = np.ascontiguousarray(value, dtype=np.float32)
+        found[name] = numbers.reshape(shape)
     return found
 
 

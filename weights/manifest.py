@@ -1,5 +1,6 @@
 """The manifest: which networks are known, what a file of theirs must be, where it comes from."""
 
+import difflib
 import functools
 import tomllib
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from weights.package_source import PackageMember
 HERE = Path(__file__).resolve().parent
 MANIFEST = HERE / "manifest.toml"
 CHARADES = "charades"
+NUMBERED = "numbered"
 
 
 @dataclass(frozen=True)
@@ -97,6 +99,8 @@ class Network:
             return ()
         if self.class_names == CHARADES:  # the data set's own ids
             return tuple(f"c{n:03d}" for n in range(self.classes))
+        if self.class_names == NUMBERED:
+            return tuple(f"class {n:03d}" for n in range(self.classes))
         lines = (HERE / self.class_names).read_text(encoding="utf-8").splitlines()
         return tuple(line for line in lines if line)
 
@@ -129,7 +133,7 @@ def network(name: str, stream: str) -> Network:
     """The manifest's entry of a stream.
 
     Raises:
-        WeightsError: there is none; the message names those that there are.
+        WeightsError: there is none; the message names the nearest and those that there are.
     """
     for entry in networks():
         if (entry.name, entry.stream) == (name, stream):
@@ -137,5 +141,7 @@ def network(name: str, stream: str) -> Network:
     streams = [entry.stream for entry in networks() if entry.name == name]
     if streams:
         raise WeightsError(f"{name} has no {stream} stream, only {' and '.join(streams)}")
-    names = dict.fromkeys(entry.name for entry in networks())
-    raise WeightsError(f"no network '{name}'; known: {', '.join(names)}")
+    names = list(dict.fromkeys(entry.name for entry in networks()))
+    near = difflib.get_close_matches(name, names, n=1)
+    hint = f"; did you mean '{near[0]}'?" if near else ""
+    raise WeightsError(f"no network '{name}'{hint} (known: {', '.join(names)})")

@@ -11,6 +11,7 @@ import numpy as np
 
 from weights.errors import WeightsError
 
+MAX_NODES = 10_000  # arrays and dictionaries; a pickle may hold itself, or copies of copies
 ARRAY_MODULES = ("numpy.core.multiarray", "numpy._core.multiarray")
 
 
@@ -50,17 +51,20 @@ def load_arrays(file: IO[bytes], where: str) -> dict[str, np.ndarray]:
     try:
         tree = _Reader(file).load()
     except Exception as error:  # a broken pickle may raise anything; nothing of it was executed
-        raise WeightsError(f"{where}: not a plain pickle of arrays ({error})") from error
+        reason = str(error) or type(error).__name__
+        raise WeightsError(f"{where}: not a plain pickle of arrays ({reason})") from error
     found: dict[str, np.ndarray] = {}
-    _collect(tree, "", found, where)
-    return found
-
-
-def _collect(node: Any, path: str, found: dict[str, np.ndarray], where: str) -> None:
-    if isinstance(node, dict):
-        for key, child in node.items():
-            _collect(child, f"{path}/{key}" if path else str(key), found, where)
-    elif isinstance(node, np.ndarray) and node.dtype.kind in "fiu":
-        found[path] = node
-    else:
-        raise WeightsError(f"{where}: {path or 'the top'} is no numeric array")
+    waiting = [("", tree)]
+    for _ in range(MAX_NODES):
+        if not waiting:
+            return found
+        path, node = waiting.pop()
+        if isinstance(node, dict):
+            waiting += [(f"{path}/{key}" if path else str(key), node[key]) for key in node]
+        elif isinstance(node, np.ndarray) and node.dtype.kind in "fiu":
+            found[path] = node
+        else:
+            raise WeightsError(f"{where}: {path or 'the top'} is no numeric array")
+    raise WeightsError(
+        f"{where}: more than {MAX_NODES} arrays and dictionaries, or one within itself"
+    )

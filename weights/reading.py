@@ -1,6 +1,8 @@
 """Tensors out of any weights file a user may bring, with nothing in it executed."""
 
 import re
+import warnings
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ from weights.tensorflow_bundle import bundle_prefix, read_bundle
 
 WRAPPERS = ("model_state", "state_dict")  # what training programs put around the tensors
 MAX_HEADER = 100 << 20
+ZIP = b"PK"
 LEGACY_TORCH = bytes.fromhex("80028a0a6cfc9c46f9206aa850192e")  # torch before 1.6, no zip
 
 
@@ -32,10 +35,15 @@ def read_tensors(path: Path) -> dict[str, np.ndarray]:
         head = file.read(len(LEGACY_TORCH))
         if _is_safetensors(head, path.stat().st_size):
             return read_safetensors(path)[0]
-        if _is_torch(head):
+        if head.startswith(ZIP):
+            _check_zip(path)
+        if head.startswith((ZIP, LEGACY_TORCH)):
             return _read_torch(path)
         file.seek(0)
-        return load_arrays(file, str(path))
+        try:
+            return load_arrays(file, str(path))
+        except WeightsError as error:
+            raise WeightsError(f"{error}, nor a torch, safetensors or TensorFlow file") from error
 
 
 def _is_safetensors(head: bytes, size: int) -> bool:
@@ -59,15 +67,13 @@ def read_safetensors(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]
         raise WeightsError(f"{path}: cannot be read as a safetensors file ({error})") from error
 
 
-def _is_torch(head: bytes) -> bool:
-    return head.startswith(b"PK") or head.startswith(LEGACY_TORCH)
-
-
 def _read_torch(path: Path) -> dict[str, np.ndarray]:
     import torch
 
     try:
-        tree: Any = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch's are about tensors that are refused below
+            tree: Any = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # a hostile or broken file may raise anything; nothing of it ran
         raise WeightsError(
             f"{path}: refused, it is damaged or holds more than tensors ({_first_line(error)})"
@@ -77,7 +83,37 @@ def _read_torch(path: Path) -> dict[str, np.ndarray]:
             tree = tree[wrapper]
     if not isinstance(tree, dict) or not all(torch.is_tensor(value) for value in tree.values()):
         raise WeightsError(f"{path}: holds something else than a dictionary of tensors")
-    return {str(name): value.detach().numpy() for name, value in tree.items()}
+    return {str(name): _array(str(name), value, path) for name, value in tree.items()}
+
+
+def _array(name: str, value: Any, path: Path) -> np.ndarray:
+    """A dense tensor's numbers; bfloat16, which numpy lacks, as float32, which holds them all."""
+    import torch
+
+    try:
+        dense = value.detach()
+        return np.asarray((dense.float() if dense.dtype == torch.bfloat16 else dense).numpy())
+    except (RuntimeError, TypeError) as error:
+        raise WeightsError(f"{path}: {name} is no plain tensor ({_first_line(error)})") from error
+
+
+def _check_zip(path: Path) -> None:
+    """Refuse a damaged archive, and a compressed one: torch stores as it is, a bomb does not.
+
+    Raises:
+        WeightsError: it is one of those.
+    """
+    if not zipfile.is_zipfile(path):
+        raise WeightsError(f"{path}: cut, the end of its zip archive is missing")
+    try:
+        with zipfile.ZipFile(path) as archive:
+            if any(entry.compress_type != zipfile.ZIP_STORED for entry in archive.infolist()):
+                raise WeightsError(f"{path}: refused, its parts are compressed; torch stores them")
+            damaged = archive.testzip()
+    except (OSError, RuntimeError, ValueError, zipfile.BadZipFile) as error:
+        raise WeightsError(f"{path}: damaged zip archive ({_first_line(error)})") from error
+    if damaged is not None:
+        raise WeightsError(f"{path}: damaged, the checksum of {damaged} in it is wrong")
 
 
 def _first_line(error: Exception) -> str:
@@ -88,4 +124,4 @@ def _first_line(error: Exception) -> str:
         return f"it asks for {forbidden[1]}"
     if "weights_only" in text or not text:
         return type(error).__name__
-    return text[:160]
+    return text.partition(". ")[0][:160]

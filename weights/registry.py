@@ -10,6 +10,7 @@ import io
 import json
 import logging
 import os
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -172,7 +173,7 @@ def resolve(name: str, stream: str, *, offline: bool | None = None) -> WeightsFi
                 raise
             log.warning("%s; fetching it again", error)
     if _is_offline(offline):
-        raise _unavailable(item, "it is not in the cache and --offline forbids a download")
+        raise _forbidden(item)
     return download(name, stream, replace=path.is_file())
 
 
@@ -199,14 +200,9 @@ def download(
     path = local_file(item)
     if item.bundled:
         return check(path)
-    sources = [s for s in item.sources if s.fetchable and origin in (None, s.origin)]
-    if not sources:
-        raise _unavailable(
-            item,
-            f"it has no source '{origin}'" if origin else "no hash of it is known to check it by",
-        )
+    sources = _fetchable(item, origin)
     if _is_offline(None) and (replace or not path.is_file()):
-        raise _unavailable(item, "--offline forbids a download")
+        raise _forbidden(item)
     path.parent.mkdir(parents=True, exist_ok=True)
     with lock(path):
         if path.is_file() and not replace and origin is None:
@@ -219,6 +215,18 @@ def download(
                 failures.append(f"{source.origin}: {error}")
                 log.debug("%s %s from %s: %s", name, stream, source.origin, error)
     raise _unavailable(item, "; ".join(failures))
+
+
+def _fetchable(item: Network, origin: str | None) -> list[Source]:
+    """Sources of a network that a download may use, at least one."""
+    asked = [source for source in item.sources if origin in (None, source.origin)]
+    if not asked:
+        names = ", ".join(source.origin for source in item.sources)
+        raise WeightsError(f"{item.name} {item.stream} has no source '{origin}'; it has: {names}")
+    found = [source for source in asked if source.fetchable]
+    if not found:
+        raise _unavailable(item, "no hash is known to check a download by", asked[0])
+    return found
 
 
 def lock(path: Path) -> Any:
@@ -272,14 +280,22 @@ def library_shapes(item: Network) -> dict[str, tuple[int, ...]]:
             from torchvision.models.optical_flow import raft_large
 
             model = raft_large()
-        elif item.architecture in ("i3d_r50", "slow_r50", "x3d_m"):
-            from pytorchvideo.models import hub
-
-            model = getattr(hub, item.architecture)()
+        elif item.architecture == "pytorchvideo":
+            model = zoo_network(item.name)
         else:
             raise WeightsError(f"{item.name} cannot be imported: it is part of the package")
     state = model.state_dict()
     return {key: tuple(v.shape) for key, v in state.items() if not key.endswith(f".{COUNTER}")}
+
+
+def zoo_network(name: str) -> Any:
+    """A network of pytorchvideo's zoo with random weights, by its name there."""
+    with warnings.catch_warnings():
+        # pytorchvideo asks torch for what torch will drop; users can do nothing about it.
+        warnings.filterwarnings("ignore", "`torch.jit.script`", FutureWarning)
+        from pytorchvideo.models import hub
+
+    return getattr(hub, name)()
 
 
 def store(item: Network, tensors: dict[str, np.ndarray], origin: Mapping[str, Any]) -> WeightsFile:
@@ -332,17 +348,41 @@ def _command(meta: Mapping[str, Any]) -> dict[str, Any]:
     return {"command": meta["command"]} if "command" in meta else {}
 
 
-def _unavailable(item: Network, reason: str) -> WeightsError:
+def _unavailable(item: Network, reason: str, source: Source | None = None) -> WeightsError:
     """What is missing, from where it can be had, and what goes without it."""
+    here = f"the {item.stream} weights of {item.name} are not here"
     files = [s for s in item.sources if s.kind != "package"]
     if not files:
-        return WeightsError(f"the weights of {item.name} {item.stream} are not here: {reason}")
-    file = files[0]
+        return WeightsError(f"{here}: {reason}")
+    file = source or files[0]
+    return WeightsError(
+        f"{here}: {file.file} could not be had ({reason}). Get it {_by_hand(item, file)}"
+    )
+
+
+def _forbidden(item: Network) -> WeightsError:
+    """As `_unavailable`, for what a download might bring if it were allowed."""
+    if not any(source.fetchable for source in item.sources):
+        return _unavailable(item, "it is not in the cache, and no hash is known to fetch it by")
+    files = [s for s in item.sources if s.kind != "package"]
+    hand = f", or get {files[0].file} {_by_hand(item, files[0])}" if files else ""
+    return WeightsError(
+        f"the {item.stream} weights of {item.name} are not here and --offline forbids a download. "
+        f"Run `basnet weights download {item.name} {item.stream}` on a network{hand}"
+    )
+
+
+def _by_hand(item: Network, file: Source) -> str:
     others = [other.stream for other in networks() if other.name == item.name and other is not item]
     without = f"; `--streams {others[0]}` goes without it" if others else ""
-    trust = "" if file.content.known else " --sha256 HASH"
-    return WeightsError(
-        f"the {item.stream} weights of {item.name} are not here: {file.file} could not be had "
-        f"({reason}). Get it from {file.address} and run "
-        f"`basnet weights import {file.file}{trust}`{without}"
-    )
+    options = _import_options(item, file)
+    return f"from {file.address} and run `basnet weights import {file.file}{options}`{without}"
+
+
+def _import_options(item: Network, file: Source) -> str:
+    """What `basnet weights import` must be told about a file that no hash makes known."""
+    if file.content.known:
+        return ""
+    same = [s for other in networks() for s in other.sources if s.file == file.file]
+    which = f" --name {item.name} --stream {item.stream}" if len(same) > 1 else ""
+    return f"{which} --sha256 HASH"

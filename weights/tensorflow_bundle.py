@@ -3,9 +3,11 @@
 ``PREFIX.index`` is a sorted table in LevelDB's format, from a tensor's name to a protocol buffer
 with its type, shape, file and offset; ``PREFIX.data-00000-of-00001`` holds the raw values. Formats:
 tensorflow/core/util/tensor_bundle, tensorflow/core/protobuf/tensor_bundle.proto and LevelDB's
-doc/table_format.md.
+doc/table_format.md. Every checksum of the format is checked: those of the index's blocks and those
+of the tensors.
 """
 
+import math
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -14,16 +16,18 @@ from typing import Any
 
 import numpy as np
 
+from weights import crc32c, snappy
 from weights.errors import WeightsError
 
 INDEX = ".index"
 DATA = ".data-00000-of-00001"
 FOOTER_BYTES = 48
 MAGIC = 0xDB4775248B80FB57
-UNCOMPRESSED = 0
+UNCOMPRESSED, SNAPPY = 0, 1
 TRAILER_BYTES = 5  # compression type and checksum behind each block
-CRC_MASK = 0xA282EAD8
-CRC32C_POLYNOMIAL = 0x82F63B78  # Castagnoli's, bits reversed
+MAX_INDEX = 64 << 20  # bytes; that of I3D has some kilobytes
+HEADER_KEY = b""  # BundleHeaderProto, before all tensors
+BIG_ENDIAN = 1
 
 # tensorflow/core/framework/types.proto; of these networks only floats and step counters.
 DTYPES: dict[int, np.dtype[Any]] = {
@@ -50,10 +54,22 @@ class _Entry:
     shard: int = 0
     offset: int = 0
     size: int = 0
+    crc: int = 0
 
 
 def bundle_prefix(path: Path) -> Path | None:
-    """The checkpoint's prefix if ``path`` is it, its index or its data file; else None."""
+    """The checkpoint's prefix if ``path`` is it, its index, its data file or its folder; else None.
+
+    Raises:
+        WeightsError: it is a folder without a checkpoint, or with several.
+    """
+    if path.is_dir():
+        found = sorted(path.glob(f"*{INDEX}"))
+        if len(found) != 1:
+            raise WeightsError(
+                f"{path}: a folder with {len(found)} TensorFlow checkpoints; name the file"
+            )
+        path = found[0]
     for suffix in (INDEX, DATA):
         if path.name.endswith(suffix):
             return path.with_name(path.name.removesuffix(suffix))
@@ -77,24 +93,39 @@ def read_bundle(prefix: Path) -> dict[str, np.ndarray]:
         if not path.is_file():
             raise WeightsError(f"{path} is missing; a TensorFlow checkpoint needs both files")
     try:
+        if index.stat().st_size > MAX_INDEX:
+            raise _Damaged(f"an index of {index.stat().st_size} bytes")
         entries = dict(_table(index.read_bytes()))
+        _check_header(entries.pop(HEADER_KEY, b""))
         values = np.memmap(data, np.uint8, "r")
-        parsed = {name.decode(): _entry(value) for name, value in entries.items() if name}
+        parsed = {name.decode(): _entry(value) for name, value in entries.items()}
         return {
-            name: _tensor(entry, values) for name, entry in parsed.items() if entry.dtype != STRING
+            name: _tensor(name, entry, values)
+            for name, entry in parsed.items()
+            if entry.dtype != STRING
         }
-    except (_Damaged, IndexError, struct.error, UnicodeDecodeError, ValueError) as error:
+    except (_Damaged, IndexError, OverflowError, struct.error, ValueError) as error:
         raise WeightsError(f"{index}: not a readable TensorFlow checkpoint ({error})") from error
 
 
-def _tensor(entry: _Entry, values: np.ndarray) -> np.ndarray:
+def _check_header(message: bytes) -> None:
+    fields = dict(_fields(message))
+    if fields.get(1, 1) != 1:
+        raise _Damaged(f"it has {fields[1]!r} data files, only one is read")
+    if fields.get(2) == BIG_ENDIAN:
+        raise _Damaged("its numbers are big endian")
+
+
+def _tensor(name: str, entry: _Entry, values: np.ndarray) -> np.ndarray:
     dtype = DTYPES.get(entry.dtype)
     if dtype is None or entry.shard != 0:
         raise _Damaged(f"a tensor of type {entry.dtype} in part {entry.shard}")
     raw = values[entry.offset : entry.offset + entry.size]
-    if len(raw) != entry.size or entry.size != dtype.itemsize * int(np.prod(entry.shape)):
+    if len(raw) != entry.size or entry.size != dtype.itemsize * math.prod(entry.shape):
         raise _Damaged("the data file is too short for its index")
-    return raw.view(dtype).reshape(entry.shape).copy()
+    if crc32c.masked(raw) != entry.crc:
+        raise _Damaged(f"the checksum of {name} is wrong")
+    return np.asarray(raw).view(dtype).reshape(entry.shape).copy()
 
 
 def _varint(data: bytes, at: int) -> tuple[int, int]:
@@ -141,6 +172,8 @@ def _entry(message: bytes) -> _Entry:
                 if inner == 2 and isinstance(dimension, bytes):
                     sizes = [size for key, size in _fields(dimension) if key == 1]
                     entry.shape.append(int(sizes[0]) if sizes else 0)
+        elif number == 6 and isinstance(value, bytes):
+            entry.crc = int.from_bytes(value, "little")
         elif isinstance(value, int):
             name = {1: "dtype", 3: "shard", 4: "offset", 5: "size"}.get(number)
             if name:
@@ -172,11 +205,13 @@ def _block(data: bytes, offset: int, size: int) -> Iterator[tuple[bytes, bytes]]
     whole = data[offset : offset + size + TRAILER_BYTES]
     if len(whole) != size + TRAILER_BYTES:
         raise _Damaged("a block is cut")
-    block = whole[:size]
-    if whole[size] != UNCOMPRESSED:
-        raise _Damaged("a compressed table, which TensorFlow does not write")
-    if masked_crc32c(whole[: size + 1]) != struct.unpack("<I", whole[size + 1 :])[0]:
+    block, kind = whole[:size], whole[size]
+    if crc32c.masked(whole[: size + 1]) != struct.unpack("<I", whole[size + 1 :])[0]:
         raise _Damaged("a block's checksum is wrong")
+    if kind == SNAPPY:
+        block = snappy.decompress(block)
+    elif kind != UNCOMPRESSED:
+        raise _Damaged(f"a block of compression {kind}")
     restarts = struct.unpack("<I", block[-4:])[0]
     end = len(block) - 4 * (restarts + 1)
     at, key = 0, b""
@@ -188,24 +223,3 @@ def _block(data: bytes, offset: int, size: int) -> Iterator[tuple[bytes, bytes]]
         at += fresh
         yield key, block[at : at + length]
         at += length
-
-
-def _crc_table() -> list[int]:
-    table = []
-    for value in range(256):
-        for _ in range(8):
-            value = (value >> 1) ^ (CRC32C_POLYNOMIAL if value & 1 else 0)
-        table.append(value)
-    return table
-
-
-_CRC = _crc_table()
-
-
-def masked_crc32c(data: bytes) -> int:
-    """LevelDB's checksum of a block: CRC-32C, rotated and shifted by a constant."""
-    crc = 0xFFFFFFFF
-    for byte in data:
-        crc = _CRC[(crc ^ byte) & 0xFF] ^ (crc >> 8)
-    crc ^= 0xFFFFFFFF
-    return (((crc >> 15) | (crc << 17)) + CRC_MASK) & 0xFFFFFFFF

@@ -30,15 +30,15 @@ def classify(
 ) -> None:
     """Print the most likely classes of each video, with their probabilities.
 
-    Logits are averaged over the snippets of a video and added over streams, as in the published
-    two-stream network.
+    The network sees clips of the length that its classifier was trained on (I3D: 64 frames, not the
+    16 of a snippet). Logits are averaged over the time of a video and added over streams, as in the
+    published two-stream network.
     """
     from extract.errors import VideoError
     from extract.inputs import find_videos
-    from extract.pipeline import Extractor, ExtractSettings
 
     inputs = find_videos(videos)
-    extractor = Extractor(ExtractSettings(backbone, streams=streams), device=device)
+    extractor = _extractor(backbone, streams, device)
     failed = False
     with Progress("classify", quiet=log.getEffectiveLevel() > logging.INFO) as bar:
         for video in inputs:
@@ -56,6 +56,17 @@ def classify(
         raise click.exceptions.Exit(1)
 
 
+def _extractor(name: str, streams: tuple[str, ...], device: str) -> "Extractor":
+    """Clips of the classifier's own length, side by side."""
+    from extract.backbones import backbone_record, load_backbone
+    from extract.pipeline import Extractor, ExtractSettings
+
+    length = backbone_record(name).classifier_length
+    backbone = load_backbone(name, streams, device=device, length=length)
+    settings = ExtractSettings(name, streams=streams, stride=length or ExtractSettings.stride)
+    return Extractor(settings, device=device, backbone=backbone)
+
+
 def _rank(extractor: "Extractor", path: Path, bar: Progress) -> list[tuple[str, float]]:
     """Class names and probabilities, most likely first."""
     import numpy as np
@@ -63,8 +74,11 @@ def _rank(extractor: "Extractor", path: Path, bar: Progress) -> list[tuple[str, 
 
     features = extractor.extract(path, progress=bar.update)
     backbone = extractor.backbone
+    # The last clip may hold little of the video, the rest of it being one picture repeated.
+    seconds = features.end - features.start
     logits = sum(
-        backbone.classify(getattr(features, name), name).mean(axis=0) for name in features.streams
+        np.average(backbone.classify(getattr(features, name), name), axis=0, weights=seconds)
+        for name in features.streams
     )
     probabilities = softmax(logits)
     order = np.argsort(-probabilities, kind="stable")

@@ -19,6 +19,8 @@ PACKAGES = (
     *("torch", "torchvision", "pytorchvideo", "decord2", "av", "numpy", "scipy", "numba"),
     *("click", "safetensors"),
 )
+DEFAULT_NETWORK = "i3d"
+PER_LINE = 3  # fit into 80 columns
 OPTIONAL = {
     "openvino": "runs the networks about twice as fast on a CPU: pip install 'basnet-e2e[cpu]'",
     "opencv-contrib-python-headless": "only for --flow opencv, the reference of the flow",
@@ -60,8 +62,8 @@ def doctor() -> None:
 def _versions() -> Iterator[Finding]:
     yield Finding("basnet", f"{__version__}, Python {platform.python_version()}, {sys.platform}")
     found = [f"{name} {importlib.metadata.version(name)}" for name in PACKAGES]
-    for first in range(0, len(found), 4):
-        yield Finding("packages" if not first else "", ", ".join(found[first : first + 4]))
+    for first in range(0, len(found), PER_LINE):
+        yield Finding("packages" if not first else "", ", ".join(found[first : first + PER_LINE]))
 
 
 def _optional() -> Iterator[Finding]:
@@ -75,6 +77,7 @@ def _optional() -> Iterator[Finding]:
 def _devices() -> Iterator[Finding]:
     import torch
 
+    from extract.runtimes import choose_runtime
     from extract.workers import cores
 
     threads = f"{cores()} cores, {torch.get_num_threads()} threads"
@@ -84,18 +87,26 @@ def _devices() -> Iterator[Finding]:
             yield Finding("cuda", f"cuda:{index} {torch.cuda.get_device_name(index)}")
     else:
         yield Finding("cuda", "no GPU found: everything runs on the CPU", False)
+    yield Finding("networks", f"run on {choose_runtime().describe()}, in float32")
     compiler = shutil.which("cc") or shutil.which("gcc")
     yield Finding("compiler", compiler or "none (not needed)")
 
 
 def _weights() -> Iterator[Finding]:
+    """The default network and whatever else is here; of the rest only the names."""
     from weights.registry import entries
 
+    others = []
     for entry in entries():
-        state = entry.state()
-        yield Finding(
-            "weights", f"{entry.name} {entry.stream}: {state}", state in ("bundled", "present")
-        )
+        state, name = entry.state(), f"{entry.name} {entry.stream}"
+        if state == "missing" and entry.name != DEFAULT_NETWORK:
+            others.append(name)
+            continue
+        good = state in ("bundled", "present")
+        advice = "" if good else f"basnet weights download {name}"
+        yield Finding("weights", f"{name}: {state}", good, advice)
+    if others:
+        yield Finding("weights", f"{len(others)} others are not here: basnet weights list")
 
 
 def _timed(topic: str, work: Callable[[], str]) -> Finding:

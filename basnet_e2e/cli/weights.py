@@ -21,12 +21,20 @@ def weights() -> None:
 
 
 @weights.command("list", epilog="Example: basnet weights list")
+@click.argument("name", required=False)
 @message_options
-def list_weights() -> None:
-    """Show which weights are here and verified, and where the others would come from."""
+def list_weights(name: str | None) -> None:
+    """Show which weights are here and verified, and where the others would come from.
+
+    With NAME, all that is known of that network: training, input, licence, files and hashes.
+    """
     from weights.files import cache_folder
     from weights.registry import entries
 
+    if name is not None:
+        for entry in _chosen(name, None):
+            _describe(entry)
+        return
     click.echo(COLUMNS.format("network", "stream", "state", "MB", "source"))
     states = set()
     for entry in entries():
@@ -41,8 +49,34 @@ def list_weights() -> None:
     if "missing" in states:
         click.echo("missing weights are fetched at first use, or by: basnet weights download NAME")
         click.echo("those marked 'import' are brought by you: basnet weights import FILE")
+        click.echo("licence, input, accuracy and hashes of one: basnet weights list NAME")
     if "damaged" in states:
         click.echo("damaged weights are fetched again by: basnet weights download NAME --replace")
+
+
+def _describe(entry: "Entry") -> None:
+    """All that the manifest says of one stream, a line each."""
+    network, state = entry.network, entry.state()
+    click.echo(f"{network.name} {network.stream}: {network.title}")
+    here = WORDS.get(state, state) + ("" if state == "missing" else f", {entry.path}")
+    lines = {
+        "state": here,
+        "trained on": network.trained_on,
+        "input": network.preprocessing,
+        "accuracy": network.metric,
+        "licence": network.licence,
+    }
+    for topic, text in lines.items():
+        click.echo(f"  {topic:<11} {text}")
+    for source in network.sources:
+        way = "" if source.fetchable else " (import only)"
+        click.echo(f"  {'from':<11} {source.origin}{way}: {source.file}")
+        click.echo(f"  {'':<11}   {source.address}")
+        content = source.content
+        hashes = {"sha256": content.sha256, "git blob": content.git_blob}
+        known = [f"{kind} {value}" for kind, value in hashes.items() if value]
+        for line in known or ["no hash is known: import it with --sha256"]:
+            click.echo(f"  {'':<11}   {line}")
 
 
 def _megabytes(entry: "Entry") -> str:

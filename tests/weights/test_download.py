@@ -73,6 +73,7 @@ def test_a_server_without_ranges_starts_again(server: Any, tmp_path: Path) -> No
     server.files["/net.pt"] = DATA
     server.ranges, server.cuts = False, [500_000]
     assert get(server, tmp_path).read_bytes() == DATA
+    assert len(server.requests) == 2  # what came whole is not put behind the part
 
 
 def test_a_stale_part_is_thrown_away(server: Any, tmp_path: Path) -> None:

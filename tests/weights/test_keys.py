@@ -10,7 +10,9 @@ from weights import WeightsError
 from weights.i3d_layout import shapes
 from weights.keys import key_format, to_i3d
 from weights.reading import read_tensors
+from weights.registry import content_hash
 
+MENDED = "Mixed_5b/Branch_2/Conv3d_0b_3x3"
 FORMATS = ("piergiaj", "hassony2", "tensorflow", "flax")
 Tensors = dict[str, np.ndarray]
 
@@ -25,6 +27,30 @@ def test_every_format_gives_the_same_network(
     assert list(found) == list(shapes(3, 400))
     for name, value in published.items():
         np.testing.assert_array_equal(found[name], value, err_msg=name)
+
+
+@pytest.mark.parametrize("scope", ["", "inception_i3d/", "Flow/inception_i3d/"])
+def test_tensorflow_scopes(
+    scope: str, published: Tensors, in_format: Callable[[str], Path]
+) -> None:
+    """Kinetics-600's checkpoint has no scope around its layers."""
+    tensors = read_tensors(in_format("tensorflow"))
+    renamed = {scope + key.removeprefix("RGB/inception_i3d/"): v for key, v in tensors.items()}
+    assert key_format(renamed) == "tensorflow"
+    assert content_hash(to_i3d(renamed, 3, 400, "x")) == content_hash(published)
+    repaired = {k.replace("Mixed_5b/Branch_2/Conv3d_0a_3x3", MENDED): v for k, v in renamed.items()}
+    assert repaired.keys() != renamed.keys()
+    assert content_hash(to_i3d(repaired, 3, 400, "x")) == content_hash(published)
+    with pytest.raises(WeightsError, match=r"^x: .*Mixed_5b\.b2b\.\S+ is there twice"):
+        to_i3d(renamed | repaired, 3, 400, "x")
+
+
+@pytest.mark.parametrize("kind", ["hassony2", "tensorflow"])
+def test_nothing_beside_the_network_is_taken(kind: str, in_format: Callable[[str], Path]) -> None:
+    tensors = read_tensors(in_format(kind))
+    for extra in ("global_step", "fc.conv3d.weight", "RGB/inception_i3d/Mixed_6a/conv_3d/w"):
+        with pytest.raises(WeightsError, match=f"x: not the network expected .unexpected {extra}"):
+            to_i3d({**tensors, extra: np.zeros(1, np.float32)}, 3, 400, "x")
 
 
 @pytest.mark.parametrize("width", [1.0, 0.25])
@@ -55,6 +81,7 @@ def test_another_network_is_refused(published: Tensors) -> None:
     refused({bias: np.zeros(600, np.float32)}, "is 600 instead of 400")
     refused({bias: np.full(400, np.nan, np.float32)}, "no finite numbers")
     refused({bias: np.zeros(400, np.int64)}, "no finite numbers")
+    refused({bias: np.full(400, 1e300)}, "no finite numbers")  # infinite in float32
     variance = "Mixed_3b.b0.bn.running_var"
     refused({variance: np.full(64, -1, np.float32)}, "variance below zero")
     with pytest.raises(WeightsError, match="64x3x7x7x7 instead of 64x2x7x7x7"):

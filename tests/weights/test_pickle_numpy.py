@@ -59,3 +59,14 @@ def test_a_cut_pickle_is_refused() -> None:
     for end in (0, 1, 40, len(data) - 1):
         with pytest.raises(WeightsError):
             load_arrays(io.BytesIO(data[:end]), "x")
+
+
+def test_a_pickle_within_itself_or_of_copies_of_copies_is_refused() -> None:
+    within: dict[str, object] = {}
+    within["again"] = within
+    copies: dict[str, object] = {"a": np.zeros(1)}
+    for _ in range(40):  # 2 ** 40 paths in some hundred bytes
+        copies = {"a": copies, "b": copies}
+    for tree in (within, copies):
+        with pytest.raises(WeightsError, match="x: more than 10000"):
+            load_arrays(io.BytesIO(pickle.dumps(tree)), "x")

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tarfile
 import threading
+import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -219,7 +220,7 @@ def test_a_missing_stream_says_what_to_do(server: Any, cache: Path, use_manifest
 
 def test_without_a_hash_a_file_is_only_imported(cache: Path, use_manifest: Callable) -> None:
     use_manifest()
-    with pytest.raises(WeightsError, match=r"no hash of it is known.*import flow.pt --sha256 HASH"):
+    with pytest.raises(WeightsError, match=r"no hash is known.*import flow.pt --sha256 HASH"):
         resolve("i3d", "flow")
 
 
@@ -321,6 +322,27 @@ def test_import_of_every_format(
     assert resolve("i3d", "rgb", offline=True) == file
 
 
+def test_import_of_a_checkpoint_by_its_folder(
+    cache: Path, in_format: Callable[[str], Path], published: Tensors, tmp_path: Path
+) -> None:
+    folder = in_format("tensorflow").parent
+    digest = sha256_of(folder / "model.ckpt.data-00000-of-00001")
+    found = import_file(folder, name="i3d", stream="rgb", sha256=digest)
+    assert found.sha256 == content_hash(published)
+    with pytest.raises(WeightsError, match="a folder with 0 TensorFlow checkpoints"):
+        import_file(tmp_path)
+
+
+def test_bfloat16_is_read(published: Tensors, tmp_path: Path, cache: Path) -> None:
+    import torch
+
+    path = tmp_path / "halves.pt"
+    torch.save({k: torch.from_numpy(v).bfloat16() for k, v in published.items()}, path)
+    file = import_file(path, name="i3d", stream="rgb", sha256=sha256_of(path))
+    bias = torch.from_numpy(published["logits.conv3d.bias"]).bfloat16().float().numpy()
+    np.testing.assert_array_equal(file.tensors()["logits.conv3d.bias"], bias)
+
+
 def test_import_of_an_unknown_file_needs_its_hash(
     cache: Path, use_manifest: Callable, in_format: Callable[[str], Path]
 ) -> None:
@@ -380,9 +402,16 @@ def test_bad_files_are_refused_and_leave_nothing(
     (tmp_path / "plain.pt").write_bytes(pickle.dumps(hostile))
     torch.save([torch.zeros(1)], tmp_path / "list.pt")
     torch.save({"fc.weight": torch.zeros(3)}, tmp_path / "other.pt")
+    torch.save({"x": torch.zeros(3).to_sparse()}, tmp_path / "sparse.pt")
+    torch.save({"x": torch.zeros(3, device="meta")}, tmp_path / "meta.pt")
+    with zipfile.ZipFile(tmp_path / "bomb.pt", "w", zipfile.ZIP_DEFLATED) as bomb:
+        bomb.writestr("bomb/data/0", bytes(1 << 20))
+    made = [path.name for path in tmp_path.glob("*.pt")]
+    middle = len(whole) // 2
     files = {
         "cut.pt": whole[: len(whole) // 2],
         "flipped.pt": whole[:2_000] + bytes(64) + whole[2_064:],
+        "one_bit.pt": whole[:middle] + bytes([whole[middle] ^ 1]) + whole[middle + 1 :],
         "empty.pt": b"",
         "text.pt": b"version https://git-lfs.github.com/spec/v1\n",
         "page.pt": b"<!DOCTYPE html><html></html>",
@@ -390,7 +419,8 @@ def test_bad_files_are_refused_and_leave_nothing(
     }
     for name, data in files.items():
         (tmp_path / name).write_bytes(data)
-    for name in [*files, "hostile.pt", "old.pt", "plain.pt", "list.pt", "other.pt"]:
+    assert len(made) == 8
+    for name in [*files, *made]:
         path = tmp_path / name
         with pytest.raises(WeightsError) as caught:
             import_file(path, name="i3d", stream="rgb", sha256=sha256_of(path))
@@ -425,7 +455,9 @@ def test_bundled_weights_are_halves_with_their_making(tmp_path: Path) -> None:
 
 
 def test_unknown_names() -> None:
-    with pytest.raises(WeightsError, match="no network 'i4d'; known: i3d, "):
+    with pytest.raises(
+        WeightsError, match=r"no network 'i4d'; did you mean 'i3d'\? \(known: i3d, "
+    ):
         resolve("i4d", "rgb")
     with pytest.raises(WeightsError, match="x3d_m has no flow stream, only rgb"):
         resolve("x3d_m", "flow")

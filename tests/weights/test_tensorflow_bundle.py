@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from weights import WeightsError
-from weights.tensorflow_bundle import bundle_prefix, masked_crc32c, read_bundle
+from weights.tensorflow_bundle import bundle_prefix, read_bundle
 
 Writer = Callable[..., Path]
 
@@ -27,10 +27,44 @@ def test_a_checkpoint_comes_back(tmp_path: Path, bundle_writer: Writer, per_bloc
         np.testing.assert_array_equal(found[name], value)
 
 
-def test_the_checksum_is_the_one_that_leveldb_documents() -> None:
-    # RFC 3720 appendix B.4: CRC-32C of 32 zero bytes is 0x8A9136AA
-    crc = 0x8A9136AA
-    assert masked_crc32c(bytes(32)) == (((crc >> 15) | (crc << 17)) + 0xA282EAD8) & 0xFFFFFFFF
+# What TensorFlow 2.21 itself wrote for {scope/a/w: [[0, 1, 2], [3, 4, 5]], scope/a/b: [1.5]} in
+# float32 and {step: 7} in int64.
+INDEX = """
+00000608011a02080100090f73636f70652f612f6208011204120208012804355e2fe1a7080115770801120812020802
+120208032004281835c0db3d1701030d74657008091200201c280835bbd79f11000000000100000000e9c41cd5000000
+000100000000c0f2a1b00001027400580000000001000000006430953e5d086a0e000000000000000000000000000000
+00000000000000000000000000000000000000000057fb808b247547db
+"""
+VALUES = "0000c03f000000000000803f0000004000004040000080400000a0400700000000000000"
+
+
+def test_a_checkpoint_that_tensorflow_wrote(tmp_path: Path) -> None:
+    (tmp_path / "model.ckpt.index").write_bytes(bytes.fromhex(INDEX))
+    (tmp_path / "model.ckpt.data-00000-of-00001").write_bytes(bytes.fromhex(VALUES))
+    found = read_bundle(tmp_path / "model.ckpt")
+    assert found.keys() == {"scope/a/w", "scope/a/b", "step"}
+    assert found["scope/a/w"].tolist() == [[0, 1, 2], [3, 4, 5]]
+    assert (found["scope/a/b"].tolist(), found["step"].tolist()) == ([1.5], 7)
+
+
+def literals(data: bytes) -> bytes:
+    """Snappy's format without a single copy."""
+    size, out = len(data), b""
+    while size > 127:
+        out, size = out + bytes([size & 127 | 128]), size >> 7
+    out += bytes([size])
+    for first in range(0, len(data), 60):
+        part = data[first : first + 60]
+        out += bytes([len(part) - 1 << 2]) + part
+    return out
+
+
+def test_a_compressed_index(tmp_path: Path, bundle_writer: Writer) -> None:
+    tensors = made()
+    bundle_writer(tmp_path / "model.ckpt", tensors, 16, literals)
+    found = read_bundle(tmp_path / "model.ckpt")
+    assert found.keys() == tensors.keys()
+    np.testing.assert_array_equal(found["scalar"], 2.5)
 
 
 def test_every_file_of_a_checkpoint_leads_to_it(tmp_path: Path, bundle_writer: Writer) -> None:
@@ -39,6 +73,10 @@ def test_every_file_of_a_checkpoint_leads_to_it(tmp_path: Path, bundle_writer: W
     for path in (index, prefix, tmp_path / "model.ckpt.data-00000-of-00001"):
         assert bundle_prefix(path) == prefix
     assert bundle_prefix(tmp_path / "rgb_imagenet.pt") is None
+    assert bundle_prefix(tmp_path) == prefix
+    (tmp_path / "other.index").touch()
+    with pytest.raises(WeightsError, match="a folder with 2 TensorFlow checkpoints"):
+        bundle_prefix(tmp_path)
 
 
 def test_damage_is_refused(tmp_path: Path, bundle_writer: Writer) -> None:
@@ -49,7 +87,11 @@ def test_damage_is_refused(tmp_path: Path, bundle_writer: Writer) -> None:
         with pytest.raises(WeightsError, match=r"model\.ckpt\.index: not a readable"):
             read_bundle(tmp_path / "model.ckpt")
     index.write_bytes(whole)
-    data.write_bytes(data.read_bytes()[:-1])
+    values = data.read_bytes()
+    data.write_bytes(values[:700] + bytes([values[700] ^ 1]) + values[701:])
+    with pytest.raises(WeightsError, match=r"the checksum of scope/\S+ is wrong"):
+        read_bundle(tmp_path / "model.ckpt")
+    data.write_bytes(values[:-1])
     with pytest.raises(WeightsError, match="too short"):
         read_bundle(tmp_path / "model.ckpt")
     data.unlink()
