@@ -82,10 +82,9 @@ def _code_kept() -> Iterator[None]:
         setattr(numba.config, _FOLDER, before)
 
 
-# fastmath may reorder a sum; the order is fixed when the code is compiled, so equal input gives
-# equal output. error_model: no test for division by zero inside the loops.
+# No fastmath: every operation is rounded as IEEE 754 says, so that all machines and the torch
+# engine come to the same bits. error_model: no test for division by zero inside the loops.
 _compiled: dict[str, Any] = {
-    "fastmath": True,
     "nogil": True,
     "error_model": "numpy",
     "boundscheck": False,
