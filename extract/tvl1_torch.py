@@ -18,9 +18,9 @@ from extract.tvl1_kernels import Kernels, choose_kernels
 from extract.tvl1_steps import State, iterate
 from extract.tvl1_warp import interleave
 
-# Memory of one pair while it is solved, in arrays of its size: frames, gradients, flow, duals,
-# warped data, temporaries, and the interleaved taps of the warp.
-ARRAYS_PER_PAIR = 48
+# Memory of one pair while it is solved, in arrays of its size: 65 measured, most of them while the
+# second image is warped.
+ARRAYS_PER_PAIR = 72
 CPU_BATCH = 1
 MAX_GPU_BATCH = 256
 

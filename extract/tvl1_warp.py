@@ -56,15 +56,16 @@ def _bicubic(
     index = (starts + upper.long() + (BORDER - 1)) * wide + left.long() + (BORDER - 1)
     index = index.flatten()
     pixels = taps.view(-1, 4)
-    columns = []
-    for n, weight_x in enumerate(weights_x):
+
+    def column(n: int) -> torch.Tensor:
         total = torch.zeros((*x.shape, 4), device=x.device)
-        for m, weight_y in enumerate(weights_y):
-            values = pixels[m * wide + n :].index_select(0, index).view(*x.shape, 4)
-            total += values.mul_(weight_y[..., None])
-        columns.append(total.mul_(weight_x[..., None]))
+        for m, weight in enumerate(weights_y):
+            values = pixels[m * wide + n :].index_select(0, index).view_as(total)
+            total += values.mul_(weight[..., None])
+        return total.mul_(weights_x[n][..., None])
+
     # In the order in which the CPU engine adds, so that both round alike.
-    total = (columns[0] + columns[2]) + (columns[1] + columns[3])
+    total = column(0).add_(column(2)).add_(column(1).add_(column(3)))
     return total[..., 0], total[..., 1], total[..., 2]
 
 
