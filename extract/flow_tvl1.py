@@ -240,7 +240,7 @@ def tvl1(
     settings = params_with(TVL1Params(), params)
     images = check_frames(frames)
     chosen = choose_engine(device, engine)
-    log.debug("TV-L1 flow by %s", chosen)
+    log.info("TV-L1 flow by %s", chosen)
     return solve(images, chosen, settings, threads=threads)
 
 
