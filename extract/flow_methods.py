@@ -78,10 +78,20 @@ class TVL1Flow:
 
     @property
     def engine(self) -> str:
-        """For example ``numba 0.61.0 on cpu``."""
+        """For example ``numba 0.61.0 on cpu`` or ``torch 2.6.0 on cuda, compiled``."""
         from importlib.metadata import version
 
-        return f"{self._engine.name} {version(self._engine.name)} on {self._engine.device}"
+        name, device = self._engine.name, self._engine.device
+        return f"{name} {version(name)} on {device}" + ", compiled" * self._is_compiled()
+
+    def _is_compiled(self) -> bool:
+        if self._engine.name == "numba":
+            return False  # says it by its name
+        import torch
+
+        from extract.tvl1_kernels import choose_kernels
+
+        return choose_kernels(torch.device(self._engine.device)).step is not None
 
     def settings(self) -> dict[str, Any]:
         """``{"method": name, "tau": ..., ...}``."""

@@ -1,8 +1,11 @@
 """How the torch engine runs its two kernels: compiled by torch.compile, or as they are written.
 
-Compilation joins some forty passes over memory to a handful, which pays on a GPU. It needs
-Triton there (and a C++ compiler on a CPU) and is never needed: where it fails, a line of the log
-says so and the plain kernels, which come to the same values, are used.
+Compilation joins some thirty passes over memory a step to a handful. It takes Triton on a GPU and a
+C++ compiler on a CPU, and is never needed: where it fails, or gives other values than the plain
+kernels on a small example, a line of the log says so and the plain ones are used.
+
+On a CPU it is not the default: measured on two cores, it takes a minute or two and makes steps 1.1
+to 1.8 times faster, where the numba engine is ten times faster and compiled in seconds.
 """
 
 import functools
@@ -41,6 +44,9 @@ class Kernels(NamedTuple):
 
 
 PLAIN = Kernels(linearise, None)
+TOLERANCE = 1e-4
+"""Compiled kernels whose flow of a small example is farther than this from plain ones, in pixels,
+are not used."""
 
 
 def choose_kernels(device: torch.device, compiled: bool | None = None) -> Kernels:
@@ -71,10 +77,25 @@ def _compiled(device: torch.device) -> Kernels:
 
 @torch.inference_mode()
 def _try(kernels: Kernels, device: torch.device) -> None:
-    """Compile for one pair and for several; sides then are free, as no two sizes here are equal."""
-    params = TVL1Params(check_every=2)
+    """Compile for one pair and for several, and compare with the plain kernels.
+
+    No two sizes are equal here, so that the code that is made is good for any.
+
+    Raises:
+        ArithmeticError: the values differ.
+    """
     for pairs in (1, 5):
-        first = torch.zeros((pairs, 20, 28), device=device)
-        state = State(torch.zeros((2, pairs, 20, 28), device=device))
-        linear = kernels.linearise(first, interleave(first), state.flow)
-        iterate(state, linear, params, 3, kernels.step)
+        rows = torch.arange(20, device=device)[:, None]
+        waves = torch.sin(rows + torch.arange(28, device=device) + rows[:pairs, :, None])
+        first, second = 99 + 50 * waves, 99 + 50 * waves.roll(1, -1)
+        plain, compiled = (_one_warp(first, second, each) for each in (PLAIN, kernels))
+        if not torch.allclose(plain, compiled, rtol=0, atol=TOLERANCE):
+            raise ArithmeticError("compiled flow differs from plain flow")
+
+
+def _one_warp(first: torch.Tensor, second: torch.Tensor, kernels: Kernels) -> torch.Tensor:
+    state = State(first.new_zeros((2, *first.shape)))
+    linear = kernels.linearise(first, interleave(second), state.flow)
+    # The last step of three is not measured, the second is: both kinds are compiled.
+    iterate(state, linear, TVL1Params(check_every=2), 3, kernels.step)
+    return state.flow

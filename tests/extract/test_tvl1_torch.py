@@ -146,20 +146,45 @@ def test_compiled_kernels_give_the_same_bits():
             np.testing.assert_array_equal(done, plain)
 
 
+@pytest.fixture
+def not_compiled_yet():
+    tvl1_kernels._compiled.cache_clear()
+    yield
+    tvl1_kernels._compiled.cache_clear()
+
+
+def warning_of(caplog):
+    with caplog.at_level(logging.WARNING):
+        assert choose_kernels(CPU, compiled=True) is PLAIN
+        assert choose_kernels(CPU, compiled=True) is PLAIN
+    (record,) = caplog.records  # said once
+    return record.getMessage()
+
+
+@pytest.mark.usefixtures("not_compiled_yet")
 def test_without_a_compiler_the_plain_kernels_work_and_a_line_says_so(monkeypatch, caplog):
     def fail(*_, **__):
         raise RuntimeError("no compiler found\nand much more")
 
     monkeypatch.setattr(tvl1_kernels, "_try", fail)
-    tvl1_kernels._compiled.cache_clear()
-    try:
-        with caplog.at_level(logging.WARNING):
-            assert choose_kernels(CPU, compiled=True) is PLAIN
-    finally:
-        tvl1_kernels._compiled.cache_clear()
-    assert [record.getMessage() for record in caplog.records] == [
-        "flow kernels are not compiled: RuntimeError: no compiler found"
-    ]
+    assert warning_of(caplog) == "flow kernels are not compiled: RuntimeError: no compiler found"
+
+
+@pytest.mark.usefixtures("not_compiled_yet")
+def test_compiled_kernels_with_other_values_are_not_used(monkeypatch, caplog):
+    def wrong(flow, dual, linear, pace, measure):
+        flow, dual, change = fused_step(flow, dual, linear, pace, measure)
+        return flow + 1e-3, dual, change
+
+    monkeypatch.setattr(tvl1_kernels, "fused_step", wrong)
+    monkeypatch.setattr(torch, "compile", lambda function, **_: function)
+    assert "compiled flow differs" in warning_of(caplog)
+
+
+@pytest.mark.usefixtures("not_compiled_yet")
+def test_compiled_kernels_with_the_same_values_are_used(monkeypatch):
+    monkeypatch.setattr(torch, "compile", lambda function, **_: function)
+    assert choose_kernels(CPU, compiled=True) == Kernels(linearise, fused_step)
 
 
 def test_a_cpu_takes_plain_kernels_unless_asked():
