@@ -101,6 +101,14 @@ def test_still_and_featureless_frames_give_no_motion(engine, value):
 
 
 @pytest.mark.parametrize("engine", ENGINES, ids=str)
+@pytest.mark.parametrize("changes", [{"theta": 1e6, "lambda_": 1e6}, {"theta": 1e-6, "tau": 1e6}])
+def test_extreme_parameters_give_finite_values(engine, changes):
+    noise = np.random.default_rng(0).integers(0, 256, (2, 40, 50), dtype=np.uint8)
+    params = TVL1Params(**changes, finest_iterations=300, epsilon=0)
+    assert np.isfinite(solve(check_frames(noise), engine, params)).all()
+
+
+@pytest.mark.parametrize("engine", ENGINES, ids=str)
 @pytest.mark.parametrize("size", [(1, 1), (1, 50), (50, 1), (2, 3), (15, 15), (17, 16)])
 def test_tiny_frames_give_finite_values(engine, size):
     noise = np.random.default_rng(0).integers(0, 256, (2, *size), dtype=np.uint8)
@@ -133,6 +141,7 @@ def test_one_frame_has_no_flow():
         (np.full((2, 20, 20), np.nan), "NaN"),
         (np.full((2, 20, 20), np.inf), "infinity"),
         (np.full((2, 20, 20), 300.0), "0..255"),
+        (np.full((2, 20, 20), 1e300), "0..255"),
         (np.zeros((20, 20), np.uint8), "shape"),
         (np.zeros((2, 0, 20), np.uint8), "shape"),
         (np.zeros((2, 20, 20), np.int32), "int32"),
@@ -145,7 +154,16 @@ def test_bad_frames_are_errors(frames, message):
 
 @pytest.mark.parametrize(
     ("changes", "message"),
-    [({"lamda": 1}, "lambda_"), ({"warps": 0}, "warps"), ({"scale_step": 1.0}, "scale_step")],
+    [
+        ({"lamda": 1}, "lambda_"),
+        ({"warps": 0}, "warps"),
+        ({"warps": 2.5}, "warps"),
+        ({"warps": "3"}, "warps"),
+        ({"scale_step": 1.0}, "scale_step"),
+        ({"theta": float("inf")}, "theta"),
+        ({"tau": float("nan")}, "tau"),
+        ({"epsilon": float("nan")}, "epsilon"),
+    ],
 )
 def test_bad_parameters_are_errors(changes, message):
     with pytest.raises(ExtractError, match=message):
