@@ -150,24 +150,35 @@ def speed(pairs: list[Pair], threads: int, with_torch: bool, compiled: bool) -> 
         print(f"  {name:18} {value:8.1f} ms a pair ({spread}), {ratio:5.1f} times OpenCV's speed")
 
 
-def processor_time(pairs: list[Pair]) -> None:
+def processor_time(pairs: list[Pair], with_torch: bool, compiled: bool) -> None:
     """The same with one thread in processor time, which other programs disturb least."""
-    threads = cv2.getNumThreads()
+    threads = cv2.getNumThreads(), torch.get_num_threads()
     cv2.setNumThreads(1)
+    torch.set_num_threads(1)
     solver = cv2.optflow.DualTVL1OpticalFlow_create()  # type: ignore[attr-defined]  # not in its stubs
-    spent = {"OpenCV, defaults": 0.0, "numba": 0.0}
+    params, run = TVL1Params(), [range(1)]
+    solvers: dict[str, Callable[[Pair], object]] = {
+        "OpenCV, defaults": lambda pair: solver.calc(pair.frames[0], pair.frames[1], None),
+        "numba": lambda pair: extract.tvl1(pair.frames, device="cpu", threads=1),
+    }
+    if with_torch:
+        solvers["torch"] = lambda pair: extract.tvl1(pair.frames, device="cpu", engine="torch")
+    if compiled:
+        solvers["torch, compiled"] = lambda pair: tvl1_torch.solve_pairs(
+            check_frames(pair.frames), params, run, compiled=True
+        )
+    spent = dict.fromkeys(solvers, 0.0)
     for pair in pairs:
-        for name in spent:
+        for name, work in solvers.items():
             start = time.thread_time()
-            if name == "numba":
-                extract.tvl1(pair.frames, device="cpu", threads=1)
-            else:
-                solver.calc(pair.frames[0], pair.frames[1], None)
-            spent[name] += time.thread_time() - start
-    cv2.setNumThreads(threads)
-    theirs, ours = (1e3 * value / len(pairs) for value in spent.values())
+            work(pair)
+            spent[name] += 1e3 * (time.thread_time() - start) / len(pairs)
+    cv2.setNumThreads(threads[0])
+    torch.set_num_threads(threads[1])
     print(f"\none thread, processor time over all {len(pairs)} pairs")
-    print(f"  OpenCV {theirs:.0f} ms, numba {ours:.1f} ms a pair: {theirs / ours:.1f} times")
+    for name, value in spent.items():
+        ratio = spent["OpenCV, defaults"] / value
+        print(f"  {name:18} {value:8.1f} ms a pair, {ratio:5.1f} times OpenCV's speed")
 
 
 def curves(threads: int, with_torch: bool) -> None:
@@ -306,7 +317,7 @@ def main() -> None:
     compile_time(options.compile)
     pairs = list(real_pairs(folder, every=4 if options.quick else 1))
     speed(pairs, options.threads, with_torch=not options.quick, compiled=options.compile)
-    processor_time(pairs)
+    processor_time(pairs, with_torch=not options.quick, compiled=options.compile)
     curves(options.threads, with_torch=not options.quick)
     memory()
     fidelity(pairs)
