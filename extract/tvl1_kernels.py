@@ -4,8 +4,9 @@ Compilation joins some thirty passes over memory a step to a handful. It takes T
 C++ compiler on a CPU, and is never needed: where it fails, or gives other values than the plain
 kernels on a small example, a line of the log says so and the plain ones are used.
 
-On a CPU it is not the default: measured on two cores, it takes a minute or two and makes steps 1.1
-to 1.8 times faster, where the numba engine is ten times faster and compiled in seconds.
+On a CPU it is not the default. Measured on two shared cores: one to two minutes to compile (half a
+minute from the kept code), and then 0.6 to 1.9 times the speed of plain steps, where the numba
+engine has nine times and compiles in seconds. It has not been measured on a GPU.
 """
 
 import functools
