@@ -7,7 +7,7 @@ torchvision's network, which the flow network has never seen. ``opencv`` is the 
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 from extract.errors import ExtractError
 from extract.flow_tvl1 import TVL1Params, check_frames, choose_engine, params_with, solve
 
+FAST_WARPS = 2
+"""At most this many warps in ``tvl1-fast``, whatever a backbone's own schedule has."""
 RAFT_UPDATES = 12
 """Refinements of torchvision's RAFT (its default)."""
 RAFT_MIN_SIDE = 128
@@ -76,10 +78,20 @@ class TVL1Flow:
 
     @property
     def engine(self) -> str:
-        """For example ``numba 0.61.0 on cpu``."""
+        """For example ``numba 0.61.0 on cpu`` or ``torch 2.6.0 on cuda, compiled``."""
         from importlib.metadata import version
 
-        return f"{self._engine.name} {version(self._engine.name)} on {self._engine.device}"
+        name, device = self._engine.name, self._engine.device
+        return f"{name} {version(name)} on {device}" + ", compiled" * self._is_compiled()
+
+    def _is_compiled(self) -> bool:
+        if self._engine.name == "numba":
+            return False  # says it by its name
+        import torch
+
+        from extract.tvl1_kernels import choose_kernels
+
+        return choose_kernels(torch.device(self._engine.device)).step is not None
 
     def settings(self) -> dict[str, Any]:
         """``{"method": name, "tau": ..., ...}``."""
@@ -97,8 +109,8 @@ class OpenCVFlow:
     """``opencv``: DualTVL1OpticalFlow of opencv-contrib on the CPU, without its median filter.
 
     Args:
-        overrides: ``scales``, ``warps``, ``epsilon``, ``tau``, ``lambda_``, ``theta`` or
-            ``scale_step`` of ``TVL1Params``; its iterations stay OpenCV's (30 times 10).
+        overrides: ``scales``, ``warps``, ``iterations`` (on every level), ``epsilon``, ``tau``,
+            ``lambda_``, ``theta`` or ``scale_step`` of ``TVL1Params``; the rest stays OpenCV's.
         threads: OpenCV's threads, None leaves them. Changes no value.
 
     Raises:
@@ -112,6 +124,7 @@ class OpenCVFlow:
         "theta": "setTheta",
         "scales": "setScalesNumber",
         "warps": "setWarpingsNumber",
+        "iterations": "setInnerIterations",
         "epsilon": "setEpsilon",
         "scale_step": "setScaleStep",
     }
@@ -142,6 +155,9 @@ class OpenCVFlow:
                     f"it knows {', '.join(self._SETTERS)}"
                 )
             getattr(self._solver, self._SETTERS[name])(value)
+            if name == "iterations":
+                # OpenCV counts in rounds, between which it would filter.
+                self._solver.setOuterIterations(1)
 
     @property
     def engine(self) -> str:
@@ -152,7 +168,7 @@ class OpenCVFlow:
         """``{"method": "opencv", "tau": ..., ...}`` as the solver holds them."""
         solver = self._solver
         values = {key: getattr(solver, f"get{set_[3:]}")() for key, set_ in self._SETTERS.items()}
-        values["iterations"] = solver.getInnerIterations() * solver.getOuterIterations()
+        values["iterations"] *= solver.getOuterIterations()
         return {"method": self.name, **values}
 
     def compute(
@@ -239,12 +255,7 @@ def raft_flow(model: Any, rgb: NDArray[np.uint8], device: str = "cpu") -> NDArra
     return flow
 
 
-TVL1_METHODS = {
-    "tvl1": TVL1Params(),
-    "tvl1-fast": TVL1Params(warps=2),
-}
-"""Solver settings by method name."""
-METHODS = (*TVL1_METHODS, "raft", "opencv")
+METHODS = ("tvl1", "tvl1-fast", "raft", "opencv")
 
 
 def flow_method(
@@ -267,8 +278,10 @@ def flow_method(
         ExtractError: an unknown name or parameter, or what the method needs is not installed.
         WeightsError: RAFT's weights are not there.
     """
-    if name in TVL1_METHODS:
-        params = params_with(TVL1_METHODS[name], dict(overrides or {}))
+    if name in ("tvl1", "tvl1-fast"):
+        params = params_with(TVL1Params(), dict(overrides or {}))
+        if name == "tvl1-fast":
+            params = replace(params, warps=min(params.warps, FAST_WARPS))
         return TVL1Flow(name, params, device, threads)
     if name == "opencv":
         return OpenCVFlow(overrides, threads)

@@ -230,13 +230,13 @@ class Extractor:
         assert self.flow_method is not None
         crop = self.backbone.record.crop
         missing = sorted({n for row in wanted for n in row} - window.flow.keys())
-        starts = {row[0] for row in wanted if len(row)}
         for run in _runs(missing):
             pictures = [window.picture(n) for n in range(run.start, run.stop + 1)]
             fields = self.flow_method.compute(
                 np.stack([grey(picture) for picture in pictures]),
                 np.stack(pictures),
-                resets=[n - run.start for n in run if n in starts],
+                # Where a snippet begins, be it in this group or the next.
+                resets=[n - run.start for n in run if n % self.grid.stride == 0],
             )
             for n, field in zip(run, centre_crop(fields, crop), strict=True):
                 window.flow[n] = field

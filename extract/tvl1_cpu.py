@@ -10,8 +10,8 @@ while step k+1 follows on row y-1, which it may, because a step needs nothing be
 So ``check_every`` steps cost one pass over memory, and the result is that of one step after the
 other.
 
-Compiled code is kept in a folder of the cache, or in a private temporary one where the cache
-cannot be written.
+Compiled code is kept in a folder of the cache, in a private temporary one where the cache cannot be
+written, and nowhere, at some seconds a process, where nothing can.
 """
 
 import contextlib
@@ -46,11 +46,14 @@ ONE = np.float32(1)
 NONE = np.float32(0)
 
 
-_FOLDER = "CACHE_DIR"  # made by numba at run time, so that a type checker does not know it
+_SETTING = "CACHE_DIR"  # made by numba at run time, so that a type checker does not know it
 
 
-def _code_folder() -> str:
-    """A folder for compiled code that only this user can write, since code is loaded from it."""
+def _code_folder() -> str | None:
+    """A folder for compiled code that only this user can write, since code is loaded from it.
+
+    None where nothing at all can be written.
+    """
     wanted = cache_folder() / "numba"
     try:
         wanted.mkdir(parents=True, exist_ok=True)
@@ -58,38 +61,40 @@ def _code_folder() -> str:
             return str(wanted)
     except OSError:
         pass
-    user = os.getuid() if hasattr(os, "getuid") else "user"
-    fallback = Path(tempfile.gettempdir()) / f"basnet-numba-{user}"
-    try:
-        fallback.mkdir(mode=0o700, exist_ok=True)
+    with contextlib.suppress(OSError):
+        user = os.getuid() if hasattr(os, "getuid") else "user"
+        fallback = Path(tempfile.gettempdir()) / f"basnet-numba-{user}"
+        with contextlib.suppress(FileExistsError):
+            fallback.mkdir(mode=0o700)
         about = fallback.lstat()
         own = stat.S_ISDIR(about.st_mode) and (user == "user" or about.st_uid == user)
         if own and not about.st_mode & 0o022:
             return str(fallback)
-    except OSError:
-        pass
-    return tempfile.mkdtemp(prefix="basnet-numba-")
+        return tempfile.mkdtemp(prefix="basnet-numba-")
+    return None
+
+
+_KEPT = _code_folder()
 
 
 @contextlib.contextmanager
 def _code_kept() -> Iterator[None]:
-    """Let numba keep the functions decorated inside the block in our folder."""
-    before = getattr(numba.config, _FOLDER)
-    setattr(numba.config, _FOLDER, _code_folder())
+    """Let numba keep the functions decorated inside the block in our folder, if there is one."""
+    before = getattr(numba.config, _SETTING)
+    setattr(numba.config, _SETTING, _KEPT or before)
     try:
         yield
     finally:
-        setattr(numba.config, _FOLDER, before)
+        setattr(numba.config, _SETTING, before)
 
 
-# fastmath may reorder a sum; the order is fixed when the code is compiled, so equal input gives
-# equal output. error_model: no test for division by zero inside the loops.
+# No fastmath: every operation is rounded as IEEE 754 says, so that all machines and the torch
+# engine come to the same bits. error_model: no test for division by zero inside the loops.
 _compiled: dict[str, Any] = {
-    "fastmath": True,
     "nogil": True,
     "error_model": "numpy",
     "boundscheck": False,
-    "cache": True,
+    "cache": _KEPT is not None,
 }
 
 

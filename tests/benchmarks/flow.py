@@ -4,14 +4,15 @@ Run from the repository, with nothing else on the machine:
 
     python tests/benchmarks/flow.py            # everything, about ten minutes
     python tests/benchmarks/flow.py --quick    # fewer pairs, without the torch engine
+    python tests/benchmarks/flow.py --compile  # torch.compile too: some minutes more
 
 All solvers get the same frames and the same number of threads, one after the other within each
 round, so that whatever else the machine does falls on all of them.
 """
 
 import argparse
+import functools
 import os
-import resource
 import statistics
 import subprocess
 import sys
@@ -39,8 +40,10 @@ from flow_reference import (  # noqa: E402
 )
 
 import extract  # noqa: E402
+from extract import tvl1_cpu, tvl1_torch  # noqa: E402
 from extract.flow_methods import flow_method  # noqa: E402
 from extract.flow_tvl1 import Engine, TVL1Params, check_frames, solve  # noqa: E402
+from extract.tvl1_kernels import choose_kernels  # noqa: E402
 
 
 def seconds(work: Callable[[], object]) -> float:
@@ -49,23 +52,73 @@ def seconds(work: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
-def compile_time() -> None:
+FIRST_CALL = """
+import sys, time
+sys.path.insert(0, sys.argv[1])
+import numpy as np
+from extract.flow_tvl1 import TVL1Params, chains, check_frames
+frames, params = check_frames(np.zeros((2, 64, 64), np.uint8)), TVL1Params()
+start = time.perf_counter()
+if sys.argv[2] == "numba":
+    from extract.tvl1_cpu import solve_pairs
+    solve_pairs(frames, params, chains(1, params))
+else:
+    import torch
+    from extract.tvl1_kernels import PLAIN, choose_kernels
+    assert choose_kernels(torch.device("cpu"), compiled=True) is not PLAIN
+print(time.perf_counter() - start)
+"""
+MEMORY = """
+import sys
+sys.path.insert(0, sys.argv[1])
+import numpy as np
+frames = np.random.default_rng(0).integers(0, 256, (9, 256, 341), dtype=np.uint8)
+def peak():
+    # Linux only; getrusage's peak is inherited from the process that started this one.
+    with open("/proc/self/status") as file:
+        (line,) = (line for line in file if line.startswith("VmHWM"))
+    return int(line.split()[1]) / 1024
+def solve(frames):
+    if sys.argv[2] == "OpenCV":
+        import cv2
+        cv2.setNumThreads(2)
+        solver = cv2.optflow.DualTVL1OpticalFlow_create()
+        return [solver.calc(a, b, None) for a, b in zip(frames[:-1], frames[1:])]
+    import extract
+    return extract.tvl1(frames, device="cpu", engine=sys.argv[2], threads=2)
+solve(frames[:2, :32, :32].copy())
+before = peak()
+solve(frames)
+print(before, peak())
+"""
+
+
+def in_new_process(program: str, *arguments: str, **environment: str) -> list[float]:
+    """The numbers that a program prints, run with this repository's packages."""
+    command = [sys.executable, "-c", program, str(ROOT), *arguments]
+    printed = subprocess.check_output(command, env={**os.environ, **environment}, text=True)
+    return [float(word) for word in printed.split()]
+
+
+def compile_time(with_compiler: bool) -> None:
     """First call in a fresh process, with nothing compiled before and with the kept code."""
-    program = (
-        "import numpy as np, sys, time; sys.path.insert(0, sys.argv[1]); import extract;"
-        "frames = np.zeros((2, 64, 64), np.uint8); start = time.perf_counter();"
-        "extract.tvl1(frames, device='cpu'); print(time.perf_counter() - start)"
-    )
-    with tempfile.TemporaryDirectory() as folder:
-        environment = {**os.environ, "BASNET_CACHE": folder}
-        command = [sys.executable, "-c", program, str(ROOT)]
-        first, second = (
-            float(subprocess.check_output(command, env=environment, text=True)) for _ in range(2)
-        )
-    print(f"\nfirst call: {first:.1f} s with compilation, {second:.1f} s from the kept code")
+    for engine in ("numba", "torch, compiled")[: 1 + with_compiler]:
+        with tempfile.TemporaryDirectory() as folder:
+            kept = {"BASNET_CACHE": folder, "TORCHINDUCTOR_CACHE_DIR": folder}
+            first, second = (in_new_process(FIRST_CALL, engine, **kept)[0] for _ in range(2))
+        print(f"\nfirst call of {engine}: {first:.1f} s with compilation, {second:.1f} s kept")
 
 
-def speed(pairs: list[Pair], threads: int, with_torch: bool) -> None:
+def memory() -> None:
+    """What 8 pairs add to the peak memory of a process that has solved a tiny one, per solver."""
+    print("\npeak memory, a process per solver: 8 pairs 341x256, 2 threads")
+    for name in ("OpenCV", "numba", "torch"):
+        before, after = in_new_process(MEMORY, name)
+        print(f"  {name:8} {after - before:6.0f} MiB on top of {before:.0f} MiB", end="")
+        print(f" (the result itself: {8 * 2 * 256 * 341 * 4 / 2**20:.0f} MiB)")
+
+
+def speed(pairs: list[Pair], threads: int, with_torch: bool, compiled: bool) -> None:
     """Milliseconds per pair over full frames, short side 256, a batch of 8 pairs of one size."""
     size = pairs[0].frames.shape[1:]
     same = [pair.frames for pair in pairs if pair.frames.shape[1:] == size]
@@ -73,8 +126,6 @@ def speed(pairs: list[Pair], threads: int, with_torch: bool) -> None:
     images = [check_frames(frames) for frames in same]
     joined = np.concatenate(images)
     runs = [range(n, n + 1) for n in range(0, len(joined), 2)]
-    from extract import tvl1_cpu, tvl1_torch
-
     params = TVL1Params()
     solver = cv2.optflow.DualTVL1OpticalFlow_create()  # type: ignore[attr-defined]  # not in its stubs
     solvers: dict[str, Callable[[], object]] = {
@@ -83,6 +134,11 @@ def speed(pairs: list[Pair], threads: int, with_torch: bool) -> None:
     }
     if with_torch:
         solvers["torch"] = lambda: tvl1_torch.solve_pairs(joined, params, runs)
+    if compiled:
+        choose_kernels(torch.device("cpu"), compiled=True)
+        solvers["torch, compiled"] = lambda: tvl1_torch.solve_pairs(
+            joined, params, runs, compiled=True
+        )
     warm_up = check_frames(np.random.default_rng(0).integers(0, 256, (4, *size), dtype=np.uint8))
     solve(warm_up, Engine("numba", "cpu"), params, threads=threads)
     rounds: dict[str, list[float]] = {name: [] for name in solvers}
@@ -97,38 +153,63 @@ def speed(pairs: list[Pair], threads: int, with_torch: bool) -> None:
         print(f"  {name:18} {value:8.1f} ms a pair ({spread}), {ratio:5.1f} times OpenCV's speed")
 
 
-def processor_time(pairs: list[Pair]) -> None:
+def processor_time(pairs: list[Pair], with_torch: bool, compiled: bool) -> None:
     """The same with one thread in processor time, which other programs disturb least."""
-    threads = cv2.getNumThreads()
+    threads = cv2.getNumThreads(), torch.get_num_threads()
     cv2.setNumThreads(1)
+    torch.set_num_threads(1)
     solver = cv2.optflow.DualTVL1OpticalFlow_create()  # type: ignore[attr-defined]  # not in its stubs
-    spent = {"OpenCV, defaults": 0.0, "numba": 0.0}
+    params, run = TVL1Params(), [range(1)]
+    solvers: dict[str, Callable[[Pair], object]] = {
+        "OpenCV, defaults": lambda pair: solver.calc(pair.frames[0], pair.frames[1], None),
+        "numba": lambda pair: extract.tvl1(pair.frames, device="cpu", threads=1),
+    }
+    if with_torch:
+        solvers["torch"] = lambda pair: extract.tvl1(pair.frames, device="cpu", engine="torch")
+    if compiled:
+        solvers["torch, compiled"] = lambda pair: tvl1_torch.solve_pairs(
+            check_frames(pair.frames), params, run, compiled=True
+        )
+    spent = dict.fromkeys(solvers, 0.0)
     for pair in pairs:
-        for name in spent:
+        for name, work in solvers.items():
             start = time.thread_time()
-            if name == "numba":
-                extract.tvl1(pair.frames, device="cpu", threads=1)
-            else:
-                solver.calc(pair.frames[0], pair.frames[1], None)
-            spent[name] += time.thread_time() - start
-    cv2.setNumThreads(threads)
-    theirs, ours = (1e3 * value / len(pairs) for value in spent.values())
+            work(pair)
+            spent[name] += 1e3 * (time.thread_time() - start) / len(pairs)
+    cv2.setNumThreads(threads[0])
+    torch.set_num_threads(threads[1])
     print(f"\none thread, processor time over all {len(pairs)} pairs")
-    print(f"  OpenCV {theirs:.0f} ms, numba {ours:.1f} ms a pair: {theirs / ours:.1f} times")
+    for name, value in spent.items():
+        ratio = spent["OpenCV, defaults"] / value
+        print(f"  {name:18} {value:8.1f} ms a pair, {ratio:5.1f} times OpenCV's speed")
 
 
-def curves(threads: int) -> None:
-    """Cost by frame size and by batch, numba engine."""
-    print("\nnumba engine, ms a pair by size (batch 8) and by batch (192x256)")
+def curves(threads: int, with_torch: bool) -> None:
+    """Cost by frame size and by batch."""
+    params = TVL1Params()
+
+    def cost(frames: np.ndarray, engine: str, batch: int) -> float:
+        """Milliseconds a pair; the numba engine solves all of a call's pairs as one batch."""
+        images = check_frames(frames[np.arange(batch + 1) % 2])
+        runs = [range(n, n + 1) for n in range(batch)]
+        if engine == "numba":
+            work = functools.partial(tvl1_cpu.solve_pairs, images, params, runs, threads)
+        else:
+            work = functools.partial(tvl1_torch.solve_pairs, images, params, runs, batch=batch)
+        return 1e3 * seconds(work) / batch
+
+    print("\nms a pair by size")
     for height, width in ((64, 85), (128, 171), (256, 341), (360, 480), (540, 720)):
-        frames = moved_pair(MOTIONS[1], height, width)[0][[0, 1] * 4 + [0]]
-        spent = 1e3 * seconds(lambda f=frames: extract.tvl1(f, device="cpu", threads=threads)) / 8  # type: ignore[misc]  # bound now
-        per_pixel = 1e6 * spent / height / width
-        print(f"  {width:4}x{height:<4} {spent:7.1f} ms, {per_pixel:.0f} ns a pixel")
-    for count in (1, 2, 4, 16):
-        frames = moved_pair(MOTIONS[1])[0][np.arange(count + 1) % 2]
-        spent = 1e3 * seconds(lambda f=frames: extract.tvl1(f, device="cpu", threads=threads))  # type: ignore[misc]  # bound now
-        print(f"  batch {count:<3} {spent / count:7.1f} ms")
+        frames = moved_pair(MOTIONS[1], height, width)[0]
+        spent = cost(frames, "numba", 8)
+        print(f"  {width:4}x{height:<4} numba, batch 8 {spent:7.1f}", end="")
+        print(f" ({1e6 * spent / height / width:.0f} ns a pixel)", end="")
+        print(f", torch, batch 1 {cost(frames, 'torch', 1):7.1f}" if with_torch else "")
+    print("ms a pair by batch, 256x192")
+    frames = moved_pair(MOTIONS[1])[0]
+    for batch in (1, 2, 4, 16):
+        print(f"  batch {batch:<3} numba {cost(frames, 'numba', batch):7.1f}", end="")
+        print(f", torch {cost(frames, 'torch', batch):7.1f}" if with_torch else "")
 
 
 def fidelity(pairs: list[Pair]) -> None:
@@ -182,7 +263,7 @@ def known_motion() -> None:
 
 
 def agreement(pairs: list[Pair]) -> None:
-    """Mean difference of the two engines."""
+    """Mean difference of the two engines on every listed pair and every known motion."""
     frames = [pair.frames for pair in pairs] + [moved_pair(motion)[0] for motion in MOTIONS]
     apart = []
     for each in frames:
@@ -191,7 +272,11 @@ def agreement(pairs: list[Pair]) -> None:
             solve(images, Engine(name, "cpu"), TVL1Params())[0] for name in ("numba", "torch")
         )
         apart.append(length(numba - torch_).mean())
-    print(f"\nengines: mean difference {np.mean(apart):.4f} px, worst pair {np.max(apart):.4f}")
+    print(
+        f"\nengines: mean difference {np.mean(apart):.4f} px, worst pair {np.max(apart):.4f}",
+        end="",
+    )
+    print(f" (bound .02), {apart.count(0)} of {len(apart)} pairs equal in every bit")
 
 
 def fast_method(folder: Path) -> None:
@@ -223,6 +308,7 @@ def main() -> None:
     """Print all tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="fewer pairs, no torch engine")
+    parser.add_argument("--compile", action="store_true", help="the compiled torch engine as well")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--data", type=Path, help="folder of real videos (BASNET_TEST_DATA)")
     options = parser.parse_args()
@@ -231,31 +317,17 @@ def main() -> None:
     cv2.setNumThreads(options.threads)
     torch.set_num_threads(options.threads)
     print(f"OpenCV {cv2.__version__}, torch {torch.__version__}, {options.threads} threads")
-    compile_time()
+    compile_time(options.compile)
     pairs = list(real_pairs(folder, every=4 if options.quick else 1))
-    speed(pairs, options.threads, with_torch=not options.quick)
-    processor_time(pairs)
-    curves(options.threads)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    space = solve_memory()
-    print(f"\npeak memory of this process {peak:.0f} MiB; numba engine {space:.1f} MiB a thread")
+    speed(pairs, options.threads, with_torch=not options.quick, compiled=options.compile)
+    processor_time(pairs, with_torch=not options.quick, compiled=options.compile)
+    curves(options.threads, with_torch=not options.quick)
+    memory()
     fidelity(pairs)
     fast_method(folder)
     known_motion()
     if not options.quick:
-        agreement(pairs[::3])
-
-
-def solve_memory() -> float:
-    """Buffers that the numba engine holds for one thread at 256x341, in MiB."""
-    import tracemalloc
-
-    frames = check_frames(np.zeros((2, 256, 341), np.uint8))
-    tracemalloc.start()
-    solve(frames, Engine("numba", "cpu"), TVL1Params(), threads=1)
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    return peak / 2**20
+        agreement(pairs)
 
 
 if __name__ == "__main__":

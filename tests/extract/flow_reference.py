@@ -158,3 +158,16 @@ def outer(shape: tuple[int, int], margin: int = 16) -> NDArray[np.bool_]:
     mask = np.ones(shape, bool)
     mask[margin:-margin, margin:-margin] = False
     return mask
+
+
+def scene(frames: int = 4, height: int = 48, width: int = 61, seed: int = 0) -> NDArray[np.uint8]:
+    """Smooth texture ``[N, H, W]`` that moves a little from frame to frame."""
+    random = np.random.default_rng(seed)
+    y, x = np.mgrid[:height, :width]
+    waves = random.uniform(-0.4, 0.4, (12, 3))
+    pictures = [
+        sum(np.sin(a * (x - 0.7 * n) + b * (y + 0.4 * n) + 9 * c) for a, b, c in waves)
+        for n in range(frames)
+    ]
+    stack = np.stack(pictures)
+    return np.rint(127 + 100 * stack / np.abs(stack).max()).astype(np.uint8)

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from extract import ExtractError
+from extract.backbones import BACKBONES
 from extract.flow_methods import METHODS, flow_method, raft_flow
 from extract.flow_tvl1 import Engine, TVL1Params, chains, check_frames, solve
 from weights import WeightsError
@@ -87,6 +88,16 @@ def test_opencv_is_the_reference_without_its_median_filter():
     assert cv2.__version__ in method.engine
 
 
+@pytest.mark.parametrize("backbone", [name for name in BACKBONES if name.startswith("i3d")])
+def test_every_method_takes_the_schedule_a_backbone_asks_for(backbone):
+    asked = BACKBONES[backbone].flow_overrides
+    methods = [flow_method(name, device="cpu", overrides=asked) for name in ("tvl1", "opencv")]
+    for method in methods:
+        assert method.settings().items() >= asked.items()
+    fast = flow_method("tvl1-fast", device="cpu", overrides=asked).settings()
+    assert fast["warps"] == 2 < methods[0].settings()["warps"]
+
+
 def test_opencv_missing_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "cv2", None)
     with pytest.raises(ExtractError, match="opencv-contrib-python-headless"):
@@ -116,4 +127,4 @@ def test_unknown_names_are_errors():
     with pytest.raises(ExtractError, match="unknown flow parameter"):
         flow_method("tvl1", device="cpu", overrides={"wraps": 1})
     with pytest.raises(ExtractError, match="cannot change"):
-        flow_method("opencv", overrides={"iterations": 5})
+        flow_method("opencv", overrides={"finest_iterations": 5})
