@@ -104,7 +104,7 @@ class Result:
         """One line on how the networks were trained."""
         chosen = self.study.preset
         mended = f" with {', '.join(self.study.mended)} mended" if self.study.mended else ""
-        seeds = f"{self.study.seeds} seeds" if self.study.seeds > 1 else "seed 0"
+        seeds = f"mean of {self.study.seeds} seeds" if self.study.seeds > 1 else "seed 0"
         return (
             f"preset {chosen.name}{mended}, T = {self.segments}, width {chosen.hidden}, "
             f"{chosen.steps} steps, last step, {seeds}"

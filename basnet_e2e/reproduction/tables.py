@@ -13,6 +13,7 @@ from basnet_e2e.background import DEFINITION
 from basnet_e2e.inference import LEAST_ACTIVE
 from basnet_e2e.reproduction.published import RECIPE_TITLES, Protocol
 from basnet_e2e.reproduction.runs import Figures, Outcome
+from basnet_e2e.training_loop import VALIDATIONS
 
 BACKGROUND_COLUMNS = ("f_measure", "precision", "recall", "average_precision")
 PREDICTED_AS = {
@@ -66,11 +67,13 @@ def ablation(protocol: Protocol, outcomes: Outcomes) -> Sheet:
             rows.append(("  ±", *_deviation(values), *(_deviation(best) if best else blank)))
     columns = (*(_threshold(tiou) for tiou in protocol.shown), "avg")
     notes = [*_order("average mAP", outcomes, lambda run: run.last.average)]
+    if max(map(len, outcomes.values())) > 1:
+        notes.append("± is the standard deviation over seeds.")
     if selected:
         columns += ("best*",)
         notes.append(
-            "* average of the best step on the test videos, as the released code selects it: "
-            "an upper bound, no fair figure"
+            f"* average of the best of {VALIDATIONS} looks at the test videos during training (the "
+            "released code looks after every step): chosen on the test videos, no fair figure."
         )
     return Sheet(
         f"Ablation: mAP in % at tIoU, {protocol.title}", ("", *columns), tuple(rows), tuple(notes)
