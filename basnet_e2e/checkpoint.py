@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from basnet_e2e.errors import BasnetError
+from basnet_e2e.errors import BasnetError, DiskError
 from basnet_e2e.model import BaSNet
 from basnet_e2e.presets import Preset
 from weights.files import atomic_write
@@ -83,7 +83,7 @@ def save_model(model: HeadModel, path: str | os.PathLike[str]) -> None:
         with atomic_write(path) as file:
             file.write(save(tensors, metadata={METADATA_KEY: text}))
     except OSError as error:
-        raise BasnetError(f"{path}: the model cannot be written ({error})") from error
+        raise DiskError(f"{path}: the model cannot be written ({error})") from error
 
 
 def load_model(path: str | os.PathLike[str], device: str | torch.device = "cpu") -> HeadModel:

@@ -1,10 +1,12 @@
 """Snippet features of many videos, checked to belong together, with or without labels."""
 
+import hashlib
 import json
 import logging
 import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +44,13 @@ class VideoFeatures:
     end: NDArray[np.float64]
     duration: float
     settings: dict[str, Any]
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of the matrix and its shape."""
+        digest = hashlib.sha256(repr((self.x.shape, self.x.dtype.str)).encode())
+        digest.update(np.ascontiguousarray(self.x).data)
+        return digest.hexdigest()
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ TWO_STREAM_WIDTH = 2048
 SUBSETS = {
     "train": ("train", "training", "validation", "val"),
     "test": ("test", "testing", "validation", "val"),
-    "validation": ("validation", "val"),
+    "validation": ("validation", "val", "test", "testing"),
 }
 SUBSET_FOLDERS = frozenset(name for names in SUBSETS.values() for name in names)
 Read = tuple[NDArray[np.float32], NDArray[np.float64], NDArray[np.float64], float]

@@ -149,6 +149,10 @@ class Preset:
         """All settings as JSON values."""
         return asdict(self) | {"theta_act": list(self.theta_act)}
 
+    def training_json(self) -> dict[str, Any]:
+        """Settings that a trained network depends on, see ``READING``."""
+        return {name: value for name, value in self.to_json().items() if name not in READING}
+
     @classmethod
     def from_json(cls, settings: Mapping[str, Any]) -> "Preset":
         """Settings as :meth:`to_json` wrote them.
@@ -223,6 +227,16 @@ KINETICS400 = replace(
     normalise="none",
     theta_act=tuple(step / 10 for step in range(1, 10)),
     shortest=_DEFAULT.upsample,
+)
+
+
+# Settings that a trained network does not depend on: they matter only when it is read.
+READING = frozenset(
+    {
+        *("name", "theta_class", "theta_act", "upsample", "smooth", "shortest", "nms_iou", "outer"),
+        *("gamma", "ranking", "contrast", "nms", "first", "fallback", "groups", "centre"),
+        "normalise",
+    }
 )
 
 

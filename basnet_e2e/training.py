@@ -233,8 +233,7 @@ def identity_of(data: LabelledSet) -> dict[str, Any]:
     """What tells this run's data from another's, for resuming."""
     digest = hashlib.sha256()
     for video, labels in zip(data.videos, data.labels, strict=True):
-        digest.update(repr((video.id, tuple(labels), video.x.shape)).encode())
-        digest.update(video.x[0].tobytes() + video.x[-1].tobytes())
+        digest.update(repr((video.id, tuple(labels), video.digest)).encode())
     return {"classes": list(data.classes), "videos": digest.hexdigest()}
 
 
@@ -254,5 +253,9 @@ def _trained(run: Run, data: LabelledSet, preset: Preset, recipe: Recipe, seed: 
         return Trained(last, None)
     chosen = copy.deepcopy(net)
     chosen.load_state_dict(run.best.weights)
-    validated = {"step": run.best.step, "average_map": run.best.score}
+    validated = {
+        "step": run.best.step,
+        "average_map": run.best.score,
+        "videos": run.validation.identity if run.validation else None,
+    }
     return Trained(last, replace(last, net=chosen, training=training | {"validation": validated}))

@@ -94,6 +94,12 @@ def batch_videos(videos: int, step: int, seed: int, preset: Preset) -> list[int]
     return [int(epochs[place // videos][place % videos]) for place in places]
 
 
+def validated_steps(steps: int) -> list[int]:
+    """Steps of a run after which it is validated, the last one among them."""
+    every = max(1, steps // VALIDATIONS)
+    return sorted({*range(every, steps + 1, every), steps})
+
+
 class Run:
     """One training run; its state is the network, the optimiser and torch's random state.
 
@@ -124,7 +130,8 @@ class Run:
         self.best = Best()
         self._run = {
             **identity,
-            "preset": preset.to_json(),
+            # Which step is best depends on how a network is read; what it learns does not.
+            "preset": preset.to_json() if validation else preset.training_json(),
             "recipe": recipe.name,
             "seed": seed,
             "validation": None if validation is None else validation.identity,
@@ -211,8 +218,7 @@ class Run:
         self.step += 1
 
     def _validates(self) -> bool:
-        every = max(1, self.preset.steps // VALIDATIONS)
-        return self.step % every == 0 or self.step == self.preset.steps
+        return self.step in validated_steps(self.preset.steps)
 
     def _validate(self, validation: Validation) -> None:
         self.net.eval()

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from basnet_e2e.errors import BasnetError
+from basnet_e2e.errors import BasnetError, DiskError
 from weights.files import atomic_write
 
 STATE_VERSION = 1
@@ -74,7 +74,7 @@ def save_state(
         with atomic_write(path) as file:
             torch.save(state, file)
     except OSError as error:
-        raise BasnetError(f"{path}: the training state cannot be written ({error})") from error
+        raise DiskError(f"{path}: the training state cannot be written ({error})") from error
 
 
 def load_state(
@@ -109,19 +109,31 @@ def load_state(
         ) from error
     if version != STATE_VERSION:
         raise BasnetError(f"{path}: state of another version; delete it to start anew")
-    for name in sorted(run.keys() | saved.keys()):
-        if run.get(name) != saved.get(name):
-            raise BasnetError(
-                f"{path}: this run was interrupted with another {name} "
-                f"({_short(saved.get(name))} against {_short(run.get(name))}); give the same "
-                "again, or train without --resume"
-            )
+    difference = _difference(saved, run)
+    if difference is not None:
+        name, before, now = difference
+        raise BasnetError(
+            f"{path}: this run was interrupted with another {name} ({_short(before)} against "
+            f"{_short(now)}); give the same again, or delete this file to start anew"
+        )
     net.load_state_dict(state["net"])
     optimizer.load_state_dict(state["optimizer"])
     torch.set_rng_state(state["random"].cpu())
     if device.type == "cuda" and state["random_cuda"] is not None:
         torch.cuda.set_rng_state(state["random_cuda"].cpu(), device)
     return int(state["step"]), float(state["loss"]), Best(*state["best"])
+
+
+def _difference(before: dict[str, Any], now: dict[str, Any]) -> tuple[str, Any, Any] | None:
+    """Name of the first setting that differs, also within nested ones, and both values."""
+    for name in sorted(before.keys() | now.keys()):
+        one, other = before.get(name), now.get(name)
+        if one == other:
+            continue
+        if isinstance(one, dict) and isinstance(other, dict):
+            return _difference(one, other)
+        return name, one, other
+    return None
 
 
 def _short(value: Any, most: int = 60) -> str:

@@ -73,8 +73,13 @@ class Validation:
 
     @property
     def identity(self) -> str:
-        """Tells these intervals from others, for resuming."""
-        return hashlib.sha256(repr(sorted(self.truth.videos.items())).encode()).hexdigest()
+        """Tells these videos, intervals and thresholds from others."""
+        digest = hashlib.sha256(repr(self.tious).encode())
+        for video in self.videos:
+            truth = self.truth.videos[video.id]
+            digest.update(repr((video.id, video.digest, video.duration, truth)).encode())
+            digest.update(video.start.tobytes() + video.end.tobytes())
+        return digest.hexdigest()
 
     def score(self, net: BaSNet, preset: Preset) -> float:
         """Average mAP of a network in evaluation mode, in [0, 1]."""

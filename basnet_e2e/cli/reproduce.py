@@ -50,7 +50,10 @@ def _names(ctx: click.Context, parameter: click.Parameter, value: str) -> tuple[
     type=click.Path(path_type=Path, file_okay=False),
     help="Folder of the runs and the report (reproduce-BENCHMARK without it).",
 )
-@click.option("--preset", help="official for THUMOS'14, activitynet for ActivityNet without it.")
+@click.option(
+    "--preset",
+    help="official (THUMOS'14 without it), activitynet (ActivityNet without it), default or small.",
+)
 @click.option(
     "--recipes",
     default=RECIPES,
@@ -59,7 +62,14 @@ def _names(ctx: click.Context, parameter: click.Parameter, value: str) -> tuple[
     metavar="LIST",
     help="Rows of the ablation.",
 )
-@click.option("--seeds", type=click.IntRange(min=1), default=1, show_default=True, metavar="N")
+@click.option(
+    "--seeds",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    metavar="N",
+    help="Runs a row.",
+)
 @click.option(
     "--mend",
     default="",
@@ -77,7 +87,7 @@ def _names(ctx: click.Context, parameter: click.Parameter, value: str) -> tuple[
     type=click.Choice(["last", "best-on-test"]),
     default="last",
     show_default=True,
-    help="best-on-test adds a column, selected as the released code does.",
+    help="best-on-test adds a column, chosen as the released code chooses; ask for it at once.",
 )
 @click.option("--steps", type=click.IntRange(min=1), help="Training steps; the preset's without.")
 @click.option("--segments", type=click.IntRange(min=1), help="T; the preset's without it.")
@@ -105,6 +115,7 @@ def reproduce(
     """
     from basnet_e2e.devices import choose_device
     from basnet_e2e.reproduction.data import read_benchmark
+    from basnet_e2e.reproduction.pictures import check_video
     from basnet_e2e.reproduction.published import protocol
     from basnet_e2e.reproduction.runs import Runner
     from basnet_e2e.reproduction.study import make_study, write_report
@@ -117,7 +128,10 @@ def reproduce(
     study = replace(study, protocol=data.protocol)
     for note in data.notes:
         log.warning("%s", note)
+    if video is not None:
+        check_video(data.test, video)
     folder = output or Path(f"reproduce-{benchmark}")
+    (folder / "runs").mkdir(parents=True, exist_ok=True)
     runner = Runner(folder / "runs", data, wanted.tious, select=select, device=place)
     with Progress("reproduce", quiet=log.getEffectiveLevel() > logging.INFO) as bar:
         result = run(study, runner, functools.partial(_follow, bar))

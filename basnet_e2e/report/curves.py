@@ -54,8 +54,8 @@ def map_curves(
             axes.plot(curve.tious, curve.values, "--", lw=1.2, color=shade, label=label)
     axes.set(xlabel="temporal IoU", ylabel="mAP in %", ylim=(0, None))
     axes.grid(axis="y", color="#e0e0e0", lw=0.6)
-    axes.set_title(f"{title}\n", loc="left", fontsize=11, weight="bold")
-    axes.text(0, 1.02, subtitle, transform=axes.transAxes, fontsize=8, color=GREY)
+    axes.set_title(f"{title}\n", loc="left", fontsize=11, weight="bold", parse_math=False)
+    axes.text(0, 1.02, subtitle, transform=axes.transAxes, fontsize=8, color=GREY, parse_math=False)
     axes.legend(fontsize=8, frameon=False)
     tidy(axes)
     return figure

@@ -69,7 +69,7 @@ def draw_timeline(video: Timeline) -> "Figure":
         each.set_xlim(0, video.duration)
         tidy(each)
     axes[-1].set_xlabel("seconds")
-    axes[0].set_title(video.title, loc="left", fontsize=11, weight="bold")
+    axes[0].set_title(video.title, loc="left", fontsize=11, weight="bold", parse_math=False)
     return figure
 
 
@@ -93,7 +93,7 @@ def _bars(
             alpha=0.25 + 0.75 * max(0.0, min(1.0, interval.score / surest)),
         )
     axes.set(ylim=(-0.6, max(len(labels), 1) - 0.4), yticks=list(rows.values()))
-    axes.set_yticklabels(list(rows), fontsize=8)
+    axes.set_yticklabels(list(rows), fontsize=8, parse_math=False)
     # On the right, since class names may be long.
     axes.yaxis.set_label_position("right")
     axes.set_ylabel(name, fontsize=8, color=GREY, rotation=0, ha="left", va="center")

@@ -1,11 +1,13 @@
 """A benchmark as it is published: features, annotations and split lists in one folder."""
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from basnet_e2e.annotations import GroundTruth, read_ground_truth, read_labels
+from basnet_e2e.annotation_checks import odd_annotations
+from basnet_e2e.annotations import GroundTruth, Labels, read_ground_truth, read_labels
+from basnet_e2e.background import background_truth
 from basnet_e2e.dataset import (
     LabelledSet,
     VideoFeatures,
@@ -22,6 +24,8 @@ from basnet_e2e.reproduction.published import Protocol
 log = logging.getLogger(__name__)
 GROUND_TRUTH = "gt.json"
 SPLIT = "split_{}.txt"
+# Share of the published videos that must be there for the published figures to be comparable.
+MOST_MISSING = 0.7
 
 
 @dataclass(frozen=True)
@@ -75,14 +79,17 @@ def read_benchmark(
     if not path.is_file():
         raise BasnetError(f"{path}: no annotations there; name them with --ground-truth")
     folders = list(dict.fromkeys((root, path.parent)))
-    train = _training(root, path, _split(folders, "train"), streams, grid)
-    test, truth, absent = _test(root, path, _split(folders, "test"), streams, grid)
+    splits = {part: _split(folders, part) for part in ("train", "test")}
+    labels, truth = _annotated(path, splits)
+    train = load_labelled(root, labels, streams=streams, grid=grid)
+    test, truth, absent = _test(root, truth, streams, grid)
     check_settings(train.settings, test[0].settings, "training videos", f"test video {test[0].id}")
-    both = {video.id for video in train.videos} & {video.id for video in test}
-    if both:
-        raise BasnetError(f"{path}: trained and tested on the same videos: {listing(sorted(both))}")
-    same = len(train.classes) == protocol.classes
-    notes = [*_other_data(protocol, train, test)]
+    _check_widths(train, test)
+    same = _same_data(protocol, train, test)
+    notes = [*_other_data(protocol, same, train, test), *odd_annotations(truth)]
+    unseen = [name for name in truth.classes if name not in train.classes]
+    if unseen:
+        notes.append(f"no training video has the class {listing(unseen)}: its AP is 0")
     if absent:
         notes.append(
             f"{len(absent)} annotated test videos have no features and do not count "
@@ -121,62 +128,105 @@ def _listed(split: Sequence[str], annotated: Iterable[str], path: Path, part: st
     return list(dict.fromkeys(found.found.values()))
 
 
-def _training(
-    root: Path,
-    path: Path,
-    split: list[str] | None,
-    streams: Sequence[str] | None,
-    grid: str | None,
-) -> LabelledSet:
-    labels = read_labels(path)
-    if split is not None:
-        names = _listed(split, labels.videos, path, "train")
-        kept = {name: classes for name, classes in labels.videos.items() if name in names}
-        labels = replace(labels, videos=kept)
+def _annotated(path: Path, splits: Mapping[str, list[str] | None]) -> tuple[Labels, GroundTruth]:
+    """Labels of the training videos and intervals of the test videos.
+
+    Raises:
+        BasnetError: the two parts share a video, or the annotations do not tell them apart.
+    """
+    labels, truth = read_labels(path), read_ground_truth(path)
+    videos = labels.videos
+    if splits["train"] is not None:
+        names = set(_listed(splits["train"], videos, path, "train"))
+        videos = {name: classes for name, classes in videos.items() if name in names}
+    wanted = list(truth.videos)
+    if splits["test"] is not None:
+        wanted = _listed(splits["test"], wanted, path, "test")
+    both = videos.keys() & set(wanted)
+    if both and None in splits.values():
+        raise BasnetError(
+            f"{path}: no test subset beside the training subset; name the videos of both parts in "
+            f"{SPLIT.format('train')} and {SPLIT.format('test')}"
+        )
+    if both:
+        raise BasnetError(f"{path}: trained and tested on the same videos: {listing(sorted(both))}")
     # The released code lists its classes by name; `official` treats the first one specially.
-    labels = replace(labels, classes=tuple(sorted(labels.classes)))
-    return load_labelled(root, labels, streams=streams, grid=grid)
+    classes = sorted({name for found in videos.values() for name in found})
+    kept = {name: truth.videos[name] for name in wanted}
+    return replace(labels, videos=videos, classes=tuple(classes)), replace(truth, videos=kept)
 
 
 def _test(
-    root: Path,
-    path: Path,
-    split: list[str] | None,
-    streams: Sequence[str] | None,
-    grid: str | None,
+    root: Path, truth: GroundTruth, streams: Sequence[str] | None, grid: str | None
 ) -> tuple[list[VideoFeatures], GroundTruth, list[str]]:
     """Features and intervals of the test videos, and annotated videos without features."""
-    truth = read_ground_truth(path)
-    wanted = list(truth.videos)
-    if split is not None:
-        wanted = _listed(split, wanted, path, "test")
-    sources = find_sources(root, subset="test", streams=streams, grid=parse_grid(grid))
-    ids = match_ids(wanted, [source.id for source in sources]).found
+    subset = "validation" if (truth.subset or "").lower().startswith("val") else "test"
+    sources = find_sources(root, subset=subset, streams=streams, grid=parse_grid(grid))
+    ids = match_ids(truth.videos, [source.id for source in sources]).found
     if not ids:
-        raise BasnetError(f"{root}: no features of the {len(wanted)} test videos of {path}")
+        raise BasnetError(
+            f"{root}: no features of the {len(truth.videos)} test videos of {truth.source}"
+        )
+    if len(set(ids.values())) < len(ids):
+        alike = [name for name in ids if list(ids.values()).count(ids[name]) > 1]
+        raise BasnetError(f"{truth.source}: {listing(alike)} mean the same video of {root}")
+    durations = {ids[name]: value for name, value in truth.durations.items() if name in ids}
     test = load_features(
         root,
         ids=list(ids.values()),
-        subset="test",
+        subset=subset,
         streams=streams,
         grid=grid,
-        durations={ids[name]: seconds for name, seconds in truth.durations.items() if name in ids},
+        durations=durations,
     )
-    videos = {ids[name]: truth.videos[name] for name in wanted if name in ids}
-    durations = {ids[name]: value for name, value in truth.durations.items() if name in ids}
+    videos = {ids[name]: intervals for name, intervals in truth.videos.items() if name in ids}
     kept = replace(truth, videos=videos, durations=durations, others=frozenset())
-    absent = [name for name in wanted if name not in ids]
-    return test.videos, kept, absent
+    _check_judgeable(kept, test.videos)
+    return test.videos, kept, [name for name in truth.videos if name not in ids]
 
 
-def _other_data(protocol: Protocol, train: LabelledSet, test: Sequence[VideoFeatures]) -> list[str]:
+def _check_judgeable(truth: GroundTruth, test: Sequence[VideoFeatures]) -> None:
+    """Find out before training that there is something to judge by.
+
+    Raises:
+        BasnetError: no action is annotated in the test videos, or nothing but actions.
+    """
+    if not truth.classes:
+        raise BasnetError(f"{truth.source}: no annotated interval in the {len(test)} test videos")
+    if not any(
+        background_truth(video.start, video.end, truth.videos[video.id]).any() for video in test
+    ):
+        raise BasnetError(f"{truth.source}: every snippet of the test videos lies in an action")
+
+
+def _check_widths(train: LabelledSet, test: Sequence[VideoFeatures]) -> None:
+    width = train.videos[0].x.shape[1]
+    for video in test:
+        if video.x.shape[1] != width:
+            raise BasnetError(
+                f"test video {video.id}: {video.x.shape[1]} numbers a snippet, training videos "
+                f"have {width}"
+            )
+
+
+def _same_data(protocol: Protocol, train: LabelledSet, test: Sequence[VideoFeatures]) -> bool:
+    """Whether these are the published data, but for videos that cannot be had any more."""
+    here, there = (len(train.videos), len(test)), protocol.videos
+    return len(train.classes) == protocol.classes and all(
+        MOST_MISSING * want <= have <= want for have, want in zip(here, there, strict=True)
+    )
+
+
+def _other_data(
+    protocol: Protocol, same: bool, train: LabelledSet, test: Sequence[VideoFeatures]
+) -> list[str]:
     """A note where these are not the data that the published figures are of."""
     here = len(train.classes), len(train.videos), len(test)
     there = protocol.classes, *protocol.videos
     if here == there:
         return []
     described = "{} classes, {} training and {} test videos"
-    if here[0] == there[0]:
+    if same:
         return [
             f"{described.format(*here)}, where {protocol.title} has {there[1]} and {there[2]}: "
             "published figures are of slightly other data"

@@ -12,6 +12,7 @@ from basnet_e2e.dataset import VideoFeatures
 from basnet_e2e.errors import BasnetError
 from basnet_e2e.inference import Activations, activations, localization_of
 from basnet_e2e.matching import as_arrays, overlaps
+from basnet_e2e.naming import unknown_message
 from basnet_e2e.report.canvas import save
 from basnet_e2e.report.curves import Curve, map_curves
 from basnet_e2e.report.timeline import Timeline, draw_timeline
@@ -60,17 +61,18 @@ def draw_video(
         BasnetError: there is no such video.
     """
     by_id = {video.id: video for video in videos}
-    if wanted is not None and wanted not in by_id:
-        raise BasnetError(f"no test video '{wanted}' to draw")
-    seen: dict[str, tuple[Activations, Localization]] = {}
-    for name, video in by_id.items():
-        if wanted in (None, name) and (truth.videos[name] or wanted):
-            found = activations(model, video)
-            kept = localization_of(found, model.preset, model.classes, video)
-            seen[name] = found, replace(kept, intervals=keep_best(kept.intervals))
-    quality = {name: mean_best_iou(truth, result) for name, (_, result) in seen.items()}
-    chosen = wanted or sorted(quality, key=lambda name: (quality[name], name))[len(quality) // 2]
-    found, result = seen[chosen]
+    if wanted is None:
+        quality = {
+            name: mean_best_iou(truth, _read(model, video)[1])
+            for name, video in by_id.items()
+            if truth.videos[name]
+        }
+        ranked = sorted(quality, key=lambda name: (quality[name], name))
+        chosen = ranked[len(ranked) // 2]
+    else:
+        chosen = wanted
+    check_video(videos, chosen)
+    found, result = _read(model, by_id[chosen])
     shown = dict.fromkeys(each.label for each in [*truth.videos[chosen], *result.intervals])
     columns = {name: index for index, name in enumerate(model.classes)}
     timeline = Timeline(
@@ -85,6 +87,24 @@ def draw_video(
         foreground=found.foreground,
     )
     return save(draw_timeline(timeline), path), chosen
+
+
+def check_video(videos: Sequence[VideoFeatures], wanted: str) -> None:
+    """Refuse a name that no test video has.
+
+    Raises:
+        BasnetError: there is no such video.
+    """
+    ids = [video.id for video in videos]
+    if wanted not in ids:
+        raise BasnetError(f"no test video to draw is called {unknown_message([wanted], ids)}")
+
+
+def _read(model: HeadModel, video: VideoFeatures) -> tuple[Activations, Localization]:
+    """Activations of a video, and the intervals that a person would be shown."""
+    found = activations(model, video)
+    every = localization_of(found, model.preset, model.classes, video)
+    return found, replace(every, intervals=keep_best(every.intervals))
 
 
 def mean_best_iou(truth: GroundTruth, result: Localization) -> float:

@@ -94,7 +94,7 @@ _THUMOS = Protocol(
         Method("AutoLoc", (None, 21.2, None)),
         Method("W-TALC (UNT)", (49.0, 18.8, None)),
         Method("Liu et al. (UNT)", (53.5, 19.9, None)),
-        Method("BaS-Net (UNT)", (56.2, 25.1, 26.6)),
+        Method("BaS-Net (UNT)", (56.2, 25.1, None)),
         Method("STPN (I3D)", (52.0, 16.9, None)),
         Method("W-TALC (I3D)", (55.2, 22.8, None)),
         Method("MAAN", (59.8, 20.3, None)),

@@ -6,11 +6,10 @@ never overwritten. Settings that only matter when a network is read (``ranking``
 change without training again.
 """
 
-import hashlib
 import json
 import logging
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +26,7 @@ from basnet_e2e.documents import parse_json
 from basnet_e2e.errors import BasnetError
 from basnet_e2e.evaluation import prepare, score
 from basnet_e2e.inference import activations, background_of, localization_of
-from basnet_e2e.presets import MENDS, Preset, recipe
+from basnet_e2e.presets import MENDS, READING, Preset, recipe
 from basnet_e2e.reproduction.data import Benchmark
 from basnet_e2e.results import Localization, write_results
 from basnet_e2e.sampling import segments_for
@@ -39,14 +38,9 @@ from weights.files import write_text
 
 log = logging.getLogger(__name__)
 SELECTIONS = ("last", "best-on-test")
-# Settings that a trained network does not depend on.
-READING = frozenset(
-    {
-        *("name", "theta_class", "theta_act", "upsample", "smooth", "shortest", "nms_iou", "outer"),
-        *("gamma", "ranking", "contrast", "nms", "first", "fallback", "groups", "centre"),
-        "normalise",
-    }
-)
+BACKGROUND = ("precision", "recall", "f_measure", "average_precision")
+# Raised whenever proposals or evaluation change, so that kept figures are computed anew.
+FIGURES_VERSION = 1
 
 
 @dataclass(frozen=True)
@@ -132,13 +126,18 @@ class Runner:
         segments = segments_for([len(video.x) for video in data.videos], spec.preset)
         spec = replace(spec, preset=replace(spec.preset, segments=segments))
         paths = {"last": self.place(spec) / "model.safetensors"}
-        if self.select == "best-on-test":
+        if self.select == "best-on-test" and spec.mend is None:
             paths["best"] = self.place(spec) / "best-on-test.safetensors"
         for path in paths.values():
             if path.is_file():
                 self._check(path, load_model(path), spec, data)
-        if not all(path.is_file() for path in paths.values()):
+        if not paths["last"].is_file():
             self._train(spec, data, paths, progress)
+        elif "best" in paths and not paths["best"].is_file():
+            raise BasnetError(
+                f"{paths['last']}: trained without looking at the test videos, so its best step is "
+                "not known; choose another folder with -o"
+            )
         figures = {name: self._judge(path, spec) for name, path in paths.items()}
         return Outcome(spec, figures["last"], figures.get("best"))
 
@@ -156,8 +155,14 @@ class Runner:
         return replace(model, preset=preset).to(self.device)
 
     def _check(self, path: Path, model: HeadModel, spec: Spec, data: LabelledSet) -> None:
-        wanted, found = spec.preset.to_json(), model.preset.to_json()
-        pairs = {name: (found[name], wanted[name]) for name in wanted if name not in READING}
+        validation = model.training.get("validation")
+        wanted, found = spec.preset.training_json(), model.preset.to_json()
+        if validation is not None:
+            # Which step is best depends on how a network is read, and on what it is judged by.
+            wanted = spec.preset.to_json()
+        pairs = {name: (found[name], wanted[name]) for name in wanted}
+        if validation is not None:
+            pairs["test set"] = validation.get("videos"), self._validation(data).identity
         pairs["recipe"] = model.recipe, spec.recipe
         pairs["seed"] = model.training.get("seed"), spec.seed
         pairs["classes"] = list(model.classes), list(data.classes)
@@ -169,6 +174,9 @@ class Runner:
                     f"{_short(here)}); choose another folder with -o, or delete this file"
                 )
 
+    def _validation(self, data: LabelledSet) -> Validation:
+        return Validation(self.benchmark.test, self.benchmark.truth, data.classes, self.tious)
+
     def _train(
         self,
         spec: Spec,
@@ -176,10 +184,7 @@ class Runner:
         paths: dict[str, Path],
         progress: Progress | None,
     ) -> None:
-        validation = None
-        if "best" in paths:
-            benchmark = self.benchmark
-            validation = Validation(benchmark.test, benchmark.truth, data.classes, self.tious)
+        validation = self._validation(data) if "best" in paths else None
         state = state_path(paths["last"])
         trained = fit(
             data,
@@ -199,22 +204,25 @@ class Runner:
 
     def _judge(self, path: Path, spec: Spec) -> Figures:
         """Figures of a model file, computed anew unless the file beside it has them."""
-        kept = path.with_name(f"{path.stem}-figures.json")
+        # A mend that is only read by shares the model's folder with the plain run.
+        stem = path.stem if spec.mend is None else f"{path.stem}+{spec.mend}"
+        kept = path.with_name(f"{stem}-figures.json")
         model = replace(load_model(path), preset=spec.preset)
+        test = self._validation(self.benchmark.train).identity
         made_by = {
+            "version": FIGURES_VERSION,
             "preset": spec.preset.to_json(),
-            "tious": list(self.tious),
             "training": model.training,
-            "test": identity_of_test(self.benchmark),
+            "test": test,
         }
-        if kept.is_file():
-            document = parse_json(kept)
-            if isinstance(document, dict) and document.get("made_by") == made_by:
-                return _read_figures(kept, document)
-        found, figures = judge(model.to(self.device), self.benchmark, self.tious)
-        write_results(path.with_name(f"{path.stem}-detections.json"), found, many=True)
-        document = {"made_by": made_by, "figures": asdict(figures)}
-        write_text(kept, json.dumps(document, indent=1, sort_keys=True) + "\n")
+        figures = _read_figures(kept, made_by, len(self.tious))
+        if figures is None:
+            found, figures = judge(model.to(self.device), self.benchmark, self.tious)
+            # Removed first, so that figures never stand beside detections of another reading.
+            kept.unlink(missing_ok=True)
+            write_results(path.with_name(f"{stem}-detections.json"), found, many=True)
+            document = {"made_by": made_by, "figures": asdict(figures)}
+            write_text(kept, json.dumps(document, indent=1, sort_keys=True) + "\n")
         return figures
 
 
@@ -233,20 +241,8 @@ def judge(
     table = score(prepare(found, benchmark.truth), tious)
     detection = background_detection(backgrounds)
     step = (model.training.get("validation") or {}).get("step", model.training["steps"])
-    background = {
-        name: float(getattr(detection, name))
-        for name in ("precision", "recall", "f_measure", "average_precision")
-    }
+    background = {name: float(getattr(detection, name)) for name in BACKGROUND}
     return found, Figures(tuple(float(value) for value in table.map), background, int(step))
-
-
-def identity_of_test(benchmark: Benchmark) -> str:
-    """Tells these test videos and intervals from others."""
-    digest = hashlib.sha256()
-    for video in benchmark.test:
-        digest.update(repr((video.id, video.x.shape, benchmark.truth.videos[video.id])).encode())
-        digest.update(video.x[0].tobytes() + video.x[-1].tobytes())
-    return digest.hexdigest()
 
 
 def changes_training(mend: str) -> bool:
@@ -254,13 +250,21 @@ def changes_training(mend: str) -> bool:
     return not set(MENDS[mend]) <= READING
 
 
-def _read_figures(path: Path, document: dict[str, Any]) -> Figures:
+def _read_figures(path: Path, made_by: dict[str, Any], count: int) -> Figures | None:
+    """Kept figures; None where there are none, or they are damaged or were made otherwise."""
     try:
+        document = parse_json(path)
+        if document["made_by"] != json.loads(json.dumps(made_by)):
+            return None
         kept = document["figures"]
-        values = {field.name: kept[field.name] for field in fields(Figures)}
-        return Figures(tuple(values["map"]), dict(values["background"]), int(values["step"]))
-    except (KeyError, TypeError, ValueError) as error:
-        raise BasnetError(f"{path}: damaged; delete it and run again") from error
+        figures = Figures(
+            tuple(map(float, kept["map"])),
+            {name: float(kept["background"][name]) for name in BACKGROUND},
+            int(kept["step"]),
+        )
+    except (BasnetError, KeyError, TypeError, ValueError):
+        return None
+    return figures if len(figures.map) == count else None
 
 
 def _short(value: Any, most: int = 40) -> str:

@@ -7,11 +7,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from basnet_e2e.background import DEFINITION
 from basnet_e2e.errors import BasnetError
-from basnet_e2e.presets import MENDS, Preset, preset, recipe
+from basnet_e2e.presets import CHOICES, MENDS, Preset, preset, recipe
 from basnet_e2e.reproduction.published import RECIPE_TITLES, Protocol
 from basnet_e2e.reproduction.runs import Outcome, Runner, Spec, changes_training
 from basnet_e2e.reproduction.tables import (
+    PREDICTED_AS,
     Outcomes,
     Sheet,
     ablation,
@@ -19,6 +21,7 @@ from basnet_e2e.reproduction.tables import (
     comparison,
     mends,
     outcomes_json,
+    published_json,
 )
 from basnet_e2e.training_loop import Progress
 from weights.files import write_text
@@ -50,6 +53,8 @@ class Study:
     mended: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        if not self.recipes:
+            raise BasnetError(f"no recipe named; known: {', '.join(RECIPE_TITLES)}")
         for name in self.recipes:
             recipe(name)
         if self.each_mend not in (None, *EACH_MEND):
@@ -71,8 +76,12 @@ class Study:
             Spec("full", seed, preset(self.preset, mend=(name,)), name)
             for name in MENDS
             if self.each_mend == "all" or not changes_training(name)
+            # Whatever a setting is instead of the released code's, it is no defect any more.
+            if all(
+                getattr(self.preset, key) == CHOICES[key][0]
+                for key in MENDS[name].keys() & CHOICES.keys()
+            )
             for seed in range(self.seeds)
-            if preset(self.preset, mend=(name,)) != self.preset
         ]
 
 
@@ -85,7 +94,6 @@ class Result:
         outcomes: recipe -> runs.
         mended: mend -> runs.
         notes: what a reader should know.
-        segments: T that the runs were trained with.
     """
 
     study: Study
@@ -93,20 +101,19 @@ class Result:
     mended: Outcomes
     notes: tuple[str, ...]
 
-    @property
-    def segments(self) -> int:
-        """Rows of a training sample, T."""
-        first = next(iter(self.outcomes.values()))[0].spec.preset.segments
-        assert first is not None  # resolved before training
-        return first
+    def segments(self) -> dict[str, int | None]:
+        """Rows of a training sample, T, by recipe (some leave out videos without label)."""
+        return {name: runs[0].spec.preset.segments for name, runs in self.outcomes.items()}
 
     def settings(self) -> str:
         """One line on how the networks were trained."""
         chosen = self.study.preset
         mended = f" with {', '.join(self.study.mended)} mended" if self.study.mended else ""
         seeds = f"mean of {self.study.seeds} seeds" if self.study.seeds > 1 else "seed 0"
+        rows = self.segments()
+        shown = " or ".join(str(count) for count in dict.fromkeys(rows.values()))
         return (
-            f"preset {chosen.name}{mended}, T = {self.segments}, width {chosen.hidden}, "
+            f"preset {chosen.name}{mended}, T = {shown}, width {chosen.hidden}, "
             f"{chosen.steps} steps, last step, {seeds}"
         )
 
@@ -135,12 +142,14 @@ class Result:
         return {
             "benchmark": self.study.protocol.name,
             "tious": list(self.study.protocol.tious),
-            "preset": self.study.preset.to_json() | {"segments": self.segments},
+            "preset": self.study.preset.to_json(),
+            "segments": self.segments(),
             "mended": list(self.study.mended),
             "notes": list(self.notes),
             "recipes": outcomes_json(self.outcomes),
             "mends": outcomes_json(self.mended),
-            "published": {name: list(row) for name, row in self.study.protocol.ablation.items()},
+            "definitions": {"background": DEFINITION, "predicted": PREDICTED_AS},
+            "published": published_json(self.study.protocol),
         }
 
 
@@ -185,6 +194,9 @@ def write_report(
     from basnet_e2e.reproduction.pictures import draw_curves, draw_video
 
     protocol, benchmark = result.study.protocol, runner.benchmark
+    write_text(folder / "report.md", result.markdown())
+    document = json.dumps(result.to_json(), indent=1, sort_keys=True, allow_nan=False)
+    write_text(folder / "report.json", document + "\n")
     pictures = draw_curves(
         folder / "map", protocol, result.outcomes, result.settings(), benchmark.same_data
     )
@@ -194,8 +206,6 @@ def write_report(
     log.info("drawn over time: %s", name)
     pictures += more
     write_text(folder / "report.md", result.markdown(pictures))
-    document = json.dumps(result.to_json(), indent=1, sort_keys=True, allow_nan=False)
-    write_text(folder / "report.json", document + "\n")
     return [folder / "report.md", folder / "report.json", *pictures]
 
 

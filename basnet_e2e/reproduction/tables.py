@@ -4,6 +4,7 @@ Percentages have one decimal as in the paper. With several seeds a row is their 
 below it their standard deviation (of the sample).
 """
 
+import itertools
 import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from basnet_e2e.background import DEFINITION
 from basnet_e2e.inference import LEAST_ACTIVE
 from basnet_e2e.reproduction.published import RECIPE_TITLES, Protocol
 from basnet_e2e.reproduction.runs import Figures, Outcome
-from basnet_e2e.training_loop import VALIDATIONS
+from basnet_e2e.training_loop import validated_steps
 
 BACKGROUND_COLUMNS = ("f_measure", "precision", "recall", "average_precision")
 PREDICTED_AS = {
@@ -71,9 +72,10 @@ def ablation(protocol: Protocol, outcomes: Outcomes) -> Sheet:
         notes.append("± is the standard deviation over seeds.")
     if selected:
         columns += ("best*",)
+        looks = len(validated_steps(next(iter(outcomes.values()))[0].spec.preset.steps))
         notes.append(
-            f"* average of the best of {VALIDATIONS} looks at the test videos during training (the "
-            "released code looks after every step): chosen on the test videos, no fair figure."
+            f"best*: average of the best of {looks} looks at the test videos during training; the "
+            "released code looks after every step. Chosen on the test videos, it is no fair figure."
         )
     return Sheet(
         f"Ablation: mAP in % at tIoU, {protocol.title}", ("", *columns), tuple(rows), tuple(notes)
@@ -141,6 +143,22 @@ def outcomes_json(outcomes: Outcomes) -> dict[str, list[dict[str, Any]]]:
     }
 
 
+def published_json(protocol: Protocol) -> dict[str, Any]:
+    """The paper's figures that stand in the tables, in percent but for F-measures."""
+    return {
+        "ablation": {name: list(row) for name, row in protocol.ablation.items()},
+        "background_f_measure": protocol.background,
+        "comparison": [
+            {"method": each.name, "full_supervision": each.full, "figures": list(each.figures)}
+            for each in protocol.methods
+        ],
+        "columns": {
+            "ablation": [*protocol.shown, "average"],
+            "comparison": [*protocol.compared, "average"],
+        },
+    }
+
+
 def _json(figures: Figures) -> dict[str, Any]:
     return {
         "map": list(figures.map),
@@ -159,7 +177,10 @@ def _shown(protocol: Protocol, figures: Figures) -> list[float]:
 def _order(what: str, outcomes: Outcomes, value: Callable[[Outcome], float]) -> tuple[str, ...]:
     means = {name: statistics.mean(map(value, runs)) for name, runs in outcomes.items()}
     ranked = sorted(means, key=lambda name: -means[name])
-    names = " > ".join(RECIPE_TITLES[name] for name in ranked)
+    names = RECIPE_TITLES[ranked[0]]
+    for better, worse in itertools.pairwise(ranked):
+        sign = "=" if round(means[better], 3) == round(means[worse], 3) else ">"
+        names += f" {sign} {RECIPE_TITLES[worse]}"
     return (f"Order by {what}: {names}.",) if len(means) > 1 else ()
 
 

@@ -1,8 +1,14 @@
 """Fixtures for the tests of this package."""
 
+import sys
+from pathlib import Path
+
 import pytest
 
 from basnet_e2e.cli import main
+
+sys.path.insert(0, str(Path(__file__).parent))  # tests are not a package
+from published_tree import write_tree
 
 
 @pytest.fixture
@@ -27,3 +33,20 @@ def one_thread():
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture
+def tree(tmp_path):
+    """Published features of 6 training and 4 test videos."""
+    return write_tree(tmp_path / "data")
+
+
+@pytest.fixture
+def no_training(monkeypatch):
+    """Call it, and a reproduction that trains from then on fails."""
+    from basnet_e2e.reproduction import runs
+
+    def refuse(*arguments, **options):
+        raise AssertionError("trained again")
+
+    return lambda: monkeypatch.setattr(runs, "fit", refuse)

@@ -122,7 +122,7 @@ def test_another_run_is_not_resumed(data, tmp_path):
         train(data, preset=TINY, output=output, progress=interrupt)
     with pytest.raises(BasnetError, match=r"another seed \(0 against 1\)"):
         train(data, preset=TINY, output=output, seed=1, resume=True)
-    with pytest.raises(BasnetError, match="another preset"):
+    with pytest.raises(BasnetError, match=r"another steps \(12 against 9\)"):
         train(data, preset=TINY, output=output, steps=9, resume=True)
     fewer = LabelledSet(data.videos[:-1], data.labels[:-1], data.classes, data.settings)
     with pytest.raises(BasnetError, match="another videos"):
