@@ -5,16 +5,23 @@ import hashlib
 import http.server
 import pickle
 import struct
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from weights import crc32c as fast
+from weights import manifest
 from weights.i3d_layout import shapes
+from weights.manifest import networks
+
+sys.path.insert(0, str(Path(__file__).parent))  # tests are not a package
+from made_up_manifest import ENTRY, lines
 
 Tensors = dict[str, np.ndarray]
 
@@ -306,3 +313,25 @@ def in_format(
 @pytest.fixture(scope="session")
 def sha256() -> Callable[[bytes], str]:
     return lambda data: hashlib.sha256(data).hexdigest()
+
+
+@pytest.fixture
+def use_manifest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable]:
+    """Put a manifest of two streams in place, with the given sources of the rgb stream."""
+
+    def use(*sources: dict[str, Any], flow: dict[str, Any] | None = None) -> Path:
+        text = ENTRY.format(stream="rgb", channels=3)
+        for source in sources:
+            text += "\n[[network.source]]\n" + lines(source)
+        text += ENTRY.format(stream="flow", channels=2)
+        text += "\n[[network.source]]\n" + lines(
+            flow or {"origin": "o", "kind": "import", "url": "http://x/flow.pt", "file": "flow.pt"}
+        )
+        path = tmp_path / "manifest.toml"
+        path.write_text(text)
+        monkeypatch.setattr(manifest, "MANIFEST", path)
+        networks.cache_clear()
+        return path
+
+    yield use
+    networks.cache_clear()
