@@ -62,6 +62,9 @@ class OpenVINORuntime:
             "INFERENCE_NUM_THREADS": threads or torch.get_num_threads(),
             "PERFORMANCE_HINT": "LATENCY",
             "NUM_STREAMS": 1,
+            # Workers that share a machine do not know of each other: pinned, all of them would
+            # take the same first cores.
+            "ENABLE_CPU_PINNING": False,
         }
         compiled = _core().compile_model(model, "CPU", settings)
         self._request = compiled.create_infer_request()

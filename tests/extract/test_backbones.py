@@ -186,6 +186,8 @@ def test_openvino_is_held_at_float32(
     load_backbone("i3d-mini", ("rgb",), device="cpu", runtime="openvino", threads=1).rgb(clips(1))
     assert [s["INFERENCE_PRECISION_HINT"] for s in asked] == ["f32"]
     assert [s["INFERENCE_NUM_THREADS"] for s in asked] == [1]
+    # Pinned, all workers of a machine would sit on its first core.
+    assert [s["ENABLE_CPU_PINNING"] for s in asked] == [False]
 
 
 @needs_openvino
