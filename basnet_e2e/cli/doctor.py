@@ -22,7 +22,7 @@ PACKAGES = (
 DEFAULT_NETWORK = "i3d"
 PER_LINE = 3  # fit into 80 columns
 OPTIONAL = {
-    "openvino": "runs the networks about twice as fast on a CPU: pip install 'basnet-e2e[cpu]'",
+    "openvino": "runs the zoo's networks faster on a CPU: pip install 'basnet-e2e[cpu]'",
     "opencv-contrib-python-headless": "only for --flow opencv, the reference of the flow",
 }
 

@@ -2,7 +2,7 @@
 
 Run: ``python tests/benchmarks/i3d.py [--threads N]``. The weights are random: only time is
 measured, and that the runtimes agree. The peak is measured before and after, since a machine may be
-shared.
+shared. Last, torch beside OpenVINO on pytorchvideo's networks.
 """
 
 import argparse
@@ -16,8 +16,11 @@ import torch
 from extract.i3d import InceptionI3D, Unit3D
 from extract.runtime_openvino import OpenVINORuntime
 from extract.runtimes import TorchRuntime
+from extract.zoo import ZooNetwork
 
 SHAPE = (3, 16, 224, 224)
+# Frames and picture side that each network of the zoo sees.
+ZOO = {"i3d_r50": (3, 8, 256, 256), "slow_r50": (3, 8, 256, 256), "x3d_m": (3, 16, 256, 256)}
 SIDE = 4096
 BEST_OF = 5
 
@@ -69,6 +72,20 @@ def lively(network: InceptionI3D) -> InceptionI3D:
     return network.eval().requires_grad_(False)
 
 
+def zoo(threads: int) -> None:
+    """Print seconds a clip of the zoo's networks by torch and OpenVINO."""
+    print(f"\n{'':22}{'torch, s':>10}{'openvino':>10}{'ratio':>8}")
+    for name, shape in ZOO.items():
+        network = ZooNetwork(name).eval().requires_grad_(False)
+        clip = np.random.default_rng(0).normal(size=(1, *shape)).astype(np.float32)
+        runtimes = (
+            TorchRuntime(network, shape, threads=threads),
+            OpenVINORuntime(network, shape, 1, threads),
+        )
+        plain, other = (best(lambda run=runtime.run, x=clip: run(x)) for runtime in runtimes)
+        print(f"{name:22}{plain:10.3f}{other:10.3f}{plain / other:7.2f}x")
+
+
 def main() -> None:
     """Print the table."""
     global clock
@@ -112,6 +129,8 @@ def main() -> None:
         print(
             f"{name:22}{seconds:10.3f}{fraction:9.2f}{rows[0][1] / seconds:9.2f}x{difference:12.1e}"
         )
+    if importlib.util.find_spec("openvino"):
+        zoo(threads)
 
 
 if __name__ == "__main__":
