@@ -10,19 +10,19 @@ The variant is that of OpenCV's CUDA class, with which the published two-stream 
 no median filter on the flow, the second image warped by a bicubic kernel (a = -0.5), gradients by
 central differences, and dual variables kept from warp to warp within a scale.
 
-Where it departs from that class, each with the mean end-point difference to OpenCV 5's CPU class
-(median filter off) over 42 pairs of 14 real videos, short side 256. With OpenCV's number of steps
-it is 0.039 px; what remains is OpenCV's coarser interpolation: on known motion its error is about
-twice ours.
+Where it departs from that class, with the mean end-point difference to OpenCV 5's CPU class (median
+filter off) over 21 pairs of real video, short side 256, as ``tests/benchmarks/flow.py`` prints it.
+With OpenCV's number of steps it is 0.052 px; what remains is OpenCV's coarser interpolation: on
+known motion its error is about twice ours.
 
-- At most 30 steps a warp for 300 on the finest level, where most of the time goes: 0.042 px. On the
+- At most 30 steps a warp for 300 on the finest level, where most of the time goes: 0.057 px. On the
   coarser levels 300 cost next to nothing, as the stop test ends most warps long before, and a
-  large motion needs them: with 60, one of 20 px ends with twice OpenCV's error.
+  large motion needs them: with 60, one of 20 px ended with twice OpenCV's error.
 - The stop test runs on every second step, as the CPU engine takes two in one pass over memory.
   No difference.
 - Where the flow leads out of the frame there is no data term and smoothness alone carries the flow,
-  as in OpenCV's CPU class. The CUDA class repeats the border there, which is 0.005 px further
-  from the reference and ten times the error near the border where a large motion is known.
+  as in OpenCV's CPU class. The CUDA class repeats the border there, which came out further from the
+  reference, and with many times the error near the border where a large motion is known.
 - The division by the squared gradient is prepared once a warp and the threshold is a clip; the same
   number up to rounding.
 

@@ -2,13 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 from scipy.special import softmax
 
-from basnet_e2e.cli import main
 from basnet_e2e.footage.encode import write_video
 from extract.backbones import BACKBONES, load_backbone, load_network
 from extract.picture import centre_crop, resize_short_side
@@ -19,18 +19,10 @@ FRAMES = 40
 
 
 @pytest.fixture
-def run(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
+def run(run: Run, monkeypatch: pytest.MonkeyPatch) -> Run:
     # --offline of a command sets this variable for its process; restore it after the test
     monkeypatch.setenv("BASNET_OFFLINE", "")
-
-    def run(*arguments: object) -> tuple[int, str, list[str]]:
-        with pytest.raises(SystemExit) as ended:
-            main(["classify", *map(str, arguments)])
-        out, err = capfd.readouterr()
-        assert isinstance(ended.value.code, int)
-        return ended.value.code, out, err.splitlines()
-
-    return run
+    return partial(run, "classify")
 
 
 @pytest.fixture

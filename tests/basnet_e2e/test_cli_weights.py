@@ -2,11 +2,11 @@
 
 import shutil
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from basnet_e2e.cli import main
 from weights.manifest import networks
 from weights.registry import write_bundled
 
@@ -14,17 +14,9 @@ Run = Callable[..., tuple[int, str, list[str]]]
 
 
 @pytest.fixture
-def run(capfd: pytest.CaptureFixture[str]) -> Run:
-    """Run a command; gives exit code, stdout and the lines of stderr."""
-
-    def run(*arguments: object) -> tuple[int, str, list[str]]:
-        with pytest.raises(SystemExit) as ended:
-            main(["weights", *map(str, arguments)])
-        out, err = capfd.readouterr()
-        assert isinstance(ended.value.code, int)
-        return ended.value.code, out, err.splitlines()
-
-    return run
+def run(run: Run) -> Run:
+    """Run `basnet weights`; gives exit code, stdout and the lines of stderr."""
+    return partial(run, "weights")
 
 
 @pytest.fixture

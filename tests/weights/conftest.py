@@ -21,6 +21,7 @@ from weights.i3d_layout import shapes
 from weights.manifest import networks
 
 sys.path.insert(0, str(Path(__file__).parent))  # tests are not a package
+from checksums import crc32c_by_definition
 from made_up_manifest import ENTRY, lines
 
 Tensors = dict[str, np.ndarray]
@@ -209,12 +210,7 @@ def crc32c(data: bytes) -> int:
     """CRC-32C by its definition, bit by bit; the reader's for what would take minutes."""
     if len(data) > 100_000:
         return fast.crc32c(data)
-    crc = 0xFFFFFFFF
-    for byte in data:
-        crc ^= byte
-        for _ in range(8):
-            crc = (crc >> 1) ^ (0x82F63B78 if crc & 1 else 0)
-    return crc ^ 0xFFFFFFFF
+    return crc32c_by_definition(data)
 
 
 def _varint(value: int) -> bytes:
