@@ -1,18 +1,19 @@
-"""What localization gives: scored intervals of a video, and the documents they are written in."""
+"""Intervals and the localization of one video: the only currency between the stages.
 
-import csv
-import io
-import json
-import os
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+Every stage that gives or takes actions in time does it in these two classes, and what is done to
+them in more than one place is a verb here. Outside formats are written in :mod:`basnet_e2e.export`.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from basnet_e2e.errors import BasnetError
+import numpy as np
+from numpy.typing import NDArray
 
 SECOND_DECIMALS = 3
 SCORE_DECIMALS = 6
-FORMATS = ("json", "activitynet", "csv", "srt")
+Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,33 @@ class Interval:
     def length(self) -> float:
         """Length in seconds."""
         return self.end - self.start
+
+    def iou(self, other: "Interval") -> float:
+        """Temporal intersection over union with another interval, whatever the labels.
+
+        >>> Interval("dive", 2, 6).iou(Interval("dive", 4, 8))
+        0.3333333333333333
+        >>> Interval("dive", 2, 4).iou(Interval("dive", 4, 8))
+        0.0
+        """
+        return float(temporal_iou(self.start, self.end, other.start, other.end))
+
+    def overlaps(self, other: "Interval") -> bool:
+        """Whether both share time; intervals that touch do not.
+
+        >>> Interval("dive", 2, 4).overlaps(Interval("jump", 4, 8))
+        False
+        """
+        return self.start < other.end and other.start < self.end
+
+    def clip(self, duration: float) -> "Interval":
+        """The part of the interval within [0, duration].
+
+        >>> Interval("dive", -1.0, 70.0).clip(61.4)
+        Interval(label='dive', start=0.0, end=61.4, score=1.0)
+        """
+        start, end = (min(max(time, 0.0), duration) for time in (self.start, self.end))
+        return replace(self, start=start, end=end)
 
 
 @dataclass(frozen=True)
@@ -95,21 +123,42 @@ class Failure:
         return {"video": self.video, "file": self.file, "error": self.error}
 
 
-def written_intervals(intervals: Sequence[Interval], duration: float) -> list[Interval]:
-    """Intervals as every output states them.
+def temporal_iou(
+    start: Any, end: Any, other_start: Any, other_end: Any, extra: float = 0.0
+) -> Floats:
+    """Temporal intersection over union of intervals, elementwise on arrays that broadcast.
 
-    Start and end are rounded to 3 decimals and held within [0, duration]; what is empty after that
-    is dropped. Order: score descending, then input order.
+    Args:
+        start: seconds.
+        end: seconds.
+        other_start: seconds.
+        other_end: seconds.
+        extra: added to every length and overlap (the released code of BaS-Net adds 1, as for
+            pixels).
+
+    Returns:
+        Values in [0, 1]; 0 where an interval is empty or reversed.
+
+    >>> temporal_iou(0.0, 4.0, [0.0, 2.0, 5.0], [4.0, 6.0, 6.0]).tolist()
+    [1.0, 0.3333333333333333, 0.0]
     """
-    limit = round(float(duration), SECOND_DECIMALS)
-    rounded = []
-    for found in intervals:
-        start = min(max(round(float(found.start), SECOND_DECIMALS), 0.0), limit)
-        end = min(max(round(float(found.end), SECOND_DECIMALS), 0.0), limit)
-        if end > start:
-            score = round(float(found.score), SCORE_DECIMALS)
-            rounded.append(Interval(found.label, start, end, score))
-    return sorted(rounded, key=lambda found: -found.score)
+    start, end, other_start, other_end = (
+        np.asarray(times, np.float64) for times in (start, end, other_start, other_end)
+    )
+    shared = np.minimum(end, other_end) - np.maximum(start, other_start) + extra
+    shared = np.maximum(shared, 0.0)
+    union = (end - start) + (other_end - other_start) + 2 * extra - shared
+    valid = (shared > 0) & (end - start + extra > 0) & (other_end - other_start + extra > 0)
+    return np.asarray(np.divide(shared, union, out=np.zeros_like(shared), where=valid))
+
+
+def by_score(intervals: Iterable[Interval]) -> list[Interval]:
+    """Highest score first, input order on ties.
+
+    >>> [found.label for found in by_score([Interval("a", 0, 1, 0.2), Interval("b", 0, 1, 0.9)])]
+    ['b', 'a']
+    """
+    return sorted(intervals, key=lambda found: -found.score)
 
 
 def keep_best(
@@ -123,125 +172,39 @@ def keep_best(
 
     Returns:
         The kept intervals, highest score first.
+
+    >>> found = [Interval("dive", 0, 4, 0.9), Interval("dive", 3, 6, 0.5), Interval("dive", 6, 8)]
+    >>> [(one.start, one.end) for one in keep_best(found)]
+    [(6, 8), (0, 4)]
     """
     kept: list[Interval] = []
-    for found in sorted(intervals, key=lambda found: -found.score):
+    for found in by_score(intervals):
         too_weak = min_score is not None and found.score < min_score
         if too_weak or found.length < min_length or found.length <= 0:
             continue
-        hidden = any(
-            other.label == found.label and found.start < other.end and other.start < found.end
-            for other in kept
-        )
+        hidden = any(other.label == found.label and found.overlaps(other) for other in kept)
         if not hidden:
             kept.append(found)
     return kept
 
 
-def format_results(
-    results: Sequence[Localization],
-    failed: Sequence[Failure] = (),
-    format: str = "json",
-    *,
-    many: bool | None = None,
-) -> str:
-    """One document with the intervals of all videos, ending in a line end.
+def written_intervals(intervals: Sequence[Interval], duration: float) -> list[Interval]:
+    """Intervals as every output states them.
 
-    Args:
-        results: one entry for each video that was localized.
-        failed: videos that gave no result; only the format ``json`` can hold them.
-        format: ``json`` (an object for one video, else ``{"videos", "failed"}``), ``activitynet``
-            (the toolkit's detection format), ``csv``, or ``srt`` (subtitles, one video only).
-        many: write the ``videos`` document even for one video; by default it is written unless
-            there is exactly one result and no failure.
+    Start and end are rounded to 3 decimals and held within [0, duration]; what is empty after that
+    is dropped. Order: score descending, then input order.
 
-    Raises:
-        BasnetError: the format is unknown, or is ``srt`` and there are several videos.
+    >>> written_intervals([Interval("dive", 1.23456, 9.0, 0.5), Interval("dive", 7.5, 8.0)], 7.5)
+    [Interval(label='dive', start=1.235, end=7.5, score=0.5)]
     """
-    if format == "json":
-        return _json_text(_json_document(results, failed, many))
-    if format == "activitynet":
-        return _json_text(to_activitynet(results))
-    if format == "csv":
-        return _csv_text(results)
-    if format == "srt":
-        return _srt_text(results)
-    raise BasnetError(f"no result format {format!r}; choose one of {', '.join(FORMATS)}")
-
-
-def write_results(
-    path: str | os.PathLike[str],
-    results: Sequence[Localization],
-    failed: Sequence[Failure] = (),
-    format: str = "json",
-    *,
-    many: bool | None = None,
-) -> None:
-    """Write what :func:`format_results` gives to a file, whole or not at all."""
-    from weights.files import write_text
-
-    write_text(path, format_results(results, failed, format, many=many))
-
-
-def to_activitynet(results: Sequence[Localization]) -> dict[str, Any]:
-    """Detections as the ActivityNet toolkit reads them."""
-    return {
-        "version": "VERSION 1.3",
-        "results": {
-            result.video: [
-                {"label": found.label, "score": found.score, "segment": [found.start, found.end]}
-                for found in written_intervals(result.intervals, result.duration)
-            ]
-            for result in results
-        },
-        "external_data": {},
-    }
-
-
-def _json_document(
-    results: Sequence[Localization], failed: Sequence[Failure], many: bool | None
-) -> dict[str, Any]:
-    if many is None:
-        many = len(results) != 1 or bool(failed)
-    if not many:
-        if len(results) != 1 or failed:
-            raise BasnetError("a document of one video needs exactly one result and no failure")
-        return results[0].to_json()
-    return {
-        "videos": [result.to_json() for result in results],
-        "failed": [failure.to_json() for failure in failed],
-    }
-
-
-def _json_text(document: Mapping[str, Any]) -> str:
-    return json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-
-
-def _csv_text(results: Sequence[Localization]) -> str:
-    text = io.StringIO()
-    rows = csv.writer(text, lineterminator="\n")
-    rows.writerow(["video", "label", "start", "end", "score"])
-    for result in results:
-        for found in written_intervals(result.intervals, result.duration):
-            times = f"{found.start:.3f}", f"{found.end:.3f}"
-            rows.writerow([result.video, found.label, *times, f"{found.score:.6f}"])
-    return text.getvalue()
-
-
-def _srt_text(results: Sequence[Localization]) -> str:
-    if len(results) != 1:
-        raise BasnetError(f"subtitles (srt) belong to one video, here are {len(results)}")
-    found = written_intervals(results[0].intervals, results[0].duration)
-    cues = [
-        f"{number}\n{_srt_time(cue.start)} --> {_srt_time(cue.end)}\n{cue.label} {cue.score:.2f}\n"
-        for number, cue in enumerate(sorted(found, key=lambda cue: (cue.start, cue.end)), start=1)
-    ]
-    return "\n".join(cues)
-
-
-def _srt_time(seconds: float) -> str:
-    """Seconds as ``HH:MM:SS,mmm``."""
-    total = round(seconds * 1000)
-    minutes, milliseconds = divmod(total, 60_000)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours:02d}:{minutes:02d}:{milliseconds // 1000:02d},{milliseconds % 1000:03d}"
+    limit = round(float(duration), SECOND_DECIMALS)
+    rounded = (
+        Interval(
+            found.label,
+            round(float(found.start), SECOND_DECIMALS),
+            round(float(found.end), SECOND_DECIMALS),
+            round(float(found.score), SCORE_DECIMALS),
+        ).clip(limit)
+        for found in intervals
+    )
+    return by_score(found for found in rounded if found.length > 0)

@@ -57,7 +57,7 @@ def features(features: Path, output: Path, layout: str) -> None:
 def intervals(result: Path, output: Path | None, layout: str) -> None:
     """Write a RESULT of 'basnet localize' in another format."""
     from basnet_e2e.data.predictions import read_results
-    from basnet_e2e.intervals import format_results
+    from basnet_e2e.export.table import format_results
     from weights.files import write_text
 
     found, failed = read_results(result)

@@ -96,7 +96,8 @@ def localize(
 
     The result is JSON on stdout, or in the file given with -o.
     """
-    from basnet_e2e.intervals import format_results, keep_best
+    from basnet_e2e.export.table import format_results
+    from basnet_e2e.intervals import keep_best
     from basnet_e2e.localization.localizer import Localizer
     from basnet_e2e.localization.sources import find_sources
     from weights.files import write_text

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from basnet_e2e.intervals import Interval
+from basnet_e2e.intervals import Interval, temporal_iou
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -126,14 +126,6 @@ def overlaps(found: Intervals, truth: Intervals, *, same_label: bool) -> Pairs:
     )
     ranked = np.lexsort((columns, gap, -iou, rows))
     return Pairs(rows[ranked], columns[ranked], iou[ranked])
-
-
-def temporal_iou(start: Floats, end: Floats, other_start: Floats, other_end: Floats) -> Floats:
-    """Intersection over union of intervals in time; 0 where one is empty or reversed."""
-    shared = np.minimum(end, other_end) - np.maximum(start, other_start)
-    valid = (shared > 0) & (end > start) & (other_end > other_start)
-    union = (end - start) + (other_end - other_start) - shared
-    return np.divide(shared, union, out=np.zeros_like(shared), where=valid)
 
 
 def assign(pairs: Pairs, found: int, truth: int) -> Ints:

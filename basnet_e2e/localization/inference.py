@@ -14,7 +14,7 @@ from basnet_e2e.heads.basnet import BaSNet
 from basnet_e2e.heads.checkpoint import HeadModel
 from basnet_e2e.heads.presets import KINETICS400, Preset, Recipe
 from basnet_e2e.heads.presets import recipe as find_recipe
-from basnet_e2e.intervals import Interval, Localization
+from basnet_e2e.intervals import Interval, Localization, by_score
 from basnet_e2e.localization.proposals import Floats, normalise, propose, smooth
 
 # Classes of the built-in model that a result names; the other hundreds are near zero.
@@ -194,7 +194,7 @@ def _localization(
         classes={
             classes[index]: float(scores[index]) for index in order if scores[index] >= least_named
         },
-        intervals=sorted(intervals, key=lambda interval: -interval.score),
+        intervals=by_score(intervals),
     )
 
 

@@ -3,6 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from basnet_e2e.intervals import temporal_iou
+
 Floats = NDArray[np.float64]
 
 
@@ -27,10 +29,6 @@ def non_maximum_suppression(
     while left.size:
         best, left = left[0], left[1:]
         kept.append(best)
-        shared = np.minimum(end[best], end[left]) - np.maximum(start[best], start[left]) + extra
-        shared = np.maximum(shared, 0.0)
-        union = (end[best] - start[best]) + (end[left] - start[left]) + 2 * extra - shared
-        # An interval without length covers nothing and is covered by none.
-        overlap = np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
+        overlap = temporal_iou(start[best], end[best], start[left], end[left], extra)
         left = left[overlap < iou]
     return np.array(kept, np.intp)

@@ -25,9 +25,10 @@ from basnet_e2e.evaluation.background import (
     background_truth,
 )
 from basnet_e2e.evaluation.evaluate import prepare, score
+from basnet_e2e.export.table import write_results
 from basnet_e2e.heads.checkpoint import HeadModel, load_model, save_model
 from basnet_e2e.heads.presets import MENDS, READING, Preset, recipe
-from basnet_e2e.intervals import Localization, write_results
+from basnet_e2e.intervals import Localization
 from basnet_e2e.localization.inference import activations, background_of, localization_of
 from basnet_e2e.reproduction.data import Benchmark
 from basnet_e2e.training.loop import Progress

@@ -1,6 +1,7 @@
 """Result documents: precision, order, what is kept, what comes back when they are read."""
 
 import csv
+import doctest
 import io
 import json
 
@@ -10,7 +11,8 @@ from hypothesis import strategies as st
 
 from basnet_e2e import BasnetError, Interval, Localization
 from basnet_e2e.data.predictions import read_predictions, read_results
-from basnet_e2e.intervals import Failure, format_results, keep_best, write_results
+from basnet_e2e.export.table import format_results, write_results
+from basnet_e2e.intervals import Failure, keep_best, temporal_iou
 
 GAME = Localization(
     "game",
@@ -154,3 +156,23 @@ def test_damaged_predictions_are_one_line(tmp_path, text, words):
         read_predictions(path)
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_the_examples_of_every_verb_hold():
+    from basnet_e2e import intervals
+
+    ran = doctest.testmod(intervals)
+    verbs = ("iou", "overlaps", "clip", "temporal_iou", "by_score", "keep_best", "written")
+    assert ran.failed == 0
+    assert ran.attempted >= len(verbs)
+
+
+@given(st.lists(st.floats(0, 50, width=32), min_size=4, max_size=4), st.sampled_from([0.0, 1.0]))
+def test_iou_is_symmetric_and_what_sums_say(times, extra):
+    (start, end), (other_start, other_end) = sorted(times[:2]), sorted(times[2:])
+    found = float(temporal_iou(start, end, other_start, other_end, extra))
+    assert found == float(temporal_iou(other_start, other_end, start, end, extra))
+    shared = max(0.0, min(end, other_end) - max(start, other_start) + extra)
+    union = (end - start + extra) + (other_end - other_start + extra) - shared
+    empty = extra == 0 and (start == end or other_start == other_end)
+    assert found == pytest.approx(0.0 if empty or union <= 0 else shared / union)

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import pytest
 
 from basnet_e2e.cli import main
-from basnet_e2e.intervals import Interval, Localization, write_results
+from basnet_e2e.export.table import write_results
+from basnet_e2e.intervals import Interval, Localization
 
 
 @dataclass(frozen=True)
