@@ -1,10 +1,10 @@
 """Write generated footage: ``python -m basnet_e2e.demo.footage FOLDER``."""
 
+import sys
 from pathlib import Path
 
 import click
 
-from basnet_e2e.cli.progress import Progress
 from basnet_e2e.demo.footage.collection import Collection, write_collection
 
 DEFAULTS = Collection()
@@ -20,8 +20,13 @@ DEFAULTS = Collection()
 @click.option("--jobs", type=click.IntRange(min=1), help="Processes; one per core without it.")
 def main(folder: Path, training: int, test: int, seed: int, jobs: int | None) -> None:
     """Write untrimmed videos with labels (training) and intervals (test) into FOLDER."""
-    with Progress("generate") as bar:
-        write_collection(folder, Collection(training, test, seed), jobs=jobs, progress=bar.update)
+    collection = Collection(training, test, seed)
+    with click.progressbar(length=training + test, label="generate", file=sys.stderr) as bar:
+
+        def show(done: int, total: int) -> None:
+            bar.update(done - bar.pos)
+
+        write_collection(folder, collection, jobs=jobs, progress=show)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ other commands read like any other. The demo trains the same head on them, to sh
 cannot be told apart by colour.
 """
 
+import sys
 from fractions import Fraction
 from pathlib import Path
 
@@ -12,7 +13,6 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
-from basnet_e2e.cli.progress import Progress
 from extract.features import FORMAT_VERSION, Features, feature_path
 from extract.snippets import Grid, frame_rows, snippet_count, snippet_times
 from extract.video.clip import open_video
@@ -76,12 +76,11 @@ def histogram_features(path: Path) -> Features:
 def main(videos: Path, output: Path) -> None:
     """Write colour histograms of all mp4 files in the folder VIDEOS; what is there is kept."""
     paths = sorted(videos.glob("*.mp4"))
-    with Progress("histograms") as bar:
-        for done, path in enumerate(paths, start=1):
+    with click.progressbar(paths, label="histograms", file=sys.stderr) as bar:
+        for path in bar:
             target = feature_path(output, path.stem)
             if not target.exists():
                 histogram_features(path).save(target)
-            bar.update(done, len(paths))
 
 
 if __name__ == "__main__":

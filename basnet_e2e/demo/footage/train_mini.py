@@ -23,7 +23,6 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from basnet_e2e.cli.common import StreamList
 from basnet_e2e.demo.footage.pretraining import LABELS, MARGIN, ClipFormat, Clips, make_clips
 
 if TYPE_CHECKING:
@@ -222,7 +221,11 @@ def mini_format() -> ClipFormat:
 )
 @click.option("--clips", default=2080, show_default=True, help="Training clips.")
 @click.option(
-    "--streams", default="rgb,flow", show_default=True, type=StreamList(), help="rgb, flow or both."
+    "--streams",
+    default="rgb,flow",
+    show_default=True,
+    type=click.Choice(["rgb,flow", "rgb", "flow"]),
+    help="Networks to train.",
 )
 @click.option("--seed", default=0, show_default=True, help="Seed of clips, weights and order.")
 @click.option("--jobs", default=os.cpu_count() or 1, help="Processes that generate clips.")
@@ -232,7 +235,7 @@ def mini_format() -> ClipFormat:
     help="Keep the clips here, and use those of an earlier run; a temporary folder without it.",
 )
 def main(
-    output: Path, clips: int, streams: tuple[str, ...], seed: int, jobs: int, scratch: Path | None
+    output: Path, clips: int, streams: str, seed: int, jobs: int, scratch: Path | None
 ) -> None:
     """Train i3d-mini on generated clips and write its weights files, one per stream."""
     set_up_messages()
@@ -246,9 +249,10 @@ def main(
                 make_clips(count, first, form, jobs).save(scratch / part)
         # Each stream is trained by one process on one thread: two threads share the work of one
         # small network badly.
-        with ProcessPoolExecutor(len(streams), mp_context=get_context("spawn")) as pool:
+        names = streams.split(",")
+        with ProcessPoolExecutor(len(names), mp_context=get_context("spawn")) as pool:
             work = partial(_train_saved, scratch=scratch, output=output, form=form, seed=seed)
-            for path in pool.map(work, streams):
+            for path in pool.map(work, names):
                 log.info("%s written", path)
 
 
