@@ -6,7 +6,7 @@ from basnet_e2e.errors import BasnetError
 
 if TYPE_CHECKING:
     from basnet_e2e.evaluation import evaluate
-    from basnet_e2e.localization import localize
+    from basnet_e2e.localization import Localizer, localize
     from basnet_e2e.model import BaSNet
     from basnet_e2e.results import Interval, Localization
     from basnet_e2e.training import train
@@ -17,6 +17,7 @@ __all__ = [
     "BasnetError",
     "Interval",
     "Localization",
+    "Localizer",
     "__version__",
     "evaluate",
     "localize",
@@ -27,6 +28,7 @@ _HOMES = {
     "BaSNet": "basnet_e2e.model",
     "Interval": "basnet_e2e.results",
     "Localization": "basnet_e2e.results",
+    "Localizer": "basnet_e2e.localization",
     "evaluate": "basnet_e2e.evaluation",
     "localize": "basnet_e2e.localization",
     "train": "basnet_e2e.training",

@@ -5,13 +5,17 @@ import io
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from basnet_e2e.errors import BasnetError
 
 SECOND_DECIMALS = 3
 SCORE_DECIMALS = 6
+KEEP = ("best", "all")
+# A proposal scores its contrast with its surroundings plus at most 0.2 (gamma) for its class, so
+# what lies below does not stand out from its surroundings at all.
+MIN_SCORE = 0.2
 FORMATS = ("json", "activitynet", "csv", "srt")
 
 
@@ -48,6 +52,9 @@ class Localization:
         model: name of the model that was applied.
         classes: video-level score of each class.
         intervals: highest score first.
+        made: what tells this result from another of the same video: how intervals were kept
+            (``keep``, ``min_score``, ``min_length``), digests of input and model. Empty where
+            nothing is known of it.
     """
 
     video: str
@@ -56,6 +63,7 @@ class Localization:
     model: str
     classes: dict[str, float] = field(default_factory=dict)
     intervals: list[Interval] = field(default_factory=list)
+    made: dict[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """One JSON object: seconds with 3 decimals within [0, duration], highest score first.
@@ -79,6 +87,7 @@ class Localization:
                 }
                 for found in written_intervals(self.intervals, self.duration)
             ],
+            **({"made": self.made} if self.made else {}),
         }
 
 
@@ -138,12 +147,56 @@ def keep_best(
     return kept
 
 
+@dataclass(frozen=True)
+class Selection:
+    """Which of the proposals a result holds.
+
+    Attributes:
+        keep: ``best`` leaves no overlap within a class; ``all`` keeps every proposal.
+        min_score: lowest score; None is 0.2 for ``best`` and no limit for ``all``.
+        min_length: shortest interval in seconds.
+    """
+
+    keep: str = "best"
+    min_score: float | None = None
+    min_length: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.keep not in KEEP:
+            raise BasnetError(f"keep is one of {', '.join(KEEP)}, not {self.keep!r}")
+
+    @property
+    def threshold(self) -> float | None:
+        """Lowest score that is kept."""
+        if self.min_score is None and self.keep == "best":
+            return MIN_SCORE
+        return self.min_score
+
+    def to_json(self) -> dict[str, Any]:
+        """What a result records of it."""
+        return {"keep": self.keep, "min_score": self.threshold, "min_length": self.min_length}
+
+    def of(self, result: Localization) -> Localization:
+        """The result with the intervals that are kept."""
+        if self.keep == "best":
+            kept = keep_best(result.intervals, self.threshold, self.min_length)
+        else:
+            kept = [
+                found
+                for found in result.intervals
+                if found.length >= self.min_length
+                and (self.threshold is None or found.score >= self.threshold)
+            ]
+        return replace(result, intervals=kept, made=self.to_json() | result.made)
+
+
 def format_results(
     results: Sequence[Localization],
     failed: Sequence[Failure] = (),
     format: str = "json",
     *,
     many: bool | None = None,
+    left: Sequence[str] = (),
 ) -> str:
     """One document with the intervals of all videos, ending in a line end.
 
@@ -154,12 +207,14 @@ def format_results(
             (the toolkit's detection format), ``csv``, or ``srt`` (subtitles, one video only).
         many: write the ``videos`` document even for one video; by default it is written unless
             there is exactly one result and no failure.
+        left: ids of videos that an interrupted run did not come to (format ``json``).
 
     Raises:
         BasnetError: the format is unknown, or is ``srt`` and there are several videos.
     """
     if format == "json":
-        return _json_text(_json_document(results, failed, many))
+        document = _json_document(results, failed, many)
+        return _json_text(document | ({"left": list(left)} if left else {}))
     if format == "activitynet":
         return _json_text(to_activitynet(results))
     if format == "csv":
@@ -184,7 +239,8 @@ def write_results(
 
 
 def to_activitynet(results: Sequence[Localization]) -> dict[str, Any]:
-    """Detections as the ActivityNet toolkit reads them."""
+    """Detections as the ActivityNet toolkit reads them; how they were made is external data."""
+    made = {result.video: result.made for result in results if result.made}
     return {
         "version": "VERSION 1.3",
         "results": {
@@ -194,7 +250,7 @@ def to_activitynet(results: Sequence[Localization]) -> dict[str, Any]:
             ]
             for result in results
         },
-        "external_data": {},
+        "external_data": {"made": made} if made else {},
     }
 
 
