@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from basnet_e2e.errors import BasnetError
+from basnet_e2e.neighbours import check_neighbours
 
 if TYPE_CHECKING:
     from basnet_e2e.evaluation import evaluate
@@ -23,6 +24,8 @@ __all__ = [
     "localize",
     "train",
 ]
+
+check_neighbours()
 
 _HOMES = {
     "BaSNet": "basnet_e2e.model",

@@ -42,6 +42,11 @@ class FileSource:
         return os.fspath(self.path)
 
     @property
+    def paths(self) -> tuple[Path, ...]:
+        """The file."""
+        return (self.path,)
+
+    @property
     def size(self) -> int:
         """Bytes of the file, which holds little but the matrix."""
         return self.path.stat().st_size

@@ -69,6 +69,10 @@ class Source(Protocol):
         """File name for messages."""
 
     @property
+    def paths(self) -> tuple[Path, ...]:
+        """All files of the video."""
+
+    @property
     def size(self) -> int:
         """Bytes that the matrix takes in memory."""
 
@@ -169,6 +173,11 @@ class ArraySource:
     def name(self) -> str:
         """File name for messages."""
         return os.fspath(next(iter(self.files.values())))
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """The file of each stream, or the one file of all."""
+        return tuple(self.files.values())
 
     @property
     def size(self) -> int:

@@ -6,6 +6,7 @@ only by one of its own kind, unless the user insists. All this is seen before wo
 
 import os
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 from basnet_e2e.errors import BasnetError
@@ -31,17 +32,24 @@ def check_output(
         BasnetError: the path is an input, a folder or a file of another kind, or its folder cannot
             be written.
     """
-    target = Path(path)
-    if target.is_dir():
-        raise BasnetError(f"{target}: is a folder; name a file to write {kind} into")
-    for given in inputs:
-        if given is not None and _is_input(target, Path(given)):
+    check_outputs([path], kind, inputs, force=force)
+
+
+def check_outputs(
+    paths: Iterable[Name], kind: Kind, inputs: Iterable[Name | None] = (), *, force: bool = False
+) -> None:
+    """As :func:`check_output`, of any number of files."""
+    read = _Inputs.of(inputs)
+    for target in map(Path, paths):
+        if target.is_dir():
+            raise BasnetError(f"{target}: is a folder; name a file to write {kind} into")
+        if read.holds(target):
             raise BasnetError(
                 f"{target}: is an input of this command and would be overwritten; choose another "
                 "output"
             )
-    _check_replaced(target, kind, force)
-    _check_place(target.parent)
+        _check_replaced(target, kind, force)
+        _check_place(target.parent)
 
 
 def check_folder(folder: Name) -> None:
@@ -53,14 +61,40 @@ def check_folder(folder: Name) -> None:
     _check_place(Path(folder))
 
 
-def _is_input(target: Path, given: Path) -> bool:
-    """Whether both are one file, or the folder given holds the target as something to read."""
-    if not (target.exists() and given.exists()):
-        return False
-    if not given.is_dir():
-        return os.path.samefile(target, given)
-    inside = given.resolve() in target.resolve().parents
-    return inside and target.is_file() and kind_of(target) in READ_FROM_FOLDERS
+@dataclass(frozen=True)
+class _Inputs:
+    """What a command reads, as the disk knows it.
+
+    Attributes:
+        files: device and number of each file, which no spelling hides.
+        folders: resolved folders.
+    """
+
+    files: frozenset[tuple[int, int]]
+    folders: frozenset[Path]
+
+    @classmethod
+    def of(cls, names: Iterable[Name | None]) -> "_Inputs":
+        paths = [Path(name) for name in names if name is not None]
+        there = [path for path in paths if path.exists()]
+        return cls(
+            frozenset(_identity(path) for path in there if not path.is_dir()),
+            frozenset(path.resolve() for path in there if path.is_dir()),
+        )
+
+    def holds(self, target: Path) -> bool:
+        """Whether the target is a file given, or something to read in a folder given."""
+        if not target.exists():
+            return False
+        if _identity(target) in self.files:
+            return True
+        inside = bool(self.folders & set(target.resolve().parents))
+        return inside and target.is_file() and kind_of(target) in READ_FROM_FOLDERS
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    found = path.stat()
+    return found.st_dev, found.st_ino
 
 
 def _check_replaced(target: Path, kind: Kind, force: bool) -> None:

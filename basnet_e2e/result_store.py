@@ -15,7 +15,7 @@ from basnet_e2e.documents import parse_json
 from basnet_e2e.errors import BasnetError, DiskError
 from basnet_e2e.kinds import Kind
 from basnet_e2e.naming import counted
-from basnet_e2e.outputs import Name, check_folder, check_output
+from basnet_e2e.outputs import Name, check_folder, check_output, check_outputs
 from basnet_e2e.predictions import read_results
 from basnet_e2e.results import Failure, Localization, format_results
 from basnet_e2e.sources import Source
@@ -97,7 +97,7 @@ class FolderStore:
                     f"{source.path}: its result would be called {FAILURES}, which lists failures; "
                     "rename it"
                 )
-            check_output(self._path(source), Kind.RESULT, read, force=force)
+        check_outputs(map(self._path, sources), Kind.RESULT, read, force=force)
         check_output(folder / FAILURES, Kind.FAILURES, read, force=force)
 
     def _path(self, source: Source) -> Path:

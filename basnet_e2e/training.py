@@ -16,7 +16,7 @@ from basnet_e2e.checkpoint import HeadModel, save_model
 from basnet_e2e.dataset import FeatureSet, LabelledSet, load_labelled
 from basnet_e2e.devices import choose_device, describe
 from basnet_e2e.errors import BasnetError
-from basnet_e2e.naming import listing, match_ids
+from basnet_e2e.naming import counted, listing, match_ids
 from basnet_e2e.presets import Preset, Recipe
 from basnet_e2e.presets import preset as find_preset
 from basnet_e2e.presets import recipe as find_recipe
@@ -151,10 +151,10 @@ def fit(
     segments = segments_for([len(video.x) for video in data.videos], preset)
     preset = replace(preset, segments=segments)
     log.info(
-        "training %s/%s on %d videos, %d classes, T = %d, %d steps, on %s",
+        "training %s/%s on %s, %d classes, T = %d, %d steps, on %s",
         preset.name,
         recipe.name,
-        len(data.videos),
+        counted(len(data.videos), "video"),
         len(data.classes),
         segments,
         preset.steps,

@@ -14,7 +14,7 @@ from basnet_e2e.evaluation import TIOUS, evaluate
 from basnet_e2e.feature_layouts import find_sources, parse_grid
 from basnet_e2e.inference import localize_network
 from basnet_e2e.model import BaSNet
-from basnet_e2e.naming import listing, match_ids
+from basnet_e2e.naming import counted, listing, match_ids
 from basnet_e2e.presets import Preset
 
 log = logging.getLogger(__name__)
@@ -68,7 +68,11 @@ class Validation:
         left_out = [name for name in truth.videos if name not in names.values()]
         if left_out:
             log.info("not validated on, trained on or without features: %s", listing(left_out))
-        log.info("validating on %d videos: %s", len(videos), listing([v.id for v in videos]))
+        log.info(
+            "validating on %s: %s",
+            counted(len(videos), "video"),
+            listing([video.id for video in videos]),
+        )
         return cls(videos, replace(truth, videos=kept), data.classes)
 
     @property
