@@ -89,6 +89,7 @@ class FolderStore:
         self.how_to_go_on = GO_ON
         self._folder, self._layout = folder, layout
         self._ids = [source.id for source in sources]
+        self._written = 0
         check_folder(folder)
         read = [*inputs, *(source.path for source in sources)]
         for source in sources:
@@ -120,6 +121,7 @@ class FolderStore:
     def add(self, source: Source, result: Localization) -> None:
         """Write the video's file."""
         _write(self._path(source), format_results([result], (), self._layout))
+        self._written += 1
 
     def close(self, failed: Sequence[Failure], left: Sequence[Source]) -> str:
         """Write ``failures.json``: of this run, and of videos that it did not try."""
@@ -131,6 +133,7 @@ class FolderStore:
             _write(path, json.dumps({"failed": rows}, indent=1, ensure_ascii=False) + "\n")
         elif path.exists():
             path.unlink()
+        log.info("%s written to %s", counted(self._written, "result"), self._folder)
         return ""
 
     def _earlier_failures(self) -> list[dict[str, Any]]:

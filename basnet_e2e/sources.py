@@ -177,8 +177,8 @@ def _videos_once(found: Iterable[tuple[Source, Path]]) -> list[tuple[Source, Pat
     """Inputs without videos whose features are among them.
 
     Features count for a video if they were made of the video as it is now. Those that stand beside
-    it under its id and were made of something else are left out; arrays, which do not say what they
-    were made of, are believed.
+    it under its id and were made of something else are left out; those that do not say what they
+    were made of, as arrays, are believed.
     """
     entries = list(found)
     stored: dict[str, list[tuple[Source, Path]]] = {}
@@ -191,7 +191,8 @@ def _videos_once(found: Iterable[tuple[Source, Path]]) -> list[tuple[Source, Pat
             continue
         for features, their_root in stored.get(same_name(base_name(source.id)), ()):
             beside = same_name(features.id) == same_name(source.id) and root == their_root
-            if _made_of(features, source) or (beside and isinstance(features, ArrayFiles)):
+            recorded = _recorded_fingerprint(features)
+            if (beside and recorded is None) or _is_content_of(source, recorded):
                 dropped.add(source.path)
             elif beside:
                 log.warning(
@@ -205,11 +206,19 @@ def _videos_once(found: Iterable[tuple[Source, Path]]) -> list[tuple[Source, Pat
     return kept
 
 
-def _made_of(features: Source, video: Source) -> bool:
-    """Whether a feature file was made of the video as it is now."""
+def _recorded_fingerprint(features: Source) -> str | None:
+    """Fingerprint of the video that a feature file was made of; None where it does not say."""
     if not isinstance(features, FeatureSource):
-        return False
+        return None
     try:
-        return bool(read_meta(features.path)["facts"]["fingerprint"] == fingerprint(video.path))
-    except (ExtractError, OSError, KeyError):
+        recorded = read_meta(features.path)["facts"].get("fingerprint")
+    except (ExtractError, KeyError, AttributeError):
+        return ""  # damaged: of no video
+    return None if recorded is None else str(recorded)
+
+
+def _is_content_of(video: Source, recorded: str | None) -> bool:
+    try:
+        return bool(recorded) and recorded == fingerprint(video.path)
+    except OSError:
         return False
