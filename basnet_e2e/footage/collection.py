@@ -124,8 +124,13 @@ def _claim(folder: Path, collection: Collection) -> None:
                 f"{folder}: holds footage made with other settings ({note.name}); "
                 "choose another folder or delete this one"
             )
-    else:
-        write_text(note, text)
+        return
+    for path in (labels_path(folder), ground_truth_path(folder)):
+        if path.exists():
+            raise BasnetError(
+                f"{path}: is not of generated footage and is not overwritten; choose another folder"
+            )
+    write_text(note, text)
 
 
 def _labels(collection: Collection) -> str:
