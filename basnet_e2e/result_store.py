@@ -106,13 +106,7 @@ class FolderStore:
 
     def is_done(self, source: Source, made: Mapping[str, Any]) -> bool:
         """Whether the video's file is there and agrees."""
-        path = self._path(source)
-        if not path.is_file():
-            return False
-        try:
-            document = parse_json(path)
-        except BasnetError:
-            return False
+        document = _object_in(self._path(source))
         if self._layout == "json":
             return "intervals" in document and agrees(document.get("made"), made)
         external = document.get("external_data") or {}
@@ -137,10 +131,7 @@ class FolderStore:
         return ""
 
     def _earlier_failures(self) -> list[dict[str, Any]]:
-        path = self._folder / FAILURES
-        if not path.is_file():
-            return []
-        rows = parse_json(path).get("failed", [])
+        rows = _object_in(self._folder / FAILURES).get("failed", [])
         return [row for row in rows if isinstance(row, dict)]
 
 
@@ -208,6 +199,17 @@ class Document:
         _write(self._path, text)
         log.info("%s written (%s)", self._path, counted(len(found), "video"))
         return ""
+
+
+def _object_in(path: Path) -> dict[str, Any]:
+    """Content of a JSON file; empty where there is none, or another's that --force replaces."""
+    if not path.is_file():
+        return {}
+    try:
+        document = parse_json(path)
+    except BasnetError:
+        return {}
+    return document if isinstance(document, dict) else {}
 
 
 def _results_in(path: Path) -> dict[str, Localization]:

@@ -150,6 +150,19 @@ def test_failures_stand_beside_the_results(features, model, run, tmp_path):
     assert sorted(path.name for path in out.iterdir()) == ["a.json", "b.json", "c.json"]
 
 
+@pytest.mark.parametrize("layout", ["json", "activitynet"])
+def test_force_replaces_files_of_other_kinds(features, model, run, tmp_path, layout):
+    out = tmp_path / "out"
+    out.mkdir()
+    for name, text in (("a.json", "[1]"), ("b.json", "text"), ("failures.json", "[2]")):
+        (out / name).write_text(text)
+    command = ("localize", features, "-m", model, "-o", out, "--format", layout)
+    assert run(*command)[0] == 2
+    assert (out / "failures.json").read_text() == "[2]"
+    assert run(*command, "--force")[0] == 0
+    assert sorted(path.name for path in out.iterdir()) == ["a.json", "b.json", "c.json"]
+
+
 def test_an_existing_folder_needs_no_slash(features, model, run, tmp_path):
     (tmp_path / "out").mkdir()
     assert run("localize", features / "a.safetensors", "-m", model, "-o", tmp_path / "out")[0] == 0
