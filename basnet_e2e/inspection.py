@@ -15,7 +15,7 @@ from basnet_e2e.predictions import read_predictions, read_results
 READ_BY = {
     Kind.WEIGHTS: "see 'basnet weights list'",
     Kind.ARRAYS: "'basnet train' and 'basnet localize' read features from such files",
-    Kind.ANNOTATIONS: "'basnet evaluate --ground-truth' and 'basnet train --labels' read it",
+    Kind.ANNOTATIONS: "'basnet evaluate --ground-truth' reads it",
     Kind.LABELS: "'basnet train --labels' reads it",
     Kind.TABLE: "'basnet export intervals --format csv' writes such files",
     Kind.SUBTITLES: "'basnet export intervals --format srt' writes such files",

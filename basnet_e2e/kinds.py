@@ -121,8 +121,9 @@ def _kind_of_json(path: str | os.PathLike[str]) -> Kind:
 def _kind_of_text(text: str) -> Kind:
     lines = text.split("\n", 2)
     columns = [name.strip().lower() for name in lines[0].split(",")]
-    if columns[:4] == ["video", "label", "start", "end"]:
-        return Kind.TABLE
+    if {"video", "label", "start", "end"} <= set(columns):
+        # Annotated by hand, which nothing may replace, unless it has scores.
+        return Kind.TABLE if "score" in columns else Kind.ANNOTATIONS
     if columns[:2] == ["video", "labels"]:
         return Kind.LABELS
     cue = len(lines) > 1 and lines[0].strip().isdigit() and " --> " in lines[1]

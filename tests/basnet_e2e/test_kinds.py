@@ -25,6 +25,7 @@ TEXTS = {
     "video,labels\na,x\n": Kind.LABELS,
     "\ufeffVideo, Labels\r\na,x\r\n": Kind.LABELS,
     "video,label,start,end,score\n": Kind.TABLE,
+    "video,label,start,end\na,x,1,2\n": Kind.ANNOTATIONS,
     "1\n00:00:00,000 --> 00:00:01,000\nrun\n": Kind.SUBTITLES,
     "a text\n": Kind.OTHER,
     "": Kind.EMPTY,
