@@ -45,6 +45,8 @@ def export_features(
     """
     if layout not in LAYOUTS:
         raise BasnetError(f"no feature layout '{layout}'; choose one of {', '.join(LAYOUTS)}")
+    if Path(features).resolve() == Path(output).resolve():
+        raise BasnetError(f"{output}: export into another folder than the one that is read")
     folder, chosen = Path(output), LAYOUTS[layout]
     sources = find_sources(Path(features), subset=None, streams=None, grid=parse_grid(None))
     check_folder(folder)
