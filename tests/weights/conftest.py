@@ -19,6 +19,7 @@ from weights import crc32c as fast
 from weights import manifest
 from weights.architectures import shapes
 from weights.manifest import networks
+from weights.pip_settings import default_index, pip_settings
 
 sys.path.insert(0, str(Path(__file__).parent))  # tests are not a package
 from checksums import crc32c_by_definition
@@ -53,7 +54,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def no_pip_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def no_pip_settings(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Whatever this machine's pip is set up with plays no part."""
     import os
 
@@ -61,6 +62,11 @@ def no_pip_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         if name.startswith("PIP_"):
             monkeypatch.delenv(name)
     monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+    for asked in (pip_settings, default_index):
+        asked.cache_clear()
+    yield
+    for asked in (pip_settings, default_index):
+        asked.cache_clear()
 
 
 @dataclass
