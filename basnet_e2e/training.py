@@ -16,7 +16,8 @@ from basnet_e2e.checkpoint import HeadModel, save_model
 from basnet_e2e.dataset import FeatureSet, LabelledSet, load_labelled
 from basnet_e2e.devices import choose_device, describe
 from basnet_e2e.errors import BasnetError
-from basnet_e2e.naming import listing, match_ids
+from basnet_e2e.label_matching import match_labels, nothing_to_learn
+from basnet_e2e.naming import listing
 from basnet_e2e.presets import Preset, Recipe
 from basnet_e2e.presets import preset as find_preset
 from basnet_e2e.presets import recipe as find_recipe
@@ -190,11 +191,12 @@ def _labelled(
         from basnet_e2e.annotations import read_labels
 
         labels = read_labels(labels, classes=classes)
-    matches = match_ids(labels.videos, [video.id for video in features.videos])
-    by_id = {video_id: labels.videos[name] for name, video_id in matches.found.items()}
+    # Who reads features into memory chooses among them; labels of other videos are no mistake.
+    ids = [video.id for video in features.videos]
+    matched = match_labels(replace(labels, published=True), ids, "the set given")
+    matched.check()
+    by_id = matched.by_id
     videos = [video for video in features.videos if video.id in by_id]
-    if not videos:
-        raise BasnetError(f"{labels.source}: none of its videos is among the features")
     return LabelledSet(
         videos, [by_id[video.id] for video in videos], labels.classes, features.settings
     )
@@ -216,13 +218,9 @@ def usable(data: LabelledSet, preset: Preset, recipe: Recipe) -> LabelledSet:
             videos=[data.videos[index] for index in kept],
             labels=[data.labels[index] for index in kept],
         )
-    if not any(data.labels):
-        raise BasnetError("no training video has a label, nothing to learn")
-    if len({frozenset(labels) for labels in data.labels}) == 1:
-        raise BasnetError(
-            f"all {len(data.videos)} training videos have the same label "
-            f"({listing(data.labels[0])}); add videos of another class, or without any action"
-        )
+    problem = nothing_to_learn(data.labels)
+    if problem is not None:
+        raise BasnetError(problem)
     never = [name for name in data.classes if not any(name in labels for labels in data.labels)]
     if never:
         log.warning("no training video has the class %s", listing(never))

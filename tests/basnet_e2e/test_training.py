@@ -180,6 +180,17 @@ def test_the_best_validated_step_is_kept(data):
     assert same(weights(model), weights(shorter))
 
 
+def test_labels_of_features_in_memory_are_checked_as_those_of_files(data, caplog):
+    given = FeatureSet(data.videos, data.settings)
+    named = {v.id: names for v, names in zip(data.videos, data.labels, strict=True)}
+    twice = Labels(named | {"other/train0": ("swim",)}, CLASSES)
+    with pytest.raises(BasnetError, match="'train0', 'other/train0' mean the same video"):
+        train(given, twice, TINY, steps=1)
+    with caplog.at_level(logging.WARNING):
+        train(given, Labels(named | {"elsewhere": ("swim",)}, CLASSES), TINY, steps=1)
+    assert "'elsewhere'" in caplog.text
+
+
 def test_training_videos_do_not_validate(data):
     truth = GroundTruth({video.id: [] for video in data.videos})
     with pytest.raises(BasnetError, match="videos of its own"):
