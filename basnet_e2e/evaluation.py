@@ -19,7 +19,8 @@ from basnet_e2e.annotation_checks import odd_annotations, without_duplicates
 from basnet_e2e.annotations import GroundTruth, Predictions, read_ground_truth, read_predictions
 from basnet_e2e.errors import BasnetError
 from basnet_e2e.matching import Floats, Intervals, Ints, Pairs, as_arrays, assign, by_rank, overlaps
-from basnet_e2e.naming import listing, match_ids
+from basnet_e2e.naming import listing, match_ids, unknown_message
+from basnet_e2e.predictions import labels_in_nfc
 from basnet_e2e.results import Interval, Localization
 
 TIOUS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
@@ -151,13 +152,15 @@ def evaluate(
     Args:
         predictions: result of localization, or a file of such results or of ActivityNet-style
             detections.
-        ground_truth: ActivityNet-style JSON, or what was read from it.
+        ground_truth: ActivityNet-style JSON or a CSV file ``video,label,start,end``, or what was
+            read from it.
         tious: temporal IoU thresholds in (0, 1].
         subset: subset of the ground truth; by default the test (or validation) subset.
         dedupe: count annotated intervals that repeat another one (to 1 ms) once.
 
     Raises:
-        BasnetError: a file is damaged, a threshold is out of range or nothing is annotated.
+        BasnetError: a file is damaged, a threshold is out of range, nothing is annotated, or no
+            video of a predictions file is in the subset.
     """
     return score(prepare(predictions, ground_truth, subset=subset, dedupe=dedupe), tious)
 
@@ -172,8 +175,8 @@ def prepare(
     """Read what is a file, match video names, and note whatever is odd.
 
     Raises:
-        BasnetError: a file is damaged, two predicted videos are the same one, or nothing is
-            annotated.
+        BasnetError: a file is damaged, two predicted videos are the same one, nothing is
+            annotated, or no video of a predictions file is in the subset.
     """
     found = _predictions(predictions)
     truth = _ground_truth(ground_truth, subset)
@@ -185,6 +188,9 @@ def prepare(
     videos = {names[name]: rows for name, rows in found.videos.items()}
     elsewhere = [name for name in videos if name in truth.others]
     videos = {name: rows for name, rows in videos.items() if name not in truth.others}
+    if isinstance(predictions, str | os.PathLike):
+        # A file of other videos is a mistake; a program may well have found nothing.
+        _check_shared(videos, elsewhere, found, truth)
     warnings += _mismatches(videos, elsewhere, found, truth)
     numbers = {name: row for row, name in enumerate(dict.fromkeys([*truth.videos, *videos]))}
     classes = truth.classes
@@ -286,15 +292,15 @@ def _predictions(given: AnyPredictions) -> Predictions:
     if isinstance(given, str | os.PathLike):
         return read_predictions(given)
     if isinstance(given, Mapping):
-        return Predictions({name: list(rows) for name, rows in given.items()})
-    return Predictions.of(given)
+        return Predictions({name: labels_in_nfc(rows) for name, rows in given.items()})
+    return Predictions.of(list(given))
 
 
 def _ground_truth(given: AnyTruth, subset: str | None) -> GroundTruth:
     if isinstance(given, str | os.PathLike):
         return read_ground_truth(given, subset)
     if isinstance(given, Mapping):
-        return GroundTruth({name: list(rows) for name, rows in given.items()})
+        return GroundTruth({name: labels_in_nfc(rows) for name, rows in given.items()})
     return given
 
 
@@ -303,7 +309,10 @@ def _common_names(found: Predictions, truth: GroundTruth) -> dict[str, str]:
     known = [*truth.videos, *sorted(truth.others)]
     names = {name: name for name in found.videos if name in truth.videos or name in truth.others}
     rest = [name for name in found.videos if name not in names]
-    names |= match_ids(rest, known).found if rest else {}
+    if rest:
+        matches = match_ids(rest, known)
+        matches.report("predicted video", found.source)
+        names |= matches.found
     names = {name: names.get(name, name) for name in [*found.videos, *found.scores]}
     owners: dict[str, str] = {}
     for name in found.videos:
@@ -314,6 +323,30 @@ def _common_names(found: Predictions, truth: GroundTruth) -> dict[str, str]:
                 f"{truth.source}"
             )
     return names
+
+
+def _check_shared(
+    videos: Mapping[str, Sequence[Interval]],
+    elsewhere: Sequence[str],
+    found: Predictions,
+    truth: GroundTruth,
+) -> None:
+    """Refuse to judge videos by the ground truth of others.
+
+    Raises:
+        BasnetError: no predicted video is in the subset.
+    """
+    if any(name in truth.videos for name in videos):
+        return
+    what = f"the subset {truth.subset} of {truth.source}" if truth.subset else truth.source
+    if not found.videos:
+        failed = f"; all {len(found.failed)} failed" if found.failed else ""
+        raise BasnetError(f"{found.source}: no predicted video{failed}, nothing to evaluate")
+    hint = f"; {len(elsewhere)} belong to other subsets, see --subset" if elsewhere else ""
+    raise BasnetError(
+        f"{found.source}: no predicted video is in {what}{hint} (predictions name "
+        f"{listing(found.videos, 2)}, the ground truth {listing(truth.videos, 2)})"
+    )
 
 
 def _mismatches(
@@ -330,7 +363,7 @@ def _mismatches(
     if foreign:
         warnings.append(
             f"predicted labels without ground truth, ignored ({len(foreign)}, "
-            f"{sum(foreign.values())} predictions): {listing(foreign)}"
+            f"{sum(foreign.values())} predictions): {unknown_message(foreign, truth.classes)}"
         )
     if elsewhere:
         warnings.append(
@@ -345,6 +378,11 @@ def _mismatches(
     silent = [name for name, rows in truth.videos.items() if rows and not videos.get(name)]
     if silent:
         warnings.append(f"annotated videos without a prediction ({len(silent)}): {listing(silent)}")
+    if found.thinned:
+        warnings.append(
+            f"made with --keep best, which leaves intervals out ({len(found.thinned)} of "
+            f"{len(found.videos)} videos); evaluation wants 'basnet localize --keep all'"
+        )
     if found.failed:
         warnings.append(f"videos that failed ({len(found.failed)}): {listing(found.failed)}")
     return warnings

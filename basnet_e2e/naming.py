@@ -178,9 +178,9 @@ def listing(names: Collection[str], most: int = LISTED) -> str:
     return f"{first} and {rest} more" if rest > 0 else first
 
 
-def counted(count: int, noun: str) -> str:
-    """A number and its noun: ``1 video``, ``2 videos``."""
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+def counted(number: int, noun: str) -> str:
+    """A number with its noun: ``1 video``, ``2 videos``."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def ambiguous_message(name: str, candidates: Collection[str]) -> str:

@@ -48,6 +48,9 @@ class Localization:
         model: name of the model that was applied.
         classes: video-level score of each class.
         intervals: highest score first.
+        made: what tells this result from another of the same video: how intervals were kept
+            (``keep``, ``min_score``, ``min_length``), digests of input and model. Empty where
+            nothing is known of it.
     """
 
     video: str
@@ -56,6 +59,7 @@ class Localization:
     model: str
     classes: dict[str, float] = field(default_factory=dict)
     intervals: list[Interval] = field(default_factory=list)
+    made: dict[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """One JSON object: seconds with 3 decimals within [0, duration], highest score first.
@@ -79,6 +83,7 @@ class Localization:
                 }
                 for found in written_intervals(self.intervals, self.duration)
             ],
+            **({"made": self.made} if self.made else {}),
         }
 
 
@@ -184,7 +189,8 @@ def write_results(
 
 
 def to_activitynet(results: Sequence[Localization]) -> dict[str, Any]:
-    """Detections as the ActivityNet toolkit reads them."""
+    """Detections as the ActivityNet toolkit reads them; how they were made is external data."""
+    made = {result.video: result.made for result in results if result.made}
     return {
         "version": "VERSION 1.3",
         "results": {
@@ -194,7 +200,7 @@ def to_activitynet(results: Sequence[Localization]) -> dict[str, Any]:
             ]
             for result in results
         },
-        "external_data": {},
+        "external_data": {"made": made} if made else {},
     }
 
 

@@ -55,12 +55,16 @@ def features(features: Path, output: Path, layout: str) -> None:
 )
 @message_options
 def intervals(result: Path, output: Path | None, layout: str) -> None:
-    """Write a RESULT of 'basnet localize' in another format."""
+    """Write a RESULT (of 'basnet localize' or ActivityNet-style) in another format."""
     from basnet_e2e.predictions import read_results
     from basnet_e2e.results import format_results
     from weights.files import write_text
 
     found, failed = read_results(result)
+    if layout == "json" and not all(one.file for one in found):
+        log.warning(
+            "%s does not say how long its videos are: the last interval's end is written", result
+        )
     text = format_results(found, failed, layout)
     if output is None:
         click.echo(text, nl=False)
