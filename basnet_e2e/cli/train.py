@@ -76,7 +76,7 @@ def train(features: Path, output: Path, **options: Any) -> None:
     from basnet_e2e.training import train as run
 
     with Progress("train", quiet=log.getEffectiveLevel() > logging.INFO) as bar:
-        model = run(
+        run(
             features,
             output=output,
             progress=lambda state: bar.update(
@@ -84,6 +84,3 @@ def train(features: Path, output: Path, **options: Any) -> None:
             ),
             **options,
         )
-    log.info(
-        "model written to %s (%d classes: %s)", output, len(model.classes), ", ".join(model.classes)
-    )
