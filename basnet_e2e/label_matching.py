@@ -31,6 +31,7 @@ class LabelMatches:
         unknown: names of no video at all.
         ids: the videos.
         where: the folder of the videos, for messages.
+        what: what that folder holds of each video, for messages.
     """
 
     labels: Labels
@@ -41,6 +42,7 @@ class LabelMatches:
     unknown: tuple[str, ...]
     ids: tuple[str, ...]
     where: str
+    what: str = "features"
 
     def mistakes(self) -> list[str]:
         """What keeps these labels from being trained on, one line each."""
@@ -61,8 +63,8 @@ class LabelMatches:
                 else f"none of its {len(names)} videos has"
             )
             found.append(
-                f"{source}: {none} features in {self.where} (labels name {listing(names, 2)}, "
-                f"features {listing(ids, 2)})"
+                f"{source}: {none} {self.what} in {self.where} (labels name {listing(names, 2)}, "
+                f"the folder {listing(ids, 2)})"
             )
         elif self.unknown and not self.labels.published:
             found.append(f"{self._unknown_line()}; correct the names or take them out")
@@ -80,7 +82,7 @@ class LabelMatches:
             found.append(f"{self._unknown_line()}; they are left out")
         if self.matches.unnamed:
             found.append(
-                f"videos with features but no labels, not used ({len(self.matches.unnamed)}): "
+                f"videos with {self.what} but no labels, not used ({len(self.matches.unnamed)}): "
                 f"{listing(self.matches.unnamed)}"
             )
         return found
@@ -99,13 +101,17 @@ class LabelMatches:
 
     def _unknown_line(self) -> str:
         return (
-            f"{self.labels.source}: labelled videos without features in {self.where} "
+            f"{self.labels.source}: labelled videos without {self.what} in {self.where} "
             f"({len(self.unknown)}): {unknown_message(self.unknown, self.ids)}"
         )
 
 
 def match_labels(
-    labels: Labels, ids: Sequence[str], where: str, failed: Collection[str] = ()
+    labels: Labels,
+    ids: Sequence[str],
+    where: str,
+    failed: Collection[str] = (),
+    what: str = "features",
 ) -> LabelMatches:
     """Find the video of each labelled name.
 
@@ -114,6 +120,7 @@ def match_labels(
         ids: the videos there are.
         where: their folder, for messages.
         failed: ids of videos whose extraction failed.
+        what: what the folder holds of each video, for messages.
     """
     matches = _in_class_folders(labels, ids) if labels.folders else find_matches(labels.videos, ids)
     names: dict[str, list[str]] = {}
@@ -140,6 +147,7 @@ def match_labels(
         tuple(name for name in matches.unknown if name not in lost),
         tuple(ids),
         where,
+        what,
     )
 
 

@@ -57,12 +57,13 @@ def data_digest(data: LabelledSet) -> str:
 
 def run_difference(before: Mapping[str, Any], now: Mapping[str, Any]) -> str | None:
     """First thing that differs, in words (``another seed (0 against 1)``); None where none does."""
-    for name in ("recipe", "seed"):
-        if before.get(name) != now[name]:
-            return _another(name, before.get(name), now[name])
+    if before.get("recipe") != now["recipe"]:
+        return f"another recipe ({before.get('recipe')} against {now['recipe']})"
+    if before.get("seed") != now["seed"]:
+        return f"another seed ({before.get('seed')} against {now['seed']})"
     setting = _setting_difference(before.get("preset") or {}, now["preset"])
     if setting is not None and before.get("name") != now["name"]:
-        return _another("preset", before.get("name"), now["name"])
+        return f"another preset ({before.get('name')} against {now['name']})"
     if before.get("classes") != now["classes"]:
         then = before.get("classes") or []
         return f"other classes ({_names(then)} against {_names(now['classes'])})"
@@ -97,7 +98,7 @@ def _setting_difference(before: Mapping[str, Any], now: Mapping[str, Any]) -> st
     """First setting that both have and that differs, but for the preset's name."""
     for name in sorted(before.keys() & now.keys() - {"name"}):
         if before[name] != now[name]:
-            return _another(name, before[name], now[name])
+            return f"another {name} ({_short(before[name])} against {_short(now[name])})"
     return None
 
 
@@ -124,14 +125,10 @@ def _video_difference(before: Any, now: Sequence[Sequence[Any]]) -> str:
     return "another order of the videos"
 
 
-def _another(name: str, before: Any, now: Any) -> str:
-    return f"another {name} ({_short(before)} against {_short(now)})"
-
-
 def _names(names: Sequence[str]) -> str:
     return listing(names) if names else "none"
 
 
 def _short(value: Any, most: int = 60) -> str:
-    text = value if isinstance(value, str) else json.dumps(value)
+    text = json.dumps(value)
     return text if len(text) <= most else f"{text[: most - 3]}..."
