@@ -278,6 +278,20 @@ def test_training_videos_do_not_validate(data):
         train(data, preset=TINY, validate=truth)
 
 
+def test_validation_names_match_as_labels_do(data, caplog):
+    videos, _, truth = make_set("val", 1, 2, background=0)
+    together = FeatureSet([*data.videos, *videos], data.settings)
+    named = {v.id: names for v, names in zip(data.videos, data.labels, strict=True)}
+    renamed = {f"videos/{name}.mp4": found for name, found in truth.items()}
+    with caplog.at_level(logging.INFO):
+        model = train(together, Labels(named, CLASSES), TINY, validate=GroundTruth(renamed),
+                      steps=1)  # fmt: skip
+    assert "1 validation video matched by the end of the path" in caplog.text
+    assert model.training["validation"]["step"] == 1
+    with pytest.raises(BasnetError, match="mean the same video 'val0'"):
+        train(together, Labels(named, CLASSES), TINY, validate=GroundTruth(truth | renamed))
+
+
 def test_test_videos_do_not_validate(data, tmp_path):
     path = tmp_path / "gt.json"
     path.write_text(
