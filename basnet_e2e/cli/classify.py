@@ -58,7 +58,7 @@ def classify(
 
 def _extractor(name: str, streams: tuple[str, ...], device: str) -> "Extractor":
     """Clips of the classifier's own length, side by side."""
-    from extract.backbones import backbone_record, load_backbone
+    from extract.backbones.loading import backbone_record, load_backbone
     from extract.pipeline import Extractor, ExtractSettings
 
     length = backbone_record(name).classifier_length

@@ -23,7 +23,7 @@ def demo(folder: Path, ablation: bool) -> None:
     Everything is written to DIR (basnet-demo without it), and a second run goes on where the first
     one stopped. Nothing is downloaded.
     """
-    from basnet_e2e.demo import Demo
+    from basnet_e2e.demo.steps import Demo
 
     def echo(line: str) -> None:
         click.echo(line)

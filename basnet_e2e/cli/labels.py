@@ -10,8 +10,8 @@ from basnet_e2e.cli.common import message_options
 from basnet_e2e.cli.tables import new_table, show, show_text
 
 if TYPE_CHECKING:
-    from basnet_e2e.label_matching import LabelMatches
-    from basnet_e2e.label_template import FolderIds
+    from basnet_e2e.data.label_matching import LabelMatches
+    from basnet_e2e.data.label_template import FolderIds
 
 log = logging.getLogger(__name__)
 BACKGROUND = "(background only)"
@@ -44,7 +44,7 @@ def labels(folder: Path, output: Path | None, labels: Path | None, force: bool) 
     videos of each class, which row meets which video and how, and what is left over; exit code 2
     says that 'basnet train' would refuse these labels.
     """
-    from basnet_e2e.label_template import find_ids
+    from basnet_e2e.data.label_template import find_ids
 
     if labels is None:
         _write_template(folder, output, force)
@@ -55,9 +55,9 @@ def labels(folder: Path, output: Path | None, labels: Path | None, force: bool) 
 
 
 def _write_template(folder: Path, output: Path | None, force: bool) -> None:
+    from basnet_e2e.data.label_template import find_ids, template
+    from basnet_e2e.data.naming import counted, without_suffix
     from basnet_e2e.errors import BasnetError
-    from basnet_e2e.label_template import find_ids, template
-    from basnet_e2e.naming import counted, without_suffix
     from weights.files import write_text
 
     if output is not None and without_suffix(output.name) != output.name:
@@ -82,10 +82,10 @@ def _write_template(folder: Path, output: Path | None, force: bool) -> None:
 
 
 def _check(folder: Path, path: Path, ids: "FolderIds") -> None:
-    from basnet_e2e.annotations import read_labels
-    from basnet_e2e.dataset import failed_ids
-    from basnet_e2e.label_matching import match_labels, nothing_to_learn
-    from basnet_e2e.naming import counted
+    from basnet_e2e.data.annotations import read_labels
+    from basnet_e2e.data.dataset import failed_ids
+    from basnet_e2e.data.label_matching import match_labels, nothing_to_learn
+    from basnet_e2e.data.naming import counted
 
     what, known = ("features", ids.features) if ids.features else ("a file", ids.videos)
     found = match_labels(read_labels(path), known, str(folder), failed_ids(folder), what)
@@ -130,7 +130,7 @@ def _row_table(found: "LabelMatches") -> Any:
 
 
 def _left_over_table(found: "LabelMatches") -> Any:
-    from basnet_e2e.naming import listing, nearest
+    from basnet_e2e.data.naming import listing, nearest
 
     shown = new_table("Left over", "name")
     shown.add_column("what it is", overflow="fold")

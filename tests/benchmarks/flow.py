@@ -22,7 +22,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "extract")]
+sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "extract" / "flow")]
 
 import cv2  # noqa: E402  (found by the path above, as are the next)
 import numpy as np  # noqa: E402
@@ -40,10 +40,10 @@ from flow_reference import (  # noqa: E402
 )
 
 import extract  # noqa: E402
-from extract import tvl1_cpu, tvl1_torch  # noqa: E402
-from extract.flow_methods import flow_method  # noqa: E402
-from extract.flow_tvl1 import Engine, TVL1Params, check_frames, solve  # noqa: E402
-from extract.tvl1_kernels import choose_kernels  # noqa: E402
+from extract.flow.methods import flow_method  # noqa: E402
+from extract.flow.tvl1 import cpu, torch_engine  # noqa: E402
+from extract.flow.tvl1.kernels import choose_kernels  # noqa: E402
+from extract.flow.tvl1.solver import Engine, TVL1Params, check_frames, solve  # noqa: E402
 
 
 def seconds(work: Callable[[], object]) -> float:
@@ -56,15 +56,15 @@ FIRST_CALL = """
 import sys, time
 sys.path.insert(0, sys.argv[1])
 import numpy as np
-from extract.flow_tvl1 import TVL1Params, chains, check_frames
+from extract.flow.tvl1.solver import TVL1Params, chains, check_frames
 frames, params = check_frames(np.zeros((2, 64, 64), np.uint8)), TVL1Params()
 start = time.perf_counter()
 if sys.argv[2] == "numba":
-    from extract.tvl1_cpu import solve_pairs
+    from extract.flow.tvl1.cpu import solve_pairs
     solve_pairs(frames, params, chains(1, params))
 else:
     import torch
-    from extract.tvl1_kernels import PLAIN, choose_kernels
+    from extract.flow.tvl1.kernels import PLAIN, choose_kernels
     assert choose_kernels(torch.device("cpu"), compiled=True) is not PLAIN
 print(time.perf_counter() - start)
 """
@@ -130,13 +130,13 @@ def speed(pairs: list[Pair], threads: int, with_torch: bool, compiled: bool) -> 
     solver = cv2.optflow.DualTVL1OpticalFlow_create()  # type: ignore[attr-defined]  # not in its stubs
     solvers: dict[str, Callable[[], object]] = {
         "OpenCV, defaults": lambda: [solver.calc(a, b, None) for a, b in same],
-        "numba": lambda: tvl1_cpu.solve_pairs(joined, params, runs, threads=threads),
+        "numba": lambda: cpu.solve_pairs(joined, params, runs, threads=threads),
     }
     if with_torch:
-        solvers["torch"] = lambda: tvl1_torch.solve_pairs(joined, params, runs)
+        solvers["torch"] = lambda: torch_engine.solve_pairs(joined, params, runs)
     if compiled:
         choose_kernels(torch.device("cpu"), compiled=True)
-        solvers["torch, compiled"] = lambda: tvl1_torch.solve_pairs(
+        solvers["torch, compiled"] = lambda: torch_engine.solve_pairs(
             joined, params, runs, compiled=True
         )
     warm_up = check_frames(np.random.default_rng(0).integers(0, 256, (4, *size), dtype=np.uint8))
@@ -167,7 +167,7 @@ def processor_time(pairs: list[Pair], with_torch: bool, compiled: bool) -> None:
     if with_torch:
         solvers["torch"] = lambda pair: extract.tvl1(pair.frames, device="cpu", engine="torch")
     if compiled:
-        solvers["torch, compiled"] = lambda pair: tvl1_torch.solve_pairs(
+        solvers["torch, compiled"] = lambda pair: torch_engine.solve_pairs(
             check_frames(pair.frames), params, run, compiled=True
         )
     spent = dict.fromkeys(solvers, 0.0)
@@ -193,9 +193,9 @@ def curves(threads: int, with_torch: bool) -> None:
         images = check_frames(frames[np.arange(batch + 1) % 2])
         runs = [range(n, n + 1) for n in range(batch)]
         if engine == "numba":
-            work = functools.partial(tvl1_cpu.solve_pairs, images, params, runs, threads)
+            work = functools.partial(cpu.solve_pairs, images, params, runs, threads)
         else:
-            work = functools.partial(tvl1_torch.solve_pairs, images, params, runs, batch=batch)
+            work = functools.partial(torch_engine.solve_pairs, images, params, runs, batch=batch)
         return 1e3 * seconds(work) / batch
 
     print("\nms a pair by size")
@@ -284,8 +284,8 @@ def agreement(pairs: list[Pair]) -> None:
 
 def fast_method(folder: Path) -> None:
     """What tvl1-fast loses against tvl1 over 16 fields, and what it saves."""
-    from extract.picture import grey, resize_short_side
-    from extract.video import open_video
+    from extract.preprocess import grey, resize_short_side
+    from extract.video.clip import open_video
 
     print("\ntvl1-fast against tvl1 over 16 fields: difference, pixels; time")
     for name in ("clips/walking_the_dog.mp4", "clips/basketball.mp4", "clips/archery.avi"):

@@ -1,0 +1,150 @@
+"""Training that can stop at any time: the state of a run in one file beside the model."""
+
+import contextlib
+import json
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from basnet_e2e.errors import BasnetError, DiskError
+from basnet_e2e.training.identity import run_difference
+from weights.files import atomic_write
+
+STATE_VERSION = 2
+
+
+@dataclass
+class Best:
+    """Best validated weights so far."""
+
+    step: int = 0
+    score: float = -1.0
+    weights: dict[str, Tensor] | None = None
+
+
+def state_path(output: str | os.PathLike[str]) -> Path:
+    """State file of the run that writes the model ``output``."""
+    return Path(f"{os.fspath(output)}.state")
+
+
+def save_state(
+    path: Path,
+    run: dict[str, Any],
+    step: int,
+    loss: float,
+    net: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    best: Best,
+    device: torch.device,
+) -> None:
+    """Write all that the next step depends on, whole or not at all.
+
+    Args:
+        path: file to write.
+        run: what makes this run (settings, seed, data), to refuse another run's state.
+        step: steps done.
+        loss: of the last step.
+        net: weights after that step.
+        optimizer: with its moments.
+        best: best validated weights.
+        device: whose random state belongs to the run, beside the CPU's.
+
+    Raises:
+        BasnetError: the folder cannot be written or the disk is full.
+    """
+    state = {
+        "version": STATE_VERSION,
+        "run": json.dumps(run, sort_keys=True),
+        "step": step,
+        "loss": loss,
+        "net": net.state_dict(),
+        "optimizer": optimizer.state_dict(),
+        "best": (best.step, best.score, best.weights),
+        "random": torch.get_rng_state(),
+        "random_cuda": torch.cuda.get_rng_state(device) if device.type == "cuda" else None,
+    }
+    try:
+        with atomic_write(path) as file:
+            torch.save(state, file)
+    except OSError as error:
+        raise DiskError(f"{path}: the training state cannot be written ({error})") from error
+
+
+def load_state(
+    path: Path,
+    run: dict[str, Any],
+    net: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    device: torch.device,
+) -> tuple[int, float, Best]:
+    """Put a run back where it stopped.
+
+    Returns:
+        Steps done, the last loss and the best validated weights.
+
+    Raises:
+        BasnetError: the file is damaged, or belongs to a run with other settings or data.
+    """
+    try:
+        state = torch.load(path, map_location=device, weights_only=True)
+        version, saved = state["version"], json.loads(state["run"])
+    except (
+        OSError,
+        EOFError,
+        RuntimeError,
+        ValueError,
+        KeyError,
+        TypeError,
+        UnpicklingError,
+    ) as error:
+        raise BasnetError(
+            f"{path}: damaged training state; delete it to start from the beginning"
+        ) from error
+    if version != STATE_VERSION:
+        raise BasnetError(f"{path}: state of another version; delete it to start anew")
+    difference = run_difference(saved, run)
+    if difference is not None:
+        raise BasnetError(
+            f"{path}: this run was interrupted with {difference}; give the same again, or delete "
+            "this file to start anew"
+        )
+    net.load_state_dict(state["net"])
+    optimizer.load_state_dict(state["optimizer"])
+    torch.set_rng_state(state["random"].cpu())
+    if device.type == "cuda" and state["random_cuda"] is not None:
+        torch.cuda.set_rng_state(state["random_cuda"].cpu(), device)
+    return int(state["step"]), float(state["loss"]), Best(*state["best"])
+
+
+@contextlib.contextmanager
+def postponed_interrupt() -> Iterator[threading.Event]:
+    """Ctrl-C sets the event instead of breaking a step in its middle; a second one breaks it.
+
+    Where signals do not come, outside the main thread, or are ignored, in a shell's background
+    job, the event is never set.
+    """
+    asked = threading.Event()
+    before = signal.getsignal(signal.SIGINT)
+    main = threading.current_thread() is threading.main_thread()
+    if not main or before in (signal.SIG_IGN, None):
+        yield asked
+        return
+
+    def note(number: int, frame: Any) -> None:
+        if asked.is_set():
+            raise KeyboardInterrupt
+        asked.set()
+
+    signal.signal(signal.SIGINT, note)
+    try:
+        yield asked
+    finally:
+        signal.signal(signal.SIGINT, before)
