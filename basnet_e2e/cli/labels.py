@@ -96,8 +96,8 @@ def _check(folder: Path, path: Path, ids: "FolderIds") -> None:
     tables = [_class_table(found), _row_table(found)]
     show(*(table for table in [*tables, _left_over_table(found)] if table.row_count))
     mistakes = found.mistakes()
-    problem = nothing_to_learn(list(found.by_id.values())) if found.by_id else None
-    if problem is not None:
+    problem = nothing_to_learn(list(found.by_id.values()))
+    if problem is not None and not mistakes:
         mistakes.append(f"{path}: {problem}")
     for mistake in mistakes:
         log.error("%s", mistake)

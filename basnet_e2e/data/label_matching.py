@@ -192,8 +192,10 @@ def nothing_to_learn(labels: Sequence[tuple[str, ...]]) -> str | None:
     if not any(labels):
         return "no training video has a label, nothing to learn"
     if len({frozenset(names) for names in labels}) == 1:
+        same = f"all {len(labels)} training videos have the same label"
+        only = "the only training video has the label"
         return (
-            f"all {len(labels)} training videos have the same label ({listing(labels[0])}); add "
-            "videos of another class, or without any action"
+            f"{same if labels[1:] else only} ({listing(labels[0])}); add videos of another class, "
+            "or without any action"
         )
     return None

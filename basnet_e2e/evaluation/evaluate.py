@@ -6,7 +6,6 @@ predicted labels are ignored. A video without ground truth contributes false pos
 """
 
 import os
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -22,7 +21,7 @@ from basnet_e2e.data.annotations import (
     read_ground_truth,
     read_predictions,
 )
-from basnet_e2e.data.naming import listing, match_ids, unknown_message
+from basnet_e2e.data.naming import match_ids
 from basnet_e2e.data.predictions import labels_in_nfc
 from basnet_e2e.errors import BasnetError
 from basnet_e2e.evaluation.matching import (
@@ -35,6 +34,7 @@ from basnet_e2e.evaluation.matching import (
     by_rank,
     overlaps,
 )
+from basnet_e2e.evaluation.mismatches import check_shared, mismatches
 from basnet_e2e.intervals import Interval, Localization
 
 TIOUS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
@@ -204,8 +204,8 @@ def prepare(
     videos = {name: rows for name, rows in videos.items() if name not in truth.others}
     if isinstance(predictions, str | os.PathLike):
         # A file of other videos is a mistake; a program may well have found nothing.
-        _check_shared(videos, elsewhere, found, truth)
-    warnings += _mismatches(videos, elsewhere, found, truth)
+        check_shared(videos, elsewhere, found, truth)
+    warnings += mismatches(videos, elsewhere, found, truth)
     numbers = {name: row for row, name in enumerate(dict.fromkeys([*truth.videos, *videos]))}
     classes = truth.classes
     columns = {name: column for column, name in enumerate(classes)}
@@ -337,66 +337,3 @@ def _common_names(found: Predictions, truth: GroundTruth) -> dict[str, str]:
                 f"{truth.source}"
             )
     return names
-
-
-def _check_shared(
-    videos: Mapping[str, Sequence[Interval]],
-    elsewhere: Sequence[str],
-    found: Predictions,
-    truth: GroundTruth,
-) -> None:
-    """Refuse to judge videos by the ground truth of others.
-
-    Raises:
-        BasnetError: no predicted video is in the subset.
-    """
-    if any(name in truth.videos for name in videos):
-        return
-    what = f"the subset {truth.subset} of {truth.source}" if truth.subset else truth.source
-    if not found.videos:
-        failed = f"; all {len(found.failed)} failed" if found.failed else ""
-        raise BasnetError(f"{found.source}: no predicted video{failed}, nothing to evaluate")
-    hint = f"; {len(elsewhere)} belong to other subsets, see --subset" if elsewhere else ""
-    raise BasnetError(
-        f"{found.source}: no predicted video is in {what}{hint} (predictions name "
-        f"{listing(found.videos, 2)}, the ground truth {listing(truth.videos, 2)})"
-    )
-
-
-def _mismatches(
-    videos: Mapping[str, Sequence[Interval]],
-    elsewhere: Sequence[str],
-    found: Predictions,
-    truth: GroundTruth,
-) -> list[str]:
-    """What predictions and ground truth do not share."""
-    warnings = []
-    labels = Counter(row.label for rows in videos.values() for row in rows)
-    classes = set(truth.classes)
-    foreign = {name: count for name, count in labels.items() if name not in classes}
-    if foreign:
-        warnings.append(
-            f"predicted labels without ground truth, ignored ({len(foreign)}, "
-            f"{sum(foreign.values())} predictions): {unknown_message(foreign, truth.classes)}"
-        )
-    if elsewhere:
-        warnings.append(
-            f"predicted videos of another subset, ignored ({len(elsewhere)}): {listing(elsewhere)}"
-        )
-    unknown = [name for name in videos if name not in truth.videos]
-    if unknown:
-        warnings.append(
-            f"predicted videos that are not in the ground truth, their predictions count as false "
-            f"({len(unknown)}): {listing(unknown)}"
-        )
-    silent = [name for name, rows in truth.videos.items() if rows and not videos.get(name)]
-    if silent:
-        warnings.append(f"annotated videos without a prediction ({len(silent)}): {listing(silent)}")
-    if found.thinned:
-        warnings.append(
-            f"made with --keep best, which leaves intervals out ({len(found.thinned)} of "
-            f"{len(found.videos)} videos); evaluation wants 'basnet localize --keep all'"
-        )
-    if found.failed:
-        warnings.append(f"videos that failed ({len(found.failed)}): {listing(found.failed)}")
-    return warnings

@@ -103,9 +103,12 @@ def test_a_check_names_what_is_left_over(run, features, labels):
         "b, c video without a row, not trained on",
     ):
         assert row in words
-    assert any("labelled videos without features" in line for line in err)
-    assert any("have the same label ('jump')" in line or "all 1" in line for line in err)
-    assert all(line.startswith("error: ") for line in err)
+    assert len(err) == 1
+    assert err[0].startswith("error: ")
+    assert "labelled videos without features" in err[0]
+    code, _, err = run("labels", features, "--check", labels("d,run\n"))
+    assert code == 2
+    assert "the only training video has the label ('run')" in err[0]
 
 
 def test_a_check_agrees_with_training(run, features, labels):
