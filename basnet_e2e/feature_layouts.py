@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from basnet_e2e.errors import BasnetError
 from extract.errors import ExtractError
-from extract.features import STREAMS, SUFFIX, Features, read_meta, settings_for_streams
+from extract.features import SUFFIX, Features, read_meta, settings_for_streams
+from extract.streams import STREAMS
 
 PUBLISHED_GRID = "25,16,16"
 ARRAY_SUFFIXES = (".npy", ".npz")

@@ -11,7 +11,6 @@ from basnet_e2e.dataset import VideoFeatures
 from basnet_e2e.errors import BasnetError
 from basnet_e2e.results import Localization, keep_best
 from extract.features import (
-    STREAMS,
     SUFFIX,
     Features,
     settings_difference,
@@ -19,6 +18,7 @@ from extract.features import (
 )
 from extract.inputs import VideoInput
 from extract.pipeline import Extractor, ExtractSettings
+from extract.streams import STREAMS
 
 if TYPE_CHECKING:
     from basnet_e2e.checkpoint import HeadModel

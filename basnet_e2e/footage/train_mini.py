@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 NAME = "i3d-mini"
-STREAMS = ("rgb", "flow")
 COMMAND = "python -m basnet_e2e.footage.train_mini"
 BATCH = 16
 LEARNING_RATE = 2e-3
