@@ -12,11 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from extract.errors import ExtractError, VideoError
-from extract.features import FORMAT_VERSION, STREAMS, Features
+from extract.features import FORMAT_VERSION, Features
 from extract.picture import centre_crop, grey, resize_short_side
 from extract.quantize import quantize_flow
 from extract.runtimes import GPU_BATCH
 from extract.snippets import Grid, flow_rows, frame_rows, snippet_count, snippet_times
+from extract.streams import STREAMS
 from extract.video import Clip, open_video
 
 if TYPE_CHECKING:
@@ -233,10 +234,7 @@ class Extractor:
         for run in _runs(missing):
             pictures = [window.picture(n) for n in range(run.start, run.stop + 1)]
             fields = self.flow_method.compute(
-                np.stack([grey(picture) for picture in pictures]),
-                np.stack(pictures),
-                # Where a snippet begins, be it in this group or the next.
-                resets=[n - run.start for n in run if n % self.grid.stride == 0],
+                np.stack([grey(picture) for picture in pictures]), np.stack(pictures)
             )
             for n, field in zip(run, centre_crop(fields, crop), strict=True):
                 window.flow[n] = field

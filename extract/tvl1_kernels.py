@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from extract.flow_tvl1 import TVL1Params
+from extract.tvl1_params import TVL1Params
 from extract.tvl1_steps import Linear, State, fused_step, iterate
 from extract.tvl1_warp import interleave, linearise
 

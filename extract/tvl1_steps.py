@@ -20,7 +20,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from extract.flow_tvl1 import TVL1Params
+from extract.tvl1_params import TVL1Params
 
 
 class Linear(NamedTuple):

@@ -55,7 +55,7 @@ class ExactRate(click.ParamType):
     "--flow",
     default="tvl1",
     show_default=True,
-    help="Optical flow: tvl1, tvl1-fast, raft or opencv.",
+    help="Optical flow: tvl1, tvl1-fast or raft.",
 )
 @click.option(
     "--fps",
@@ -139,7 +139,7 @@ def extract(
 
 def _threads(jobs: int) -> int | None:
     """Threads of one of several workers, so that together they fill the machine once."""
-    from extract.workers import cores
+    from extract.devices import cores
 
     return None if jobs == 1 else max(1, cores() // jobs)
 
