@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from extract.batches import GPU_BATCH
 from extract.errors import ExtractError, VideoError
 from extract.features import FORMAT_VERSION, Features
 from extract.picture import centre_crop, grey, resize_short_side
 from extract.quantize import quantize_flow
-from extract.runtimes import GPU_BATCH
 from extract.snippets import Grid, flow_rows, frame_rows, snippet_count, snippet_times
 from extract.streams import STREAMS
 from extract.video import Clip, open_video
@@ -41,7 +41,7 @@ class ExtractSettings:
         backbone: name of the network, see ``extract.backbones``.
         streams: rgb, flow or both.
         flow: name of the flow method, see ``extract.flow_methods``.
-        fps: grid frames per second, exact (``25``, ``30000/1001``).
+        fps: grid frames per second, exact (``25``, ``30000/1001``); None takes the backbone's.
         stride: grid frames from one snippet's start to the next one's.
         quantize: ``uint8`` maps flow to 256 levels as the published networks saw it; ``none`` keeps
             real values.
@@ -50,7 +50,7 @@ class ExtractSettings:
     backbone: str = "i3d"
     streams: tuple[str, ...] = STREAMS
     flow: str = "tvl1"
-    fps: Fraction = Fraction(25)
+    fps: Fraction | None = None
     stride: int = 16
     quantize: str = "uint8"
 
@@ -104,7 +104,7 @@ class Extractor:
             threads=threads,
         )
         record = self.backbone.record
-        self.grid = Grid(fps=settings.fps, length=record.length, stride=settings.stride)
+        self.grid = Grid(settings.fps or record.fps, record.length, settings.stride)
         self.flow_method: FlowMethod | None = None
         if "flow" in settings.streams:
             self.flow_method = flow_method(
@@ -124,7 +124,7 @@ class Extractor:
             "stride": self.grid.stride,
             "backbone": record.name,
             "streams": list(self.choices.streams),
-            "weights": self.backbone.weights_hashes(),
+            "weights": self.backbone.weights_hashes(self.choices.streams),
             "flow": flow.settings() if flow else None,
             "quantize": self.choices.quantize if flow else None,
             "resize": record.frame_side,

@@ -60,8 +60,7 @@ class ExactRate(click.ParamType):
 @click.option(
     "--fps",
     type=ExactRate(),
-    default="25",
-    show_default=True,
+    show_default="the backbone's: 25 for i3d",
     help="Frames per second of the time grid.",
 )
 @click.option(

@@ -199,7 +199,7 @@ def measure(net: "InceptionI3D", stream: str, clips: Clips, form: ClipFormat) ->
 
 def mini_format() -> ClipFormat:
     """Input sizes and flow schedule of ``i3d-mini``, from its record in the backbone list."""
-    from extract.backbones import BACKBONES
+    from extract.backbone_records import BACKBONES
 
     record = BACKBONES[NAME]
     return ClipFormat(

@@ -10,7 +10,8 @@ import pytest
 from scipy.special import softmax
 
 from basnet_e2e.footage.encode import write_video
-from extract.backbones import BACKBONES, load_backbone, load_network
+from extract.backbone_records import BACKBONES
+from extract.backbones import load_backbone, load_network
 from extract.picture import centre_crop, resize_short_side
 from extract.video import open_video
 

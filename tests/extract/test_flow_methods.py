@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from extract import ExtractError
-from extract.backbones import BACKBONES
+from extract.backbone_records import BACKBONES
 from extract.flow_methods import METHODS, flow_method
 from extract.flow_raft import RAFTFlow, raft_flow
 from extract.tvl1_params import TVL1Params

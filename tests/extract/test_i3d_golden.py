@@ -8,7 +8,8 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from extract.backbones import BACKBONES, class_names, load_network
+from extract.backbone_records import BACKBONES
+from extract.backbones import class_names, load_network
 from extract.i3d import InceptionI3D
 from extract.picture import centre_crop, resize_short_side
 from weights import WeightsError
