@@ -16,7 +16,7 @@ from extract.errors import ExtractError, VideoError
 from extract.features import FORMAT_VERSION, Features
 from extract.picture import centre_crop, grey, resize_short_side
 from extract.quantize import quantize_flow
-from extract.snippets import Grid, flow_rows, frame_rows, snippet_count, snippet_times
+from extract.snippets import SnippetGrid, flow_rows, frame_rows, snippet_count, snippet_times
 from extract.streams import STREAMS
 from extract.video import Clip, open_video
 
@@ -104,7 +104,7 @@ class Extractor:
             threads=threads,
         )
         record = self.backbone.record
-        self.grid = Grid(settings.fps or record.fps, record.length, settings.stride)
+        self.grid = SnippetGrid(settings.fps or record.fps, record.length, settings.stride)
         self.flow_method: FlowMethod | None = None
         if "flow" in settings.streams:
             self.flow_method = flow_method(
@@ -243,7 +243,7 @@ class Extractor:
 class _Window:
     """Resized grid frames and cropped flow fields that the next snippets still need."""
 
-    def __init__(self, clip: Clip, frames: int, side: int, grid: Grid) -> None:
+    def __init__(self, clip: Clip, frames: int, side: int, grid: SnippetGrid) -> None:
         self.flow: dict[int, NDArray[np.float32]] = {}
         self._pictures: dict[int, NDArray[np.uint8]] = {}
         self._side = side
