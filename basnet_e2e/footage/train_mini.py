@@ -7,7 +7,6 @@ the accuracy reached on clips that were held out.
 
 import contextlib
 import logging
-import os
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -25,6 +24,7 @@ from numpy.typing import NDArray
 
 from basnet_e2e.cli.common import StreamList
 from basnet_e2e.footage.pretraining import LABELS, MARGIN, ClipFormat, Clips, make_clips
+from extract.devices import cores
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -224,7 +224,7 @@ def mini_format() -> ClipFormat:
     "--streams", default="rgb,flow", show_default=True, type=StreamList(), help="rgb, flow or both."
 )
 @click.option("--seed", default=0, show_default=True, help="Seed of clips, weights and order.")
-@click.option("--jobs", default=os.cpu_count() or 1, help="Processes that generate clips.")
+@click.option("--jobs", default=cores(), help="Processes that generate clips.")
 @click.option(
     "--scratch",
     type=click.Path(path_type=Path, file_okay=False),
