@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING
 from basnet_e2e.errors import BasnetError
 
 if TYPE_CHECKING:
-    from basnet_e2e.evaluation import evaluate
-    from basnet_e2e.localization import localize
-    from basnet_e2e.model import BaSNet
-    from basnet_e2e.results import Interval, Localization
-    from basnet_e2e.training import train
+    from basnet_e2e.evaluation.evaluate import evaluate
+    from basnet_e2e.heads.basnet import BaSNet
+    from basnet_e2e.intervals import Interval, Localization
+    from basnet_e2e.localization.localizer import localize
+    from basnet_e2e.training.train import train
 
 __version__ = "0.1.0"
 __all__ = [
@@ -24,12 +24,12 @@ __all__ = [
 ]
 
 _HOMES = {
-    "BaSNet": "basnet_e2e.model",
-    "Interval": "basnet_e2e.results",
-    "Localization": "basnet_e2e.results",
-    "evaluate": "basnet_e2e.evaluation",
-    "localize": "basnet_e2e.localization",
-    "train": "basnet_e2e.training",
+    "BaSNet": "basnet_e2e.heads.basnet",
+    "Interval": "basnet_e2e.intervals",
+    "Localization": "basnet_e2e.intervals",
+    "evaluate": "basnet_e2e.evaluation.evaluate",
+    "localize": "basnet_e2e.localization.localizer",
+    "train": "basnet_e2e.training.train",
 }
 
 

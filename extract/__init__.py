@@ -5,20 +5,20 @@ from typing import TYPE_CHECKING
 from extract.errors import ExtractError
 
 if TYPE_CHECKING:
-    from extract.backbones import load_backbone
+    from extract.backbones.loading import load_backbone
     from extract.features import Features
-    from extract.flow_tvl1 import tvl1
+    from extract.flow.tvl1.solver import tvl1
     from extract.pipeline import extract_features
-    from extract.video import open_video
+    from extract.video.clip import open_video
 
 __all__ = ["ExtractError", "Features", "extract_features", "load_backbone", "open_video", "tvl1"]
 
 _HOMES = {
     "Features": "extract.features",
     "extract_features": "extract.pipeline",
-    "load_backbone": "extract.backbones",
-    "open_video": "extract.video",
-    "tvl1": "extract.flow_tvl1",
+    "load_backbone": "extract.backbones.loading",
+    "open_video": "extract.video.clip",
+    "tvl1": "extract.flow.tvl1.solver",
 }
 
 

@@ -11,18 +11,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from extract.batches import GPU_BATCH
+from extract.backbones.batches import GPU_BATCH
 from extract.errors import ExtractError, VideoError
 from extract.features import FORMAT_VERSION, Features
-from extract.picture import centre_crop, grey, resize_short_side
+from extract.preprocess import centre_crop, grey, resize_short_side
 from extract.quantize import quantize_flow
 from extract.snippets import SnippetGrid, flow_rows, frame_rows, snippet_count, snippet_times
 from extract.streams import STREAMS
-from extract.video import Clip, open_video
+from extract.video.clip import Clip, open_video
 
 if TYPE_CHECKING:
-    from extract.backbones import Backbone
-    from extract.flow_methods import FlowMethod
+    from extract.backbones.loading import Backbone
+    from extract.flow.methods import FlowMethod
 
 # Snippets that are decoded, given flow and passed through the network together: large enough to
 # keep the machine busy (a GPU takes one whole batch), small enough to stay within some hundred
@@ -38,9 +38,9 @@ class ExtractSettings:
     """What a user may choose about extraction; everything else follows from the backbone.
 
     Attributes:
-        backbone: name of the network, see ``extract.backbones``.
+        backbone: name of the network, see ``extract.backbones.loading``.
         streams: rgb, flow or both.
-        flow: name of the flow method, see ``extract.flow_methods``.
+        flow: name of the flow method, see ``extract.flow.methods``.
         fps: grid frames per second, exact (``25``, ``30000/1001``); None takes the backbone's.
         stride: grid frames from one snippet's start to the next one's.
         quantize: ``uint8`` maps flow to 256 levels as the published networks saw it; ``none`` keeps
@@ -74,7 +74,7 @@ class Extractor:
     Args:
         settings: what to compute.
         device: ``auto``, ``cpu`` or ``cuda[:N]``.
-        runtime: ``auto``, ``torch`` or ``openvino``, see ``extract.backbones``.
+        runtime: ``auto``, ``torch`` or ``openvino``, see ``extract.backbones.loading``.
         backbone: a loaded backbone to use instead of ``settings.backbone``.
         threads: processor threads for networks and flow; None leaves it to the libraries.
 
@@ -92,8 +92,8 @@ class Extractor:
         backbone: "Backbone | None" = None,
         threads: int | None = None,
     ) -> None:
-        from extract.backbones import load_backbone
-        from extract.flow_methods import flow_method
+        from extract.backbones.loading import load_backbone
+        from extract.flow.methods import flow_method
 
         self.choices = settings
         self.backbone = backbone or load_backbone(

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from weights.errors import WeightsError
 from weights.files import git_blob_id, sha256_of
+from weights.formats import read_tensors
 from weights.manifest import Network, Source, network, networks
-from weights.reading import read_tensors
 from weights.registry import WeightsFile, convert, local_file, lock, store
 from weights.tensorflow_bundle import bundle_prefix, data_file
 

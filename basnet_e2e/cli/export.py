@@ -34,7 +34,7 @@ def export() -> None:
 @message_options
 def features(features: Path, output: Path, layout: str) -> None:
     """Write a folder of FEATURES as plain arrays."""
-    from basnet_e2e.feature_export import export_features
+    from basnet_e2e.export.features import export_features
 
     count = export_features(features, output, layout)
     log.info("features of %d videos written to %s", count, output)
@@ -56,8 +56,8 @@ def features(features: Path, output: Path, layout: str) -> None:
 @message_options
 def intervals(result: Path, output: Path | None, layout: str) -> None:
     """Write a RESULT of 'basnet localize' in another format."""
-    from basnet_e2e.predictions import read_results
-    from basnet_e2e.results import format_results
+    from basnet_e2e.data.predictions import read_results
+    from basnet_e2e.export.table import format_results
     from weights.files import write_text
 
     found, failed = read_results(result)

@@ -13,9 +13,9 @@ from basnet_e2e.cli.common import StreamList, device_option, message_options, of
 from basnet_e2e.cli.progress import Progress
 
 if TYPE_CHECKING:
-    from basnet_e2e.localization import Localizer
-    from basnet_e2e.results import Failure, Localization
-    from basnet_e2e.sources import Source
+    from basnet_e2e.intervals import Failure, Localization
+    from basnet_e2e.localization.localizer import Localizer
+    from basnet_e2e.localization.sources import Source
 
 log = logging.getLogger(__name__)
 
@@ -96,9 +96,10 @@ def localize(
 
     The result is JSON on stdout, or in the file given with -o.
     """
-    from basnet_e2e.localization import Localizer
-    from basnet_e2e.results import format_results, keep_best
-    from basnet_e2e.sources import find_sources
+    from basnet_e2e.export.table import format_results
+    from basnet_e2e.intervals import keep_best
+    from basnet_e2e.localization.localizer import Localizer
+    from basnet_e2e.localization.sources import find_sources
     from weights.files import write_text
 
     sources = find_sources(inputs, grid=grid)
@@ -124,7 +125,7 @@ def _run(
     sources: "Sequence[Source]", localizer: "Localizer"
 ) -> "tuple[list[Localization], list[Failure]]":
     """Localize every source; a broken video is recorded and the rest go on."""
-    from basnet_e2e.results import Failure
+    from basnet_e2e.intervals import Failure
     from extract.errors import VideoError
 
     found: list[Localization] = []

@@ -16,7 +16,7 @@ from basnet_e2e.cli.tables import show_sheets, show_text
 if TYPE_CHECKING:
     from basnet_e2e.reproduction.runs import Spec
     from basnet_e2e.reproduction.study import Result
-    from basnet_e2e.training_loop import TrainingStep
+    from basnet_e2e.training.loop import TrainingStep
 
 log = logging.getLogger(__name__)
 BENCHMARKS = ("thumos14", "activitynet12", "activitynet13")

@@ -73,7 +73,7 @@ def train(features: Path, output: Path, **options: Any) -> None:
 
     Interrupted training goes on with --resume and gives the same model as an uninterrupted run.
     """
-    from basnet_e2e.training import train as run
+    from basnet_e2e.training.train import train as run
 
     with Progress("train", quiet=log.getEffectiveLevel() > logging.INFO) as bar:
         model = run(

@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from basnet_e2e.proposals import Floats
+from basnet_e2e.intervals import Interval
+from basnet_e2e.localization.proposals import Floats
 from basnet_e2e.report.canvas import GREY, colour, new_figure, tidy
-from basnet_e2e.results import Interval
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -5,20 +5,20 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from basnet_e2e.annotation_checks import odd_annotations
-from basnet_e2e.annotations import GroundTruth, Labels, read_ground_truth, read_labels
-from basnet_e2e.background import background_truth
-from basnet_e2e.dataset import (
+from basnet_e2e.data.annotation_checks import odd_annotations
+from basnet_e2e.data.annotations import GroundTruth, Labels, read_ground_truth, read_labels
+from basnet_e2e.data.dataset import (
     LabelledSet,
     VideoFeatures,
     check_settings,
     load_features,
     load_labelled,
 )
-from basnet_e2e.documents import read_text
+from basnet_e2e.data.documents import read_text
+from basnet_e2e.data.layouts import find_sources, parse_grid
+from basnet_e2e.data.naming import listing, match_ids
 from basnet_e2e.errors import BasnetError
-from basnet_e2e.feature_layouts import find_sources, parse_grid
-from basnet_e2e.naming import listing, match_ids
+from basnet_e2e.evaluation.background import background_truth
 from basnet_e2e.reproduction.published import Protocol
 
 log = logging.getLogger(__name__)

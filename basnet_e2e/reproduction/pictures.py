@@ -6,19 +6,19 @@ from pathlib import Path
 
 import numpy as np
 
-from basnet_e2e.annotations import GroundTruth
-from basnet_e2e.checkpoint import HeadModel
-from basnet_e2e.dataset import VideoFeatures
+from basnet_e2e.data.annotations import GroundTruth
+from basnet_e2e.data.dataset import VideoFeatures
+from basnet_e2e.data.naming import unknown_message
 from basnet_e2e.errors import BasnetError
-from basnet_e2e.inference import Activations, activations, localization_of
-from basnet_e2e.matching import as_arrays, overlaps
-from basnet_e2e.naming import unknown_message
+from basnet_e2e.evaluation.matching import as_arrays, overlaps
+from basnet_e2e.heads.checkpoint import HeadModel
+from basnet_e2e.intervals import Localization, keep_best
+from basnet_e2e.localization.inference import Activations, activations, localization_of
 from basnet_e2e.report.canvas import save
 from basnet_e2e.report.curves import Curve, map_curves
 from basnet_e2e.report.timeline import Timeline, draw_timeline
 from basnet_e2e.reproduction.published import RECIPE_TITLES, Protocol
 from basnet_e2e.reproduction.tables import Outcomes
-from basnet_e2e.results import Localization, keep_best
 
 
 def draw_curves(

@@ -15,25 +15,26 @@ from typing import Any
 
 import torch
 
-from basnet_e2e.background import (
+from basnet_e2e.data.dataset import LabelledSet
+from basnet_e2e.data.documents import parse_json
+from basnet_e2e.data.sampling import segments_for
+from basnet_e2e.errors import BasnetError
+from basnet_e2e.evaluation.background import (
     BackgroundVideo,
     background_detection,
     background_truth,
 )
-from basnet_e2e.checkpoint import HeadModel, load_model, save_model
-from basnet_e2e.dataset import LabelledSet
-from basnet_e2e.documents import parse_json
-from basnet_e2e.errors import BasnetError
-from basnet_e2e.evaluation import prepare, score
-from basnet_e2e.inference import activations, background_of, localization_of
-from basnet_e2e.presets import MENDS, READING, Preset, recipe
+from basnet_e2e.evaluation.evaluate import prepare, score
+from basnet_e2e.export.table import write_results
+from basnet_e2e.heads.checkpoint import HeadModel, load_model, save_model
+from basnet_e2e.heads.presets import MENDS, READING, Preset, recipe
+from basnet_e2e.intervals import Localization
+from basnet_e2e.localization.inference import activations, background_of, localization_of
 from basnet_e2e.reproduction.data import Benchmark
-from basnet_e2e.results import Localization, write_results
-from basnet_e2e.sampling import segments_for
-from basnet_e2e.training import fit, identity_of, usable
-from basnet_e2e.training_loop import Progress
-from basnet_e2e.training_state import state_path
-from basnet_e2e.validation import Validation
+from basnet_e2e.training.loop import Progress
+from basnet_e2e.training.state import state_path
+from basnet_e2e.training.train import fit, identity_of, usable
+from basnet_e2e.training.validation import Validation
 from weights.files import write_text
 
 log = logging.getLogger(__name__)

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from basnet_e2e.background import DEFINITION
 from basnet_e2e.errors import BasnetError
-from basnet_e2e.presets import CHOICES, MENDS, Preset, preset, recipe
+from basnet_e2e.evaluation.background import DEFINITION
+from basnet_e2e.heads.presets import CHOICES, MENDS, Preset, preset, recipe
 from basnet_e2e.reproduction.published import RECIPE_TITLES, Protocol
 from basnet_e2e.reproduction.runs import Outcome, Runner, Spec, changes_training
 from basnet_e2e.reproduction.tables import (
@@ -23,7 +23,7 @@ from basnet_e2e.reproduction.tables import (
     outcomes_json,
     published_json,
 )
-from basnet_e2e.training_loop import Progress
+from basnet_e2e.training.loop import Progress
 from weights.files import write_text
 
 log = logging.getLogger(__name__)

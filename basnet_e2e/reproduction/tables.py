@@ -10,11 +10,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from basnet_e2e.background import DEFINITION
-from basnet_e2e.inference import LEAST_ACTIVE
+from basnet_e2e.evaluation.background import DEFINITION
+from basnet_e2e.localization.inference import LEAST_ACTIVE
 from basnet_e2e.reproduction.published import RECIPE_TITLES, Protocol
 from basnet_e2e.reproduction.runs import Figures, Outcome
-from basnet_e2e.training_loop import validated_steps
+from basnet_e2e.training.loop import validated_steps
 
 BACKGROUND_COLUMNS = ("f_measure", "precision", "recall", "average_precision")
 PREDICTED_AS = {

@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 
-from basnet_e2e.presets import preset
+from basnet_e2e.heads.presets import preset
 
 WIDTH = 6
 CLASSES = ("swim", "jump")

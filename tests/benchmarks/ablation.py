@@ -18,14 +18,14 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
-from basnet_e2e.annotations import GroundTruth
 from basnet_e2e.cli.tables import show_sheets, show_text
-from basnet_e2e.dataset import LabelledSet, VideoFeatures
+from basnet_e2e.data.annotations import GroundTruth
+from basnet_e2e.data.dataset import LabelledSet, VideoFeatures
+from basnet_e2e.intervals import Interval
 from basnet_e2e.reproduction.data import Benchmark
 from basnet_e2e.reproduction.published import RECIPE_TITLES, protocol
 from basnet_e2e.reproduction.runs import Runner
 from basnet_e2e.reproduction.study import make_study, reproduce
-from basnet_e2e.results import Interval
 
 WIDTH, CLASSES, SCENES = 128, 8, 12
 TRAIN, TEST = 80, 40

@@ -8,8 +8,8 @@ import sys
 import time
 
 from extract.errors import ExtractError
-from extract.picture import resize_short_side
-from extract.video import open_video
+from extract.preprocess import resize_short_side
+from extract.video.clip import open_video
 
 
 def measure(path: str, decoder: str) -> float:

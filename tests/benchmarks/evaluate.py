@@ -11,9 +11,9 @@ import time
 
 import numpy as np
 
-from basnet_e2e.annotations import GroundTruth
-from basnet_e2e.evaluation import TIOUS, evaluate
-from basnet_e2e.results import Interval
+from basnet_e2e.data.annotations import GroundTruth
+from basnet_e2e.evaluation.evaluate import TIOUS, evaluate
+from basnet_e2e.intervals import Interval
 
 PREDICTIONS, VIDEOS, CLASSES, ANNOTATED = 66_000, 210, 20, 3_311
 RUNS = 5

@@ -23,7 +23,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "extract")]
+sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "extract" / "flow")]
 
 import cv2  # noqa: E402  (found by the path above, as are the next)
 import numpy as np  # noqa: E402
@@ -41,11 +41,11 @@ from flow_reference import (  # noqa: E402
 )
 
 import extract  # noqa: E402
-from extract import tvl1_cpu, tvl1_torch  # noqa: E402
-from extract.flow_methods import flow_method  # noqa: E402
-from extract.flow_tvl1 import Engine, check_frames, solve  # noqa: E402
-from extract.tvl1_kernels import choose_kernels  # noqa: E402
-from extract.tvl1_params import TVL1Params  # noqa: E402
+from extract.flow.methods import flow_method  # noqa: E402
+from extract.flow.tvl1 import cpu, torch_engine  # noqa: E402
+from extract.flow.tvl1.kernels import choose_kernels  # noqa: E402
+from extract.flow.tvl1.params import TVL1Params  # noqa: E402
+from extract.flow.tvl1.solver import Engine, check_frames, solve  # noqa: E402
 
 
 def seconds(work: Callable[[], object]) -> float:
@@ -58,16 +58,16 @@ FIRST_CALL = """
 import sys, time
 sys.path.insert(0, sys.argv[1])
 import numpy as np
-from extract.flow_tvl1 import check_frames
-from extract.tvl1_params import TVL1Params
+from extract.flow.tvl1.solver import check_frames
+from extract.flow.tvl1.params import TVL1Params
 frames, params = check_frames(np.zeros((2, 64, 64), np.uint8)), TVL1Params()
 start = time.perf_counter()
 if sys.argv[2] == "numba":
-    from extract.tvl1_cpu import solve_pairs
+    from extract.flow.tvl1.cpu import solve_pairs
     solve_pairs(frames, params)
 else:
     import torch
-    from extract.tvl1_kernels import PLAIN, choose_kernels
+    from extract.flow.tvl1.kernels import PLAIN, choose_kernels
     assert choose_kernels(torch.device("cpu"), compiled=True) is not PLAIN
 print(time.perf_counter() - start)
 """
@@ -124,7 +124,7 @@ def memory() -> None:
 def by_threads(images: list[np.ndarray], params: TVL1Params, threads: int) -> None:
     """Pairs of unrelated frames solved as the numba engine solves those of a video."""
     with ThreadPoolExecutor(threads) as pool:
-        list(pool.map(lambda pair: tvl1_cpu.solve_pairs(pair, params, threads=1), images))
+        list(pool.map(lambda pair: cpu.solve_pairs(pair, params, threads=1), images))
 
 
 def speed(pairs: list[Pair], threads: int, with_torch: bool, compiled: bool) -> None:
@@ -139,11 +139,11 @@ def speed(pairs: list[Pair], threads: int, with_torch: bool, compiled: bool) -> 
         "numba": lambda: by_threads(images, params, threads),
     }
     if with_torch:
-        solvers["torch"] = lambda: [tvl1_torch.solve_pairs(pair, params) for pair in images]
+        solvers["torch"] = lambda: [torch_engine.solve_pairs(pair, params) for pair in images]
     if compiled:
         choose_kernels(torch.device("cpu"), compiled=True)
         solvers["torch, compiled"] = lambda: [
-            tvl1_torch.solve_pairs(pair, params, compiled=True) for pair in images
+            torch_engine.solve_pairs(pair, params, compiled=True) for pair in images
         ]
     warm_up = check_frames(np.random.default_rng(0).integers(0, 256, (4, *size), dtype=np.uint8))
     solve(warm_up, Engine("numba", "cpu"), params, threads=threads)
@@ -173,7 +173,7 @@ def processor_time(pairs: list[Pair], with_torch: bool, compiled: bool) -> None:
     if with_torch:
         solvers["torch"] = lambda pair: extract.tvl1(pair.frames, device="cpu", engine="torch")
     if compiled:
-        solvers["torch, compiled"] = lambda pair: tvl1_torch.solve_pairs(
+        solvers["torch, compiled"] = lambda pair: torch_engine.solve_pairs(
             check_frames(pair.frames), params, compiled=True
         )
     spent = dict.fromkeys(solvers, 0.0)
@@ -198,9 +198,9 @@ def curves(threads: int, with_torch: bool) -> None:
         """Milliseconds a pair; the numba engine solves all of a call's pairs as one batch."""
         images = check_frames(frames[np.arange(batch + 1) % 2])
         if engine == "numba":
-            work = functools.partial(tvl1_cpu.solve_pairs, images, params, threads)
+            work = functools.partial(cpu.solve_pairs, images, params, threads)
         else:
-            work = functools.partial(tvl1_torch.solve_pairs, images, params, batch=batch)
+            work = functools.partial(torch_engine.solve_pairs, images, params, batch=batch)
         return 1e3 * seconds(work) / batch
 
     print("\nms a pair by size")
@@ -289,8 +289,8 @@ def agreement(pairs: list[Pair]) -> None:
 
 def fast_method(folder: Path) -> None:
     """What tvl1-fast loses against tvl1 over 16 fields, and what it saves."""
-    from extract.picture import grey, resize_short_side
-    from extract.video import open_video
+    from extract.preprocess import grey, resize_short_side
+    from extract.video.clip import open_video
 
     print("\ntvl1-fast against tvl1 over 16 fields: difference, pixels; time")
     for name in ("clips/walking_the_dog.mp4", "clips/basketball.mp4", "clips/archery.avi"):

@@ -14,10 +14,10 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from extract.i3d import InceptionI3D, Unit3D
-from extract.runtime_openvino import OpenVINORuntime
-from extract.runtime_torch import TorchRuntime
-from extract.zoo import ZooNetwork
+from extract.backbones.i3d import InceptionI3D, Unit3D
+from extract.backbones.runtime_openvino import OpenVINORuntime
+from extract.backbones.runtime_torch import TorchRuntime
+from extract.backbones.zoo import ZooNetwork
 
 SHAPE = (3, 16, 224, 224)
 # Frames and picture side that each network of the zoo sees.

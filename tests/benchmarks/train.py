@@ -16,9 +16,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from basnet_e2e.loss import basnet_loss
-from basnet_e2e.model import BaSNet, Output
-from basnet_e2e.presets import RECIPES, preset
+from basnet_e2e.heads.basnet import BaSNet, Output
+from basnet_e2e.heads.loss import basnet_loss
+from basnet_e2e.heads.presets import RECIPES, preset
 
 CEILING = 11 / 8
 Dropout = Callable[[Tensor], Tensor]

@@ -30,9 +30,9 @@ def test_where_nothing_can_be_written_code_is_compiled_and_not_kept(tmp_path):
     blocked.write_text("")
     program = (
         "import sys, tempfile; sys.path.insert(0, sys.argv[1]); tempfile.tempdir = sys.argv[2];"
-        "import numpy as np; from extract import compiled_code, picture;"
+        "import numpy as np; from extract import compiled_code, preprocess;"
         "print(compiled_code.KEPT_IN);"
-        "print(picture.resize_short_side(np.zeros((9, 9, 3), np.uint8), 5).shape)"
+        "print(preprocess.resize_short_side(np.zeros((9, 9, 3), np.uint8), 5).shape)"
     )
     done = subprocess.run(
         [sys.executable, "-c", program, str(ROOT), str(blocked)],
@@ -45,7 +45,7 @@ def test_where_nothing_can_be_written_code_is_compiled_and_not_kept(tmp_path):
 def test_all_compiled_code_is_kept_in_the_cache(tmp_path):
     program = (
         "import sys; sys.path.insert(0, sys.argv[1]); import numpy as np, numba;"
-        "from extract.picture import _mix; from extract.tvl1_cpu import _solve_level;"
+        "from extract.preprocess import _mix; from extract.flow.tvl1.cpu import _solve_level;"
         "print(_mix.stats.cache_path); print(_solve_level.stats.cache_path);"
         "print(numba.config.CACHE_DIR)"
     )

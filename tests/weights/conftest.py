@@ -17,7 +17,7 @@ import pytest
 
 from weights import crc32c as fast
 from weights import manifest
-from weights.i3d_layout import shapes
+from weights.architectures import shapes
 from weights.manifest import networks
 
 sys.path.insert(0, str(Path(__file__).parent))  # tests are not a package

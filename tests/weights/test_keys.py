@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 import torch
 
-from extract.i3d import InceptionI3D
+from extract.backbones.i3d import InceptionI3D
 from weights import WeightsError
-from weights.i3d_layout import shapes
+from weights.architectures import shapes
+from weights.formats import read_tensors
 from weights.keys import key_format, to_i3d
-from weights.reading import read_tensors
 from weights.registry import content_hash
 
 MENDED = "Mixed_5b/Branch_2/Conv3d_0b_3x3"

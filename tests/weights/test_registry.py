@@ -16,8 +16,8 @@ import pytest
 from made_up_manifest import left_in, url_source
 
 from weights import WeightsError, registry
+from weights.architectures import shapes
 from weights.files import sha256_of
-from weights.i3d_layout import shapes
 from weights.manifest import network, networks
 from weights.registry import (
     check,

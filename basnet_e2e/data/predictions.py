@@ -1,0 +1,132 @@
+"""Read back what localization wrote: our result documents and ActivityNet-style detections."""
+
+import math
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from basnet_e2e.data.documents import parse_json
+from basnet_e2e.errors import BasnetError
+from basnet_e2e.intervals import Failure, Interval, Localization
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """Detections of many videos.
+
+    Attributes:
+        videos: video -> intervals in file order.
+        scores: video -> video-level score of each class, where the file states them.
+        failed: videos the file lists as failed.
+        source: the file, for messages.
+    """
+
+    videos: dict[str, list[Interval]]
+    scores: dict[str, dict[str, float]] = field(default_factory=dict)
+    failed: tuple[str, ...] = ()
+    source: str = "predictions"
+
+    @classmethod
+    def of(cls, results: Iterable[Localization]) -> "Predictions":
+        """The same from results in memory.
+
+        Raises:
+            BasnetError: two results have one video id.
+        """
+        videos: dict[str, list[Interval]] = {}
+        scores: dict[str, dict[str, float]] = {}
+        for result in results:
+            if result.video in videos:
+                raise BasnetError(f"two results are called '{result.video}'")
+            videos[result.video] = list(result.intervals)
+            if result.classes:
+                scores[result.video] = dict(result.classes)
+        return cls(videos, scores)
+
+
+def read_predictions(path: str | os.PathLike[str]) -> Predictions:
+    """Read detections of either format.
+
+    Raises:
+        BasnetError: the file is missing, is neither format, or holds a damaged interval.
+    """
+    document = parse_json(path)
+    if isinstance(document, dict) and isinstance(document.get("results"), dict):
+        return Predictions(_activitynet_intervals(path, document["results"]), source=str(path))
+    localizations, failed = _localizations(path, document)
+    found = Predictions.of(localizations)
+    return Predictions(
+        found.videos, found.scores, tuple(entry.video for entry in failed), source=str(path)
+    )
+
+
+def read_results(path: str | os.PathLike[str]) -> tuple[list[Localization], list[Failure]]:
+    """Read a result document of ``basnet localize``: results and failures.
+
+    Raises:
+        BasnetError: the file is missing or is not such a document.
+    """
+    return _localizations(path, parse_json(path))
+
+
+def _activitynet_intervals(
+    path: str | os.PathLike[str], results: Mapping[str, Any]
+) -> dict[str, list[Interval]]:
+    videos = {}
+    for video, items in results.items():
+        if not isinstance(items, list):
+            raise BasnetError(f"{path}: the detections of video '{video}' are not a list")
+        videos[video] = [
+            _interval(path, video, item, lambda item: item["segment"]) for item in items
+        ]
+    return videos
+
+
+def _localizations(
+    path: str | os.PathLike[str], document: Any
+) -> tuple[list[Localization], list[Failure]]:
+    if isinstance(document, dict) and isinstance(document.get("videos"), list):
+        entries, failures = document["videos"], document.get("failed", [])
+    elif isinstance(document, dict) and "intervals" in document:
+        entries, failures = [document], []
+    else:
+        raise BasnetError(
+            f"{path}: no detections in this file; expected a result of 'basnet localize' or "
+            "ActivityNet-style 'results'"
+        )
+    try:
+        failed = [Failure(row["video"], row.get("file", ""), row["error"]) for row in failures]
+        return [_localization(path, entry) for entry in entries], failed
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise BasnetError(
+            f"{path}: damaged, an entry has no or a wrong field ({type(error).__name__}: {error})"
+        ) from error
+
+
+def _localization(path: str | os.PathLike[str], entry: Mapping[str, Any]) -> Localization:
+    video = entry["video"]
+    return Localization(
+        video=video,
+        file=str(entry.get("file", "")),
+        duration=float(entry["duration"]),
+        model=str(entry.get("model", "")),
+        classes={str(name): float(score) for name, score in entry.get("classes", {}).items()},
+        intervals=[
+            _interval(path, video, item, lambda item: (item["start"], item["end"]))
+            for item in entry["intervals"]
+        ],
+    )
+
+
+def _interval(path: str | os.PathLike[str], video: str, item: Any, times: Any) -> Interval:
+    try:
+        start, end = (float(second) for second in times(item))
+        found = Interval(item["label"], start, end, float(item["score"]))
+    except (KeyError, TypeError, ValueError) as error:
+        raise BasnetError(
+            f"{path}: a detection of video '{video}' lacks a label, a score or its times in seconds"
+        ) from error
+    if not all(map(math.isfinite, (start, end, found.score))):
+        raise BasnetError(f"{path}: a detection of video '{video}' is not finite")
+    return found

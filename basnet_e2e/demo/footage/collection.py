@@ -1,0 +1,164 @@
+"""A weakly labelled data set on disk: training videos with labels, test videos with intervals."""
+
+import json
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from basnet_e2e.demo.footage.encode import write_video
+from basnet_e2e.demo.footage.scene import frames, random_scene
+from basnet_e2e.demo.footage.timeline import CLASSES, Timeline, plan
+from basnet_e2e.demo.footage.worlds import DEMO_WORLD
+from basnet_e2e.errors import BasnetError
+from extract.devices import cores
+from weights.files import write_text
+
+VERSION = 1
+"""Raised whenever equal settings no longer give equal footage."""
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Collection:
+    """A data set: how many videos, and the seed that decides all else.
+
+    Attributes:
+        training: Training videos, labelled per video.
+        test: Test videos, with intervals.
+        seed: Seed; video n depends on the seed, its part and n alone.
+    """
+
+    training: int = 30
+    test: int = 15
+    seed: int = 2020
+
+    def timeline(self, part: str, number: int) -> Timeline:
+        """What happens in video ``number`` of a part (``train`` or ``test``)."""
+        return plan(self._rng(part, number), DEMO_WORLD, CLASSES[number % len(CLASSES)])
+
+    def write_one(self, folder: Path, part: str, number: int) -> None:
+        """Render and encode one video, unless it is there."""
+        path = video_path(folder, part, number)
+        if path.exists():
+            return
+        timeline = self.timeline(part, number)
+        rng = np.random.default_rng([self.seed, part == "test", number, 1])
+        scene = random_scene(rng, DEMO_WORLD, timeline.actors)
+        size = (DEMO_WORLD.width, DEMO_WORLD.height)
+        write_video(path, frames(scene, timeline.duration), DEMO_WORLD.fps, size)
+
+    def videos(self) -> list[tuple[str, int]]:
+        """All videos as (part, number)."""
+        return [("train", n) for n in range(self.training)] + [
+            ("test", n) for n in range(self.test)
+        ]
+
+    def _rng(self, part: str, number: int) -> np.random.Generator:
+        return np.random.default_rng([self.seed, part == "test", number, 0])
+
+
+def video_id(part: str, number: int) -> str:
+    """Name of a video without folder and suffix: ``train_01`` is the first."""
+    return f"{part}_{number + 1:02}"
+
+
+def video_path(folder: Path, part: str, number: int) -> Path:
+    """Where a video stands below the data set's folder."""
+    return folder / "videos" / part / f"{video_id(part, number)}.mp4"
+
+
+def labels_path(folder: Path) -> Path:
+    """Where the labels of the training videos stand (CSV)."""
+    return folder / "train_labels.csv"
+
+
+def ground_truth_path(folder: Path) -> Path:
+    """Where the intervals of the test videos stand (ActivityNet JSON)."""
+    return folder / "test_intervals.json"
+
+
+def write_collection(
+    folder: Path,
+    collection: Collection,
+    *,
+    jobs: int | None = None,
+    progress: Progress | None = None,
+) -> None:
+    """Write a data set; what an earlier run finished is kept, and a larger data set adds to it.
+
+    Args:
+        folder: Where to.
+        collection: What.
+        jobs: Processes; one per core without it.
+        progress: Called with (videos done, videos in all).
+
+    Raises:
+        BasnetError: the folder holds footage of another seed or version.
+        OSError: the folder cannot be written or the disk is full.
+    """
+    collection = _claim(folder, collection)
+    todo = collection.videos()
+    with ProcessPoolExecutor(jobs or cores()) as pool:
+        running = [pool.submit(collection.write_one, folder, *video) for video in todo]
+        for done, future in enumerate(as_completed(running), start=1):
+            future.result()
+            if progress:
+                progress(done, len(todo))
+    write_text(labels_path(folder), _labels(collection))
+    write_text(ground_truth_path(folder), json.dumps(_ground_truth(collection), indent=1) + "\n")
+
+
+def _claim(folder: Path, collection: Collection) -> Collection:
+    """Note the settings in the folder; what is noted there may grow and never shrinks."""
+    note = folder / "footage.json"
+    if note.exists():
+        noted = _noted(note)
+        if noted.get("version") != VERSION or noted.get("seed") != collection.seed:
+            raise BasnetError(
+                f"{folder}: holds footage made with other settings ({note.name}); "
+                "choose another folder or delete this one"
+            )
+        collection = replace(
+            collection,
+            training=max(collection.training, int(noted["training"])),
+            test=max(collection.test, int(noted["test"])),
+        )
+    write_text(note, json.dumps({"version": VERSION, **asdict(collection)}, sort_keys=True) + "\n")
+    return collection
+
+
+def _noted(note: Path) -> dict[str, Any]:
+    try:
+        noted = json.loads(note.read_text(encoding="utf-8"))
+        int(noted["training"]), int(noted["test"])
+    except (ValueError, TypeError, KeyError) as error:
+        raise BasnetError(f"{note}: damaged; delete it and the videos beside it") from error
+    return dict(noted)
+
+
+def _labels(collection: Collection) -> str:
+    lines = ["video,labels"]
+    for number in range(collection.training):
+        labels = collection.timeline("train", number).labels
+        lines.append(f"{video_id('train', number)},{';'.join(labels)}")
+    return "\n".join(lines) + "\n"
+
+
+def _ground_truth(collection: Collection) -> dict[str, Any]:
+    database = {}
+    for number in range(collection.test):
+        timeline = collection.timeline("test", number)
+        database[video_id("test", number)] = {
+            "subset": "test",
+            "duration": timeline.duration,
+            "annotations": [
+                {"label": one.label, "segment": [one.start, one.end]}
+                for one in timeline.occurrences
+            ],
+        }
+    return {"version": f"basnet footage {VERSION}", "database": database}

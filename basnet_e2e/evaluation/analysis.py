@@ -1,0 +1,275 @@
+"""Beyond mAP: what the errors are, how length matters, how sure the figures are."""
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from basnet_e2e.evaluation.evaluate import TIOUS, Case, average_precision
+from basnet_e2e.evaluation.matching import Flags, Floats, Ints, overlaps
+
+# Overlap below which a detection has nothing to do with an action.
+BACKGROUND_TIOU = 0.1
+# As in DETAD: this many detections per annotated interval of a class are looked at, the best first.
+LOOKED_AT = 10
+KINDS = ("double detection", "localisation", "wrong label", "background")
+KIND_MEANING = {
+    "double detection": "overlaps enough with an action that a surer detection has taken",
+    "localisation": "overlaps an action of its class, but too little",
+    "wrong label": "overlaps only actions of other classes",
+    "background": f"overlaps no action by {BACKGROUND_TIOU} IoU",
+}
+# Upper ends in seconds, as DETAD divides THUMOS'14 and ActivityNet.
+LENGTHS = (3.0, 6.0, 12.0, 18.0, 30.0, 60.0, 120.0)
+CONFIDENCE = 0.95
+
+
+@dataclass(frozen=True)
+class FalsePositives:
+    """Kinds of detections among the best of each class.
+
+    Attributes:
+        tiou: threshold.
+        looked_at: number of detections looked at.
+        true: how many of them are true.
+        kinds: how many are false, by kind.
+    """
+
+    tiou: float
+    looked_at: int
+    true: int
+    kinds: dict[str, int]
+
+    def to_json(self) -> dict[str, Any]:
+        """Counts as one JSON object."""
+        counts = {"looked_at": self.looked_at, "true": self.true, "false": self.kinds}
+        return {"tiou": self.tiou, "per_ground_truth": LOOKED_AT, **counts}
+
+
+def false_positives(case: Case, tiou: float = 0.5) -> FalsePositives:
+    """Sort the best detections of each class into true ones and four kinds of false ones.
+
+    Looked at are the first 10 detections per annotated interval of the class. A false detection is
+    a double detection if it reaches the threshold with an action of its class; else a localisation
+    error if it overlaps one by 0.1 IoU; else a wrong label if it overlaps an action of another
+    class by 0.1; else background.
+    """
+    hits = case.taken(tiou) >= 0
+    every = overlaps(case.found, case.truth, same_label=False)
+    own = case.truth.label[every.truth] == case.found.label[every.found]
+    best_own, best_other = np.zeros(len(case.found)), np.zeros(len(case.found))
+    np.maximum.at(best_own, every.found[own], every.iou[own])
+    np.maximum.at(best_other, every.found[~own], every.iou[~own])
+    chosen = _rank_within_class(case) < LOOKED_AT * case.positives[case.found.label]
+    conditions = [
+        best_own >= tiou,
+        best_own >= BACKGROUND_TIOU,
+        best_other >= BACKGROUND_TIOU,
+        np.ones_like(hits),
+    ]
+    kind = np.select(conditions, range(len(KINDS)))
+    counts = np.bincount(kind[chosen & ~hits], minlength=len(KINDS))
+    return FalsePositives(
+        tiou,
+        int(chosen.sum()),
+        int((chosen & hits).sum()),
+        {name: int(count) for name, count in zip(KINDS, counts, strict=True)},
+    )
+
+
+def _rank_within_class(case: Case) -> Ints:
+    """Place of each detection among those of its class, from 0."""
+    rank = np.empty(len(case.found), np.int64)
+    for label in range(len(case.classes)):
+        rows = np.flatnonzero(case.found.label == label)
+        rank[rows] = np.arange(len(rows))
+    return rank
+
+
+@dataclass(frozen=True)
+class LengthResult:
+    """Figures for annotated intervals of one range of lengths.
+
+    Attributes:
+        first: shortest length in seconds.
+        last: longest, infinite for the last range.
+        positives: annotated intervals in it.
+        recall: share of them that some detection takes.
+        map: mean AP over the classes that have such intervals.
+    """
+
+    first: float
+    last: float
+    positives: int
+    recall: float
+    map: float
+
+    def to_json(self) -> dict[str, Any]:
+        """Figures as one JSON object."""
+        last = None if np.isinf(self.last) else self.last
+        return {
+            "seconds": [self.first, last],
+            "ground_truth": self.positives,
+            "recall": self.recall,
+            "map": self.map,
+        }
+
+
+def by_length(case: Case, tiou: float = 0.5) -> list[LengthResult]:
+    """Recall and mAP of annotated intervals by their length; empty ranges are left out.
+
+    Detections that take an action of another range do not count, nor do false ones whose own length
+    lies outside the range (as COCO does for object sizes).
+    """
+    taken = case.taken(tiou)
+    hits = taken >= 0
+    edges = (0.0, *LENGTHS, np.inf)
+    truth_bin = np.digitize(case.truth.length, LENGTHS, right=True)
+    found_bin = np.digitize(case.found.length, LENGTHS, right=True)
+    found_bin[hits] = truth_bin[taken[hits]]
+    results = []
+    for number, (first, last) in enumerate(itertools.pairwise(edges)):
+        positives = np.bincount(case.truth.label[truth_bin == number], minlength=len(case.classes))
+        if not positives.sum():
+            continue
+        inside = found_bin == number
+        aps = [
+            average_precision(hits[inside & (case.found.label == label)], int(positives[label]))
+            for label in np.flatnonzero(positives)
+        ]
+        recall = float((hits & inside).sum() / positives.sum())
+        results.append(
+            LengthResult(first, float(last), int(positives.sum()), recall, float(np.mean(aps)))
+        )
+    return results
+
+
+@dataclass(frozen=True)
+class Confidence:
+    """Where mAP lies when the videos are drawn anew.
+
+    Attributes:
+        low: lower end per threshold, ``[thresholds]``.
+        high: upper end per threshold.
+        average: lower and upper end of the average mAP.
+        draws: how often the videos were drawn.
+    """
+
+    low: Floats
+    high: Floats
+    average: tuple[float, float]
+    draws: int
+
+    def to_json(self) -> dict[str, Any]:
+        """Bounds as one JSON object."""
+        return {
+            "level": CONFIDENCE,
+            "draws": self.draws,
+            "low": [float(value) for value in self.low],
+            "high": [float(value) for value in self.high],
+            "average": list(self.average),
+        }
+
+
+def bootstrap(
+    case: Case, tious: Sequence[float] = TIOUS, draws: int = 1000, seed: int = 0
+) -> Confidence:
+    """95 % percentile intervals of mAP over videos drawn with replacement.
+
+    A video that is drawn twice counts twice, with its predictions and its ground truth; what its
+    predictions take does not change. A class that a draw leaves without ground truth is not in that
+    draw's mean.
+    """
+    generator = np.random.default_rng(seed)
+    annotated = case.annotated
+    picks = generator.multinomial(annotated, np.full(annotated, 1 / annotated), size=draws)
+    # Videos outside the subset, which only give false positives, stay as they are.
+    extra = np.ones((draws, len(case.videos) - annotated), picks.dtype)
+    weights = np.concatenate([picks, extra], axis=1).astype(np.float32)
+    hits = np.array([case.taken(tiou) >= 0 for tiou in tious])
+    total = np.zeros((draws, len(tious)))
+    classes = np.zeros((draws, 1))
+    for label in range(len(case.classes)):
+        rows = np.flatnonzero(case.found.label == label)
+        # What comes after the last true detection changes nothing.
+        rows = rows[: int(np.flatnonzero(hits[:, rows].any(axis=0)).max(initial=-1)) + 1]
+        positives = weights[:, case.truth.video[case.truth.label == label]].sum(axis=1)
+        present = positives > 0
+        ap = _weighted_ap(hits[:, rows], weights[:, case.found.video[rows]], positives)
+        total[present] += ap[present]
+        classes[present] += 1
+    curves = total / np.maximum(classes, 1)
+    tail = 100 * (1 - CONFIDENCE) / 2
+    low, high = np.percentile(curves, [tail, 100 - tail], axis=0)
+    average = np.percentile(curves.mean(axis=1), [tail, 100 - tail])
+    return Confidence(low, high, (float(average[0]), float(average[1])), draws)
+
+
+def _weighted_ap(hits: Flags, weights: NDArray[Any], positives: NDArray[Any]) -> Floats:
+    """Average precision with each prediction counted ``weights`` times.
+
+    Args:
+        hits: ``[thresholds, N]`` by rank.
+        weights: ``[draws, N]``.
+        positives: ``[draws]``.
+
+    Returns:
+        ``[draws, thresholds]``; 0 where a draw has no positives.
+    """
+    found = np.cumsum(weights, axis=1, dtype=np.float64)
+    ap = np.zeros((len(weights), len(hits)))
+    for column, row in enumerate(hits):
+        # Precision matters at true detections only: the envelope is read there.
+        true = np.flatnonzero(row)
+        weight = weights[:, true]
+        precision = np.cumsum(weight, axis=1) / np.maximum(found[:, true], 1)
+        envelope = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
+        ap[:, column] = (envelope * weight).sum(axis=1) / np.maximum(positives, 1)
+    return ap
+
+
+@dataclass(frozen=True)
+class Classification:
+    """How well video-level scores name the classes of a video.
+
+    Attributes:
+        videos: videos that have both an action and scores.
+        accuracy: share of them whose highest score belongs to one of their classes.
+        map: mean over classes of the average precision of ranking these videos by score.
+    """
+
+    videos: int
+    accuracy: float
+    map: float
+
+    def to_json(self) -> dict[str, Any]:
+        """Figures as one JSON object."""
+        return {"videos": self.videos, "accuracy": self.accuracy, "map": self.map}
+
+
+def classification(case: Case) -> Classification | None:
+    """Judge video-level scores; None where the predictions state none.
+
+    A class without a score counts as minus infinity, and ranks last.
+    """
+    classes, numbers = list(case.classes), {name: row for row, name in enumerate(case.videos)}
+    present = np.zeros((len(case.videos), len(classes)), bool)
+    present[case.truth.video, case.truth.label] = True
+    scored = [name for name in case.scores if name in numbers and present[numbers[name]].any()]
+    if not scored:
+        return None
+    rows = [numbers[name] for name in scored]
+    scores = np.array(
+        [[case.scores[name].get(label, -np.inf) for label in classes] for name in scored]
+    )
+    truth = present[rows]
+    first = truth[np.arange(len(rows)), scores.argmax(axis=1)] & np.isfinite(scores).any(axis=1)
+    aps = []
+    for label in np.flatnonzero(truth.any(axis=0)):
+        order = np.argsort(-scores[:, label], kind="stable")
+        hits = truth[order, label] & np.isfinite(scores[order, label])
+        aps.append(average_precision(hits, int(truth[:, label].sum())))
+    return Classification(len(rows), float(first.mean()), float(np.mean(aps)))

@@ -1,0 +1,113 @@
+"""Background detection on the snippet grid: does a model know where nothing happens."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from basnet_e2e.errors import BasnetError
+from basnet_e2e.evaluation.matching import Flags, Floats
+from basnet_e2e.intervals import Interval
+
+DEFINITION = (
+    "background detection: a snippet is background if its centre lies in no annotated action of "
+    "any class; precision, recall and F-measure over all snippets of all test videos together, AP "
+    "over all thresholds of the background score (the paper does not say how it counts)"
+)
+
+
+@dataclass(frozen=True)
+class BackgroundVideo:
+    """What a model says of the snippets of one video.
+
+    Attributes:
+        truth: ``[T] bool`` the snippet is background.
+        predicted: ``[T] bool`` the model says so.
+        score: ``[T]`` how sure it is, higher is surer of background.
+    """
+
+    truth: Flags
+    predicted: Flags
+    score: Floats
+
+
+@dataclass(frozen=True)
+class BackgroundResult:
+    """Micro-averaged figures over the snippets of all videos.
+
+    Attributes:
+        precision: share of predicted background that is background; 0 where none is predicted.
+        recall: share of background that is predicted.
+        f_measure: harmonic mean of both.
+        average_precision: threshold-free, area under the precision envelope.
+        snippets: number of snippets.
+        share: share of them that is background.
+    """
+
+    precision: float
+    recall: float
+    f_measure: float
+    average_precision: float
+    snippets: int
+    share: float
+
+    def to_json(self) -> dict[str, Any]:
+        """Figures as one JSON object, with their definition."""
+        return {**vars(self), "definition": DEFINITION}
+
+
+def background_truth(start: Floats, end: Floats, intervals: Sequence[Interval]) -> Flags:
+    """Which snippets are background: their centre lies in no interval.
+
+    Args:
+        start: ``[T]`` seconds.
+        end: ``[T]`` seconds.
+        intervals: annotated actions of any class, an interval holding its start but not its end.
+
+    Returns:
+        ``[T] bool``.
+    """
+    centre = (np.asarray(start, np.float64) + np.asarray(end, np.float64)) / 2
+    action = np.zeros(len(centre), bool)
+    for interval in intervals:
+        action |= (centre >= interval.start) & (centre < interval.end)
+    return ~action
+
+
+def background_detection(videos: Iterable[BackgroundVideo]) -> BackgroundResult:
+    """Precision, recall, F-measure and average precision over all snippets.
+
+    Snippets of equal score share one place in the ranking, so that their order says nothing.
+
+    Raises:
+        BasnetError: there are no videos or no snippet is background.
+    """
+    listed = list(videos)
+    truth = np.concatenate([video.truth for video in listed]) if listed else np.zeros(0, bool)
+    if not truth.any():
+        raise BasnetError("background detection needs a snippet in which no action is annotated")
+    predicted = np.concatenate([video.predicted for video in listed])
+    score = np.concatenate([video.score for video in listed])
+    true = int((truth & predicted).sum())
+    precision = true / int(predicted.sum()) if predicted.any() else 0.0
+    recall = true / int(truth.sum())
+    f_measure = 2 * precision * recall / (precision + recall) if true else 0.0
+    return BackgroundResult(
+        precision,
+        recall,
+        f_measure,
+        _tied_average_precision(truth, score),
+        len(truth),
+        float(truth.mean()),
+    )
+
+
+def _tied_average_precision(truth: Flags, score: Floats) -> float:
+    """Area under the precision envelope over distinct thresholds."""
+    order = np.argsort(-score, kind="stable")
+    last = np.flatnonzero(np.diff(score[order], append=np.nan) != 0)
+    hits = np.cumsum(truth[order])[last]
+    precision = hits / (last + 1)
+    envelope = np.maximum.accumulate(precision[::-1])[::-1]
+    return float((envelope * np.diff(hits, prepend=0)).sum() / truth.sum())

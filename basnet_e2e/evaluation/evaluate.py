@@ -1,0 +1,364 @@
+"""Mean average precision over temporal IoU thresholds, as the ActivityNet toolkit defines it.
+
+Per class, predictions are matched as in :mod:`basnet_e2e.evaluation.matching`; average precision is
+the area under the precision envelope. Classes are those with ground truth in the subset; other
+predicted labels are ignored. A video without ground truth contributes false positives.
+"""
+
+import os
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from basnet_e2e.data.annotation_checks import odd_annotations, without_duplicates
+from basnet_e2e.data.annotations import (
+    GroundTruth,
+    Predictions,
+    read_ground_truth,
+    read_predictions,
+)
+from basnet_e2e.data.naming import listing, match_ids
+from basnet_e2e.errors import BasnetError
+from basnet_e2e.evaluation.matching import (
+    Floats,
+    Intervals,
+    Ints,
+    Pairs,
+    as_arrays,
+    assign,
+    by_rank,
+    overlaps,
+)
+from basnet_e2e.intervals import Interval, Localization
+
+TIOUS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
+# Averages that papers report: THUMOS'14 the first three, ActivityNet the last.
+AVERAGES = ((0.1, 0.5, 0.1), (0.1, 0.7, 0.1), (0.1, 0.9, 0.1), (0.5, 0.95, 0.05))
+
+AnyPredictions = (
+    str
+    | os.PathLike[str]
+    | Predictions
+    | Localization
+    | Sequence[Localization]
+    | Mapping[str, Sequence[Interval]]
+)
+AnyTruth = str | os.PathLike[str] | GroundTruth | Mapping[str, Sequence[Interval]]
+
+
+@dataclass(frozen=True)
+class Case:
+    """Predictions and ground truth of one subset, ready to be compared.
+
+    Attributes:
+        classes: those with ground truth, in order of first appearance.
+        videos: those of the subset, then those that only the predictions name.
+        annotated: how many of ``videos`` belong to the subset.
+        found: predictions of these classes by rank.
+        truth: annotated intervals.
+        scores: video -> class -> video-level score, where the predictions state them.
+        subset: name of the subset.
+        warnings: what a reader of the figures should know, one line each.
+    """
+
+    classes: tuple[str, ...]
+    videos: tuple[str, ...]
+    annotated: int
+    found: Intervals
+    truth: Intervals
+    scores: dict[str, dict[str, float]] = field(default_factory=dict)
+    subset: str | None = None
+    warnings: tuple[str, ...] = ()
+
+    @cached_property
+    def pairs(self) -> Pairs:
+        """Overlapping predictions and annotated intervals of one class."""
+        return overlaps(self.found, self.truth, same_label=True)
+
+    @cached_property
+    def positives(self) -> Ints:
+        """Annotated intervals of each class, ``[C]``."""
+        return np.bincount(self.truth.label, minlength=len(self.classes))
+
+    def taken(self, tiou: float) -> Ints:
+        """Row of the annotated interval that each prediction takes at a threshold, -1 for none."""
+        return assign(self.pairs.above(tiou), len(self.found), len(self.truth))
+
+
+@dataclass(frozen=True)
+class Table:
+    """Average precision per class and threshold.
+
+    Attributes:
+        tious: thresholds.
+        classes: names.
+        ap: ``[C, thresholds] float64`` in [0, 1].
+        positives: ``[C]`` annotated intervals.
+        predictions: ``[C]`` predicted intervals.
+        videos: number of videos of the subset.
+        subset: its name.
+        warnings: what a reader should know, one line each.
+    """
+
+    tious: tuple[float, ...]
+    classes: tuple[str, ...]
+    ap: Floats
+    positives: Ints
+    predictions: Ints
+    videos: int
+    subset: str | None = None
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def map(self) -> Floats:
+        """Mean average precision per threshold, ``[thresholds]``."""
+        return self.ap.mean(axis=0)
+
+    @property
+    def average(self) -> float:
+        """Mean of the mAP over all thresholds."""
+        return float(self.map.mean())
+
+    @property
+    def averages(self) -> dict[str, float]:
+        """Averages that papers report, of those whose thresholds are all there."""
+        return {
+            name: float(self.map[columns].mean())
+            for name, columns in average_columns(self.tious).items()
+        }
+
+    def to_json(self) -> dict[str, Any]:
+        """All figures as one JSON object."""
+        return {
+            "subset": self.subset,
+            "videos": self.videos,
+            "tiou": list(self.tious),
+            "map": [float(value) for value in self.map],
+            "average": self.average,
+            "averages": self.averages,
+            "classes": {
+                name: {
+                    "ground_truth": int(self.positives[row]),
+                    "predictions": int(self.predictions[row]),
+                    "ap": [float(value) for value in self.ap[row]],
+                }
+                for row, name in enumerate(self.classes)
+            },
+            "warnings": list(self.warnings),
+        }
+
+
+def evaluate(
+    predictions: AnyPredictions,
+    ground_truth: AnyTruth,
+    tious: Sequence[float] = TIOUS,
+    subset: str | None = None,
+    dedupe: bool = False,
+) -> Table:
+    """Score predicted intervals against annotated ones.
+
+    Args:
+        predictions: result of localization, or a file of such results or of ActivityNet-style
+            detections.
+        ground_truth: ActivityNet-style JSON, or what was read from it.
+        tious: temporal IoU thresholds in (0, 1].
+        subset: subset of the ground truth; by default the test (or validation) subset.
+        dedupe: count annotated intervals that repeat another one (to 1 ms) once.
+
+    Raises:
+        BasnetError: a file is damaged, a threshold is out of range or nothing is annotated.
+    """
+    return score(prepare(predictions, ground_truth, subset=subset, dedupe=dedupe), tious)
+
+
+def prepare(
+    predictions: AnyPredictions,
+    ground_truth: AnyTruth,
+    *,
+    subset: str | None = None,
+    dedupe: bool = False,
+) -> Case:
+    """Read what is a file, match video names, and note whatever is odd.
+
+    Raises:
+        BasnetError: a file is damaged, two predicted videos are the same one, or nothing is
+            annotated.
+    """
+    found = _predictions(predictions)
+    truth = _ground_truth(ground_truth, subset)
+    if not truth.classes:
+        raise BasnetError(f"{truth.source}: no annotated interval to compare with")
+    warnings = odd_annotations(truth, dedupe=dedupe)
+    annotated = without_duplicates(truth.videos) if dedupe else truth.videos
+    names = _common_names(found, truth)
+    videos = {names[name]: rows for name, rows in found.videos.items()}
+    elsewhere = [name for name in videos if name in truth.others]
+    videos = {name: rows for name, rows in videos.items() if name not in truth.others}
+    warnings += _mismatches(videos, elsewhere, found, truth)
+    numbers = {name: row for row, name in enumerate(dict.fromkeys([*truth.videos, *videos]))}
+    classes = truth.classes
+    columns = {name: column for column, name in enumerate(classes)}
+    return Case(
+        classes=classes,
+        videos=tuple(numbers),
+        annotated=len(truth.videos),
+        found=by_rank(as_arrays(videos, columns, numbers)),
+        truth=as_arrays(annotated, columns, numbers),
+        scores={names[name]: scores for name, scores in found.scores.items()},
+        subset=truth.subset,
+        warnings=tuple(warnings),
+    )
+
+
+def score(case: Case, tious: Sequence[float] = TIOUS) -> Table:
+    """Average precision of each class at each threshold.
+
+    Raises:
+        BasnetError: a threshold is out of range.
+    """
+    chosen = tuple(float(tiou) for tiou in tious)
+    if not chosen or not all(0 < tiou <= 1 for tiou in chosen):
+        raise BasnetError("temporal IoU thresholds lie above 0 and up to 1")
+    hits = np.array([case.taken(tiou) >= 0 for tiou in chosen])
+    ap = np.empty((len(case.classes), len(chosen)))
+    for row in range(len(case.classes)):
+        ap[row] = average_precision(hits[:, case.found.label == row], int(case.positives[row]))
+    return Table(
+        tious=chosen,
+        classes=case.classes,
+        ap=ap,
+        positives=case.positives,
+        predictions=np.bincount(case.found.label, minlength=len(case.classes)),
+        videos=case.annotated,
+        subset=case.subset,
+        warnings=case.warnings,
+    )
+
+
+def average_precision(hits: NDArray[np.bool_], positives: int) -> Floats:
+    """Area under the envelope of precision against recall.
+
+    Args:
+        hits: ``[..., N]`` which predictions are true, by rank.
+        positives: number of annotated intervals, at least 1.
+
+    Returns:
+        ``[...]`` in [0, 1].
+    """
+    count = hits.shape[-1]
+    precision = np.cumsum(hits, axis=-1) / np.arange(1, count + 1)
+    envelope = np.maximum.accumulate(precision[..., ::-1], axis=-1)[..., ::-1]
+    # Recall rises by 1/positives at each hit and nowhere else.
+    return np.asarray((envelope * hits).sum(axis=-1) / positives)
+
+
+def parse_tious(text: str) -> tuple[float, ...]:
+    """Thresholds as ``first:last:step`` (both ends included) or as a list ``.3,.5``.
+
+    Raises:
+        BasnetError: neither form, or a threshold out of range.
+    """
+    try:
+        if ":" in text:
+            first, last, step = (float(part) for part in text.split(":"))
+            count = round((last - first) / step) if step > 0 else -1
+            if count < 0 or abs(first + count * step - last) > 1e-6:
+                raise ValueError(text)
+            values = tuple(round(first + index * step, 6) for index in range(count + 1))
+        else:
+            values = tuple(float(part) for part in text.split(","))
+    except ValueError as error:
+        raise BasnetError(
+            f"thresholds '{text}' are not first:last:step (0.1:0.9:0.1) or a list (0.3,0.5,0.7)"
+        ) from error
+    if not all(0 < value <= 1 for value in values):
+        raise BasnetError(f"thresholds '{text}': temporal IoU lies above 0 and up to 1")
+    return values
+
+
+def average_columns(tious: Sequence[float]) -> dict[str, list[int]]:
+    """Columns of each reported average, ``0.1:0.5`` and so on, where all are there."""
+    place = {round(tiou, 6): column for column, tiou in enumerate(tious)}
+    found = {}
+    for first, last, step in AVERAGES:
+        wanted = [round(first + n * step, 6) for n in range(round((last - first) / step) + 1)]
+        if all(value in place for value in wanted):
+            found[f"{first:g}:{last:g}"] = [place[value] for value in wanted]
+    return found
+
+
+def _predictions(given: AnyPredictions) -> Predictions:
+    if isinstance(given, Predictions):
+        return given
+    if isinstance(given, Localization):
+        return Predictions.of([given])
+    if isinstance(given, str | os.PathLike):
+        return read_predictions(given)
+    if isinstance(given, Mapping):
+        return Predictions({name: list(rows) for name, rows in given.items()})
+    return Predictions.of(given)
+
+
+def _ground_truth(given: AnyTruth, subset: str | None) -> GroundTruth:
+    if isinstance(given, str | os.PathLike):
+        return read_ground_truth(given, subset)
+    if isinstance(given, Mapping):
+        return GroundTruth({name: list(rows) for name, rows in given.items()})
+    return given
+
+
+def _common_names(found: Predictions, truth: GroundTruth) -> dict[str, str]:
+    """Name in the ground truth of each predicted video; its own where it is not there."""
+    known = [*truth.videos, *sorted(truth.others)]
+    names = {name: name for name in found.videos if name in truth.videos or name in truth.others}
+    rest = [name for name in found.videos if name not in names]
+    names |= match_ids(rest, known).found if rest else {}
+    names = {name: names.get(name, name) for name in [*found.videos, *found.scores]}
+    owners: dict[str, str] = {}
+    for name in found.videos:
+        other = owners.setdefault(names[name], name)
+        if other != name:
+            raise BasnetError(
+                f"{found.source}: '{other}' and '{name}' are both the video '{names[name]}' of "
+                f"{truth.source}"
+            )
+    return names
+
+
+def _mismatches(
+    videos: Mapping[str, Sequence[Interval]],
+    elsewhere: Sequence[str],
+    found: Predictions,
+    truth: GroundTruth,
+) -> list[str]:
+    """What predictions and ground truth do not share."""
+    warnings = []
+    labels = Counter(row.label for rows in videos.values() for row in rows)
+    classes = set(truth.classes)
+    foreign = {name: count for name, count in labels.items() if name not in classes}
+    if foreign:
+        warnings.append(
+            f"predicted labels without ground truth, ignored ({len(foreign)}, "
+            f"{sum(foreign.values())} predictions): {listing(foreign)}"
+        )
+    if elsewhere:
+        warnings.append(
+            f"predicted videos of another subset, ignored ({len(elsewhere)}): {listing(elsewhere)}"
+        )
+    unknown = [name for name in videos if name not in truth.videos]
+    if unknown:
+        warnings.append(
+            f"predicted videos that are not in the ground truth, their predictions count as false "
+            f"({len(unknown)}): {listing(unknown)}"
+        )
+    silent = [name for name, rows in truth.videos.items() if rows and not videos.get(name)]
+    if silent:
+        warnings.append(f"annotated videos without a prediction ({len(silent)}): {listing(silent)}")
+    if found.failed:
+        warnings.append(f"videos that failed ({len(found.failed)}): {listing(found.failed)}")
+    return warnings

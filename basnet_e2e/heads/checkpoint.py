@@ -1,0 +1,142 @@
+"""The model file: a trained network and all that is needed to apply it, in one safetensors file.
+
+Its metadata key ``basnet`` holds JSON: format version, classes, recipe, all settings of the preset,
+the extractor settings its features came from and a summary of the training. No clock, host or path,
+so equal training gives equal bytes.
+"""
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from basnet_e2e.errors import BasnetError, DiskError
+from basnet_e2e.heads.basnet import BaSNet
+from basnet_e2e.heads.presets import Preset
+from weights.files import atomic_write
+
+FORMAT_VERSION = 1
+METADATA_KEY = "basnet"
+KIND = "head"
+
+
+@dataclass(frozen=True)
+class HeadModel:
+    """A trained network with what it knows and what it needs.
+
+    Attributes:
+        net: the network, in evaluation mode.
+        classes: action classes in the order of the network's outputs.
+        preset: settings of training and reading, with the number of segments that was used.
+        recipe: row of the ablation: ``full``, ``suppression``, ``base`` or ``baseline``.
+        extractor: settings that features must have been made with.
+        training: summary: steps, seed, loss of the last step, videos, ...
+        name: of the model in results; the file's name without suffix.
+    """
+
+    net: BaSNet
+    classes: tuple[str, ...]
+    preset: Preset
+    recipe: str
+    extractor: dict[str, Any] = field(default_factory=dict)
+    training: dict[str, Any] = field(default_factory=dict)
+    name: str = "model"
+
+    @property
+    def features(self) -> int:
+        """Width of the feature rows it reads."""
+        return self.net.features
+
+    def to(self, device: str | torch.device) -> "HeadModel":
+        """Move the network to a device."""
+        self.net.to(device)
+        return self
+
+
+def save_model(model: HeadModel, path: str | os.PathLike[str]) -> None:
+    """Write a model file, whole or not at all.
+
+    Raises:
+        BasnetError: the folder cannot be written or the disk is full.
+    """
+    from safetensors.torch import save
+
+    meta = {
+        "format": FORMAT_VERSION,
+        "kind": KIND,
+        "classes": list(model.classes),
+        "features": model.features,
+        "preset": model.preset.to_json(),
+        "recipe": model.recipe,
+        "extractor": model.extractor,
+        "training": model.training,
+    }
+    text = json.dumps(meta, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    tensors = {
+        name: tensor.detach().cpu().contiguous() for name, tensor in model.net.state_dict().items()
+    }
+    try:
+        with atomic_write(path) as file:
+            file.write(save(tensors, metadata={METADATA_KEY: text}))
+    except OSError as error:
+        raise DiskError(f"{path}: the model cannot be written ({error})") from error
+
+
+def load_model(path: str | os.PathLike[str], device: str | torch.device = "cpu") -> HeadModel:
+    """Read a model file.
+
+    Raises:
+        BasnetError: the file is missing, damaged, or no model file of this format.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    if not Path(path).is_file():
+        raise BasnetError(f"{path}: no such model file; train one with 'basnet train'")
+    try:
+        with safe_open(os.fspath(path), framework="pt") as file:
+            meta = _parse(path, file.metadata())
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise BasnetError(
+            f"{path}: cannot be read as a model file, damaged or of another program ({error})"
+        ) from error
+    try:
+        preset = Preset.from_json(meta["preset"])
+        net = BaSNet.of_preset(meta["features"], len(meta["classes"]), preset, meta["recipe"])
+        net.load_state_dict(tensors)
+        model = HeadModel(
+            net.eval().to(device),
+            tuple(meta["classes"]),
+            preset,
+            meta["recipe"],
+            dict(meta["extractor"]),
+            dict(meta["training"]),
+            Path(path).stem,
+        )
+    except (KeyError, TypeError, RuntimeError, BasnetError) as error:
+        reason = " ".join(str(error).split())
+        raise BasnetError(f"{path}: damaged model file ({reason}); train it again") from error
+    return model
+
+
+def _parse(path: str | os.PathLike[str], metadata: Mapping[str, str] | None) -> dict[str, Any]:
+    try:
+        meta = json.loads((metadata or {})[METADATA_KEY])
+    except (KeyError, ValueError) as error:
+        raise BasnetError(
+            f"{path}: not a model file of basnet (made by another program?); give the file that "
+            "'basnet train -o' wrote"
+        ) from error
+    if not isinstance(meta, dict) or meta.get("kind") != KIND:
+        what = "a feature file" if isinstance(meta, dict) and "settings" in meta else "another file"
+        raise BasnetError(f"{path}: {what}, not a model file; give what 'basnet train -o' wrote")
+    if meta.get("format") != FORMAT_VERSION:
+        raise BasnetError(
+            f"{path}: model format {meta.get('format')} is not the {FORMAT_VERSION} this version "
+            "reads; train the model again"
+        )
+    return meta

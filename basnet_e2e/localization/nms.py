@@ -1,0 +1,34 @@
+"""Non-maximum suppression of intervals in time."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from basnet_e2e.intervals import temporal_iou
+
+Floats = NDArray[np.float64]
+
+
+def non_maximum_suppression(
+    start: Floats, end: Floats, score: Floats, iou: float, extra: float = 0.0
+) -> NDArray[np.intp]:
+    """Which intervals of one class to keep: the best, then those that overlap no kept one by much.
+
+    Args:
+        start: ``[P]`` seconds.
+        end: ``[P]`` seconds.
+        score: ``[P]``.
+        iou: an interval is left out if its temporal IoU with a kept one is this or more.
+        extra: added to every length and overlap; the released code adds 1, which for pixels counts
+            both ends but makes seconds overlap that are apart.
+
+    Returns:
+        Indices of the kept intervals, best first, input order on ties.
+    """
+    left = np.argsort(-score, kind="stable")
+    kept = []
+    while left.size:
+        best, left = left[0], left[1:]
+        kept.append(best)
+        overlap = temporal_iou(start[best], end[best], start[left], end[left], extra)
+        left = left[overlap < iou]
+    return np.array(kept, np.intp)

@@ -1,0 +1,261 @@
+"""Training: features and video-level labels to a model."""
+
+import copy
+import hashlib
+import logging
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from basnet_e2e.data.annotations import GroundTruth, Labels, read_classes
+from basnet_e2e.data.dataset import FeatureSet, LabelledSet, load_labelled
+from basnet_e2e.data.naming import listing, match_ids
+from basnet_e2e.data.sampling import segments_for
+from basnet_e2e.devices import choose_device, describe
+from basnet_e2e.errors import BasnetError
+from basnet_e2e.heads.checkpoint import HeadModel, save_model
+from basnet_e2e.heads.presets import Preset, Recipe
+from basnet_e2e.heads.presets import preset as find_preset
+from basnet_e2e.heads.presets import recipe as find_recipe
+from basnet_e2e.training.loop import Data, Progress, Run
+from basnet_e2e.training.state import state_path
+from basnet_e2e.training.validation import Validation
+
+log = logging.getLogger(__name__)
+
+
+def train(
+    features: str | os.PathLike[str] | FeatureSet | LabelledSet,
+    labels: str | os.PathLike[str] | Labels | None = None,
+    preset: str | Preset = "default",
+    recipe: str | Recipe = "full",
+    *,
+    validate: str | os.PathLike[str] | GroundTruth | None = None,
+    classes: str | os.PathLike[str] | Sequence[str] | None = None,
+    streams: Sequence[str] | None = None,
+    grid: str | None = None,
+    seed: int = 0,
+    steps: int | None = None,
+    device: str = "auto",
+    resume: bool = False,
+    output: str | os.PathLike[str] | None = None,
+    progress: Progress | None = None,
+) -> HeadModel:
+    """Train BaS-Net on the features of videos and the classes that occur in each.
+
+    Equal data, settings and seed give equal weights on one machine's CPU, also where the run was
+    interrupted and resumed.
+
+    Args:
+        features: folder of features, or features that were read already.
+        labels: label file or folder, or labels that were read already; None with a
+            ``LabelledSet``.
+        preset: ``default``, ``small``, ``official``, ``activitynet``, or settings of one's own.
+        recipe: ``full``, ``suppression``, ``base`` or ``baseline``.
+        validate: annotated intervals of videos that have features in ``features`` but no training
+            label; the step with the best average mAP on them is kept. Without it the last step is.
+        classes: class list, or a file of it, that fixes the order; else that of first appearance.
+        streams: read only these streams of the features.
+        grid: ``fps,length,stride`` of array files.
+        seed: of weights, samples and dropout.
+        steps: training steps instead of the preset's.
+        device: ``auto``, ``cpu`` or ``cuda[:N]``.
+        resume: go on from the state file beside ``output`` where there is one.
+        output: model file to write; the state of the run is kept beside it (``.state``) every few
+            minutes and on Ctrl-C, and removed at the end.
+        progress: called after each step.
+
+    Raises:
+        BasnetError: the features, labels or settings cannot be trained on.
+        KeyboardInterrupt: Ctrl-C; the state is saved first.
+    """
+    settings = find_preset(preset) if steps is None else find_preset(preset, steps=steps)
+    branches = find_recipe(recipe)
+    if resume and output is None:
+        raise BasnetError("resuming needs the model file (output) that the state stands beside")
+    chosen = choose_device(device)
+    wanted = read_classes(classes) if isinstance(classes, str | os.PathLike) else classes
+    data = usable(_labelled(features, labels, wanted, streams, grid), settings, branches)
+    validation = None
+    if validate is not None:
+        validation = Validation.of(validate, features, data, streams=streams, grid=grid)
+    trained = fit(
+        data,
+        settings,
+        branches,
+        seed=seed,
+        device=chosen,
+        validation=validation,
+        state=None if output is None else state_path(output),
+        resume=resume,
+        progress=progress,
+    )
+    model = trained.last
+    if trained.best is not None:
+        model = trained.best
+        log.info(
+            "kept step %d, average mAP %.1f on the validation videos",
+            model.training["validation"]["step"],
+            100 * model.training["validation"]["average_map"],
+        )
+    if output is not None:
+        save_model(model, output)
+        state_path(output).unlink(missing_ok=True)
+        model = replace(model, name=Path(output).stem)
+    return model
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a run gives: the last step's network, and the best validated one where it was asked."""
+
+    last: HeadModel
+    best: HeadModel | None
+
+
+def fit(
+    data: LabelledSet,
+    preset: Preset,
+    recipe: Recipe,
+    *,
+    seed: int = 0,
+    device: torch.device | None = None,
+    validation: Validation | None = None,
+    state: Path | None = None,
+    resume: bool = False,
+    progress: Progress | None = None,
+) -> Trained:
+    """Train on videos that were read and checked (:func:`usable`) already.
+
+    Args:
+        data: training videos.
+        preset: settings; without ``segments`` T follows the videos.
+        recipe: which branches are trained.
+        seed: of weights, samples and dropout.
+        device: the CPU without it.
+        validation: looked at now and then for the best step.
+        state: file that the state of the run is kept in; the caller removes it when the result is
+            safe.
+        resume: go on from that file where it is there.
+        progress: called after each step.
+
+    Raises:
+        BasnetError: the state is another run's, or the features cannot be learnt from.
+        KeyboardInterrupt: Ctrl-C; the state is saved first.
+    """
+    chosen = device or torch.device("cpu")
+    segments = segments_for([len(video.x) for video in data.videos], preset)
+    preset = replace(preset, segments=segments)
+    log.info(
+        "training %s/%s on %d videos, %d classes, T = %d, %d steps, on %s",
+        preset.name,
+        recipe.name,
+        len(data.videos),
+        len(data.classes),
+        segments,
+        preset.steps,
+        describe(chosen),
+    )
+    run = Run(Data.of(data), preset, recipe, seed, chosen, identity_of(data), validation)
+    if state is not None and state.is_file():
+        if resume:
+            run.load(state)
+            log.info("going on after step %d (%s)", run.step, state)
+        else:
+            log.warning("%s of an interrupted run is replaced; --resume would go on with it", state)
+    elif resume:
+        log.info("no interrupted run at %s, starting from the beginning", state)
+    run.train(state, progress)
+    return _trained(run, data, preset, recipe, seed)
+
+
+def _labelled(
+    features: str | os.PathLike[str] | FeatureSet | LabelledSet,
+    labels: str | os.PathLike[str] | Labels | None,
+    classes: Sequence[str] | None,
+    streams: Sequence[str] | None,
+    grid: str | None,
+) -> LabelledSet:
+    if isinstance(features, LabelledSet):
+        return features
+    if labels is None:
+        raise BasnetError("training needs labels: which classes occur in which video")
+    if not isinstance(features, FeatureSet):
+        return load_labelled(features, labels, classes=classes, streams=streams, grid=grid)
+    if not isinstance(labels, Labels):
+        from basnet_e2e.data.annotations import read_labels
+
+        labels = read_labels(labels, classes=classes)
+    matches = match_ids(labels.videos, [video.id for video in features.videos])
+    by_id = {video_id: labels.videos[name] for name, video_id in matches.found.items()}
+    videos = [video for video in features.videos if video.id in by_id]
+    if not videos:
+        raise BasnetError(f"{labels.source}: none of its videos is among the features")
+    return LabelledSet(
+        videos, [by_id[video.id] for video in videos], labels.classes, features.settings
+    )
+
+
+def usable(data: LabelledSet, preset: Preset, recipe: Recipe) -> LabelledSet:
+    """The videos that the settings can learn from.
+
+    Raises:
+        BasnetError: nothing is left, or all videos have the same label, which teaches nothing.
+    """
+    empty = [video.id for video, labels in zip(data.videos, data.labels, strict=True) if not labels]
+    if empty and (preset.unlabelled == "drop" or not recipe.background):
+        why = f"preset {preset.name}" if recipe.background else f"recipe {recipe.name}"
+        log.warning("%s cannot learn from videos without label, left out: %s", why, listing(empty))
+        kept = [index for index, labels in enumerate(data.labels) if labels]
+        data = replace(
+            data,
+            videos=[data.videos[index] for index in kept],
+            labels=[data.labels[index] for index in kept],
+        )
+    if not any(data.labels):
+        raise BasnetError("no training video has a label, nothing to learn")
+    if len({frozenset(labels) for labels in data.labels}) == 1:
+        raise BasnetError(
+            f"all {len(data.videos)} training videos have the same label "
+            f"({listing(data.labels[0])}); add videos of another class, or without any action"
+        )
+    never = [name for name in data.classes if not any(name in labels for labels in data.labels)]
+    if never:
+        log.warning("no training video has the class %s", listing(never))
+    return data
+
+
+def identity_of(data: LabelledSet) -> dict[str, Any]:
+    """What tells this run's data from another's, for resuming."""
+    digest = hashlib.sha256()
+    for video, labels in zip(data.videos, data.labels, strict=True):
+        digest.update(repr((video.id, tuple(labels), video.digest)).encode())
+    return {"classes": list(data.classes), "videos": digest.hexdigest()}
+
+
+def _trained(run: Run, data: LabelledSet, preset: Preset, recipe: Recipe, seed: int) -> Trained:
+    """The last step's network and the best validated one, on the CPU."""
+    training: dict[str, Any] = {
+        "steps": run.step,
+        "seed": seed,
+        "loss": run.loss,
+        "videos": len(data.videos),
+        "data": identity_of(data)["videos"],
+        "unlabelled": sum(not labels for labels in data.labels),
+    }
+    net = run.net.to(torch.device("cpu")).eval()
+    last = HeadModel(net, data.classes, preset, recipe.name, dict(data.settings), training)
+    if run.best.weights is None:
+        return Trained(last, None)
+    chosen = copy.deepcopy(net)
+    chosen.load_state_dict(run.best.weights)
+    validated = {
+        "step": run.best.step,
+        "average_map": run.best.score,
+        "videos": run.validation.identity if run.validation else None,
+    }
+    return Trained(last, replace(last, net=chosen, training=training | {"validation": validated}))

@@ -1,0 +1,142 @@
+"""The best step by intervals of validation videos, which are neither trained nor tested on."""
+
+import hashlib
+import logging
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from basnet_e2e.data.annotations import GroundTruth, read_ground_truth
+from basnet_e2e.data.dataset import (
+    FeatureSet,
+    LabelledSet,
+    VideoFeatures,
+    check_settings,
+    load_features,
+)
+from basnet_e2e.data.layouts import find_sources, parse_grid
+from basnet_e2e.data.naming import listing, match_ids
+from basnet_e2e.errors import BasnetError
+from basnet_e2e.evaluation.evaluate import TIOUS, evaluate
+from basnet_e2e.heads.basnet import BaSNet
+from basnet_e2e.heads.presets import Preset
+from basnet_e2e.localization.inference import localize_network
+
+log = logging.getLogger(__name__)
+TEST_SUBSETS = ("test", "testing")
+
+
+@dataclass(frozen=True)
+class Validation:
+    """Validation videos with their intervals.
+
+    Attributes:
+        videos: features.
+        truth: intervals of these videos.
+        classes: of the model.
+        tious: thresholds that the average mAP is taken over.
+    """
+
+    videos: list[VideoFeatures]
+    truth: GroundTruth
+    classes: tuple[str, ...]
+    tious: tuple[float, ...] = TIOUS
+
+    @classmethod
+    def of(
+        cls,
+        truth: str | os.PathLike[str] | GroundTruth,
+        features: str | os.PathLike[str] | FeatureSet | LabelledSet,
+        data: LabelledSet,
+        *,
+        streams: Sequence[str] | None = None,
+        grid: str | None = None,
+    ) -> "Validation":
+        """Find the annotated videos that have features and are not trained on.
+
+        Raises:
+            BasnetError: there are none, or the intervals are those of a test subset.
+        """
+        if not isinstance(truth, GroundTruth):
+            truth = _intervals(truth)
+        trained = {video.id for video in data.videos}
+        videos, names = _videos(features, truth, trained, streams, grid)
+        if not videos:
+            raise BasnetError(
+                f"{truth.source}: none of its {len(truth.videos)} videos has features without "
+                "being a training video; validation needs videos of its own"
+            )
+        check_settings(
+            data.settings, videos[0].settings, "training videos", f"validation video {videos[0].id}"
+        )
+        kept = {video.id: truth.videos[names[video.id]] for video in videos}
+        left_out = [name for name in truth.videos if name not in names.values()]
+        if left_out:
+            log.info("not validated on, trained on or without features: %s", listing(left_out))
+        log.info("validating on %d videos: %s", len(videos), listing([v.id for v in videos]))
+        return cls(videos, replace(truth, videos=kept), data.classes)
+
+    @property
+    def identity(self) -> str:
+        """Tells these videos, intervals and thresholds from others."""
+        digest = hashlib.sha256(repr(self.tious).encode())
+        for video in self.videos:
+            truth = self.truth.videos[video.id]
+            digest.update(repr((video.id, video.digest, video.duration, truth)).encode())
+            digest.update(video.start.tobytes() + video.end.tobytes())
+        return digest.hexdigest()
+
+    def score(self, net: BaSNet, preset: Preset) -> float:
+        """Average mAP of a network in evaluation mode, in [0, 1]."""
+        found = [localize_network(net, preset, self.classes, video) for video in self.videos]
+        return evaluate(found, self.truth, self.tious).average
+
+
+def _intervals(path: str | os.PathLike[str]) -> GroundTruth:
+    truth = read_ground_truth(path)
+    if truth.subset is None or truth.subset.lower() not in TEST_SUBSETS:
+        return truth
+    try:
+        return read_ground_truth(path, "validation")
+    except BasnetError as error:
+        raise BasnetError(
+            f"{path}: holds test videos only, and a model must not be chosen by them; give "
+            "intervals of a validation subset, or train without --validate (the last step is kept)"
+        ) from error
+
+
+def _videos(
+    features: str | os.PathLike[str] | FeatureSet | LabelledSet,
+    truth: GroundTruth,
+    trained: set[str],
+    streams: Sequence[str] | None,
+    grid: str | None,
+) -> tuple[list[VideoFeatures], dict[str, str]]:
+    """Validation videos, and id -> name in the annotations."""
+    given = None
+    if isinstance(features, FeatureSet | LabelledSet):
+        given = features.videos
+        ids = [video.id for video in given]
+    else:
+        root = Path(features)
+        sources = find_sources(root, subset=None, streams=streams, grid=parse_grid(grid))
+        ids = [source.id for source in sources]
+    found = match_ids(truth.videos, ids).found
+    names = {video_id: name for name, video_id in found.items() if video_id not in trained}
+    if given is not None:
+        return [video for video in given if video.id in names], names
+    if not names:
+        return [], names
+    kept = load_features(
+        Path(features),  # type: ignore[arg-type]  # neither set, hence a path
+        ids=list(names),
+        streams=streams,
+        grid=grid,
+        durations={
+            video_id: truth.durations[name]
+            for video_id, name in names.items()
+            if name in truth.durations
+        },
+    )
+    return kept.videos, names

@@ -1,0 +1,125 @@
+"""What computes a backbone: torch on any device, or OpenVINO on a CPU.
+
+OpenVINO is an extra, and taken for the networks that it computes at least 1.2 times as fast as
+torch on a CPU, as ``tests/benchmarks/i3d.py`` prints it.
+
+Both compute in float32, on GPUs too, and agree to 1e-3 relative. There is no autocast: rounding as
+it does moves I3D's feature of a real clip by 1.2e-3 of its largest value in float16 and by 1.5e-2
+in bfloat16, and the features of one folder may come from different machines.
+"""
+
+import importlib.metadata
+import importlib.util
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from extract.backbones.batches import cpu_batch
+from extract.devices import choose_device
+from extract.errors import ExtractError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+RUNTIMES = ("torch", "openvino")
+
+
+class Runtime(Protocol):
+    """A network ready to run."""
+
+    def run(self, clips: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Clips ``[N, C, T, H, W]`` to features ``[N, D]``, any N."""
+        ...
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What computes: ``name`` is torch or openvino, ``device`` as torch names it."""
+
+    name: str
+    device: str
+
+    def describe(self) -> str:
+        """Name, version and kind of device, for the log and the feature file."""
+        version = importlib.metadata.version(self.name).split("+")[0]
+        return f"{self.name} {version} {self.device.partition(':')[0]}"
+
+
+def choose_runtime(runtime: str = "auto", device: str = "auto", gains: bool = False) -> Choice:
+    """Decide what computes.
+
+    Args:
+        runtime: ``auto``, ``torch`` or ``openvino``.
+        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+        gains: whether ``auto`` takes OpenVINO on a CPU where it is installed, see
+            `extract.backbones.records.BackboneRecord.openvino`.
+
+    Raises:
+        ExtractError: an unknown runtime or device, or one that is not there.
+    """
+    if runtime not in ("auto", *RUNTIMES):
+        raise ExtractError(f"no runtime '{runtime}'; choose auto, {' or '.join(RUNTIMES)}")
+    chosen = choose_device(device)
+    installed = importlib.util.find_spec("openvino") is not None
+    if runtime == "openvino":
+        if not installed:
+            raise ExtractError(
+                "openvino is not installed; install the extra: pip install basnet-e2e[cpu]"
+            )
+        if device not in ("auto", "cpu"):
+            raise ExtractError("the openvino runtime computes on a CPU only; drop --device cuda")
+        return Choice("openvino", "cpu")
+    if runtime == "auto" and chosen == "cpu" and installed and gains:
+        return Choice("openvino", "cpu")
+    return Choice("torch", chosen)
+
+
+def make_runtime(
+    network: "nn.Module",
+    shape: tuple[int, ...],
+    *,
+    choice: Choice,
+    frames: int | None = None,
+    threads: int | None = None,
+) -> Runtime:
+    """Prepare a network in inference mode for clips of one shape.
+
+    Args:
+        network: see `extract.backbones.records.FeatureNetwork`.
+        shape: (C, T, H, W) of one clip.
+        choice: what computes.
+        frames: frames of a clip that the network sees, spread evenly; None for all.
+        threads: CPU threads; None leaves them.
+    """
+    rows = None if frames is None else spread(shape[1], frames)
+    seen = (shape[0], frames or shape[1], *shape[2:])
+    runtime: Runtime
+    if choice.name == "openvino":
+        from extract.backbones.runtime_openvino import OpenVINORuntime
+
+        runtime = OpenVINORuntime(network, seen, cpu_batch(seen), threads)
+    else:
+        from extract.backbones.runtime_torch import TorchRuntime
+
+        runtime = TorchRuntime(network, seen, choice.device, threads)
+    return runtime if rows is None else _FrameSampler(runtime, rows)
+
+
+def spread(length: int, frames: int) -> NDArray[np.int64]:
+    """Indices of ``frames`` frames spread evenly over ``length``, first and last included.
+
+    This is pytorchvideo's UniformTemporalSubsample: ``linspace(0, length - 1)``, truncated.
+    """
+    return np.linspace(0, length - 1, frames).astype(np.int64)
+
+
+class _FrameSampler:
+    """A runtime that sees only some frames of a clip."""
+
+    def __init__(self, runtime: Runtime, rows: NDArray[np.int64]) -> None:
+        self._runtime, self._rows = runtime, rows
+
+    def run(self, clips: NDArray[np.float32]) -> NDArray[np.float32]:
+        return self._runtime.run(clips[:, :, self._rows])

@@ -1,0 +1,216 @@
+"""A video as an even sequence of upright RGB frames with exact times."""
+
+import logging
+import os
+import weakref
+from collections.abc import Generator, Iterator
+from fractions import Fraction
+from types import TracebackType
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from extract.errors import ExtractError, VideoError
+from extract.video.clock import FrameRate, frame_rate
+from extract.video.decoder_decord import DecordPictures, MisnumberedError, RefusedError
+from extract.video.decoder_pyav import DamageError, PyAVPictures, Renderer, Shape, first_frame
+from extract.video.timestamps import Reading, read_timestamps
+
+log = logging.getLogger(__name__)
+
+DECODERS = ("auto", "decord", "pyav")
+
+
+class Pictures(Protocol):
+    """What a decoder offers: the pictures of some frames of the timeline, in ascending order."""
+
+    name: str
+
+    def pictures(self, wanted: list[int]) -> Iterator[NDArray[np.uint8]]:
+        """Pictures ``[H, W, 3] uint8`` of the frames ``wanted``; DamageError where one fails."""
+
+
+class Clip:
+    """An opened video. Made by ``open_video``; a context manager.
+
+    Attributes:
+        path: the file as it was given.
+        size: (width, height) in pixels, after rotation.
+        fps: average frames per second of the source; for information, nothing is computed from it.
+        duration: seconds from the start of the player's clock to the end of the last shown frame.
+        source_frames: number of frames a player shows.
+        partial: why the video ends before its time (with ``keep_partial``), else None.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        reading: Reading,
+        size: tuple[int, int],
+        source: Pictures,
+        fallback: Pictures | None,
+    ) -> None:
+        timeline = reading.timeline
+        self.path = path
+        self.size = size
+        self.duration = float(timeline.duration)
+        self.source_frames = len(timeline.ticks)
+        self.fps = float(self.source_frames / (timeline.duration - timeline.time(0)))
+        self.partial = reading.partial
+        self._timeline = timeline
+        self._source = source
+        self._fallback = fallback
+        self._open: weakref.WeakSet[Generator[object]] = weakref.WeakSet()
+
+    @property
+    def decoder(self) -> str:
+        """Name of the decoder in use: ``decord`` or ``pyav``."""
+        return self._source.name
+
+    def frame_count(self, fps: FrameRate = 25) -> int:
+        """Number N of grid frames: those n with ``n / fps`` before the end."""
+        return self._timeline.length(frame_rate(fps))
+
+    def frames(self, fps: FrameRate = 25) -> Iterator[tuple[float, NDArray[np.uint8]]]:
+        """Frames on an even grid, decoded as they are asked for; may be called again.
+
+        Grid frame n is what a player shows ``n / fps`` seconds after the start: the last frame
+        whose time is at most that (plus one millisecond for rounded timestamps), and before the
+        first frame the first.
+
+        Args:
+            fps: grid frames per second; a number, a ``Fraction`` or text (``30000/1001``).
+
+        Yields:
+            ``(time, frame)``: seconds ``n / fps`` and ``[H, W, 3] uint8`` RGB. A frame that is
+            shown at several grid times is the same array each time: do not write into it.
+
+        Raises:
+            ExtractError: ``fps`` is not a number above zero.
+            VideoError: the video is damaged; the message names the time.
+        """
+        frames = self._frames(frame_rate(fps))
+        self._open.add(frames)
+        return frames
+
+    def _frames(self, rate: Fraction) -> Generator[tuple[float, NDArray[np.uint8]]]:
+        shown = self._timeline.shown(rate)
+        pictures = self._pictures(np.unique(shown).tolist())
+        picture, held = None, -1
+        for n, k in enumerate(shown.tolist()):
+            if k != held:
+                picture, held = next(pictures), k
+            assert picture is not None
+            yield n * rate.denominator / rate.numerator, picture
+
+    def _pictures(self, wanted: list[int]) -> Iterator[NDArray[np.uint8]]:
+        """Pictures of the source, or from where it fails on those of the fallback."""
+        done = 0
+        try:
+            for picture in self._source.pictures(wanted):
+                done += 1
+                yield picture
+        except MisnumberedError as error:
+            raise VideoError(
+                f"{self.path}: decord lost frames on the way ({error}), so the features so far are "
+                "out of step; decode it with --decoder pyav"
+            ) from error
+        except DamageError as error:
+            time = float(self._timeline.time(wanted[done]))
+            if self._fallback is None:
+                raise VideoError(
+                    f"{self.path}: decoding failed at {time:.1f} s ({error.reason}); "
+                    "--keep-partial keeps what comes before"
+                ) from error
+            log.warning(
+                "%s: decord failed at %.1f s (%s), PyAV goes on", self.path, time, error.reason
+            )
+            self._source, self._fallback = self._fallback, None
+            yield from self._pictures(wanted[done:])
+
+    def close(self) -> None:
+        """Let go of the file; iterators over its frames end."""
+        for frames in list(self._open):
+            frames.close()
+
+    def __enter__(self) -> "Clip":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def open_video(
+    path: str | os.PathLike[str], decoder: str = "auto", *, keep_partial: bool = False
+) -> Clip:
+    """Open a video: find its frames and their times, and the decoder that gives them.
+
+    A cut-off file and damage found here are errors, and so is damage met later while iterating: a
+    damaged video never yields fewer frames in silence.
+
+    Args:
+        path: the video file.
+        decoder: ``decord``, ``pyav``, or ``auto`` for decord wherever it provably gives the same
+            frames as PyAV and PyAV otherwise; a line in the log says why.
+        keep_partial: let the video end at the last good frame before the first damage
+            (``Clip.partial`` then says why). Costs one more pass of decoding.
+
+    Raises:
+        ExtractError: there is no such file or no such decoder.
+        VideoError: the file is no video, has no frame that a player would show, is cut off or
+            damaged, or the decoder asked for by name does not give its frames.
+    """
+    name = os.fspath(path)
+    if decoder not in DECODERS:
+        raise ExtractError(f"unknown decoder {decoder!r}, choose one of {', '.join(DECODERS)}")
+    _check_file(name)
+    reading = read_timestamps(name, keep_partial=keep_partial)
+    first = first_frame(name)
+    shape = Shape.of(first)
+    source: Pictures = PyAVPictures(
+        name, reading.timeline, reading.pairing, shape, partial=bool(reading.partial)
+    )
+    fallback = None
+    if decoder != "pyav":
+        try:
+            other = DecordPictures(name, reading, first, shape)
+        except RefusedError as error:
+            if decoder == "decord":
+                raise VideoError(f"{name}: decord cannot be used: {error}") from error
+            log.warning("%s: decoded by PyAV, not decord: %s", name, error)
+        else:
+            source, fallback = other, source if decoder == "auto" else None
+    height, width = Renderer(shape).picture(first).shape[:2]
+    clip = Clip(name, reading, (width, height), source, fallback)
+    log.debug(
+        "%s: %d frames of %dx%d in %.3f s, decoded by %s",
+        name,
+        clip.source_frames,
+        width,
+        height,
+        clip.duration,
+        clip.decoder,
+    )
+    if clip.partial:
+        log.warning("%s: %s; kept what comes before", name, clip.partial)
+    return clip
+
+
+def _check_file(path: str) -> None:
+    if not os.path.exists(path):
+        raise ExtractError(f"{path}: no such file")
+    if os.path.isdir(path):
+        raise VideoError(f"{path}: this is a folder, not a video")
+    try:
+        with open(path, "rb") as file:
+            empty = not file.read(1)
+    except OSError as error:
+        raise VideoError(f"{path}: cannot be read ({error.strerror})") from error
+    if empty:
+        raise VideoError(f"{path}: the file is empty")

@@ -1,0 +1,72 @@
+import json
+
+import pytest
+
+from basnet_e2e import BasnetError
+from basnet_e2e.heads.presets import CHOICES, MENDS, PRESETS, RECIPES, Preset, preset, recipe
+
+
+def test_official_is_the_released_code():
+    official = preset("official")
+    assert (official.segments, official.hidden, official.filter_hidden) == (750, 2048, 512)
+    assert (official.steps, official.batch, official.rate) == (1500, 16, 1e-4)
+    assert (official.dropout, official.weight_decay, official.alpha) == (0.7, 5e-4, 1e-4)
+    assert (official.theta_class, official.nms_iou) == (0.25, 0.7)
+    assert (official.outer, official.gamma, official.upsample) == (0.25, 0.2, 24)
+    assert official.theta_act == pytest.approx([0.025 * i for i in range(10)])
+    # The first word of each choice is what the released code does.
+    assert all(getattr(official, name) == words[0] for name, words in CHOICES.items())
+
+
+def test_default_is_official_with_every_mend_but_a_forced_class():
+    mended = preset("official", mend=[name for name in MENDS if name != "fallback"], name="default")
+    assert mended == preset("default")
+    assert preset("default").fallback == "none"
+
+
+def test_small_is_default_with_less():
+    assert preset("default", name="small", hidden=512, steps=300) == preset("small")
+
+
+def test_each_mend_changes_its_own_settings():
+    seen = set()
+    for name, settings in MENDS.items():
+        assert not seen & settings.keys()
+        seen |= settings.keys()
+        changed = preset("official", mend=[name])
+        assert changed == preset("official", **settings) != preset("official")
+
+
+@pytest.mark.parametrize("name", list(PRESETS))
+def test_settings_survive_json(name):
+    settings = json.loads(json.dumps(PRESETS[name].to_json()))
+    assert Preset.from_json(settings) == PRESETS[name]
+
+
+def test_recipes_of_the_ablation():
+    rows = {name: (r.background, r.base, r.suppression, r.reads) for name, r in RECIPES.items()}
+    assert rows == {
+        "baseline": (False, True, False, "base"),
+        "base": (True, True, False, "base"),
+        "suppression": (True, False, True, "suppression"),
+        "full": (True, True, True, "suppression"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: preset("defalt"), "no preset 'defalt'; did you mean default"),
+        (lambda: preset("default", stepz=3), "no setting 'stepz'; did you mean steps"),
+        (lambda: preset("official", mend=["rankin"]), "no mend 'rankin'; did you mean ranking"),
+        (lambda: preset("default", ranking="soft"), "ranking is one of binary, softmax"),
+        (lambda: preset("default", steps=0), "steps is at least 1"),
+        (lambda: preset("default", dropout=1.0), "dropout"),
+        (lambda: preset("official", segments=None), "needs a number of segments"),
+        (lambda: recipe("ful"), "no recipe 'ful'; did you mean full"),
+        (lambda: Preset.from_json({"name": "x"}), "without the settings"),
+    ],
+)
+def test_mistakes_name_what_is_known(call, message):
+    with pytest.raises(BasnetError, match=message):
+        call()

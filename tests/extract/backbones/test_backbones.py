@@ -1,0 +1,325 @@
+import importlib.util
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from extract import ExtractError
+from extract.backbones import loading
+from extract.backbones.batches import SMALL_BATCH, batches, cpu_batch
+from extract.backbones.i3d import InceptionI3D
+from extract.backbones.i3d_packed import usable
+from extract.backbones.loading import load_backbone, load_network
+from extract.backbones.records import BACKBONES
+from extract.backbones.runtime_torch import TorchRuntime
+from extract.backbones.runtimes import choose_runtime, make_runtime, spread
+from extract.pipeline import Extractor, ExtractSettings
+from weights import WeightsError
+from weights.manifest import networks
+from weights.registry import WeightsFile, check, write_bundled
+
+MINI = BACKBONES["i3d-mini"]
+OPENVINO = importlib.util.find_spec("openvino") is not None
+needs_openvino = pytest.mark.skipif(not OPENVINO, reason="openvino is not installed")
+LABELS = ("run", "jump", "fall")
+
+
+def made_up(channels: int) -> InceptionI3D:
+    network = InceptionI3D(channels, len(LABELS), width=0.25, pool="whole").eval()
+    generator = torch.Generator().manual_seed(channels)
+    for module in network.modules():
+        if isinstance(module, nn.Conv3d):
+            deviation = (2 / module.weight[0].numel()) ** 0.5
+            module.weight.data.normal_(0, deviation, generator=generator)
+        if isinstance(module, nn.BatchNorm3d):
+            module.running_mean.normal_(0, 0.1, generator=generator)
+            module.running_var.uniform_(0.5, 1.5, generator=generator)
+    return network.requires_grad_(False)
+
+
+@pytest.fixture
+def mini(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, WeightsFile]:
+    """Made-up weights of the small network in place of the bundled ones."""
+    files = {}
+    for stream, channels in (("rgb", 3), ("flow", 2)):
+        path = tmp_path / f"{stream}.safetensors"
+        state = {name: value.numpy() for name, value in made_up(channels).state_dict().items()}
+        meta = {"name": "i3d-mini", "stream": stream, "classes": list(LABELS), "command": "test"}
+        write_bundled(path, state, meta)
+        files[stream] = check(path)
+
+    def resolve(name: str, stream: str) -> WeightsFile:
+        if stream not in files:
+            raise WeightsError(f"{stream} is missing")
+        return files[stream]
+
+    monkeypatch.setattr(loading, "resolve", resolve)
+    return files
+
+
+def clips(count: int, channels: int = 3, seed: int = 0) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    return rng.uniform(-1, 1, (count, channels, 16, 64, 64)).astype(np.float32)
+
+
+@pytest.mark.parametrize("stream", ["rgb", "flow"])
+def test_the_packed_network_computes_the_network(mini: dict[str, WeightsFile], stream: str) -> None:
+    x = clips(SMALL_BATCH + 1, 3 if stream == "rgb" else 2)
+    network = load_network(MINI, stream, mini[stream])
+    assert isinstance(network, InceptionI3D)
+    with torch.inference_mode():
+        expected = network.features(torch.from_numpy(x)).numpy()
+        logits = network(torch.from_numpy(x)).numpy()
+    backbone = load_backbone("i3d-mini", device="cpu")
+    found = getattr(backbone, stream)(x)
+    assert found.dtype == np.float32
+    assert found.shape == (len(x), MINI.dimension)
+    assert np.abs(found - expected).max() <= 1e-3 * np.abs(expected).max()
+    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(backbone.classify(found, stream), logits, rtol=1e-3, atol=1e-3)
+    assert backbone.runtime.startswith("torch ")
+
+
+def test_a_feature_does_not_depend_on_its_neighbours(mini: dict[str, WeightsFile]) -> None:
+    backbone = load_backbone("i3d-mini", ("rgb",), device="cpu")
+    x = clips(SMALL_BATCH + 2)
+    together = backbone.rgb(x)
+    for row in range(len(x)):
+        np.testing.assert_array_equal(backbone.rgb(x[row : row + 1])[0], together[row])
+    np.testing.assert_array_equal(backbone.rgb(x[::-1].copy()), together[::-1])
+
+
+def test_a_longer_clip_has_the_mean_over_its_time(mini: dict[str, WeightsFile]) -> None:
+    x = np.random.default_rng(0).uniform(-1, 1, (1, 3, 32, 64, 64)).astype(np.float32)
+    network = load_network(MINI, "rgb", mini["rgb"])
+    with torch.inference_mode():
+        logits = network(torch.from_numpy(x)).numpy()
+    backbone = load_backbone("i3d-mini", ("rgb",), device="cpu", length=32)
+    found = backbone.classify(backbone.rgb(x), "rgb")
+    np.testing.assert_allclose(found, logits, rtol=1e-3, atol=1e-3)
+
+
+def test_torch_in_torch_out(mini: dict[str, WeightsFile]) -> None:
+    backbone = load_backbone("i3d-mini", ("rgb",), device="cpu")
+    x = clips(2)
+    found = backbone.rgb(torch.from_numpy(x))
+    assert isinstance(found, torch.Tensor)
+    np.testing.assert_array_equal(found.numpy(), backbone.rgb(x))
+
+
+def test_names_hashes_and_lazy_weights(mini: dict[str, WeightsFile]) -> None:
+    backbone = load_backbone("i3d-mini", device="cpu")
+    del mini["flow"]
+    assert backbone.class_names == LABELS
+    assert backbone.rgb(clips(1)).shape == (1, 256)
+    with pytest.raises(WeightsError, match="flow is missing"):
+        backbone.weights_hashes()
+    assert backbone.weights_hashes(("rgb",)) == {"rgb": mini["rgb"].sha256}
+    only = load_backbone("i3d-mini", ("rgb",), device="cpu")
+    assert only.weights_hashes() == {"rgb": mini["rgb"].sha256}
+    with pytest.raises(ExtractError, match="loaded with rgb only, not with flow"):
+        only.flow(clips(1, 2))
+
+
+def test_weights_of_another_network_are_refused(mini: dict[str, WeightsFile]) -> None:
+    with pytest.raises(ExtractError, match="not the network of i3d-mini"):
+        load_network(MINI, "flow", mini["rgb"])
+
+
+def test_mistakes_name_what_is_valid(mini: dict[str, WeightsFile]) -> None:
+    with pytest.raises(ExtractError, match="did you mean 'i3d-mini'"):
+        load_backbone("i3dmini")
+    with pytest.raises(ExtractError, match="known: i3d, "):
+        load_backbone("resnet")
+    with pytest.raises(ExtractError, match="slow_r50 has no flow stream, only rgb"):
+        load_backbone("slow_r50")
+    with pytest.raises(ExtractError, match="no stream was chosen"):
+        load_backbone("i3d", ())
+    with pytest.raises(ExtractError, match="no runtime 'onnx'; choose auto, torch or openvino"):
+        load_backbone("i3d", runtime="onnx")
+    with pytest.raises(ExtractError, match="no device 'tpu'"):
+        load_backbone("i3d", device="tpu")
+    backbone = load_backbone("i3d-mini", ("rgb",), device="cpu")
+    with pytest.raises(ExtractError, match=r"takes clips \[B, 3, 16, 64, 64\], got \[1, 2, 16"):
+        backbone.rgb(clips(1, 2))
+
+
+def test_a_gpu_that_is_not_there_is_an_error_before_work_begins(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    with pytest.raises(ExtractError, match="no device 'cuda:7': torch finds cuda:0 here"):
+        load_backbone("i3d-mini", device="cuda:7")
+
+
+def test_networks_compute_in_exact_float32_whatever_the_caller_chose(
+    mini: dict[str, WeightsFile], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = []
+
+    def spy(x: torch.Tensor) -> torch.Tensor:
+        cudnn = torch.backends.cudnn
+        seen.append((torch.get_float32_matmul_precision(), cudnn.allow_tf32, cudnn.deterministic))
+        return torch.zeros(len(x), 1)
+
+    runtime = TorchRuntime(load_network(MINI, "rgb", mini["rgb"]), (3, 16, 64, 64))
+    monkeypatch.setattr(runtime, "_features", spy)
+    torch.set_float32_matmul_precision("medium")
+    try:
+        runtime.run(clips(1))
+    finally:
+        torch.set_float32_matmul_precision("highest")
+    assert seen == [("highest", False, True)]
+
+
+@needs_openvino
+@pytest.mark.parametrize(
+    ("name", "runtime"), [("i3d", "torch"), ("i3d-mini", "torch"), ("x3d_m", "openvino")]
+)
+def test_openvino_is_used_by_itself_where_a_network_gains_by_it(name: str, runtime: str) -> None:
+    streams = BACKBONES[name].streams
+    assert load_backbone(name, streams, device="cpu").runtime.startswith(f"{runtime} ")
+    asked = load_backbone(name, streams, device="cpu", runtime="torch")
+    assert asked.runtime.startswith("torch ")
+
+
+def test_without_openvino_torch_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    assert choose_runtime("auto", "cpu", gains=True).name == "torch"
+    with pytest.raises(ExtractError, match=r"pip install basnet-e2e\[cpu\]"):
+        choose_runtime("openvino", "cpu")
+
+
+def test_torch_without_packed_convolutions(
+    mini: dict[str, WeightsFile], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    x = clips(1)
+    packed = load_backbone("i3d-mini", ("rgb",), device="cpu", runtime="torch").rgb(x)
+    monkeypatch.setattr("extract.backbones.runtime_torch.usable", lambda: False)
+    with caplog.at_level("INFO"):
+        plain = load_backbone("i3d-mini", ("rgb",), device="cpu", runtime="torch").rgb(x)
+    assert "lacks packed convolutions" in caplog.text
+    np.testing.assert_allclose(packed, plain, rtol=1e-3, atol=1e-5)
+
+
+def test_packed_convolutions_are_tried_before_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("extract.backbones.i3d_packed.pad_same", lambda x, k, s: (x, (0, 0, 0)))
+    assert not usable()  # another shape or value comes out: the plain module must run
+
+
+def test_one_published_clip_at_a_time_on_a_cpu() -> None:
+    assert cpu_batch((3, 16, 224, 224)) == cpu_batch((2, 16, 224, 224)) == 1
+    assert cpu_batch((3, 16, 64, 64)) == SMALL_BATCH
+
+
+def test_batches_are_padded_to_one_shape() -> None:
+    x = clips(6)[:, :, :2, :3, :3]
+    found = list(batches(x, 4))
+    assert [(part.shape[0], real) for part, real in found] == [(4, 4), (4, 2)]
+    np.testing.assert_array_equal(found[1][0][2:], 0)
+    assert list(batches(x[:0], 4)) == []
+
+
+def test_frames_are_spread_as_pytorchvideo_does() -> None:
+    assert spread(64, 8).tolist() == [0, 9, 18, 27, 36, 45, 54, 63]
+    assert spread(16, 16).tolist() == list(range(16))
+
+
+@pytest.mark.parametrize("name", ["slow_r50", "i3d_r50", "x3d_m"])
+def test_zoo_networks_have_the_recorded_dimension(name: str) -> None:
+    record = BACKBONES[name]
+    with torch.device("meta"):
+        network = record.build("rgb", 400).eval()
+        clip = torch.zeros(1, 3, record.frames or 0, record.crop, record.crop)
+        assert network.features(clip).shape == (1, record.dimension)
+        assert network.classifier()[0].shape == (400, record.dimension)
+
+
+def test_a_zoo_network_equals_the_zoo() -> None:
+    from pytorchvideo.models import hub
+
+    torch.manual_seed(0)
+    record = BACKBONES["x3d_m"]
+    theirs = hub.x3d_m().eval()
+    ours = record.build("rgb", 400).eval()
+    ours.load_state_dict(theirs.state_dict())
+    clip = torch.rand(1, 3, 16, 224, 224)
+    theirs.blocks[-1].activation = None  # it averages probabilities over places, here there is one
+    with torch.inference_mode():
+        torch.testing.assert_close(ours(clip), theirs(clip))
+
+
+def test_a_runtime_picks_the_frames_that_the_zoo_would(mini: dict[str, WeightsFile]) -> None:
+    network = load_network(MINI, "rgb", mini["rgb"])
+    choice = choose_runtime("torch", "cpu")
+    runtime = make_runtime(network, (3, 80, 64, 64), choice=choice, frames=16)
+    long = np.random.default_rng(1).uniform(-1, 1, (1, 3, 80, 64, 64)).astype(np.float32)
+    few = long[:, :, np.linspace(0, 79, 16).astype(int)]
+    np.testing.assert_array_equal(
+        runtime.run(long), TorchRuntime(network, (3, 16, 64, 64)).run(few)
+    )
+
+
+def test_scaling_of_colours() -> None:
+    levels = np.repeat(np.array([0, 51, 255], np.uint8)[None, :, None], 3, axis=2)
+    scaled = BACKBONES["i3d"].scale_rgb(levels)
+    np.testing.assert_allclose(scaled[0, :, 1], [-1, -0.6, 1], atol=1e-6)
+    assert scaled.dtype == np.float32
+    expected = (levels / 255 - 0.45) / 0.225
+    np.testing.assert_allclose(BACKBONES["x3d_m"].scale_rgb(levels), expected, atol=1e-6)
+
+
+def test_each_colour_is_scaled_by_its_own_mean_and_deviation() -> None:
+    mean, deviation = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+    record = replace(MINI, mean=mean, deviation=deviation)
+    pictures = np.random.default_rng(0).integers(0, 256, (2, 4, 5, 7, 3), dtype=np.uint8)
+    expected = (pictures / 255 - np.array(mean)) / np.array(deviation)
+    np.testing.assert_allclose(record.scale_rgb(pictures), expected, atol=1e-6)
+    # A view that is cut out of larger pictures, as a crop is.
+    cut = pictures[..., 1:4, 2:6, :]
+    np.testing.assert_array_equal(
+        record.scale_rgb(cut), record.scale_rgb(pictures)[..., 1:4, 2:6, :]
+    )
+
+
+def test_i3d_sees_the_values_it_always_saw() -> None:
+    pictures = np.arange(256 * 3, dtype=np.uint8).reshape(1, 256, 3)
+    before = pictures * np.float32(1 / (255 * 0.5)) - np.float32(1)
+    np.testing.assert_array_equal(BACKBONES["i3d"].scale_rgb(pictures), before)
+
+
+@pytest.mark.parametrize(("name", "fps"), [("i3d-mini", 25), ("slow_r50", 30), ("x3d_m", 30)])
+def test_frames_per_second_are_those_of_the_backbone(
+    name: str, fps: int, monkeypatch: pytest.MonkeyPatch, mini: dict[str, WeightsFile]
+) -> None:
+    monkeypatch.setattr(loading, "resolve", lambda name, stream: mini["rgb"])
+    chosen = ExtractSettings(name, streams=("rgb",))
+    extractor = Extractor(chosen, device="cpu")
+    assert (extractor.grid.fps, extractor.settings["fps"]) == (fps, str(fps))
+    other = Extractor(replace(chosen, fps=Fraction(12)), device="cpu")
+    assert (other.grid.fps, other.settings["fps"]) == (12, "12")
+
+
+def test_weights_of_a_stream_that_is_not_used_are_not_asked_for(
+    mini: dict[str, WeightsFile],
+) -> None:
+    del mini["flow"]
+    backbone = load_backbone("i3d-mini", device="cpu")
+    chosen = ExtractSettings("i3d-mini", streams=("rgb",))
+    extractor = Extractor(chosen, backbone=backbone, device="cpu")
+    assert extractor.settings["weights"] == {"rgb": mini["rgb"].sha256}
+    with pytest.raises(ExtractError, match="loaded with rgb only, not with flow"):
+        Extractor(
+            ExtractSettings("i3d-mini"), backbone=load_backbone("i3d-mini", ("rgb",), device="cpu")
+        )
+
+
+def test_every_backbone_has_weights_in_the_manifest() -> None:
+    known = {(item.name, item.stream) for item in networks()}
+    for record in BACKBONES.values():
+        assert {(record.name, stream) for stream in record.streams} <= known

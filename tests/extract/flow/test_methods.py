@@ -1,0 +1,98 @@
+import numpy as np
+import pytest
+import torch
+
+from extract import ExtractError
+from extract.backbones.records import BACKBONES
+from extract.flow.methods import METHODS, flow_method
+from extract.flow.raft import RAFTFlow, raft_flow
+from extract.flow.tvl1.params import TVL1Params
+from weights import WeightsError
+
+SHORT = {"scales": 2, "warps": 2, "iterations": 10, "finest_iterations": 10}
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Many threads of torch wait busily for each other where CPUs are shared."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def clip(frames=5, height=40, width=48):
+    y, x = np.mgrid[:height, :width]
+    pictures = [100 + 60 * np.sin(0.4 * (x - n)) + 60 * np.cos(0.3 * y) for n in range(frames)]
+    grey = np.clip(np.stack(pictures), 0, 255).astype(np.uint8)
+    return grey, np.repeat(grey[..., None], 3, axis=-1)
+
+
+def test_settings_name_the_method_and_all_that_influences_values():
+    settings = flow_method("tvl1", device="cpu", overrides={"warps": 3}).settings()
+    assert settings["method"] == "tvl1"
+    assert settings["warps"] == 3
+    assert settings["lambda_"] == 0.15
+    assert settings.keys() - {"method"} == set(TVL1Params.__dataclass_fields__)
+    assert (
+        flow_method("tvl1", device="cpu", threads=1).settings()
+        == flow_method("tvl1", device="cpu", threads=2).settings()
+    )
+
+
+def test_engine_is_a_fact_with_its_version():
+    assert flow_method("tvl1", device="cpu").engine.startswith("numba 0.")
+
+
+@pytest.mark.parametrize("backbone", [name for name in BACKBONES if name.startswith("i3d")])
+def test_every_method_takes_the_schedule_a_backbone_asks_for(backbone):
+    asked = BACKBONES[backbone].flow_overrides
+    plain, fast = (
+        flow_method(name, device="cpu", overrides=asked).settings()
+        for name in ("tvl1", "tvl1-fast")
+    )
+    assert plain.items() >= asked.items()
+    assert {**fast, "method": "tvl1", "warps": plain["warps"]} == plain
+    assert fast["warps"] == 2 < plain["warps"]
+
+
+def test_raft_pads_small_and_odd_frames_and_cuts_back():
+    from torchvision.models.optical_flow import raft_small
+
+    _, rgb = clip(2, 37, 45)
+    flow = raft_flow(raft_small(weights=None).eval(), rgb)
+    assert flow.shape == (1, 2, 37, 45)
+    assert np.isfinite(flow).all()
+
+
+def test_raft_computes_in_exact_float32_whatever_the_caller_chose():
+    seen = []
+
+    def network(first, second, num_flow_updates):
+        seen.append((torch.backends.cudnn.allow_tf32, torch.get_float32_matmul_precision()))
+        return [torch.zeros(1, 2, *first.shape[2:])]
+
+    torch.set_float32_matmul_precision("medium")
+    try:
+        raft_flow(network, clip(2)[1])
+        assert torch.get_float32_matmul_precision() == "medium"
+    finally:
+        torch.set_float32_matmul_precision("highest")
+    assert seen == [(False, "highest")]
+    assert torch.backends.cudnn.allow_tf32
+
+
+def test_raft_without_weights_is_an_error_not_a_random_network(tmp_path, monkeypatch):
+    monkeypatch.setenv("BASNET_CACHE", str(tmp_path))
+    with pytest.raises(WeightsError):
+        RAFTFlow("cpu", offline=True)
+
+
+def test_unknown_names_are_errors():
+    with pytest.raises(ExtractError, match=", ".join(METHODS)):
+        flow_method("farneback")
+    with pytest.raises(ExtractError, match="unknown flow parameter"):
+        flow_method("tvl1", device="cpu", overrides={"wraps": 1})
+    for name in METHODS:
+        with pytest.raises(ExtractError, match="no device 'gpu'; choose auto, cpu"):
+            flow_method(name, device="gpu")

@@ -1,0 +1,190 @@
+"""The torch engine against the CPU engine, and against itself in other batches and compiled."""
+
+import logging
+import os
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from extract.flow.tvl1 import kernels, steps, torch_engine
+from extract.flow.tvl1.kernels import PLAIN, Kernels, choose_kernels
+from extract.flow.tvl1.params import TVL1Params
+from extract.flow.tvl1.solver import Engine, check_frames, solve
+from extract.flow.tvl1.steps import Watch, fused_step
+from extract.flow.tvl1.torch_engine import solve_pairs
+from extract.flow.tvl1.warp import linearise
+
+sys.path.insert(0, str(Path(__file__).parent))  # tests are not a package
+from flow_reference import MOTIONS, moved_pair, real_pairs, scene
+
+NUMBA, TORCH = Engine("numba", "cpu"), Engine("torch", "cpu")
+CPU = torch.device("cpu")
+# A short schedule, where a test is not about fidelity.
+SHORT = TVL1Params(scales=3, warps=2, iterations=12, finest_iterations=8)
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Many threads of torch wait busily for each other where CPUs are shared."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def mixed_pairs(width=61):
+    """Frames whose pairs meet the stop test after different numbers of steps: one does at once."""
+    still, moving = scene(2, width=width)[:1], scene(5, width=width, seed=3)
+    return check_frames(np.concatenate([still, still, moving]))
+
+
+@settings(max_examples=15, deadline=None)
+@given(
+    st.integers(1, 70), st.integers(1, 70), st.integers(0, 99), st.integers(1, 5), st.integers(0, 2)
+)
+def test_engines_give_the_same_bits_at_any_size(height, width, seed, check_every, noise):
+    frames = scene(2, height, width, seed).astype(np.float32)
+    frames += noise * np.random.default_rng(seed).normal(size=frames.shape)
+    images = check_frames(frames.clip(0, 255))
+    params = TVL1Params(scales=3, warps=2, iterations=13, check_every=check_every)
+    numba, torch_ = (solve(images, engine, params) for engine in (NUMBA, TORCH))
+    np.testing.assert_array_equal(numba, torch_)
+    assert np.isfinite(numba).all()
+
+
+def test_engines_give_the_same_bits_on_known_motion():
+    for motion in MOTIONS[::3]:
+        images = check_frames(moved_pair(motion, 96, 128)[0])
+        numba, torch_ = (solve(images, engine, TVL1Params()) for engine in (NUMBA, TORCH))
+        np.testing.assert_array_equal(numba, torch_)
+
+
+def test_engines_give_the_same_bits_on_real_video(shared_data):
+    # The second is the one whose flow amplifies differences most.
+    for pair in real_pairs(shared_data, every=12):
+        images = check_frames(pair.frames)
+        numba, torch_ = (solve(images, engine, TVL1Params()) for engine in (NUMBA, TORCH))
+        np.testing.assert_array_equal(numba, torch_, err_msg=pair.name)
+
+
+@pytest.mark.parametrize("batch", [1, 2, 6])
+def test_the_batch_size_changes_nothing(batch):
+    images = mixed_pairs()
+    alone = [solve(images[n : n + 2], TORCH, SHORT)[0] for n in range(len(images) - 1)]
+    together = solve_pairs(images, SHORT, batch=batch)
+    np.testing.assert_array_equal(together, alone)
+
+
+def test_ended_pairs_stay_where_they_are_when_nothing_is_read_back(monkeypatch):
+    images, params = mixed_pairs(), replace(SHORT, iterations=60, epsilon=0.05)
+    usual = solve_pairs(images, params, batch=6)
+    going = []
+    monkeypatch.setattr(Watch, "all_ended", lambda self, pace: going.append(bool(pace.any())))
+    np.testing.assert_array_equal(solve_pairs(images, params, batch=6), usual)
+    assert not all(going), "no step was taken after the last pair had ended"
+
+
+@pytest.mark.parametrize("step", [None, fused_step], ids=["plain", "fused"])
+def test_nothing_is_read_back_from_a_device_inside_the_iteration(monkeypatch, step):
+    """On torch's meta device, which holds no values, whatever reads one is an error."""
+    monkeypatch.setattr(Watch, "late", lambda *_: False)
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda device: None)
+    first, second = torch.empty((2, 3, 48, 61), device="meta")
+    flow = torch_engine._solve_batch(first, second, SHORT, Kernels(linearise, step))
+    assert flow.shape == (3, 2, 48, 61)
+    with pytest.raises(RuntimeError, match="meta"):
+        bool(flow.any())
+
+
+def test_an_answer_is_looked_at_when_it_has_come():
+    now = 0
+
+    class Event:
+        """An event that comes to pass three questions after it was recorded."""
+
+        def record(self, stream):
+            self.due = now + 3
+
+        def query(self):
+            return now >= self.due
+
+    watch = Watch(Event)
+    over = []
+    for going in (True, True, False, False, False, False):
+        now += 1
+        over.append(watch.late(torch.tensor(going), None))
+    assert over == [False, False, False, False, False, True]
+
+
+def test_fused_steps_are_the_plain_ones(monkeypatch):
+    images = mixed_pairs()
+    plain = solve_pairs(images, SHORT)
+    monkeypatch.setattr(torch_engine, "choose_kernels", lambda *_: Kernels(linearise, fused_step))
+    alone, together = (solve_pairs(images, SHORT, batch=batch) for batch in (1, 6))
+    np.testing.assert_array_equal(alone, together)
+    # Not the same bits before it is compiled: torch's own root on a CPU rounds otherwise.
+    np.testing.assert_allclose(alone, plain, atol=1e-3)
+
+
+@pytest.mark.skipif(
+    "BASNET_TEST_COMPILER" not in os.environ, reason="BASNET_TEST_COMPILER: takes two minutes"
+)
+def test_compiled_kernels_give_the_same_bits():
+    assert choose_kernels(CPU, compiled=True) is not PLAIN
+    for images in (mixed_pairs(), mixed_pairs(90)):
+        plain = solve_pairs(images, SHORT)
+        for batch in (1, 4):
+            done = solve_pairs(images, SHORT, batch=batch, compiled=True)
+            np.testing.assert_array_equal(done, plain)
+
+
+@pytest.fixture
+def not_compiled_yet():
+    kernels._compiled.cache_clear()
+    yield
+    kernels._compiled.cache_clear()
+
+
+def warning_of(caplog):
+    with caplog.at_level(logging.WARNING):
+        assert choose_kernels(CPU, compiled=True) is PLAIN
+        assert choose_kernels(CPU, compiled=True) is PLAIN
+    (record,) = caplog.records  # said once
+    return record.getMessage()
+
+
+@pytest.mark.usefixtures("not_compiled_yet")
+def test_without_a_compiler_the_plain_kernels_work_and_a_line_says_so(monkeypatch, caplog):
+    def fail(*_, **__):
+        raise RuntimeError("no compiler found\nand much more")
+
+    monkeypatch.setattr(kernels, "_try", fail)
+    assert warning_of(caplog) == "flow kernels are not compiled: RuntimeError: no compiler found"
+
+
+@pytest.mark.usefixtures("not_compiled_yet")
+def test_compiled_kernels_with_other_values_are_not_used(monkeypatch, caplog):
+    def wrong(flow, dual, linear, pace, measure):
+        flow, dual, change = fused_step(flow, dual, linear, pace, measure)
+        return flow + 1e-3, dual, change
+
+    monkeypatch.setattr(kernels, "fused_step", wrong)
+    monkeypatch.setattr(torch, "compile", lambda function, **_: function)
+    assert "compiled flow differs" in warning_of(caplog)
+
+
+@pytest.mark.usefixtures("not_compiled_yet")
+def test_compiled_kernels_with_the_same_values_are_used(monkeypatch):
+    monkeypatch.setattr(torch, "compile", lambda function, **_: function)
+    assert choose_kernels(CPU, compiled=True) == Kernels(linearise, fused_step)
+
+
+def test_a_cpu_takes_plain_kernels_unless_asked():
+    assert choose_kernels(CPU) is PLAIN
+    assert steps.paces(TVL1Params(), 2, CPU).shape == (3, 2, 1, 1)
