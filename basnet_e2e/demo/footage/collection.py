@@ -128,6 +128,13 @@ def _claim(folder: Path, collection: Collection) -> Collection:
             training=max(collection.training, int(noted["training"])),
             test=max(collection.test, int(noted["test"])),
         )
+    else:
+        for path in (labels_path(folder), ground_truth_path(folder)):
+            if path.exists():
+                raise BasnetError(
+                    f"{path}: is not of generated footage and is not overwritten; "
+                    "choose another folder"
+                )
     write_text(note, json.dumps({"version": VERSION, **asdict(collection)}, sort_keys=True) + "\n")
     return collection
 
