@@ -8,12 +8,23 @@ if TYPE_CHECKING:
     from extract.backbones import load_backbone
     from extract.features import Features
     from extract.flow_tvl1 import tvl1
-    from extract.pipeline import extract_features
+    from extract.pipeline import Extractor, ExtractSettings, extract_features
     from extract.video import open_video
 
-__all__ = ["ExtractError", "Features", "extract_features", "load_backbone", "open_video", "tvl1"]
+__all__ = [
+    "ExtractError",
+    "ExtractSettings",
+    "Extractor",
+    "Features",
+    "extract_features",
+    "load_backbone",
+    "open_video",
+    "tvl1",
+]
 
 _HOMES = {
+    "ExtractSettings": "extract.pipeline",
+    "Extractor": "extract.pipeline",
     "Features": "extract.features",
     "extract_features": "extract.pipeline",
     "load_backbone": "extract.backbones",

@@ -249,9 +249,12 @@ class _Window:
         self.flow: dict[int, NDArray[np.float32]] = {}
         self._pictures: dict[int, NDArray[np.uint8]] = {}
         self._side = side
+        self._grid = grid
         self._source = enumerate(frame for _, frame in clip.frames(grid.fps))
         self._keep_from = 0
         self._clip = clip
+        # The last field is repeated as the last frame is, and needs the frame before it too.
+        self._padding_from = frames - 2
         self._frames = frames
 
     def picture(self, n: int) -> NDArray[np.uint8]:
@@ -263,15 +266,22 @@ class _Window:
                     f"{self._clip.path}: decoding ended before frame {n} of {self._frames}; "
                     "the file changed while it was read?"
                 )
-            if index >= self._keep_from:
+            if self._needed(index):
                 self._pictures[index] = resize_short_side(frame, self._side)
         return self._pictures[n]
 
+    def _needed(self, index: int) -> bool:
+        """Whether a snippet to come reads a frame; between snippets far apart lie some for none."""
+        if index >= self._padding_from:
+            return True
+        # A snippet's last field reaches one frame past it.
+        return index >= self._keep_from and index % self._grid.stride <= self._grid.length
+
     def forget_before(self, n: int) -> None:
-        """Drop what lies before frame ``n``; the last frame and field are kept for padding."""
-        self._keep_from = min(n, self._frames - 1)
-        for store, last in ((self._pictures, self._frames - 1), (self.flow, self._frames - 2)):
-            for index in [i for i in store if i < min(n, last)]:
+        """Drop what lies before frame ``n``; what is repeated past the end is kept."""
+        self._keep_from = min(n, self._padding_from)
+        for store in (self._pictures, self.flow):
+            for index in [i for i in store if i < self._keep_from]:
                 del store[index]
 
 
