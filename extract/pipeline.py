@@ -1,6 +1,7 @@
 """One video to its snippet features, in bounded memory: decode, resize, flow, crop, backbone."""
 
 import hashlib
+import logging
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from extract.errors import ExtractError, VideoError
+from extract.errors import ExtractError, MiscountError, VideoError
 from extract.features import FORMAT_VERSION, STREAMS, Features
 from extract.picture import centre_crop, grey, resize_short_side
 from extract.quantize import quantize_flow
@@ -22,6 +23,8 @@ from extract.video import Clip, open_video
 if TYPE_CHECKING:
     from extract.backbones import Backbone
     from extract.flow_methods import FlowMethod
+
+log = logging.getLogger(__name__)
 
 # Snippets that are decoded, given flow and passed through the network together: large enough to
 # keep the machine busy (a GPU takes one whole batch), small enough to stay within some hundred
@@ -131,6 +134,28 @@ class Extractor:
             "dtype": "float32",
         }
 
+    def load(self) -> None:
+        """Load the networks now, so that what is wrong with them is no video's failure.
+
+        Raises:
+            ExtractError: the weights are those of another network.
+            WeightsError: the weights of a stream are not there.
+        """
+        self.backbone.load(self.choices.streams)
+
+    def use_threads(self, threads: int) -> None:
+        """Compute on that many processor threads from the next snippets on.
+
+        Values agree as they do between machines; OpenVINO's networks are compiled anew.
+        """
+        import torch
+
+        if threads == torch.get_num_threads():
+            return
+        torch.set_num_threads(threads)
+        if self.backbone.runtime.startswith("openvino"):
+            self.backbone.unload()
+
     def extract(
         self,
         path: str | os.PathLike[str],
@@ -143,37 +168,46 @@ class Extractor:
 
         Args:
             path: the video file.
-            decoder: ``auto``, ``decord`` or ``pyav``.
+            decoder: ``auto``, ``decord`` or ``pyav``. Under ``auto`` a video in which decord loses
+                count of its frames begins again on PyAV.
             keep_partial: keep what comes before a damaged place instead of refusing the video.
             progress: called with (snippets done, snippets in all) after each group.
 
         Raises:
             VideoError: the file is no video, or a frame cannot be decoded.
         """
-        with open_video(path, decoder=decoder, keep_partial=keep_partial) as clip:
-            frames = clip.frame_count(self.grid.fps)
-            if frames == 0:
-                raise VideoError(f"{path}: the video has no frames that a player would show")
-            count = snippet_count(frames, self.grid.length, self.grid.stride)
-            parts: dict[str, list[NDArray[np.float32]]] = {
-                name: [] for name in self.choices.streams
-            }
-            done = 0
-            for group in self._groups(clip, frames, count):
-                for name, batch in group.items():
-                    parts[name].append(getattr(self.backbone, name)(batch))
-                done += len(next(iter(group.values())))
-                if progress:
-                    progress(done, count)
-            start, end = snippet_times(count, self.grid, clip.duration)
-            streams = {name: np.concatenate(rows) for name, rows in parts.items()}
-            return Features(
-                rgb=streams.get("rgb"),
-                flow=streams.get("flow"),
-                start=start,
-                end=end,
-                meta={"settings": self.settings, "facts": self._facts(clip)},
-            )
+        try:
+            with open_video(path, decoder=decoder, keep_partial=keep_partial) as clip:
+                return self._extract(clip, progress)
+        except MiscountError as error:
+            if decoder != "auto":
+                raise
+            log.warning("%s; it begins again on PyAV", str(error).partition(", so ")[0])
+        with open_video(path, decoder="pyav", keep_partial=keep_partial) as clip:
+            return self._extract(clip, progress)
+
+    def _extract(self, clip: Clip, progress: Progress | None) -> Features:
+        frames = clip.frame_count(self.grid.fps)
+        if frames == 0:
+            raise VideoError(f"{clip.path}: the video has no frames that a player would show")
+        count = snippet_count(frames, self.grid.length, self.grid.stride)
+        parts: dict[str, list[NDArray[np.float32]]] = {name: [] for name in self.choices.streams}
+        done = 0
+        for group in self._groups(clip, frames, count):
+            for name, batch in group.items():
+                parts[name].append(getattr(self.backbone, name)(batch))
+            done += len(next(iter(group.values())))
+            if progress:
+                progress(done, count)
+        start, end = snippet_times(count, self.grid, clip.duration)
+        streams = {name: np.concatenate(rows) for name, rows in parts.items()}
+        return Features(
+            rgb=streams.get("rgb"),
+            flow=streams.get("flow"),
+            start=start,
+            end=end,
+            meta={"settings": self.settings, "facts": self._facts(clip)},
+        )
 
     def _facts(self, clip: Clip) -> dict[str, Any]:
         return {

@@ -24,7 +24,7 @@ class TinyBackbone:
     def weights_hashes(self):
         return dict.fromkeys(self.streams, "aa")
 
-    def load(self):
+    def load(self, streams):
         pass
 
     def rgb(self, clips):
@@ -77,11 +77,17 @@ def random_pictures(count):
     return np.random.default_rng(count).integers(0, 256, shape, np.uint8)
 
 
-def stand_in(monkeypatch, flow, clip):
-    """Let ``Extractor`` find the flow method and the clip whatever it asks for."""
+def stand_in_flow(monkeypatch, flow):
+    """Let ``Extractor`` find the flow method whatever it asks for."""
     import extract.flow_methods
-    import extract.pipeline
 
     monkeypatch.setattr(extract.flow_methods, "flow_method", lambda *args, **options: flow)
+
+
+def stand_in(monkeypatch, flow, clip):
+    """The same, and the clip."""
+    import extract.pipeline
+
+    stand_in_flow(monkeypatch, flow)
     monkeypatch.setattr(extract.pipeline, "open_video", lambda path, **options: clip)
     monkeypatch.setattr(extract.pipeline, "fingerprint", lambda path: "bb")
