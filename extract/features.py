@@ -91,6 +91,19 @@ class Features:
         named = {"rgb": self.rgb, "flow": self.flow, "start": self.start, "end": self.end}
         return {name: array for name, array in named.items() if array is not None}
 
+    def check_finite(self, path: str | os.PathLike[str]) -> None:
+        """Refuse numbers that are none.
+
+        Args:
+            path: what to name in the message.
+
+        Raises:
+            ExtractError: the features hold NaN or infinity.
+        """
+        for name, array in self._tensors().items():
+            if not np.isfinite(array).all():
+                raise ExtractError(f"{path}: {name} holds NaN or infinity, nothing was written")
+
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the feature file, whole or not at all.
 
@@ -100,10 +113,8 @@ class Features:
         """
         from safetensors.numpy import save
 
+        self.check_finite(path)
         tensors = {name: np.ascontiguousarray(array) for name, array in self._tensors().items()}
-        for name, array in tensors.items():
-            if not np.isfinite(array).all():
-                raise ExtractError(f"{path}: {name} holds NaN or infinity, nothing was written")
         text = json.dumps(self.meta, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
         with atomic_write(path) as file:
             file.write(save(tensors, metadata={METADATA_KEY: text}))

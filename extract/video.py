@@ -164,8 +164,8 @@ def open_video(
 
     Raises:
         ExtractError: there is no such decoder.
-        VideoError: there is no such file, or the file is no video, has no frame that a player would show, is cut off or
-            damaged, or the decoder asked for by name does not give its frames.
+        VideoError: there is no such file, or it is no video, has no frame that a player would show,
+            is cut off or damaged, or the decoder asked for by name does not give its frames.
     """
     name = os.fspath(path)
     if decoder not in DECODERS:

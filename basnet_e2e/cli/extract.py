@@ -4,6 +4,7 @@ import json
 import logging
 from fractions import Fraction
 from pathlib import Path
+from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -116,8 +117,7 @@ def extract(
     inputs = find_videos(videos)
     names = ("backbone", "streams", "flow", "fps", "stride", "quantize")
     settings = ExtractSettings(**{name: options[name] for name in names})
-    threads = _threads(jobs)
-    extractor = Extractor(settings, device=options["device"], threads=threads)
+    extractor = Extractor(settings, device=options["device"])
     plan = make_plan(inputs, folder, extractor.settings, overwrite=overwrite)
     _announce(plan, dry_run)
     if dry_run or not plan.todo:
@@ -132,16 +132,9 @@ def extract(
             from extract.folder import WorkerOptions
             from extract.workers import run_plan_with_workers
 
-            worker = WorkerOptions(settings, options["device"], threads=threads, **how)
+            worker = WorkerOptions(settings, options["device"], **how)
             summary = run_plan_with_workers(plan, worker, jobs, reporter.hear)
     _conclude(plan, summary)
-
-
-def _threads(jobs: int) -> int | None:
-    """Threads of one of several workers, so that together they fill the machine once."""
-    from extract.workers import cores
-
-    return None if jobs == 1 else max(1, cores() // jobs)
 
 
 def _announce(plan: "Plan", dry_run: bool) -> None:
@@ -183,13 +176,17 @@ class _Reporter:
         self._progress.__enter__()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, *error: Any) -> None:
-        self._progress.__exit__(kind, *error)
-        if kind is KeyboardInterrupt:
-            log.warning(
-                "%d of %d videos are done; the same command goes on with the rest",
-                self._ended,
-                self._videos,
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._progress.__exit__(kind, error, trace)
+        if isinstance(error, KeyboardInterrupt):
+            error.add_note(
+                f"{self._ended} of {self._videos} videos are done; the same command goes on with "
+                "the rest"
             )
 
     def hear(self, event: "Event") -> None:
