@@ -5,7 +5,7 @@ import logging
 import os
 import time
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -74,11 +74,19 @@ def make_plan(
     settings: dict[str, Any],
     *,
     overwrite: bool = False,
+    unknown: Collection[str] = (),
 ) -> Plan:
     """Compare what is asked for with what is there.
 
     A feature file counts as present when its settings are equal and the video's content is the one
     it was made from; a changed video is extracted again.
+
+    Args:
+        videos: what is asked for.
+        folder: the features folder.
+        settings: those that features would be made with.
+        overwrite: count none of the videos as present.
+        unknown: names of settings that cannot be known before weights are fetched.
 
     Raises:
         ExtractError: a feature file of the folder was made with other settings.
@@ -91,7 +99,7 @@ def make_plan(
         if path not in replaced
     }
     for path, meta in metas.items():
-        difference = meta and settings_difference(meta["settings"], settings)
+        difference = meta and settings_difference(meta["settings"], settings, unknown=unknown)
         if difference:
             raise ExtractError(
                 f"{path} was made with other settings ({difference} now); use another output "

@@ -167,7 +167,7 @@ def test_a_changed_video_is_extracted_again(videos, tmp_path, caplog):
 def test_other_settings_in_the_folder_are_refused_by_name(videos, tmp_path):
     out = tmp_path / "out"
     run(videos[:1], out, CountingExtractor())
-    with pytest.raises(ExtractError, match=r'a\.safetensors .*weights\.rgb: "aa" against "bb"'):
+    with pytest.raises(ExtractError, match=r"a\.safetensors .*weights\.rgb: aa against bb"):
         make_plan(videos[1:], out, SETTINGS | {"weights": {"rgb": "bb"}})
     plan = make_plan(videos, out, SETTINGS | {"weights": {"rgb": "bb"}}, overwrite=True)
     assert len(plan.todo) == 3

@@ -95,6 +95,14 @@ def scripts(tmp_path):
     return write
 
 
+@pytest.fixture(autouse=True)
+def forked(monkeypatch):
+    """Forked processes start at once; the command line's tests spawn them as users do."""
+    context = multiprocessing.get_context("fork")
+    monkeypatch.setattr(workers.multiprocessing, "get_context", lambda kind: context)
+    return context
+
+
 def run(plan, jobs=2, listener=lambda event: None):
     return workers.run_plan_with_workers(plan, Scripted(), jobs, listener)
 
@@ -188,16 +196,14 @@ class ForeignPipe:
         return getattr(self._inner, name)
 
 
-def test_pipes_of_another_class_do(scripts, monkeypatch):
-    context = multiprocessing.get_context("spawn")
-    make = context.Pipe
+def test_pipes_of_another_class_do(scripts, monkeypatch, forked):
+    make = forked.Pipe
 
     def pipes():
         ours, theirs = make()
         return ForeignPipe(ours), theirs
 
-    monkeypatch.setattr(context, "Pipe", pipes)
-    monkeypatch.setattr(workers.multiprocessing, "get_context", lambda kind: context)
+    monkeypatch.setattr(forked, "Pipe", pipes)
     assert run(scripts("", "", ""), 2).done
 
 
