@@ -21,7 +21,7 @@ from extract.snippets import Grid, flow_rows, frame_rows, snippet_count, snippet
 from extract.video import Clip, open_video
 
 if TYPE_CHECKING:
-    from extract.backbones import Backbone
+    from extract.backbones import Backbone, BackboneRecord
     from extract.flow_methods import FlowMethod
 
 log = logging.getLogger(__name__)
@@ -70,6 +70,36 @@ class ExtractSettings:
         )
 
 
+def file_settings(
+    choices: ExtractSettings,
+    record: "BackboneRecord",
+    weights: dict[str, str],
+    flow: dict[str, Any] | None,
+) -> dict[str, Any]:
+    """The settings that a feature file records.
+
+    Args:
+        choices: what a user chose.
+        record: the backbone's.
+        weights: hash of the weights of each stream.
+        flow: settings of the flow method where flow is made.
+    """
+    return {
+        "format": FORMAT_VERSION,
+        "fps": str(choices.fps),
+        "length": record.length,
+        "stride": choices.stride,
+        "backbone": record.name,
+        "streams": list(choices.streams),
+        "weights": weights,
+        "flow": flow,
+        "quantize": choices.quantize if flow else None,
+        "resize": record.frame_side,
+        "crop": record.crop,
+        "dtype": "float32",
+    }
+
+
 class Extractor:
     """A backbone and a flow method, loaded once and used for any number of videos.
 
@@ -114,25 +144,8 @@ class Extractor:
             )
         on_cpu = self.backbone.runtime.endswith("cpu")
         self._group = CPU_GROUP if on_cpu else GPU_BATCH
-        self.settings = self._file_settings()
-
-    def _file_settings(self) -> dict[str, Any]:
-        record = self.backbone.record
-        flow = self.flow_method
-        return {
-            "format": FORMAT_VERSION,
-            "fps": str(self.grid.fps),
-            "length": self.grid.length,
-            "stride": self.grid.stride,
-            "backbone": record.name,
-            "streams": list(self.choices.streams),
-            "weights": self.backbone.weights_hashes(),
-            "flow": flow.settings() if flow else None,
-            "quantize": self.choices.quantize if flow else None,
-            "resize": record.frame_side,
-            "crop": record.crop,
-            "dtype": "float32",
-        }
+        flow = self.flow_method.settings() if self.flow_method else None
+        self.settings = file_settings(settings, record, self.backbone.weights_hashes(), flow)
 
     def load(self) -> None:
         """Load the networks now, so that what is wrong with them is no video's failure.

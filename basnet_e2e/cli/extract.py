@@ -117,10 +117,17 @@ def extract(
     inputs = find_videos(videos)
     names = ("backbone", "streams", "flow", "fps", "stride", "quantize")
     settings = ExtractSettings(**{name: options[name] for name in names})
+    if dry_run:
+        from extract.forecast import forecast_settings
+
+        forecast, unknown = forecast_settings(settings, options["device"])
+        plan = make_plan(inputs, folder, forecast, overwrite=overwrite, unknown=unknown)
+        _announce(plan, dry_run)
+        return
     extractor = Extractor(settings, device=options["device"])
     plan = make_plan(inputs, folder, extractor.settings, overwrite=overwrite)
     _announce(plan, dry_run)
-    if dry_run or not plan.todo:
+    if not plan.todo:
         return
     how = {"keep_partial": options["keep_partial"], "decoder": options["decoder"]}
     folder.mkdir(parents=True, exist_ok=True)
