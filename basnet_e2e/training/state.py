@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from basnet_e2e.errors import BasnetError, DiskError
 from weights.files import atomic_write
 
-STATE_VERSION = 1
+STATE_VERSION = 2
 
 
 @dataclass
