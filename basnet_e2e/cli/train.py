@@ -8,7 +8,7 @@ import click
 
 from basnet_e2e.cli.common import StreamList, device_option, message_options
 from basnet_e2e.cli.progress import Progress
-from basnet_e2e.heads.table import DEFAULT_HEAD, HEADS
+from basnet_e2e.heads.table import DEFAULT_HEAD, described
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
     "--head",
     default=DEFAULT_HEAD,
     show_default=True,
-    help=f"Method: {', '.join(HEADS)}.",
+    help=f"Method: {described()}.",
 )
 @click.option(
     "--preset",

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from basnet_e2e.errors import BasnetError
+from basnet_e2e.heads.rules import LEAST_ACTIVE
 from basnet_e2e.heads.settings import Preset, Reading, Settings, Training, check_names
 
 NAME = "basnet"
@@ -44,7 +45,7 @@ class Recipe:
             return "foreground weight below .5"
         if self.background:
             return "the background class is the most active one"
-        return "no action class's activation (min-max over the video) reaches 0.1"
+        return f"no action class's activation (min-max over the video) reaches {LEAST_ACTIVE:g}"
 
 
 RECIPES: dict[str, Recipe] = {

@@ -192,7 +192,7 @@ class Head(ABC):
     def prepare(  # noqa: B027 - most heads need none
         self, net: nn.Module, data: LabelledSet, preset: Preset
     ) -> None:
-        """Once before the first step: what the network takes from the videos (their mean)."""
+        """Once before the first step: fill buffers with what is measured on the videos (a mean)."""
 
     def optimizer(self, net: nn.Module, preset: Preset) -> torch.optim.Optimizer:
         """The optimiser of all steps, with groups where parts of the network differ."""
@@ -221,4 +221,4 @@ class Head(ABC):
 
     def background_rule(self, preset: Preset) -> str:
         """What it takes for background, in words (see ``localization.inference``)."""
-        return "attention below .5"
+        return "foreground weight below .5"

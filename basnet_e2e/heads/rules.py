@@ -14,6 +14,9 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.intp]
+# Of a head that does not tell background apart, a snippet is background where no action class is
+# more active than this.
+LEAST_ACTIVE = 0.1
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ class Entry:
 
     Attributes:
         module: holds the head as ``HEAD``.
-        summary: one sentence on what it is good for.
+        summary: what it is good for, a sentence behind its name.
     """
 
     module: str
@@ -26,11 +26,17 @@ class Entry:
 HEADS: "dict[str, Entry | Head]" = {
     "basnet": Entry(
         "basnet_e2e.heads.basnet_head",
-        "suppresses background by a filter trained with two branches (AAAI 2020).",
+        "suppresses background by a filter that two branches train (AAAI 2020)",
     ),
 }
 # Also the head of files that were written before heads had names.
 DEFAULT_HEAD = "basnet"
+
+
+def described() -> str:
+    """Every head with what it is good for, for the command line."""
+    known = ((name, entry) for name, entry in HEADS.items() if isinstance(entry, Entry))
+    return "; ".join(f"{name} {entry.summary}" for name, entry in known)
 
 
 def find_head(name: str) -> "Head":

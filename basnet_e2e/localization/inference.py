@@ -12,7 +12,7 @@ from basnet_e2e.data.sampling import Rows, reading_rows
 from basnet_e2e.errors import BasnetError
 from basnet_e2e.heads.checkpoint import HeadModel
 from basnet_e2e.heads.ensemble import read
-from basnet_e2e.heads.rules import SHARED, Floats, Rules, Seen
+from basnet_e2e.heads.rules import LEAST_ACTIVE, SHARED, Floats, Rules, Seen
 from basnet_e2e.heads.settings import Preset, Reading
 from basnet_e2e.heads.table import find_head
 from basnet_e2e.intervals import Interval, Localization, by_score
@@ -20,9 +20,6 @@ from basnet_e2e.localization.proposals import normalise, propose, smooth
 
 # Classes of the built-in model that a result names; the other hundreds are near zero.
 LEAST_NAMED_SCORE = 0.01
-# Of a head that does not tell background apart, a snippet is background where no action class is
-# more active than this.
-LEAST_ACTIVE = 0.1
 BUILT_IN = "kinetics400"
 # How the published classifier of 400 actions is read without any training: its per-snippet softmax
 # is the class activation sequence, probabilities need no normalisation. They are above 0 everywhere

@@ -113,6 +113,7 @@ class Run:
         self._run = {
             **identity,
             # Which step is best depends on how a network is read; what it learns does not.
+            "head": preset.head,
             "preset": preset.flat() if validation else preset.learnt(),
             "seed": seed,
             "validation": None if validation is None else validation.identity,

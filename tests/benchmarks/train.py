@@ -67,7 +67,7 @@ def difference(net: BaSNet, x: Tensor, labels: Tensor) -> float:
 def step(net: BaSNet, optimizer: torch.optim.Optimizer, output: Output, labels: Tensor) -> None:
     """Loss, gradients and update."""
     optimizer.zero_grad(set_to_none=True)
-    basnet_loss(output, labels, preset("official", recipe="full").own).total.backward()
+    basnet_loss(output, labels, preset("official").own).total.backward()
     optimizer.step()
 
 
