@@ -13,7 +13,7 @@ import torch
 
 from basnet_e2e.data.annotations import GroundTruth, Labels, read_classes
 from basnet_e2e.data.dataset import FeatureSet, LabelledSet, load_labelled
-from basnet_e2e.data.naming import listing, match_ids
+from basnet_e2e.data.naming import counted, listing, match_ids
 from basnet_e2e.data.sampling import segments_for
 from basnet_e2e.devices import choose_device, describe
 from basnet_e2e.errors import BasnetError
@@ -153,9 +153,9 @@ def fit(
     chosen = device or torch.device("cpu")
     preset = with_segments(preset, data)
     log.info(
-        "training %s on %d videos, %d classes, T = %d, %d steps, on %s",
+        "training %s on %s, %d classes, T = %d, %d steps, on %s",
         preset.title,
-        len(data.videos),
+        counted(len(data.videos), "video"),
         len(data.classes),
         preset.training.segments,
         preset.training.steps,
