@@ -3,7 +3,7 @@
 import logging
 from typing import Any
 
-from extract.backbones.loading import backbone_record
+from extract.backbones.records import backbone_record
 from extract.flow.methods import flow_method
 from extract.pipeline import ExtractSettings, file_settings
 from weights.errors import WeightsError

@@ -15,14 +15,15 @@ from numpy.typing import NDArray
 from extract.backbones.batches import GPU_BATCH
 from extract.errors import ExtractError, MiscountError, VideoError
 from extract.features import FORMAT_VERSION, Features
-from extract.preprocess import centre_crop, grey, resize_short_side
+from extract.preprocess import centre_crop, grey
 from extract.quantize import quantize_flow
 from extract.snippets import SnippetGrid, flow_rows, frame_rows, snippet_count, snippet_times
 from extract.streams import STREAMS
 from extract.video.clip import Clip, open_video
 
 if TYPE_CHECKING:
-    from extract.backbones.loading import Backbone, BackboneRecord
+    from extract.backbones.loading import Backbone
+    from extract.backbones.record import BackboneRecord
     from extract.flow.methods import FlowMethod
 
 log = logging.getLogger(__name__)
@@ -242,7 +243,7 @@ class Extractor:
         self, clip: Clip, frames: int, count: int
     ) -> Iterator[dict[str, NDArray[np.float32]]]:
         """Network inputs of some snippets at a time, read in one pass over the video."""
-        window = _Window(clip, frames, self.backbone.record.frame_side, self.grid)
+        window = _Window(clip, frames, self.backbone.record, self.grid)
         for first in range(0, count, self._group):
             rows = range(first, min(first + self._group, count))
             group: dict[str, NDArray[np.float32]] = {}
@@ -259,7 +260,7 @@ class Extractor:
         clips = []
         for row in rows:
             indices = frame_rows(row, frames, self.grid)
-            pictures = {n: centre_crop(window.picture(n), record.crop) for n in set(indices)}
+            pictures = {n: record.cropped(window.picture(n)) for n in set(indices)}
             clips.append(np.stack([pictures[n] for n in indices]))
         return record.scale_rgb(np.stack(clips)).transpose(0, 4, 1, 2, 3)
 
@@ -292,10 +293,12 @@ class Extractor:
 class _Window:
     """Resized grid frames and cropped flow fields that the next snippets still need."""
 
-    def __init__(self, clip: Clip, frames: int, side: int, grid: SnippetGrid) -> None:
+    def __init__(
+        self, clip: Clip, frames: int, record: "BackboneRecord", grid: SnippetGrid
+    ) -> None:
         self.flow: dict[int, NDArray[np.float32]] = {}
         self._pictures: dict[int, NDArray[np.uint8]] = {}
-        self._side = side
+        self._record = record
         self._grid = grid
         self._source = enumerate(frame for _, frame in clip.frames(grid.fps))
         self._keep_from = 0
@@ -305,7 +308,7 @@ class _Window:
         self._frames = frames
 
     def picture(self, n: int) -> NDArray[np.uint8]:
-        """Grid frame ``n``, ``[H, W, 3] uint8`` with its short side resized."""
+        """Grid frame ``n``, ``[H, W, 3] uint8`` with resized as the backbone asks."""
         while n not in self._pictures:
             index, frame = next(self._source, (-1, None))
             if frame is None:
@@ -314,7 +317,7 @@ class _Window:
                     "the file changed while it was read?"
                 )
             if self._needed(index):
-                self._pictures[index] = resize_short_side(frame, self._side)
+                self._pictures[index] = self._record.resized(frame)
         return self._pictures[n]
 
     def _needed(self, index: int) -> bool:

@@ -280,12 +280,21 @@ def library_shapes(item: Network) -> dict[str, tuple[int, ...]]:
             from torchvision.models.optical_flow import raft_large
 
             model = raft_large()
+        elif item.architecture == "torchvision":
+            model = torchvision_network(item.name, item.classes)
         elif item.architecture == "pytorchvideo":
             model = zoo_network(item.name)
         else:
             raise WeightsError(f"{item.name} cannot be imported: it is part of the package")
     state = model.state_dict()
     return {key: tuple(v.shape) for key, v in state.items() if not key.endswith(f".{COUNTER}")}
+
+
+def torchvision_network(name: str, classes: int) -> Any:
+    """A network for videos of torchvision with random weights, by its name there."""
+    from torchvision.models import video
+
+    return getattr(video, name)(num_classes=classes)
 
 
 def zoo_network(name: str) -> Any:

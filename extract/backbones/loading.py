@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from extract.backbones.records import BackboneRecord, backbone_record
+from extract.backbones.record import BackboneRecord
+from extract.backbones.records import backbone_record
 from extract.backbones.runtimes import Runtime, choose_runtime, make_runtime
 from extract.errors import ExtractError
 from extract.streams import CHANNELS, STREAMS
@@ -119,9 +120,15 @@ class Backbone:
         return self._features("flow", clip)
 
     def classify(self, features: NDArray[np.float32], stream: str) -> NDArray[np.float32]:
-        """The published classifier on cached features ``[T, D]``: logits ``[T, classes]``."""
+        """The published classifier on cached features ``[T, D]``: logits ``[T, classes]``.
+
+        Raises:
+            ExtractError: the network has none.
+        """
         if stream not in self._classifiers:
             self._load(stream)
+        if stream not in self._classifiers:
+            raise ExtractError(f"{self.record.name} has no classifier, it only makes features")
         weight, bias = self._classifiers[stream]
         return np.asarray(features, dtype=np.float32) @ weight.T + bias
 
@@ -160,8 +167,10 @@ class Backbone:
 
     def _load(self, stream: str) -> None:
         network = load_network(self.record, stream, self.file(stream))
-        weight, bias = network.classifier()  # type: ignore[operator]  # see FeatureNetwork
-        self._classifiers[stream] = (weight.numpy().copy(), bias.numpy().copy())
+        classifier = network.classifier()  # type: ignore[operator]  # see FeatureNetwork
+        if classifier is not None:
+            weight, bias = classifier
+            self._classifiers[stream] = (weight.numpy().copy(), bias.numpy().copy())
         side = self.record.crop
         shape = (CHANNELS[stream], self.record.length, side, side)
         self._runtimes[stream] = self._prepare(network, shape)
@@ -205,6 +214,8 @@ def load_backbone(
     return Backbone(
         record,
         streams,
-        functools.partial(make_runtime, choice=chosen, frames=record.frames, threads=threads),
+        functools.partial(
+            make_runtime, choice=chosen, frames=record.frames, step=record.step, threads=threads
+        ),
         chosen.describe(),
     )

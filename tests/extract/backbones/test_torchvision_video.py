@@ -1,0 +1,140 @@
+"""Torchvision's networks compute what torchvision computes, with its own preprocessing."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from torchvision.models import video
+
+from extract.backbones.loading import Backbone, load_backbone
+from extract.backbones.records import backbone_record
+from extract.backbones.torchvision_video import TORCHVISION
+from extract.errors import ExtractError
+from extract.resizing import Resize, even_crop
+from weights import WeightsError
+from weights.manifest import library_weights, network
+from weights.registry import library_shapes
+
+ENTRIES = {name: network(name, "rgb").sources[0].url for name in TORCHVISION}
+
+
+class Kept(SimpleNamespace):
+    """A weights file in memory."""
+
+    def tensors(self):
+        return {name: value.numpy() for name, value in self.network.state_dict().items()}
+
+
+@pytest.fixture(params=TORCHVISION)
+def name(request):
+    return request.param
+
+
+def library_features(network, last, clips):
+    """What enters the last layer in torchvision's own forward, and its logits."""
+    seen = []
+    layer = network.get_submodule(last)
+    with layer.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0])):
+        logits = network(clips)
+    feature = seen[0]
+    return feature.mean(dim=tuple(range(2, feature.ndim))) if feature.ndim > 2 else feature, logits
+
+
+def test_features_equal_torchvisions_with_its_own_preprocessing(name, monkeypatch):
+    torch.manual_seed(0)
+    record = backbone_record(name)
+    theirs = getattr(video, name)().eval()
+    for parameter in theirs.parameters():  # biases of zero would hide a mistake
+        if parameter.ndim == 1:
+            parameter.data += 0.1 * torch.randn_like(parameter)
+    file = Kept(network=theirs, path="made up", sha256="aa", meta={})
+    monkeypatch.setattr(Backbone, "file", lambda self, stream: file)
+    backbone = load_backbone(name, ("rgb",), device="cpu", runtime="torch")
+
+    rng = np.random.default_rng(1)
+    frames = rng.integers(0, 256, (record.length, 131, 170, 3), dtype=np.uint8)
+    crops = np.stack([record.cropped(record.resized(frame)) for frame in frames])
+    found = backbone.rgb(record.scale_rgb(crops[None]).transpose(0, 4, 1, 2, 3))
+
+    transforms = library_weights(ENTRIES[name]).transforms()
+    seen = torch.from_numpy(frames[:: record.step].transpose(0, 3, 1, 2).copy())
+    with torch.inference_mode():
+        expected, logits = library_features(theirs, TORCHVISION[name].last, transforms(seen)[None])
+    assert found.shape == expected.shape == (1, record.dimension)
+    scale = expected.abs().max().item()
+    assert np.abs(found - expected.numpy()).max() <= 1e-5 * scale
+    classes = backbone.classify(found, "rgb")
+    assert np.abs(classes - logits.numpy()).max() <= 1e-5 * logits.abs().max().item()
+    assert backbone.class_names == tuple(library_weights(ENTRIES[name]).meta["categories"])
+
+
+def test_the_record_holds_what_torchvision_states(name):
+    weights = library_weights(ENTRIES[name])
+    record, item = backbone_record(name), network(name, "rgb")
+    shown, source = weights.transforms(), item.sources[0]
+    assert ([record.crop] * 2, record.mean) == (shown.crop_size, tuple(shown.mean))
+    assert record.deviation == tuple(shown.std)
+    assert weights is type(weights).DEFAULT
+    assert source.address == weights.url
+    assert source.address.endswith(f"/{source.file}")
+    assert f"-{source.content.sha256}.pth" in source.file
+    assert item.accuracy.startswith(f"Kinetics-400: top-1 {shown_accuracy(weights):.1f}, top-5")
+    rate = float(record.fps) / record.step
+    words = weights.meta["_docs"]
+    assert f"frame_rate={rate:g}" in words
+    evaluated = (record.classifier_length or record.length) // record.step
+    assert f"clip_len={evaluated}`" in words
+    assert library_shapes(item).keys() == {
+        key
+        for key in getattr(video, name)().state_dict()
+        if not key.endswith("num_batches_tracked")
+    }
+
+
+def shown_accuracy(weights):
+    return weights.meta["_metrics"]["Kinetics-400"]["acc@1"]
+
+
+def test_another_networks_weights_are_refused(monkeypatch):
+    with torch.device("meta"):
+        other = video.r3d_18()
+    file = Kept(network=other.to_empty(device="cpu"), path="r3d.pth", sha256="aa", meta={})
+    monkeypatch.setattr(Backbone, "file", lambda self, stream: file)
+    with pytest.raises(ExtractError, match=r"r3d.pth: not the network of r2plus1d_18 \("):
+        load_backbone("r2plus1d_18", ("rgb",), device="cpu").load(("rgb",))
+
+
+def test_missing_weights_say_what_to_do(tmp_path, monkeypatch):
+    monkeypatch.setenv("BASNET_CACHE", str(tmp_path))
+    monkeypatch.setenv("BASNET_OFFLINE", "1")
+    backbone = load_backbone("mvit_v2_s", ("rgb",), device="cpu")
+    with pytest.raises(WeightsError) as caught:
+        backbone.file("rgb")
+    text = str(caught.value)
+    assert "\n" not in text
+    assert "`basnet weights download mvit_v2_s rgb`" in text
+    assert f"run `basnet weights import {network('mvit_v2_s', 'rgb').sources[0].file}`" in text
+
+
+@pytest.mark.parametrize(("height", "width"), [(131, 170), (301, 170), (64, 64), (257, 256)])
+@pytest.mark.parametrize("antialias", [False, True])
+@pytest.mark.parametrize("size", [96, (80, 107)])
+def test_resizing_and_cropping_is_torchvisions(height, width, antialias, size):
+    from torchvision.transforms import CenterCrop
+    from torchvision.transforms import Resize as First
+    from torchvision.transforms.v2 import Resize as Second
+
+    frame = np.random.default_rng(height).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    found = Resize(size, antialias=antialias).of(frame)
+    resize = (Second if antialias else First)(size, antialias=antialias)
+    expected = resize(torch.from_numpy(frame.transpose(2, 0, 1).copy()))
+    np.testing.assert_array_equal(found.transpose(2, 0, 1), expected.numpy())
+    side = 71
+    cropped = CenterCrop(side)(expected).numpy()
+    np.testing.assert_array_equal(even_crop(found, side).transpose(2, 0, 1), cropped)
+
+
+def test_a_picture_smaller_than_the_crop_is_an_error():
+    with pytest.raises(ExtractError, match="a frame of 9x8 pixels is smaller than the crop of 10"):
+        even_crop(np.zeros((8, 9, 3), np.uint8), 10)
