@@ -17,6 +17,8 @@ MANIFEST = HERE / "manifest.toml"
 CHARADES = "charades"
 NUMBERED = "numbered"
 TORCHVISION = "torchvision"
+TRANSFORMERS = "transformers"
+HUB = "https://huggingface.co"
 HASH_IN_NAME = re.compile(r"-([0-9a-f]{8,64})\.pth$")
 
 
@@ -33,10 +35,10 @@ class Source:
 
     Attributes:
         origin: short name of the place.
-        kind: ``package``, ``url``, ``torchvision`` or ``import``.
+        kind: ``package``, ``url``, ``torchvision``, ``hub`` or ``import``.
         given_file: the file's name there; None where torchvision says.
         given_content: size and hashes of that file as the manifest states them.
-        url: its address, or torchvision's name of it; for a package None.
+        url: its address, or the name that torchvision or the hub has for it; for a package None.
         package: for a package, the archive and its member.
     """
 
@@ -52,6 +54,8 @@ class Source:
         """Whether the file can be downloaded and checked."""
         if self.kind == "torchvision":  # every file of torchvision has its hash in its name
             return True
+        if self.kind == "hub":  # which states the size and hash of each file
+            return True
         return self.kind in ("package", "url") and self.content.known
 
     @property
@@ -59,6 +63,8 @@ class Source:
         """Where the file stands; of its own weights torchvision keeps the addresses."""
         if self.url is None:
             return "the package index"
+        if self.kind == "hub":
+            return f"{HUB}/{self.url}"
         return self.url if self.kind != "torchvision" else str(library_weights(self.url).url)
 
     @property
@@ -113,6 +119,11 @@ class Network:
     class_names: str = ""
     bundled: str | None = None
     sources: tuple[Source, ...] = ()
+
+    @property
+    def model(self) -> str | None:
+        """Its name on the hub of models, where it is one of transformers."""
+        return self.sources[0].url if self.architecture == TRANSFORMERS else None
 
     @property
     def accuracy(self) -> str:

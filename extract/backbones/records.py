@@ -7,18 +7,25 @@ preprocessing are read from the library when they are asked for.
 """
 
 import difflib
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from extract.backbones.record import BackboneRecord
 from extract.backbones.torchvision_video import TORCHVISION, torchvision_record
+from extract.backbones.transformers_model import KNOWN, model_record
 from extract.errors import ExtractError
 from extract.streams import CHANNELS, STREAMS
+from weights.registry import resolve_model
 
 if TYPE_CHECKING:
     from torch import nn
+
+
+HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
 
 
 def _inception(stream: str, classes: int) -> "nn.Module":
@@ -84,19 +91,40 @@ BACKBONES: dict[str, BackboneRecord] = {
 
 def backbone_names() -> tuple[str, ...]:
     """Names of all backbones."""
-    return (*BACKBONES, *TORCHVISION)
+    return (*BACKBONES, *TORCHVISION, *KNOWN)
+
+
+def _model(name: str) -> BackboneRecord | None:
+    """The record of a model of transformers by its folder or its name on the hub."""
+    for record in KNOWN.values():
+        if name in (record.name, record.model):
+            return record
+    if Path(name).is_dir():
+        return model_record(Path(name).resolve().name, Path(name))
+    if HUB_NAME.fullmatch(name):
+        found = model_record(name, resolve_model(name).path)
+        return replace(found, model=name)
+    return None
 
 
 def backbone_record(name: str) -> BackboneRecord:
     """The record of a backbone.
 
+    Args:
+        name: of the table, or a model of transformers: its name on the hub (``owner/model``), or
+            its folder.
+
     Raises:
         ExtractError: there is none; the message names the nearest or those that there are.
+        WeightsError: a model that the table does not hold is not here and cannot be had.
     """
     if name in BACKBONES:
         return BACKBONES[name]
     if name in TORCHVISION:
         return torchvision_record(name)
+    model = _model(name)
+    if model is not None:
+        return model
     near = difflib.get_close_matches(name, backbone_names(), n=1)
     hint = f"did you mean '{near[0]}'?" if near else f"known: {', '.join(backbone_names())}"
     raise ExtractError(f"no backbone '{name}'; {hint}")

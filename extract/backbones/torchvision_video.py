@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from extract.backbones.record import BackboneRecord
 from extract.resizing import Resize
+from weights.libraries import torchvision_network
 from weights.manifest import library_weights, network
-from weights.registry import torchvision_network
 
 if TYPE_CHECKING:
     from torch import nn
