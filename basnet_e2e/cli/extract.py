@@ -29,7 +29,7 @@ def flow_methods() -> tuple[str, ...]:
     """Names of the flow methods, looked up when one is given."""
     from extract.flow.methods import METHODS
 
-    return METHODS
+    return tuple(METHODS)
 
 
 class ExactRate(click.ParamType):
