@@ -4,7 +4,8 @@ import functools
 import logging
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
@@ -90,6 +91,31 @@ def offline_option(command: Command) -> Command:
         callback=set_offline,
         help="Never download; missing weights are an error.",
     )(command)
+
+
+def frame_rate_option(help: str) -> Callable[[Command], Command]:
+    """Add --fps, an exact number of frames per second or None."""
+    return click.option("--fps", metavar="RATE", callback=_check_rate, help=help)
+
+
+def _check_rate(ctx: click.Context, parameter: click.Parameter, value: str | None) -> Any:
+    from extract.video.clock import frame_rate
+
+    return None if value is None else frame_rate(value)
+
+
+def check_targets(targets: Iterable[Path | None], inputs: Iterable[Path]) -> None:
+    """A file that is read is never written over.
+
+    Raises:
+        BasnetError: a target is one of the inputs.
+    """
+    from basnet_e2e.errors import BasnetError
+
+    read = [path for path in inputs if path.exists()]
+    for target in targets:
+        if target and target.exists() and any(target.samefile(path) for path in read):
+            raise BasnetError(f"{target}: is read here; choose another name to write to")
 
 
 class StreamList(click.ParamType):
