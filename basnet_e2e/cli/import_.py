@@ -50,8 +50,8 @@ def labels(
     """Read labels out of Label Studio, ELAN, FiftyOne, VIA or a corrected result."""
     from basnet_e2e.cli.common import check_targets
     from basnet_e2e.export.json_text import json_text
-    from basnet_e2e.importing.annotated import ground_truth, labels_csv
-    from basnet_e2e.importing.table import Help, read_annotations
+    from basnet_e2e.importing.annotated import Help, ground_truth, labels_csv
+    from basnet_e2e.importing.table import read_annotations
     from weights.files import write_text
 
     check_targets([output, intervals], files)

@@ -85,4 +85,6 @@ def write_video(source: Path, output: Path, result: Localization) -> None:
 
 
 def _escaped(text: str) -> str:
-    return "".join(f"\\{letter}" if letter in SPECIAL else letter for letter in text)
+    escaped = "".join(f"\\{letter}" if letter in SPECIAL else letter for letter in text)
+    # FFmpeg takes any backslash before a line end, an escaped one too, for a title that goes on.
+    return f"{escaped} " if text.endswith("\\") else escaped

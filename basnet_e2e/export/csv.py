@@ -5,7 +5,7 @@ import io
 from collections.abc import Sequence
 
 from basnet_e2e.export.media import Media
-from basnet_e2e.export.plain import csv_cell
+from basnet_e2e.export.plain import csv_cell, one_line
 from basnet_e2e.intervals import Localization, written_intervals
 
 
@@ -19,7 +19,7 @@ def write(results: Sequence[Localization], media: Media | None = None) -> str:
     rows.writerow(["video", "label", "start", "end", "score"])
     for result in results:
         for found in written_intervals(result.intervals, result.duration):
-            names = csv_cell(result.video), csv_cell(found.label)
+            names = csv_cell(one_line(result.video)), csv_cell(one_line(found.label))
             times = f"{found.start:.3f}", f"{found.end:.3f}"
             rows.writerow([*names, *times, f"{found.score:.6f}"])
     return text.getvalue()

@@ -31,7 +31,10 @@ def write(results: Sequence[Localization], media: Media | None = None) -> str:
     track = otio.schema.Track(name="actions", kind=otio.schema.TrackKind.Video)
     for found in in_time(result):
         track.append(clip(result, found, media, *frames_of(found, rate), rate))
-    timeline = otio.schema.Timeline(name=one_line(result.video))
+    name = one_line(result.video)
+    if not len(track):
+        return f"TITLE: {name}\n"  # the adapter stumbles over a track without clips
+    timeline = otio.schema.Timeline(name=name)
     timeline.tracks.append(track)
     text: str = otio.adapters.write_to_string(timeline, ADAPTER, rate=float(rate))
     return text.rstrip("\n") + "\n"

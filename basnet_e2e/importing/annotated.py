@@ -4,6 +4,8 @@ import csv
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 from basnet_e2e.data.naming import without_suffix
@@ -11,6 +13,19 @@ from basnet_e2e.errors import BasnetError
 from basnet_e2e.intervals import SECOND_DECIMALS, Interval
 
 SEPARATOR = ";"
+
+
+@dataclass(frozen=True)
+class Help:
+    """What a person can add where a file does not say all.
+
+    Attributes:
+        fps: frames per second that the tool counted in.
+        videos: video file or folder of videos.
+    """
+
+    fps: Fraction | None = None
+    videos: Path | None = None
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,7 @@ from typing import Any
 
 from basnet_e2e.data.predictions import read_results
 from basnet_e2e.errors import BasnetError
-from basnet_e2e.importing.annotated import AnnotatedVideo
-from basnet_e2e.importing.table import Help
+from basnet_e2e.importing.annotated import AnnotatedVideo, Help
 from basnet_e2e.intervals import written_intervals
 
 
@@ -17,7 +16,7 @@ def read(path: Path, document: Any, help: Help) -> list[AnnotatedVideo]:
         BasnetError: a result is damaged, or nobody corrected it.
     """
     results, _ = read_results(path)
-    entries = document["videos"] if "videos" in document else [document]
+    entries = document.get("videos", [document])
     whole = document.get("corrected") is True
     for entry in entries:
         if not whole and entry.get("corrected") is not True:

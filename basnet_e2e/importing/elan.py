@@ -7,8 +7,7 @@ from xml.etree import ElementTree
 from basnet_e2e.data.documents import read_text
 from basnet_e2e.errors import BasnetError
 from basnet_e2e.export.elan import DURATION, VIDEO
-from basnet_e2e.importing.annotated import AnnotatedVideo, video_id
-from basnet_e2e.importing.table import Help
+from basnet_e2e.importing.annotated import AnnotatedVideo, Help, video_id
 from basnet_e2e.intervals import Interval
 
 
@@ -58,7 +57,7 @@ def _video(path: Path, root: ElementTree.Element, properties: dict[str, str]) ->
     if properties.get(VIDEO):
         return properties[VIDEO]
     for media in root.iterfind("HEADER/MEDIA_DESCRIPTOR"):
-        url = media.get("RELATIVE_MEDIA_URL") or media.get("MEDIA_URL", "")
+        url = media.get("RELATIVE_MEDIA_URL") or media.get("MEDIA_URL") or ""
         # Absolute ones name a folder of the annotator's machine.
         name = unquote(url).rsplit("/", 1)[-1] if url.startswith("file:") else unquote(url)
         if video_id(name):

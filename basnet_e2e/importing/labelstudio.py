@@ -9,8 +9,7 @@ from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from basnet_e2e.errors import BasnetError
-from basnet_e2e.importing.annotated import AnnotatedVideo, video_id
-from basnet_e2e.importing.table import Help
+from basnet_e2e.importing.annotated import AnnotatedVideo, Help, video_id
 from basnet_e2e.intervals import Interval
 
 log = logging.getLogger(__name__)

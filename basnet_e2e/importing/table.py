@@ -2,30 +2,15 @@
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from fractions import Fraction
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from basnet_e2e.data.documents import parse_json, read_text
 from basnet_e2e.errors import BasnetError
-from basnet_e2e.importing.annotated import AnnotatedVideo
+from basnet_e2e.importing.annotated import AnnotatedVideo, Help
 
 FIFTYONE_DOCUMENT = "labels.json"
-
-
-@dataclass(frozen=True)
-class Help:
-    """What a person can add where a file does not say all.
-
-    Attributes:
-        fps: frames per second that the tool counted in.
-        videos: video file or folder of videos.
-    """
-
-    fps: Fraction | None = None
-    videos: Path | None = None
 
 
 # tool -> (module with ``read(path, document, help)``, whether a JSON document is its own).

@@ -4,8 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from basnet_e2e.errors import BasnetError
-from basnet_e2e.importing.annotated import AnnotatedVideo, video_id
-from basnet_e2e.importing.table import Help
+from basnet_e2e.importing.annotated import AnnotatedVideo, Help, video_id
 from basnet_e2e.intervals import Interval
 
 
