@@ -230,6 +230,9 @@ def test_fiftyone_imports_it(tmp_path, monkeypatch):
     short = Localization(
         "match/game", "game.mp4", 4.0, "m", {}, [Interval("Diving", 1.0, 2.0, 0.5)]
     )
+    # FiftyOne asks ffprobe for these, which need not be here.
+    facts = fo.VideoMetadata(total_frame_count=100, duration=4.0, frame_rate=25.0)
+    monkeypatch.setattr(fo.VideoMetadata, "build_for", lambda *_, **__: facts)
     write_results(tmp_path / "out", [short], format="fiftyone", media=Media({"match/game": video}))
     read = fo.Dataset.from_dir(
         dataset_dir=str(tmp_path / "out"),
