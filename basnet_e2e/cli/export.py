@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from basnet_e2e.cli.common import check_targets, frame_rate_option, message_options
+from basnet_e2e.cli.common import force_option, frame_rate_option, message_options
 from basnet_e2e.cli.progress import Progress
 
 if TYPE_CHECKING:
@@ -56,13 +56,15 @@ def export() -> None:
     show_default=True,
     help="{rgb,flow}/<video>.npy, <video>.npy with both side by side, or <video>.npz.",
 )
+@force_option
 @message_options
-def features(features: Path, output: Path, layout: str) -> None:
+def features(features: Path, output: Path, layout: str, force: bool) -> None:
     """Write a folder of FEATURES as plain arrays."""
+    from basnet_e2e.data.naming import counted
     from basnet_e2e.export.features import export_features
 
-    count = export_features(features, output, layout)
-    log.info("features of %d videos written to %s", count, output)
+    count = export_features(features, output, layout, force=force)
+    log.info("features of %s written to %s", counted(count, "video"), output)
 
 
 @export.command(epilog="Example: basnet export intervals result.json --format srt -o video.srt")
@@ -101,6 +103,7 @@ def features(features: Path, output: Path, layout: str) -> None:
     metavar="OUT.mp4",
     help="Write a copy of the video with the labels drawn in.",
 )
+@force_option
 @message_options
 def intervals(
     documents: tuple[Path, ...],
@@ -112,11 +115,14 @@ def intervals(
     cut: Path | None,
     exact: bool,
     burn: Path | None,
+    force: bool,
 ) -> None:
-    """Write RESULTs of 'basnet localize' in the format of another tool.
+    """Write RESULTs (of 'basnet localize' or ActivityNet-style) in the format of another tool.
 
     With --cut and --burn the videos themselves are cut and labelled.
     """
+    from basnet_e2e.data.kinds import Kind
+    from basnet_e2e.data.outputs import check_outputs
     from basnet_e2e.export.media import Media
 
     if exact and cut is None:
@@ -124,15 +130,41 @@ def intervals(
     found, failed = _read(documents)
     places = [videos] if videos else list(dict.fromkeys(path.parent for path in documents))
     media = Media(_at_hand(found, places, given=videos is not None), fps=fps, prefix=link_prefix)
-    check_targets([output, burn], [*documents, *media.files.values()])
     for result in found if cut or burn else []:
         media.file(result)
+    chosen = layout or _format_of(output)
+    inputs = [*documents, *media.files.values()]
+    if output:
+        _check_document(output, found, chosen, inputs, force)
+    if burn:
+        check_outputs(_burnt(found, burn).values(), Kind.PROJECT, inputs, force=force)
     if layout or output or not (cut or burn):
-        _write(found, failed, layout or _format_of(output), output, media)
+        _write(found, failed, chosen, output, media)
     if cut:
         _cut(found, media, cut, exact)
     if burn:
         _burn(found, media, burn)
+
+
+def _check_document(
+    output: Path,
+    found: "Sequence[Localization]",
+    layout: str,
+    inputs: "Sequence[Path]",
+    force: bool,
+) -> None:
+    """Refuse to write over an input or over something of another kind."""
+    from basnet_e2e.data.kinds import Kind
+    from basnet_e2e.data.outputs import check_outputs
+    from basnet_e2e.export.table import WRITERS, planned
+
+    chosen = WRITERS.get(layout)
+    targets = list(planned(output, found, layout))
+    kind = chosen.kind if chosen else Kind.RESULT
+    check_outputs(targets, kind, inputs, force=force)
+    if chosen and chosen.beside:
+        beside = [path.with_suffix(chosen.beside) for path in targets]
+        check_outputs(beside, kind, inputs, force=force)
 
 
 def _read(documents: "Sequence[Path]") -> "tuple[list[Localization], list[Failure]]":
@@ -180,6 +212,8 @@ def _write(
     from extract.inputs import VIDEO_SUFFIXES
 
     chosen = WRITERS.get(layout)
+    if layout == "json" and not all(one.file for one in found):
+        log.warning("a result does not say how long its video is: the last end is written")
     if output is None:
         if chosen and (chosen.document or chosen.beside):
             raise click.UsageError(f"{layout} is several files: say where they go with -o")
@@ -221,13 +255,21 @@ def _cut(found: "Sequence[Localization]", media: "Media", folder: Path, exact: b
     log.info("%d clips written to %s", count, folder)
 
 
-def _burn(found: "Sequence[Localization]", media: "Media", output: Path) -> None:
-    from basnet_e2e.export.burn import burn
+def _burnt(found: "Sequence[Localization]", output: Path) -> dict[str, Path]:
+    """Id -> labelled copy: the file named, or of several videos files in that folder."""
     from basnet_e2e.export.table import safe_name
 
-    many = len(found) != 1
+    if len(found) == 1:
+        return {found[0].video: output}
+    return {one.video: output / f"{safe_name(one.video)}.mp4" for one in found}
+
+
+def _burn(found: "Sequence[Localization]", media: "Media", output: Path) -> None:
+    from basnet_e2e.export.burn import burn
+
+    targets = _burnt(found, output)
     for result in found:
-        target = output / f"{safe_name(result.video)}.mp4" if many else output
+        target = targets[result.video]
         with Progress(f"burn {result.video}", quiet=log.getEffectiveLevel() > logging.INFO) as bar:
             burn(result, media.file(result), target, bar.update)
         log.info("%s written", target)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from basnet_e2e.cli.common import frame_rate_option, message_options
+from basnet_e2e.cli.common import force_option, frame_rate_option, message_options
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +39,7 @@ def import_() -> None:
     help="The videos, for FiftyOne's detections that are counted in frames.",
 )
 @frame_rate_option("Frames a second that Label Studio counted, where its export does not say.")
+@force_option
 @message_options
 def labels(
     files: tuple[Path, ...],
@@ -46,15 +47,19 @@ def labels(
     intervals: Path | None,
     videos: Path | None,
     fps: Fraction | None,
+    force: bool,
 ) -> None:
     """Read labels out of Label Studio, ELAN, FiftyOne, VIA or a corrected result."""
-    from basnet_e2e.cli.common import check_targets
+    from basnet_e2e.data.kinds import Kind
+    from basnet_e2e.data.outputs import check_output
     from basnet_e2e.export.json_text import json_text
     from basnet_e2e.importing.annotated import Help, ground_truth, labels_csv
     from basnet_e2e.importing.table import read_annotations
     from weights.files import write_text
 
-    check_targets([output, intervals], files)
+    check_output(output, Kind.LABELS, files, force=force)
+    if intervals is not None:
+        check_output(intervals, Kind.ANNOTATIONS, files, force=force)
     found = read_annotations(files, Help(fps, videos))
     write_text(output, labels_csv(found))
     classes = {label for video in found for label in video.labels}

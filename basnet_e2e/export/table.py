@@ -8,6 +8,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from basnet_e2e.data.kinds import Kind
 from basnet_e2e.errors import BasnetError
 from basnet_e2e.export.document import result_document
 from basnet_e2e.export.json_text import json_text
@@ -28,6 +29,8 @@ class Format:
         about: what it is for, in a few words.
         one_video: a document holds one video; several videos are written as a folder of documents.
         overlaps: intervals of one class may overlap in it.
+        kind: of its documents; an annotation project, in which a person may have worked on, is
+            never replaced without asking.
         document: the format is a folder and this the name of the document in it; the module then
             also has ``place_videos(folder, media)``.
         beside: suffix of a second document that stands beside the first; the module then also has
@@ -39,6 +42,7 @@ class Format:
     about: str
     one_video: bool = False
     overlaps: bool = False
+    kind: Kind = Kind.PROJECT
     document: str | None = None
     beside: str | None = None
 
@@ -53,10 +57,10 @@ def _row(name: str, suffix: str, about: str, **rest: Any) -> tuple[str, Format]:
 
 WRITERS: dict[str, Format] = dict(
     [
-        _row("activitynet", ".json", "ActivityNet detections", overlaps=True),
-        _row("csv", ".csv", "spreadsheets", overlaps=True),
-        _row("srt", ".srt", "subtitles", one_video=True),
-        _row("vtt", ".vtt", "subtitles of web pages", one_video=True),
+        _row("activitynet", ".json", "ActivityNet detections", overlaps=True, kind=Kind.RESULT),
+        _row("csv", ".csv", "spreadsheets", overlaps=True, kind=Kind.TABLE),
+        _row("srt", ".srt", "subtitles", one_video=True, kind=Kind.SUBTITLES),
+        _row("vtt", ".vtt", "subtitles of web pages", one_video=True, kind=Kind.SUBTITLES),
         _row("tsv", ".tsv", "whisper's table in ms", one_video=True),
         _row("fiftyone", "", "a folder for FiftyOne", document="labels.json"),
         _row("labelstudio", ".json", "tasks to correct in Label Studio", beside=".xml"),
@@ -77,6 +81,7 @@ def format_results(
     *,
     many: bool | None = None,
     media: Media | None = None,
+    left: Sequence[str] = (),
 ) -> str:
     """One document with the intervals of all videos, ending in a line end.
 
@@ -88,12 +93,14 @@ def format_results(
         many: write the ``videos`` document even for one video; by default it is written unless
             there is exactly one result and no failure.
         media: the video files, for formats that link them or count frames.
+        left: ids of videos that an interrupted run did not come to (format ``json``).
 
     Raises:
         BasnetError: the format is unknown, or holds one video and there are none or several.
     """
     if format == OWN:
-        return json_text(result_document(results, failed, many))
+        document = result_document(results, failed, many)
+        return json_text(document | ({"left": list(left)} if left else {}))
     chosen = _chosen(format)
     if chosen.one_video and len(results) != 1:
         raise BasnetError(f"a document of {format} belongs to one video, here are {len(results)}")
@@ -130,14 +137,8 @@ def write_results(
     from weights.files import write_text
 
     target, media = Path(path), media or Media()
-    documents = {target: list(results)}
     chosen = None if format == OWN else _chosen(format)
-    if chosen and chosen.document:
-        documents = {target / chosen.document: list(results)}
-    elif chosen and chosen.one_video and len(results) != 1:
-        documents = {
-            target / f"{safe_name(result.video)}{chosen.suffix}": [result] for result in results
-        }
+    documents = planned(target, results, format)
     for file, part in documents.items():
         here = replace(media, folder=file.parent)
         write_text(file, format_results(part, failed, format, many=many, media=here))
@@ -146,6 +147,18 @@ def write_results(
     if chosen and chosen.document:
         chosen.load().place_videos(target, media)
     return list(documents)
+
+
+def planned(
+    path: Path, results: Sequence[Localization], format: str
+) -> dict[Path, list[Localization]]:
+    """The documents that :func:`write_results` writes, and which results each holds."""
+    chosen = None if format == OWN else _chosen(format)
+    if chosen and chosen.document:
+        return {path / chosen.document: list(results)}
+    if chosen and chosen.one_video and len(results) != 1:
+        return {path / f"{safe_name(one.video)}{chosen.suffix}": [one] for one in results}
+    return {path: list(results)}
 
 
 def safe_name(video_id: str) -> str:
