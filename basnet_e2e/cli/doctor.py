@@ -6,7 +6,7 @@ import platform
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,6 +48,7 @@ def doctor() -> None:
 
     console = Console(soft_wrap=False, highlight=False)
     broken = 0
+    missing: list[str] = []
     for look in (_versions, _optional, _devices, _weights, _self_test):
         for finding in look():
             mark = "[green]ok[/]" if finding.ok else "[yellow]--[/]"
@@ -55,8 +56,20 @@ def doctor() -> None:
             if finding.advice:
                 console.print(f"   {'':<12} {finding.advice}", markup=False)
             broken += not finding.ok and look is _self_test
+            if look is _weights and not finding.ok:
+                missing.append(finding.advice)
+    console.print(f"\nnext: {_next(bool(broken), missing)}", markup=False)
     if broken:
         raise click.exceptions.Exit(1)
+
+
+def _next(broken: bool, missing: Sequence[str]) -> str:
+    """The one thing to do after this report."""
+    if broken:
+        return "mend what the self-test says above; 'pip install --force-reinstall basnet-e2e'"
+    if missing:
+        return missing[0]
+    return "basnet localize video.mp4"
 
 
 def _versions() -> Iterator[Finding]:

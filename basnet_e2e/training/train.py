@@ -246,6 +246,7 @@ def _trained(run: Run, data: LabelledSet, preset: Preset, recipe: Recipe, seed: 
         "videos": len(data.videos),
         "data": identity_of(data)["videos"],
         "unlabelled": sum(not labels for labels in data.labels),
+        "per_class": [sum(name in labels for labels in data.labels) for name in data.classes],
     }
     net = run.net.to(torch.device("cpu")).eval()
     last = HeadModel(net, data.classes, preset, recipe.name, dict(data.settings), training)
