@@ -67,9 +67,12 @@ def _next(broken: bool, missing: Sequence[str]) -> str:
     """The one thing to do after this report."""
     if broken:
         return "mend what the self-test says above; 'pip install --force-reinstall basnet-e2e'"
-    if missing:
-        return missing[0]
-    return "basnet localize video.mp4"
+    # Pictures alone are enough to begin with; motion makes results better.
+    first = [advice for advice in missing if advice.endswith(" rgb")]
+    if first:
+        return first[0]
+    later = f" (for motion too, first: {missing[0]})" if missing else ""
+    return f"basnet localize video.mp4{later}"
 
 
 def _versions() -> Iterator[Finding]:

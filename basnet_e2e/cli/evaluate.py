@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 DETAIL_TIOU = 0.5
 STATED = (0.5, 0.75, 0.95)
 LONGEST_NAME = 30  # columns for a class name before it goes over several lines
-NUMBER = 6  # columns of one number
+NUMBER = 7  # columns of one number and the gap after it
 
 
 @click.command(

@@ -138,5 +138,7 @@ def test_doctor_says_what_to_do_next():
     from basnet_e2e.cli.doctor import _next
 
     assert "self-test" in _next(True, ["basnet weights download i3d flow"])
-    assert _next(False, ["basnet weights download i3d rgb"]) == "basnet weights download i3d rgb"
+    both = [f"basnet weights download i3d {stream}" for stream in ("flow", "rgb")]
+    assert _next(False, both) == both[1]
+    assert _next(False, both[:1]).startswith("basnet localize video.mp4 (")
     assert _next(False, []) == "basnet localize video.mp4"
