@@ -1,6 +1,7 @@
 """One video to its snippet features, in bounded memory: decode, resize, flow, crop, backbone."""
 
 import hashlib
+import logging
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -11,17 +12,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from extract.backbones.runtimes import GPU_BATCH
-from extract.errors import ExtractError, VideoError
-from extract.features import FORMAT_VERSION, STREAMS, Features
+from extract.backbones.batches import GPU_BATCH
+from extract.errors import ExtractError, MiscountError, VideoError
+from extract.features import FORMAT_VERSION, Features
 from extract.preprocess import centre_crop, grey, resize_short_side
 from extract.quantize import quantize_flow
-from extract.snippets import Grid, flow_rows, frame_rows, snippet_count, snippet_times
+from extract.snippets import SnippetGrid, flow_rows, frame_rows, snippet_count, snippet_times
+from extract.streams import STREAMS
 from extract.video.clip import Clip, open_video
 
 if TYPE_CHECKING:
-    from extract.backbones.loading import Backbone
+    from extract.backbones.loading import Backbone, BackboneRecord
     from extract.flow.methods import FlowMethod
+
+log = logging.getLogger(__name__)
 
 # Snippets that are decoded, given flow and passed through the network together: large enough to
 # keep the machine busy (a GPU takes one whole batch), small enough to stay within some hundred
@@ -40,7 +44,7 @@ class ExtractSettings:
         backbone: name of the network, see ``extract.backbones.loading``.
         streams: rgb, flow or both.
         flow: name of the flow method, see ``extract.flow.methods``.
-        fps: grid frames per second, exact (``25``, ``30000/1001``).
+        fps: grid frames per second, exact (``25``, ``30000/1001``); None takes the backbone's.
         stride: grid frames from one snippet's start to the next one's.
         quantize: ``uint8`` maps flow to 256 levels as the published networks saw it; ``none`` keeps
             real values.
@@ -49,7 +53,7 @@ class ExtractSettings:
     backbone: str = "i3d"
     streams: tuple[str, ...] = STREAMS
     flow: str = "tvl1"
-    fps: Fraction = Fraction(25)
+    fps: Fraction | None = None
     stride: int = 16
     quantize: str = "uint8"
 
@@ -65,6 +69,36 @@ class ExtractSettings:
             stride=int(settings["stride"]),
             quantize=settings.get("quantize") or "uint8",
         )
+
+
+def file_settings(
+    choices: ExtractSettings,
+    record: "BackboneRecord",
+    weights: dict[str, str],
+    flow: dict[str, Any] | None,
+) -> dict[str, Any]:
+    """The settings that a feature file records.
+
+    Args:
+        choices: what a user chose.
+        record: the backbone's.
+        weights: hash of the weights of each stream.
+        flow: settings of the flow method where flow is made.
+    """
+    return {
+        "format": FORMAT_VERSION,
+        "fps": str(choices.fps or record.fps),
+        "length": record.length,
+        "stride": choices.stride,
+        "backbone": record.name,
+        "streams": list(choices.streams),
+        "weights": weights,
+        "flow": flow,
+        "quantize": choices.quantize if flow else None,
+        "resize": record.frame_side,
+        "crop": record.crop,
+        "dtype": "float32",
+    }
 
 
 class Extractor:
@@ -103,7 +137,7 @@ class Extractor:
             threads=threads,
         )
         record = self.backbone.record
-        self.grid = Grid(fps=settings.fps, length=record.length, stride=settings.stride)
+        self.grid = SnippetGrid(settings.fps or record.fps, record.length, settings.stride)
         self.flow_method: FlowMethod | None = None
         if "flow" in settings.streams:
             self.flow_method = flow_method(
@@ -111,25 +145,32 @@ class Extractor:
             )
         on_cpu = self.backbone.runtime.endswith("cpu")
         self._group = CPU_GROUP if on_cpu else GPU_BATCH
-        self.settings = self._file_settings()
+        flow = self.flow_method.settings() if self.flow_method else None
+        self.settings = file_settings(
+            settings, record, self.backbone.weights_hashes(settings.streams), flow
+        )
 
-    def _file_settings(self) -> dict[str, Any]:
-        record = self.backbone.record
-        flow = self.flow_method
-        return {
-            "format": FORMAT_VERSION,
-            "fps": str(self.grid.fps),
-            "length": self.grid.length,
-            "stride": self.grid.stride,
-            "backbone": record.name,
-            "streams": list(self.choices.streams),
-            "weights": self.backbone.weights_hashes(),
-            "flow": flow.settings() if flow else None,
-            "quantize": self.choices.quantize if flow else None,
-            "resize": record.frame_side,
-            "crop": record.crop,
-            "dtype": "float32",
-        }
+    def load(self) -> None:
+        """Load the networks now, so that what is wrong with them is no video's failure.
+
+        Raises:
+            ExtractError: the weights are those of another network.
+            WeightsError: the weights of a stream are not there.
+        """
+        self.backbone.load(self.choices.streams)
+
+    def use_threads(self, threads: int) -> None:
+        """Compute on that many processor threads from the next snippets on.
+
+        Values agree as they do between machines; OpenVINO's networks are compiled anew.
+        """
+        import torch
+
+        if threads == torch.get_num_threads():
+            return
+        torch.set_num_threads(threads)
+        if self.backbone.runtime.startswith("openvino"):
+            self.backbone.unload()
 
     def extract(
         self,
@@ -143,37 +184,46 @@ class Extractor:
 
         Args:
             path: the video file.
-            decoder: ``auto``, ``decord`` or ``pyav``.
+            decoder: ``auto``, ``decord`` or ``pyav``. Under ``auto`` a video in which decord loses
+                count of its frames begins again on PyAV.
             keep_partial: keep what comes before a damaged place instead of refusing the video.
             progress: called with (snippets done, snippets in all) after each group.
 
         Raises:
             VideoError: the file is no video, or a frame cannot be decoded.
         """
-        with open_video(path, decoder=decoder, keep_partial=keep_partial) as clip:
-            frames = clip.frame_count(self.grid.fps)
-            if frames == 0:
-                raise VideoError(f"{path}: the video has no frames that a player would show")
-            count = snippet_count(frames, self.grid.length, self.grid.stride)
-            parts: dict[str, list[NDArray[np.float32]]] = {
-                name: [] for name in self.choices.streams
-            }
-            done = 0
-            for group in self._groups(clip, frames, count):
-                for name, batch in group.items():
-                    parts[name].append(getattr(self.backbone, name)(batch))
-                done += len(next(iter(group.values())))
-                if progress:
-                    progress(done, count)
-            start, end = snippet_times(count, self.grid, clip.duration)
-            streams = {name: np.concatenate(rows) for name, rows in parts.items()}
-            return Features(
-                rgb=streams.get("rgb"),
-                flow=streams.get("flow"),
-                start=start,
-                end=end,
-                meta={"settings": self.settings, "facts": self._facts(clip)},
-            )
+        try:
+            with open_video(path, decoder=decoder, keep_partial=keep_partial) as clip:
+                return self._extract(clip, progress)
+        except MiscountError as error:
+            if decoder != "auto":
+                raise
+            log.warning("%s; it begins again on PyAV", str(error).partition(", so ")[0])
+        with open_video(path, decoder="pyav", keep_partial=keep_partial) as clip:
+            return self._extract(clip, progress)
+
+    def _extract(self, clip: Clip, progress: Progress | None) -> Features:
+        frames = clip.frame_count(self.grid.fps)
+        if frames == 0:
+            raise VideoError(f"{clip.path}: the video has no frames that a player would show")
+        count = snippet_count(frames, self.grid.length, self.grid.stride)
+        parts: dict[str, list[NDArray[np.float32]]] = {name: [] for name in self.choices.streams}
+        done = 0
+        for group in self._groups(clip, frames, count):
+            for name, batch in group.items():
+                parts[name].append(getattr(self.backbone, name)(batch))
+            done += len(next(iter(group.values())))
+            if progress:
+                progress(done, count)
+        start, end = snippet_times(count, self.grid, clip.duration)
+        streams = {name: np.concatenate(rows) for name, rows in parts.items()}
+        return Features(
+            rgb=streams.get("rgb"),
+            flow=streams.get("flow"),
+            start=start,
+            end=end,
+            meta={"settings": self.settings, "facts": self._facts(clip)},
+        )
 
     def _facts(self, clip: Clip) -> dict[str, Any]:
         return {
@@ -233,10 +283,7 @@ class Extractor:
         for run in _runs(missing):
             pictures = [window.picture(n) for n in range(run.start, run.stop + 1)]
             fields = self.flow_method.compute(
-                np.stack([grey(picture) for picture in pictures]),
-                np.stack(pictures),
-                # Where a snippet begins, be it in this group or the next.
-                resets=[n - run.start for n in run if n % self.grid.stride == 0],
+                np.stack([grey(picture) for picture in pictures]), np.stack(pictures)
             )
             for n, field in zip(run, centre_crop(fields, crop), strict=True):
                 window.flow[n] = field
@@ -245,13 +292,16 @@ class Extractor:
 class _Window:
     """Resized grid frames and cropped flow fields that the next snippets still need."""
 
-    def __init__(self, clip: Clip, frames: int, side: int, grid: Grid) -> None:
+    def __init__(self, clip: Clip, frames: int, side: int, grid: SnippetGrid) -> None:
         self.flow: dict[int, NDArray[np.float32]] = {}
         self._pictures: dict[int, NDArray[np.uint8]] = {}
         self._side = side
+        self._grid = grid
         self._source = enumerate(frame for _, frame in clip.frames(grid.fps))
         self._keep_from = 0
         self._clip = clip
+        # The last field is repeated as the last frame is, and needs the frame before it too.
+        self._padding_from = frames - 2
         self._frames = frames
 
     def picture(self, n: int) -> NDArray[np.uint8]:
@@ -263,15 +313,22 @@ class _Window:
                     f"{self._clip.path}: decoding ended before frame {n} of {self._frames}; "
                     "the file changed while it was read?"
                 )
-            if index >= self._keep_from:
+            if self._needed(index):
                 self._pictures[index] = resize_short_side(frame, self._side)
         return self._pictures[n]
 
+    def _needed(self, index: int) -> bool:
+        """Whether a snippet to come reads a frame; between snippets far apart lie some for none."""
+        if index >= self._padding_from:
+            return True
+        # A snippet's last field reaches one frame past it.
+        return index >= self._keep_from and index % self._grid.stride <= self._grid.length
+
     def forget_before(self, n: int) -> None:
-        """Drop what lies before frame ``n``; the last frame and field are kept for padding."""
-        self._keep_from = min(n, self._frames - 1)
-        for store, last in ((self._pictures, self._frames - 1), (self.flow, self._frames - 2)):
-            for index in [i for i in store if i < min(n, last)]:
+        """Drop what lies before frame ``n``; what is repeated past the end is kept."""
+        self._keep_from = min(n, self._padding_from)
+        for store in (self._pictures, self.flow):
+            for index in [i for i in store if i < self._keep_from]:
                 del store[index]
 
 

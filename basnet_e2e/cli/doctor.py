@@ -20,10 +20,10 @@ PACKAGES = (
     *("click", "safetensors"),
 )
 DEFAULT_NETWORK = "i3d"
+DOWNLOAD = "basnet weights download "
 PER_LINE = 3  # fit into 80 columns
 OPTIONAL = {
     "openvino": "runs the zoo's networks faster on a CPU: pip install 'basnet-e2e[cpu]'",
-    "opencv-contrib-python-headless": "only for --flow opencv, the reference of the flow",
 }
 
 
@@ -50,13 +50,13 @@ def doctor() -> None:
     broken = 0
     missing: list[str] = []
     for look in (_versions, _optional, _devices, _weights, _self_test):
-        for finding in look():
+        for finding in _careful(look):
             mark = "[green]ok[/]" if finding.ok else "[yellow]--[/]"
             console.print(f"{mark:<4} {finding.topic:<12} {finding.text}", markup=True)
             if finding.advice:
                 console.print(f"   {'':<12} {finding.advice}", markup=False)
-            broken += not finding.ok and look is _self_test
-            if look is _weights and not finding.ok:
+            broken += not finding.ok and (look is _self_test or finding.topic == "packages")
+            if look is _weights and finding.advice.startswith(DOWNLOAD):
                 missing.append(finding.advice)
     console.print(f"\nnext: {_next(bool(broken), missing)}", markup=False)
     if broken:
@@ -66,7 +66,7 @@ def doctor() -> None:
 def _next(broken: bool, missing: Sequence[str]) -> str:
     """The one thing to do after this report."""
     if broken:
-        return "mend what the self-test says above; 'pip install --force-reinstall basnet-e2e'"
+        return "mend what is marked -- above; 'pip install --force-reinstall basnet-e2e'"
     # Pictures alone are enough to begin with; motion makes results better.
     first = [advice for advice in missing if advice.endswith(" rgb")]
     if first:
@@ -75,18 +75,40 @@ def _next(broken: bool, missing: Sequence[str]) -> str:
     return f"basnet localize video.mp4{later}"
 
 
+def _careful(look: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
+    """What a look finds; where a package it needs is absent, that is the finding."""
+    try:
+        yield from look()
+    except ImportError as error:
+        absent = f"cannot be looked at: {error}"
+        yield Finding(look.__name__.strip("_"), absent, False, "see the packages above")
+
+
 def _versions() -> Iterator[Finding]:
     yield Finding("basnet", f"{__version__}, Python {platform.python_version()}, {sys.platform}")
-    found = [f"{name} {importlib.metadata.version(name)}" for name in PACKAGES]
+    versions = {name: _version(name) for name in PACKAGES}
+    found = [f"{name} {version}" for name, version in versions.items() if version]
     for first in range(0, len(found), PER_LINE):
         yield Finding("packages" if not first else "", ", ".join(found[first : first + PER_LINE]))
+
+    for name, version in versions.items():
+        if version is None:
+            yield Finding("packages", f"{name} is missing", False, f"pip install {name}")
+
+
+def _version(name: str) -> str | None:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return None
 
 
 def _optional() -> Iterator[Finding]:
     for name, use in OPTIONAL.items():
-        try:
-            yield Finding("optional", f"{name} {importlib.metadata.version(name)}")
-        except importlib.metadata.PackageNotFoundError:
+        version = _version(name)
+        if version:
+            yield Finding("optional", f"{name} {version}")
+        else:
             yield Finding("optional", f"{name} is not installed", False, use)
 
 
@@ -94,7 +116,7 @@ def _devices() -> Iterator[Finding]:
     import torch
 
     from extract.backbones.runtimes import choose_runtime
-    from extract.workers import cores
+    from extract.devices import cores
 
     threads = f"{cores()} cores, {torch.get_num_threads()} threads"
     yield Finding("cpu", threads)
@@ -119,7 +141,7 @@ def _weights() -> Iterator[Finding]:
             others.append(name)
             continue
         good = state in ("bundled", "present")
-        advice = "" if good else f"basnet weights download {name}"
+        advice = "" if good else f"{DOWNLOAD}{name}"
         yield Finding("weights", f"{name}: {state}", good, advice)
     if others:
         yield Finding("weights", f"{len(others)} others are not here: basnet weights list")
@@ -187,7 +209,7 @@ def _flow() -> str:
     picture = (127 + 60 * noise / np.abs(noise).max()).astype(np.uint8)
     method = flow_method("tvl1", device="auto")
     frames = np.stack([picture[:, 1:], picture[:, :-1]])
-    field = method.compute(frames, np.repeat(frames[..., None], 3, axis=3), resets=[0])[0]
+    field = method.compute(frames, np.repeat(frames[..., None], 3, axis=3))[0]
     error = float(np.abs(np.median(field[0]) - 1))
     if error > 0.1:
         raise RuntimeError(f"a motion of 1 px was measured {error:.2f} px wrong")

@@ -35,7 +35,7 @@ NUMBER = 7  # columns of one number and the gap after it
     "--ground-truth",
     required=True,
     type=click.Path(path_type=Path),
-    help="Annotated intervals, ActivityNet-style JSON.",
+    help="Annotated intervals: ActivityNet-style JSON, or CSV video,label,start,end.",
 )
 @click.option("--subset", help="Subset to evaluate; test or validation without it.")
 @click.option(

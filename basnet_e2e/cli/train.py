@@ -9,6 +9,7 @@ import click
 from basnet_e2e.cli.common import StreamList, device_option, force_option, message_options
 from basnet_e2e.cli.progress import Progress
 from basnet_e2e.cli.tables import new_table, show
+from basnet_e2e.heads.table import DEFAULT_HEAD, described
 
 if TYPE_CHECKING:
     from basnet_e2e.heads.checkpoint import HeadModel
@@ -24,7 +25,7 @@ log = logging.getLogger(__name__)
     "--labels",
     required=True,
     type=click.Path(path_type=Path),
-    help="CSV video,labels; ActivityNet JSON; or a folder per class.",
+    help="CSV video,labels; ActivityNet JSON; or a folder per class (see 'basnet labels').",
 )
 @click.option(
     "-o",
@@ -34,16 +35,20 @@ log = logging.getLogger(__name__)
     help="Model file to write.",
 )
 @click.option(
+    "--head",
+    default=DEFAULT_HEAD,
+    show_default=True,
+    help=f"Method: {described()}.",
+)
+@click.option(
     "--preset",
     default="default",
     show_default=True,
-    help="default, small (for CPUs), official or activitynet.",
+    help="Settings of the head; basnet has default, small (for CPUs), official and activitynet.",
 )
 @click.option(
     "--recipe",
-    default="full",
-    show_default=True,
-    help="Ablation: full, suppression, base or baseline.",
+    help="Ablation of basnet: full (the method), suppression, base or baseline.",
 )
 @click.option(
     "--streams", type=StreamList(), help="Use only rgb or only flow; all there are without it."
@@ -51,7 +56,7 @@ log = logging.getLogger(__name__)
 @click.option(
     "--validate",
     type=click.Path(path_type=Path),
-    help="Intervals of validation videos; keeps the best step.",
+    help="Intervals of validation videos (JSON or CSV); keeps the best step.",
 )
 @click.option(
     "--classes", type=click.Path(path_type=Path), help="File with one class a line, in order."
@@ -74,7 +79,7 @@ log = logging.getLogger(__name__)
 @device_option
 @message_options
 def train(features: Path, output: Path, force: bool, **options: Any) -> None:
-    """Train BaS-Net on a folder of FEATURES with one or more labels per video.
+    """Train a head on a folder of FEATURES with one or more labels per video.
 
     Interrupted training goes on with --resume and gives the same model as an uninterrupted run.
     """
@@ -93,9 +98,9 @@ def train(features: Path, output: Path, force: bool, **options: Any) -> None:
             ),
             **options,
         )
-    if log.isEnabledFor(logging.INFO):
+    # A model finished by an older version does not know its videos.
+    if log.isEnabledFor(logging.INFO) and "per_class" in model.training:
         show(_summary(model), to_stderr=True)
-    log.info("model written to %s", output)
 
 
 def _summary(model: "HeadModel") -> Any:

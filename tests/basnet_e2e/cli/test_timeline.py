@@ -137,7 +137,7 @@ def test_class_names_stay_on_a_line(tmp_path, run):
 def test_doctor_says_what_to_do_next():
     from basnet_e2e.cli.doctor import _next
 
-    assert "self-test" in _next(True, ["basnet weights download i3d flow"])
+    assert "marked" in _next(True, ["basnet weights download i3d flow"])
     both = [f"basnet weights download i3d {stream}" for stream in ("flow", "rgb")]
     assert _next(False, both) == both[1]
     assert _next(False, both[:1]).startswith("basnet localize video.mp4 (")
