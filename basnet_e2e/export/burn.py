@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from basnet_e2e.colours import colour
 from basnet_e2e.export.encode import encoded_video
 from basnet_e2e.export.media import exact_rate
 from basnet_e2e.export.plain import in_time, one_line
 from basnet_e2e.intervals import Localization
-from basnet_e2e.report.canvas import colour
 
 if TYPE_CHECKING:
     from PIL.ImageFont import FreeTypeFont
