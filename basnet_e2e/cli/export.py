@@ -213,7 +213,9 @@ def _write(
 
     chosen = WRITERS.get(layout)
     if layout == "json" and not all(one.file for one in found):
-        log.warning("a result does not say how long its video is: the last end is written")
+        log.warning(
+            "a result does not say how long its videos are: the last interval's end is written"
+        )
     if output is None:
         if chosen and (chosen.document or chosen.beside):
             raise click.UsageError(f"{layout} is several files: say where they go with -o")

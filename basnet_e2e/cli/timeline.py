@@ -95,8 +95,8 @@ def axis(duration: float, columns: int) -> str:
 
 def _shade(score: float, best: float, plain: bool) -> str:
     shades = PLAIN_SHADES if plain else SHADES
-    share = score / best if best > 0 else 1.0
-    return shades[min(max(int(share * len(shades)), 0), len(shades) - 1)]
+    share = min(max(score / best, 0.0), 1.0) if best > 0 else 1.0
+    return shades[min(int(share * len(shades)), len(shades) - 1)]
 
 
 def _table(found: Sequence[Interval]) -> Any:
