@@ -18,6 +18,7 @@ COMMANDS = {
     "localize": ("basnet_e2e.cli.localize", "localize", "Find action intervals in videos (JSON)."),
     "classify": ("basnet_e2e.cli.classify", "classify", "Name the actions of whole videos."),
     "evaluate": ("basnet_e2e.cli.evaluate", "evaluate", "Score intervals against ground truth."),
+    "report": ("basnet_e2e.cli.report", "report", "Make pages to look at and correct results."),
     "export": ("basnet_e2e.cli.export", "export", "Write features or intervals in other formats."),
     "reproduce": ("basnet_e2e.cli.reproduce", "reproduce", "Compute the paper's tables anew."),
     "weights": ("basnet_e2e.cli.weights", "weights", "List, fetch and check network weights."),

@@ -1,0 +1,154 @@
+"""The list of all videos of a report: to search, to sort, with a small timeline each."""
+
+import hashlib
+import re
+import unicodedata
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from basnet_e2e.intervals import Failure
+from basnet_e2e.report.page import Report, lanes, relative_url, write_page
+from basnet_e2e.report.rendering import render
+from weights.files import write_text
+
+STYLES = ("base.css", "index.css")
+SCRIPTS = ("theme.js", "text.js", "index.js")
+PAGES = "pages"
+INDEX = "index.html"
+LONGEST = 120  # bytes of one part of a file name; file systems allow 255
+UNSAFE = re.compile(r'[<>:"\\|?*\x00-\x1f\x7f]')
+
+
+@dataclass(frozen=True)
+class Line:
+    """One video in the list.
+
+    Attributes:
+        video: id.
+        page: address of its page, relative to the list.
+        duration: seconds.
+        classes: labels of its intervals, most frequent first.
+        intervals: ``(label, start, end, score)`` of each.
+    """
+
+    video: str
+    page: str
+    duration: float
+    classes: tuple[str, ...]
+    intervals: tuple[tuple[str, float, float, float], ...]
+
+    @property
+    def best(self) -> float | None:
+        """Highest score; None without intervals."""
+        return max((score for *_, score in self.intervals), default=None)
+
+
+def page_names(videos: Sequence[str]) -> list[str]:
+    """File names of the pages, relative to the folder of pages and each used once.
+
+    An id comes out of a file, so whatever it holds, its page stays in the folder.
+
+    >>> page_names(["a/b", "../x", "a/b"])
+    ['a/b.html', '_/x.html', 'a/b-2.html']
+    """
+    used: set[str] = set()
+    names = []
+    for video in videos:
+        stem = "/".join(map(_safe, video.split("/")))
+        name, number = stem, 1
+        # Some file systems do not tell upper from lower case.
+        while name.casefold() in used:
+            number += 1
+            name = f"{stem}-{number}"
+        used.add(name.casefold())
+        names.append(f"{name}.html")
+    return names
+
+
+def _safe(part: str) -> str:
+    plain = UNSAFE.sub("_", unicodedata.normalize("NFC", part)).rstrip(". ")
+    plain = plain.encode("utf-8", "replace").decode("utf-8")
+    encoded = plain.encode("utf-8")
+    if len(encoded) > LONGEST:
+        mark = hashlib.sha256(encoded).hexdigest()[:8]
+        plain = encoded[:LONGEST].decode("utf-8", "ignore") + mark
+    return plain or "_"
+
+
+def line_of(report: Report, page: str) -> Line:
+    """What the list says of a report."""
+    intervals = report.document["intervals"]
+    labels = lanes(report)
+    numbers = {label: sum(each["label"] == label for each in intervals) for label in labels}
+    return Line(
+        report.id,
+        page,
+        float(report.document["duration"]),
+        tuple(sorted((name for name in labels if numbers[name]), key=lambda name: -numbers[name])),
+        tuple((each["label"], each["start"], each["end"], each["score"]) for each in intervals),
+    )
+
+
+def write_site(
+    results: Sequence[Any],
+    report_of: Callable[[Any], Report],
+    folder: Path,
+    failed: Sequence[Failure] = (),
+    *,
+    embed: bool = False,
+    progress: Callable[[int, int], None] | None = None,
+) -> Path:
+    """Write a page per video, then the list of all.
+
+    Args:
+        results: one each; their ``id`` names the page.
+        report_of: gathers what the page of one shows, so that only one is held in memory.
+        folder: made where it is missing.
+        failed: videos without a result, named below the list.
+        embed: put the videos into the pages.
+        progress: called with (pages written, pages in all).
+
+    Returns:
+        The file of the list.
+    """
+    lines = []
+    names = page_names([result.id for result in results])
+    for number, (result, name) in enumerate(zip(results, names, strict=True), start=1):
+        report, path = report_of(result), folder / PAGES / name
+        write_page(report, path, embed=embed, index=relative_url(folder / INDEX, path))
+        lines.append(line_of(report, relative_url(path, folder / INDEX)))
+        if progress:
+            progress(number, len(results))
+    write_text(folder / INDEX, index_html(lines, failed))
+    return folder / INDEX
+
+
+def index_html(lines: Sequence[Line], failed: Sequence[Failure] = ()) -> str:
+    """The list as HTML."""
+    classes = sorted({label for line in lines for label in line.classes})
+    numbers = {label: n for n, label in enumerate(classes)}
+    data = {
+        "classes": classes,
+        "videos": [
+            {
+                "duration": line.duration,
+                "intervals": [
+                    [numbers[label], start, end, score]
+                    for label, start, end, score in line.intervals
+                ],
+            }
+            for line in lines
+        ],
+    }
+    return render(
+        "index.html",
+        STYLES,
+        SCRIPTS,
+        lines=lines,
+        failed=failed,
+        data=data,
+        seconds=sum(line.duration for line in lines),
+        total=sum(len(line.intervals) for line in lines),
+    )
