@@ -1,8 +1,7 @@
-"""What a report is made of: results, and the evidence, ground truth and video that belong to each."""
+"""What a report is made of: results, and the evidence, ground truth and video of each."""
 
 import logging
-import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +15,7 @@ from basnet_e2e.report.evidence import Evidence, find_evidence
 from basnet_e2e.report.page import Report
 from basnet_e2e.report.thumbnails import take_thumbnails
 from extract.errors import ExtractError
-from extract.inputs import VIDEO_SUFFIXES, VideoInput, find_videos
+from extract.inputs import VIDEO_SUFFIXES, find_videos
 
 if TYPE_CHECKING:
     from basnet_e2e.data.annotations import GroundTruth
@@ -88,7 +87,7 @@ def _results_of(path: Path) -> tuple[list[Result], list[Failure]]:
             "needs; write the result with --format json"
         )
     localized, failed = read_results(path)
-    entries = document["videos"] if "videos" in document else [document]
+    entries = document.get("videos", [document])
     results = []
     for entry, checked in zip(entries, localized, strict=True):
         if not checked.duration > 0:
@@ -185,18 +184,3 @@ def with_thumbnails(evidence: Evidence, video: Path) -> Evidence:
     except ExtractError as error:
         log.warning("%s; its page has no frames", error)
         return evidence
-
-
-def without_truth(reports: Iterable[Report]) -> list[str]:
-    """Ids of the videos that the ground truth does not know."""
-    return [report.id for report in reports if report.truth is None]
-
-
-def inputs_of(paths: Sequence[Path], videos: Path | None) -> list[str | os.PathLike[str]]:
-    """Everything a report reads, which it must not write over."""
-    found: list[str | os.PathLike[str]] = list(paths)
-    return found if videos is None else [*found, *(each.path for each in _below(videos))]
-
-
-def _below(folder: Path) -> list[VideoInput]:
-    return find_videos([folder])

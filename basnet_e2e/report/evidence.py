@@ -1,9 +1,9 @@
 """What a page shows beside the intervals: class activations, foreground weight, thumbnails.
 
-It is made while a video is localized, when everything is at hand, and kept in one file per video, so
-that a page never needs the features, the model or the video's pictures again. The file does not know
-where it lies; beside a result ``out.json`` of one video that is ``out.evidence``, beside a document
-of several videos the folder ``out.evidence/`` with a file per id.
+It is made while a video is localized, when everything is at hand, and kept in one file per video,
+so that a page never needs the features, the model or the video's pictures again. The file does not
+know where it lies; beside a result ``out.json`` of one video that is ``out.evidence``, beside a
+document of several videos the folder ``out.evidence/`` with a file per id.
 """
 
 import json
@@ -107,7 +107,7 @@ class Evidence:
 
         sizes = [len(each.jpeg) for each in self.thumbnails]
         pictures = b"".join(each.jpeg for each in self.thumbnails)
-        tensors = {
+        tensors: dict[str, NDArray[Any]] = {
             "centres": self.centres,
             "cas": np.ascontiguousarray(self.cas),
             "thumbnail_times": np.array([each.time for each in self.thumbnails], np.float64),
@@ -187,7 +187,7 @@ def shown_classes(intervals: Sequence[str], scores: Mapping[str, float]) -> tupl
     """
     found = list(dict.fromkeys(intervals))
     others = sorted((name for name in scores if name not in set(found)), key=lambda n: -scores[n])
-    return tuple([*found, *others[: max(0, MOST_CLASSES - len(found))]])
+    return (*found, *others[: max(0, MOST_CLASSES - len(found))])
 
 
 def evidence_path(result: Path, video: str, *, many: bool) -> Path:

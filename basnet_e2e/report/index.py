@@ -3,12 +3,12 @@
 import hashlib
 import re
 import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from basnet_e2e.intervals import Failure
+from basnet_e2e.report.collect import Result
 from basnet_e2e.report.page import Report, lanes, relative_url, write_page
 from basnet_e2e.report.rendering import render
 from weights.files import write_text
@@ -92,8 +92,8 @@ def line_of(report: Report, page: str) -> Line:
 
 
 def write_site(
-    results: Sequence[Any],
-    report_of: Callable[[Any], Report],
+    results: Sequence[Result],
+    report_of: Callable[[Result], Report],
     folder: Path,
     failed: Sequence[Failure] = (),
     *,
@@ -114,10 +114,12 @@ def write_site(
         The file of the list.
     """
     lines = []
+    classes = _classes(each["label"] for one in results for each in one.document["intervals"])
     names = page_names([result.id for result in results])
     for number, (result, name) in enumerate(zip(results, names, strict=True), start=1):
         report, path = report_of(result), folder / PAGES / name
-        write_page(report, path, embed=embed, index=relative_url(folder / INDEX, path))
+        address = relative_url(folder / INDEX, path)
+        write_page(report, path, embed=embed, index=address, classes=classes)
         lines.append(line_of(report, relative_url(path, folder / INDEX)))
         if progress:
             progress(number, len(results))
@@ -125,9 +127,14 @@ def write_site(
     return folder / INDEX
 
 
+def _classes(labels: Iterable[str]) -> list[str]:
+    """Every class once, in the order in which colours are given to them."""
+    return sorted(set(labels))
+
+
 def index_html(lines: Sequence[Line], failed: Sequence[Failure] = ()) -> str:
     """The list as HTML."""
-    classes = sorted({label for line in lines for label in line.classes})
+    classes = _classes(label for line in lines for label in line.classes)
     numbers = {label: n for n, label in enumerate(classes)}
     data = {
         "classes": classes,

@@ -59,7 +59,12 @@ class Report:
 
 
 def write_page(
-    report: Report, path: Path, *, embed: bool = False, index: str | None = None
+    report: Report,
+    path: Path,
+    *,
+    embed: bool = False,
+    index: str | None = None,
+    classes: Sequence[str] = (),
 ) -> None:
     """Write the page of a video, whole or not at all.
 
@@ -68,20 +73,29 @@ def write_page(
         path: the HTML file.
         embed: put the video into the page instead of referring to it.
         index: address of the list of all videos, relative to the page.
+        classes: of all pages that belong together, so that a class has one colour in all.
 
     Raises:
         BasnetError: the video is too large to embed, or is not there.
         OSError: the page cannot be written.
     """
-    write_text(path, page_html(report, path, embed=embed, index=index))
+    write_text(path, page_html(report, path, embed=embed, index=index, classes=classes))
 
 
-def page_html(report: Report, path: Path, *, embed: bool = False, index: str | None = None) -> str:
+def page_html(
+    report: Report,
+    path: Path,
+    *,
+    embed: bool = False,
+    index: str | None = None,
+    classes: Sequence[str] = (),
+) -> str:
     """As :func:`write_page`, the text."""
     document = report.document
     embedded = _embedded(report) if embed else None
     data = {
         "document": document,
+        "classes": list(classes),
         "lanes": lanes(report),
         "truth": None if report.truth is None else [_plain(each) for each in report.truth],
         "curves": _curves(report.evidence),
@@ -123,7 +137,7 @@ def relative_url(target: Path, page: Path) -> str:
     except ValueError:  # another drive of Windows
         return resolved.as_uri()
     # "./" keeps a name with a colon from being read as a scheme.
-    return "./" + quote(Path(relative).as_posix())
+    return "./" + quote(os.fsencode(Path(relative).as_posix()))
 
 
 def media_type(video: Path) -> str:

@@ -46,7 +46,7 @@ def render(template: str, styles: Sequence[str], scripts: Sequence[str], **conte
     from markupsafe import Markup
 
     # Our own files, not input: they are the only text that is not escaped.
-    return (
+    page = (
         _environment()
         .get_template(template)
         .render(
@@ -57,13 +57,15 @@ def render(template: str, styles: Sequence[str], scripts: Sequence[str], **conte
             **context,
         )
     )
+    # A damaged file name may hold half characters that no file can.
+    return page.encode("utf-8", "replace").decode("utf-8")
 
 
 def script_json(value: Any) -> str:
-    """JSON that is harmless within a script element, whatever text it holds.
+    r"""JSON that is harmless within a script element, whatever text it holds.
 
     >>> script_json({"label": "</script>"})
-    '{"label":"\\\\u003c/script\\\\u003e"}'
+    '{"label":"\\u003c/script\\u003e"}'
     """
     text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     # Lone surrogates of a damaged file name cannot be written as UTF-8.

@@ -76,8 +76,8 @@ function openVideo() {
     if (wanted) video.currentTime = wanted;
   });
   video.addEventListener("error", () => {
-    const where = bytes ? "" : " Is it still where it was when this page was made?";
-    showStill(`This browser cannot play ${name}. Timeline and frames work.${where}`);
+    const where = bytes ? "" : ", or it is no longer where it was";
+    showStill(`This browser cannot play ${name}${where}. Timeline and frames work.`);
   });
   for (const event of ["timeupdate", "seeked", "pause"]) {
     video.addEventListener(event, () => {

@@ -47,7 +47,7 @@ function colourIndex(label) {
   if (!colourOrder.has(label)) colourOrder.set(label, colourOrder.size);
   return colourOrder.get(label);
 }
-for (const label of data.lanes) colourIndex(label);
+for (const label of [...data.classes, ...data.lanes]) colourIndex(label);
 for (const curve of data.curves ? data.curves.classes : []) colourIndex(curve.label);
 const colourOf = (label) => classColour(colourIndex(label));
 

@@ -63,3 +63,20 @@ def write_result(folder: Path, result, evidence=None) -> Path:
     if evidence is not None:
         evidence.save(evidence_path(path, result["video"], many=False))
     return path
+
+
+def write_clip(path: Path, seconds=20, rate=5, size=(96, 64)) -> Path:
+    """A video whose brightness grows with time, in a codec that every Chromium plays."""
+    import av
+
+    with av.open(str(path), "w") as file:
+        stream = file.add_stream("libvpx", rate=rate, options={"deadline": "realtime"})
+        stream.width, stream.height = size
+        stream.pix_fmt = "yuv420p"
+        stream.codec_context.gop_size = rate
+        for n in range(seconds * rate):
+            level = 20 + 200 * n // (seconds * rate)
+            picture = np.full((size[1], size[0], 3), level, np.uint8)
+            file.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        file.mux(stream.encode(None))
+    return path
