@@ -3,12 +3,13 @@
 from typing import TYPE_CHECKING
 
 from basnet_e2e.errors import BasnetError
+from basnet_e2e.neighbours import check_neighbours
 
 if TYPE_CHECKING:
     from basnet_e2e.evaluation.evaluate import evaluate
     from basnet_e2e.heads.basnet import BaSNet
     from basnet_e2e.intervals import Interval, Localization
-    from basnet_e2e.localization.localizer import localize
+    from basnet_e2e.localization.localizer import Localizer, localize
     from basnet_e2e.training.train import train
 
 __version__ = "0.1.0"
@@ -17,16 +18,20 @@ __all__ = [
     "BasnetError",
     "Interval",
     "Localization",
+    "Localizer",
     "__version__",
     "evaluate",
     "localize",
     "train",
 ]
 
+check_neighbours()
+
 _HOMES = {
     "BaSNet": "basnet_e2e.heads.basnet",
     "Interval": "basnet_e2e.intervals",
     "Localization": "basnet_e2e.intervals",
+    "Localizer": "basnet_e2e.localization.localizer",
     "evaluate": "basnet_e2e.evaluation.evaluate",
     "localize": "basnet_e2e.localization.localizer",
     "train": "basnet_e2e.training.train",

@@ -11,8 +11,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from basnet_e2e.errors import BasnetError
+
 SECOND_DECIMALS = 3
 SCORE_DECIMALS = 6
+KEEP = ("best", "all")
+# A proposal scores its contrast with its surroundings plus at most 0.2 (gamma) for its class, so
+# what lies below does not stand out from its surroundings at all.
+MIN_SCORE = 0.2
 Floats = NDArray[np.float64]
 
 
@@ -76,6 +82,9 @@ class Localization:
         model: name of the model that was applied.
         classes: video-level score of each class.
         intervals: highest score first.
+        made: what tells this result from another of the same video: how intervals were kept
+            (``keep``, ``min_score``, ``min_length``), digests of input and model. Empty where
+            nothing is known of it.
     """
 
     video: str
@@ -84,6 +93,7 @@ class Localization:
     model: str
     classes: dict[str, float] = field(default_factory=dict)
     intervals: list[Interval] = field(default_factory=list)
+    made: dict[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """One JSON object: seconds with 3 decimals within [0, duration], highest score first.
@@ -107,6 +117,7 @@ class Localization:
                 }
                 for found in written_intervals(self.intervals, self.duration)
             ],
+            **({"made": self.made} if self.made else {}),
         }
 
 
@@ -208,3 +219,46 @@ def written_intervals(intervals: Sequence[Interval], duration: float) -> list[In
         for found in intervals
     )
     return by_score(found for found in rounded if found.length > 0)
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which of the proposals a result holds.
+
+    Attributes:
+        keep: ``best`` leaves no overlap within a class; ``all`` keeps every proposal.
+        min_score: lowest score; None is 0.2 for ``best`` and no limit for ``all``.
+        min_length: shortest interval in seconds.
+    """
+
+    keep: str = "best"
+    min_score: float | None = None
+    min_length: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.keep not in KEEP:
+            raise BasnetError(f"keep is one of {', '.join(KEEP)}, not {self.keep!r}")
+
+    @property
+    def threshold(self) -> float | None:
+        """Lowest score that is kept."""
+        if self.min_score is None and self.keep == "best":
+            return MIN_SCORE
+        return self.min_score
+
+    def to_json(self) -> dict[str, Any]:
+        """What a result records of it."""
+        return {"keep": self.keep, "min_score": self.threshold, "min_length": self.min_length}
+
+    def of(self, result: Localization) -> Localization:
+        """The result with the intervals that are kept."""
+        if self.keep == "best":
+            kept = keep_best(result.intervals, self.threshold, self.min_length)
+        else:
+            kept = [
+                found
+                for found in result.intervals
+                if found.length >= self.min_length
+                and (self.threshold is None or found.score >= self.threshold)
+            ]
+        return replace(result, intervals=kept, made=self.to_json() | result.made)

@@ -159,8 +159,10 @@ def _read(path: str | os.PathLike[str]) -> tuple[dict[str, NDArray[Any]], dict[s
 def _parse_meta(path: str | os.PathLike[str], metadata: Mapping[str, str] | None) -> dict[str, Any]:
     try:
         meta = json.loads((metadata or {})[METADATA_KEY])
+        if meta.get("kind") == "head":
+            raise ExtractError(f"{path}: a model, not a feature file")
         version = meta["settings"]["format"]
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ExtractError(
             f"{path}: not a feature file of basnet (made by another program?)"
         ) from error

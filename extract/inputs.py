@@ -1,9 +1,11 @@
 """Which videos a command line names, and what each is called."""
 
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass
+import unicodedata
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
 from extract.errors import ExtractError
 
@@ -24,7 +26,8 @@ class VideoInput:
 
     Attributes:
         id: path relative to the folder given, ``/`` as separator, last suffix removed; the stem of
-            a file that was named itself. It names the feature file and stands in labels and
+            a file that was named itself. Where that does not tell the inputs apart, the path is
+            relative to their common folder. It names the feature file and stands in labels and
             results.
         path: the file.
     """
@@ -33,30 +36,34 @@ class VideoInput:
     path: Path
 
 
+Input = TypeVar("Input", bound=VideoInput)
+
+
 def find_videos(paths: Sequence[str | os.PathLike[str]]) -> list[VideoInput]:
     """Videos named by files and folders (searched in depth), in a stable order.
 
     Raises:
         ExtractError: a path does not exist, a folder holds no video, or two inputs have one id.
     """
-    videos: list[VideoInput] = []
+    videos: list[tuple[VideoInput, Path]] = []
     for given in map(Path, paths):
         if given.is_dir():
-            found = _search(given)
+            found = search(given)
             if not found:
                 raise ExtractError(
                     f"{given}: no video in this folder (searched for {_SUFFIX_LIST}); a file that "
                     "is named itself is tried whatever its suffix"
                 )
-            videos.extend(found)
+            videos.extend((video, given) for video in found)
         elif given.exists():
-            videos.append(VideoInput(given.stem, given))
+            videos.append((VideoInput(given.stem, given), given.parent))
         else:
             raise ExtractError(f"{given}: no such file or folder")
-    return _without_collisions(videos)
+    return with_unique_ids(videos)
 
 
-def _search(folder: Path) -> list[VideoInput]:
+def search(folder: Path) -> list[VideoInput]:
+    """Videos of a folder, in depth and in a stable order; hidden files are left out."""
     found = []
     for root, folders, names in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
@@ -67,16 +74,65 @@ def _search(folder: Path) -> list[VideoInput]:
     return found
 
 
-def _without_collisions(videos: list[VideoInput]) -> list[VideoInput]:
-    seen: dict[str, Path] = {}
-    unique = []
-    for video in videos:
-        if video.id not in seen:
-            seen[video.id] = video.path
-            unique.append(video)
-        elif seen[video.id].resolve() != video.path.resolve():
-            raise ExtractError(
-                f"{seen[video.id]} and {video.path} would both be called '{video.id}'; "
-                "rename one or extract them into different folders"
-            )
-    return unique
+def with_unique_ids(found: Iterable[tuple[Input, Path]]) -> list[Input]:
+    """Each file once, and no two of one id.
+
+    Where two inputs have one id, the ids of all become relative to their common folder.
+
+    Args:
+        found: inputs, each with the folder that its id is relative to.
+
+    Raises:
+        ExtractError: two inputs have one id in their common folder too.
+    """
+    entries = _each_once(found)
+    if _collision(item for item, _ in entries) is not None:
+        entries = _below_common_folder(entries)
+    items = [item for item, _ in entries]
+    twice = _collision(items)
+    if twice is not None:
+        one, other = twice
+        raise ExtractError(
+            f"{one.path} and {other.path} would both be called '{one.id}'; rename one, or give "
+            "them to commands of their own"
+        )
+    return items
+
+
+def same_name(video_id: str) -> str:
+    """The id in the form in which ids are compared (Unicode NFC)."""
+    return unicodedata.normalize("NFC", video_id)
+
+
+def _each_once(found: Iterable[tuple[Input, Path]]) -> list[tuple[Input, Path]]:
+    """Inputs without those that name a file again, be it through a link of the same id."""
+    seen: set[object] = set()
+    kept = []
+    for item, folder in found:
+        spellings = {os.path.abspath(item.path), (item.id, item.path.resolve())}
+        if not spellings & seen:
+            kept.append((item, folder))
+        seen |= spellings
+    return kept
+
+
+def _collision(items: Iterable[Input]) -> tuple[Input, Input] | None:
+    """The first two of one id."""
+    seen: dict[str, Input] = {}
+    for item in items:
+        other = seen.setdefault(same_name(item.id), item)
+        if other is not item:
+            return other, item
+    return None
+
+
+def _below_common_folder(entries: list[tuple[Input, Path]]) -> list[tuple[Input, Path]]:
+    folders = [Path(os.path.abspath(folder)) for _, folder in entries]
+    try:
+        common = os.path.commonpath(folders)
+    except ValueError:  # drives of one machine have no folder in common
+        return entries
+    return [
+        (replace(item, id=(folder.relative_to(common) / item.id).as_posix()), root)
+        for (item, root), folder in zip(entries, folders, strict=True)
+    ]

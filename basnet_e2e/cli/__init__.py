@@ -2,6 +2,7 @@
 
 import difflib
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
@@ -17,6 +18,11 @@ COMMANDS = {
     "train": ("basnet_e2e.cli.train", "train", "Train BaS-Net on features and video labels."),
     "localize": ("basnet_e2e.cli.localize", "localize", "Find action intervals in videos (JSON)."),
     "classify": ("basnet_e2e.cli.classify", "classify", "Name the actions of whole videos."),
+    "inspect": (
+        "basnet_e2e.cli.inspect",
+        "inspect",
+        "Say what a model, feature file or result is.",
+    ),
     "evaluate": ("basnet_e2e.cli.evaluate", "evaluate", "Score intervals against ground truth."),
     "report": ("basnet_e2e.cli.report", "report", "Make pages to look at and correct results."),
     "export": ("basnet_e2e.cli.export", "export", "Write features or intervals in other formats."),
@@ -61,9 +67,13 @@ class Basnet(click.Group):
             formatter.write_dl([(name, entry[2]) for name, entry in COMMANDS.items()])
 
 
-def _one_line(error: click.ClickException) -> str:
-    """A mistake in the arguments as one line that names the command whose help answers it."""
+def _one_line(error: click.ClickException, arguments: Sequence[str]) -> str:
+    """A mistake in the arguments as one line that says where its answer stands."""
     message = error.format_message().rstrip(".")
+    for argument in arguments:
+        # A file of that name was meant, and click took it for options.
+        if argument.startswith("-") and os.path.lexists(argument):
+            return f"{message}; for the file of that name write ./{argument}"
     context = getattr(error, "ctx", None)
     return f"{message} (see '{context.command_path} --help')" if context else message
 
@@ -110,7 +120,9 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     try:
         code = basnet.main(args=arguments, prog_name="basnet", standalone_mode=False)
     except click.ClickException as error:
-        click.echo(f"error: {_one_line(error)}", err=True)
+        click.echo(
+            f"error: {_one_line(error, sys.argv[1:] if arguments is None else arguments)}", err=True
+        )
         code = error.exit_code
     except (click.Abort, KeyboardInterrupt):
         click.echo("interrupted", err=True)

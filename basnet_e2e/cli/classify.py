@@ -2,11 +2,18 @@
 
 import logging
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from basnet_e2e.cli.common import StreamList, device_option, message_options, offline_option
+from basnet_e2e.cli.common import (
+    StreamList,
+    decoding_options,
+    device_option,
+    message_options,
+    offline_option,
+)
+from basnet_e2e.cli.failures import failure_message
 from basnet_e2e.cli.progress import Progress
 
 if TYPE_CHECKING:
@@ -22,11 +29,17 @@ log = logging.getLogger(__name__)
     "--backbone", default="i3d", show_default=True, help="Network with a published classifier."
 )
 @click.option("--streams", type=StreamList(), default="rgb", show_default=True, help="Streams.")
+@decoding_options
 @device_option
 @offline_option
 @message_options
 def classify(
-    videos: tuple[Path, ...], top: int, backbone: str, streams: tuple[str, ...], device: str
+    videos: tuple[Path, ...],
+    top: int,
+    backbone: str,
+    streams: tuple[str, ...],
+    device: str,
+    **decoding: Any,
 ) -> None:
     """Print the most likely classes of each video, with their probabilities.
 
@@ -34,7 +47,6 @@ def classify(
     16 of a snippet). Logits are averaged over the time of a video and added over streams, as in the
     published two-stream network.
     """
-    from extract.errors import VideoError
     from extract.inputs import find_videos
 
     inputs = find_videos(videos)
@@ -44,9 +56,9 @@ def classify(
         for video in inputs:
             bar.restart(video.id)
             try:
-                ranked = _rank(extractor, video.path, bar)
-            except VideoError as error:
-                log.error("%s", error)
+                ranked = _rank(extractor, video.path, bar, **decoding)
+            except Exception as error:
+                log.error("%s", failure_message(error, video.path, alone=len(inputs) == 1))
                 failed = True
                 continue
             click.echo(video.path.name)
@@ -67,12 +79,16 @@ def _extractor(name: str, streams: tuple[str, ...], device: str) -> "Extractor":
     return Extractor(settings, device=device, backbone=backbone)
 
 
-def _rank(extractor: "Extractor", path: Path, bar: Progress) -> list[tuple[str, float]]:
+def _rank(
+    extractor: "Extractor", path: Path, bar: Progress, **decoding: Any
+) -> list[tuple[str, float]]:
     """Class names and probabilities, most likely first."""
     import numpy as np
     from scipy.special import softmax
 
-    features = extractor.extract(path, progress=bar.update)
+    features = extractor.extract(path, progress=bar.update, **decoding)
+    if features.facts.get("partial"):
+        log.warning("%s: %s", path, features.facts["partial"])
     backbone = extractor.backbone
     # The last clip may hold little of the video, the rest of it being one picture repeated.
     seconds = features.end - features.start

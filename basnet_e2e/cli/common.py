@@ -4,7 +4,9 @@ import functools
 import logging
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
@@ -71,7 +73,7 @@ def _check_device(ctx: click.Context, parameter: click.Parameter, value: str) ->
     head, _, index = value.partition(":")
     valid = value in ("auto", "cpu") or (head == "cuda" and (not index or index.isdigit()))
     if not valid or value.endswith(":"):
-        raise click.BadParameter(f"{value!r} is none of auto, cpu, cuda, cuda:0, cuda:1, ...")
+        raise click.BadParameter(f"{value!r} is no device; choose auto, cpu, cuda or cuda:N")
     return value
 
 
@@ -90,6 +92,73 @@ def offline_option(command: Command) -> Command:
         callback=set_offline,
         help="Never download; missing weights are an error.",
     )(command)
+
+
+def force_option(command: Command) -> Command:
+    """Add --force, which lets an output replace a file of another kind."""
+    return click.option(
+        "--force", is_flag=True, help="Replace a file of another kind (never an input)."
+    )(command)
+
+
+def decoding_options(command: Command) -> Command:
+    """Add --decoder and --keep-partial, which errors about damaged videos advise."""
+    command = click.option(
+        "--keep-partial", is_flag=True, help="Use a damaged video up to the damage."
+    )(command)
+    return click.option(
+        "--decoder",
+        type=click.Choice(["auto", "decord", "pyav"]),
+        default="auto",
+        show_default=True,
+        help="auto is decord, and PyAV where decord fails.",
+    )(command)
+
+
+@dataclass(frozen=True)
+class Destination:
+    """Where results go.
+
+    Attributes:
+        path: a file, or a folder with one file per video.
+        is_folder: which of both.
+    """
+
+    path: Path
+    is_folder: bool
+
+
+class FileOrFolder(click.ParamType):
+    """A file, or a folder: one that exists, or a name that ends in a slash."""
+
+    name = "path"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Destination:
+        """Tell a folder from a file by its last character, which a path forgets."""
+        if isinstance(value, Destination):
+            return value
+        text, path = str(value), Path(value)
+        ends = tuple(mark for mark in (os.sep, os.altsep) if mark)
+        if path.is_file() and text.endswith(ends):
+            self.fail(f"{path} is a file, not a folder")
+        return Destination(path, path.is_dir() or text.endswith(ends))
+
+
+class OneOf(click.ParamType):
+    """A name out of a table that is looked into only when a name is given."""
+
+    def __init__(self, name: str, table: Callable[[], Sequence[str]]) -> None:
+        self.name = name
+        self._table = table
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Accept the names of the table; another is answered with all of them."""
+        names = self._table()
+        if value not in names:
+            self.fail(f"{value!r} is none of {', '.join(names)}")
+        return str(value)
 
 
 class StreamList(click.ParamType):

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from basnet_e2e.cli.common import message_options
+from basnet_e2e.cli.common import force_option, message_options
 
 log = logging.getLogger(__name__)
 
@@ -31,13 +31,15 @@ def export() -> None:
     show_default=True,
     help="{rgb,flow}/<video>.npy, <video>.npy with both side by side, or <video>.npz.",
 )
+@force_option
 @message_options
-def features(features: Path, output: Path, layout: str) -> None:
+def features(features: Path, output: Path, layout: str, force: bool) -> None:
     """Write a folder of FEATURES as plain arrays."""
+    from basnet_e2e.data.naming import counted
     from basnet_e2e.export.features import export_features
 
-    count = export_features(features, output, layout)
-    log.info("features of %d videos written to %s", count, output)
+    count = export_features(features, output, layout, force=force)
+    log.info("features of %s written to %s", counted(count, "video"), output)
 
 
 @export.command(epilog="Example: basnet export intervals result.json --format srt -o video.srt")
@@ -53,13 +55,19 @@ def features(features: Path, output: Path, layout: str) -> None:
     show_default=True,
     help="srt holds the intervals of one video as subtitles.",
 )
+@force_option
 @message_options
-def intervals(result: Path, output: Path | None, layout: str) -> None:
+def intervals(result: Path, output: Path | None, layout: str, force: bool) -> None:
     """Write a RESULT of 'basnet localize' in another format."""
+    from basnet_e2e.data.kinds import Kind
+    from basnet_e2e.data.outputs import check_output
     from basnet_e2e.data.predictions import read_results
     from basnet_e2e.export.table import format_results
     from weights.files import write_text
 
+    if output is not None:
+        kinds = {"csv": Kind.TABLE, "srt": Kind.SUBTITLES}
+        check_output(output, kinds.get(layout, Kind.RESULT), [result], force=force)
     found, failed = read_results(result)
     text = format_results(found, failed, layout)
     if output is None:

@@ -8,13 +8,28 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from basnet_e2e.cli.common import StreamList, device_option, message_options, offline_option
+from basnet_e2e.cli.common import (
+    OneOf,
+    StreamList,
+    decoding_options,
+    device_option,
+    force_option,
+    message_options,
+    offline_option,
+)
 from basnet_e2e.cli.progress import Progress, clock
 
 if TYPE_CHECKING:
     from extract.folder import Event, Plan, Summary
 
 log = logging.getLogger(__name__)
+
+
+def flow_methods() -> tuple[str, ...]:
+    """Names of the flow methods, looked up when one is given."""
+    from extract.flow.methods import METHODS
+
+    return METHODS
 
 
 class ExactRate(click.ParamType):
@@ -53,6 +68,7 @@ class ExactRate(click.ParamType):
 )
 @click.option(
     "--flow",
+    type=OneOf("method", flow_methods),
     default="tvl1",
     show_default=True,
     help="Optical flow: tvl1, tvl1-fast, raft or opencv.",
@@ -79,19 +95,13 @@ class ExactRate(click.ParamType):
     help="Flow in 256 levels, as the networks were trained, or real.",
 )
 @click.option(
-    "--decoder",
-    type=click.Choice(["auto", "decord", "pyav"]),
-    default="auto",
-    show_default=True,
-    help="auto is decord, and PyAV where decord fails.",
-)
-@click.option(
     "--jobs", type=click.IntRange(min=1), default=1, show_default=True, help="Videos at a time."
 )
 @click.option("--overwrite", is_flag=True, help="Extract again what is there.")
-@click.option("--keep-partial", is_flag=True, help="Keep a damaged video up to the damage.")
 @click.option("--dry-run", is_flag=True, help="Only list what would be done.")
 @click.option("--json-log", is_flag=True, help="Progress as JSON lines on stderr.")
+@decoding_options
+@force_option
 @device_option
 @offline_option
 @message_options
@@ -102,6 +112,7 @@ def extract(
     dry_run: bool,
     json_log: bool,
     jobs: int,
+    force: bool,
     **options: Any,
 ) -> None:
     """Turn VIDEOS (files, or folders searched in depth) into one feature file per video.
@@ -119,6 +130,7 @@ def extract(
     threads = _threads(jobs)
     extractor = Extractor(settings, device=options["device"], threads=threads)
     plan = make_plan(inputs, folder, extractor.settings, overwrite=overwrite)
+    _check_outputs(plan, videos, force)
     _announce(plan, dry_run)
     if dry_run or not plan.todo:
         return
@@ -137,6 +149,20 @@ def extract(
     _conclude(plan, summary)
 
 
+def _check_outputs(plan: "Plan", given: tuple[Path, ...], force: bool) -> None:
+    """A feature file replaces nothing but a feature file, and no input."""
+    from basnet_e2e.data.kinds import Kind
+    from basnet_e2e.data.outputs import check_folder, check_output, check_outputs
+    from extract.features import feature_path
+    from extract.folder import FAILURES
+
+    read = [*given, *(video.path for video in (*plan.todo, *plan.present))]
+    targets = [feature_path(plan.folder, video.id) for video in plan.todo]
+    check_folder(plan.folder)
+    check_outputs(targets, Kind.FEATURES, read, force=force)
+    check_output(plan.folder / FAILURES, Kind.FAILURES, read, force=force)
+
+
 def _threads(jobs: int) -> int | None:
     """Threads of one of several workers, so that together they fill the machine once."""
     from extract.workers import cores
@@ -145,9 +171,11 @@ def _threads(jobs: int) -> int | None:
 
 
 def _announce(plan: "Plan", dry_run: bool) -> None:
+    from basnet_e2e.data.naming import counted
+
     log.info(
-        "%d videos: %d to do, %d done before",
-        len(plan.todo) + len(plan.present),
+        "%s: %d to do, %d done before",
+        counted(len(plan.todo) + len(plan.present), "video"),
         len(plan.todo),
         len(plan.present),
     )

@@ -5,15 +5,25 @@ import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from basnet_e2e.cli.common import StreamList, device_option, message_options, offline_option
+from basnet_e2e.cli.common import (
+    Destination,
+    FileOrFolder,
+    StreamList,
+    decoding_options,
+    device_option,
+    force_option,
+    message_options,
+    offline_option,
+)
 from basnet_e2e.cli.progress import Progress
 
 if TYPE_CHECKING:
-    from basnet_e2e.intervals import Failure, Localization
+    from basnet_e2e.export.result_store import Store
+    from basnet_e2e.intervals import Failure, Selection
     from basnet_e2e.localization.localizer import Localizer
     from basnet_e2e.localization.sources import Source
 
@@ -39,8 +49,9 @@ log = logging.getLogger(__name__)
 @click.option(
     "-o",
     "--output",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="Result file; stdout without it.",
+    type=FileOrFolder(),
+    metavar="FILE|FOLDER/",
+    help="Result file, or a folder with a file per video; stdout without it.",
 )
 @click.option(
     "--format",
@@ -60,16 +71,14 @@ log = logging.getLogger(__name__)
 @click.option(
     "--min-score",
     type=float,
-    default=0.2,
-    show_default=True,
-    help="Lowest score that best keeps; below 0.2 nothing stands out from its surroundings.",
+    help="Lowest score; without it 0.2 for best (below, nothing stands out), none for all.",
 )
 @click.option(
     "--min-length",
     type=click.FloatRange(min=0),
     default=0.0,
     show_default=True,
-    help="Shortest interval in seconds that best keeps.",
+    help="Shortest interval in seconds.",
 )
 @click.option(
     "--streams", type=StreamList(), help="Streams of the built-in model (rgb without it)."
@@ -77,67 +86,145 @@ log = logging.getLogger(__name__)
 @click.option(
     "--grid", metavar="FPS,LENGTH,STRIDE", help="Time grid of .npy features (25,16,16 without it)."
 )
+@decoding_options
+@force_option
 @device_option
 @offline_option
 @message_options
 def localize(
     inputs: tuple[Path, ...],
     model: Path | None,
-    output: Path | None,
+    output: Destination | None,
     layout: str,
-    keep: str,
-    min_score: float,
-    min_length: float,
     streams: tuple[str, ...] | None,
     grid: str | None,
+    force: bool,
     device: str,
+    decoder: str,
+    keep_partial: bool,
+    **selection: Any,
 ) -> None:
     """Find action intervals in videos or in feature files (or folders of either).
 
-    The result is JSON on stdout, or in the file given with -o.
+    The result is JSON on stdout, or in the file given with -o. With -o and a folder each video has
+    a file there as soon as it is done. What an earlier run left in the output is not computed again
+    where video, model and settings are the same.
     """
-    from basnet_e2e.export.table import format_results
-    from basnet_e2e.intervals import keep_best
+    from basnet_e2e.intervals import Selection
     from basnet_e2e.localization.localizer import Localizer
     from basnet_e2e.localization.sources import find_sources
-    from weights.files import write_text
 
     sources = find_sources(inputs, grid=grid)
-    localizer = Localizer(model, streams=streams, device=device)
-    found, failed = _run(sources, localizer)
-    if keep == "best":
-        found = [
-            replace(one, intervals=keep_best(one.intervals, min_score, min_length)) for one in found
-        ]
-    many = len(sources) > 1
-    if found or many:
-        text = format_results(found, failed, layout, many=many)
-        if output is None:
-            click.echo(text, nl=False)
-        else:
-            write_text(output, text)
-            log.info("%s written", output)
-    if failed:
+    many = len(inputs) > 1 or any(path.is_dir() for path in inputs)
+    store = _open_store(output, layout, sources, many, [*inputs, model], force)
+    localizer = Localizer(
+        model, streams=streams, device=device, decoder=decoder, keep_partial=keep_partial
+    )
+    _check(sources, localizer)
+    run = _Run(sources, localizer, Selection(**selection), store)
+    try:
+        run.all()
+    finally:
+        run.close()
+    if run.failed:
         raise click.exceptions.Exit(1)
 
 
-def _run(
-    sources: "Sequence[Source]", localizer: "Localizer"
-) -> "tuple[list[Localization], list[Failure]]":
-    """Localize every source; a broken video is recorded and the rest go on."""
-    from basnet_e2e.intervals import Failure
-    from extract.errors import VideoError
+def _open_store(
+    output: Destination | None,
+    layout: str,
+    sources: "Sequence[Source]",
+    many: bool,
+    inputs: Sequence[Path | None],
+    force: bool,
+) -> "Store":
+    from basnet_e2e.export.result_store import Document, FolderStore
 
-    found: list[Localization] = []
-    failed: list[Failure] = []
-    with Progress("localize", quiet=log.getEffectiveLevel() > logging.INFO) as bar:
-        for index, source in enumerate(sources, start=1):
-            bar.restart(source.id)
-            note = f"video {index}/{len(sources)}" if len(sources) > 1 else ""
-            progress = functools.partial(bar.update, note=note)
-            try:
-                found.append(source.localize(localizer, progress))
-            except VideoError as error:
-                log.error("%s", error)
-                failed.append(Failure(source.id, source.path.name, str(error)))
-    return found, failed
+    if output is not None and output.is_folder:
+        return FolderStore(output.path, layout, sources, inputs, force=force)
+    path = output.path if output else None
+    return Document(path, layout, sources, many, inputs, force=force)
+
+
+def _check(sources: "Sequence[Source]", localizer: "Localizer") -> None:
+    """Refuse to begin where no input fits the model; a misfit among others fails at its turn."""
+    from basnet_e2e.errors import BasnetError
+    from extract.errors import ExtractError
+
+    misfits: list[Exception] = []
+    for source in sources:
+        try:
+            source.check(localizer)
+        except (BasnetError, ExtractError) as error:
+            misfits.append(error)
+    if len(misfits) == len(sources):
+        raise misfits[0]
+
+
+class _Run:
+    """Sources one after the other; a broken one is recorded and the rest go on."""
+
+    def __init__(
+        self,
+        sources: "Sequence[Source]",
+        localizer: "Localizer",
+        selection: "Selection",
+        store: "Store",
+    ) -> None:
+        self._sources = sources
+        self._localizer = localizer
+        self._selection = selection
+        self._store = store
+        self._left = list(sources)
+        self.failed: list[Failure] = []
+
+    def all(self) -> None:
+        """Localize what an earlier run has not."""
+        self._left = [source for source in self._sources if not self._is_done(source)]
+        todo, count = list(self._left), len(self._sources)
+        if len(todo) < count:
+            log.info("%d of %d done before", count - len(todo), count)
+        with Progress("localize", quiet=log.getEffectiveLevel() > logging.INFO) as bar:
+            for index, source in enumerate(todo, start=1):
+                bar.restart(source.id)
+                note = f"video {index}/{len(todo)}" if len(todo) > 1 else ""
+                self._one(source, functools.partial(bar.update, note=note))
+                self._left.remove(source)
+
+    def _one(self, source: "Source", progress: Any) -> None:
+        from basnet_e2e.cli.failures import failure_message
+        from basnet_e2e.export.result_store import stamp
+        from basnet_e2e.intervals import Failure
+
+        try:
+            made = stamp(source.made_from(self._localizer))
+            found = source.localize(self._localizer, progress)
+        except Exception as error:
+            message = failure_message(error, source.path, alone=len(self._sources) == 1)
+            log.error("%s", message)
+            self.failed.append(Failure(source.id, source.path.name, message))
+            return
+        kept = self._selection.of(found)
+        self._store.add(source, replace(kept, made=kept.made | made))
+
+    def _is_done(self, source: "Source") -> bool:
+        from basnet_e2e.export.result_store import stamp
+
+        try:
+            made = source.made_from(self._localizer)
+        except OSError:
+            return False  # its own turn says what is wrong with it
+        return self._store.is_done(source, stamp(made) | self._selection.to_json())
+
+    def close(self) -> None:
+        """Write what is done, however the run ended, and say what is left."""
+        text = self._store.close(self.failed, self._left)
+        if text:
+            click.echo(text, nl=False)
+        if self._left and len(self._sources) > 1:
+            log.warning(
+                "%d of %d videos are done; %s",
+                len(self._sources) - len(self._left),
+                len(self._sources),
+                self._store.how_to_go_on,
+            )

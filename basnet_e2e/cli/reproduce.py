@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from basnet_e2e.cli.common import StreamList, device_option, message_options
+from basnet_e2e.cli.common import StreamList, device_option, force_option, message_options
 from basnet_e2e.cli.progress import Progress
 from basnet_e2e.cli.tables import show_sheets, show_text
 
@@ -94,6 +94,7 @@ def _names(ctx: click.Context, parameter: click.Parameter, value: str) -> tuple[
 @click.option("--streams", type=StreamList(), help="Use only rgb or only flow.")
 @click.option("--grid", metavar="FPS,LENGTH,STRIDE", help="Time grid of the features (25,16,16).")
 @click.option("--video", metavar="ID", help="Test video to draw; one of median quality without it.")
+@force_option
 @device_option
 @message_options
 def reproduce(
@@ -106,6 +107,7 @@ def reproduce(
     grid: str | None,
     device: str,
     video: str | None,
+    force: bool,
     **asked: Any,
 ) -> None:
     """Train the four recipes on published features and print the paper's tables beside ours.
@@ -113,6 +115,8 @@ def reproduce(
     Writes report.md, report.json and pictures. Stopped with Ctrl-C, the same command goes on where
     it was; runs that are done are never done again.
     """
+    from basnet_e2e.data.kinds import Kind
+    from basnet_e2e.data.outputs import check_folder, check_output
     from basnet_e2e.devices import choose_device
     from basnet_e2e.reproduction.data import read_benchmark
     from basnet_e2e.reproduction.pictures import check_video
@@ -121,6 +125,9 @@ def reproduce(
     from basnet_e2e.reproduction.study import make_study, write_report
     from basnet_e2e.reproduction.study import reproduce as run
 
+    folder = output or Path(f"reproduce-{benchmark}")
+    check_folder(folder)
+    check_output(folder / "report.json", Kind.REPORT, [root, ground_truth], force=force)
     place = choose_device(device)
     wanted = protocol(benchmark)
     study = make_study(wanted, settings=asked.pop("preset"), **asked)
@@ -130,7 +137,6 @@ def reproduce(
         log.warning("%s", note)
     if video is not None:
         check_video(data.test, video)
-    folder = output or Path(f"reproduce-{benchmark}")
     (folder / "runs").mkdir(parents=True, exist_ok=True)
     runner = Runner(folder / "runs", data, wanted.tious, select=select, device=place)
     with Progress("reproduce", quiet=log.getEffectiveLevel() > logging.INFO) as bar:

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from basnet_e2e.cli.common import StreamList, device_option, message_options
+from basnet_e2e.cli.common import StreamList, device_option, force_option, message_options
 from basnet_e2e.cli.progress import Progress
 
 log = logging.getLogger(__name__)
@@ -66,15 +66,20 @@ log = logging.getLogger(__name__)
     "--steps", type=click.IntRange(min=1), help="Training steps; the preset's without it."
 )
 @click.option("--resume", is_flag=True, help="Go on where an interrupted run stopped.")
+@force_option
 @device_option
 @message_options
-def train(features: Path, output: Path, **options: Any) -> None:
+def train(features: Path, output: Path, force: bool, **options: Any) -> None:
     """Train BaS-Net on a folder of FEATURES with one or more labels per video.
 
     Interrupted training goes on with --resume and gives the same model as an uninterrupted run.
     """
+    from basnet_e2e.data.kinds import Kind
+    from basnet_e2e.data.outputs import check_output
     from basnet_e2e.training.train import train as run
 
+    read = [features, *(options[name] for name in ("labels", "validate", "classes"))]
+    check_output(output, Kind.MODEL, read, force=force)
     with Progress("train", quiet=log.getEffectiveLevel() > logging.INFO) as bar:
         model = run(
             features,

@@ -15,9 +15,17 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from basnet_e2e.data.feature_files import (
+    FileSource,
+    Read,
+    feature_files,
+    feature_id,
+    other_kind,
+    refuse_other_kind,
+    visible,
+)
 from basnet_e2e.errors import BasnetError
-from extract.errors import ExtractError
-from extract.features import STREAMS, SUFFIX, Features, read_meta, settings_for_streams
+from extract.features import STREAMS, SUFFIX
 
 PUBLISHED_GRID = "25,16,16"
 ARRAY_SUFFIXES = (".npy", ".npz")
@@ -29,7 +37,6 @@ SUBSETS = {
     "validation": ("validation", "val", "test", "testing"),
 }
 SUBSET_FOLDERS = frozenset(name for names in SUBSETS.values() for name in names)
-Read = tuple[NDArray[np.float32], NDArray[np.float64], NDArray[np.float64], float]
 
 
 @dataclass(frozen=True)
@@ -60,6 +67,10 @@ class Source(Protocol):
     @property
     def name(self) -> str:
         """File name for messages."""
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """All files of the video."""
 
     @property
     def size(self) -> int:
@@ -112,14 +123,14 @@ def find_sources(
         raise BasnetError(f"{root}: no such file or folder")
     else:
         folder = _features_folder(root)
-        files = sorted(path for path in folder.rglob(f"*{SUFFIX}") if _visible(path, folder))
+        files = feature_files(folder)
         if files:
             sources = [
-                FileSource(path.relative_to(folder).as_posix().removesuffix(SUFFIX), path, streams)
+                FileSource(feature_id(path, folder), path, streams)
                 for path in _of_subset(files, folder, subset)
             ]
         else:
-            sources = _array_sources(folder, subset, streams, grid)
+            sources = [*_array_sources(folder, subset, streams, grid)]
     if not sources:
         raise BasnetError(
             f"{root}: no features in this folder (expected {SUFFIX} files of 'basnet extract', "
@@ -129,56 +140,20 @@ def find_sources(
     return sorted(sources, key=lambda source: source.id)
 
 
-# Our feature files -------------------------------------------------------------------------------
+def find_arrays(root: Path, grid: SnippetGrid) -> "list[ArraySource]":
+    """Array files of a folder that may hold videos and feature files too, ordered by id.
 
-
-@dataclass(frozen=True)
-class FileSource:
-    """A feature file of ``basnet extract``."""
-
-    id: str
-    path: Path
-    streams: Sequence[str] | None
-    timed = True
-
-    @property
-    def name(self) -> str:
-        """File name for messages."""
-        return os.fspath(self.path)
-
-    @property
-    def size(self) -> int:
-        """Bytes of the file, which holds little but the matrix."""
-        return self.path.stat().st_size
-
-    def settings(self) -> dict[str, Any]:
-        """Settings of the file, narrowed to the streams that are read."""
-        try:
-            settings = dict(read_meta(self.path)["settings"])
-        except ExtractError as error:
-            raise BasnetError(str(error)) from error
-        return settings if self.streams is None else settings_for_streams(settings, self.streams)
-
-    def read(self, notes: dict[str, str]) -> Read:
-        """Load the whole file."""
-        features = self._load()
-        try:
-            x = features.matrix(self.streams)
-        except ExtractError as error:
-            raise BasnetError(f"{self.path}: {error}") from error
-        return x.astype(np.float32, copy=False), features.start, features.end, features.duration
-
-    def _load(self) -> Features:
-        try:
-            return Features.load(self.path)
-        except ExtractError as error:
-            raise BasnetError(_naming(error, self.path)) from error
-
-    def by_stream(self) -> dict[str, NDArray[Any]]:
-        """Each stream's matrix as stored."""
-        features = self._load()
-        chosen = self.streams if self.streams is not None else features.streams
-        return {name: features.matrix([name]) for name in chosen}
+    Raises:
+        BasnetError: a stream of a video is missing, or two files have one id.
+    """
+    folder = _features_folder(root)
+    if not any(
+        visible(path, folder) for suffix in ARRAY_SUFFIXES for path in folder.rglob(f"*{suffix}")
+    ):
+        return []
+    sources = _array_sources(folder, None, None, grid)
+    _refuse_collisions(sources)
+    return sorted(sources, key=lambda source: source.id)
 
 
 # Array files -------------------------------------------------------------------------------------
@@ -198,6 +173,11 @@ class ArraySource:
     def name(self) -> str:
         """File name for messages."""
         return os.fspath(next(iter(self.files.values())))
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """The file of each stream, or the one file of all."""
+        return tuple(self.files.values())
 
     @property
     def size(self) -> int:
@@ -294,17 +274,20 @@ def _checked(path: Path, part: NDArray[Any]) -> NDArray[Any]:
 def _features_folder(root: Path) -> Path:
     """``root/features`` where features stand there (a published data set), else ``root``."""
     inner = root / "features"
-    direct = any(path.suffix in (SUFFIX, *ARRAY_SUFFIXES) for path in root.iterdir())
+    direct = any(
+        path.suffix in ARRAY_SUFFIXES or (path.suffix == SUFFIX and other_kind(path) is None)
+        for path in root.iterdir()
+    )
     return inner if inner.is_dir() and not direct else root
 
 
 def _array_sources(
     folder: Path, subset: str | None, streams: Sequence[str] | None, grid: SnippetGrid
-) -> list[Source]:
+) -> "list[ArraySource]":
     inner = [path for path in sorted(folder.iterdir()) if path.is_dir() and path.name[0] != "."]
     divided = bool(inner) and all(path.name.lower() in SUBSET_FOLDERS for path in inner)
     if not divided:
-        return list(_array_files(folder, streams, grid))
+        return _array_files(folder, streams, grid)
     if subset is not None:
         inner = [_subset_folder(folder, inner, subset)]
     return [source for path in inner for source in _array_files(path, streams, grid)]
@@ -353,7 +336,7 @@ def _by_id(folder: Path, suffixes: Sequence[str]) -> list[tuple[str, Path]]:
     return [
         (path.relative_to(folder).with_suffix("").as_posix(), path)
         for path in sorted(folder.rglob("*"))
-        if path.suffix in suffixes and _visible(path, folder)
+        if path.suffix in suffixes and visible(path, folder)
     ]
 
 
@@ -361,6 +344,7 @@ def _single(
     path: Path, streams: Sequence[str] | None, grid: SnippetGrid
 ) -> FileSource | ArraySource:
     if path.suffix == SUFFIX:
+        refuse_other_kind(path)
         return FileSource(path.stem, path, streams)
     if path.suffix in ARRAY_SUFFIXES:
         return ArraySource(path.stem, {"": path}, streams, grid)
@@ -377,10 +361,6 @@ def _of_subset(files: Sequence[Path], folder: Path, subset: str | None) -> list[
     return [path for path in files if wanted is None or top[path] == wanted]
 
 
-def _visible(path: Path, folder: Path) -> bool:
-    return not any(part.startswith(".") for part in path.relative_to(folder).parts)
-
-
 def _refuse_collisions(sources: Sequence[Source]) -> None:
     seen: dict[str, Source] = {}
     for source in sources:
@@ -390,8 +370,3 @@ def _refuse_collisions(sources: Sequence[Source]) -> None:
                 "name the folder of one subset or rename one"
             )
         seen[source.id] = source
-
-
-def _naming(error: Exception, path: Path) -> str:
-    text = str(error)
-    return text if os.fspath(path) in text else f"{path}: {text}"

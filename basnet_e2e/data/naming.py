@@ -90,6 +90,11 @@ def listing(names: Collection[str], most: int = LISTED) -> str:
     return f"{first} and {rest} more" if rest > 0 else first
 
 
+def counted(number: int, noun: str) -> str:
+    """A number with its noun: ``1 video``, ``2 videos``."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def unknown_message(unknown: Collection[str], ids: Collection[str]) -> str:
     """Unknown names, each with the id it resembles: ``'vidoe_1' (did you mean 'video_1'?)``."""
     parts = []

@@ -116,6 +116,7 @@ def _localization(path: str | os.PathLike[str], entry: Mapping[str, Any]) -> Loc
             _interval(path, video, item, lambda item: (item["start"], item["end"]))
             for item in entry["intervals"]
         ],
+        made=dict(entry.get("made", {})),
     )
 
 

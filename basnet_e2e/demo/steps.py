@@ -15,7 +15,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from basnet_e2e.demo.footage.collection import ground_truth_path, labels_path, video_path
+from basnet_e2e.demo.footage.collection import (
+    Collection,
+    ground_truth_path,
+    labels_path,
+    video_path,
+)
 from basnet_e2e.errors import BasnetError
 
 BACKBONE = "i3d-mini"
@@ -69,9 +74,10 @@ class Variant:
     @property
     def file(self) -> str:
         """The name as part of a file name."""
-        return self.name.replace(" ", "-")
+        return self.name.replace(",", "").replace(" ", "-")
 
 
+QUICK = Variant("two streams, 100 steps", "features", ("--steps", "100"))
 TWO_STREAM = Variant("two streams", "features")
 COMPARISON = (
     TWO_STREAM,
@@ -79,6 +85,9 @@ COMPARISON = (
     Variant("flow only", "features", ("--streams", "flow")),
     Variant("colour histograms", "histograms"),
 )
+# Enough videos for each class to be seen with and without each of its companions.
+QUICK_COLLECTION = Collection(training=18, test=6)
+FULL_COLLECTION = Collection()
 ABLATION = tuple(Variant(recipe, "features", ("--recipe", recipe)) for recipe in RECIPES)
 
 
@@ -95,11 +104,12 @@ class Demo:
         self._echo = echo
         self._began = time.monotonic()
 
-    def run(self, ablation: bool = False) -> dict[str, dict[str, float]]:
+    def run(self, *, compare: bool = False, ablation: bool = False) -> dict[str, dict[str, float]]:
         """Run all stages and print a table of mAP on the test videos.
 
         Args:
-            ablation: Compare the four recipes on the same features instead of the streams.
+            compare: Train on more videos, and on single streams and colour histograms too.
+            ablation: Compare the four recipes on the same features.
 
         Returns:
             Variant -> column (``0.1`` .. ``0.9`` and ``average``) -> mAP in 0..1.
@@ -107,25 +117,57 @@ class Demo:
         Raises:
             BasnetError: a command failed; its own message stands above.
         """
-        self._say("Generated videos: training videos with labels, test videos with intervals.")
-        self._do(self._generate())
-        self._say("Snippet features of both streams, one file per video.")
-        for part in ("train", "test"):
-            self._do(self._extract(part))
+        full = compare or ablation
+        self._prepare(FULL_COLLECTION if full else QUICK_COLLECTION)
         if ablation:
             return self._compare(ABLATION, "The four recipes on the same features")
-        self._say("A model from features and video-level labels.")
-        self._do(self._train(TWO_STREAM))
-        self._say("Action intervals of one raw video.")
-        self._do(self._localize_video())
-        self._show_video()
+        self._show_one(TWO_STREAM if compare else QUICK)
+        if not compare:
+            table = self._compare((QUICK,), "What was learnt from labels alone")
+            self._what_next()
+            return table
         self._say("Plain colour histograms as features, to show that colour alone tells little.")
         for part in ("train", "test"):
             self._do(self._histograms(part))
         return self._compare(COMPARISON, "The same head on other features")
 
+    def _prepare(self, collection: Collection) -> None:
+        self._say(
+            f"Your videos' place is taken by {collection.training} training and {collection.test} "
+            "test videos that are generated here: nothing is downloaded. About "
+            f"{_about(0.6 * (collection.training + collection.test))}."
+        )
+        self._do(self._generate(collection))
+        self._say(
+            "Snippets of 16 frames become numbers, by a small bundled network that sees pictures "
+            "(rgb) and motion (TV-L1 flow); kept on disk, one file per video. About "
+            f"{_about(2 * (collection.training + collection.test))}."
+        )
+        for part in ("train", "test"):
+            self._do(self._extract(part))
+
+    def _show_one(self, variant: Variant) -> None:
+        self._say(
+            "BaS-Net learns when actions happen, and is told only which occur in a video. About "
+            f"{_about(20 if variant is QUICK else 60)}."
+        )
+        self._do(self._train(variant))
+        self._say("Action intervals of a raw video that it has never seen. A few seconds.")
+        self._do(self._localize_video(variant))
+        self._show_video()
+
+    def _what_next(self) -> None:
+        self._say("The same on your own videos, in three commands:")
+        self._echo("basnet extract VIDEOS/ -o features")
+        self._echo("basnet train features --labels labels.csv -o model.safetensors")
+        self._echo("basnet localize another.mp4 -m model.safetensors")
+        self._echo(
+            "\n'basnet labels VIDEOS/ -o labels.csv' writes the label file to fill in, and "
+            "'basnet localize\nvideo.mp4' names 400 actions without any training."
+        )
+
     def _compare(self, variants: Sequence[Variant], title: str) -> dict[str, dict[str, float]]:
-        self._say(f"{title}: train, localize all test videos, evaluate.")
+        self._say("How good is it? All test videos, against what really happens in them.")
         table = {}
         for variant in variants:
             for step in (self._train(variant), self._localize(variant), self._evaluate(variant)):
@@ -138,10 +180,10 @@ class Demo:
         )
         return table
 
-    def _generate(self) -> Step:
-        return Step(
-            "basnet_e2e.demo.footage", (str(self.folder),), makes=ground_truth_path(self.folder)
-        )
+    def _generate(self, collection: Collection) -> Step:
+        counts = "--training", str(collection.training), "--test", str(collection.test)
+        # Always run: it knows best which videos are there.
+        return Step("basnet_e2e.demo.footage", (str(self.folder), *counts), makes=self.folder)
 
     def _extract(self, part: str) -> Step:
         videos, features = self._videos(part), self.folder / "features" / part
@@ -163,8 +205,8 @@ class Demo:
         )
         return Step("basnet_e2e", arguments, makes=model, needs=(labels, *_files(features)))
 
-    def _localize_video(self) -> Step:
-        video, model = video_path(self.folder, "test", 0), self._model(TWO_STREAM)
+    def _localize_video(self, variant: Variant) -> Step:
+        video, model = video_path(self.folder, "test", 0), self._model(variant)
         result = self._one_result()
         arguments = ("localize", str(video), "-m", str(model), "-o", str(result))
         return Step("basnet_e2e", arguments, makes=result, needs=(video, model))
@@ -232,6 +274,11 @@ class Demo:
         for one in happens:
             start, end = one["segment"]
             self._echo(f"    {start:6.2f} - {end:6.2f} s  {one['label']}")
+
+
+def _about(seconds: float) -> str:
+    """A length of time as a person says it."""
+    return f"{seconds / 60:.0f} min" if seconds > 90 else f"{5 * max(1, round(seconds / 5))} s"
 
 
 def run_step(step: Step) -> None:

@@ -13,7 +13,8 @@ def write(results: Sequence[Localization]) -> str:
 
 
 def to_activitynet(results: Sequence[Localization]) -> dict[str, Any]:
-    """Detections as the ActivityNet toolkit reads them."""
+    """Detections as the ActivityNet toolkit reads them; how they were made is external data."""
+    made = {result.video: result.made for result in results if result.made}
     return {
         "version": "VERSION 1.3",
         "results": {
@@ -23,5 +24,5 @@ def to_activitynet(results: Sequence[Localization]) -> dict[str, Any]:
             ]
             for result in results
         },
-        "external_data": {},
+        "external_data": {"made": made} if made else {},
     }

@@ -2,14 +2,17 @@
 
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from basnet_e2e.data.layouts import find_sources, parse_grid
+from basnet_e2e.data.kinds import Kind
+from basnet_e2e.data.layouts import Source, find_sources, parse_grid
+from basnet_e2e.data.outputs import check_folder, check_outputs
 from basnet_e2e.errors import BasnetError
 from weights.files import atomic_write
 
@@ -18,7 +21,11 @@ Streams = dict[str, NDArray[Any]]
 
 
 def export_features(
-    features: str | os.PathLike[str], output: str | os.PathLike[str], layout: str
+    features: str | os.PathLike[str],
+    output: str | os.PathLike[str],
+    layout: str,
+    *,
+    force: bool = False,
 ) -> int:
     """Write every video of a features folder in another layout.
 
@@ -27,25 +34,39 @@ def export_features(
         output: folder to write into.
         layout: ``basnet`` (``{rgb,flow}/<video>.npy``), ``actionformer`` (``<video>.npy``, streams
             side by side) or ``npz`` (``<video>.npz`` with ``rgb`` and ``flow``).
+        force: replace files that are no arrays.
 
     Returns:
         Number of videos.
 
     Raises:
-        BasnetError: no such layout, or features that cannot be read.
+        BasnetError: no such layout, features that cannot be read, or a file that must not be
+            overwritten.
     """
     if layout not in LAYOUTS:
         raise BasnetError(f"no feature layout '{layout}'; choose one of {', '.join(LAYOUTS)}")
     if Path(features).resolve() == Path(output).resolve():
         raise BasnetError(f"{output}: export into another folder than the one that is read")
+    folder, chosen = Path(output), LAYOUTS[layout]
     sources = find_sources(Path(features), subset=None, streams=None, grid=parse_grid(None))
+    check_folder(folder)
+    check_outputs(
+        [folder / name for source in sources for name in chosen.names(source.id, _streams(source))],
+        Kind.ARRAYS,
+        [path for source in sources for path in source.paths],
+        force=force,
+    )
     for source in sources:
-        LAYOUTS[layout](Path(output), source.id, source.by_stream())
+        chosen.write(folder, source.id, source.by_stream())
     if sources[0].timed:
         settings = sources[0].settings()
         grid = ",".join(str(settings[key]) for key in ("fps", "length", "stride"))
         log.info("array files hold no times: read them back with --grid %s", grid)
     return len(sources)
+
+
+def _streams(source: Source) -> tuple[str, ...]:
+    return tuple(source.settings()["streams"])
 
 
 def _trees(folder: Path, video: str, streams: Streams) -> None:
@@ -69,8 +90,21 @@ def _save(path: Path, rows: NDArray[Any]) -> None:
         np.save(file, rows, allow_pickle=False)
 
 
-LAYOUTS: dict[str, Callable[[Path, str, Streams], None]] = {
-    "basnet": _trees,
-    "actionformer": _joint,
-    "npz": _archive,
+@dataclass(frozen=True)
+class Layout:
+    """One way to lay out arrays in a folder.
+
+    Attributes:
+        names: files of a video with these streams, below the folder.
+        write: writes them.
+    """
+
+    names: Callable[[str, Sequence[str]], list[str]]
+    write: Callable[[Path, str, Streams], None]
+
+
+LAYOUTS = {
+    "basnet": Layout(lambda video, streams: [f"{name}/{video}.npy" for name in streams], _trees),
+    "actionformer": Layout(lambda video, streams: [f"{video}.npy"], _joint),
+    "npz": Layout(lambda video, streams: [f"{video}.npz"], _archive),
 }

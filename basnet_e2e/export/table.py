@@ -25,6 +25,7 @@ def format_results(
     format: str = "json",
     *,
     many: bool | None = None,
+    left: Sequence[str] = (),
 ) -> str:
     """One document with the intervals of all videos, ending in a line end.
 
@@ -35,12 +36,14 @@ def format_results(
             (the toolkit's detection format), ``csv``, or ``srt`` (subtitles, one video only).
         many: write the ``videos`` document even for one video; by default it is written unless
             there is exactly one result and no failure.
+        left: ids of videos that an interrupted run did not come to (format ``json``).
 
     Raises:
         BasnetError: the format is unknown, or is ``srt`` and there are several videos.
     """
     if format == OWN:
-        return json_text(result_document(results, failed, many))
+        document = result_document(results, failed, many)
+        return json_text(document | ({"left": list(left)} if left else {}))
     if format not in WRITERS:
         raise BasnetError(f"no result format {format!r}; choose one of {', '.join(FORMATS)}")
     write: Callable[[Sequence[Localization]], str] = import_module(WRITERS[format]).write

@@ -5,10 +5,12 @@ the extractor settings its features came from and a summary of the training. No 
 so equal training gives equal bytes.
 """
 
+import copy
+import hashlib
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +52,21 @@ class HeadModel:
     def features(self) -> int:
         """Width of the feature rows it reads."""
         return self.net.features
+
+    def copy_on(self, device: torch.device) -> "HeadModel":
+        """The model with its network on a device; itself where it is there already."""
+        if next(self.net.parameters()).device == device:
+            return self
+        return replace(self, net=copy.deepcopy(self.net).to(device))
+
+    def digest(self) -> str:
+        """Short id of what it computes: weights, classes and how the output is read."""
+        digest = hashlib.sha256(repr((self.classes, self.recipe)).encode())
+        digest.update(json.dumps(self.preset.to_json(), sort_keys=True).encode())
+        for name, tensor in sorted(self.net.state_dict().items()):
+            digest.update(name.encode())
+            digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+        return digest.hexdigest()[:32]
 
     def to(self, device: str | torch.device) -> "HeadModel":
         """Move the network to a device."""

@@ -1,15 +1,18 @@
 """From a video, or its features, to action intervals: the stages joined for one video."""
 
+import functools
+import hashlib
+import json
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from basnet_e2e.data.dataset import VideoFeatures
 from basnet_e2e.errors import BasnetError
-from basnet_e2e.intervals import Localization, keep_best
+from basnet_e2e.intervals import Localization, Selection
 from extract.features import (
     STREAMS,
     SUFFIX,
@@ -26,9 +29,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 BUILT_IN = "kinetics400"
 BUILT_IN_BACKBONE = "i3d"
-# A proposal scores its contrast with its surroundings plus at most 0.2 (gamma) for its class, so
-# what lies below does not stand out from its surroundings at all.
-MIN_SCORE = 0.2
 BASELINE_NOTE = (
     "no model given: using the built-in kinetics400, a classifier of 400 actions that was never "
     "trained to localize (a baseline); train your own with 'basnet train' and pass it with -m"
@@ -44,9 +44,12 @@ class Localizer:
         model: a model, the path of a model file, or None for the built-in ``kinetics400``.
         streams: for the built-in model only: which streams classify (default rgb).
         device: ``auto``, ``cpu`` or ``cuda[:N]``.
+        decoder: ``auto``, ``decord`` or ``pyav``.
+        keep_partial: use a damaged video up to the damage instead of refusing it.
 
     Raises:
-        BasnetError: the model file is missing or no model, or streams are given beside a model.
+        BasnetError: the model file is missing or no model, streams are given beside a model, or
+            there is no such device.
     """
 
     def __init__(
@@ -55,8 +58,12 @@ class Localizer:
         *,
         streams: tuple[str, ...] | None = None,
         device: str = "auto",
+        decoder: str = "auto",
+        keep_partial: bool = False,
     ) -> None:
         self._device = device
+        self._decoder = decoder
+        self.keep_partial = keep_partial
         self._extractor: Extractor | None = None
         self.model: HeadModel | None = None
         if model is None or model == BUILT_IN:
@@ -64,15 +71,25 @@ class Localizer:
             self.name = BUILT_IN
             self._settings = ExtractSettings(BUILT_IN_BACKBONE, streams=streams or ("rgb",))
             return
-        if isinstance(model, str | os.PathLike):
-            from basnet_e2e.heads.checkpoint import load_model
+        from basnet_e2e.devices import choose_device
+        from basnet_e2e.heads.checkpoint import load_model
 
-            self.name = Path(model).stem
-            model = load_model(model)
+        place = choose_device(device)
+        if isinstance(model, str | os.PathLike):
+            self.model = load_model(model, place)
         else:
-            self.name = "model"
-        self.model = model
-        self._settings = self._settings_of(model, streams)
+            self.model = model.copy_on(place)
+        self.name = self.model.name
+        self._settings = self._settings_of(self.model, streams)
+
+    @functools.cached_property
+    def digest(self) -> str:
+        """Short id of the model: equal ones find equal intervals in equal features."""
+        if self.model is not None:
+            return self.model.digest()
+        backbone = self.extractor.backbone
+        text = json.dumps([self.name, backbone.weights_hashes(), list(self._settings.streams)])
+        return hashlib.sha256(text.encode()).hexdigest()[:32]
 
     @staticmethod
     def _settings_of(model: "HeadModel", streams: tuple[str, ...] | None) -> ExtractSettings:
@@ -99,7 +116,29 @@ class Localizer:
             self._extractor = extractor
         return self._extractor
 
-    def _check(self, settings: dict[str, Any], what: str) -> None:
+    def check(self, settings: Mapping[str, Any], video_id: str) -> None:
+        """See whether features that were made with these settings can be read.
+
+        Raises:
+            BasnetError: they were made otherwise than the model needs.
+        """
+        if self.model is not None:
+            self._check(settings, f"those of {video_id}")
+            return
+        made_with = settings.get("backbone")
+        if made_with != BUILT_IN_BACKBONE:
+            raise BasnetError(
+                f"{video_id}: features of the backbone {made_with} cannot be read by the built-in "
+                f"model, which needs {BUILT_IN_BACKBONE}; give a model with -m"
+            )
+        held = settings.get("streams", ())
+        if not set(self._settings.streams) & set(held):
+            raise BasnetError(
+                f"{video_id}: these features hold {' and '.join(held)} only; "
+                f"add --streams {','.join(held)}"
+            )
+
+    def _check(self, settings: Mapping[str, Any], what: str) -> None:
         """Refuse features of another kind than those the model was trained on."""
         assert self.model is not None
         trained = self.model.extractor
@@ -111,6 +150,27 @@ class Localizer:
         if difference:
             raise BasnetError(f"the model was trained on other features than {what} ({difference})")
 
+    def localize(
+        self, video_or_features: "str | os.PathLike[str] | Features | VideoFeatures"
+    ) -> Localization:
+        """All proposals of a video file, a feature file or loaded features.
+
+        Raises:
+            VideoError: the video is damaged or no video.
+            BasnetError: model and features do not fit, or several videos are given.
+            WeightsError: the backbone's weights are not there.
+        """
+        _refuse_several(video_or_features)
+        if isinstance(video_or_features, Features):
+            name = Path(str(video_or_features.facts.get("file", "video"))).stem
+            return self.features(video_or_features, name)
+        if isinstance(video_or_features, VideoFeatures):
+            return self.rows(video_or_features)
+        path = Path(video_or_features)
+        if path.suffix == SUFFIX:
+            return self.features(Features.load(path), path.stem)
+        return self.video(VideoInput(path.stem, path))
+
     def video(self, video: VideoInput, progress: Progress | None = None) -> Localization:
         """All proposals of a video file.
 
@@ -118,7 +178,11 @@ class Localizer:
             VideoError: the video is damaged or no video.
             WeightsError: the backbone's weights are not there.
         """
-        features = self.extractor.extract(video.path, progress=progress)
+        features = self.extractor.extract(
+            video.path, decoder=self._decoder, keep_partial=self.keep_partial, progress=progress
+        )
+        if features.facts.get("partial"):
+            log.warning("%s: %s", video.path, features.facts["partial"])
         return self.features(features, video.id, video.path.name)
 
     def features(self, features: Features, video_id: str, file: str | None = None) -> Localization:
@@ -127,13 +191,18 @@ class Localizer:
         Raises:
             BasnetError: the features were made otherwise than those the model was trained on.
         """
+        self.check(features.settings, video_id)
         if self.model is None:
             found = self._built_in(features, video_id)
         else:
             streams = self.model.extractor.get("streams") or features.streams
-            self._check(features.settings, f"those of {video_id}")
             found = self.rows(as_rows(features, video_id, tuple(streams)))
-        return replace(found, file=file or str(features.facts.get("file", video_id)))
+        partial = features.facts.get("partial")
+        return replace(
+            found,
+            file=file or str(features.facts.get("file", video_id)),
+            made={"partial": partial} if partial else {},
+        )
 
     def rows(self, video: VideoFeatures) -> Localization:
         """All proposals of feature rows read from any layout."""
@@ -152,19 +221,8 @@ class Localizer:
 
         from basnet_e2e.localization.inference import localize_kinetics
 
-        made_with = features.settings.get("backbone")
-        if made_with != BUILT_IN_BACKBONE:
-            raise BasnetError(
-                f"{video_id}: features of the backbone {made_with} cannot be read by the built-in "
-                f"model, which needs {BUILT_IN_BACKBONE}; give a model with -m"
-            )
         backbone = self.extractor.backbone
         used = [name for name in self._settings.streams if name in features.streams]
-        if not used:
-            raise BasnetError(
-                f"{video_id}: these features hold {' and '.join(features.streams)} only; "
-                f"add --streams {','.join(features.streams)}"
-            )
         logits = sum(backbone.classify(getattr(features, name), name) for name in used)
         rows = as_rows(features, video_id, tuple(used))
         return localize_kinetics(softmax(logits, axis=1), rows, backbone.class_names)
@@ -187,45 +245,47 @@ def localize(
     model: "HeadModel | str | os.PathLike[str] | None" = None,
     *,
     keep: str = "best",
-    min_score: float = MIN_SCORE,
+    min_score: float | None = None,
     min_length: float = 0.0,
     streams: tuple[str, ...] | None = None,
     device: str = "auto",
+    decoder: str = "auto",
+    keep_partial: bool = False,
 ) -> Localization:
     """Action intervals of one video.
 
     Args:
         video_or_features: a video file, a feature file (``.safetensors``) or loaded features.
         model: a trained model or its file; None uses the built-in ``kinetics400``.
-        keep: ``best`` leaves no overlap within a class and honours ``min_score`` and
-            ``min_length``; ``all`` gives every proposal after non-maximum suppression.
-        min_score: lowest score that ``best`` keeps.
-        min_length: shortest interval in seconds that ``best`` keeps.
+        keep: ``best`` leaves no overlap within a class; ``all`` gives every proposal after
+            non-maximum suppression.
+        min_score: lowest score that is kept; without it 0.2 for ``best``, no limit for ``all``.
+        min_length: shortest interval in seconds that is kept.
         streams: for the built-in model: which streams classify.
         device: ``auto``, ``cpu`` or ``cuda[:N]``.
+        decoder: ``auto``, ``decord`` or ``pyav``.
+        keep_partial: use a damaged video up to the damage instead of refusing it.
 
     Returns:
         A ``Localization`` whose intervals are in seconds of the original file.
 
     Raises:
         VideoError: the video is damaged or no video.
-        BasnetError: model and features do not fit.
+        BasnetError: model and features do not fit, or several videos are given.
         WeightsError: the backbone's weights are not there.
     """
-    if keep not in ("best", "all"):
-        raise BasnetError(f"keep is 'best' or 'all', not {keep!r}")
-    localizer = Localizer(model, streams=streams, device=device)
-    if isinstance(video_or_features, Features):
-        name = Path(str(video_or_features.facts.get("file", "video"))).stem
-        found = localizer.features(video_or_features, name)
-    elif isinstance(video_or_features, VideoFeatures):
-        found = localizer.rows(video_or_features)
-    else:
-        path = Path(video_or_features)
-        if path.suffix == SUFFIX:
-            found = localizer.features(Features.load(path), path.stem)
-        else:
-            found = localizer.video(VideoInput(path.stem, path))
-    if keep == "all":
-        return found
-    return replace(found, intervals=keep_best(found.intervals, min_score, min_length))
+    selection = Selection(keep, min_score, min_length)
+    _refuse_several(video_or_features)
+    localizer = Localizer(
+        model, streams=streams, device=device, decoder=decoder, keep_partial=keep_partial
+    )
+    return selection.of(localizer.localize(video_or_features))
+
+
+def _refuse_several(given: object) -> None:
+    if isinstance(given, str | os.PathLike | Features | VideoFeatures):
+        return
+    raise BasnetError(
+        f"localize takes one video, not a {type(given).__name__}; for several: "
+        "localizer = basnet_e2e.Localizer(model), then localizer.localize(video) for each"
+    )

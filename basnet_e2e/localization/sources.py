@@ -1,65 +1,90 @@
 """What `localize` is given: video files, feature files, folders of either, published layouts."""
 
+import hashlib
+import json
+import logging
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any
 
-from basnet_e2e.data.dataset import VideoFeatures, load_features
+from basnet_e2e.data.dataset import VideoFeatures
+from basnet_e2e.data.feature_files import feature_files, feature_id, refuse_other_kind
+from basnet_e2e.data.layouts import ARRAY_SUFFIXES, ArraySource, find_arrays, parse_grid
+from basnet_e2e.data.naming import base_name, counted
 from basnet_e2e.intervals import Localization
-from extract.features import SUFFIX, Features
-from extract.inputs import VideoInput, find_videos
+from extract.errors import ExtractError
+from extract.features import SUFFIX, Features, read_meta
+from extract.inputs import VideoInput, same_name, search, with_unique_ids
+from extract.pipeline import fingerprint
 
 if TYPE_CHECKING:
     from basnet_e2e.localization.localizer import Localizer
 
-ARRAY_SUFFIXES = (".npy", ".npz")
+log = logging.getLogger(__name__)
 Progress = Callable[[int, int], None]
 
 
-class Source(Protocol):
+class Source(VideoInput):
     """One video in some form that a ``Localizer`` can work on."""
 
-    @property
-    def id(self) -> str:
-        """Id of the video."""
+    def check(self, localizer: "Localizer") -> None:
+        """See before work starts that model and input fit.
 
-    @property
-    def path(self) -> Path:
-        """File that is read."""
+        Raises:
+            BasnetError: they do not.
+            WeightsError: the network that the input needs is not there.
+        """
+        raise NotImplementedError
+
+    def made_from(self, localizer: "Localizer") -> dict[str, Any]:
+        """What the proposals depend on, to tell whether those of an earlier run still hold.
+
+        Raises:
+            OSError: the file cannot be read.
+        """
+        raise NotImplementedError
 
     def localize(self, localizer: "Localizer", progress: Progress) -> Localization:
         """All proposals of the video."""
+        raise NotImplementedError
 
 
 @dataclass(frozen=True)
-class VideoSource:
+class VideoSource(Source):
     """A video file."""
 
-    video: VideoInput
+    def check(self, localizer: "Localizer") -> None:
+        """The network that makes the features must be there and be the model's."""
+        _ = localizer.extractor
 
-    @property
-    def id(self) -> str:
-        """Id of the video."""
-        return self.video.id
-
-    @property
-    def path(self) -> Path:
-        """The video file."""
-        return self.video.path
+    def made_from(self, localizer: "Localizer") -> dict[str, Any]:
+        """Content of the video and settings of the features."""
+        settings = json.dumps(localizer.extractor.settings, sort_keys=True)
+        return {
+            "input": fingerprint(self.path),
+            "model": localizer.digest,
+            "settings": hashlib.sha256(settings.encode()).hexdigest()[:32],
+            "keep_partial": localizer.keep_partial,
+        }
 
     def localize(self, localizer: "Localizer", progress: Progress) -> Localization:
         """Extract features, then find intervals."""
-        return localizer.video(self.video, progress)
+        return localizer.video(self, progress)
 
 
 @dataclass(frozen=True)
-class FeatureSource:
+class FeatureSource(Source):
     """A feature file."""
 
-    id: str
-    path: Path
+    def check(self, localizer: "Localizer") -> None:
+        """The features must be of the kind that the model was trained on."""
+        localizer.check(read_meta(self.path)["settings"], self.id)
+
+    def made_from(self, localizer: "Localizer") -> dict[str, Any]:
+        """Content of the feature file."""
+        return {"input": fingerprint(self.path), "model": localizer.digest}
 
     def localize(self, localizer: "Localizer", progress: Progress) -> Localization:
         """Find intervals in the stored features."""
@@ -67,20 +92,33 @@ class FeatureSource:
 
 
 @dataclass(frozen=True)
-class RowsSource:
-    """Rows that were read from a published layout (.npy, .npz)."""
+class ArrayFiles(Source):
+    """Features of a published layout (.npy, .npz)."""
 
-    rows: VideoFeatures
-    path: Path
+    arrays: ArraySource
 
-    @property
-    def id(self) -> str:
-        """Id of the video."""
-        return self.rows.id
+    def check(self, localizer: "Localizer") -> None:
+        """The built-in model cannot read arrays, which no network is known of."""
+        if localizer.model is None:
+            localizer.check({}, self.id)
+
+    def made_from(self, localizer: "Localizer") -> dict[str, Any]:
+        """Content and time grid of the arrays."""
+        parts = [fingerprint(path) for path in self.arrays.files.values()]
+        parts.append(json.dumps(self.arrays.grid.settings(), sort_keys=True))
+        digest = hashlib.sha256(" ".join(parts).encode()).hexdigest()[:32]
+        return {"input": digest, "model": localizer.digest}
 
     def localize(self, localizer: "Localizer", progress: Progress) -> Localization:
         """Find intervals in the rows."""
-        return localizer.rows(self.rows)
+        notes: dict[str, str] = {}
+        x, start, end, duration = self.arrays.read(notes)
+        for video_id, note in notes.items():
+            log.warning(
+                "%s: rgb and flow differ in length, cut to the shorter (%s)", video_id, note
+            )
+        settings = self.arrays.settings()
+        return localizer.rows(VideoFeatures(self.id, x, start, end, duration, settings))
 
 
 def find_sources(
@@ -88,35 +126,99 @@ def find_sources(
 ) -> list[Source]:
     """Everything that the paths of a command line name, in their order.
 
-    A folder is taken as features if it holds any, else as videos.
+    A folder may hold videos, feature files and arrays side by side. A video whose features are
+    there too counts once, by its features.
 
     Args:
         paths: files and folders.
         grid: ``fps,length,stride`` of array files, which do not record it; 25,16,16 by default.
 
     Raises:
-        ExtractError: a path does not exist or holds nothing to work on.
-        BasnetError: features that cannot be read.
+        ExtractError: a path does not exist or holds nothing to work on, or two have one id.
+        BasnetError: a file that is neither a video nor features.
     """
-    sources: list[Source] = []
+    found: list[tuple[Source, Path]] = []
     for given in map(Path, paths):
-        stored = sorted(given.rglob(f"*{SUFFIX}")) if given.is_dir() else []
-        if given.suffix == SUFFIX and given.is_file():
-            sources.append(FeatureSource(given.stem, given))
-        elif stored:
-            sources.extend(
-                FeatureSource(path.relative_to(given).with_suffix("").as_posix(), path)
-                for path in stored
-            )
-        elif _holds_arrays(given):
-            rows = load_features(given, grid=grid).videos
-            sources.extend(RowsSource(video, given) for video in rows)
+        if given.is_dir():
+            inside = _in_folder(given, grid)
+            if not inside:
+                raise ExtractError(f"{given}: neither videos nor features in this folder")
+            found.extend((source, given) for source in inside)
+        elif given.exists():
+            found.append((_of_file(given, grid), given.parent))
         else:
-            sources.extend(VideoSource(video) for video in find_videos([given]))
-    return sources
+            raise ExtractError(f"{given}: no such file or folder")
+    return with_unique_ids(_videos_once(found))
 
 
-def _holds_arrays(path: Path) -> bool:
-    if path.is_dir():
-        return any(next(path.rglob(f"*{suffix}"), None) for suffix in ARRAY_SUFFIXES)
-    return path.suffix in ARRAY_SUFFIXES and path.is_file()
+def _of_file(path: Path, grid: str | None) -> Source:
+    if path.suffix == SUFFIX:
+        refuse_other_kind(path)
+        return FeatureSource(path.stem, path)
+    if path.suffix in ARRAY_SUFFIXES:
+        return _array_files(ArraySource(path.stem, {"": path}, None, parse_grid(grid)))
+    return VideoSource(path.stem, path)
+
+
+def _in_folder(folder: Path, grid: str | None) -> list[Source]:
+    sources: list[Source] = [
+        FeatureSource(feature_id(path, folder), path) for path in feature_files(folder)
+    ]
+    sources += [_array_files(arrays) for arrays in find_arrays(folder, parse_grid(grid))]
+    sources += [VideoSource(video.id, video.path) for video in search(folder)]
+    return sorted(sources, key=lambda source: source.id)
+
+
+def _array_files(arrays: ArraySource) -> ArrayFiles:
+    return ArrayFiles(arrays.id, next(iter(arrays.files.values())), arrays)
+
+
+def _videos_once(found: Iterable[tuple[Source, Path]]) -> list[tuple[Source, Path]]:
+    """Inputs without videos whose features are among them.
+
+    Features count for a video if they were made of the video as it is now. Those that stand beside
+    it under its id and were made of something else are left out; those that do not say what they
+    were made of, as arrays, are believed.
+    """
+    entries = list(found)
+    stored: dict[str, list[tuple[Source, Path]]] = {}
+    for source, root in entries:
+        if not isinstance(source, VideoSource):
+            stored.setdefault(same_name(base_name(source.id)), []).append((source, root))
+    dropped: set[Path] = set()
+    for source, root in entries:
+        if not isinstance(source, VideoSource):
+            continue
+        for features, their_root in stored.get(same_name(base_name(source.id)), ()):
+            beside = same_name(features.id) == same_name(source.id) and root == their_root
+            recorded = _recorded_fingerprint(features)
+            if (beside and recorded is None) or _is_content_of(source, recorded):
+                dropped.add(source.path)
+            elif beside:
+                log.warning(
+                    "%s was not made of %s as it is now: not read", features.path, source.path
+                )
+                dropped.add(features.path)
+    kept = [entry for entry in entries if entry[0].path not in dropped]
+    saved = sum(isinstance(source, VideoSource) and source.path in dropped for source, _ in entries)
+    if saved:
+        log.info("read from features that are there already: %s", counted(saved, "video"))
+    return kept
+
+
+def _recorded_fingerprint(features: Source) -> str | None:
+    """Fingerprint of the video that a feature file was made of; None where it does not say."""
+    if not isinstance(features, FeatureSource):
+        return None
+    try:
+        recorded = read_meta(features.path)["facts"].get("fingerprint")
+    except (ExtractError, KeyError, AttributeError):
+        return ""  # damaged: of no video
+    return None if recorded is None else str(recorded)
+
+
+def _is_content_of(video: Source, recorded: str | None) -> bool:
+    try:
+        return bool(recorded) and recorded == fingerprint(video.path)
+    except OSError:
+        return False

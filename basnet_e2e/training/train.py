@@ -13,7 +13,7 @@ import torch
 
 from basnet_e2e.data.annotations import GroundTruth, Labels, read_classes
 from basnet_e2e.data.dataset import FeatureSet, LabelledSet, load_labelled
-from basnet_e2e.data.naming import listing, match_ids
+from basnet_e2e.data.naming import counted, listing, match_ids
 from basnet_e2e.data.sampling import segments_for
 from basnet_e2e.devices import choose_device, describe
 from basnet_e2e.errors import BasnetError
@@ -151,10 +151,10 @@ def fit(
     segments = segments_for([len(video.x) for video in data.videos], preset)
     preset = replace(preset, segments=segments)
     log.info(
-        "training %s/%s on %d videos, %d classes, T = %d, %d steps, on %s",
+        "training %s/%s on %s, %d classes, T = %d, %d steps, on %s",
         preset.name,
         recipe.name,
-        len(data.videos),
+        counted(len(data.videos), "video"),
         len(data.classes),
         segments,
         preset.steps,

@@ -16,7 +16,7 @@ from basnet_e2e.data.dataset import (
     load_features,
 )
 from basnet_e2e.data.layouts import find_sources, parse_grid
-from basnet_e2e.data.naming import listing, match_ids
+from basnet_e2e.data.naming import counted, listing, match_ids
 from basnet_e2e.errors import BasnetError
 from basnet_e2e.evaluation.evaluate import TIOUS, evaluate
 from basnet_e2e.heads.basnet import BaSNet
@@ -74,7 +74,11 @@ class Validation:
         left_out = [name for name in truth.videos if name not in names.values()]
         if left_out:
             log.info("not validated on, trained on or without features: %s", listing(left_out))
-        log.info("validating on %d videos: %s", len(videos), listing([v.id for v in videos]))
+        log.info(
+            "validating on %s: %s",
+            counted(len(videos), "video"),
+            listing([video.id for video in videos]),
+        )
         return cls(videos, replace(truth, videos=kept), data.classes)
 
     @property

@@ -38,3 +38,31 @@ def test_missing_paths_and_empty_folders_are_errors(tmp_path):
         find_videos([tmp_path / "nowhere.mp4"])
     with pytest.raises(ExtractError, match="no video in this folder"):
         find_videos([tmp_path])
+
+
+def test_files_of_one_name_are_told_apart_by_their_folders(tmp_path):
+    for name in ("a/game.mp4", "b/game.mp4", "b/deep/other.mp4"):
+        touch(tmp_path / name)
+    found = find_videos([tmp_path / "a" / "game.mp4", tmp_path / "b" / "game.mp4"])
+    assert [video.id for video in found] == ["a/game", "b/game"]
+    found = find_videos([tmp_path / "a", tmp_path / "b"])
+    assert [video.id for video in found] == ["a/game", "b/game", "b/deep/other"]
+    found = find_videos([tmp_path / "a", tmp_path / "b" / "deep"])
+    assert [video.id for video in found] == ["game", "other"]
+    # One of the inputs is their common folder.
+    touch(tmp_path / "game.mkv")
+    found = find_videos([tmp_path / "game.mkv", tmp_path / "b"])
+    assert [video.id for video in found] == ["game", "b/game", "b/deep/other"]
+
+
+def test_a_link_to_a_video_under_another_name_is_a_video(tmp_path):
+    path = touch(tmp_path / "a.mp4")
+    (tmp_path / "b.mp4").symlink_to(path)
+    assert [video.id for video in find_videos([tmp_path])] == ["a", "b"]
+
+
+def test_ids_that_differ_in_unicode_form_only_are_one_id(tmp_path):
+    touch(tmp_path / "caf\u00e9.mp4")
+    touch(tmp_path / "cafe\u0301.mkv")
+    with pytest.raises(ExtractError, match="would both be called"):
+        find_videos([tmp_path])

@@ -4,7 +4,7 @@ import json
 import os
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -89,7 +89,7 @@ def write_collection(
     jobs: int | None = None,
     progress: Progress | None = None,
 ) -> None:
-    """Write a data set; what an earlier run with equal settings finished is kept.
+    """Write a data set; what an earlier run finished is kept, and a larger data set adds to it.
 
     Args:
         folder: Where to.
@@ -98,10 +98,10 @@ def write_collection(
         progress: Called with (videos done, videos in all).
 
     Raises:
-        BasnetError: the folder holds footage made with other settings.
+        BasnetError: the folder holds footage of another seed or version.
         OSError: the folder cannot be written or the disk is full.
     """
-    _claim(folder, collection)
+    collection = _claim(folder, collection)
     todo = collection.videos()
     with ProcessPoolExecutor(jobs or os.cpu_count()) as pool:
         running = [pool.submit(collection.write_one, folder, *video) for video in todo]
@@ -113,19 +113,39 @@ def write_collection(
     write_text(ground_truth_path(folder), json.dumps(_ground_truth(collection), indent=1) + "\n")
 
 
-def _claim(folder: Path, collection: Collection) -> None:
-    """Note the settings in the folder, or check that they are the ones noted there."""
+def _claim(folder: Path, collection: Collection) -> Collection:
+    """Note the settings in the folder; what is noted there may grow and never shrinks."""
     note = folder / "footage.json"
-    settings = {"version": VERSION, **asdict(collection)}
-    text = json.dumps(settings, sort_keys=True) + "\n"
     if note.exists():
-        if note.read_text(encoding="utf-8") != text:
+        noted = _noted(note)
+        if noted.get("version") != VERSION or noted.get("seed") != collection.seed:
             raise BasnetError(
                 f"{folder}: holds footage made with other settings ({note.name}); "
                 "choose another folder or delete this one"
             )
+        collection = replace(
+            collection,
+            training=max(collection.training, int(noted["training"])),
+            test=max(collection.test, int(noted["test"])),
+        )
     else:
-        write_text(note, text)
+        for path in (labels_path(folder), ground_truth_path(folder)):
+            if path.exists():
+                raise BasnetError(
+                    f"{path}: is not of generated footage and is not overwritten; "
+                    "choose another folder"
+                )
+    write_text(note, json.dumps({"version": VERSION, **asdict(collection)}, sort_keys=True) + "\n")
+    return collection
+
+
+def _noted(note: Path) -> dict[str, Any]:
+    try:
+        noted = json.loads(note.read_text(encoding="utf-8"))
+        int(noted["training"]), int(noted["test"])
+    except (ValueError, TypeError, KeyError) as error:
+        raise BasnetError(f"{note}: damaged; delete it and the videos beside it") from error
+    return dict(noted)
 
 
 def _labels(collection: Collection) -> str:

@@ -24,7 +24,7 @@ def recorded(monkeypatch, tmp_path):
         if step.program == "basnet_e2e.demo.footage":
             happens = {"label": "striped spin", "segment": [1.1, 2.4]}
             truth = {"database": {"test_01": {"subset": "test", "annotations": [happens]}}}
-            step.makes.write_text(json.dumps(truth))
+            (step.makes / "test_intervals.json").write_text(json.dumps(truth))
         elif step.arguments[0] == "evaluate":
             figures(step.makes, 0.25)
         elif step.makes.name == "one-video.json":
@@ -46,14 +46,23 @@ def test_the_demo_runs_every_stage_in_order_and_prints_each_command(recorded, tm
         "basnet_e2e.demo.footage",
         *("extract", "extract", "train", "localize"),
     ]
-    assert list(table) == ["two streams", "rgb only", "flow only", "colour histograms"]
-    assert table["rgb only"] == pytest.approx({**dict.fromkeys(table["rgb only"], 0.25)})
+    assert list(table) == ["two streams, 100 steps"]
     text = "\n".join(lines)
     for step in recorded:
         assert f"$ {step.line}" in text
     assert "1.00 -   2.50 s  striped spin" in text
     assert "1.10 -   2.40 s  striped spin" in text
-    assert text.count("25.0") == 4 * 10
+    assert text.count("25.0") == 10
+    for command in ("extract VIDEOS/", "train features --labels", "localize another.mp4"):
+        assert f"\nbasnet {command}" in text
+
+
+def test_the_comparison_adds_single_streams_and_histograms(recorded, tmp_path):
+    lines = []
+    table = Demo(tmp_path, lines.append).run(compare=True)
+    assert list(table) == ["two streams", "rgb only", "flow only", "colour histograms"]
+    assert table["rgb only"] == pytest.approx({**dict.fromkeys(table["rgb only"], 0.25)})
+    assert "\n".join(lines).count("25.0") == 4 * 10
 
 
 def test_the_ablation_compares_the_recipes_on_the_same_features(recorded, tmp_path):
@@ -65,8 +74,8 @@ def test_the_ablation_compares_the_recipes_on_the_same_features(recorded, tmp_pa
 
 
 def test_every_command_of_the_demo_is_one_that_basnet_understands(recorded, tmp_path):
-    for ablation in (False, True):
-        Demo(tmp_path, lambda line: None).run(ablation=ablation)
+    for choice in ({}, {"compare": True}, {"ablation": True}):
+        Demo(tmp_path, lambda line: None).run(**choice)
     steps = [step for step in recorded if step.program == "basnet_e2e"]
     assert {step.arguments[0] for step in steps} == {"extract", "train", "localize", "evaluate"}
     for step in steps:

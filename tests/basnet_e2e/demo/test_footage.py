@@ -237,3 +237,12 @@ def test_footage_of_other_settings_is_refused(tiny):
     folder, _ = tiny
     with pytest.raises(BasnetError, match="other settings"):
         write_collection(folder, Collection(training=2, test=1, seed=8))
+
+
+@pytest.mark.parametrize("name", ["train_labels.csv", "test_intervals.json"])
+def test_files_of_the_users_are_not_overwritten(tmp_path, name):
+    (tmp_path / name).write_text("mine")
+    with pytest.raises(BasnetError, match="is not of generated footage"):
+        write_collection(tmp_path, Collection(training=1, test=1), jobs=1)
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    assert (tmp_path / name).read_text() == "mine"

@@ -139,7 +139,7 @@ def test_a_folder_that_cannot_be_written_is_found_before_training(tree, tmp_path
     (tmp_path / "file").write_text("")
     command = ("reproduce", "thumos14", "--features", tree, "-q", "-o", tmp_path / "file" / "out")
     code, _, err = run(*command)
-    assert code == 1
+    assert code == 2
     assert "file" in err[-1]
 
 

@@ -1,0 +1,82 @@
+"""`localize` and `Localizer` as a program calls them."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+import basnet_e2e
+from basnet_e2e import BasnetError, Localizer, devices
+from basnet_e2e.data.dataset import VideoFeatures
+from basnet_e2e.heads.basnet import BaSNet
+from basnet_e2e.heads.checkpoint import HeadModel, load_model, save_model
+from basnet_e2e.heads.presets import preset
+
+
+def make_model(name="model", seed=1):
+    chosen = preset("small", hidden=8, filter_hidden=4, segments=16, theta_class=0.0)
+    torch.manual_seed(seed)
+    net = BaSNet.of_preset(5, 2, chosen, "full").eval()
+    return HeadModel(net, ("run", "jump"), chosen, "full", name=name)
+
+
+def make_rows():
+    start = np.arange(9) * 0.64
+    x = np.random.default_rng(0).normal(size=(9, 5)).astype(np.float32)
+    return VideoFeatures("v", x, start, start + 0.64, float(start[-1] + 0.64), {})
+
+
+def test_the_head_is_moved_to_the_device_and_the_callers_is_not(tmp_path, monkeypatch):
+    model = make_model()
+    save_model(model, tmp_path / "m.safetensors")
+    monkeypatch.setattr(devices, "choose_device", lambda name: torch.device("meta"))
+    for given in (model, tmp_path / "m.safetensors"):
+        moved = Localizer(given, device="cuda").model
+        assert {part.device.type for part in moved.net.parameters()} == {"meta"}
+    assert {part.device.type for part in model.net.parameters()} == {"cpu"}
+
+
+def test_a_device_that_is_not_there_is_said_at_once():
+    with pytest.raises(BasnetError, match="no device 'cuda:63'"):
+        Localizer(make_model(), device="cuda:63")
+
+
+def test_a_models_own_name_stands_in_results(tmp_path):
+    assert basnet_e2e.localize(make_rows(), make_model("sport"), device="cpu").model == "sport"
+    save_model(make_model("sport"), tmp_path / "file.safetensors")
+    found = basnet_e2e.localize(make_rows(), tmp_path / "file.safetensors", device="cpu")
+    assert found.model == "file"
+
+
+def test_a_list_is_told_what_to_call():
+    model = make_model()
+    for given in (["a.mp4"], ("a.mp4", "b.mp4"), [make_rows()]):
+        with pytest.raises(BasnetError, match=r"takes one video, not a (list|tuple); .*Localizer"):
+            basnet_e2e.localize(given, model)
+    localizer = basnet_e2e.Localizer(model, device="cpu")
+    found = [localizer.localize(video) for video in (make_rows(), make_rows())]
+    assert [one.video for one in found] == ["v", "v"]
+
+
+def test_thresholds_and_how_they_are_recorded():
+    model, video = make_model(), make_rows()
+    everything = basnet_e2e.localize(video, model, keep="all")
+    limit = sorted(one.score for one in everything.intervals)[-2]
+    some = basnet_e2e.localize(video, model, keep="all", min_score=limit)
+    assert [one.score for one in some.intervals] == [
+        one.score for one in everything.intervals if one.score >= limit
+    ]
+    assert some.made == {"keep": "all", "min_score": limit, "min_length": 0.0}
+    assert json.loads(json.dumps(some.to_json()))["made"] == some.made
+    assert basnet_e2e.localize(video, model).made["min_score"] == 0.2
+    with pytest.raises(BasnetError, match="keep is one of best, all, not 'some'"):
+        basnet_e2e.localize(video, model, keep="some")
+
+
+def test_digests_tell_models_apart(tmp_path):
+    model = make_model()
+    save_model(model, tmp_path / "m.safetensors")
+    assert load_model(tmp_path / "m.safetensors").digest() == model.digest()
+    assert make_model("other name").digest() == model.digest()
+    assert make_model(seed=2).digest() != model.digest()
