@@ -4,7 +4,7 @@ const canvases = ["ruler", "frames", "lanes", "activation", "foreground", "overv
   .filter(Boolean);
 const painters = new Map(); // id -> function (context, width, height)
 const paints = {}; // colours of the theme as canvases need them
-let frameAsked = false;
+const stale = new Set(); // ids of the canvases that the next frame draws
 
 function readPaints() {
   const style = getComputedStyle(document.documentElement);
@@ -13,15 +13,15 @@ function readPaints() {
   }
 }
 
-function redraw() {
-  if (frameAsked) return;
-  frameAsked = true;
-  requestAnimationFrame(drawAll);
+/** Draw some canvases, or all, before the next frame. */
+function redraw(...names) {
+  if (!stale.size) requestAnimationFrame(drawStale);
+  for (const name of names.length ? names : canvases.map((each) => each.id)) stale.add(name);
 }
 
-function drawAll() {
-  frameAsked = false;
-  for (const canvas of canvases) paint(canvas);
+function drawStale() {
+  for (const canvas of canvases) if (stale.has(canvas.id)) paint(canvas);
+  stale.clear();
   placePlayhead();
 }
 

@@ -7,7 +7,7 @@ function setEditing(editing) {
   byId("editor").hidden = !editing;
   byId("save").hidden = !editing;
   emit("edit");
-  redraw();
+  redraw("lanes");
 }
 
 const changed = (key, fieldsOf) =>
@@ -44,10 +44,9 @@ function removeSelected() {
 function add(label, start, end) {
   const made = keyed({ label, start, end, score: 1 });
   Object.assign(made, bounded(start, end));
-  edit([...state.intervals, made]);
   state.hidden.delete(label);
   state.selected = made.key;
-  filterChanged();
+  edit([...state.intervals, made]);
   emit("select");
   return made;
 }
@@ -81,7 +80,7 @@ function startDrag(found, begin, lane) {
       state.intervals = base.map((each) => (each === dragged ? moved(dragged, part, by) : each));
       shownCache = null;
       fillEditor();
-      redraw();
+      redraw("lanes", "overview");
     },
     end() {
       const after = state.intervals;

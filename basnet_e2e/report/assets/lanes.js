@@ -78,12 +78,18 @@ function drawBar(context, interval, top, chosen = false) {
   const [x, width] = barExtent(interval);
   const power = strength(interval);
   const colour = colourOf(interval.label);
-  const radius = Math.min(4, width / 2);
+  if (width < 5 && !chosen && interval.key !== state.hovered) {
+    // Thousands of slivers: round corners would not be seen, but their cost is.
+    context.globalAlpha = 0.22 + 0.78 * power;
+    context.fillStyle = colour;
+    context.fillRect(x, top, width, BAR);
+    context.globalAlpha = 1;
+    return;
+  }
   context.beginPath();
-  context.roundRect(x, top, width, BAR, radius);
-  context.globalAlpha = 1;
+  context.roundRect(x, top, width, BAR, Math.min(4, width / 2));
   context.fillStyle = paints.panel;
-  if (chosen || width > 6) context.fill();
+  context.fill();
   context.globalAlpha = 0.22 + 0.78 * power;
   context.fillStyle = colour;
   context.fill();

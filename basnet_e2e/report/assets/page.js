@@ -43,12 +43,12 @@ on("intervals", () => {
   buildLanes();
   tableChanged();
   editorChanged();
-  redraw();
+  redraw("lanes", "overview", "activation");
 });
 on("select", () => {
   showSelectedRow();
   fillEditor();
-  redraw();
+  redraw("lanes");
 });
 on("edit", editorChanged);
 on("view", viewChanged);

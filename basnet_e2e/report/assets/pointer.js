@@ -136,7 +136,7 @@ function hover(event, canvas) {
   const key = found ? found.interval.key : null;
   if (key !== state.hovered) {
     state.hovered = key;
-    redraw();
+    redraw("lanes");
   }
   if (canvas === lanesCanvas) canvas.style.cursor = cursorFor(found);
   fillTip(found ? found.interval : null, time);
@@ -176,7 +176,7 @@ function hideTip() {
   cursor.hidden = true;
   if (state.hovered !== null) {
     state.hovered = null;
-    redraw();
+    redraw("lanes");
   }
 }
 

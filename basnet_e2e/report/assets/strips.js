@@ -1,11 +1,12 @@
 // What runs along the axis beside the lanes: frames, activation, foreground weight, overview.
 const thumbnails = data.thumbnails.map((each) => {
   const picture = new Image();
-  picture.addEventListener("load", redraw);
+  picture.addEventListener("load", () => redraw("frames"));
   picture.src = pictureUrl(each);
   return { time: each.time, picture };
 });
 
+const MOST_FILLED = 6; // curves; more areas over each other only darken
 const curves = data.curves && {
   centres: new Float32Array(bytesOf(data.curves.centres).buffer),
   classes: data.curves.classes.map(({ label, values }) => ({ label, values: bytesOf(values) })),
@@ -81,6 +82,8 @@ function fillBelow(context, height, colour, alpha) {
   context.lineJoin = "round";
   context.strokeStyle = colour;
   context.stroke();
+  context.globalAlpha = 1;
+  if (!alpha) return;
   context.lineTo(toX(Math.min(state.to, duration)), height);
   context.lineTo(toX(state.from), height);
   context.closePath();
@@ -93,12 +96,13 @@ function fillBelow(context, height, colour, alpha) {
 painters.set("activation", (context, width, height) => {
   drawGrid(context, width, height);
   const lanes = new Set(state.lanes);
+  const visible = curves.classes.filter((curve) => !state.hidden.has(curve.label));
+  const alpha = visible.length > MOST_FILLED ? 0 : 0.1;
   // Classes without an interval stay faint behind the others.
-  for (const curve of [...curves.classes].reverse()) {
-    if (state.hidden.has(curve.label)) continue;
+  for (const curve of visible.reverse()) {
     context.globalAlpha = lanes.has(curve.label) ? 1 : 0.35;
     trace(context, curve.values, height);
-    fillBelow(context, height, colourOf(curve.label), lanes.has(curve.label) ? 0.1 : 0);
+    fillBelow(context, height, colourOf(curve.label), lanes.has(curve.label) ? alpha : 0);
   }
 });
 

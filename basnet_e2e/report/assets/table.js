@@ -3,6 +3,7 @@ const ROW = 35; // pixels, border included; the style sheet agrees
 const SPARE = 8; // rows above and below those in sight
 const rowsScroll = byId("rows-scroll");
 const rowsBody = byId("rows");
+const collator = new Intl.Collator();
 const order = { column: "start", direction: 1 };
 let sorted = [];
 let drawn = "";
@@ -19,7 +20,7 @@ function sortRows() {
   const value = VALUES[order.column];
   const compare =
     order.column === "label"
-      ? (a, b) => a.label.localeCompare(b.label)
+      ? (a, b) => collator.compare(a.label, b.label)
       : (a, b) => value(a) - value(b);
   sorted = [...shown()].sort((a, b) => order.direction * compare(a, b) || a.start - b.start);
 }
