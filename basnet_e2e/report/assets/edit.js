@@ -112,6 +112,7 @@ function fillEditor() {
 }
 
 function editorChanged() {
+  if (!state.editing) return;
   fillEditor();
   byId("undo").disabled = !state.undo.length;
   byId("redo").disabled = !state.redo.length;

@@ -39,11 +39,15 @@ function recolour() {
   redraw();
 }
 
+let drawnClasses = ""; // the curves change only with the classes
 on("intervals", () => {
   buildLanes();
   tableChanged();
   editorChanged();
-  redraw("lanes", "overview", "activation");
+  redraw("lanes", "overview");
+  const classes = JSON.stringify([state.lanes, [...state.hidden]]);
+  if (classes !== drawnClasses) redraw("activation");
+  drawnClasses = classes;
 });
 on("select", () => {
   showSelectedRow();
