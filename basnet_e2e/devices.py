@@ -1,32 +1,22 @@
-"""Where the network runs."""
-
-import logging
+"""Where the head's network runs."""
 
 import torch
 
+import extract.devices
 from basnet_e2e.errors import BasnetError
-
-log = logging.getLogger(__name__)
+from extract.errors import ExtractError
 
 
 def choose_device(device: str = "auto") -> torch.device:
-    """The device of that name; ``auto`` is the first CUDA device where there is one, else the CPU.
+    """The device of that name, see `extract.devices.choose_device`.
 
     Raises:
         BasnetError: the name is unknown or the machine has no such device.
     """
-    if device == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
-        chosen = torch.device(device)
-    except RuntimeError as error:
-        raise BasnetError(f"no device '{device}'; choose auto, cpu or cuda[:N]") from error
-    if chosen.type not in ("cpu", "cuda"):
-        raise BasnetError(f"no device '{device}'; choose auto, cpu or cuda[:N]")
-    if chosen.type == "cuda" and (chosen.index or 0) >= torch.cuda.device_count():
-        count = torch.cuda.device_count()
-        raise BasnetError(f"no device '{device}': torch finds {count} CUDA devices here; use cpu")
-    return chosen
+        return torch.device(extract.devices.choose_device(device))
+    except ExtractError as error:
+        raise BasnetError(str(error)) from error
 
 
 def describe(device: torch.device) -> str:

@@ -17,12 +17,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from extract.errors import ExtractError
+from extract.streams import STREAMS
 from weights.files import atomic_write
 
 FORMAT_VERSION = 1
-STREAMS = ("rgb", "flow")
 METADATA_KEY = "basnet"
 SUFFIX = ".safetensors"
+UNSTATED: dict[str, Any] = {"flow.warm_start": False}
+"""What a file was made with that does not name a setting: one that is older than the setting, or
+younger than its end (TV-L1 no longer begins a pair from the flow of the one before)."""
 
 
 @dataclass(frozen=True)
@@ -179,11 +182,13 @@ def settings_difference(
 ) -> str | None:
     """First setting in which two feature files disagree, as ``name: a against b``, or None.
 
-    Nested settings are named with dots (``weights.rgb``).
+    Nested settings are named with dots (``weights.rgb``). One that only one file names is compared
+    with its value in ``UNSTATED``.
     """
     for key in sorted(expected.keys() | found.keys()):
         name = f"{prefix}{key}"
-        left, right = expected.get(key), found.get(key)
+        assumed = UNSTATED.get(name)
+        left, right = expected.get(key, assumed), found.get(key, assumed)
         if isinstance(left, Mapping) and isinstance(right, Mapping):
             inner = settings_difference(left, right, f"{name}.")
             if inner is not None:

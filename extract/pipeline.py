@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from extract.backbones.runtimes import GPU_BATCH
+from extract.backbones.batches import GPU_BATCH
 from extract.errors import ExtractError, VideoError
-from extract.features import FORMAT_VERSION, STREAMS, Features
+from extract.features import FORMAT_VERSION, Features
 from extract.preprocess import centre_crop, grey, resize_short_side
 from extract.quantize import quantize_flow
-from extract.snippets import Grid, flow_rows, frame_rows, snippet_count, snippet_times
+from extract.snippets import SnippetGrid, flow_rows, frame_rows, snippet_count, snippet_times
+from extract.streams import STREAMS
 from extract.video.clip import Clip, open_video
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ class ExtractSettings:
         backbone: name of the network, see ``extract.backbones.loading``.
         streams: rgb, flow or both.
         flow: name of the flow method, see ``extract.flow.methods``.
-        fps: grid frames per second, exact (``25``, ``30000/1001``).
+        fps: grid frames per second, exact (``25``, ``30000/1001``); None takes the backbone's.
         stride: grid frames from one snippet's start to the next one's.
         quantize: ``uint8`` maps flow to 256 levels as the published networks saw it; ``none`` keeps
             real values.
@@ -49,7 +50,7 @@ class ExtractSettings:
     backbone: str = "i3d"
     streams: tuple[str, ...] = STREAMS
     flow: str = "tvl1"
-    fps: Fraction = Fraction(25)
+    fps: Fraction | None = None
     stride: int = 16
     quantize: str = "uint8"
 
@@ -103,7 +104,7 @@ class Extractor:
             threads=threads,
         )
         record = self.backbone.record
-        self.grid = Grid(fps=settings.fps, length=record.length, stride=settings.stride)
+        self.grid = SnippetGrid(settings.fps or record.fps, record.length, settings.stride)
         self.flow_method: FlowMethod | None = None
         if "flow" in settings.streams:
             self.flow_method = flow_method(
@@ -123,7 +124,7 @@ class Extractor:
             "stride": self.grid.stride,
             "backbone": record.name,
             "streams": list(self.choices.streams),
-            "weights": self.backbone.weights_hashes(),
+            "weights": self.backbone.weights_hashes(self.choices.streams),
             "flow": flow.settings() if flow else None,
             "quantize": self.choices.quantize if flow else None,
             "resize": record.frame_side,
@@ -233,10 +234,7 @@ class Extractor:
         for run in _runs(missing):
             pictures = [window.picture(n) for n in range(run.start, run.stop + 1)]
             fields = self.flow_method.compute(
-                np.stack([grey(picture) for picture in pictures]),
-                np.stack(pictures),
-                # Where a snippet begins, be it in this group or the next.
-                resets=[n - run.start for n in run if n % self.grid.stride == 0],
+                np.stack([grey(picture) for picture in pictures]), np.stack(pictures)
             )
             for n, field in zip(run, centre_crop(fields, crop), strict=True):
                 window.flow[n] = field
@@ -245,7 +243,7 @@ class Extractor:
 class _Window:
     """Resized grid frames and cropped flow fields that the next snippets still need."""
 
-    def __init__(self, clip: Clip, frames: int, side: int, grid: Grid) -> None:
+    def __init__(self, clip: Clip, frames: int, side: int, grid: SnippetGrid) -> None:
         self.flow: dict[int, NDArray[np.float32]] = {}
         self._pictures: dict[int, NDArray[np.uint8]] = {}
         self._side = side

@@ -4,13 +4,12 @@ These are the definitions that published I3D features were made with (short side
 pinned down to the pixel so that the features of a video do not depend on the library at hand.
 """
 
-from collections.abc import Callable
 from typing import TypeVar
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from extract.compiled_code import compiled
 from extract.errors import ExtractError
 
 Array = TypeVar("Array", NDArray[np.uint8], NDArray[np.float32])
@@ -68,16 +67,7 @@ def _taps(
     return first, second, (position - first).astype(np.float32)
 
 
-def _compiled(function: Callable[..., None]) -> Callable[..., None]:
-    """Compile to machine code, kept on disk between runs where a folder for it can be written."""
-    try:
-        compiled: Callable[..., None] = numba.njit(cache=True, nogil=True)(function)
-    except RuntimeError:  # numba found no folder it may write to
-        compiled = numba.njit(nogil=True)(function)
-    return compiled
-
-
-@_compiled
+@compiled()
 def _mix(
     source: NDArray[np.uint8],
     rows: tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]],

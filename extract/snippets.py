@@ -10,7 +10,7 @@ from extract.errors import ExtractError
 
 
 @dataclass(frozen=True)
-class Grid:
+class SnippetGrid:
     """How a video on an even grid of frames is cut into snippets.
 
     Attributes:
@@ -47,7 +47,7 @@ def snippet_count(frames: int, length: int, stride: int) -> int:
 
 
 def snippet_times(
-    count: int, grid: Grid, duration: float
+    count: int, grid: SnippetGrid, duration: float
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Seconds at which each snippet begins and ends.
 
@@ -66,7 +66,7 @@ def snippet_times(
     return start, np.minimum(end, duration)
 
 
-def frame_rows(i: int, frames: int, grid: Grid) -> list[int]:
+def frame_rows(i: int, frames: int, grid: SnippetGrid) -> list[int]:
     """Indices of the ``length`` grid frames of snippet ``i``; missing ones repeat the last frame.
 
     Args:
@@ -78,7 +78,7 @@ def frame_rows(i: int, frames: int, grid: Grid) -> list[int]:
     return [min(n, frames - 1) for n in range(first, first + grid.length)]
 
 
-def flow_rows(i: int, frames: int, grid: Grid) -> list[int]:
+def flow_rows(i: int, frames: int, grid: SnippetGrid) -> list[int]:
     """Indices of the ``length`` flow fields of snippet ``i``; missing ones repeat the last field.
 
     Field n is the motion from grid frame n to n + 1, so N frames have the fields 0 to N - 2. The

@@ -2,7 +2,6 @@
 
 import logging
 import multiprocessing
-import os
 import sys
 from collections import deque
 from multiprocessing.connection import Connection, wait
@@ -24,11 +23,6 @@ from extract.inputs import VideoInput
 
 log = logging.getLogger(__name__)
 STOP = None
-
-
-def cores() -> int:
-    """Processor cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def run_plan_with_workers(

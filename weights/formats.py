@@ -10,25 +10,23 @@ import numpy as np
 
 from weights.errors import WeightsError
 from weights.pickle_numpy import load_arrays
-from weights.tensorflow_bundle import bundle_prefix, read_bundle
 
 WRAPPERS = ("model_state", "state_dict")  # what training programs put around the tensors
+INDEX = ".index"  # of TensorFlow's checkpoints, as is DATA
+DATA = re.compile(r"\.data-\d{5}-of-\d{5}$")
 MAX_HEADER = 100 << 20
 ZIP = b"PK"
 LEGACY_TORCH = bytes.fromhex("80028a0a6cfc9c46f9206aa850192e")  # torch before 1.6, no zip
 
 
 def read_tensors(path: Path) -> dict[str, np.ndarray]:
-    """Read a safetensors file, a torch checkpoint, a TensorFlow checkpoint or a pickle of arrays.
+    """Read a safetensors file, a torch checkpoint or a pickle of arrays.
 
     Torch files load with ``weights_only`` alone, which executes nothing.
 
     Raises:
         WeightsError: the file is missing, damaged, or holds more than tensors.
     """
-    prefix = bundle_prefix(path)
-    if prefix is not None:
-        return read_bundle(prefix)
     if not path.is_file():
         raise WeightsError(f"{path}: no such file")
     with open(path, "rb") as file:
@@ -43,7 +41,22 @@ def read_tensors(path: Path) -> dict[str, np.ndarray]:
         try:
             return load_arrays(file, str(path))
         except WeightsError as error:
-            raise WeightsError(f"{error}, nor a torch, safetensors or TensorFlow file") from error
+            raise WeightsError(f"{error}, nor a torch or safetensors file") from error
+
+
+def refuse_checkpoint(path: Path) -> None:
+    """Say how to convert a TensorFlow checkpoint, named by its folder, prefix or any of its files.
+
+    Raises:
+        WeightsError: it is one.
+    """
+    index = path.with_name(f"{path.name}{INDEX}")
+    named = path.name.endswith(INDEX) or DATA.search(path.name) or index.is_file()
+    if named or (path.is_dir() and any(path.glob(f"*{INDEX}"))):
+        raise WeightsError(
+            f"{path}: a TensorFlow checkpoint; let TensorFlow write it as safetensors (six lines, "
+            "see 'DeepMind's own checkpoints' in weights/README.md) and import that file"
+        )
 
 
 def _is_safetensors(head: bytes, size: int) -> bool:

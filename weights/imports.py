@@ -5,10 +5,9 @@ from pathlib import Path
 
 from weights.errors import WeightsError
 from weights.files import git_blob_id, sha256_of
-from weights.formats import read_tensors
+from weights.formats import read_tensors, refuse_checkpoint
 from weights.manifest import Network, Source, network, networks
 from weights.registry import WeightsFile, convert, local_file, lock, store
-from weights.tensorflow_bundle import bundle_prefix, data_file
 
 
 def import_file(
@@ -24,25 +23,24 @@ def import_file(
     its network, stream and the sha256 that the user trusts.
 
     Args:
-        path: torch checkpoint, safetensors, TensorFlow checkpoint (index or data file) or pickle.
+        path: torch checkpoint, safetensors or pickle of arrays.
         name: network, e.g. ``i3d``.
         stream: ``rgb`` or ``flow``.
-        sha256: hash that the file must have (of a TensorFlow checkpoint: its data file).
+        sha256: hash that the file must have.
 
     Raises:
         WeightsError: the file is not what it should be; nothing is kept of it.
     """
     given = Path(path)
-    prefix = bundle_prefix(given)
-    hashed = data_file(prefix) if prefix is not None else given
-    if not hashed.is_file():
-        raise WeightsError(f"{hashed}: no such file")
-    found = sha256_of(hashed)
+    refuse_checkpoint(given)
+    if not given.is_file():
+        raise WeightsError(f"{given}: no such file")
+    found = sha256_of(given)
     if sha256 is not None and found != sha256.strip().lower():
-        raise WeightsError(f"{hashed}: refused, its sha256 is {found}, expected {sha256}")
-    item, source = _recognise(hashed, found, name, stream, trusted=sha256 is not None)
+        raise WeightsError(f"{given}: refused, its sha256 is {found}, expected {sha256}")
+    item, source = _recognise(given, found, name, stream, trusted=sha256 is not None)
     tensors = convert(item, read_tensors(given), str(path))
-    origin = {"source": source.origin if source else "import", "file": hashed.name, "sha256": found}
+    origin = {"source": source.origin if source else "import", "file": given.name, "sha256": found}
     target = local_file(item)
     target.parent.mkdir(parents=True, exist_ok=True)
     with lock(target):

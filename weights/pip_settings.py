@@ -1,20 +1,26 @@
-"""Where pip is set up to find packages: its environment variables and configuration files.
+"""Where pip is set up to find packages, as pip itself prints it.
 
-Only read, never run: pip's own documentation fixes the files, their order and the meaning of the
-keys. What stands later wins: global, user and site files, then ``PIP_CONFIG_FILE``, then ``PIP_*``
-variables.
+``pip config list`` merges its configuration files and ``PIP_*`` variables in pip's own order; the
+help of ``pip download`` names the index that is used where none is set. Neither runs a package.
 """
 
-import configparser
+import ast
+import functools
+import logging
 import os
+import re
+import subprocess
 import sys
-from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
-SECTIONS = ("global", "install")  # a command's section goes before [global]
-KEYS = ("index-url", "extra-index-url", "find-links", "no-index", "cert", "proxy")
-TRUE = ("1", "true", "yes", "on")
+from weights.errors import WeightsError
+
+log = logging.getLogger(__name__)
+
+SECTIONS = ("global", "install", ":env:")  # later ones win, as in pip
+TRUE = ("1", "true", "t", "yes", "y", "on")
+SECONDS = 60
+DEFAULT = re.compile(r"--index-url <url>.*?\(default:? (\S+?)\)", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -22,7 +28,7 @@ class PipSettings:
     """Where packages come from.
 
     Attributes:
-        index: main index, or None for the client library's default.
+        index: main index, or None for pip's usual one, see `default_index`.
         extra: further indexes.
         find_links: folders, archives' pages or addresses of pages that link to files.
         use_index: False where only ``find_links`` may be used.
@@ -38,61 +44,71 @@ class PipSettings:
     proxy: str | None = None
 
 
-def config_files(environment: Mapping[str, str]) -> list[Path]:
-    """Configuration files that pip would read, weakest first; they need not exist."""
-    chosen = environment.get("PIP_CONFIG_FILE")
-    if chosen == os.devnull:
-        return []
-    home = Path(environment.get("HOME") or Path.home())
-    if sys.platform == "win32":
-        name, data = "pip.ini", environment.get("APPDATA", str(home / "AppData/Roaming"))
-        common = [Path(environment.get("PROGRAMDATA", "C:/ProgramData")) / "pip" / name]
-        user = [home / "pip" / name, Path(data) / "pip" / name]
-    else:
-        name = "pip.conf"
-        xdg = environment.get("XDG_CONFIG_DIRS") or "/etc/xdg"
-        common = [Path(folder) / "pip" / name for folder in xdg.split(":") if folder]
-        common.append(Path("/etc") / name)
-        if sys.platform == "darwin":
-            common.insert(0, Path("/Library/Application Support/pip") / name)
-        config = environment.get("XDG_CONFIG_HOME") or str(home / ".config")
-        user = [home / ".pip" / name, Path(config) / "pip" / name]
-        support = home / "Library/Application Support/pip"
-        if sys.platform == "darwin" and support.is_dir():
-            user[1] = support / name
-    site = Path(sys.prefix) / name
-    if chosen and Path(chosen).exists():  # then pip leaves the user's files out
-        return [*common, site, Path(chosen)]
-    return [*common, *user, site]
+@functools.cache
+def pip_settings() -> PipSettings:
+    """Ask pip for its settings, once; where it cannot be asked, say so and use none."""
+    try:
+        return parse_settings(_pip("config", "list"))
+    except WeightsError as error:
+        log.warning("%s; its index, proxy and certificates are not known", error)
+        return PipSettings()
 
 
-def pip_settings(environment: Mapping[str, str] = os.environ) -> PipSettings:
-    """Read pip's settings. A configuration file that cannot be read counts as absent."""
-    values: dict[str, str] = {}
-    for section in SECTIONS:
-        for path in config_files(environment):
-            values.update(_section(path, section))
-    for key in KEYS:
-        name = f"PIP_{key.upper().replace('-', '_')}"
-        if environment.get(name):
-            values[key] = environment[name]
+def parse_settings(printed: str) -> PipSettings:
+    """What ``pip config list`` printed: lines of ``section.option='value'``."""
+    sections: dict[str, dict[str, str]] = {name: {} for name in SECTIONS}
+    for line in printed.splitlines():
+        key, _, value = line.partition("=")
+        section, _, option = key.partition(".")
+        if section not in sections:
+            continue
+        try:
+            text = str(ast.literal_eval(value))
+        except (SyntaxError, ValueError):
+            continue  # not a setting
+        if text:  # pip passes over empty ones
+            sections[section][option] = text
+    values = {option: text for name in SECTIONS for option, text in sections[name].items()}
     return PipSettings(
-        index=values.get("index-url") or None,
+        index=values.get("index-url"),
         extra=tuple(values.get("extra-index-url", "").split()),
         find_links=tuple(values.get("find-links", "").split()),
         use_index=values.get("no-index", "").lower() not in TRUE,
-        cert=values.get("cert") or None,
-        proxy=values.get("proxy") or None,
+        cert=values.get("cert"),
+        proxy=values.get("proxy"),
     )
 
 
-def _section(path: Path, section: str) -> dict[str, str]:
-    parser = configparser.RawConfigParser()
+@functools.cache
+def default_index() -> str:
+    """The index that pip uses where none is set.
+
+    Raises:
+        WeightsError: pip cannot be asked, or does not say.
+    """
+    found = DEFAULT.search(_pip("download", "--help"))
+    if found is None:
+        raise WeightsError("pip does not say which package index it uses; set PIP_INDEX_URL")
+    return found[1]
+
+
+def _pip(*arguments: str) -> str:
+    """What this Python's pip prints; ``-P`` keeps a ``pip.py`` in the current folder out of it."""
+    command = [sys.executable, "-P", "-m", "pip", "--disable-pip-version-check", *arguments]
+    environment = {**os.environ, "COLUMNS": "1000", "PYTHONIOENCODING": "utf-8"}
     try:
-        parser.read(path, encoding="utf-8")
-    except (configparser.Error, UnicodeDecodeError, OSError):
-        return {}
-    if not parser.has_section(section):
-        return {}
-    found = {key.replace("_", "-"): value for key, value in parser.items(section)}
-    return {key: value for key, value in found.items() if key in KEYS}
+        done = subprocess.run(
+            command,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            timeout=SECONDS,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise WeightsError(f"pip cannot be asked ({error})") from error
+    if done.returncode != 0:
+        lines = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
+        raise WeightsError(f"pip cannot be asked ({lines[-1]})")
+    return done.stdout

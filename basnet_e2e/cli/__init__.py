@@ -15,6 +15,7 @@ from basnet_e2e import __version__
 # not import the commands, some of which import torch.
 COMMANDS = {
     "extract": ("basnet_e2e.cli.extract", "extract", "Turn videos into snippet features."),
+    "labels": ("basnet_e2e.cli.labels", "labels", "Write a label file to fill in, or check one."),
     "train": ("basnet_e2e.cli.train", "train", "Train BaS-Net on features and video labels."),
     "localize": ("basnet_e2e.cli.localize", "localize", "Find action intervals in videos (JSON)."),
     "classify": ("basnet_e2e.cli.classify", "classify", "Name the actions of whole videos."),

@@ -70,7 +70,8 @@ def classify(
 
 def _extractor(name: str, streams: tuple[str, ...], device: str) -> "Extractor":
     """Clips of the classifier's own length, side by side."""
-    from extract.backbones.loading import backbone_record, load_backbone
+    from extract.backbones.loading import load_backbone
+    from extract.backbones.records import backbone_record
     from extract.pipeline import Extractor, ExtractSettings
 
     length = backbone_record(name).classifier_length

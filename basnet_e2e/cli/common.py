@@ -11,8 +11,9 @@ from typing import Any, TypeVar
 
 import click
 
+from extract.streams import STREAMS
+
 Command = TypeVar("Command", bound=Callable[..., Any])
-STREAMS = ("rgb", "flow")
 
 
 class _Lines(logging.Formatter):

@@ -23,7 +23,6 @@ DEFAULT_NETWORK = "i3d"
 PER_LINE = 3  # fit into 80 columns
 OPTIONAL = {
     "openvino": "runs the zoo's networks faster on a CPU: pip install 'basnet-e2e[cpu]'",
-    "opencv-contrib-python-headless": "only for --flow opencv, the reference of the flow",
 }
 
 
@@ -78,7 +77,7 @@ def _devices() -> Iterator[Finding]:
     import torch
 
     from extract.backbones.runtimes import choose_runtime
-    from extract.workers import cores
+    from extract.devices import cores
 
     threads = f"{cores()} cores, {torch.get_num_threads()} threads"
     yield Finding("cpu", threads)
@@ -171,7 +170,7 @@ def _flow() -> str:
     picture = (127 + 60 * noise / np.abs(noise).max()).astype(np.uint8)
     method = flow_method("tvl1", device="auto")
     frames = np.stack([picture[:, 1:], picture[:, :-1]])
-    field = method.compute(frames, np.repeat(frames[..., None], 3, axis=3), resets=[0])[0]
+    field = method.compute(frames, np.repeat(frames[..., None], 3, axis=3))[0]
     error = float(np.abs(np.median(field[0]) - 1))
     if error > 0.1:
         raise RuntimeError(f"a motion of 1 px was measured {error:.2f} px wrong")

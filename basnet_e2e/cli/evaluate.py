@@ -31,7 +31,7 @@ DETAIL_TIOU = 0.5
     "--ground-truth",
     required=True,
     type=click.Path(path_type=Path),
-    help="Annotated intervals, ActivityNet-style JSON.",
+    help="Annotated intervals: ActivityNet-style JSON, or CSV video,label,start,end.",
 )
 @click.option("--subset", help="Subset to evaluate; test or validation without it.")
 @click.option(

@@ -58,7 +58,7 @@ def features(features: Path, output: Path, layout: str, force: bool) -> None:
 @force_option
 @message_options
 def intervals(result: Path, output: Path | None, layout: str, force: bool) -> None:
-    """Write a RESULT of 'basnet localize' in another format."""
+    """Write a RESULT (of 'basnet localize' or ActivityNet-style) in another format."""
     from basnet_e2e.data.kinds import Kind
     from basnet_e2e.data.outputs import check_output
     from basnet_e2e.data.predictions import read_results
@@ -69,6 +69,10 @@ def intervals(result: Path, output: Path | None, layout: str, force: bool) -> No
         kinds = {"csv": Kind.TABLE, "srt": Kind.SUBTITLES}
         check_output(output, kinds.get(layout, Kind.RESULT), [result], force=force)
     found, failed = read_results(result)
+    if layout == "json" and not all(one.file for one in found):
+        log.warning(
+            "%s does not say how long its videos are: the last interval's end is written", result
+        )
     text = format_results(found, failed, layout)
     if output is None:
         click.echo(text, nl=False)

@@ -29,7 +29,7 @@ def flow_methods() -> tuple[str, ...]:
     """Names of the flow methods, looked up when one is given."""
     from extract.flow.methods import METHODS
 
-    return METHODS
+    return tuple(METHODS)
 
 
 class ExactRate(click.ParamType):
@@ -71,13 +71,12 @@ class ExactRate(click.ParamType):
     type=OneOf("method", flow_methods),
     default="tvl1",
     show_default=True,
-    help="Optical flow: tvl1, tvl1-fast, raft or opencv.",
+    help="Optical flow: tvl1, tvl1-fast or raft.",
 )
 @click.option(
     "--fps",
     type=ExactRate(),
-    default="25",
-    show_default=True,
+    show_default="the backbone's: 25 for i3d",
     help="Frames per second of the time grid.",
 )
 @click.option(
@@ -165,7 +164,7 @@ def _check_outputs(plan: "Plan", given: tuple[Path, ...], force: bool) -> None:
 
 def _threads(jobs: int) -> int | None:
     """Threads of one of several workers, so that together they fill the machine once."""
-    from extract.workers import cores
+    from extract.devices import cores
 
     return None if jobs == 1 else max(1, cores() // jobs)
 

@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
     "--labels",
     required=True,
     type=click.Path(path_type=Path),
-    help="CSV video,labels; ActivityNet JSON; or a folder per class.",
+    help="CSV video,labels; ActivityNet JSON; or a folder per class (see 'basnet labels').",
 )
 @click.option(
     "-o",
@@ -47,7 +47,7 @@ log = logging.getLogger(__name__)
 @click.option(
     "--validate",
     type=click.Path(path_type=Path),
-    help="Intervals of validation videos; keeps the best step.",
+    help="Intervals of validation videos (JSON or CSV); keeps the best step.",
 )
 @click.option(
     "--classes", type=click.Path(path_type=Path), help="File with one class a line, in order."
@@ -81,7 +81,7 @@ def train(features: Path, output: Path, force: bool, **options: Any) -> None:
     read = [features, *(options[name] for name in ("labels", "validate", "classes"))]
     check_output(output, Kind.MODEL, read, force=force)
     with Progress("train", quiet=log.getEffectiveLevel() > logging.INFO) as bar:
-        model = run(
+        run(
             features,
             output=output,
             progress=lambda state: bar.update(
@@ -89,6 +89,3 @@ def train(features: Path, output: Path, force: bool, **options: Any) -> None:
             ),
             **options,
         )
-    log.info(
-        "model written to %s (%d classes: %s)", output, len(model.classes), ", ".join(model.classes)
-    )

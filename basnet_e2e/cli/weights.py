@@ -132,7 +132,7 @@ def download(name: str, stream: str | None, origin: str | None, replace: bool) -
 @click.option("--sha256", help="Hash that the file must have, where the manifest knows none.")
 @message_options
 def import_weights(file: Path, name: str | None, stream: str | None, sha256: str | None) -> None:
-    """Take a weights FILE that you have: a torch, safetensors or TensorFlow checkpoint.
+    """Take a weights FILE that you have: a torch or safetensors file.
 
     A file that the manifest knows by its hash needs no option.
     """

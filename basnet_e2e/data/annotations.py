@@ -1,21 +1,30 @@
 """Annotations of videos: labels for training, intervals for evaluation, and predictions to judge.
 
 Labels are read from a CSV file (header ``video,labels``), from an ActivityNet-style JSON file or
-from one folder per class; ground truth from ActivityNet-style JSON:
+from one folder per class; ground truth from a CSV file (header ``video,label,start,end``) or from
+ActivityNet-style JSON:
 ``{"database": {video: {"subset", "duration", "annotations": [{"label", "segment": [s, e]}]}}}``.
 """
 
-import csv
-import io
+import logging
 import math
 import os
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from basnet_e2e.data.annotation_tables import is_table, read_interval_table, read_label_table
 from basnet_e2e.data.documents import parse_json, read_text
-from basnet_e2e.data.naming import Matches, listing, match_ids, without_suffix
+from basnet_e2e.data.naming import (
+    Matches,
+    alike_classes,
+    listing,
+    match_ids,
+    nfc,
+    unknown_message,
+    without_suffix,
+)
 from basnet_e2e.data.predictions import Predictions, read_predictions
 from basnet_e2e.errors import BasnetError
 from basnet_e2e.intervals import Interval
@@ -32,8 +41,7 @@ __all__ = [
     "read_predictions",
 ]
 
-SEPARATOR = ";"
-COLUMNS = ("video", "labels")
+log = logging.getLogger(__name__)
 TRAINING = ("train", "training")
 # THUMOS'14 is trained on its validation set, since its training set is trimmed.
 TRAINING_THUMOS = ("validation", "val")
@@ -53,6 +61,7 @@ class Labels:
         source: file or folder they were read from, for messages.
         published: whether they come from an annotation database, which may name videos that
             nobody can get any more; elsewhere an unknown name is a mistake.
+        folders: whether they are class folders: the first part of a name is then a class.
     """
 
     videos: dict[str, tuple[str, ...]]
@@ -60,6 +69,7 @@ class Labels:
     durations: dict[str, float] = field(default_factory=dict)
     source: str = "labels"
     published: bool = False
+    folders: bool = False
 
 
 @dataclass(frozen=True)
@@ -115,7 +125,15 @@ def read_labels(
     elif source.suffix.lower() == ".json":
         labels = _labels_of_database(source, subset)
     else:
-        labels = _labels_of_csv(source)
+        videos = read_label_table(source)
+        labels = Labels(videos, _classes_of(videos), source=os.fspath(source))
+    for group in alike_classes(labels.classes):
+        log.warning(
+            "%s: %s are taken for %d classes; spell them alike if they are one",
+            path,
+            listing(group),
+            len(group),
+        )
     return labels if classes is None else _with_classes(labels, classes)
 
 
@@ -125,7 +143,7 @@ def read_classes(path: str | os.PathLike[str]) -> tuple[str, ...]:
     Raises:
         BasnetError: the file is missing, empty or names a class twice.
     """
-    names = [line.strip() for line in read_text(path).splitlines() if line.strip()]
+    names = [nfc(line.strip()) for line in read_text(path).splitlines() if line.strip()]
     if not names:
         raise BasnetError(f"{path}: no class names in this file (one a line)")
     doubled = sorted({name for name in names if names.count(name) > 1})
@@ -138,13 +156,19 @@ def read_ground_truth(path: str | os.PathLike[str], subset: str | None = None) -
     """Read the annotated intervals of one subset.
 
     Args:
-        path: ActivityNet-style JSON; segments may be numbers or strings, in seconds.
+        path: ActivityNet-style JSON (segments may be numbers or strings, in seconds), or a CSV
+            file with the columns ``video,label,start,end``, which knows no subsets; a row that
+            names only a video says that nothing happens in it.
         subset: its name; by default ``test``, ``testing`` or ``validation``, the first of these
             that has intervals, or the only one there is.
 
     Raises:
-        BasnetError: the file is missing or not of this format, or the subset is not in it.
+        BasnetError: the file is missing or not of these formats, or the subset is not in it.
     """
+    if is_table(path):
+        if subset is not None:
+            raise BasnetError(f"{path}: a CSV file has no subset '{subset}'; go without --subset")
+        return GroundTruth(read_interval_table(path), source=os.fspath(path))
     entries = _read_database(path)
     chosen = _choose_subset(path, entries, subset, TESTING)
     videos: dict[str, list[Interval]] = {}
@@ -163,71 +187,18 @@ def first_appearance(names: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names))
 
 
+def _classes_of(videos: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
+    return first_appearance(label for labels in videos.values() for label in labels)
+
+
 def _with_classes(labels: Labels, classes: Sequence[str]) -> Labels:
-    extra = [name for name in labels.classes if name not in set(classes)]
+    wanted = tuple(nfc(name) for name in classes)
+    extra = [name for name in labels.classes if name not in set(wanted)]
     if extra:
-        raise BasnetError(f"{labels.source}: {listing(extra)} is not in the class list")
-    return Labels(labels.videos, tuple(classes), labels.durations, labels.source, labels.published)
-
-
-# CSV ---------------------------------------------------------------------------------------------
-
-
-def _labels_of_csv(path: Path) -> Labels:
-    rows = csv.reader(io.StringIO(read_text(path), newline=""))
-    columns: dict[str, int] | None = None
-    width = 0
-    videos: dict[str, tuple[str, ...]] = {}
-    lines: dict[str, int] = {}
-    try:
-        for row in rows:
-            if not any(cell.strip() for cell in row):
-                continue
-            if columns is None:
-                columns, width = _csv_columns(path, rows.line_num, row), len(row)
-                continue
-            where = f"{path}, line {rows.line_num}"
-            name, labels = _csv_row(where, row, columns, width)
-            if name in lines:
-                raise BasnetError(f"{where}: video '{name}' stands on line {lines[name]} already")
-            lines[name] = rows.line_num
-            videos[name] = labels
-    except csv.Error as error:
-        raise BasnetError(f"{path}, line {rows.line_num}: not a CSV file ({error})") from error
-    if not videos:
-        raise BasnetError(f"{path}: no labelled video; expected the header video,labels and rows")
-    return Labels(
-        videos,
-        first_appearance(label for labels in videos.values() for label in labels),
-        source=os.fspath(path),
-    )
-
-
-def _csv_columns(path: Path, line: int, header: Sequence[str]) -> dict[str, int]:
-    names = [name.strip().lower() for name in header]
-    for wanted in COLUMNS:
-        if wanted not in names:
-            raise BasnetError(
-                f"{path}, line {line}: no column '{wanted}' (the header is "
-                f"'{','.join(header)}'); expected video,labels"
-            )
-    return {name: names.index(name) for name in COLUMNS}
-
-
-def _csv_row(
-    where: str, row: Sequence[str], columns: dict[str, int], width: int
-) -> tuple[str, tuple[str, ...]]:
-    if any(cell.strip() for cell in row[width:]):
         raise BasnetError(
-            f"{where}: {len(row)} values for {width} columns; several labels of one video are "
-            f"separated by '{SEPARATOR}'"
+            f"{labels.source}: not in the class list: {unknown_message(extra, wanted)}"
         )
-    cells = [*row, *[""] * (width - len(row))]
-    name = cells[columns["video"]].strip()
-    if not name:
-        raise BasnetError(f"{where}: no video named")
-    labels = (label.strip() for label in cells[columns["labels"]].split(SEPARATOR))
-    return name, first_appearance(label for label in labels if label)
+    return replace(labels, classes=wanted)
 
 
 # One folder per class ----------------------------------------------------------------------------
@@ -244,14 +215,14 @@ def _labels_of_folders(folder: Path) -> Labels:
             continue
         if stem in videos:
             raise BasnetError(f"{folder}: two files are called '{stem}' but for their suffix")
-        videos[stem] = relative.parts[:1] if len(relative.parts) > 1 else ()
-    classes = first_appearance(label for labels in videos.values() for label in labels)
+        videos[stem] = (nfc(relative.parts[0]),) if len(relative.parts) > 1 else ()
+    classes = _classes_of(videos)
     if not classes:
         raise BasnetError(
             f"{folder}: no labels in this folder; expected one folder of videos per class, or give "
             "a CSV or JSON file"
         )
-    return Labels(videos, classes, source=os.fspath(folder))
+    return Labels(videos, classes, source=os.fspath(folder), folders=True)
 
 
 # ActivityNet-style JSON --------------------------------------------------------------------------
@@ -266,7 +237,7 @@ def _labels_of_database(path: Path, subset: str | None) -> Labels:
         if chosen is None or entry.get("subset") == chosen:
             videos[name] = first_appearance(_label(path, name, item) for item in _items(entry))
             _note_duration(path, name, entry, durations)
-    classes = first_appearance(label for labels in videos.values() for label in labels)
+    classes = _classes_of(videos)
     return Labels(videos, classes, durations, os.fspath(path), published=True)
 
 
@@ -276,7 +247,7 @@ def _read_database(path: str | os.PathLike[str]) -> dict[str, dict[str, Any]]:
     if not isinstance(entries, dict):
         raise BasnetError(
             f"{path}: not an annotation file; expected an object 'database' of videos "
-            "(ActivityNet format)"
+            "(ActivityNet format), or a CSV file with the header video,label,start,end"
         )
     for name, entry in entries.items():
         if not isinstance(entry, dict) or not isinstance(_items(entry), list):
@@ -330,7 +301,7 @@ def _label(path: str | os.PathLike[str], video: str, item: Any) -> str:
     label = item.get("label") if isinstance(item, dict) else None
     if not isinstance(label, str) or not label:
         raise BasnetError(f"{path}: an annotation of video '{video}' has no label")
-    return label
+    return nfc(label)
 
 
 def _intervals(path: str | os.PathLike[str], video: str, entry: dict[str, Any]) -> list[Interval]:

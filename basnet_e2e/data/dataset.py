@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from basnet_e2e.data.annotations import Labels, Matches, match_ids, read_labels
+from basnet_e2e.data.annotations import Labels, read_labels
+from basnet_e2e.data.label_matching import match_labels
 from basnet_e2e.data.layouts import Source, find_sources, parse_grid
 from basnet_e2e.data.naming import listing, unknown_message
 from basnet_e2e.errors import BasnetError
@@ -177,15 +178,9 @@ def load_labelled(
     root = Path(features)
     sources = find_sources(root, subset=subset, streams=streams, grid=parse_grid(grid))
     ids = [source.id for source in sources]
-    matches = match_ids(labels.videos, ids)
-    _check_unknown(labels, matches, ids, root)
-    by_id = _labels_by_id(labels, matches)
-    if matches.unnamed:
-        log.warning(
-            "videos with features but no labels, not used (%d): %s",
-            len(matches.unnamed),
-            listing(matches.unnamed),
-        )
+    matched = match_labels(labels, ids, str(root), failed_ids(root))
+    matched.check()
+    matches, by_id = matched.matches, matched.by_id
     found = load_features(
         root,
         ids=list(by_id),
@@ -204,47 +199,6 @@ def load_labelled(
         labels.classes,
         found.settings,
     )
-
-
-def _labels_by_id(labels: Labels, matches: Matches) -> dict[str, tuple[str, ...]]:
-    """Labels of each video; two class folders may hold the same video, two rows may not."""
-    names: dict[str, list[str]] = {}
-    for name, video_id in matches.found.items():
-        names.setdefault(video_id, []).append(name)
-    by_id = {}
-    for video_id, alike in names.items():
-        if len(alike) > 1 and not Path(labels.source).is_dir():
-            raise BasnetError(f"{labels.source}: {listing(alike)} mean the same video '{video_id}'")
-        by_id[video_id] = tuple(
-            dict.fromkeys(label for name in alike for label in labels.videos[name])
-        )
-    return by_id
-
-
-def _check_unknown(labels: Labels, matches: Matches, ids: Collection[str], features: Path) -> None:
-    failed = failed_ids(features)
-    excused = match_ids(matches.unknown, failed).found if failed else {}
-    unknown = [name for name in matches.unknown if name not in excused]
-    if not matches.found:
-        raise BasnetError(
-            f"{labels.source}: none of its {len(labels.videos)} videos has features in {features} "
-            f"(labels name {listing(list(labels.videos), 2)}, features {listing(ids, 2)})"
-        )
-    if excused:
-        log.warning(
-            "labelled videos that could not be extracted, left out (%d): %s",
-            len(excused),
-            listing(list(excused)),
-        )
-    if not unknown:
-        return
-    message = (
-        f"{labels.source}: labelled videos without features in {features} ({len(unknown)}): "
-        f"{unknown_message(unknown, ids)}"
-    )
-    if not labels.published:
-        raise BasnetError(f"{message}; correct the names or take them out")
-    log.warning("%s; they are left out", message)
 
 
 def failed_ids(folder: Path) -> list[str]:

@@ -25,7 +25,8 @@ from basnet_e2e.data.feature_files import (
     visible,
 )
 from basnet_e2e.errors import BasnetError
-from extract.features import STREAMS, SUFFIX
+from extract.features import SUFFIX
+from extract.streams import STREAMS
 
 PUBLISHED_GRID = "25,16,16"
 ARRAY_SUFFIXES = (".npy", ".npz")

@@ -2,11 +2,12 @@
 
 import math
 import os
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from basnet_e2e.data.documents import parse_json
+from basnet_e2e.data.naming import nfc
 from basnet_e2e.errors import BasnetError
 from basnet_e2e.intervals import Failure, Interval, Localization
 
@@ -19,16 +20,18 @@ class Predictions:
         videos: video -> intervals in file order.
         scores: video -> video-level score of each class, where the file states them.
         failed: videos the file lists as failed.
+        thinned: videos of which only the best intervals were kept (``--keep best``).
         source: the file, for messages.
     """
 
     videos: dict[str, list[Interval]]
     scores: dict[str, dict[str, float]] = field(default_factory=dict)
     failed: tuple[str, ...] = ()
+    thinned: tuple[str, ...] = ()
     source: str = "predictions"
 
     @classmethod
-    def of(cls, results: Iterable[Localization]) -> "Predictions":
+    def of(cls, results: Sequence[Localization]) -> "Predictions":
         """The same from results in memory.
 
         Raises:
@@ -39,48 +42,64 @@ class Predictions:
         for result in results:
             if result.video in videos:
                 raise BasnetError(f"two results are called '{result.video}'")
-            videos[result.video] = list(result.intervals)
+            videos[result.video] = labels_in_nfc(result.intervals)
             if result.classes:
-                scores[result.video] = dict(result.classes)
-        return cls(videos, scores)
+                scores[result.video] = {nfc(name): each for name, each in result.classes.items()}
+        thinned = tuple(result.video for result in results if result.made.get("keep") == "best")
+        return cls(videos, scores, thinned=thinned)
+
+
+def labels_in_nfc(intervals: Iterable[Interval]) -> list[Interval]:
+    """The same intervals, labels in the Unicode form in which names are compared."""
+    return [
+        found if (label := nfc(found.label)) == found.label else replace(found, label=label)
+        for found in intervals
+    ]
 
 
 def read_predictions(path: str | os.PathLike[str]) -> Predictions:
-    """Read detections of either format.
+    """Read detections of either format, to compare them with ground truth.
+
+    Raises:
+        BasnetError: the file is missing, is neither format, or holds a damaged interval.
+    """
+    localizations, failed = read_results(path)
+    found = Predictions.of(localizations)
+    return replace(found, failed=tuple(entry.video for entry in failed), source=str(path))
+
+
+def read_results(path: str | os.PathLike[str]) -> tuple[list[Localization], list[Failure]]:
+    """Read results and failures, of either format.
+
+    ActivityNet-style detections state no duration; the end of the last interval stands for it.
 
     Raises:
         BasnetError: the file is missing, is neither format, or holds a damaged interval.
     """
     document = parse_json(path)
-    if isinstance(document, dict) and isinstance(document.get("results"), dict):
-        return Predictions(_activitynet_intervals(path, document["results"]), source=str(path))
-    localizations, failed = _localizations(path, document)
-    found = Predictions.of(localizations)
-    return Predictions(
-        found.videos, found.scores, tuple(entry.video for entry in failed), source=str(path)
-    )
+    if is_activitynet(document):
+        return _detections(path, document), []
+    return _localizations(path, document)
 
 
-def read_results(path: str | os.PathLike[str]) -> tuple[list[Localization], list[Failure]]:
-    """Read a result document of ``basnet localize``: results and failures.
-
-    Raises:
-        BasnetError: the file is missing or is not such a document.
-    """
-    return _localizations(path, parse_json(path))
+def is_activitynet(document: Any) -> bool:
+    """Whether a JSON document holds ActivityNet-style detections."""
+    return isinstance(document, dict) and isinstance(document.get("results"), dict)
 
 
-def _activitynet_intervals(
-    path: str | os.PathLike[str], results: Mapping[str, Any]
-) -> dict[str, list[Interval]]:
-    videos = {}
-    for video, items in results.items():
+def _detections(path: str | os.PathLike[str], document: Mapping[str, Any]) -> list[Localization]:
+    external = document.get("external_data")
+    made = external.get("made") if isinstance(external, dict) else None
+    found = []
+    for video, items in document["results"].items():
         if not isinstance(items, list):
             raise BasnetError(f"{path}: the detections of video '{video}' are not a list")
-        videos[video] = [
-            _interval(path, video, item, lambda item: item["segment"]) for item in items
-        ]
-    return videos
+        intervals = [_interval(path, video, item, lambda item: item["segment"]) for item in items]
+        duration = max([0.0, *(interval.end for interval in intervals)])
+        how = made.get(video) if isinstance(made, dict) else None
+        how = how if isinstance(how, dict) else {}
+        found.append(Localization(video, "", duration, "", intervals=intervals, made=how))
+    return found
 
 
 def _localizations(

@@ -6,7 +6,6 @@ predicted labels are ignored. A video without ground truth contributes false pos
 """
 
 import os
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -22,7 +21,8 @@ from basnet_e2e.data.annotations import (
     read_ground_truth,
     read_predictions,
 )
-from basnet_e2e.data.naming import listing, match_ids
+from basnet_e2e.data.naming import match_ids
+from basnet_e2e.data.predictions import labels_in_nfc
 from basnet_e2e.errors import BasnetError
 from basnet_e2e.evaluation.matching import (
     Floats,
@@ -34,6 +34,7 @@ from basnet_e2e.evaluation.matching import (
     by_rank,
     overlaps,
 )
+from basnet_e2e.evaluation.mismatches import check_shared, mismatches
 from basnet_e2e.intervals import Interval, Localization
 
 TIOUS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
@@ -165,13 +166,15 @@ def evaluate(
     Args:
         predictions: result of localization, or a file of such results or of ActivityNet-style
             detections.
-        ground_truth: ActivityNet-style JSON, or what was read from it.
+        ground_truth: ActivityNet-style JSON or a CSV file ``video,label,start,end``, or what was
+            read from it.
         tious: temporal IoU thresholds in (0, 1].
         subset: subset of the ground truth; by default the test (or validation) subset.
         dedupe: count annotated intervals that repeat another one (to 1 ms) once.
 
     Raises:
-        BasnetError: a file is damaged, a threshold is out of range or nothing is annotated.
+        BasnetError: a file is damaged, a threshold is out of range, nothing is annotated, or no
+            video of a predictions file is in the subset.
     """
     return score(prepare(predictions, ground_truth, subset=subset, dedupe=dedupe), tious)
 
@@ -186,8 +189,8 @@ def prepare(
     """Read what is a file, match video names, and note whatever is odd.
 
     Raises:
-        BasnetError: a file is damaged, two predicted videos are the same one, or nothing is
-            annotated.
+        BasnetError: a file is damaged, two predicted videos are the same one, nothing is
+            annotated, or no video of a predictions file is in the subset.
     """
     found = _predictions(predictions)
     truth = _ground_truth(ground_truth, subset)
@@ -199,7 +202,10 @@ def prepare(
     videos = {names[name]: rows for name, rows in found.videos.items()}
     elsewhere = [name for name in videos if name in truth.others]
     videos = {name: rows for name, rows in videos.items() if name not in truth.others}
-    warnings += _mismatches(videos, elsewhere, found, truth)
+    if isinstance(predictions, str | os.PathLike):
+        # A file of other videos is a mistake; a program may well have found nothing.
+        check_shared(videos, elsewhere, found, truth)
+    warnings += mismatches(videos, elsewhere, found, truth)
     numbers = {name: row for row, name in enumerate(dict.fromkeys([*truth.videos, *videos]))}
     classes = truth.classes
     columns = {name: column for column, name in enumerate(classes)}
@@ -300,15 +306,15 @@ def _predictions(given: AnyPredictions) -> Predictions:
     if isinstance(given, str | os.PathLike):
         return read_predictions(given)
     if isinstance(given, Mapping):
-        return Predictions({name: list(rows) for name, rows in given.items()})
-    return Predictions.of(given)
+        return Predictions({name: labels_in_nfc(rows) for name, rows in given.items()})
+    return Predictions.of(list(given))
 
 
 def _ground_truth(given: AnyTruth, subset: str | None) -> GroundTruth:
     if isinstance(given, str | os.PathLike):
         return read_ground_truth(given, subset)
     if isinstance(given, Mapping):
-        return GroundTruth({name: list(rows) for name, rows in given.items()})
+        return GroundTruth({name: labels_in_nfc(rows) for name, rows in given.items()})
     return given
 
 
@@ -317,7 +323,10 @@ def _common_names(found: Predictions, truth: GroundTruth) -> dict[str, str]:
     known = [*truth.videos, *sorted(truth.others)]
     names = {name: name for name in found.videos if name in truth.videos or name in truth.others}
     rest = [name for name in found.videos if name not in names]
-    names |= match_ids(rest, known).found if rest else {}
+    if rest:
+        matches = match_ids(rest, known)
+        matches.report("predicted video", found.source)
+        names |= matches.found
     names = {name: names.get(name, name) for name in [*found.videos, *found.scores]}
     owners: dict[str, str] = {}
     for name in found.videos:
@@ -328,37 +337,3 @@ def _common_names(found: Predictions, truth: GroundTruth) -> dict[str, str]:
                 f"{truth.source}"
             )
     return names
-
-
-def _mismatches(
-    videos: Mapping[str, Sequence[Interval]],
-    elsewhere: Sequence[str],
-    found: Predictions,
-    truth: GroundTruth,
-) -> list[str]:
-    """What predictions and ground truth do not share."""
-    warnings = []
-    labels = Counter(row.label for rows in videos.values() for row in rows)
-    classes = set(truth.classes)
-    foreign = {name: count for name, count in labels.items() if name not in classes}
-    if foreign:
-        warnings.append(
-            f"predicted labels without ground truth, ignored ({len(foreign)}, "
-            f"{sum(foreign.values())} predictions): {listing(foreign)}"
-        )
-    if elsewhere:
-        warnings.append(
-            f"predicted videos of another subset, ignored ({len(elsewhere)}): {listing(elsewhere)}"
-        )
-    unknown = [name for name in videos if name not in truth.videos]
-    if unknown:
-        warnings.append(
-            f"predicted videos that are not in the ground truth, their predictions count as false "
-            f"({len(unknown)}): {listing(unknown)}"
-        )
-    silent = [name for name, rows in truth.videos.items() if rows and not videos.get(name)]
-    if silent:
-        warnings.append(f"annotated videos without a prediction ({len(silent)}): {listing(silent)}")
-    if found.failed:
-        warnings.append(f"videos that failed ({len(found.failed)}): {listing(found.failed)}")
-    return warnings

@@ -14,7 +14,6 @@ from basnet_e2e.data.dataset import VideoFeatures
 from basnet_e2e.errors import BasnetError
 from basnet_e2e.intervals import Localization, Selection
 from extract.features import (
-    STREAMS,
     SUFFIX,
     Features,
     settings_difference,
@@ -22,6 +21,7 @@ from extract.features import (
 )
 from extract.inputs import VideoInput
 from extract.pipeline import Extractor, ExtractSettings
+from extract.streams import STREAMS
 
 if TYPE_CHECKING:
     from basnet_e2e.heads.checkpoint import HeadModel

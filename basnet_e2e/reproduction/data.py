@@ -125,6 +125,7 @@ def _listed(split: Sequence[str], annotated: Iterable[str], path: Path, part: st
             f"{path}: videos of {SPLIT.format(part)} that are not annotated as {part} videos: "
             f"{listing(found.unknown)}"
         )
+    found.report("listed video", SPLIT.format(part))
     return list(dict.fromkeys(found.found.values()))
 
 
@@ -162,7 +163,9 @@ def _test(
     """Features and intervals of the test videos, and annotated videos without features."""
     subset = "validation" if (truth.subset or "").lower().startswith("val") else "test"
     sources = find_sources(root, subset=subset, streams=streams, grid=parse_grid(grid))
-    ids = match_ids(truth.videos, [source.id for source in sources]).found
+    matches = match_ids(truth.videos, [source.id for source in sources])
+    matches.report("test video", truth.source)
+    ids = matches.found
     if not ids:
         raise BasnetError(
             f"{root}: no features of the {len(truth.videos)} test videos of {truth.source}"

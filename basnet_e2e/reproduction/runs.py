@@ -31,9 +31,10 @@ from basnet_e2e.heads.presets import MENDS, READING, Preset, recipe
 from basnet_e2e.intervals import Localization
 from basnet_e2e.localization.inference import activations, background_of, localization_of
 from basnet_e2e.reproduction.data import Benchmark
+from basnet_e2e.training.identity import data_digest
 from basnet_e2e.training.loop import Progress
 from basnet_e2e.training.state import state_path
-from basnet_e2e.training.train import fit, identity_of, usable
+from basnet_e2e.training.train import fit, usable
 from basnet_e2e.training.validation import Validation
 from weights.files import write_text
 
@@ -42,6 +43,8 @@ SELECTIONS = ("last", "best-on-test")
 BACKGROUND = ("precision", "recall", "f_measure", "average_precision")
 # Raised whenever proposals or evaluation change, so that kept figures are computed anew.
 FIGURES_VERSION = 1
+# Compared by hashes, which tell a reader nothing.
+DIGESTS = ("training data", "test set")
 
 
 @dataclass(frozen=True)
@@ -167,12 +170,13 @@ class Runner:
         pairs["recipe"] = model.recipe, spec.recipe
         pairs["seed"] = model.training.get("seed"), spec.seed
         pairs["classes"] = list(model.classes), list(data.classes)
-        pairs["training data"] = model.training.get("data"), identity_of(data)["videos"]
+        pairs["training data"] = model.training.get("data"), data_digest(data)
         for name, (there, here) in pairs.items():
             if there != here:
+                values = f" ({_short(there)} instead of {_short(here)})"
                 raise BasnetError(
-                    f"{path}: of a run with another {name} ({_short(there)} instead of "
-                    f"{_short(here)}); choose another folder with -o, or delete this file"
+                    f"{path}: of a run with another {name}{'' if name in DIGESTS else values}; "
+                    "choose another folder with -o, or delete this file"
                 )
 
     def _validation(self, data: LabelledSet) -> Validation:

@@ -109,7 +109,7 @@ class Run:
         recipe: which branches are trained.
         seed: of weights, samples and dropout.
         device: where the network runs.
-        identity: what tells the data from another run's.
+        identity: all that the result depends on, to refuse another run's state.
         validation: keeps the best step where given.
     """
 
@@ -128,14 +128,7 @@ class Run:
         self.step = 0
         self.loss = float("nan")
         self.best = Best()
-        self._run = {
-            **identity,
-            # Which step is best depends on how a network is read; what it learns does not.
-            "preset": preset.to_json() if validation else preset.training_json(),
-            "recipe": recipe.name,
-            "seed": seed,
-            "validation": None if validation is None else validation.identity,
-        }
+        self._run = identity
         with _own_random_state(device):
             torch.manual_seed(seed)
             features = data.features[0].shape[1]

@@ -15,9 +15,10 @@ import torch
 from torch import Tensor, nn
 
 from basnet_e2e.errors import BasnetError, DiskError
+from basnet_e2e.training.identity import run_difference
 from weights.files import atomic_write
 
-STATE_VERSION = 1
+STATE_VERSION = 2
 
 
 @dataclass
@@ -109,12 +110,11 @@ def load_state(
         ) from error
     if version != STATE_VERSION:
         raise BasnetError(f"{path}: state of another version; delete it to start anew")
-    difference = _difference(saved, run)
+    difference = run_difference(saved, run)
     if difference is not None:
-        name, before, now = difference
         raise BasnetError(
-            f"{path}: this run was interrupted with another {name} ({_short(before)} against "
-            f"{_short(now)}); give the same again, or delete this file to start anew"
+            f"{path}: this run was interrupted with {difference}; give the same again, or delete "
+            "this file to start anew"
         )
     net.load_state_dict(state["net"])
     optimizer.load_state_dict(state["optimizer"])
@@ -122,23 +122,6 @@ def load_state(
     if device.type == "cuda" and state["random_cuda"] is not None:
         torch.cuda.set_rng_state(state["random_cuda"].cpu(), device)
     return int(state["step"]), float(state["loss"]), Best(*state["best"])
-
-
-def _difference(before: dict[str, Any], now: dict[str, Any]) -> tuple[str, Any, Any] | None:
-    """Name of the first setting that differs, also within nested ones, and both values."""
-    for name in sorted(before.keys() | now.keys()):
-        one, other = before.get(name), now.get(name)
-        if one == other:
-            continue
-        if isinstance(one, dict) and isinstance(other, dict):
-            return _difference(one, other)
-        return name, one, other
-    return None
-
-
-def _short(value: Any, most: int = 60) -> str:
-    text = json.dumps(value)
-    return text if len(text) <= most else f"{text[: most - 3]}..."
 
 
 @contextlib.contextmanager

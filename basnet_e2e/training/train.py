@@ -1,7 +1,6 @@
 """Training: features and video-level labels to a model."""
 
 import copy
-import hashlib
 import logging
 import os
 from collections.abc import Sequence
@@ -13,14 +12,21 @@ import torch
 
 from basnet_e2e.data.annotations import GroundTruth, Labels, read_classes
 from basnet_e2e.data.dataset import FeatureSet, LabelledSet, load_labelled
-from basnet_e2e.data.naming import counted, listing, match_ids
+from basnet_e2e.data.label_matching import match_labels, nothing_to_learn
+from basnet_e2e.data.naming import counted, listing
 from basnet_e2e.data.sampling import segments_for
 from basnet_e2e.devices import choose_device, describe
 from basnet_e2e.errors import BasnetError
-from basnet_e2e.heads.checkpoint import HeadModel, save_model
+from basnet_e2e.heads.checkpoint import HeadModel, load_model, save_model
 from basnet_e2e.heads.presets import Preset, Recipe
 from basnet_e2e.heads.presets import preset as find_preset
 from basnet_e2e.heads.presets import recipe as find_recipe
+from basnet_e2e.training.identity import (
+    data_digest,
+    model_identity,
+    run_difference,
+    run_identity,
+)
 from basnet_e2e.training.loop import Data, Progress, Run
 from basnet_e2e.training.state import state_path
 from basnet_e2e.training.validation import Validation
@@ -64,7 +70,8 @@ def train(
         seed: of weights, samples and dropout.
         steps: training steps instead of the preset's.
         device: ``auto``, ``cpu`` or ``cuda[:N]``.
-        resume: go on from the state file beside ``output`` where there is one.
+        resume: go on from the state file beside ``output`` where there is one; a finished run is
+            returned as it is.
         output: model file to write; the state of the run is kept beside it (``.state``) every few
             minutes and on Ctrl-C, and removed at the end.
         progress: called after each step.
@@ -83,6 +90,10 @@ def train(
     validation = None
     if validate is not None:
         validation = Validation.of(validate, features, data, streams=streams, grid=grid)
+    if resume and output is not None and not state_path(output).is_file():
+        finished = _finished(Path(output), data, settings, branches, seed, validation)
+        if finished is not None:
+            return finished
     trained = fit(
         data,
         settings,
@@ -106,6 +117,12 @@ def train(
         save_model(model, output)
         state_path(output).unlink(missing_ok=True)
         model = replace(model, name=Path(output).stem)
+        log.info(
+            "model written to %s (%s: %s)",
+            output,
+            "1 class" if len(model.classes) == 1 else f"{len(model.classes)} classes",
+            ", ".join(model.classes),
+        )
     return model
 
 
@@ -148,19 +165,19 @@ def fit(
         KeyboardInterrupt: Ctrl-C; the state is saved first.
     """
     chosen = device or torch.device("cpu")
-    segments = segments_for([len(video.x) for video in data.videos], preset)
-    preset = replace(preset, segments=segments)
+    preset = _resolved(preset, data)
     log.info(
         "training %s/%s on %s, %d classes, T = %d, %d steps, on %s",
         preset.name,
         recipe.name,
         counted(len(data.videos), "video"),
         len(data.classes),
-        segments,
+        preset.segments,
         preset.steps,
         describe(chosen),
     )
-    run = Run(Data.of(data), preset, recipe, seed, chosen, identity_of(data), validation)
+    identity = run_identity(data, preset, recipe, seed, validation)
+    run = Run(Data.of(data), preset, recipe, seed, chosen, identity, validation)
     if state is not None and state.is_file():
         if resume:
             run.load(state)
@@ -171,6 +188,38 @@ def fit(
         log.info("no interrupted run at %s, starting from the beginning", state)
     run.train(state, progress)
     return _trained(run, data, preset, recipe, seed)
+
+
+def _resolved(preset: Preset, data: LabelledSet) -> Preset:
+    """The settings with T, which follows the videos where it is not set."""
+    return replace(preset, segments=segments_for([len(video.x) for video in data.videos], preset))
+
+
+def _finished(
+    output: Path,
+    data: LabelledSet,
+    preset: Preset,
+    recipe: Recipe,
+    seed: int,
+    validation: Validation | None,
+) -> HeadModel | None:
+    """The model of this very run where it was finished before; None where there is no model.
+
+    Raises:
+        BasnetError: the file is no model, or of another run, which is never replaced on resuming.
+    """
+    if not output.is_file():
+        return None
+    model = load_model(output)
+    wanted = run_identity(data, _resolved(preset, data), recipe, seed, validation)
+    difference = run_difference(model_identity(model), wanted | {"videos": data_digest(data)})
+    if difference is not None:
+        raise BasnetError(
+            f"{output}: a finished run with {difference}; train without --resume to replace it, or "
+            "choose another output"
+        )
+    log.info("%s is finished (%d steps), nothing to resume", output, model.training["steps"])
+    return model
 
 
 def _labelled(
@@ -190,11 +239,12 @@ def _labelled(
         from basnet_e2e.data.annotations import read_labels
 
         labels = read_labels(labels, classes=classes)
-    matches = match_ids(labels.videos, [video.id for video in features.videos])
-    by_id = {video_id: labels.videos[name] for name, video_id in matches.found.items()}
+    # Who reads features into memory chooses among them; labels of other videos are no mistake.
+    ids = [video.id for video in features.videos]
+    matched = match_labels(replace(labels, published=True), ids, "the set given")
+    matched.check()
+    by_id = matched.by_id
     videos = [video for video in features.videos if video.id in by_id]
-    if not videos:
-        raise BasnetError(f"{labels.source}: none of its videos is among the features")
     return LabelledSet(
         videos, [by_id[video.id] for video in videos], labels.classes, features.settings
     )
@@ -216,25 +266,13 @@ def usable(data: LabelledSet, preset: Preset, recipe: Recipe) -> LabelledSet:
             videos=[data.videos[index] for index in kept],
             labels=[data.labels[index] for index in kept],
         )
-    if not any(data.labels):
-        raise BasnetError("no training video has a label, nothing to learn")
-    if len({frozenset(labels) for labels in data.labels}) == 1:
-        raise BasnetError(
-            f"all {len(data.videos)} training videos have the same label "
-            f"({listing(data.labels[0])}); add videos of another class, or without any action"
-        )
+    problem = nothing_to_learn(data.labels)
+    if problem is not None:
+        raise BasnetError(problem)
     never = [name for name in data.classes if not any(name in labels for labels in data.labels)]
     if never:
         log.warning("no training video has the class %s", listing(never))
     return data
-
-
-def identity_of(data: LabelledSet) -> dict[str, Any]:
-    """What tells this run's data from another's, for resuming."""
-    digest = hashlib.sha256()
-    for video, labels in zip(data.videos, data.labels, strict=True):
-        digest.update(repr((video.id, tuple(labels), video.digest)).encode())
-    return {"classes": list(data.classes), "videos": digest.hexdigest()}
 
 
 def _trained(run: Run, data: LabelledSet, preset: Preset, recipe: Recipe, seed: int) -> Trained:
@@ -244,7 +282,7 @@ def _trained(run: Run, data: LabelledSet, preset: Preset, recipe: Recipe, seed: 
         "seed": seed,
         "loss": run.loss,
         "videos": len(data.videos),
-        "data": identity_of(data)["videos"],
+        "data": data_digest(data),
         "unlabelled": sum(not labels for labels in data.labels),
     }
     net = run.net.to(torch.device("cpu")).eval()

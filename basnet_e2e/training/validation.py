@@ -126,8 +126,16 @@ def _videos(
         root = Path(features)
         sources = find_sources(root, subset=None, streams=streams, grid=parse_grid(grid))
         ids = [source.id for source in sources]
-    found = match_ids(truth.videos, ids).found
-    names = {video_id: name for name, video_id in found.items() if video_id not in trained}
+    matches = match_ids(truth.videos, ids)
+    matches.report("validation video", truth.source)
+    names: dict[str, str] = {}
+    for name, video_id in matches.found.items():
+        if video_id in names:
+            raise BasnetError(
+                f"{truth.source}: '{names[video_id]}', '{name}' mean the same video '{video_id}'"
+            )
+        names[video_id] = name
+    names = {video_id: name for video_id, name in names.items() if video_id not in trained}
     if given is not None:
         return [video for video in given if video.id in names], names
     if not names:

@@ -1,144 +1,23 @@
-"""Backbones by name: networks that turn a clip of frames into one feature vector.
+"""A backbone with its weights, ready for inference."""
 
-A backbone is one `BackboneRecord`; adding one is adding one entry to ``BACKBONES`` (and, for its
-weights, one to ``weights/manifest.toml``). `load_backbone` makes it ready for inference.
-"""
-
-import difflib
 import functools
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from extract.backbones.records import BackboneRecord, backbone_record
+from extract.backbones.runtimes import Runtime, choose_runtime, make_runtime
 from extract.errors import ExtractError
+from extract.streams import CHANNELS, STREAMS
 from weights.keys import COUNTER
 from weights.manifest import network as manifest_entry
 from weights.registry import WeightsFile, resolve
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
-
-    from extract.backbones.runtimes import Runtime
-
-STREAMS = ("rgb", "flow")
-CHANNELS = {"rgb": 3, "flow": 2}
-
-
-class FeatureNetwork(Protocol):
-    """What a backbone's network offers besides being a torch module."""
-
-    def features(self, x: "Tensor") -> "Tensor":
-        """Clips ``[B, C, T, H, W]`` to features ``[B, D]``."""
-        ...
-
-    def classifier(self) -> "tuple[Tensor, Tensor]":
-        """Weight ``[classes, D]`` and bias ``[classes]`` of the linear layer on the features."""
-        ...
-
-
-@dataclass(frozen=True)
-class BackboneRecord:
-    """One named backbone.
-
-    Attributes:
-        name: what users call it.
-        streams: streams that it has, of rgb and flow.
-        frame_side: short side in pixels that frames are resized to.
-        crop: side of the centre crop in pixels.
-        length: frames on the grid that one snippet covers.
-        dimension: length of a feature.
-        build: (stream, classes) -> network with random weights and published tensor names.
-        frames: frames of the snippet that the network sees, spread evenly; None for all.
-        mean: subtracted from colours in [0, 1].
-        deviation: colours are divided by it afterwards.
-        flow_overrides: parameters of TV-L1 that differ from its defaults.
-        classifier_length: frames of the clips that its classifier was trained on, where they are
-            more than a snippet's.
-    """
-
-    name: str
-    streams: tuple[str, ...]
-    frame_side: int
-    crop: int
-    length: int
-    dimension: int
-    build: "Callable[[str, int], nn.Module]"
-    frames: int | None = None
-    mean: float = 0.5
-    deviation: float = 0.5
-    flow_overrides: Mapping[str, Any] = field(default_factory=dict)
-    classifier_length: int | None = None
-
-    def scale_rgb(self, pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Colours 0..255 of any shape to what the network was trained on (I3D: [-1, 1])."""
-        scale, shift = 1 / (255 * self.deviation), self.mean / self.deviation
-        return np.asarray(pictures * np.float32(scale) - np.float32(shift), dtype=np.float32)
-
-
-def _inception(stream: str, classes: int) -> "nn.Module":
-    from extract.backbones.i3d import InceptionI3D
-
-    return InceptionI3D(CHANNELS[stream], classes)
-
-
-def _inception_mini(stream: str, classes: int) -> "nn.Module":
-    from extract.backbones.i3d import InceptionI3D
-
-    return InceptionI3D(CHANNELS[stream], classes, width=0.25, pool="whole")
-
-
-def _zoo(name: str) -> "Callable[[str, int], nn.Module]":
-    def build(stream: str, classes: int) -> "nn.Module":
-        from extract.backbones.zoo import ZooNetwork
-
-        return ZooNetwork(name)
-
-    return build
-
-
-_I3D = BackboneRecord("i3d", STREAMS, 256, 224, 16, 1024, _inception, classifier_length=64)
-_SLOW = BackboneRecord(
-    "slow_r50", ("rgb",), 256, 256, 64, 2048, _zoo("slow_r50"), 8, mean=0.45, deviation=0.225
-)
-
-BACKBONES: dict[str, BackboneRecord] = {
-    record.name: record
-    for record in (
-        _I3D,
-        replace(_I3D, name="i3d-scratch"),
-        replace(_I3D, name="i3d-k600", streams=("rgb",)),
-        replace(_I3D, name="i3d-charades"),
-        BackboneRecord(
-            name="i3d-mini",
-            streams=STREAMS,
-            frame_side=72,
-            crop=64,
-            length=16,
-            dimension=256,
-            build=_inception_mini,
-            flow_overrides={"scales": 4, "warps": 3, "iterations": 30},
-        ),
-        _SLOW,
-        replace(_SLOW, name="i3d_r50", build=_zoo("i3d_r50")),
-        replace(_SLOW, name="x3d_m", length=80, frames=16, build=_zoo("x3d_m")),
-    )
-}
-
-
-def backbone_record(name: str) -> BackboneRecord:
-    """The record of a backbone.
-
-    Raises:
-        ExtractError: there is none; the message names the nearest or those that there are.
-    """
-    if name in BACKBONES:
-        return BACKBONES[name]
-    near = difflib.get_close_matches(name, BACKBONES, n=1)
-    hint = f"did you mean '{near[0]}'?" if near else f"known: {', '.join(BACKBONES)}"
-    raise ExtractError(f"no backbone '{name}'; {hint}")
 
 
 def load_network(record: BackboneRecord, stream: str, file: WeightsFile) -> "nn.Module":
@@ -182,13 +61,13 @@ class Backbone:
         self,
         record: BackboneRecord,
         streams: Sequence[str],
-        make_runtime: "Callable[[nn.Module, tuple[int, ...]], Runtime]",
+        prepare: "Callable[[nn.Module, tuple[int, ...]], Runtime]",
         runtime: str,
     ) -> None:
         self.record = record
         self.streams = tuple(streams)
         self.runtime = runtime
-        self._make_runtime = make_runtime
+        self._prepare = prepare
         self._files: dict[str, WeightsFile] = {}
         self._runtimes: dict[str, Runtime] = {}
         self._classifiers: dict[str, tuple[NDArray[np.float32], NDArray[np.float32]]] = {}
@@ -209,13 +88,18 @@ class Backbone:
             self._files[stream] = resolve(self.record.name, stream)
         return self._files[stream]
 
-    def weights_hashes(self) -> dict[str, str]:
-        """Hash of each stream's weights by value, equal whatever file they came from.
+    def weights_hashes(self, streams: Sequence[str] | None = None) -> dict[str, str]:
+        """Hash of the weights by value, equal whatever file they came from.
+
+        Args:
+            streams: those that are used; all that the backbone was loaded with without it.
 
         Raises:
+            ExtractError: a stream was not asked for at loading.
             WeightsError: the weights of a stream are not here and cannot be had.
         """
-        return {stream: self.file(stream).sha256 for stream in self.streams}
+        used = self.streams if streams is None else streams
+        return {stream: self.file(stream).sha256 for stream in used}
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -265,7 +149,7 @@ class Backbone:
         self._classifiers[stream] = (weight.numpy().copy(), bias.numpy().copy())
         side = self.record.crop
         shape = (CHANNELS[stream], self.record.length, side, side)
-        self._runtimes[stream] = self._make_runtime(network, shape)
+        self._runtimes[stream] = self._prepare(network, shape)
 
 
 def load_backbone(
@@ -282,8 +166,9 @@ def load_backbone(
         name: a name of ``BACKBONES``.
         streams: streams that will be used.
         device: ``auto`` (a GPU where there is one), ``cpu``, ``cuda`` or ``cuda:N``.
-        runtime: ``torch``, ``openvino`` (CPU only, extra ``[cpu]``) or ``auto``: openvino on a CPU
-            where it is installed, else torch. Both compute in float32.
+        runtime: ``torch``, ``openvino`` (CPU only, extra ``[cpu]``) or ``auto``: torch, but
+            openvino on a CPU where it is installed for the networks that gain by it
+            (`BackboneRecord.openvino`). Both compute in float32.
         threads: CPU threads; None leaves them as they are.
         length: frames of a clip instead of the record's; a longer clip's feature is the mean over
             its time, as in the published evaluation.
@@ -291,8 +176,6 @@ def load_backbone(
     Raises:
         ExtractError: an unknown backbone, stream, device or runtime.
     """
-    from extract.backbones.runtimes import choose_runtime, make_runtime
-
     record = backbone_record(name)
     if length is not None:
         record = replace(record, length=length)
@@ -303,7 +186,7 @@ def load_backbone(
             )
     if not streams:
         raise ExtractError(f"no stream was chosen; {name} has {' and '.join(record.streams)}")
-    chosen = choose_runtime(runtime, device)
+    chosen = choose_runtime(runtime, device, record.openvino)
     return Backbone(
         record,
         streams,

@@ -19,6 +19,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -43,7 +44,8 @@ import extract  # noqa: E402
 from extract.flow.methods import flow_method  # noqa: E402
 from extract.flow.tvl1 import cpu, torch_engine  # noqa: E402
 from extract.flow.tvl1.kernels import choose_kernels  # noqa: E402
-from extract.flow.tvl1.solver import Engine, TVL1Params, check_frames, solve  # noqa: E402
+from extract.flow.tvl1.params import TVL1Params  # noqa: E402
+from extract.flow.tvl1.solver import Engine, check_frames, solve  # noqa: E402
 
 
 def seconds(work: Callable[[], object]) -> float:
@@ -56,12 +58,13 @@ FIRST_CALL = """
 import sys, time
 sys.path.insert(0, sys.argv[1])
 import numpy as np
-from extract.flow.tvl1.solver import TVL1Params, chains, check_frames
+from extract.flow.tvl1.solver import check_frames
+from extract.flow.tvl1.params import TVL1Params
 frames, params = check_frames(np.zeros((2, 64, 64), np.uint8)), TVL1Params()
 start = time.perf_counter()
 if sys.argv[2] == "numba":
     from extract.flow.tvl1.cpu import solve_pairs
-    solve_pairs(frames, params, chains(1, params))
+    solve_pairs(frames, params)
 else:
     import torch
     from extract.flow.tvl1.kernels import PLAIN, choose_kernels
@@ -118,27 +121,30 @@ def memory() -> None:
         print(f" (the result itself: {8 * 2 * 256 * 341 * 4 / 2**20:.0f} MiB)")
 
 
+def by_threads(images: list[np.ndarray], params: TVL1Params, threads: int) -> None:
+    """Pairs of unrelated frames solved as the numba engine solves those of a video."""
+    with ThreadPoolExecutor(threads) as pool:
+        list(pool.map(lambda pair: cpu.solve_pairs(pair, params, threads=1), images))
+
+
 def speed(pairs: list[Pair], threads: int, with_torch: bool, compiled: bool) -> None:
     """Milliseconds per pair over full frames, short side 256, a batch of 8 pairs of one size."""
     size = pairs[0].frames.shape[1:]
     same = [pair.frames for pair in pairs if pair.frames.shape[1:] == size]
-    # Two frames a pair: every second field is motion between unrelated frames and is left out.
     images = [check_frames(frames) for frames in same]
-    joined = np.concatenate(images)
-    runs = [range(n, n + 1) for n in range(0, len(joined), 2)]
     params = TVL1Params()
     solver = cv2.optflow.DualTVL1OpticalFlow_create()  # type: ignore[attr-defined]  # not in its stubs
     solvers: dict[str, Callable[[], object]] = {
         "OpenCV, defaults": lambda: [solver.calc(a, b, None) for a, b in same],
-        "numba": lambda: cpu.solve_pairs(joined, params, runs, threads=threads),
+        "numba": lambda: by_threads(images, params, threads),
     }
     if with_torch:
-        solvers["torch"] = lambda: torch_engine.solve_pairs(joined, params, runs)
+        solvers["torch"] = lambda: [torch_engine.solve_pairs(pair, params) for pair in images]
     if compiled:
         choose_kernels(torch.device("cpu"), compiled=True)
-        solvers["torch, compiled"] = lambda: torch_engine.solve_pairs(
-            joined, params, runs, compiled=True
-        )
+        solvers["torch, compiled"] = lambda: [
+            torch_engine.solve_pairs(pair, params, compiled=True) for pair in images
+        ]
     warm_up = check_frames(np.random.default_rng(0).integers(0, 256, (4, *size), dtype=np.uint8))
     solve(warm_up, Engine("numba", "cpu"), params, threads=threads)
     rounds: dict[str, list[float]] = {name: [] for name in solvers}
@@ -159,7 +165,7 @@ def processor_time(pairs: list[Pair], with_torch: bool, compiled: bool) -> None:
     cv2.setNumThreads(1)
     torch.set_num_threads(1)
     solver = cv2.optflow.DualTVL1OpticalFlow_create()  # type: ignore[attr-defined]  # not in its stubs
-    params, run = TVL1Params(), [range(1)]
+    params = TVL1Params()
     solvers: dict[str, Callable[[Pair], object]] = {
         "OpenCV, defaults": lambda pair: solver.calc(pair.frames[0], pair.frames[1], None),
         "numba": lambda pair: extract.tvl1(pair.frames, device="cpu", threads=1),
@@ -168,7 +174,7 @@ def processor_time(pairs: list[Pair], with_torch: bool, compiled: bool) -> None:
         solvers["torch"] = lambda pair: extract.tvl1(pair.frames, device="cpu", engine="torch")
     if compiled:
         solvers["torch, compiled"] = lambda pair: torch_engine.solve_pairs(
-            check_frames(pair.frames), params, run, compiled=True
+            check_frames(pair.frames), params, compiled=True
         )
     spent = dict.fromkeys(solvers, 0.0)
     for pair in pairs:
@@ -191,11 +197,10 @@ def curves(threads: int, with_torch: bool) -> None:
     def cost(frames: np.ndarray, engine: str, batch: int) -> float:
         """Milliseconds a pair; the numba engine solves all of a call's pairs as one batch."""
         images = check_frames(frames[np.arange(batch + 1) % 2])
-        runs = [range(n, n + 1) for n in range(batch)]
         if engine == "numba":
-            work = functools.partial(cpu.solve_pairs, images, params, runs, threads)
+            work = functools.partial(cpu.solve_pairs, images, params, threads)
         else:
-            work = functools.partial(torch_engine.solve_pairs, images, params, runs, batch=batch)
+            work = functools.partial(torch_engine.solve_pairs, images, params, batch=batch)
         return 1e3 * seconds(work) / batch
 
     print("\nms a pair by size")

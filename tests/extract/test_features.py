@@ -113,6 +113,14 @@ def test_the_first_different_setting_is_named():
     assert settings_difference({}, {"fps": "25"}) == 'fps: null against "25"'
 
 
+def test_files_that_say_that_pairs_begin_afresh_equal_those_that_need_not_say_it():
+    flow = {"method": "tvl1", "warps": 5}
+    now, earlier = SETTINGS | {"flow": flow}, SETTINGS | {"flow": flow | {"warm_start": False}}
+    assert settings_difference(now, earlier) is settings_difference(earlier, now) is None
+    warm = SETTINGS | {"flow": flow | {"warm_start": True}}
+    assert settings_difference(now, warm) == "flow.warm_start: false against true"
+
+
 def test_a_head_on_rgb_does_not_care_about_flow():
     rgb = settings_for_streams(SETTINGS, ("rgb",))
     assert rgb["weights"] == {"rgb": "aa"}

@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from extract.errors import ExtractError
-from extract.snippets import Grid, flow_rows, frame_rows, snippet_count, snippet_times
+from extract.snippets import SnippetGrid, flow_rows, frame_rows, snippet_count, snippet_times
 
 FRAMES = st.integers(1, 300)
 GRIDS = st.builds(
-    Grid,
+    SnippetGrid,
     fps=st.sampled_from([Fraction(25), Fraction(30000, 1001), Fraction(10)]),
     length=st.integers(1, 40),
     stride=st.integers(1, 50),
@@ -85,7 +85,7 @@ def test_times_lie_within_the_video(frames, grid):
 
 
 def test_times_worked_by_hand():
-    start, end = snippet_times(3, Grid(), 1.5)
+    start, end = snippet_times(3, SnippetGrid(), 1.5)
     assert start.tolist() == [0.0, 0.64, 1.28]
     assert end.tolist() == [0.64, 1.28, 1.5]
 
@@ -93,4 +93,4 @@ def test_times_worked_by_hand():
 @pytest.mark.parametrize("wrong", [{"stride": 0}, {"length": -1}, {"fps": Fraction(0)}])
 def test_a_grid_needs_numbers_above_zero(wrong):
     with pytest.raises(ExtractError, match=next(iter(wrong))):
-        Grid(**wrong)
+        SnippetGrid(**wrong)

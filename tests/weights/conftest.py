@@ -4,7 +4,6 @@ import contextlib
 import hashlib
 import http.server
 import pickle
-import struct
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -14,14 +13,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
-from weights import crc32c as fast
 from weights import manifest
 from weights.architectures import shapes
 from weights.manifest import networks
+from weights.pip_settings import default_index, pip_settings
 
 sys.path.insert(0, str(Path(__file__).parent))  # tests are not a package
-from checksums import crc32c_by_definition
 from made_up_manifest import ENTRY, lines
 
 Tensors = dict[str, np.ndarray]
@@ -53,7 +52,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def no_pip_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def no_pip_settings(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Whatever this machine's pip is set up with plays no part."""
     import os
 
@@ -61,6 +60,11 @@ def no_pip_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         if name.startswith("PIP_"):
             monkeypatch.delenv(name)
     monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+    for asked in (pip_settings, default_index):
+        asked.cache_clear()
+    yield
+    for asked in (pip_settings, default_index):
+        asked.cache_clear()
 
 
 @dataclass
@@ -206,85 +210,6 @@ def _save_torch(path: Path, tensors: Tensors) -> Path:
     return path
 
 
-def crc32c(data: bytes) -> int:
-    """CRC-32C by its definition, bit by bit; the reader's for what would take minutes."""
-    if len(data) > 100_000:
-        return fast.crc32c(data)
-    return crc32c_by_definition(data)
-
-
-def _varint(value: int) -> bytes:
-    out = b""
-    while value > 127:
-        out, value = out + bytes([value & 127 | 128]), value >> 7
-    return out + bytes([value])
-
-
-def _block(entries: list[tuple[bytes, bytes]]) -> bytes:
-    out, restarts, before = b"", [], b""
-    for number, (key, value) in enumerate(entries):
-        shared = 0
-        if number % 16 == 0:
-            restarts.append(len(out))
-        else:
-            while shared < min(len(key), len(before)) and key[shared] == before[shared]:
-                shared += 1
-        out += _varint(shared) + _varint(len(key) - shared) + _varint(len(value))
-        out += key[shared:] + value
-        before = key
-    return out + b"".join(struct.pack("<I", n) for n in [*restarts, len(restarts)])
-
-
-def _masked(data: bytes) -> bytes:
-    crc = crc32c(data)
-    return struct.pack("<I", ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF)
-
-
-def write_bundle(
-    prefix: Path,
-    tensors: Tensors,
-    per_block: int = 50,
-    compress: Callable[[bytes], bytes] | None = None,
-) -> Path:
-    """Write a TensorFlow checkpoint as tensorflow/core/util/tensor_bundle does."""
-    entries, data = [(b"", b"\x08\x01\x1a\x02\x08\x01")], b""
-    parts, offset = [], 0
-    for name in sorted(tensors):
-        raw = tensors[name].tobytes()
-        dimensions = b"".join(
-            b"\x12" + _varint(len(size)) + size
-            for size in (b"\x08" + _varint(n) for n in tensors[name].shape)
-        )
-        entry = b"\x08\x01\x12" + _varint(len(dimensions)) + dimensions
-        entry += (b"\x20" + _varint(offset) if offset else b"") + b"\x28" + _varint(len(raw))
-        entries.append((name.encode(), entry + b"\x35" + _masked(raw)))
-        parts.append(raw)
-        offset += len(raw)
-    table, handles = b"", []
-
-    def put(block: bytes) -> bytes:
-        nonlocal table
-        block = compress(block) + b"\1" if compress else block + b"\0"
-        handle = _varint(len(table)) + _varint(len(block) - 1)
-        table += block + _masked(block)
-        return handle
-
-    for first in range(0, len(entries), per_block):
-        rows = entries[first : first + per_block]
-        handles.append((rows[-1][0] + b"\0", put(_block(rows))))
-    meta = put(struct.pack("<II", 0, 1))
-    index = put(_block(handles))
-    footer = (meta + index).ljust(40, b"\0") + struct.pack("<Q", 0xDB4775248B80FB57)
-    prefix.with_name(prefix.name + ".index").write_bytes(table + footer)
-    prefix.with_name(prefix.name + ".data-00000-of-00001").write_bytes(b"".join([data, *parts]))
-    return prefix.with_name(prefix.name + ".index")
-
-
-@pytest.fixture(scope="session")
-def bundle_writer() -> Callable[..., Path]:
-    return write_bundle
-
-
 @pytest.fixture(scope="session")
 def in_format(
     published: Tensors, tmp_path_factory: pytest.TempPathFactory
@@ -294,7 +219,9 @@ def in_format(
 
     def make(name: str) -> Path:
         if name == "tensorflow":
-            return write_bundle(folder / "model.ckpt", _to_tensorflow(published))
+            path = folder / "deepmind.safetensors"
+            save_file(_to_tensorflow(published), path)
+            return path
         path = folder / f"{name}.pt"
         if path.exists():
             return path

@@ -28,32 +28,34 @@ def test_import_of_every_format(
     published: Tensors,
 ) -> None:
     path = in_format(kind)
-    hashed = path.with_name("model.ckpt.data-00000-of-00001") if kind == "tensorflow" else path
     use_manifest(
         {
             "origin": "there",
             "kind": "import",
             "url": "http://x",
-            "file": hashed.name,
-            "git_blob": git_blob_id(hashed),
+            "file": path.name,
+            "git_blob": git_blob_id(path),
         }
     )
     file = import_file(path)
     assert file.sha256 == content_hash(published)
     assert file.source == "there"
-    assert file.meta["origin"]["sha256"] == sha256_of(hashed)
+    assert file.meta["origin"]["sha256"] == sha256_of(path)
     assert resolve("i3d", "rgb", offline=True) == file
 
 
-def test_import_of_a_checkpoint_by_its_folder(
-    cache: Path, in_format: Callable[[str], Path], published: Tensors, tmp_path: Path
-) -> None:
-    folder = in_format("tensorflow").parent
-    digest = sha256_of(folder / "model.ckpt.data-00000-of-00001")
-    found = import_file(folder, name="i3d", stream="rgb", sha256=digest)
-    assert found.sha256 == content_hash(published)
-    with pytest.raises(WeightsError, match="a folder with 0 TensorFlow checkpoints"):
-        import_file(tmp_path)
+def test_a_tensorflow_checkpoint_is_named_as_such(tmp_path: Path, cache: Path) -> None:
+    data = tmp_path / "model.ckpt.data-00000-of-00001"
+    index = tmp_path / "model.ckpt.index"
+    for path in (data, index):
+        path.write_bytes(b"values")
+    for path in (data, index, tmp_path / "model.ckpt", tmp_path):
+        with pytest.raises(WeightsError, match="a TensorFlow checkpoint; let TensorFlow write it"):
+            import_file(path, name="i3d", stream="rgb")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(WeightsError, match="no such file"):
+        import_file(tmp_path / "empty")
+    assert left_in(cache) == []
 
 
 def test_bfloat16_is_read(published: Tensors, tmp_path: Path, cache: Path) -> None:

@@ -1,7 +1,6 @@
 """A weakly labelled data set on disk: training videos with labels, test videos with intervals."""
 
 import json
-import os
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, replace
@@ -15,6 +14,7 @@ from basnet_e2e.demo.footage.scene import frames, random_scene
 from basnet_e2e.demo.footage.timeline import CLASSES, Timeline, plan
 from basnet_e2e.demo.footage.worlds import DEMO_WORLD
 from basnet_e2e.errors import BasnetError
+from extract.devices import cores
 from weights.files import write_text
 
 VERSION = 1
@@ -103,7 +103,7 @@ def write_collection(
     """
     collection = _claim(folder, collection)
     todo = collection.videos()
-    with ProcessPoolExecutor(jobs or os.cpu_count()) as pool:
+    with ProcessPoolExecutor(jobs or cores()) as pool:
         running = [pool.submit(collection.write_one, folder, *video) for video in todo]
         for done, future in enumerate(as_completed(running), start=1):
             future.result()

@@ -14,13 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from extract.features import FORMAT_VERSION, Features, feature_path
-from extract.snippets import Grid, frame_rows, snippet_count, snippet_times
+from extract.snippets import SnippetGrid, frame_rows, snippet_count, snippet_times
 from extract.video.clip import open_video
 
 LEVELS = 6
 """Bins per colour channel: 6 * 6 * 6 = 216 joint bins, about the size of one i3d-mini stream."""
 
-GRID = Grid()
+GRID = SnippetGrid()
 
 
 def joint_histogram(frame: NDArray[np.uint8]) -> NDArray[np.float32]:

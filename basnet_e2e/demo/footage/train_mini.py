@@ -7,7 +7,6 @@ the accuracy reached on clips that were held out.
 
 import contextlib
 import logging
-import os
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -24,6 +23,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from basnet_e2e.demo.footage.pretraining import LABELS, MARGIN, ClipFormat, Clips, make_clips
+from extract.devices import cores
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 NAME = "i3d-mini"
-STREAMS = ("rgb", "flow")
 COMMAND = "python -m basnet_e2e.demo.footage.train_mini"
 BATCH = 16
 LEARNING_RATE = 2e-3
@@ -199,7 +198,7 @@ def measure(net: "InceptionI3D", stream: str, clips: Clips, form: ClipFormat) ->
 
 def mini_format() -> ClipFormat:
     """Input sizes and flow schedule of ``i3d-mini``, from its record in the backbone list."""
-    from extract.backbones.loading import BACKBONES
+    from extract.backbones.records import BACKBONES
 
     record = BACKBONES[NAME]
     return ClipFormat(
@@ -228,7 +227,7 @@ def mini_format() -> ClipFormat:
     help="Networks to train.",
 )
 @click.option("--seed", default=0, show_default=True, help="Seed of clips, weights and order.")
-@click.option("--jobs", default=os.cpu_count() or 1, help="Processes that generate clips.")
+@click.option("--jobs", default=cores(), help="Processes that generate clips.")
 @click.option(
     "--scratch",
     type=click.Path(path_type=Path, file_okay=False),

@@ -9,33 +9,21 @@ The primal-dual steps run several at a time over the image (``_sweep``): step k 
 while step k+1 follows on row y-1, which it may, because a step needs nothing below the row beneath.
 So ``check_every`` steps cost one pass over memory, and the result is that of one step after the
 other.
-
-Compiled code is kept in a folder of the cache, in a private temporary one where the cache cannot be
-written, and nowhere, at some seconds a process, where nothing can.
 """
 
-import contextlib
 import itertools
-import logging
-import os
-import stat
-import tempfile
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
-import numba
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from extract.compiled_code import compiled
+from extract.devices import default_threads
+from extract.flow.tvl1.params import TVL1Params, pyramid_sizes
 from extract.flow.tvl1.rows import FIELDS, LANES, cubic_taps, dual_row, fused_row, primal_row
-from extract.flow.tvl1.solver import TVL1Params, default_threads, pyramid_sizes
-from weights.files import cache_folder
-
-log = logging.getLogger(__name__)
 
 BORDER = 2
 """Pixels by which the second image is extended, so that no tap of the warp falls outside."""
@@ -44,58 +32,8 @@ FLAT = np.finfo(np.float32).eps
 HALF = np.float32(0.5)
 ONE = np.float32(1)
 NONE = np.float32(0)
-
-
-_SETTING = "CACHE_DIR"  # made by numba at run time, so that a type checker does not know it
-
-
-def _code_folder() -> str | None:
-    """A folder for compiled code that only this user can write, since code is loaded from it.
-
-    None where nothing at all can be written.
-    """
-    wanted = cache_folder() / "numba"
-    try:
-        wanted.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=wanted):
-            return str(wanted)
-    except OSError:
-        pass
-    with contextlib.suppress(OSError):
-        user = os.getuid() if hasattr(os, "getuid") else "user"
-        fallback = Path(tempfile.gettempdir()) / f"basnet-numba-{user}"
-        with contextlib.suppress(FileExistsError):
-            fallback.mkdir(mode=0o700)
-        about = fallback.lstat()
-        own = stat.S_ISDIR(about.st_mode) and (user == "user" or about.st_uid == user)
-        if own and not about.st_mode & 0o022:
-            return str(fallback)
-        return tempfile.mkdtemp(prefix="basnet-numba-")
-    return None
-
-
-_KEPT = _code_folder()
-
-
-@contextlib.contextmanager
-def _code_kept() -> Iterator[None]:
-    """Let numba keep the functions decorated inside the block in our folder, if there is one."""
-    before = getattr(numba.config, _SETTING)
-    setattr(numba.config, _SETTING, _KEPT or before)
-    try:
-        yield
-    finally:
-        setattr(numba.config, _SETTING, before)
-
-
-# No fastmath: every operation is rounded as IEEE 754 says, so that all machines and the torch
-# engine come to the same bits. error_model: no test for division by zero inside the loops.
-_compiled: dict[str, Any] = {
-    "nogil": True,
-    "error_model": "numpy",
-    "boundscheck": False,
-    "cache": _KEPT is not None,
-}
+ARITHMETIC: dict[str, Any] = {"error_model": "numpy", "boundscheck": False}
+"""Division by zero gives infinity, as in C, and nothing is fused or reordered."""
 
 
 def _padded(width: int) -> int:
@@ -109,103 +47,105 @@ def _aligned(size: int) -> NDArray[np.float32]:
     return buffer[-buffer.ctypes.data // 4 % LANES :][:size]
 
 
-with _code_kept():
+@compiled(**ARITHMETIC)
+def _resize(source, target, step_y, step_x):  # type: ignore[no-untyped-def]  # numba's types
+    """Bilinear, half-pixel centres; ``step`` is source pixels per target pixel."""
+    height, width = source.shape
+    for row in range(target.shape[0]):
+        y = min(max((row + 0.5) * step_y - 0.5, 0.0), height - 1.0)
+        upper = int(y)
+        lower = min(upper + 1, height - 1)
+        down = np.float32(y - upper)
+        for column in range(target.shape[1]):
+            x = min(max((column + 0.5) * step_x - 0.5, 0.0), width - 1.0)
+            left = int(x)
+            right = min(left + 1, width - 1)
+            across = np.float32(x - left)
+            top = source[upper, left] + across * (source[upper, right] - source[upper, left])
+            low = source[lower, left] + across * (source[lower, right] - source[lower, left])
+            target[row, column] = top + down * (low - top)
 
-    @njit(**_compiled)
-    def _resize(source, target, step_y, step_x):  # type: ignore[no-untyped-def]  # numba's types
-        """Bilinear, half-pixel centres; ``step`` is source pixels per target pixel."""
-        height, width = source.shape
-        for row in range(target.shape[0]):
-            y = min(max((row + 0.5) * step_y - 0.5, 0.0), height - 1.0)
-            upper = int(y)
-            lower = min(upper + 1, height - 1)
-            down = np.float32(y - upper)
-            for column in range(target.shape[1]):
-                x = min(max((column + 0.5) * step_x - 0.5, 0.0), width - 1.0)
-                left = int(x)
-                right = min(left + 1, width - 1)
-                across = np.float32(x - left)
-                top = source[upper, left] + across * (source[upper, right] - source[upper, left])
-                low = source[lower, left] + across * (source[lower, right] - source[lower, left])
-                target[row, column] = top + down * (low - top)
 
-    @njit(**_compiled)
-    def _interleave(image, taps):  # type: ignore[no-untyped-def]  # numba's types
-        """Image and its central differences side by side, the border repeated ``BORDER`` times."""
-        height, width = image.shape
-        for row in range(height + 2 * BORDER):
-            y = min(max(row - BORDER, 0), height - 1)
-            above, below = max(y - 1, 0), min(y + 1, height - 1)
-            for column in range(width + 2 * BORDER):
-                x = min(max(column - BORDER, 0), width - 1)
-                left, right = max(x - 1, 0), min(x + 1, width - 1)
-                taps[row, column, 0] = image[y, x]
-                taps[row, column, 1] = HALF * (image[y, right] - image[y, left])
-                taps[row, column, 2] = HALF * (image[below, x] - image[above, x])
-                taps[row, column, 3] = 0
+@compiled(**ARITHMETIC)
+def _interleave(image, taps):  # type: ignore[no-untyped-def]  # numba's types
+    """Image and its central differences side by side, the border repeated ``BORDER`` times."""
+    height, width = image.shape
+    for row in range(height + 2 * BORDER):
+        y = min(max(row - BORDER, 0), height - 1)
+        above, below = max(y - 1, 0), min(y + 1, height - 1)
+        for column in range(width + 2 * BORDER):
+            x = min(max(column - BORDER, 0), width - 1)
+            left, right = max(x - 1, 0), min(x + 1, width - 1)
+            taps[row, column, 0] = image[y, x]
+            taps[row, column, 1] = HALF * (image[y, right] - image[y, left])
+            taps[row, column, 2] = HALF * (image[below, x] - image[above, x])
+            taps[row, column, 3] = 0
 
-    @njit(**_compiled)
-    def _warp(first, taps, state):  # type: ignore[no-untyped-def]  # numba's types
-        """Linearise the second image at the present flow: fill ix, iy, rest and inverse."""
-        height, width = first.shape
-        base, stride = taps.ctypes.data, taps.shape[1] * 4
-        right_most, lower_most = np.float32(width - 1), np.float32(height - 1)
-        for row in range(height):
-            for column in range(width):
-                u = state[0, row + 1, column + LANES]
-                v = state[1, row + 1, column + LANES]
-                x, y = np.float32(column) + u, np.float32(row) + v
-                # What moved out of the frame has no data term; smoothness alone carries it.
-                seen = ONE if 0 <= x <= right_most and 0 <= y <= lower_most else NONE
-                x, y = min(max(x, NONE), right_most), min(max(y, NONE), lower_most)
-                left, upper = np.floor(x), np.floor(y)
-                pixel = (int(upper) + (BORDER - 1)) * stride + (int(left) + (BORDER - 1)) * 4
-                taps_here = cubic_taps(base, pixel, stride, x - left, y - upper)
-                value, ix, iy = taps_here[0], seen * taps_here[1], seen * taps_here[2]
-                state[IX, row + 1, column + LANES] = ix
-                state[IX + 1, row + 1, column + LANES] = iy
-                state[IX + 2, row + 1, column + LANES] = (
-                    seen * (value - first[row, column]) - ix * u - iy * v
-                )
-                # Where there is no gradient the data term moves nothing.
-                state[IX + 3, row + 1, column + LANES] = ONE / max(ix * ix + iy * iy, FLAT)
 
-    @njit(**_compiled)
-    def _sweep(state, inner, width, steps, bound, theta, taut):  # type: ignore[no-untyped-def]  # numba's types
-        """``steps`` primal-dual steps; the square change of the flow in the last, in pixels^2."""
-        height, stride = state.shape[1] - 1, state.shape[2]
-        base, plane = state.ctypes.data, state.shape[1] * state.shape[2]
-        last = 0.0
-        for front in range(height + steps):
-            for step in range(max(0, front - height), min(steps, front + 1)):
-                y = front - step
-                row = (y + 1) * stride + LANES
-                above = row - stride
-                if y == 0:
-                    change = primal_row(base, plane, row, above, inner, width, bound, theta, taut)
-                elif y < height:
-                    change = fused_row(base, plane, row, above, inner, width, bound, theta, taut)
-                else:
-                    change = dual_row(base, plane, row, above, inner, width, bound, theta, taut)
-                if step == steps - 1:
-                    last += change
-        return last
+@compiled(**ARITHMETIC)
+def _warp(first, taps, state):  # type: ignore[no-untyped-def]  # numba's types
+    """Linearise the second image at the present flow: fill ix, iy, rest and inverse."""
+    height, width = first.shape
+    base, stride = taps.ctypes.data, taps.shape[1] * 4
+    right_most, lower_most = np.float32(width - 1), np.float32(height - 1)
+    for row in range(height):
+        for column in range(width):
+            u = state[0, row + 1, column + LANES]
+            v = state[1, row + 1, column + LANES]
+            x, y = np.float32(column) + u, np.float32(row) + v
+            # What moved out of the frame has no data term; smoothness alone carries it.
+            seen = ONE if 0 <= x <= right_most and 0 <= y <= lower_most else NONE
+            x, y = min(max(x, NONE), right_most), min(max(y, NONE), lower_most)
+            left, upper = np.floor(x), np.floor(y)
+            pixel = (int(upper) + (BORDER - 1)) * stride + (int(left) + (BORDER - 1)) * 4
+            taps_here = cubic_taps(base, pixel, stride, x - left, y - upper)
+            value, ix, iy = taps_here[0], seen * taps_here[1], seen * taps_here[2]
+            state[IX, row + 1, column + LANES] = ix
+            state[IX + 1, row + 1, column + LANES] = iy
+            state[IX + 2, row + 1, column + LANES] = (
+                seen * (value - first[row, column]) - ix * u - iy * v
+            )
+            # Where there is no gradient the data term moves nothing.
+            state[IX + 3, row + 1, column + LANES] = ONE / max(ix * ix + iy * iy, FLAT)
 
-    @njit(**_compiled)
-    def _solve_level(first, taps, state, inner, warps, iterations, settings):  # type: ignore[no-untyped-def]  # numba's types
-        """All warps of one level, on the flow held in ``state``."""
-        check_every, epsilon, bound, theta, taut = settings
-        height, width = first.shape
-        limit = epsilon * epsilon * height * width
-        for _ in range(warps):
-            _warp(first, taps, state)
-            done = 0
-            while done < iterations:
-                steps = min(check_every, iterations - done)
-                done += steps
-                change = _sweep(state, inner, width, steps, bound, theta, taut)
-                if change <= limit:
-                    break
+
+@compiled(**ARITHMETIC)
+def _sweep(state, inner, width, steps, bound, theta, taut):  # type: ignore[no-untyped-def]  # numba's types
+    """``steps`` primal-dual steps; the square change of the flow in the last, in pixels^2."""
+    height, stride = state.shape[1] - 1, state.shape[2]
+    base, plane = state.ctypes.data, state.shape[1] * state.shape[2]
+    last = 0.0
+    for front in range(height + steps):
+        for step in range(max(0, front - height), min(steps, front + 1)):
+            y = front - step
+            row = (y + 1) * stride + LANES
+            above = row - stride
+            if y == 0:
+                change = primal_row(base, plane, row, above, inner, width, bound, theta, taut)
+            elif y < height:
+                change = fused_row(base, plane, row, above, inner, width, bound, theta, taut)
+            else:
+                change = dual_row(base, plane, row, above, inner, width, bound, theta, taut)
+            if step == steps - 1:
+                last += change
+    return last
+
+
+@compiled(**ARITHMETIC)
+def _solve_level(first, taps, state, inner, warps, iterations, settings):  # type: ignore[no-untyped-def]  # numba's types
+    """All warps of one level, on the flow held in ``state``."""
+    check_every, epsilon, bound, theta, taut = settings
+    height, width = first.shape
+    limit = epsilon * epsilon * height * width
+    for _ in range(warps):
+        _warp(first, taps, state)
+        done = 0
+        while done < iterations:
+            steps = min(check_every, iterations - done)
+            done += steps
+            change = _sweep(state, inner, width, steps, bound, theta, taut)
+            if change <= limit:
+                break
 
 
 class _Workspace:
@@ -245,12 +185,8 @@ def _solve_pair(
     params: TVL1Params,
     space: _Workspace,
     out: NDArray[np.float32],
-    begin: NDArray[np.float32] | None = None,
 ) -> None:
-    """Flow of one pair, ``[H, W]`` images in 0..255, into ``out [2, H, W]``.
-
-    ``begin [2, H, W]`` is where to begin; without it that is no motion.
-    """
+    """Flow of one pair, ``[H, W]`` images in 0..255, into ``out [2, H, W]``."""
     for levels, image in ((space.first, first), (space.second, second)):
         levels[0] = image
         for above, below in itertools.pairwise(levels):
@@ -264,19 +200,11 @@ def _solve_pair(
         real(params.tau / params.theta),
     )
     coarsest = len(space.sizes) - 1
-    if begin is not None:
-        space.flow[0][:] = begin
-        for finer, coarser in itertools.pairwise(space.flow):
-            for n in range(2):
-                _resize(finer[n], coarser[n], 1 / params.scale_step, 1 / params.scale_step)
-            coarser *= real(params.scale_step)
     for level in reversed(range(coarsest + 1)):
         height, width = space.sizes[level]
         state, inner = space.state(level)
         inside = state[:2, 1:, LANES : LANES + width]
-        if level == coarsest and begin is not None:
-            inside[:] = space.flow[level]
-        elif level < coarsest:
+        if level < coarsest:
             coarse = space.flow[level + 1]
             steps = coarse.shape[1] / height, coarse.shape[2] / width
             for n in range(2):
@@ -293,7 +221,6 @@ def _solve_pair(
 def solve_pairs(
     images: NDArray[np.float32],
     params: TVL1Params,
-    runs: Sequence[range],
     threads: int | None = None,
 ) -> NDArray[np.float32]:
     """Flow between consecutive images, ``[N+1, H, W] float32`` in 0..255 -> ``[N, 2, H, W]``.
@@ -301,27 +228,24 @@ def solve_pairs(
     Args:
         images: checked frames, see ``extract.flow.tvl1.solver.check_frames``.
         params: solver settings.
-        runs: pairs that are solved one after the other, see ``extract.flow.tvl1.solver.chains``.
-        threads: runs solved at a time; see ``default_threads``. Changes no value.
+        threads: pairs solved at a time; see ``default_threads``. Changes no value.
     """
     pairs, (height, width) = max(len(images) - 1, 0), images.shape[1:]
     flow = np.empty((pairs, 2, height, width), np.float32)
     sizes = pyramid_sizes(height, width, params)
-    todo = iter(runs)
+    todo = iter(range(pairs))
     turn = threading.Lock()
 
     def work() -> None:
         space = _Workspace(sizes)
         while True:
             with turn:
-                run = next(todo, None)
-            if run is None:
+                n = next(todo, None)
+            if n is None:
                 return
-            for n in run:
-                begin = flow[n - 1] if n > run.start else None
-                _solve_pair(images[n], images[n + 1], params, space, flow[n], begin)
+            _solve_pair(images[n], images[n + 1], params, space, flow[n])
 
-    count = min(threads or default_threads(), len(runs))
+    count = min(threads or default_threads(), pairs)
     if count <= 1:
         work()
     else:

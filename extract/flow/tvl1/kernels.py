@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from extract.flow.tvl1.solver import TVL1Params
+from extract.flow.tvl1.params import TVL1Params
 from extract.flow.tvl1.steps import Linear, State, fused_step, iterate
 from extract.flow.tvl1.warp import interleave, linearise
 

@@ -20,7 +20,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from extract.flow.tvl1.solver import TVL1Params
+from extract.flow.tvl1.params import TVL1Params
 
 
 class Linear(NamedTuple):

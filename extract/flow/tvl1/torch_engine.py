@@ -6,7 +6,6 @@ pyramid; ``extract.flow.tvl1.warp`` linearises, ``extract.flow.tvl1.steps`` iter
 engine, so that on a CPU both give the same bits.
 """
 
-from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -14,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from extract.flow.tvl1.kernels import Kernels, choose_kernels
-from extract.flow.tvl1.solver import TVL1Params, pyramid_sizes
+from extract.flow.tvl1.params import TVL1Params, pyramid_sizes
 from extract.flow.tvl1.steps import State, iterate
 from extract.flow.tvl1.warp import interleave
 
@@ -39,7 +38,6 @@ def batch_size(height: int, width: int, device: torch.device) -> int:
 def solve_pairs(
     images: NDArray[np.float32],
     params: TVL1Params,
-    runs: Sequence[range],
     device: str = "cpu",
     batch: int | None = None,
     compiled: bool | None = None,
@@ -49,31 +47,22 @@ def solve_pairs(
     Args:
         images: checked frames, see ``extract.flow.tvl1.solver.check_frames``.
         params: solver settings.
-        runs: pairs that are solved one after the other, see ``extract.flow.tvl1.solver.chains``.
         device: where to compute, as torch writes it.
         batch: pairs at once; by default chosen from the free memory.
         compiled: use torch.compile where it works, by default on a GPU. Changes no value.
     """
-    pairs, (height, width) = len(images) - 1, images.shape[1:]
-    flow = np.empty((max(pairs, 0), 2, height, width), np.float32)
+    pairs, (height, width) = max(len(images) - 1, 0), images.shape[1:]
+    flow = np.empty((pairs, 2, height, width), np.float32)
     place = torch.device(device)
     count = batch or batch_size(height, width, place)
     kernels = choose_kernels(place, compiled)
     with torch.inference_mode():
-        for place_in_run in range(max(map(len, runs), default=0)):
-            wave = [run[place_in_run] for run in runs if place_in_run < len(run)]
-            for start in range(0, len(wave), count):
-                pairs_now = np.array(wave[start : start + count])
-                first, second = (_upload(images, pairs_now + n, place) for n in range(2))
-                begin = _upload(flow, pairs_now - 1, place) if place_in_run else None
-                flow[pairs_now] = _solve_batch(first, second, params, kernels, begin).cpu().numpy()
+        for start in range(0, pairs, count):
+            stop = min(start + count, pairs)
+            batch_now = torch.from_numpy(images[start : stop + 1]).to(place)
+            found = _solve_batch(batch_now[:-1], batch_now[1:], params, kernels)
+            flow[start:stop] = found.cpu().numpy()
     return flow
-
-
-def _upload(
-    array: NDArray[np.float32], rows: NDArray[np.int64], device: torch.device
-) -> torch.Tensor:
-    return torch.from_numpy(array[rows]).to(device)
 
 
 def _solve_batch(
@@ -81,24 +70,15 @@ def _solve_batch(
     second: torch.Tensor,
     params: TVL1Params,
     kernels: Kernels,
-    begin: torch.Tensor | None = None,
 ) -> torch.Tensor:
-    """Flow ``[B, 2, H, W]`` from images ``first`` to ``second``, ``[B, H, W]`` each.
-
-    ``begin [B, 2, H, W]`` is where to begin; without it that is no motion.
-    """
+    """Flow ``[B, 2, H, W]`` from images ``first`` to ``second``, ``[B, H, W]`` each."""
     sizes = pyramid_sizes(first.shape[1], first.shape[2], params)
     step = 1 / params.scale_step
     levels = [(first, second)]
     for size in sizes[1:]:
         above = levels[-1]
         levels.append((_resize(above[0], size, step, step), _resize(above[1], size, step, step)))
-    if begin is None:
-        flow = first.new_zeros((2, len(first), *sizes[-1]))
-    else:
-        flow = begin.transpose(0, 1)
-        for size in sizes[1:]:
-            flow = _resize(flow, size, step, step).mul_(params.scale_step)
+    flow = first.new_zeros((2, len(first), *sizes[-1]))
     for level in reversed(range(len(sizes))):
         flow = _solve_level(*levels[level], flow, params, params.steps(level), kernels)
         if level:

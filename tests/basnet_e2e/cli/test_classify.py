@@ -10,7 +10,8 @@ import pytest
 from scipy.special import softmax
 
 from basnet_e2e.demo.footage.encode import write_video
-from extract.backbones.loading import BACKBONES, load_backbone, load_network
+from extract.backbones.loading import load_backbone, load_network
+from extract.backbones.records import BACKBONES
 from extract.preprocess import centre_crop, resize_short_side
 from extract.video.clip import open_video
 

@@ -7,7 +7,7 @@ import pytest
 
 from basnet_e2e.cli import main
 from basnet_e2e.export.table import write_results
-from basnet_e2e.intervals import Interval, Localization
+from basnet_e2e.intervals import Failure, Interval, Localization
 
 
 @dataclass(frozen=True)
@@ -79,6 +79,68 @@ def test_json_is_all_there_is_on_stdout(run, files):
     assert json.loads(done.stdout)["confidence"] is None
 
 
+def test_ground_truth_may_be_a_table(run, files, tmp_path):
+    result, _ = files
+    truth = tmp_path / "truth.csv"
+    truth.write_text("video,label,start,end\na,[bold]run,1,3\nb,,,\n")
+    done = run("evaluate", result, "--ground-truth", truth, "--json")
+    assert done.exit_code == 0, done.stderr
+    assert json.loads(done.stdout)["average"] == 1.0
+    assert json.loads(done.stdout)["videos"] == 2
+    done = run("evaluate", result, "--ground-truth", truth, "--subset", "test")
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert "go without --subset" in done.stderr
+
+
+def test_a_subset_without_predictions_is_one_line(run, files):
+    result, truth = files
+    done = run("evaluate", result, "--ground-truth", truth, "--subset", "train")
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert "no predicted video is in the subset train" in done.stderr
+    assert "1 belong to other subsets" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_result_without_videos_is_one_line(run, files, tmp_path):
+    _, truth = files
+    result = tmp_path / "none.json"
+    write_results(result, [], [Failure("a", "a.mp4", "damaged")])
+    done = run("evaluate", result, "--ground-truth", truth)
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert "no predicted video; all 1 failed" in done.stderr
+
+
+@pytest.mark.parametrize("layout", ["json", "activitynet"])
+@pytest.mark.parametrize("keep", ["best", "all"])
+def test_evaluation_wants_all_proposals(run, files, tmp_path, layout, keep):
+    _, truth = files
+    found = Localization("a", "a.mp4", 10, "m", {}, [Interval("[bold]run", 1, 3, 0.9)],
+                         {"keep": keep})  # fmt: skip
+    result = tmp_path / "found.json"
+    write_results(result, [found], format=layout)
+    done = run("evaluate", result, "--ground-truth", truth)
+    assert done.exit_code == 0
+    assert ("made with --keep best" in done.stderr) == (keep == "best")
+
+
+def test_a_predicted_label_of_another_spelling_gets_a_hint(run, files, tmp_path):
+    _, truth = files
+    result = tmp_path / "found.json"
+    found = [Interval("[Bold]Run", 1, 3, 0.9), Interval("[bold]run", 1, 3, 0.9)]
+    write_results(result, [Localization("a", "a.mp4", 10, "m", {}, found)])
+    done = run("evaluate", result, "--ground-truth", truth)
+    assert "'[Bold]Run' (did you mean '[bold]run'?)" in done.stderr
+
+
+def test_predicted_videos_that_match_by_file_name_are_counted(run, files, tmp_path):
+    _, truth = files
+    result = tmp_path / "found.json"
+    found = [Localization("x/a", "a.mp4", 10, "m"), Localization("b", "b.mp4", 10, "m")]
+    write_results(result, found)
+    done = run("evaluate", result, "--ground-truth", truth)
+    assert "1 predicted video matched by the end of the path (-v lists them)" in done.stderr
+
+
 def test_mistakes_are_one_line_with_exit_code_2(run, files, tmp_path):
     result, truth = files
     for arguments, words in [
@@ -122,6 +184,20 @@ def test_intervals_are_exported(run, files, tmp_path):
     assert target.read_text().startswith("1\n00:00:01,000 --> 00:00:03,000\n")
     done = run("export", "intervals", result, "--format", "activitynet")
     assert json.loads(done.stdout)["results"]["a"][0]["segment"] == [1.0, 3.0]
+
+
+def test_what_localize_writes_for_others_is_exported_too(run, files, tmp_path):
+    result, _ = files
+    other = tmp_path / "activitynet.json"
+    assert run("export", "intervals", result, "--format", "activitynet", "-o", other).exit_code == 0
+    for layout in ("csv", "activitynet", "srt"):
+        from_ours = run("export", "intervals", result, "--format", layout)
+        from_other = run("export", "intervals", other, "--format", layout)
+        assert from_other == from_ours
+        assert from_ours.exit_code == 0
+    done = run("export", "intervals", other, "--format", "json")
+    assert json.loads(done.stdout)["duration"] == 3.0
+    assert "how long its videos are" in done.stderr
 
 
 def test_export_of_what_is_no_result(run, tmp_path):

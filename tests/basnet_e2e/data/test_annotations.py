@@ -1,11 +1,12 @@
 """Labels and ground truth: every form that is read and every mistake that is named."""
 
 import json
+import logging
 
 import pytest
 
-from basnet_e2e import BasnetError
-from basnet_e2e.data.annotations import match_ids, read_classes, read_ground_truth, read_labels
+from basnet_e2e import BasnetError, Interval
+from basnet_e2e.data.annotations import read_classes, read_ground_truth, read_labels
 
 
 def write(path, text):
@@ -31,6 +32,14 @@ def test_csv_of_any_line_end(tmp_path, end, mark):
     assert labels.classes == ("run", "jump")
 
 
+@pytest.mark.parametrize("delimiter", [";", "\t"])
+def test_other_delimiters_are_read_where_the_header_is_certain(tmp_path, delimiter):
+    rows = [["video", "labels"], ["a", '"run; jump"'], ["b,c", ""], ["d", "swim"]]
+    text = "\n".join(delimiter.join(row) for row in rows)
+    labels = read_labels(write(tmp_path / "l.csv", text))
+    assert labels.videos == {"a": ("run", "jump"), "b,c": (), "d": ("swim",)}
+
+
 def test_columns_may_stand_in_any_order_beside_others(tmp_path):
     labels = read_labels(write(tmp_path / "l.csv", "id,Labels,Video\n1,run,a\n2,jump,b\n"))
     assert labels.videos == {"a": ("run",), "b": ("jump",)}
@@ -40,7 +49,9 @@ def test_columns_may_stand_in_any_order_beside_others(tmp_path):
     ("text", "words"),
     [
         ("video,label\na,x\n", "line 1: no column 'labels'"),
-        ("video;labels\na;x\n", "line 1: no column 'video'"),
+        ("video|labels\na|x\n", "line 1: no column 'video'.*semicolons or tabs"),
+        ("video;labels\na;x;y\n", "line 2: 3 values for 2 columns.*in quotes"),
+        ("video,labels,Video\na,x,b\n", "line 1: two columns are called 'video'"),
         ("video,labels\na,x\nb,y\na,x\n", "line 4: video 'a' stands on line 2 already"),
         ("video,labels\n,x\n", "line 2: no video named"),
         ("video,labels\na,x,y\n", "line 2: 3 values for 2 columns.*';'"),
@@ -66,7 +77,7 @@ def test_a_class_list_fixes_the_order_and_must_cover_all(tmp_path):
     path = write(tmp_path / "l.csv", "video,labels\na,run\nb,jump\n")
     classes = read_classes(write(tmp_path / "c.txt", "jump\r\nswim\nrun\n"))
     assert read_labels(path, classes=classes).classes == ("jump", "swim", "run")
-    with pytest.raises(BasnetError, match="'run' is not in the class list"):
+    with pytest.raises(BasnetError, match="not in the class list: 'run'"):
         read_labels(path, classes=["jump"])
     with pytest.raises(BasnetError, match="'a' stands there twice"):
         read_classes(write(tmp_path / "c.txt", "a\na\n"))
@@ -138,6 +149,73 @@ def test_the_subset_to_evaluate(tmp_path):
         read_ground_truth(path)
 
 
+def test_intervals_of_a_table(tmp_path):
+    text = "start,video,label,end,note\n1.5,a,x,2,\n0,a,y,1e1,odd\n,quiet,,,\n3,b,x,4,\n"
+    truth = read_ground_truth(write(tmp_path / "truth.csv", text))
+    assert truth.videos == {
+        "a": [Interval("x", 1.5, 2.0), Interval("y", 0.0, 10.0)],
+        "quiet": [],
+        "b": [Interval("x", 3.0, 4.0)],
+    }
+    assert (truth.subset, truth.classes) == (None, ("x", "y"))
+    no_suffix = write(tmp_path / "truth", text.replace(",", ";"))
+    assert read_ground_truth(no_suffix).videos == truth.videos
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("video,labels\na,x\n", "line 1: no column 'label'.*video,label,start,end"),
+        ("video,label,start,end\n,x,1,2\n", "line 2: no video named"),
+        ("video,label,start,end\na,,1,2\n", "line 2: an interval without a label"),
+        ("video,label,start,end\na,x,1:02,2\n", "line 2: start '1:02' is no number of seconds"),
+        ("video,label,start,end\na,x,1,\n", "line 2: end '' is no number"),
+        ("video,label,start,end\na,x,1,inf\n", "line 2.*not finite"),
+        ("video,label,start,end\na,x,1,5,2,5\n", "line 2: 6 values for 4 columns.*quotes"),
+        ("video,label,start,end\n", "no annotated video"),
+    ],
+)
+def test_mistakes_in_a_table_of_intervals(tmp_path, text, words):
+    path = write(tmp_path / "truth.csv", text)
+    with pytest.raises(BasnetError, match=words) as caught:
+        read_ground_truth(path)
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_table_has_no_subsets(tmp_path):
+    path = write(tmp_path / "truth.csv", "video,label,start,end\na,x,1,2\n")
+    with pytest.raises(BasnetError, match="no subset 'test'; go without --subset"):
+        read_ground_truth(path, "test")
+
+
+def test_classes_that_look_alike_are_remarked(tmp_path, caplog):
+    text = "video,labels\na,Push Up\nb,push_up;run\nc,pull up\n"
+    with caplog.at_level(logging.WARNING):
+        labels = read_labels(write(tmp_path / "l.csv", text))
+    assert labels.classes == ("Push Up", "push_up", "run", "pull up")
+    assert "'Push Up', 'push_up' are taken for 2 classes" in caplog.text
+    assert "run" not in caplog.text
+
+
+def test_a_class_that_is_not_in_the_list_gets_a_hint(tmp_path):
+    path = write(tmp_path / "l.csv", "video,labels\na,Run\n")
+    with pytest.raises(BasnetError, match=r"'Run' \(did you mean 'run'\?\)"):
+        read_labels(path, classes=["run"])
+
+
+def test_names_of_classes_are_read_in_one_unicode_form(tmp_path):
+    composed, apart = "caf\u00e9", "cafe\u0301"
+    text = f"video,labels\na,{composed}\nb,{apart}\n"
+    assert read_labels(write(tmp_path / "l.csv", text)).classes == (composed,)
+    assert read_classes(write(tmp_path / "c.txt", apart)) == (composed,)
+    path = database(tmp_path / "gt.json", a=("test", [{"label": apart, "segment": [0, 1]}]))
+    assert read_ground_truth(path).classes == (composed,)
+    twice = f"video,labels\n{apart},x\n{composed},y\n"
+    with pytest.raises(BasnetError, match=r"line 3.*on line 2 already"):
+        read_labels(write(tmp_path / "l.csv", twice))
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
@@ -164,25 +242,6 @@ def test_damaged_annotations_are_one_line(tmp_path, text, words):
         read_ground_truth(path)
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
-
-
-def test_names_match_by_id_then_suffix_then_base_name():
-    ids = ["train/a", "train/b.v2", "c", "test/c", "d.mp4"]
-    names = ["train/a.mp4", "b.v2", "c", "other\\d.mp4", "./train/b.v2.avi", "e"]
-    matches = match_ids(names, ids)
-    assert matches.found == {
-        "train/a.mp4": "train/a",
-        "b.v2": "train/b.v2",
-        "c": "c",
-        "other\\d.mp4": "d.mp4",
-        "./train/b.v2.avi": "train/b.v2",
-    }
-    assert (matches.unknown, matches.unnamed) == (("e",), ("test/c",))
-
-
-def test_an_ambiguous_base_name_is_an_error():
-    with pytest.raises(BasnetError, match="'c' could be 'train/c', 'test/c'"):
-        match_ids(["c"], ["train/c", "test/c"])
 
 
 def test_published_thumos_annotations(shared_data):

@@ -212,7 +212,7 @@ def test_labels_of_unknown_videos_are_an_error_with_a_hint(tmp_path):
     path = labels(tmp_path / "l.csv", "video_1,x\nvidoe_2,x\n")
     with pytest.raises(BasnetError, match=r"l\.csv.*'vidoe_2' \(did you mean 'video_1'\?\)"):
         load_labelled(tmp_path / "f", path)
-    with pytest.raises(BasnetError, match="none of its 1 videos"):
+    with pytest.raises(BasnetError, match="its only video has no features"):
         load_labelled(tmp_path / "f", labels(path, "other,x\n"))
     with pytest.raises(BasnetError, match="mean the same video 'video_1'"):
         load_labelled(tmp_path / "f", labels(path, "video_1,x\nvideo_1.mp4,y\n"))
@@ -248,6 +248,57 @@ def test_one_video_in_two_class_folders_has_both_labels(tmp_path):
     feature_file(tmp_path / "f", "a")
     found = load_labelled(tmp_path / "f", tmp_path / "videos")
     assert (found.labels, found.classes) == ([("jump", "run")], ("jump", "run"))
+
+
+def class_folders(root, *names):
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).touch()
+    return root
+
+
+def test_class_folders_name_videos_with_and_without_the_class(tmp_path, caplog):
+    for name in ("run/a", "day/b", "c", "d"):
+        feature_file(tmp_path / "f", name)
+    videos = class_folders(tmp_path / "v", "run/a.mp4", "run/day/b.mp4", "jump/c.mp4", "d.mp4")
+    with caplog.at_level(logging.INFO):
+        found = load_labelled(tmp_path / "f", videos)
+    by_id = {video.id: names for video, names in zip(found.videos, found.labels, strict=True)}
+    assert by_id == {"run/a": ("run",), "day/b": ("run",), "c": ("jump",), "d": ()}
+    assert "matched" not in caplog.text
+
+
+def test_a_class_folder_never_means_a_video_of_another_class(tmp_path):
+    for name in ("jump/a", "run/b"):
+        feature_file(tmp_path / "f", name)
+    videos = class_folders(tmp_path / "v", "run/a.mp4", "jump/a.mp4", "run/b.mp4")
+    with pytest.raises(BasnetError, match=r"without features.*'run/a'"):
+        load_labelled(tmp_path / "f", videos)
+
+
+def test_a_label_of_another_folder_is_no_label(tmp_path):
+    for name in ("day1/cam.a/street.2024.01", "day2/x"):
+        feature_file(tmp_path / "f", name)
+    path = labels(tmp_path / "l.csv", "day2/x,run\nday3/street.2024.01,fight\n")
+    with pytest.raises(BasnetError, match=r"without features.*'day3/street\.2024\.01'"):
+        load_labelled(tmp_path / "f", path)
+
+
+def test_labels_that_match_by_file_name_are_counted(tmp_path, caplog):
+    for name in ("day1/a", "day1/b", "day2/c"):
+        feature_file(tmp_path / "f", name)
+    path = labels(tmp_path / "l.csv", "a,run\nb,jump\nvideos/day2/c.mp4,\n")
+    with caplog.at_level(logging.INFO):
+        load_labelled(tmp_path / "f", path)
+    assert caplog.messages == [
+        f"{path}: 2 labels matched by file name, 1 by the end of the path (-v lists them)"
+    ]
+
+
+def test_a_label_in_another_unicode_form_finds_its_video(tmp_path):
+    feature_file(tmp_path / "f", "caf\u00e9")
+    found = load_labelled(tmp_path / "f", labels(tmp_path / "l.csv", "cafe\u0301,x\n"))
+    assert found.labels == [("x",)]
 
 
 def test_the_published_tree_trains_on_its_training_part(shared_data):

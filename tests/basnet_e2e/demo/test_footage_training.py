@@ -7,13 +7,13 @@ from basnet_e2e.demo.footage.pretraining import KEPT, LABELS, MARGIN, ClipFormat
 from basnet_e2e.demo.footage.timeline import CLASSES
 from basnet_e2e.demo.footage.train_mini import (
     BATCH,
-    STREAMS,
     batches,
     centre_views,
     measure,
     mini_format,
     train_stream,
 )
+from extract.streams import STREAMS
 
 SMALL = ClipFormat(side=24, crop=16, length=16, flow={})
 

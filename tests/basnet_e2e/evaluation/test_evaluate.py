@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from basnet_e2e import BasnetError, Interval, Localization, evaluate
 from basnet_e2e.data.annotations import GroundTruth, read_ground_truth
 from basnet_e2e.evaluation.evaluate import TIOUS, parse_tious
+from basnet_e2e.export.table import write_results
 
 
 def iou(one, other):
@@ -225,3 +226,20 @@ def test_nothing_annotated_is_an_error():
 def test_without_a_choice_the_test_subset_is_read(shared_data):
     truth = read_ground_truth(shared_data / "thumos14" / "gt.json")
     assert (truth.subset, len(truth.videos), len(truth.others)) == ("test", 210, 200)
+
+
+def test_labels_are_compared_in_one_unicode_form():
+    composed, apart = "caf\u00e9", "cafe\u0301"
+    truth = {apart: [Interval(composed, 0, 1)]}
+    assert evaluate({composed: [Interval(apart, 0, 1)]}, truth).average == 1.0
+    found = Localization(composed, "a.mp4", 2.0, "m", {apart: 0.9}, [Interval(apart, 0, 1, 0.5)])
+    assert evaluate(found, truth).average == 1.0
+
+
+def test_a_file_of_other_videos_is_refused(tmp_path):
+    truth = {"day1/street": [Interval("x", 0, 1)]}
+    found = Localization("day3/street", "a.mp4", 2.0, "m", {}, [Interval("x", 0, 1)])
+    assert evaluate(found, truth).average == 0.0
+    write_results(tmp_path / "found.json", [found])
+    with pytest.raises(BasnetError, match=r"no predicted video is in .*'day3/street'.*'day1/s"):
+        evaluate(tmp_path / "found.json", truth)

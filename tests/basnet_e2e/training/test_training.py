@@ -1,6 +1,9 @@
+import functools
 import logging
 import os
+import re
 import signal
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -112,6 +115,33 @@ def test_interrupted_and_resumed_equals_uninterrupted(data, tmp_path, settings):
     assert not (tmp_path / "parts.safetensors.state").exists()
 
 
+def other_data(data):
+    """Training data that differ in one thing, and what is said of it."""
+    videos, labels = data.videos, data.labels
+    make = functools.partial(LabelledSet, settings=data.settings)
+    remade = replace(videos[0], x=videos[0].x + 1)
+    return [
+        (
+            make(videos[:-1], labels[:-1], CLASSES),
+            r"other videos \(then also 'train13'\)",
+        ),
+        (
+            make([replace(videos[0], id="new"), *videos[1:]], labels, CLASSES),
+            r"other videos \(then also 'train0'; now also 'new'\)",
+        ),
+        (
+            make(videos, [("swim",), *labels[1:-1], ("jump",)], CLASSES),
+            r"other labels of 'train0' \('jump' against 'swim'\), and of 1 more",
+        ),
+        (make([remade, *videos[1:]], labels, CLASSES), "other features of 'train0'"),
+        (make(videos[::-1], labels[::-1], CLASSES), "another order of the videos"),
+        (
+            make(videos, labels, CLASSES[::-1]),
+            r"other classes \('jump', 'throw', 'swim' against 'swim', 'throw', 'jump'\)",
+        ),
+    ]
+
+
 def test_another_run_is_not_resumed(data, tmp_path):
     output = tmp_path / "m.safetensors"
 
@@ -124,13 +154,64 @@ def test_another_run_is_not_resumed(data, tmp_path):
         train(data, preset=TINY, output=output, seed=1, resume=True)
     with pytest.raises(BasnetError, match=r"another steps \(12 against 9\)"):
         train(data, preset=TINY, output=output, steps=9, resume=True)
-    fewer = LabelledSet(data.videos[:-1], data.labels[:-1], data.classes, data.settings)
-    with pytest.raises(BasnetError, match="another videos"):
-        train(fewer, preset=TINY, output=output, resume=True)
+    with pytest.raises(BasnetError, match=r"another preset \(small against default\)"):
+        train(data, preset=replace(TINY, name="default", batch=5), output=output, resume=True)
+    for changed, words in other_data(data):
+        with pytest.raises(BasnetError, match=words) as caught:
+            train(changed, preset=TINY, output=output, resume=True)
+        assert re.search("[0-9a-f]{12}", str(caught.value).split("interrupted")[1]) is None
     state = tmp_path / "m.safetensors.state"
     state.write_bytes(state.read_bytes()[:500])
     with pytest.raises(BasnetError, match="damaged training state"):
         train(data, preset=TINY, output=output, resume=True)
+
+
+def test_a_finished_run_is_not_trained_again(data, tmp_path, caplog):
+    output = tmp_path / "m.safetensors"
+    train(data, preset=TINY, output=output)
+    written = output.read_bytes()
+
+    def refuse(state):
+        raise AssertionError("trained again")
+
+    with caplog.at_level(logging.INFO):
+        model = train(data, preset=TINY, output=output, resume=True, progress=refuse)
+    assert "is finished (12 steps), nothing to resume" in caplog.text
+    assert "model written" not in caplog.text.split("is finished")[1]
+    assert (model.name, model.training["steps"]) == ("m", 12)
+    for changes, words in [
+        ({"seed": 1}, r"a finished run with another seed \(0 against 1\)"),
+        ({"steps": 9}, r"another steps \(12 against 9\)"),
+        ({"recipe": "base"}, r"another recipe \(full against base\)"),
+    ]:
+        with pytest.raises(BasnetError, match=words):
+            train(data, preset=TINY, output=output, resume=True, progress=refuse, **changes)
+    with pytest.raises(BasnetError, match="with other videos, labels or features; train without"):
+        train(other_data(data)[0][0], preset=TINY, output=output, resume=True, progress=refuse)
+    assert output.read_bytes() == written
+    train(data, preset=TINY, output=output, steps=1)  # without resume it is replaced as ever
+    assert output.read_bytes() != written
+
+
+def test_a_finished_validated_run_is_known(data, tmp_path):
+    videos, _, truth = make_set("val", 3, 2)
+    together = FeatureSet([*data.videos, *videos], data.settings)
+    named = {v.id: names for v, names in zip(data.videos, data.labels, strict=True)}
+    output = tmp_path / "m.safetensors"
+
+    def go(validate, **options):
+        return train(together, Labels(named, CLASSES), TINY, validate=validate, steps=2,
+                     output=output, **options)  # fmt: skip
+
+    go(GroundTruth(truth))
+    steps = []
+    go(GroundTruth(truth), resume=True, progress=steps.append)
+    assert steps == []
+    with pytest.raises(BasnetError, match=r"with --validate, now without it"):
+        go(None, resume=True)
+    fewer = GroundTruth(dict(list(truth.items())[:-1]))
+    with pytest.raises(BasnetError, match="other validation videos or intervals"):
+        go(fewer, resume=True)
 
 
 def test_ctrl_c_elsewhere_works_after_training(data):
@@ -180,10 +261,35 @@ def test_the_best_validated_step_is_kept(data):
     assert same(weights(model), weights(shorter))
 
 
+def test_labels_of_features_in_memory_are_checked_as_those_of_files(data, caplog):
+    given = FeatureSet(data.videos, data.settings)
+    named = {v.id: names for v, names in zip(data.videos, data.labels, strict=True)}
+    twice = Labels(named | {"other/train0": ("swim",)}, CLASSES)
+    with pytest.raises(BasnetError, match="'train0', 'other/train0' mean the same video"):
+        train(given, twice, TINY, steps=1)
+    with caplog.at_level(logging.WARNING):
+        train(given, Labels(named | {"elsewhere": ("swim",)}, CLASSES), TINY, steps=1)
+    assert "'elsewhere'" in caplog.text
+
+
 def test_training_videos_do_not_validate(data):
     truth = GroundTruth({video.id: [] for video in data.videos})
     with pytest.raises(BasnetError, match="videos of its own"):
         train(data, preset=TINY, validate=truth)
+
+
+def test_validation_names_match_as_labels_do(data, caplog):
+    videos, _, truth = make_set("val", 1, 2, background=0)
+    together = FeatureSet([*data.videos, *videos], data.settings)
+    named = {v.id: names for v, names in zip(data.videos, data.labels, strict=True)}
+    renamed = {f"videos/{name}.mp4": found for name, found in truth.items()}
+    with caplog.at_level(logging.INFO):
+        model = train(together, Labels(named, CLASSES), TINY, validate=GroundTruth(renamed),
+                      steps=1)  # fmt: skip
+    assert "1 validation video matched by the end of the path" in caplog.text
+    assert model.training["validation"]["step"] == 1
+    with pytest.raises(BasnetError, match="mean the same video 'val0'"):
+        train(together, Labels(named, CLASSES), TINY, validate=GroundTruth(truth | renamed))
 
 
 def test_test_videos_do_not_validate(data, tmp_path):

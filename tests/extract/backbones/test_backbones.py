@@ -1,6 +1,6 @@
 import importlib.util
-import subprocess
-import sys
+from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -10,18 +10,14 @@ from torch import nn
 
 from extract import ExtractError
 from extract.backbones import loading
+from extract.backbones.batches import SMALL_BATCH, batches, cpu_batch
 from extract.backbones.i3d import InceptionI3D
 from extract.backbones.i3d_packed import usable
-from extract.backbones.loading import BACKBONES, load_backbone, load_network
-from extract.backbones.runtimes import (
-    SMALL_BATCH,
-    TorchRuntime,
-    batches,
-    choose_runtime,
-    cpu_batch,
-    make_runtime,
-    spread,
-)
+from extract.backbones.loading import load_backbone, load_network
+from extract.backbones.records import BACKBONES
+from extract.backbones.runtime_torch import TorchRuntime
+from extract.backbones.runtimes import choose_runtime, make_runtime, spread
+from extract.pipeline import Extractor, ExtractSettings
 from weights import WeightsError
 from weights.manifest import networks
 from weights.registry import WeightsFile, check, write_bundled
@@ -70,35 +66,26 @@ def clips(count: int, channels: int = 3, seed: int = 0) -> np.ndarray:
     return rng.uniform(-1, 1, (count, channels, 16, 64, 64)).astype(np.float32)
 
 
-RUNTIMES = ["torch", pytest.param("openvino", marks=needs_openvino)]
-
-
-@pytest.mark.parametrize("runtime", RUNTIMES)
 @pytest.mark.parametrize("stream", ["rgb", "flow"])
-def test_every_runtime_computes_the_network(
-    mini: dict[str, WeightsFile], runtime: str, stream: str
-) -> None:
+def test_the_packed_network_computes_the_network(mini: dict[str, WeightsFile], stream: str) -> None:
     x = clips(SMALL_BATCH + 1, 3 if stream == "rgb" else 2)
     network = load_network(MINI, stream, mini[stream])
     assert isinstance(network, InceptionI3D)
     with torch.inference_mode():
         expected = network.features(torch.from_numpy(x)).numpy()
         logits = network(torch.from_numpy(x)).numpy()
-    backbone = load_backbone("i3d-mini", device="cpu", runtime=runtime)
+    backbone = load_backbone("i3d-mini", device="cpu")
     found = getattr(backbone, stream)(x)
     assert found.dtype == np.float32
     assert found.shape == (len(x), MINI.dimension)
     assert np.abs(found - expected).max() <= 1e-3 * np.abs(expected).max()
     np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4)
     np.testing.assert_allclose(backbone.classify(found, stream), logits, rtol=1e-3, atol=1e-3)
-    assert backbone.runtime.startswith(f"{runtime} ")
+    assert backbone.runtime.startswith("torch ")
 
 
-@pytest.mark.parametrize("runtime", RUNTIMES)
-def test_a_feature_does_not_depend_on_its_neighbours(
-    mini: dict[str, WeightsFile], runtime: str
-) -> None:
-    backbone = load_backbone("i3d-mini", ("rgb",), device="cpu", runtime=runtime)
+def test_a_feature_does_not_depend_on_its_neighbours(mini: dict[str, WeightsFile]) -> None:
+    backbone = load_backbone("i3d-mini", ("rgb",), device="cpu")
     x = clips(SMALL_BATCH + 2)
     together = backbone.rgb(x)
     for row in range(len(x)):
@@ -106,15 +93,12 @@ def test_a_feature_does_not_depend_on_its_neighbours(
     np.testing.assert_array_equal(backbone.rgb(x[::-1].copy()), together[::-1])
 
 
-@pytest.mark.parametrize("runtime", RUNTIMES)
-def test_a_longer_clip_has_the_mean_over_its_time(
-    mini: dict[str, WeightsFile], runtime: str
-) -> None:
+def test_a_longer_clip_has_the_mean_over_its_time(mini: dict[str, WeightsFile]) -> None:
     x = np.random.default_rng(0).uniform(-1, 1, (1, 3, 32, 64, 64)).astype(np.float32)
     network = load_network(MINI, "rgb", mini["rgb"])
     with torch.inference_mode():
         logits = network(torch.from_numpy(x)).numpy()
-    backbone = load_backbone("i3d-mini", ("rgb",), device="cpu", runtime=runtime, length=32)
+    backbone = load_backbone("i3d-mini", ("rgb",), device="cpu", length=32)
     found = backbone.classify(backbone.rgb(x), "rgb")
     np.testing.assert_allclose(found, logits, rtol=1e-3, atol=1e-3)
 
@@ -134,6 +118,7 @@ def test_names_hashes_and_lazy_weights(mini: dict[str, WeightsFile]) -> None:
     assert backbone.rgb(clips(1)).shape == (1, 256)
     with pytest.raises(WeightsError, match="flow is missing"):
         backbone.weights_hashes()
+    assert backbone.weights_hashes(("rgb",)) == {"rgb": mini["rgb"].sha256}
     only = load_backbone("i3d-mini", ("rgb",), device="cpu")
     assert only.weights_hashes() == {"rgb": mini["rgb"].sha256}
     with pytest.raises(ExtractError, match="loaded with rgb only, not with flow"):
@@ -163,43 +148,49 @@ def test_mistakes_name_what_is_valid(mini: dict[str, WeightsFile]) -> None:
         backbone.rgb(clips(1, 2))
 
 
-@pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU is there")
-def test_a_gpu_that_is_not_there_is_an_error() -> None:
-    with pytest.raises(ExtractError, match="torch sees no GPU"):
-        choose_runtime("auto", "cuda:0")
+def test_a_gpu_that_is_not_there_is_an_error_before_work_begins(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    with pytest.raises(ExtractError, match="no device 'cuda:7': torch finds cuda:0 here"):
+        load_backbone("i3d-mini", device="cuda:7")
 
 
-@needs_openvino
-def test_openvino_is_held_at_float32(
+def test_networks_compute_in_exact_float32_whatever_the_caller_chose(
     mini: dict[str, WeightsFile], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """By itself it rounds to bfloat16 on processors that have it, which this one may not."""
-    from extract.backbones import runtime_openvino
+    seen = []
 
-    core, asked = runtime_openvino._core(), []
+    def spy(x: torch.Tensor) -> torch.Tensor:
+        cudnn = torch.backends.cudnn
+        seen.append((torch.get_float32_matmul_precision(), cudnn.allow_tf32, cudnn.deterministic))
+        return torch.zeros(len(x), 1)
 
-    class Spy:
-        def compile_model(self, model: object, device: str, settings: dict) -> object:
-            asked.append(settings)
-            return core.compile_model(model, device, settings)
-
-    monkeypatch.setattr(runtime_openvino, "_core", Spy)
-    load_backbone("i3d-mini", ("rgb",), device="cpu", runtime="openvino", threads=1).rgb(clips(1))
-    assert [s["INFERENCE_PRECISION_HINT"] for s in asked] == ["f32"]
-    assert [s["INFERENCE_NUM_THREADS"] for s in asked] == [1]
-    # Pinned, all workers of a machine would sit on its first core.
-    assert [s["ENABLE_CPU_PINNING"] for s in asked] == [False]
+    runtime = TorchRuntime(load_network(MINI, "rgb", mini["rgb"]), (3, 16, 64, 64))
+    monkeypatch.setattr(runtime, "_features", spy)
+    torch.set_float32_matmul_precision("medium")
+    try:
+        runtime.run(clips(1))
+    finally:
+        torch.set_float32_matmul_precision("highest")
+    assert seen == [("highest", False, True)]
 
 
 @needs_openvino
-def test_openvino_is_used_by_itself_on_a_cpu() -> None:
-    assert choose_runtime("auto", "cpu").name == "openvino"
-    assert choose_runtime("torch", "cpu").name == "torch"
+@pytest.mark.parametrize(
+    ("name", "runtime"), [("i3d", "torch"), ("i3d-mini", "torch"), ("x3d_m", "openvino")]
+)
+def test_openvino_is_used_by_itself_where_a_network_gains_by_it(name: str, runtime: str) -> None:
+    streams = BACKBONES[name].streams
+    assert load_backbone(name, streams, device="cpu").runtime.startswith(f"{runtime} ")
+    asked = load_backbone(name, streams, device="cpu", runtime="torch")
+    assert asked.runtime.startswith("torch ")
 
 
 def test_without_openvino_torch_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    assert choose_runtime("auto", "cpu").name == "torch"
+    assert choose_runtime("auto", "cpu", gains=True).name == "torch"
     with pytest.raises(ExtractError, match=r"pip install basnet-e2e\[cpu\]"):
         choose_runtime("openvino", "cpu")
 
@@ -209,7 +200,7 @@ def test_torch_without_packed_convolutions(
 ) -> None:
     x = clips(1)
     packed = load_backbone("i3d-mini", ("rgb",), device="cpu", runtime="torch").rgb(x)
-    monkeypatch.setattr("extract.backbones.i3d_packed.usable", lambda: False)
+    monkeypatch.setattr("extract.backbones.runtime_torch.usable", lambda: False)
     with caplog.at_level("INFO"):
         plain = load_backbone("i3d-mini", ("rgb",), device="cpu", runtime="torch").rgb(x)
     assert "lacks packed convolutions" in caplog.text
@@ -275,34 +266,60 @@ def test_a_runtime_picks_the_frames_that_the_zoo_would(mini: dict[str, WeightsFi
 
 
 def test_scaling_of_colours() -> None:
-    levels = np.array([0, 51, 255], np.uint8)
+    levels = np.repeat(np.array([0, 51, 255], np.uint8)[None, :, None], 3, axis=2)
     scaled = BACKBONES["i3d"].scale_rgb(levels)
-    np.testing.assert_allclose(scaled, [-1, -0.6, 1], atol=1e-6)
+    np.testing.assert_allclose(scaled[0, :, 1], [-1, -0.6, 1], atol=1e-6)
     assert scaled.dtype == np.float32
     expected = (levels / 255 - 0.45) / 0.225
     np.testing.assert_allclose(BACKBONES["x3d_m"].scale_rgb(levels), expected, atol=1e-6)
+
+
+def test_each_colour_is_scaled_by_its_own_mean_and_deviation() -> None:
+    mean, deviation = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+    record = replace(MINI, mean=mean, deviation=deviation)
+    pictures = np.random.default_rng(0).integers(0, 256, (2, 4, 5, 7, 3), dtype=np.uint8)
+    expected = (pictures / 255 - np.array(mean)) / np.array(deviation)
+    np.testing.assert_allclose(record.scale_rgb(pictures), expected, atol=1e-6)
+    # A view that is cut out of larger pictures, as a crop is.
+    cut = pictures[..., 1:4, 2:6, :]
+    np.testing.assert_array_equal(
+        record.scale_rgb(cut), record.scale_rgb(pictures)[..., 1:4, 2:6, :]
+    )
+
+
+def test_i3d_sees_the_values_it_always_saw() -> None:
+    pictures = np.arange(256 * 3, dtype=np.uint8).reshape(1, 256, 3)
+    before = pictures * np.float32(1 / (255 * 0.5)) - np.float32(1)
+    np.testing.assert_array_equal(BACKBONES["i3d"].scale_rgb(pictures), before)
+
+
+@pytest.mark.parametrize(("name", "fps"), [("i3d-mini", 25), ("slow_r50", 30), ("x3d_m", 30)])
+def test_frames_per_second_are_those_of_the_backbone(
+    name: str, fps: int, monkeypatch: pytest.MonkeyPatch, mini: dict[str, WeightsFile]
+) -> None:
+    monkeypatch.setattr(loading, "resolve", lambda name, stream: mini["rgb"])
+    chosen = ExtractSettings(name, streams=("rgb",))
+    extractor = Extractor(chosen, device="cpu")
+    assert (extractor.grid.fps, extractor.settings["fps"]) == (fps, str(fps))
+    other = Extractor(replace(chosen, fps=Fraction(12)), device="cpu")
+    assert (other.grid.fps, other.settings["fps"]) == (12, "12")
+
+
+def test_weights_of_a_stream_that_is_not_used_are_not_asked_for(
+    mini: dict[str, WeightsFile],
+) -> None:
+    del mini["flow"]
+    backbone = load_backbone("i3d-mini", device="cpu")
+    chosen = ExtractSettings("i3d-mini", streams=("rgb",))
+    extractor = Extractor(chosen, backbone=backbone, device="cpu")
+    assert extractor.settings["weights"] == {"rgb": mini["rgb"].sha256}
+    with pytest.raises(ExtractError, match="loaded with rgb only, not with flow"):
+        Extractor(
+            ExtractSettings("i3d-mini"), backbone=load_backbone("i3d-mini", ("rgb",), device="cpu")
+        )
 
 
 def test_every_backbone_has_weights_in_the_manifest() -> None:
     known = {(item.name, item.stream) for item in networks()}
     for record in BACKBONES.values():
         assert {(record.name, stream) for stream in record.streams} <= known
-
-
-@needs_openvino
-def test_ctrl_c_after_networks_were_dropped_is_no_crash() -> None:
-    code = (
-        "import gc, os, signal, numpy as np\n"
-        "from extract.backbones.loading import load_backbone\n"
-        "def used(name, channels):\n"
-        "    backbone = load_backbone('i3d-mini', (name,), runtime='openvino')\n"
-        "    getattr(backbone, name)(np.zeros((1, channels, 16, 64, 64), np.float32))\n"
-        "    return backbone\n"
-        "first, second = used('rgb', 3), used('flow', 2)\n"
-        "del first; gc.collect()\n"
-        "del second; gc.collect()\n"
-        "try: os.kill(os.getpid(), signal.SIGINT)\n"
-        "except KeyboardInterrupt: print('interrupted')\n"
-    )
-    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert (ended.returncode, ended.stdout) == (0, "interrupted\n"), ended.stderr

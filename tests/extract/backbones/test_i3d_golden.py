@@ -9,7 +9,8 @@ import torch
 from numpy.typing import NDArray
 
 from extract.backbones.i3d import InceptionI3D
-from extract.backbones.loading import BACKBONES, class_names, load_network
+from extract.backbones.loading import class_names, load_network
+from extract.backbones.records import BACKBONES
 from extract.preprocess import centre_crop, resize_short_side
 from weights import WeightsError
 from weights.files import git_blob_id

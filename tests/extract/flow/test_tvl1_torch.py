@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from extract.flow.tvl1 import kernels, steps, torch_engine
 from extract.flow.tvl1.kernels import PLAIN, Kernels, choose_kernels
-from extract.flow.tvl1.solver import Engine, TVL1Params, chains, check_frames, solve
+from extract.flow.tvl1.params import TVL1Params
+from extract.flow.tvl1.solver import Engine, check_frames, solve
 from extract.flow.tvl1.steps import Watch, fused_step
 from extract.flow.tvl1.torch_engine import solve_pairs
 from extract.flow.tvl1.warp import linearise
@@ -76,17 +77,16 @@ def test_engines_give_the_same_bits_on_real_video(shared_data):
 def test_the_batch_size_changes_nothing(batch):
     images = mixed_pairs()
     alone = [solve(images[n : n + 2], TORCH, SHORT)[0] for n in range(len(images) - 1)]
-    together = solve_pairs(images, SHORT, chains(len(alone), SHORT), batch=batch)
+    together = solve_pairs(images, SHORT, batch=batch)
     np.testing.assert_array_equal(together, alone)
 
 
 def test_ended_pairs_stay_where_they_are_when_nothing_is_read_back(monkeypatch):
     images, params = mixed_pairs(), replace(SHORT, iterations=60, epsilon=0.05)
-    runs = chains(len(images) - 1, params)
-    usual = solve_pairs(images, params, runs, batch=6)
+    usual = solve_pairs(images, params, batch=6)
     going = []
     monkeypatch.setattr(Watch, "all_ended", lambda self, pace: going.append(bool(pace.any())))
-    np.testing.assert_array_equal(solve_pairs(images, params, runs, batch=6), usual)
+    np.testing.assert_array_equal(solve_pairs(images, params, batch=6), usual)
     assert not all(going), "no step was taken after the last pair had ended"
 
 
@@ -124,10 +124,9 @@ def test_an_answer_is_looked_at_when_it_has_come():
 
 def test_fused_steps_are_the_plain_ones(monkeypatch):
     images = mixed_pairs()
-    runs = chains(len(images) - 1, SHORT)
-    plain = solve_pairs(images, SHORT, runs)
+    plain = solve_pairs(images, SHORT)
     monkeypatch.setattr(torch_engine, "choose_kernels", lambda *_: Kernels(linearise, fused_step))
-    alone, together = (solve_pairs(images, SHORT, runs, batch=batch) for batch in (1, 6))
+    alone, together = (solve_pairs(images, SHORT, batch=batch) for batch in (1, 6))
     np.testing.assert_array_equal(alone, together)
     # Not the same bits before it is compiled: torch's own root on a CPU rounds otherwise.
     np.testing.assert_allclose(alone, plain, atol=1e-3)
@@ -139,10 +138,9 @@ def test_fused_steps_are_the_plain_ones(monkeypatch):
 def test_compiled_kernels_give_the_same_bits():
     assert choose_kernels(CPU, compiled=True) is not PLAIN
     for images in (mixed_pairs(), mixed_pairs(90)):
-        runs = chains(len(images) - 1, SHORT)
-        plain = solve_pairs(images, SHORT, runs)
+        plain = solve_pairs(images, SHORT)
         for batch in (1, 4):
-            done = solve_pairs(images, SHORT, runs, batch=batch, compiled=True)
+            done = solve_pairs(images, SHORT, batch=batch, compiled=True)
             np.testing.assert_array_equal(done, plain)
 
 

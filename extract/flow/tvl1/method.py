@@ -1,0 +1,73 @@
+"""TV-L1 as a flow method: ``tvl1``, and ``tvl1-fast`` with fewer warps."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from extract.flow.tvl1.params import TVL1Params, params_with
+from extract.flow.tvl1.solver import check_frames, choose_engine, solve
+
+FAST_WARPS = 2
+"""At most this many warps in ``tvl1-fast``, whatever a backbone's own schedule has."""
+
+
+class TVL1Flow:
+    """Our solver, see ``extract.flow.tvl1.solver``.
+
+    Args:
+        overrides: fields of ``TVL1Params`` that differ from its defaults.
+        device: ``auto``, ``cpu`` or ``cuda[:N]``.
+        threads: of the CPU engine; None takes its default. Changes no value.
+
+    Raises:
+        ExtractError: an unknown parameter, a value that it cannot have, or a device not there.
+    """
+
+    name = "tvl1"
+
+    def __init__(
+        self, overrides: Mapping[str, Any], device: str = "auto", threads: int | None = None
+    ) -> None:
+        self.params = params_with(TVL1Params(), dict(overrides))
+        self._engine = choose_engine(device)
+        self._threads = threads
+
+    @property
+    def engine(self) -> str:
+        """For example ``numba 0.61.0 on cpu`` or ``torch 2.6.0 on cuda, compiled``."""
+        from importlib.metadata import version
+
+        name, device = self._engine.name, self._engine.device
+        return f"{name} {version(name)} on {device}" + ", compiled" * self._is_compiled()
+
+    def _is_compiled(self) -> bool:
+        if self._engine.name == "numba":
+            return False  # says it by its name
+        import torch
+
+        from extract.flow.tvl1.kernels import choose_kernels
+
+        return choose_kernels(torch.device(self._engine.device)).step is not None
+
+    def settings(self) -> dict[str, Any]:
+        """``{"method": name, "tau": ..., ...}``."""
+        return {"method": self.name, **asdict(self.params)}
+
+    def compute(self, grey: NDArray[np.uint8], rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """See ``FlowMethod.compute``; the colours are not used."""
+        return solve(check_frames(grey), self._engine, self.params, threads=self._threads)
+
+
+class FastTVL1Flow(TVL1Flow):
+    """The same with few warps."""
+
+    name = "tvl1-fast"
+
+    def __init__(
+        self, overrides: Mapping[str, Any], device: str = "auto", threads: int | None = None
+    ) -> None:
+        super().__init__(overrides, device, threads)
+        self.params = replace(self.params, warps=min(self.params.warps, FAST_WARPS))

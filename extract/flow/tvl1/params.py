@@ -1,0 +1,90 @@
+"""Parameters of TV-L1, and the pyramid that they make of a frame."""
+
+from dataclasses import dataclass, fields, replace
+from numbers import Integral, Real
+from typing import Any
+
+from extract.errors import ExtractError
+
+MIN_SIDE = 16
+"""No pyramid level has a side below this many pixels (as in OpenCV)."""
+
+
+@dataclass(frozen=True)
+class TVL1Params:
+    """Parameters of the solver; the defaults of OpenCV's CUDA class where not stated otherwise.
+
+    Attributes:
+        tau: time step of the dual update.
+        lambda_: weight of the data term; smaller gives smoother flow.
+        theta: coupling of the two half-problems.
+        scales: pyramid levels, fewer for frames whose side would fall below 16 pixels.
+        warps: linearisations of the second image per level.
+        iterations: at most this many primal-dual steps per warp, but on the finest level.
+        finest_iterations: at most this many on the finest level.
+        epsilon: a warp ends when the mean square change of the flow in one step falls to
+            ``epsilon ** 2`` (pixels squared).
+        scale_step: size of a level relative to the next finer one.
+        check_every: the stop test runs on every n-th step.
+    """
+
+    tau: float = 0.25
+    lambda_: float = 0.15
+    theta: float = 0.3
+    scales: int = 5
+    warps: int = 5
+    iterations: int = 300
+    finest_iterations: int = 30
+    epsilon: float = 0.01
+    scale_step: float = 0.8
+    check_every: int = 2
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if not isinstance(value, Integral if field.type is int else Real):
+                raise ExtractError(f"flow parameter {field.name} cannot be {value!r}")
+        for name in ("tau", "lambda_", "theta"):
+            # Far beyond what is of use, and narrow enough for float32 never to overflow.
+            if not 1e-6 <= getattr(self, name) <= 1e6:
+                raise ExtractError(f"flow parameter {name} must lie between 1e-6 and 1e6")
+        for name in ("scales", "warps", "iterations", "finest_iterations", "check_every"):
+            if getattr(self, name) < 1:
+                raise ExtractError(f"flow parameter {name} must be at least 1")
+        if not 0 < self.scale_step < 1:
+            raise ExtractError("flow parameter scale_step must lie between 0 and 1")
+        if not 0 <= self.epsilon < float("inf"):
+            raise ExtractError("flow parameter epsilon must be a number from 0")
+
+    def steps(self, level: int) -> int:
+        """Most steps of a warp on a pyramid level, 0 being the finest."""
+        return self.iterations if level else self.finest_iterations
+
+
+def params_with(base: TVL1Params, changes: dict[str, Any]) -> TVL1Params:
+    """``base`` with some values changed.
+
+    Raises:
+        ExtractError: a name is unknown or a value impossible.
+    """
+    known = [field.name for field in fields(TVL1Params)]
+    for name in changes:
+        if name not in known:
+            raise ExtractError(f"unknown flow parameter {name!r}; known are {', '.join(known)}")
+    return replace(base, **changes)
+
+
+def pyramid_sizes(height: int, width: int, params: TVL1Params) -> list[tuple[int, int]]:
+    """Heights and widths of the pyramid levels, finest first.
+
+    A level is the rounded product of the level above and ``scale_step``; a level with a side below
+    16 pixels is left out with all coarser ones.
+    """
+    sizes = [(height, width)]
+    while len(sizes) < params.scales:
+        # Halves go to the even neighbour, as OpenCV's rounding does.
+        h, w = (round(side * params.scale_step) for side in sizes[-1])
+        if h < MIN_SIDE or w < MIN_SIDE:
+            break
+        sizes.append((h, w))
+    return sizes
