@@ -31,6 +31,7 @@ CPU_GROUP = 4
 FINGERPRINT_CHUNK = 1 << 20
 
 Progress = Callable[[int, int], None]
+Watch = Callable[[float, NDArray[np.uint8]], None]
 
 
 @dataclass(frozen=True)
@@ -139,6 +140,7 @@ class Extractor:
         decoder: str = "auto",
         keep_partial: bool = False,
         progress: Progress | None = None,
+        watch: Callable[[Clip], Watch] | None = None,
     ) -> Features:
         """Features of one video.
 
@@ -147,6 +149,8 @@ class Extractor:
             decoder: ``auto``, ``decord`` or ``pyav``.
             keep_partial: keep what comes before a damaged place instead of refusing the video.
             progress: called with (snippets done, snippets in all) after each group.
+            watch: given the opened video, gives a function that is shown each grid frame (seconds
+                and ``[H, W, 3] uint8``) on its way, so that others need not decode it again.
 
         Raises:
             VideoError: the file is no video, or a frame cannot be decoded.
@@ -160,7 +164,7 @@ class Extractor:
                 name: [] for name in self.choices.streams
             }
             done = 0
-            for group in self._groups(clip, frames, count):
+            for group in self._groups(clip, frames, count, watch(clip) if watch else None):
                 for name, batch in group.items():
                     parts[name].append(getattr(self.backbone, name)(batch))
                 done += len(next(iter(group.values())))
@@ -190,10 +194,10 @@ class Extractor:
         }
 
     def _groups(
-        self, clip: Clip, frames: int, count: int
+        self, clip: Clip, frames: int, count: int, watch: Watch | None
     ) -> Iterator[dict[str, NDArray[np.float32]]]:
         """Network inputs of some snippets at a time, read in one pass over the video."""
-        window = _Window(clip, frames, self.backbone.record.frame_side, self.grid)
+        window = _Window(clip, frames, self.backbone.record.frame_side, self.grid, watch)
         for first in range(0, count, self._group):
             rows = range(first, min(first + self._group, count))
             group: dict[str, NDArray[np.float32]] = {}
@@ -243,11 +247,13 @@ class Extractor:
 class _Window:
     """Resized grid frames and cropped flow fields that the next snippets still need."""
 
-    def __init__(self, clip: Clip, frames: int, side: int, grid: SnippetGrid) -> None:
+    def __init__(
+        self, clip: Clip, frames: int, side: int, grid: SnippetGrid, watch: Watch | None
+    ) -> None:
         self.flow: dict[int, NDArray[np.float32]] = {}
         self._pictures: dict[int, NDArray[np.uint8]] = {}
         self._side = side
-        self._source = enumerate(frame for _, frame in clip.frames(grid.fps))
+        self._source = enumerate(_watched(clip.frames(grid.fps), watch))
         self._keep_from = 0
         self._clip = clip
         self._frames = frames
@@ -271,6 +277,16 @@ class _Window:
         for store, last in ((self._pictures, self._frames - 1), (self.flow, self._frames - 2)):
             for index in [i for i in store if i < min(n, last)]:
                 del store[index]
+
+
+def _watched(
+    frames: Iterator[tuple[float, NDArray[np.uint8]]], watch: Watch | None
+) -> Iterator[NDArray[np.uint8]]:
+    """Frames without their times, each shown to ``watch`` first."""
+    for time, frame in frames:
+        if watch:
+            watch(time, frame)
+        yield frame
 
 
 def _runs(indices: Sequence[int]) -> Iterator[range]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from basnet_e2e.cli.common import message_options
+from basnet_e2e.cli.common import force_option, message_options
 from basnet_e2e.cli.progress import Progress
 
 if TYPE_CHECKING:
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from basnet_e2e.report.collect import Result
 
 log = logging.getLogger(__name__)
-PAGE_SUFFIXES = (".html", ".htm")
 
 
 @click.command(
@@ -46,6 +45,7 @@ PAGE_SUFFIXES = (".html", ".htm")
 )
 @click.option("--subset", help="Subset of the ground truth; test or validation without it.")
 @click.option("--embed", is_flag=True, help="Put the videos into the pages.")
+@force_option
 @message_options
 def report(
     results: tuple[Path, ...],
@@ -54,6 +54,7 @@ def report(
     ground_truth: Path | None,
     subset: str | None,
     embed: bool,
+    force: bool,
 ) -> None:
     """Make pages that show RESULT (files of 'basnet localize', or folders of them).
 
@@ -61,25 +62,17 @@ def report(
     activation, foreground weight, frames, a table; intervals can be corrected in it and saved.
     """
     from basnet_e2e.report.collect import Gatherer, find_results
-    from basnet_e2e.report.index import write_site
-    from basnet_e2e.report.page import write_page
+    from basnet_e2e.report.site import check_target, write_report
 
     found, failed = find_results(results)
-    truth = _ground_truth(ground_truth, subset, found)
-    gatherer = Gatherer(videos, truth)
-    one_page = output.suffix.lower() in PAGE_SUFFIXES and not output.is_dir()
-    if one_page and len(found) > 1:
-        raise click.UsageError(
-            f"{len(found)} videos do not fit one page; give a folder: -o {output.with_suffix('')}",
-            click.get_current_context(),
-        )
-    if one_page:
-        write_page(gatherer.report(found[0]), output, embed=embed)
-        log.info("%s written", output)
-        return
+    gatherer = Gatherer(videos, _ground_truth(ground_truth, subset, found))
+    read = [*(result.path for result in found), ground_truth, *gatherer.videos]
+    check_target(output, [result.id for result in found], read, force=force)
     with Progress("report", quiet=log.getEffectiveLevel() > logging.INFO) as bar:
-        index = write_site(found, gatherer.report, output, failed, embed=embed, progress=bar.update)
-    log.info("%s written (%d videos)", index, len(found))
+        written = write_report(
+            found, gatherer.report, output, failed, embed=embed, progress=bar.update
+        )
+    log.info("%s written%s", written, f" ({len(found)} videos)" if len(found) > 1 else "")
 
 
 def _ground_truth(

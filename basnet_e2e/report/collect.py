@@ -1,7 +1,7 @@
 """What a report is made of: results, and the evidence, ground truth and video of each."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,7 @@ from basnet_e2e.report.evidence import Evidence, find_evidence
 from basnet_e2e.report.page import Report
 from basnet_e2e.report.thumbnails import take_thumbnails
 from extract.errors import ExtractError
+from extract.folder import FAILURES
 from extract.inputs import VIDEO_SUFFIXES, find_videos
 
 if TYPE_CHECKING:
@@ -41,11 +42,17 @@ class Result:
         return str(self.document["video"])
 
 
-def find_results(paths: Sequence[Path]) -> tuple[list[Result], list[Failure]]:
+def find_results(
+    paths: Sequence[Path], *, may_be_empty: bool = False
+) -> tuple[list[Result], list[Failure]]:
     """All results in files and folders (searched in depth), and the failures they list.
 
     In a folder only files that hold a result of ``basnet localize`` count; a file that is named
     itself must be one.
+
+    Args:
+        paths: files and folders.
+        may_be_empty: let there be no video at all.
 
     Raises:
         BasnetError: a file is damaged or no result, or a folder holds none.
@@ -60,9 +67,21 @@ def find_results(paths: Sequence[Path]) -> tuple[list[Result], list[Failure]]:
             found, failures = _results_of(path)
             results += found
             failed += failures
-    if not results:
+        if given.is_dir() and (given / FAILURES).is_file():
+            failed += _failures_of(given / FAILURES)
+    if not results and not may_be_empty:
         raise BasnetError(f"{listing(list(map(str, paths)))}: no video has a result here")
     return results, failed
+
+
+def _failures_of(path: Path) -> list[Failure]:
+    """What a run over many videos wrote beside its results."""
+    rows = parse_json(path).get("failed", [])
+    return [
+        Failure(str(row["video"]), str(row.get("file", "")), str(row.get("error", "")))
+        for row in rows
+        if isinstance(row, dict) and "video" in row
+    ]
 
 
 def _results_below(folder: Path) -> list[Path]:
@@ -117,17 +136,29 @@ class Gatherer:
     Args:
         videos: folder that holds the videos; without it they are sought beside the results.
         truth: annotated intervals.
+        known: videos whose file is known, by id.
 
     Raises:
         ExtractError: the folder does not exist or holds no video.
     """
 
-    def __init__(self, videos: Path | None = None, truth: "GroundTruth | None" = None) -> None:
+    def __init__(
+        self,
+        videos: Path | None = None,
+        truth: "GroundTruth | None" = None,
+        known: Mapping[str, Path] | None = None,
+    ) -> None:
+        self._known = dict(known or {})
         if videos is not None and not videos.is_dir():
             raise BasnetError(f"{videos}: no such folder; --videos names the folder of the videos")
         self._folder = videos
         self._videos = {each.id: each for each in find_videos([videos])} if videos else {}
         self._truth = truth
+
+    @property
+    def videos(self) -> list[Path]:
+        """Files of the folder of videos."""
+        return [video.path for video in self._videos.values()]
 
     def report(self, result: Result) -> Report:
         """What a page shows of a result.
@@ -143,12 +174,14 @@ class Gatherer:
         return Report(result.document, evidence, self._truth_of(result.id), video)
 
     def _video(self, result: Result) -> Path | None:
+        if result.id in self._known:
+            return self._known[result.id]
         if self._folder is not None:
             names = [result.id, str(result.document.get("file", ""))]
             found = match_ids([name for name in names if name], self._videos).found
             ids = [found[name] for name in names if name in found]
             return self._videos[ids[0]].path if ids else None
-        return _video_beside(result)
+        return video_beside(result.document, result.path.parent)
 
     def _truth_of(self, video: str) -> Any:
         if self._truth is None:
@@ -157,11 +190,11 @@ class Gatherer:
         return [found for name in named for found in self._truth.videos[name]] if named else None
 
 
-def _video_beside(result: Result) -> Path | None:
-    folder = result.path.parent
-    file = str(result.document.get("file", ""))
+def video_beside(document: Mapping[str, Any], folder: Path) -> Path | None:
+    """The video of a result, sought in a folder by its file name and then by its id."""
+    video, file = str(document["video"]), str(document.get("file", ""))
     name = Path(file.replace("\\", "/")).name
-    parent = Path(result.id).parent
+    parent = Path(video).parent
     # An id comes out of a file: it must not lead out of the result's folder.
     inside = not parent.is_absolute() and ".." not in parent.parts
     folders = [folder / parent, folder] if inside else [folder]
@@ -169,7 +202,7 @@ def _video_beside(result: Result) -> Path | None:
         for each in folders:
             if (each / name).is_file():
                 return each / name
-    stem = Path(result.id).name
+    stem = Path(video).name
     for each in folders:
         for suffix in sorted(VIDEO_SUFFIXES):
             if (each / f"{stem}{suffix}").is_file():

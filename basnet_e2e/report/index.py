@@ -3,15 +3,12 @@
 import hashlib
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from basnet_e2e.intervals import Failure
-from basnet_e2e.report.collect import Result
-from basnet_e2e.report.page import Report, lanes, relative_url, write_page
+from basnet_e2e.report.page import Report, lanes
 from basnet_e2e.report.rendering import render
-from weights.files import write_text
 
 STYLES = ("base.css", "index.css")
 SCRIPTS = ("theme.js", "text.js", "index.js")
@@ -91,50 +88,10 @@ def line_of(report: Report, page: str) -> Line:
     )
 
 
-def write_site(
-    results: Sequence[Result],
-    report_of: Callable[[Result], Report],
-    folder: Path,
-    failed: Sequence[Failure] = (),
-    *,
-    embed: bool = False,
-    progress: Callable[[int, int], None] | None = None,
-) -> Path:
-    """Write a page per video, then the list of all.
-
-    Args:
-        results: one each; their ``id`` names the page.
-        report_of: gathers what the page of one shows, so that only one is held in memory.
-        folder: made where it is missing.
-        failed: videos without a result, named below the list.
-        embed: put the videos into the pages.
-        progress: called with (pages written, pages in all).
-
-    Returns:
-        The file of the list.
-    """
-    lines = []
-    classes = _classes(each["label"] for one in results for each in one.document["intervals"])
-    names = page_names([result.id for result in results])
-    for number, (result, name) in enumerate(zip(results, names, strict=True), start=1):
-        report, path = report_of(result), folder / PAGES / name
-        address = relative_url(folder / INDEX, path)
-        write_page(report, path, embed=embed, index=address, classes=classes)
-        lines.append(line_of(report, relative_url(path, folder / INDEX)))
-        if progress:
-            progress(number, len(results))
-    write_text(folder / INDEX, index_html(lines, failed))
-    return folder / INDEX
-
-
-def _classes(labels: Iterable[str]) -> list[str]:
-    """Every class once, in the order in which colours are given to them."""
-    return sorted(set(labels))
-
-
 def index_html(lines: Sequence[Line], failed: Sequence[Failure] = ()) -> str:
     """The list as HTML."""
-    classes = _classes(label for line in lines for label in line.classes)
+    # In the order in which the pages' colours are given.
+    classes = sorted({label for line in lines for label in line.classes})
     numbers = {label: n for n, label in enumerate(classes)}
     data = {
         "classes": classes,

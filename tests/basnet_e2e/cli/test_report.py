@@ -129,7 +129,7 @@ def test_several_videos_do_not_fit_one_page(run, tmp_path):
     code, _, err = run("report", *paths, "-o", tmp_path / "page.html")
     assert code == 2
     assert len(err) == 1
-    assert "2 videos do not fit one page; give a folder: -o" in err[0]
+    assert "2 videos do not fit the page" in err[0]
 
 
 @pytest.mark.parametrize(

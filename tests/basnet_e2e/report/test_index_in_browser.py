@@ -8,8 +8,8 @@ from made_reports import made_result
 from basnet_e2e.intervals import Failure
 from basnet_e2e.report.collect import Result
 from basnet_e2e.report.evidence import Evidence
-from basnet_e2e.report.index import write_site
 from basnet_e2e.report.page import Report
+from basnet_e2e.report.site import write_report
 
 pytestmark = pytest.mark.xdist_group("browser")
 
@@ -29,7 +29,7 @@ def site(browser, tmp_path):
         return Report(result.document, Evidence.none(result.id, float(result.document["duration"])))
 
     failed = [Failure("broken", "broken.mp4", "broken.mp4: the file is empty")]
-    write_site(results, report, tmp_path / "site", failed)
+    write_report(results, report, tmp_path / "site", failed)
     browser.open(tmp_path / "site" / "index.html")
     return browser
 
