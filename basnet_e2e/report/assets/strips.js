@@ -119,7 +119,7 @@ painters.set("activation", (context, width, height) => {
   drawGrid(context, width, height);
   const lanes = new Set(state.lanes);
   const visible = curves.classes.filter((curve) => !state.hidden.has(curve.label));
-  const alpha = visible.length > MOST_FILLED ? 0 : 0.1;
+  const alpha = visible.filter(({ label }) => lanes.has(label)).length > MOST_FILLED ? 0 : 0.1;
   // Classes without an interval stay faint behind the others.
   for (const curve of visible.reverse()) {
     context.globalAlpha = lanes.has(curve.label) ? 1 : 0.35;

@@ -1,7 +1,7 @@
 // Times, scores and class colours, the same in every part of a page.
 const COLOURS = {
-  light: ["#2f6fde", "#d2511b", "#12855f", "#a83b97", "#a06f00", "#1f84a8", "#7252d6", "#c02f49", "#557d18", "#5d6675"],
-  dark: ["#6ea3ff", "#ff8a5c", "#3ecf9d", "#e68ad6", "#e8b341", "#5cc4e8", "#ab93ff", "#ff7a92", "#a3cf5a", "#a8b0bd"],
+  light: ["#2f6fde", "#d2511b", "#12855f", "#a83b97", "#a06f00", "#1f84a8", "#7252d6", "#c02f49", "#557d18", "#5d6675", "#8f5a2a", "#2f7d7a"],
+  dark: ["#6ea3ff", "#ff8a5c", "#3ecf9d", "#e68ad6", "#e8b341", "#5cc4e8", "#ab93ff", "#ff7a92", "#a3cf5a", "#a8b0bd", "#d6a06f", "#7fd1cf"],
 };
 
 const byId = (name) => document.getElementById(name);

@@ -36,6 +36,7 @@ class Browser:
         self.command("Emulation.setEmulatedMedia", features=features)
         self.driver.get("about:blank")  # leaving a page with unsaved changes would ask
         self.logs()
+        self.requests()
         self.driver.get(path.resolve().as_uri())
         self.settle()
         return self
