@@ -1,13 +1,15 @@
 """How long a page of a three-hour video with 2000 intervals keeps its reader waiting.
 
 Run: python tests/benchmarks/report.py. It drives a headless Chromium through scrolling, filtering,
-zooming, panning and playing on, and prints the longest pause between two frames of each (goal:
-100 ms), with the time that the page's own scripts took in it.
+zooming, panning and editing, and prints the longest and the usual pause between two frames of each
+(goal: 100 ms), and the longest time that the page's scripts took at once. Wall clock: other work on
+the machine shows in the longest.
 """
 
 import sys
 import tempfile
 from pathlib import Path
+from statistics import median
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "basnet_e2e" / "report"))
 from conftest import Browser, start_browser
@@ -49,11 +51,12 @@ MEASURE = """
 const [body, steps, done] = arguments;
 const byId = (name) => document.getElementById(name);
 const act = new Function("n", "byId", body);
-let n = 0, last = null, longest = 0, busiest = 0;
+let n = 0, last = null, busiest = 0;
+const pauses = [];
 function frame(now) {
-  if (last !== null) longest = Math.max(longest, now - last);
+  if (last !== null) pauses.push(now - last);
   last = now;
-  if (n === steps) return done([longest, busiest]);
+  if (n === steps) return done([pauses, busiest]);
   const begin = performance.now();
   act(n++, byId);
   busiest = Math.max(busiest, performance.now() - begin);
@@ -91,12 +94,12 @@ def main() -> int:
         browser.open(path)
         loaded = browser.run("return performance.getEntriesByType('navigation')[0].loadEventEnd")
         print(f"page: {path.stat().st_size / 1e6:.1f} MB, loaded in {loaded:.0f} ms")
-        print(f"{'longest pause, ms':24}{'frame':>8}{'script':>8}")
+        print(f"{'pauses in ms':20}{'longest':>10}{'usual':>8}{'script':>8}")
         worst = 0.0
         for name, body in MOTIONS.items():
-            frame, script = driver.execute_async_script(MEASURE, body, STEPS)
-            worst = max(worst, frame)
-            print(f"{name:24}{frame:8.0f}{script:8.0f}")
+            pauses, script = driver.execute_async_script(MEASURE, body, STEPS)
+            worst = max(worst, *pauses)
+            print(f"{name:20}{max(pauses):10.0f}{median(pauses):8.0f}{script:8.0f}")
         driver.quit()
     print(f"longest pause {worst:.0f} ms (goal {GOAL} ms)")
     return 0

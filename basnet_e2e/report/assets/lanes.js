@@ -1,5 +1,7 @@
 // A lane per class: detections as bars, annotated intervals below them.
 const narrow = window.matchMedia("(max-width: 860px)");
+let isNarrow = narrow.matches; // asked for thousands of times in a frame
+narrow.addEventListener("change", () => (isNarrow = narrow.matches));
 const lanesCanvas = byId("lanes");
 const laneNames = byId("lane-names");
 const BAR = 20; // pixels
@@ -7,8 +9,8 @@ const GAP = 6;
 const TRUTH = 7;
 const TITLE = 26; // room for the name above a lane on narrow screens
 
-const laneTop = (index) => index * laneHeight() + (narrow.matches ? TITLE : 0);
-const laneHeight = () => (narrow.matches ? TITLE : 0) + BAR + 2 * GAP + (data.truth ? TRUTH + 3 : 0);
+const laneTop = (index) => index * laneHeight() + (isNarrow ? TITLE : 0);
+const laneHeight = () => (isNarrow ? TITLE : 0) + BAR + 2 * GAP + (data.truth ? TRUTH + 3 : 0);
 
 /** Lane buttons: name, number of intervals shown, and a switch for the class. */
 function buildLanes() {
@@ -35,8 +37,8 @@ function laneButton(label, index, counts) {
     number,
   );
   const top = index * laneHeight();
-  button.style.top = `${top + (narrow.matches ? 1 : GAP - 3)}px`;
-  button.style.height = `${narrow.matches ? TITLE - 1 : BAR + 6}px`;
+  button.style.top = `${top + (isNarrow ? 1 : GAP - 3)}px`;
+  button.style.height = `${isNarrow ? TITLE - 1 : BAR + 6}px`;
   button.style.minHeight = button.style.height;
   button.addEventListener("click", () => {
     if (!state.hidden.delete(label)) state.hidden.add(label);

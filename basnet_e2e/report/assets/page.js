@@ -22,6 +22,7 @@ function thresholdText() {
 
 function measure() {
   plotWidth = Math.max(axis.clientWidth, 1);
+  plotLeft = axis.offsetLeft + axis.clientLeft;
   buildLanes();
   redraw();
 }

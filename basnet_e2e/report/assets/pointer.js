@@ -132,7 +132,7 @@ function hover(event, canvas) {
   const time = toTime(clamp(place.x, 0, plotWidth));
   const found = canvas === lanesCanvas ? hit(place.x, place.y) : null;
   cursor.hidden = false;
-  cursor.style.transform = `translateX(${axis.offsetLeft + axis.clientLeft + toX(time)}px)`;
+  cursor.style.transform = `translateX(${plotLeft + toX(time)}px)`;
   const key = found ? found.interval.key : null;
   if (key !== state.hovered) {
     state.hovered = key;

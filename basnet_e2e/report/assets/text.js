@@ -24,8 +24,11 @@ function clockText(seconds, decimals = 2) {
 const scoreText = (score) => score.toFixed(2);
 const count = (number, noun) => `${number} ${noun}${number === 1 ? "" : "s"}`;
 
+let palette = null; // of the theme, asked for thousands of times in a frame
+document.addEventListener("themechange", () => (palette = null));
+
 function classColour(index) {
-  const palette = COLOURS[document.documentElement.dataset.theme] || COLOURS.light;
+  palette ||= COLOURS[document.documentElement.dataset.theme] || COLOURS.light;
   return palette[index % palette.length];
 }
 

@@ -2,6 +2,7 @@
 const axis = byId("axis");
 const tracks = byId("tracks");
 let plotWidth = 1; // CSS pixels
+let plotLeft = 0; // kept, since asking costs a layout of the page
 
 const toX = (time) => ((time - state.from) / (state.to - state.from)) * plotWidth;
 const toTime = (x) => state.from + (x / plotWidth) * (state.to - state.from);
@@ -34,7 +35,7 @@ function placePlayhead() {
   const x = toX(now());
   const head = byId("playhead");
   head.hidden = x < -1 || x > plotWidth + 1;
-  head.style.transform = `translateX(${axis.offsetLeft + axis.clientLeft + x}px)`;
+  head.style.transform = `translateX(${plotLeft + x}px)`;
   byId("now").textContent = clockText(now(), 1);
   axis.setAttribute("aria-valuenow", now().toFixed(3));
   axis.setAttribute("aria-valuetext", spokenTime(now()));
