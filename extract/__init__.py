@@ -8,12 +8,23 @@ if TYPE_CHECKING:
     from extract.backbones.loading import load_backbone
     from extract.features import Features
     from extract.flow.tvl1.solver import tvl1
-    from extract.pipeline import extract_features
+    from extract.pipeline import Extractor, ExtractSettings, extract_features
     from extract.video.clip import open_video
 
-__all__ = ["ExtractError", "Features", "extract_features", "load_backbone", "open_video", "tvl1"]
+__all__ = [
+    "ExtractError",
+    "ExtractSettings",
+    "Extractor",
+    "Features",
+    "extract_features",
+    "load_backbone",
+    "open_video",
+    "tvl1",
+]
 
 _HOMES = {
+    "ExtractSettings": "extract.pipeline",
+    "Extractor": "extract.pipeline",
     "Features": "extract.features",
     "extract_features": "extract.pipeline",
     "load_backbone": "extract.backbones.loading",

@@ -11,3 +11,7 @@ class VideoError(ExtractError):
     """One video cannot be used (others may); the message names the file and, if known, the time."""
 
     exit_code = 1
+
+
+class MiscountError(VideoError):
+    """A decoder passed over frames without saying so: what it has given so far is out of step."""

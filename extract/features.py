@@ -8,7 +8,7 @@ holds no clock, host or path, so equal work gives equal bytes.
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -94,6 +94,19 @@ class Features:
         named = {"rgb": self.rgb, "flow": self.flow, "start": self.start, "end": self.end}
         return {name: array for name, array in named.items() if array is not None}
 
+    def check_finite(self, path: str | os.PathLike[str]) -> None:
+        """Refuse numbers that are none.
+
+        Args:
+            path: what to name in the message.
+
+        Raises:
+            ExtractError: the features hold NaN or infinity.
+        """
+        for name, array in self._tensors().items():
+            if not np.isfinite(array).all():
+                raise ExtractError(f"{path}: {name} holds NaN or infinity, nothing was written")
+
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the feature file, whole or not at all.
 
@@ -103,10 +116,8 @@ class Features:
         """
         from safetensors.numpy import save
 
+        self.check_finite(path)
         tensors = {name: np.ascontiguousarray(array) for name, array in self._tensors().items()}
-        for name, array in tensors.items():
-            if not np.isfinite(array).all():
-                raise ExtractError(f"{path}: {name} holds NaN or infinity, nothing was written")
         text = json.dumps(self.meta, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
         with atomic_write(path) as file:
             file.write(save(tensors, metadata={METADATA_KEY: text}))
@@ -177,25 +188,61 @@ def _parse_meta(path: str | os.PathLike[str], metadata: Mapping[str, str] | None
     return dict(meta)
 
 
+# What a user chose comes before what follows from it; the rest comes in order of the alphabet.
+CHOSEN_FIRST = ("format", "backbone", "streams", "fps", "stride", "flow", "method", "quantize")
+HASH_DIGITS = 64
+SHOWN_DIGITS = 8
+
+
 def settings_difference(
-    expected: Mapping[str, Any], found: Mapping[str, Any], prefix: str = ""
+    expected: Mapping[str, Any],
+    found: Mapping[str, Any],
+    prefix: str = "",
+    *,
+    unknown: Collection[str] = (),
 ) -> str | None:
     """First setting in which two feature files disagree, as ``name: a against b``, or None.
 
-    Nested settings are named with dots (``weights.rgb``). One that only one file names is compared
-    with its value in ``UNSTATED``.
+    Nested settings are named with dots (``weights.rgb``). Of several the one that a user chose is
+    named: other streams bring other weights along. One that only one file names is compared with
+    its value in ``UNSTATED``.
+
+    Args:
+        expected: settings.
+        found: settings to compare with them.
+        prefix: of the names.
+        unknown: names of settings that are not compared.
     """
-    for key in sorted(expected.keys() | found.keys()):
+    for key in sorted(expected.keys() | found.keys(), key=_chosen_first):
         name = f"{prefix}{key}"
         assumed = UNSTATED.get(name)
         left, right = expected.get(key, assumed), found.get(key, assumed)
+        if left == right or name in unknown:
+            continue
         if isinstance(left, Mapping) and isinstance(right, Mapping):
-            inner = settings_difference(left, right, f"{name}.")
+            inner = settings_difference(left, right, f"{name}.", unknown=unknown)
             if inner is not None:
                 return inner
-        elif left != right:
-            return f"{name}: {json.dumps(left)} against {json.dumps(right)}"
+        else:
+            return f"{name.removesuffix('.method')}: {_brief(left)} against {_brief(right)}"
     return None
+
+
+def _chosen_first(key: str) -> tuple[int, str]:
+    return (CHOSEN_FIRST.index(key) if key in CHOSEN_FIRST else len(CHOSEN_FIRST), key)
+
+
+def _brief(value: Any) -> str:
+    """A setting as a person would write it."""
+    if value is None:
+        return "none"
+    if isinstance(value, str):
+        return value[:SHOWN_DIGITS] if len(value) == HASH_DIGITS else value
+    if isinstance(value, list | tuple):
+        return ",".join(map(_brief, value))
+    if isinstance(value, Mapping):
+        return _brief(value["method"]) if "method" in value else "others"
+    return json.dumps(value)
 
 
 def settings_for_streams(settings: Mapping[str, Any], streams: Sequence[str]) -> dict[str, Any]:

@@ -4,16 +4,18 @@ import json
 import logging
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+import traceback
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from extract.errors import ExtractError, VideoError
+from extract.errors import ExtractError
 from extract.features import SUFFIX, feature_path, read_meta, settings_difference
 from extract.inputs import VideoInput
 from extract.pipeline import Extractor, ExtractSettings, fingerprint
+from weights.errors import WeightsError
 from weights.files import write_text
 
 log = logging.getLogger(__name__)
@@ -72,11 +74,19 @@ def make_plan(
     settings: dict[str, Any],
     *,
     overwrite: bool = False,
+    unknown: Collection[str] = (),
 ) -> Plan:
     """Compare what is asked for with what is there.
 
     A feature file counts as present when its settings are equal and the video's content is the one
     it was made from; a changed video is extracted again.
+
+    Args:
+        videos: what is asked for.
+        folder: the features folder.
+        settings: those that features would be made with.
+        overwrite: count none of the videos as present.
+        unknown: names of settings that cannot be known before weights are fetched.
 
     Raises:
         ExtractError: a feature file of the folder was made with other settings.
@@ -89,7 +99,7 @@ def make_plan(
         if path not in replaced
     }
     for path, meta in metas.items():
-        difference = meta and settings_difference(meta["settings"], settings)
+        difference = meta and settings_difference(meta["settings"], settings, unknown=unknown)
         if difference:
             raise ExtractError(
                 f"{path} was made with other settings ({difference} now); use another output "
@@ -98,13 +108,21 @@ def make_plan(
     todo, present = [], []
     for video in videos:
         meta = metas.get(feature_path(target, video.id))
-        if meta and meta["facts"].get("fingerprint") == fingerprint(video.path):
+        if meta and meta["facts"].get("fingerprint") == _fingerprint_or_none(video.path):
             present.append(video)
         else:
             if meta:
                 log.warning("%s has changed since its features were made: again", video.path)
             todo.append(video)
     return Plan(target, tuple(todo), tuple(present))
+
+
+def _fingerprint_or_none(path: Path) -> str | None:
+    """None for a file that is gone: to extract it will say so."""
+    try:
+        return fingerprint(path)
+    except OSError:
+        return None
 
 
 def _meta_or_none(path: Path) -> dict[str, Any] | None:
@@ -128,10 +146,12 @@ def run_plan(
     A video that fails is recorded in ``failures.json`` and the rest go on.
 
     Raises:
+        ExtractError: the weights are those of another network.
         WeightsError: a stream's weights are not there.
         OSError: the features folder cannot be written.
     """
     summary = Summary()
+    extractor.load()
     with failure_record(plan, summary):
         for video in plan.todo:
             event = extract_one(video, plan.folder, extractor, keep_partial, decoder, listener)
@@ -148,7 +168,12 @@ def extract_one(
     decoder: str,
     listener: Listener,
 ) -> Event:
-    """Extract one video into its feature file; its failure is an event, not an exception."""
+    """Extract one video into its feature file; its failure is an event, not an exception.
+
+    Raises:
+        WeightsError: a stream's weights are not there, which stops every video.
+        OSError: the features folder cannot be written.
+    """
     began = time.monotonic()
     listener(Event("start", video))
 
@@ -159,8 +184,13 @@ def extract_one(
         features = extractor.extract(
             video.path, decoder=decoder, keep_partial=keep_partial, progress=on_progress
         )
-    except VideoError as error:
-        return Event("failed", video, seconds=time.monotonic() - began, message=str(error))
+        features.check_finite(video.path)
+    except WeightsError:
+        raise
+    except Exception as error:
+        log.debug("%s", traceback.format_exc())
+        message = _reason(video.path, error)
+        return Event("failed", video, seconds=time.monotonic() - began, message=message)
     features.save(feature_path(folder, video.id))
     rows = len(features.start)
     facts = features.facts
@@ -168,6 +198,16 @@ def extract_one(
     if facts.get("partial"):
         used += f"; {facts['partial']}"
     return Event("done", video, rows, rows, time.monotonic() - began, used)
+
+
+def _reason(path: Path, error: Exception) -> str:
+    """One line on why a video failed, whatever was raised."""
+    if isinstance(error, ExtractError):
+        return str(error)
+    if isinstance(error, OSError) and error.strerror:
+        return f"{path}: cannot be read ({error.strerror})"
+    text = " ".join(f"{type(error).__name__}: {error}".split())
+    return f"{path}: {text.rstrip(': ')} (not expected; please report it, -v says more)"
 
 
 def note(event: Event, summary: Summary) -> None:
@@ -218,4 +258,7 @@ class WorkerOptions:
     device: str
     keep_partial: bool
     decoder: str
-    threads: int | None
+
+    def make_extractor(self) -> Extractor:
+        """An extractor in the process that calls."""
+        return Extractor(self.settings, device=self.device)

@@ -1,6 +1,7 @@
 """One video to its snippet features, in bounded memory: decode, resize, flow, crop, backbone."""
 
 import hashlib
+import logging
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -12,17 +13,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from extract.backbones.batches import GPU_BATCH
-from extract.errors import ExtractError, VideoError
+from extract.errors import ExtractError, MiscountError, VideoError
 from extract.features import FORMAT_VERSION, Features
-from extract.preprocess import centre_crop, grey, resize_short_side
+from extract.preprocess import centre_crop, grey
 from extract.quantize import quantize_flow
 from extract.snippets import SnippetGrid, flow_rows, frame_rows, snippet_count, snippet_times
 from extract.streams import STREAMS
 from extract.video.clip import Clip, open_video
+from extract.window import Watch, Window
 
 if TYPE_CHECKING:
-    from extract.backbones.loading import Backbone
+    from extract.backbones.loading import Backbone, BackboneRecord
     from extract.flow.methods import FlowMethod
+
+log = logging.getLogger(__name__)
 
 # Snippets that are decoded, given flow and passed through the network together: large enough to
 # keep the machine busy (a GPU takes one whole batch), small enough to stay within some hundred
@@ -31,7 +35,6 @@ CPU_GROUP = 4
 FINGERPRINT_CHUNK = 1 << 20
 
 Progress = Callable[[int, int], None]
-Watch = Callable[[float, NDArray[np.uint8]], None]
 
 
 @dataclass(frozen=True)
@@ -67,6 +70,36 @@ class ExtractSettings:
             stride=int(settings["stride"]),
             quantize=settings.get("quantize") or "uint8",
         )
+
+
+def file_settings(
+    choices: ExtractSettings,
+    record: "BackboneRecord",
+    weights: dict[str, str],
+    flow: dict[str, Any] | None,
+) -> dict[str, Any]:
+    """The settings that a feature file records.
+
+    Args:
+        choices: what a user chose.
+        record: the backbone's.
+        weights: hash of the weights of each stream.
+        flow: settings of the flow method where flow is made.
+    """
+    return {
+        "format": FORMAT_VERSION,
+        "fps": str(choices.fps or record.fps),
+        "length": record.length,
+        "stride": choices.stride,
+        "backbone": record.name,
+        "streams": list(choices.streams),
+        "weights": weights,
+        "flow": flow,
+        "quantize": choices.quantize if flow else None,
+        "resize": record.frame_side,
+        "crop": record.crop,
+        "dtype": "float32",
+    }
 
 
 class Extractor:
@@ -113,25 +146,32 @@ class Extractor:
             )
         on_cpu = self.backbone.runtime.endswith("cpu")
         self._group = CPU_GROUP if on_cpu else GPU_BATCH
-        self.settings = self._file_settings()
+        flow = self.flow_method.settings() if self.flow_method else None
+        self.settings = file_settings(
+            settings, record, self.backbone.weights_hashes(settings.streams), flow
+        )
 
-    def _file_settings(self) -> dict[str, Any]:
-        record = self.backbone.record
-        flow = self.flow_method
-        return {
-            "format": FORMAT_VERSION,
-            "fps": str(self.grid.fps),
-            "length": self.grid.length,
-            "stride": self.grid.stride,
-            "backbone": record.name,
-            "streams": list(self.choices.streams),
-            "weights": self.backbone.weights_hashes(self.choices.streams),
-            "flow": flow.settings() if flow else None,
-            "quantize": self.choices.quantize if flow else None,
-            "resize": record.frame_side,
-            "crop": record.crop,
-            "dtype": "float32",
-        }
+    def load(self) -> None:
+        """Load the networks now, so that what is wrong with them is no video's failure.
+
+        Raises:
+            ExtractError: the weights are those of another network.
+            WeightsError: the weights of a stream are not there.
+        """
+        self.backbone.load(self.choices.streams)
+
+    def use_threads(self, threads: int) -> None:
+        """Compute on that many processor threads from the next snippets on.
+
+        Values agree as they do between machines; OpenVINO's networks are compiled anew.
+        """
+        import torch
+
+        if threads == torch.get_num_threads():
+            return
+        torch.set_num_threads(threads)
+        if self.backbone.runtime.startswith("openvino"):
+            self.backbone.unload()
 
     def extract(
         self,
@@ -146,7 +186,8 @@ class Extractor:
 
         Args:
             path: the video file.
-            decoder: ``auto``, ``decord`` or ``pyav``.
+            decoder: ``auto``, ``decord`` or ``pyav``. Under ``auto`` a video in which decord loses
+                count of its frames begins again on PyAV.
             keep_partial: keep what comes before a damaged place instead of refusing the video.
             progress: called with (snippets done, snippets in all) after each group.
             watch: given the opened video, gives a function that is shown each grid frame (seconds
@@ -155,30 +196,40 @@ class Extractor:
         Raises:
             VideoError: the file is no video, or a frame cannot be decoded.
         """
-        with open_video(path, decoder=decoder, keep_partial=keep_partial) as clip:
-            frames = clip.frame_count(self.grid.fps)
-            if frames == 0:
-                raise VideoError(f"{path}: the video has no frames that a player would show")
-            count = snippet_count(frames, self.grid.length, self.grid.stride)
-            parts: dict[str, list[NDArray[np.float32]]] = {
-                name: [] for name in self.choices.streams
-            }
-            done = 0
-            for group in self._groups(clip, frames, count, watch(clip) if watch else None):
-                for name, batch in group.items():
-                    parts[name].append(getattr(self.backbone, name)(batch))
-                done += len(next(iter(group.values())))
-                if progress:
-                    progress(done, count)
-            start, end = snippet_times(count, self.grid, clip.duration)
-            streams = {name: np.concatenate(rows) for name, rows in parts.items()}
-            return Features(
-                rgb=streams.get("rgb"),
-                flow=streams.get("flow"),
-                start=start,
-                end=end,
-                meta={"settings": self.settings, "facts": self._facts(clip)},
-            )
+        try:
+            with open_video(path, decoder=decoder, keep_partial=keep_partial) as clip:
+                return self._extract(clip, progress, watch)
+        except MiscountError as error:
+            if decoder != "auto":
+                raise
+            log.warning("%s; it begins again on PyAV", str(error).partition(", so ")[0])
+        with open_video(path, decoder="pyav", keep_partial=keep_partial) as clip:
+            return self._extract(clip, progress, watch)
+
+    def _extract(
+        self, clip: Clip, progress: Progress | None, watch: Callable[[Clip], Watch] | None
+    ) -> Features:
+        frames = clip.frame_count(self.grid.fps)
+        if frames == 0:
+            raise VideoError(f"{clip.path}: the video has no frames that a player would show")
+        count = snippet_count(frames, self.grid.length, self.grid.stride)
+        parts: dict[str, list[NDArray[np.float32]]] = {name: [] for name in self.choices.streams}
+        done = 0
+        for group in self._groups(clip, frames, count, watch(clip) if watch else None):
+            for name, batch in group.items():
+                parts[name].append(getattr(self.backbone, name)(batch))
+            done += len(next(iter(group.values())))
+            if progress:
+                progress(done, count)
+        start, end = snippet_times(count, self.grid, clip.duration)
+        streams = {name: np.concatenate(rows) for name, rows in parts.items()}
+        return Features(
+            rgb=streams.get("rgb"),
+            flow=streams.get("flow"),
+            start=start,
+            end=end,
+            meta={"settings": self.settings, "facts": self._facts(clip)},
+        )
 
     def _facts(self, clip: Clip) -> dict[str, Any]:
         return {
@@ -197,7 +248,7 @@ class Extractor:
         self, clip: Clip, frames: int, count: int, watch: Watch | None
     ) -> Iterator[dict[str, NDArray[np.float32]]]:
         """Network inputs of some snippets at a time, read in one pass over the video."""
-        window = _Window(clip, frames, self.backbone.record.frame_side, self.grid, watch)
+        window = Window(clip, frames, self.backbone.record.frame_side, self.grid, watch)
         for first in range(0, count, self._group):
             rows = range(first, min(first + self._group, count))
             group: dict[str, NDArray[np.float32]] = {}
@@ -208,7 +259,7 @@ class Extractor:
             yield group
             window.forget_before(rows.stop * self.grid.stride)
 
-    def _rgb_clips(self, window: "_Window", rows: range, frames: int) -> NDArray[np.float32]:
+    def _rgb_clips(self, window: Window, rows: range, frames: int) -> NDArray[np.float32]:
         """``[len(rows), 3, length, crop, crop] float32`` as the network's preprocessing asks."""
         record = self.backbone.record
         clips = []
@@ -218,7 +269,7 @@ class Extractor:
             clips.append(np.stack([pictures[n] for n in indices]))
         return record.scale_rgb(np.stack(clips)).transpose(0, 4, 1, 2, 3)
 
-    def _flow_clips(self, window: "_Window", rows: range, frames: int) -> NDArray[np.float32]:
+    def _flow_clips(self, window: Window, rows: range, frames: int) -> NDArray[np.float32]:
         """``[len(rows), 2, length, crop, crop] float32`` in [-1, 1]."""
         crop = self.backbone.record.crop
         wanted = [flow_rows(row, frames, self.grid) for row in rows]
@@ -230,7 +281,7 @@ class Extractor:
         ]
         return quantize_flow(np.stack(clips).transpose(0, 2, 1, 3, 4), self.choices.quantize)
 
-    def _compute_flow(self, window: "_Window", wanted: Sequence[Sequence[int]]) -> None:
+    def _compute_flow(self, window: Window, wanted: Sequence[Sequence[int]]) -> None:
         """Fill ``window.flow`` with the fields that are missing, cropped, each computed once."""
         assert self.flow_method is not None
         crop = self.backbone.record.crop
@@ -242,51 +293,6 @@ class Extractor:
             )
             for n, field in zip(run, centre_crop(fields, crop), strict=True):
                 window.flow[n] = field
-
-
-class _Window:
-    """Resized grid frames and cropped flow fields that the next snippets still need."""
-
-    def __init__(
-        self, clip: Clip, frames: int, side: int, grid: SnippetGrid, watch: Watch | None
-    ) -> None:
-        self.flow: dict[int, NDArray[np.float32]] = {}
-        self._pictures: dict[int, NDArray[np.uint8]] = {}
-        self._side = side
-        self._source = enumerate(_watched(clip.frames(grid.fps), watch))
-        self._keep_from = 0
-        self._clip = clip
-        self._frames = frames
-
-    def picture(self, n: int) -> NDArray[np.uint8]:
-        """Grid frame ``n``, ``[H, W, 3] uint8`` with its short side resized."""
-        while n not in self._pictures:
-            index, frame = next(self._source, (-1, None))
-            if frame is None:
-                raise VideoError(
-                    f"{self._clip.path}: decoding ended before frame {n} of {self._frames}; "
-                    "the file changed while it was read?"
-                )
-            if index >= self._keep_from:
-                self._pictures[index] = resize_short_side(frame, self._side)
-        return self._pictures[n]
-
-    def forget_before(self, n: int) -> None:
-        """Drop what lies before frame ``n``; the last frame and field are kept for padding."""
-        self._keep_from = min(n, self._frames - 1)
-        for store, last in ((self._pictures, self._frames - 1), (self.flow, self._frames - 2)):
-            for index in [i for i in store if i < min(n, last)]:
-                del store[index]
-
-
-def _watched(
-    frames: Iterator[tuple[float, NDArray[np.uint8]]], watch: Watch | None
-) -> Iterator[NDArray[np.uint8]]:
-    """Frames without their times, each shown to ``watch`` first."""
-    for time, frame in frames:
-        if watch:
-            watch(time, frame)
-        yield frame
 
 
 def _runs(indices: Sequence[int]) -> Iterator[range]:

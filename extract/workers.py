@@ -1,14 +1,20 @@
 """Several videos at a time: worker processes that may die without taking the others along."""
 
+import contextlib
 import logging
 import multiprocessing
+import pickle
+import signal
 import sys
+import time
 from collections import deque
-from multiprocessing.connection import Connection, wait
+from collections.abc import Iterator
+from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
+from extract.devices import cores
 from extract.folder import (
     Event,
     Listener,
@@ -23,6 +29,16 @@ from extract.inputs import VideoInput
 
 log = logging.getLogger(__name__)
 STOP = None
+STOPPED_CODE = 128 + 15  # exit code of a worker that was told to stop by SIGTERM
+# Seconds in which a scheduler that stops the workers and this process reaches this process too.
+GROUP_STOP_SECONDS = 1.0
+# Seconds that a worker has for removing what it was writing, before it is killed.
+STOP_SECONDS = 10.0
+
+
+def threads_each(workers: int) -> int:
+    """Threads of one of several workers, so that together they fill the machine once."""
+    return max(1, cores() // max(1, workers))
 
 
 def run_plan_with_workers(
@@ -30,8 +46,9 @@ def run_plan_with_workers(
 ) -> Summary:
     """Extract the videos of a plan in ``jobs`` processes.
 
-    A worker that dies (a decoder's crash, the system short of memory) costs the one video it was
-    working on: that is recorded as failed and another worker takes the dead one's place.
+    The processor's cores are shared evenly among the workers that have a video. A worker that dies
+    (a decoder's crash, the system short of memory) costs the one video it was working on: that is
+    recorded as failed and another worker takes the dead one's place.
 
     Raises:
         Exception: whatever else than a broken video stops a worker (weights, a full disk).
@@ -40,22 +57,37 @@ def run_plan_with_workers(
     queue = deque(plan.todo)
     context = multiprocessing.get_context("spawn")
     with failure_record(plan, summary):
-        workers = [_Worker(context, plan.folder, options) for _ in range(min(jobs, len(queue)))]
+        workers: list[_Worker] = []
         try:
+            for _ in range(min(jobs, len(queue))):
+                workers.append(_Worker(context, plan.folder, options))
             for worker in workers:
-                worker.give(queue.popleft())
-            while busy := {worker.pipe: worker for worker in workers if worker.video}:
+                worker.give(queue.popleft(), threads_each(len(workers)))
+            while busy := _by_pipe(workers):
                 for pipe in wait(list(busy)):
-                    assert isinstance(pipe, Connection)
                     event = busy[pipe].receive()
                     note(event, summary)
                     listener(event)
-                    if event.kind in ("done", "failed") and queue:
-                        busy[pipe].give(queue.popleft())
+                    if event.kind in ("done", "failed"):
+                        _next(busy[pipe], workers, queue)
         finally:
-            for worker in workers:
-                worker.stop()
+            _stop(workers)
     return summary
+
+
+def _by_pipe(workers: "list[_Worker]") -> "dict[Any, _Worker]":
+    """Workers that have a video, by their pipe; its class is another one on Windows."""
+    return {worker.pipe: worker for worker in workers if worker.video}
+
+
+def _next(free: "_Worker", workers: "list[_Worker]", queue: deque[VideoInput]) -> None:
+    """Give a worker its next video; where none is left, its cores go to those still at work."""
+    if queue:
+        free.give(queue.popleft(), threads_each(len(workers)))
+        return
+    at_work = [worker for worker in workers if worker.video]
+    for worker in at_work:
+        worker.use_threads(threads_each(len(at_work)))
 
 
 class _Worker:
@@ -64,19 +96,35 @@ class _Worker:
     def __init__(self, context: Any, folder: Path, options: WorkerOptions) -> None:
         self._start = lambda: self._spawn(context, folder, options)
         self.video: VideoInput | None = None
-        self.pipe: Connection
+        self._threads = 0
+        self.pipe: Any
         self.process: BaseProcess
         self._start()
 
     def _spawn(self, context: Any, folder: Path, options: WorkerOptions) -> None:
         self.pipe, theirs = context.Pipe()
         self.process = context.Process(target=_work, args=(theirs, folder, options), daemon=True)
-        self.process.start()
+        with _interrupts_held_back():
+            self.process.start()
         theirs.close()
+        self._threads = 0
 
-    def give(self, video: VideoInput) -> None:
+    def give(self, video: VideoInput, threads: int) -> None:
+        """Put a video into the hands of an idle worker."""
+        self.use_threads(threads)
         self.video = video
-        self.pipe.send(video)
+        self.send(video)
+
+    def use_threads(self, threads: int) -> None:
+        """Change the threads; a worker amid a video takes note after its current snippets."""
+        if threads != self._threads:
+            self._threads = threads
+            self.send(threads)
+
+    def send(self, message: object) -> None:
+        # Of a process that is gone the next `receive` tells.
+        with contextlib.suppress(OSError):
+            self.pipe.send(message)
 
     def receive(self) -> Event:
         """Next event of the video in hand; a dead process is a failed video."""
@@ -86,6 +134,8 @@ class _Worker:
             event = self.pipe.recv()
         except (EOFError, ConnectionResetError):
             self.process.join()
+            if self.process.exitcode in (STOPPED_CODE, -signal.SIGTERM):
+                time.sleep(GROUP_STOP_SECONDS)
             event = Event(
                 "failed",
                 video,
@@ -101,39 +151,83 @@ class _Worker:
         assert isinstance(event, Event)
         return event
 
-    def stop(self) -> None:
-        if self.video is None:
-            try:
-                self.pipe.send(STOP)
-            except OSError:
-                log.debug("a worker had ended before it was told to")
-            self.process.join(timeout=5)
-        if self.process.is_alive():
-            self.process.terminate()
-            self.process.join()
+
+def _stop(workers: list[_Worker]) -> None:
+    """End all processes: idle ones by a word, others by a signal, at last by force."""
+    for worker in workers:
+        if worker.video is None:
+            worker.send(STOP)
+        else:
+            worker.process.terminate()
+    deadline = time.monotonic() + STOP_SECONDS
+    for worker in workers:
+        worker.process.join(timeout=max(0.0, deadline - time.monotonic()))
+        if worker.process.is_alive():
+            log.debug("a worker did not end by itself")
+            worker.process.kill()
+            worker.process.join()
 
 
-def _work(pipe: Connection, folder: Path, options: WorkerOptions) -> None:
-    """Body of a worker process: one extractor, any number of videos."""
-    import signal
+@contextlib.contextmanager
+def _interrupts_held_back() -> Iterator[None]:
+    """Processes started in the block never see Ctrl-C; this one sees it afterwards.
 
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent, which ends us
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that half-written files are removed
-    import torch
-
-    from extract.pipeline import Extractor
-
-    if options.threads is not None:
-        torch.set_num_threads(options.threads)
-    try:
-        extractor = Extractor(options.settings, device=options.device, threads=options.threads)
-        while (video := pipe.recv()) is not STOP:
-            pipe.send(
-                extract_one(
-                    video, folder, extractor, options.keep_partial, options.decoder, pipe.send
-                )
-            )
-    except EOFError:
+    A terminal sends it to all of them, and one that is still importing would print a traceback.
+    """
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
         return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _work(pipe: Any, folder: Path, options: WorkerOptions) -> None:
+    """Body of a worker process: one extractor, any number of videos."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent, which ends us
+    # So that half-written files are removed.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(STOPPED_CODE))
+    try:
+        extractor = options.make_extractor()
+
+        def tell(event: Event) -> None:
+            _send(pipe, event)
+            while pipe.poll():  # nothing but threads: the next video waits for this one's end
+                extractor.use_threads(_receive(pipe))
+
+        while (message := _receive(pipe)) is not STOP:
+            if isinstance(message, VideoInput):
+                extractor.load()
+                how = (options.keep_partial, options.decoder)
+                _send(pipe, extract_one(message, folder, extractor, *how, tell))
+            else:
+                extractor.use_threads(message)
     except Exception as error:
-        pipe.send(error)
+        _send(pipe, _portable(error))
+
+
+def _receive(pipe: Any) -> Any:
+    """The parent's next word; without a parent there is nothing left to do."""
+    try:
+        return pipe.recv()
+    except (EOFError, OSError):
+        sys.exit(1)
+
+
+def _send(pipe: Any, message: object) -> None:
+    """Tell the parent; see ``_receive``."""
+    try:
+        pipe.send(message)
+    except OSError:
+        sys.exit(1)
+
+
+def _portable(error: Exception) -> Exception:
+    """The error itself if it can pass to another process, else its words."""
+    try:
+        pickle.loads(pickle.dumps(error))
+    except Exception:  # whatever its class does there
+        return RuntimeError(f"{type(error).__name__}: {error}")
+    return error

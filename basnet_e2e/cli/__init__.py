@@ -10,6 +10,7 @@ from typing import NoReturn
 import click
 
 from basnet_e2e import __version__
+from basnet_e2e.cli.stopping import INTERRUPTED, Stopped, sigterm_as_ctrl_c
 
 # name -> (module, attribute, line of help). The help lines stand here so that `basnet --help` need
 # not import the commands, some of which import torch.
@@ -32,7 +33,6 @@ COMMANDS = {
     "demo": ("basnet_e2e.cli.demo", "demo", "Run every stage on generated videos, offline."),
     "doctor": ("basnet_e2e.cli.doctor", "doctor", "Check this installation and this machine."),
 }
-INTERRUPTED = 130
 DISK_FAILED = 1
 
 
@@ -51,6 +51,13 @@ class Basnet(click.Group):
         command = getattr(importlib.import_module(module), attribute)
         assert isinstance(command, click.Command)
         return command
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Run the command; Ctrl-C and SIGTERM leave it as one exception."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as error:
+            raise Stopped(error) from error
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -113,24 +120,32 @@ def basnet() -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
-    """Run the command line and exit with its code: 0, 1, 2 or 130 (Ctrl-C).
+    """Run the command line and exit with its code: 0, 1, 2, 130 (Ctrl-C) or 143 (SIGTERM).
 
     Args:
         arguments: without them those of the process.
     """
+    with sigterm_as_ctrl_c():
+        code = _run(arguments)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _run(arguments: Sequence[str] | None) -> object:
     try:
-        code = basnet.main(args=arguments, prog_name="basnet", standalone_mode=False)
+        return basnet.main(args=arguments, prog_name="basnet", standalone_mode=False)
     except click.ClickException as error:
         click.echo(
             f"error: {_one_line(error, sys.argv[1:] if arguments is None else arguments)}", err=True
         )
-        code = error.exit_code
-    except (click.Abort, KeyboardInterrupt):
+        return error.exit_code
+    except Stopped as stop:
+        click.echo(str(stop), err=True)
+        return stop.exit_code
+    except (click.Abort, KeyboardInterrupt):  # before a command began
         click.echo("interrupted", err=True)
-        code = INTERRUPTED
+        return INTERRUPTED
     except OSError as error:
         click.echo(f"error: {error}", err=True)
-        code = DISK_FAILED
+        return DISK_FAILED
     except Exception as error:
-        code = _known_error(error)
-    sys.exit(code if isinstance(code, int) else 0)
+        return _known_error(error)

@@ -48,28 +48,50 @@ def doctor() -> None:
     console = Console(soft_wrap=False, highlight=False)
     broken = 0
     for look in (_versions, _optional, _devices, _weights, _self_test):
-        for finding in look():
+        for finding in _careful(look):
             mark = "[green]ok[/]" if finding.ok else "[yellow]--[/]"
             console.print(f"{mark:<4} {finding.topic:<12} {finding.text}", markup=True)
             if finding.advice:
                 console.print(f"   {'':<12} {finding.advice}", markup=False)
-            broken += not finding.ok and look is _self_test
+            broken += not finding.ok and (look is _self_test or finding.topic == "packages")
     if broken:
         raise click.exceptions.Exit(1)
 
 
+def _careful(look: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
+    """What a look finds; where a package it needs is absent, that is the finding."""
+    try:
+        yield from look()
+    except ImportError as error:
+        absent = f"cannot be looked at: {error}"
+        yield Finding(look.__name__.strip("_"), absent, False, "see the packages above")
+
+
 def _versions() -> Iterator[Finding]:
     yield Finding("basnet", f"{__version__}, Python {platform.python_version()}, {sys.platform}")
-    found = [f"{name} {importlib.metadata.version(name)}" for name in PACKAGES]
+    versions = {name: _version(name) for name in PACKAGES}
+    found = [f"{name} {version}" for name, version in versions.items() if version]
     for first in range(0, len(found), PER_LINE):
         yield Finding("packages" if not first else "", ", ".join(found[first : first + PER_LINE]))
+
+    for name, version in versions.items():
+        if version is None:
+            yield Finding("packages", f"{name} is missing", False, f"pip install {name}")
+
+
+def _version(name: str) -> str | None:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return None
 
 
 def _optional() -> Iterator[Finding]:
     for name, use in OPTIONAL.items():
-        try:
-            yield Finding("optional", f"{name} {importlib.metadata.version(name)}")
-        except importlib.metadata.PackageNotFoundError:
+        version = _version(name)
+        if version:
+            yield Finding("optional", f"{name} {version}")
+        else:
             yield Finding("optional", f"{name} is not installed", False, use)
 
 

@@ -4,6 +4,7 @@ import json
 import logging
 from fractions import Fraction
 from pathlib import Path
+from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -126,12 +127,18 @@ def extract(
     inputs = find_videos(videos)
     names = ("backbone", "streams", "flow", "fps", "stride", "quantize")
     settings = ExtractSettings(**{name: options[name] for name in names})
-    threads = _threads(jobs)
-    extractor = Extractor(settings, device=options["device"], threads=threads)
+    if dry_run:
+        from extract.forecast import forecast_settings
+
+        forecast, unknown = forecast_settings(settings, options["device"])
+        plan = make_plan(inputs, folder, forecast, overwrite=overwrite, unknown=unknown)
+        _announce(plan, dry_run)
+        return
+    extractor = Extractor(settings, device=options["device"])
     plan = make_plan(inputs, folder, extractor.settings, overwrite=overwrite)
     _check_outputs(plan, videos, force)
     _announce(plan, dry_run)
-    if dry_run or not plan.todo:
+    if not plan.todo:
         return
     how = {"keep_partial": options["keep_partial"], "decoder": options["decoder"]}
     folder.mkdir(parents=True, exist_ok=True)
@@ -143,7 +150,7 @@ def extract(
             from extract.folder import WorkerOptions
             from extract.workers import run_plan_with_workers
 
-            worker = WorkerOptions(settings, options["device"], threads=threads, **how)
+            worker = WorkerOptions(settings, options["device"], **how)
             summary = run_plan_with_workers(plan, worker, jobs, reporter.hear)
     _conclude(plan, summary)
 
@@ -160,13 +167,6 @@ def _check_outputs(plan: "Plan", given: tuple[Path, ...], force: bool) -> None:
     check_folder(plan.folder)
     check_outputs(targets, Kind.FEATURES, read, force=force)
     check_output(plan.folder / FAILURES, Kind.FAILURES, read, force=force)
-
-
-def _threads(jobs: int) -> int | None:
-    """Threads of one of several workers, so that together they fill the machine once."""
-    from extract.devices import cores
-
-    return None if jobs == 1 else max(1, cores() // jobs)
 
 
 def _announce(plan: "Plan", dry_run: bool) -> None:
@@ -210,13 +210,17 @@ class _Reporter:
         self._progress.__enter__()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, *error: Any) -> None:
-        self._progress.__exit__(kind, *error)
-        if kind is KeyboardInterrupt:
-            log.warning(
-                "%d of %d videos are done; the same command goes on with the rest",
-                self._ended,
-                self._videos,
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._progress.__exit__(kind, error, trace)
+        if isinstance(error, KeyboardInterrupt):
+            error.add_note(
+                f"{self._ended} of {self._videos} videos are done; the same command goes on with "
+                "the rest"
             )
 
     def hear(self, event: "Event") -> None:

@@ -51,12 +51,10 @@ def _use(found: Mapping[str, Any]) -> dict[str, str]:
 def _model(found: Mapping[str, Any]) -> dict[str, str]:
     from basnet_e2e.data.naming import counted
 
-    preset, training = found.get("preset", {}), found.get("training", {})
+    training = found.get("training", {})
     classes = found.get("classes", [])
-    head = f"{found['head']}, " if isinstance(found.get("head"), str) else ""
     lines = {
-        "head": f"{head}recipe {found.get('recipe')}, preset {preset.get('name')}, "
-        f"T = {preset.get('segments')}",
+        "head": _head(found),
         "classes": f"{len(classes)}: {', '.join(classes)}",
         "reads": _reads(found.get("extractor", {})),
         "width": f"{found.get('features')} numbers a snippet",
@@ -73,6 +71,23 @@ def _model(found: Mapping[str, Any]) -> dict[str, str]:
             f"{100 * validated['average_map']:.1f} %"
         )
     return lines
+
+
+def _head(found: Mapping[str, Any]) -> str:
+    """Head, recipe if it has any, preset and T, of any format of the model file."""
+    from basnet_e2e.heads.table import DEFAULT_HEAD
+
+    # Format 1 has no parts: settings stand side by side, the recipe apart.
+    settings = found.get("settings") or {
+        **{"head": DEFAULT_HEAD, "name": found.get("preset", {}).get("name")},
+        **{"own": {"recipe": found.get("recipe")}, "training": found.get("preset", {})},
+    }
+    recipe = settings["own"].get("recipe")
+    return (
+        f"{settings['head']}, "
+        + (f"recipe {recipe}, " if recipe else "")
+        + f"preset {settings['name']}, T = {settings['training'].get('segments')}"
+    )
 
 
 def _reads(settings: Mapping[str, Any]) -> str:

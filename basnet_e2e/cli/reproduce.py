@@ -150,7 +150,7 @@ def _follow(
     bar: Progress, index: int, count: int, spec: "Spec"
 ) -> "Callable[[TrainingStep], None]":
     """Begin the progress of a run; what to call after each of its steps."""
-    name = spec.recipe if spec.mend is None else f"{spec.recipe} with {spec.mend} mended"
+    name = spec.row if spec.mend is None else f"{spec.row} with {spec.mend} mended"
     bar.restart(f"run {index + 1}/{count}, {name}, seed {spec.seed}")
 
     def step(state: "TrainingStep") -> None:

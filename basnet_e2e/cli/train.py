@@ -8,6 +8,7 @@ import click
 
 from basnet_e2e.cli.common import StreamList, device_option, force_option, message_options
 from basnet_e2e.cli.progress import Progress
+from basnet_e2e.heads.table import DEFAULT_HEAD, described
 
 log = logging.getLogger(__name__)
 
@@ -30,16 +31,20 @@ log = logging.getLogger(__name__)
     help="Model file to write.",
 )
 @click.option(
+    "--head",
+    default=DEFAULT_HEAD,
+    show_default=True,
+    help=f"Method: {described()}.",
+)
+@click.option(
     "--preset",
     default="default",
     show_default=True,
-    help="default, small (for CPUs), official or activitynet.",
+    help="Settings of the head; basnet has default, small (for CPUs), official and activitynet.",
 )
 @click.option(
     "--recipe",
-    default="full",
-    show_default=True,
-    help="Ablation: full, suppression, base or baseline.",
+    help="Ablation of basnet: full (the method), suppression, base or baseline.",
 )
 @click.option(
     "--streams", type=StreamList(), help="Use only rgb or only flow; all there are without it."
@@ -70,7 +75,7 @@ log = logging.getLogger(__name__)
 @device_option
 @message_options
 def train(features: Path, output: Path, force: bool, **options: Any) -> None:
-    """Train BaS-Net on a folder of FEATURES with one or more labels per video.
+    """Train a head on a folder of FEATURES with one or more labels per video.
 
     Interrupted training goes on with --resume and gives the same model as an uninterrupted run.
     """

@@ -24,6 +24,7 @@ from extract.features import settings_difference
 log = logging.getLogger(__name__)
 # Share of the machine's memory that features may take before they are kept in a scratch file.
 MEMORY_SHARE = 0.4
+UNKNOWN_MEMORY = 8 << 30  # taken where the system does not tell
 
 
 @dataclass(frozen=True)
@@ -277,4 +278,8 @@ def _keeper(sources: Iterable[Source], memory: int | None) -> Any:
 
 
 def _physical_memory() -> int:
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    """Bytes of memory of this machine, or a modest guess where the system does not say."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):  # Windows has no sysconf
+        return UNKNOWN_MEMORY

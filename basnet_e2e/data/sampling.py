@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from basnet_e2e.data.dataset import VideoFeatures
-from basnet_e2e.heads.presets import Preset
 
 Floats = NDArray[np.float64]
 # Bounds of T where it follows the training videos; 750 is the T of THUMOS'14.
@@ -31,16 +30,15 @@ class Rows:
     centres: Floats
 
 
-def segments_for(lengths: Sequence[int], preset: Preset) -> int:
-    """T, the rows of a training sample: the preset's, or what covers 90 % of the videos.
+def segments_for(lengths: Sequence[int], wanted: int | None) -> int:
+    """T, the rows of a training sample: as wanted, or what covers 90 % of the videos.
 
     Args:
         lengths: rows of each training video.
-        preset: ``segments``, or None for the 90th percentile rounded up to a multiple of 8, within
-            [64, 750].
+        wanted: T, or None for the 90th percentile rounded up to a multiple of 8, within [64, 750].
     """
-    if preset.segments is not None:
-        return preset.segments
+    if wanted is not None:
+        return wanted
     longest = float(np.percentile(lengths, SEGMENT_PERCENTILE))
     rounded = SEGMENT_MULTIPLE * math.ceil(longest / SEGMENT_MULTIPLE)
     return min(max(rounded, FEWEST_SEGMENTS), MOST_SEGMENTS)
@@ -80,34 +78,41 @@ def interpolated_rows(x: NDArray[np.float32], count: int) -> NDArray[np.float32]
 
 
 def training_rows(
-    x: NDArray[np.float32], count: int, preset: Preset, rng: np.random.Generator
+    x: NDArray[np.float32], count: int, length: str, rng: np.random.Generator
 ) -> NDArray[np.float32]:
     """One video as a training sample of at most ``count`` rows.
 
     Args:
         x: ``[T, F]``.
         count: rows of a full sample.
-        preset: its ``length`` says what happens to shorter and longer videos.
+        length: ``repeat``, ``pad`` or ``rescale``: what happens to shorter and longer videos.
         rng: for the rows of longer (or, with ``repeat``, of all) videos.
     """
-    if preset.length == "rescale":
+    if length == "rescale":
         return interpolated_rows(x, count)
-    if preset.length == "pad" and len(x) <= count:
+    if length == "pad" and len(x) <= count:
         return x
     return x[stratified_rows(len(x), count, rng)]
 
 
-def reading_rows(video: VideoFeatures, preset: Preset) -> Rows:
-    """One video as the network reads it at inference."""
-    count = len(video.x)
-    if preset.length != "pad":
-        assert preset.segments is not None  # a preset refuses to be otherwise
-        count = preset.segments
-    edges = row_edges(video, preset.centre)
+def reading_rows(
+    video: VideoFeatures, centre: str, length: str = "pad", count: int | None = None
+) -> Rows:
+    """One video as the network reads it at inference.
+
+    Args:
+        video: its rows and their times.
+        centre: where a row's value sits, see :func:`row_edges`.
+        length: ``pad`` reads all rows; ``repeat`` and ``rescale`` make them ``count`` rows.
+        count: T of training.
+    """
+    if length == "pad" or count is None:
+        count = len(video.x)
+    edges = row_edges(video, centre)
     if count == len(video.x):
         centres = (video.start + video.end) / 2
         return Rows(video.x, edges, centres)
-    if preset.length == "rescale":
+    if length == "rescale":
         x = interpolated_rows(video.x, count)
     else:
         x = video.x[uniform_rows(len(video.x), count)]

@@ -11,9 +11,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from basnet_e2e.errors import BasnetError
+from basnet_e2e.heads.basnet_settings import BasnetSettings, Recipe
+from basnet_e2e.heads.basnet_settings import recipe as find_recipe
 from basnet_e2e.heads.packing import Packing
-from basnet_e2e.heads.presets import Preset, Recipe
-from basnet_e2e.heads.presets import recipe as find_recipe
 from basnet_e2e.heads.two_branch import convolve, convolve_both
 
 
@@ -99,19 +99,17 @@ class BaSNet(nn.Module):
         self.conv_3 = nn.Conv1d(hidden, outputs, 1, bias=False)
 
     @classmethod
-    def of_preset(
-        cls, features: int, classes: int, preset: Preset, recipe: str | Recipe
-    ) -> "BaSNet":
-        """The network with a preset's widths."""
+    def of(cls, features: int, classes: int, settings: BasnetSettings) -> "BaSNet":
+        """The network with these settings."""
         return cls(
             features,
             classes,
-            preset.hidden,
-            recipe=recipe,
-            filter_hidden=preset.filter_hidden,
-            dropout=preset.dropout,
-            slope=preset.slope,
-            ratio=preset.ratio,
+            settings.hidden,
+            recipe=settings.recipe,
+            filter_hidden=settings.filter_hidden,
+            dropout=settings.dropout,
+            slope=settings.slope,
+            ratio=settings.ratio,
         )
 
     def forward(self, x: Tensor, valid: Tensor | None = None, only: str | None = None) -> Output:

@@ -1,8 +1,9 @@
 """The model file: a trained network and all that is needed to apply it, in one safetensors file.
 
-Its metadata key ``basnet`` holds JSON: format version, classes, recipe, all settings of the preset,
-the extractor settings its features came from and a summary of the training. No clock, host or path,
-so equal training gives equal bytes.
+Its metadata key ``basnet`` holds JSON: format version, the head with its settings in their parts,
+classes, widths, the extractor settings its features came from and a summary of the training. No
+clock, host or path, so equal training gives equal bytes. Files of older formats are brought to
+today's form when they are read; a setting that they do not know has its stated older value.
 """
 
 import copy
@@ -15,13 +16,17 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from basnet_e2e.errors import BasnetError, DiskError
-from basnet_e2e.heads.basnet import BaSNet
-from basnet_e2e.heads.presets import Preset
+from basnet_e2e.heads.ensemble import Ensemble, build
+from basnet_e2e.heads.head import Shape
+from basnet_e2e.heads.presets import preset_from_flat, preset_from_json
+from basnet_e2e.heads.settings import Preset
+from basnet_e2e.heads.table import DEFAULT_HEAD
 from weights.files import atomic_write
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 METADATA_KEY = "basnet"
 KIND = "head"
 
@@ -31,19 +36,19 @@ class HeadModel:
     """A trained network with what it knows and what it needs.
 
     Attributes:
-        net: the network, in evaluation mode.
+        net: the network, or several of them, in evaluation mode.
         classes: action classes in the order of the network's outputs.
-        preset: settings of training and reading, with the number of segments that was used.
-        recipe: row of the ablation: ``full``, ``suppression``, ``base`` or ``baseline``.
+        preset: the head and its settings, with the number of segments that was used.
+        shape: what the network was built for.
         extractor: settings that features must have been made with.
         training: summary: steps, seed, loss of the last step, videos, ...
         name: of the model in results; the file's name without suffix.
     """
 
-    net: BaSNet
+    net: nn.Module
     classes: tuple[str, ...]
     preset: Preset
-    recipe: str
+    shape: Shape
     extractor: dict[str, Any] = field(default_factory=dict)
     training: dict[str, Any] = field(default_factory=dict)
     name: str = "model"
@@ -51,7 +56,12 @@ class HeadModel:
     @property
     def features(self) -> int:
         """Width of the feature rows it reads."""
-        return self.net.features
+        return self.shape.features
+
+    @property
+    def recipe(self) -> str | None:
+        """Row of the head's ablation; None where the head has none."""
+        return self.preset.recipe
 
     def copy_on(self, device: torch.device) -> "HeadModel":
         """The model with its network on a device; itself where it is there already."""
@@ -87,11 +97,13 @@ def save_model(model: HeadModel, path: str | os.PathLike[str]) -> None:
         "kind": KIND,
         "classes": list(model.classes),
         "features": model.features,
-        "preset": model.preset.to_json(),
-        "recipe": model.recipe,
+        "streams": list(model.shape.streams),
+        "settings": model.preset.to_json(),
         "extractor": model.extractor,
         "training": model.training,
     }
+    if isinstance(model.net, Ensemble):
+        meta["members"] = len(model.net.members)
     text = json.dumps(meta, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     tensors = {
         name: tensor.detach().cpu().contiguous() for name, tensor in model.net.state_dict().items()
@@ -122,14 +134,16 @@ def load_model(path: str | os.PathLike[str], device: str | torch.device = "cpu")
             f"{path}: cannot be read as a model file, damaged or of another program ({error})"
         ) from error
     try:
-        preset = Preset.from_json(meta["preset"])
-        net = BaSNet.of_preset(meta["features"], len(meta["classes"]), preset, meta["recipe"])
+        meta = _upgraded(meta)
+        preset = preset_from_json(meta["settings"])
+        shape = Shape(meta["features"], len(meta["classes"]), tuple(meta["streams"]))
+        net = build(shape, preset, meta.get("members"))
         net.load_state_dict(tensors)
         model = HeadModel(
             net.eval().to(device),
             tuple(meta["classes"]),
             preset,
-            meta["recipe"],
+            shape,
             dict(meta["extractor"]),
             dict(meta["training"]),
             Path(path).stem,
@@ -151,9 +165,21 @@ def _parse(path: str | os.PathLike[str], metadata: Mapping[str, str] | None) -> 
     if not isinstance(meta, dict) or meta.get("kind") != KIND:
         what = "a feature file" if isinstance(meta, dict) and "settings" in meta else "another file"
         raise BasnetError(f"{path}: {what}, not a model file; give what 'basnet train -o' wrote")
-    if meta.get("format") != FORMAT_VERSION:
+    if meta.get("format") not in (1, FORMAT_VERSION):
         raise BasnetError(
-            f"{path}: model format {meta.get('format')} is not the {FORMAT_VERSION} this version "
-            "reads; train the model again"
+            f"{path}: model format {meta.get('format')} is not one of those this version reads "
+            f"(up to {FORMAT_VERSION}); train the model again, or use the version that wrote it"
         )
     return meta
+
+
+def _upgraded(meta: dict[str, Any]) -> dict[str, Any]:
+    """Metadata of an older format in today's form.
+
+    Format 1 was written before heads had names: settings stand side by side, the recipe apart.
+    """
+    if meta["format"] == FORMAT_VERSION:
+        return meta
+    settings = preset_from_flat(meta["preset"] | {"recipe": meta["recipe"]}, DEFAULT_HEAD)
+    shape = Shape.of(meta["features"], len(meta["classes"]), meta["extractor"])
+    return meta | {"settings": settings.to_json(), "streams": list(shape.streams)}

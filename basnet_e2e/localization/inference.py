@@ -4,46 +4,57 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
+from torch import nn
 
 from basnet_e2e.data.dataset import VideoFeatures
 from basnet_e2e.data.sampling import Rows, reading_rows
 from basnet_e2e.errors import BasnetError
-from basnet_e2e.heads.basnet import BaSNet
 from basnet_e2e.heads.checkpoint import HeadModel
-from basnet_e2e.heads.presets import KINETICS400, Preset, Recipe
-from basnet_e2e.heads.presets import recipe as find_recipe
+from basnet_e2e.heads.ensemble import read
+from basnet_e2e.heads.rules import LEAST_ACTIVE, SHARED, Floats, Rules, Seen
+from basnet_e2e.heads.settings import Preset, Reading
+from basnet_e2e.heads.table import find_head
 from basnet_e2e.intervals import Interval, Localization, by_score
-from basnet_e2e.localization.proposals import Floats, normalise, propose, smooth
+from basnet_e2e.localization.proposals import normalise, propose, smooth
 
 # Classes of the built-in model that a result names; the other hundreds are near zero.
 LEAST_NAMED_SCORE = 0.01
-# A snippet is background to the recipe `baseline` where no action class is more active than this.
-LEAST_ACTIVE = 0.1
+BUILT_IN = "kinetics400"
+# How the published classifier of 400 actions is read without any training: its per-snippet softmax
+# is the class activation sequence, probabilities need no normalisation. They are above 0 everywhere
+# and not stretched to [0, 1], so thresholds go from .1, below which a snippet is background, to .9;
+# and what is shorter than a snippet is more than a classifier of whole snippets can tell.
+KINETICS400 = Reading(
+    normalise="none",
+    theta_act=tuple(step / 10 for step in range(1, 10)),
+    shortest=Reading().upsample,
+)
+# A class's score is the mean of its T // 8 highest probabilities, as BaS-Net's.
+HIGHEST_SHARE = 8
 
 
 @dataclass(frozen=True)
 class Activations:
-    """What a model sees in a video, on the rows it reads.
+    """What a model sees in a video, on the n rows it reads.
 
     Attributes:
-        cas: ``[n, C]`` activation of the action classes as proposals are cut from it: smoothed and
-            normalised as the preset says.
-        raw: ``[n, N]`` activation as the network gives it; the last column is background where the
-            recipe has that class.
-        foreground: ``[n]`` foreground weights in [0, 1]; None without suppression branch.
-        video_scores: ``[C]`` video-level scores.
+        cas: ``[n, C]`` activation of the action classes, smoothed and normalised as the settings
+            say; intervals are cut from it unless the head has a rule of its own.
+        seen: as the network gives it.
         edges: ``[n + 1]`` seconds between rows.
         centres: ``[n]`` seconds at which the rows' values sit.
     """
 
     cas: Floats
-    raw: Floats
-    foreground: Floats | None
-    video_scores: Floats
+    seen: Seen
     edges: Floats
     centres: Floats
+
+    @property
+    def foreground(self) -> Floats | None:
+        """``[n]`` foreground weights in [0, 1]; None where the head has none."""
+        return self.seen.foreground
 
 
 @dataclass(frozen=True)
@@ -69,36 +80,14 @@ def activations(model: HeadModel, video: VideoFeatures) -> Activations:
     return read_network(model.net, model.preset, video)
 
 
-def read_network(net: BaSNet, preset: Preset, video: VideoFeatures) -> Activations:
+def read_network(net: nn.Module, preset: Preset, video: VideoFeatures) -> Activations:
     """As :func:`activations`, of a network in evaluation mode."""
-    rows = reading_rows(video, preset)
-    raw, scores, foreground = _read_branch(net, rows)
+    training, reading = preset.training, preset.reading
+    rows = reading_rows(video, reading.centre, training.length, training.segments)
+    seen = read(net, rows.x, preset)
     return Activations(
-        normalise(smooth(raw[:, : net.classes], preset.smooth), preset),
-        raw,
-        foreground,
-        scores[: net.classes],
-        rows.edges,
-        rows.centres,
+        normalise(smooth(seen.cas, reading.smooth), reading), seen, rows.edges, rows.centres
     )
-
-
-def _read_branch(net: BaSNet, rows: Rows) -> tuple[Floats, Floats, Floats | None]:
-    """Activation ``[n, N]``, scores ``[N]`` and foreground weights ``[n]`` of the branch read."""
-    device = next(net.parameters()).device
-    with torch.inference_mode():
-        x = torch.from_numpy(np.array(rows.x, np.float32)).to(device)
-        output = net(x[None], only=net.recipe.reads)
-    if net.recipe.reads == "base":
-        parts = output.cas_base, output.scores_base, None
-    else:
-        parts = output.cas_supp, output.scores_supp, output.foreground
-    cas, scores, foreground = (
-        None if part is None else part[0].cpu().numpy().astype(np.float64) for part in parts
-    )
-    assert cas is not None
-    assert scores is not None
-    return cas, scores, foreground
 
 
 def localize_features(model: HeadModel, video: VideoFeatures) -> Localization:
@@ -112,7 +101,11 @@ def localize_features(model: HeadModel, video: VideoFeatures) -> Localization:
 
 
 def localize_network(
-    net: BaSNet, preset: Preset, classes: Sequence[str], video: VideoFeatures, name: str = "model"
+    net: nn.Module,
+    preset: Preset,
+    classes: Sequence[str],
+    video: VideoFeatures,
+    name: str = "model",
 ) -> Localization:
     """As :func:`localize_features`, of a network in evaluation mode."""
     return localization_of(read_network(net, preset, video), preset, classes, video, name)
@@ -126,16 +119,9 @@ def localization_of(
     name: str = "model",
 ) -> Localization:
     """All proposals of a video that a network has seen already."""
-    return _localization(
-        found.raw[:, : len(classes)],
-        found.video_scores,
-        Rows(video.x, found.edges, found.centres),
-        classes,
-        preset,
-        video,
-        name,
-        0.0,
-    )
+    rows = Rows(video.x, found.edges, found.centres)
+    rules = find_head(preset.head).rules
+    return _localization(found.seen, rows, classes, preset.reading, video, name, 0.0, rules)
 
 
 def localize_kinetics(
@@ -160,26 +146,25 @@ def localize_kinetics(
             f"{video.id}: probabilities {probabilities.shape} for {shape[0]} snippets and "
             f"{shape[1]} classes"
         )
-    highest = max(1, len(probabilities) // KINETICS400.ratio)
+    highest = max(1, len(probabilities) // HIGHEST_SHARE)
     cas = np.asarray(probabilities, np.float64)
-    scores = np.sort(cas, axis=0)[-highest:].mean(axis=0)
-    rows = reading_rows(video, KINETICS400)
-    return _localization(
-        cas, scores, rows, classes, KINETICS400, video, KINETICS400.name, LEAST_NAMED_SCORE
-    )
+    seen = Seen(cas, np.sort(cas, axis=0)[-highest:].mean(axis=0))
+    rows = reading_rows(video, KINETICS400.centre)
+    return _localization(seen, rows, classes, KINETICS400, video, BUILT_IN, LEAST_NAMED_SCORE)
 
 
 def _localization(
-    cas: Floats,
-    scores: Floats,
+    seen: Seen,
     rows: Rows,
     classes: Sequence[str],
-    preset: Preset,
+    reading: Reading,
     video: VideoFeatures,
     name: str,
     least_named: float,
+    rules: Rules = SHARED,
 ) -> Localization:
-    found = propose(cas, rows.edges, rows.centres, scores, preset, video.duration)
+    scores = seen.video_scores
+    found = propose(seen, rows.edges, rows.centres, reading, video.duration, rules)
     intervals = [
         Interval(classes[index], float(start), float(end), float(score))
         for index, kept in found.items()
@@ -199,28 +184,28 @@ def _localization(
 
 
 def background(model: HeadModel, video: VideoFeatures) -> Background:
-    """What a model takes for background on the snippet grid, by its recipe.
+    """What a model takes for background on the snippet grid.
 
     Raises:
         BasnetError: the features have another width than those the model was trained on.
     """
-    return background_of(activations(model, video), find_recipe(model.recipe), video)
+    return background_of(activations(model, video), video)
 
 
-def background_of(found: Activations, recipe: Recipe, video: VideoFeatures) -> Background:
-    """What a network that has seen a video takes for background, by its recipe.
+def background_of(found: Activations, video: VideoFeatures) -> Background:
+    """What a network that has seen a video takes for background.
 
-    With a suppression branch: foreground weight below .5. ``base``: the background class is the
-    most active one (score: its softmax over classes). ``baseline``: no class's normalised
-    activation reaches .1.
+    With foreground weights: those below .5. With a background class: where it is the most active
+    one (score: its softmax over classes). Else: where no class's normalised activation reaches .1.
     """
+    raw = found.seen.raw
     if found.foreground is not None:
         action = found.foreground
         predicted = action < 0.5
-    elif recipe.background:
-        shifted = np.exp(found.raw - found.raw.max(axis=1, keepdims=True))
+    elif raw.shape[1] > found.seen.classes:
+        shifted = np.exp(raw - raw.max(axis=1, keepdims=True))
         action = 1 - shifted[:, -1] / shifted.sum(axis=1)
-        predicted = found.raw.argmax(axis=1) == found.raw.shape[1] - 1
+        predicted = raw.argmax(axis=1) == raw.shape[1] - 1
     else:
         action = found.cas.max(axis=1)
         predicted = action < LEAST_ACTIVE

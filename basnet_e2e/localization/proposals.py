@@ -3,57 +3,38 @@
 A class that reaches ``theta_class`` in a video has its activation up-sampled and cut at several
 thresholds; each run of samples above one is a proposal. Its score is the mean inside minus the mean
 in a margin outside (as in CMCS) plus a share of the class score. Where the authors' released code
-and its mends differ, a setting of the preset decides.
+and its mends differ, a setting decides; where a head goes its own way, its rules do.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
-from basnet_e2e.heads.presets import Preset
+from basnet_e2e.heads.rules import SHARED, Curve, Cut, Floats, Ints, Proposals, Rules, Seen
+from basnet_e2e.heads.settings import Reading
 from basnet_e2e.localization.nms import non_maximum_suppression
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.intp]
 
-
-@dataclass(frozen=True)
-class Proposals:
-    """Intervals of one class: start and end in seconds, score; each ``[P]``."""
-
-    start: Floats
-    end: Floats
-    score: Floats
-
-    def __len__(self) -> int:
-        return len(self.start)
-
-    def take(self, index: Ints | NDArray[np.bool_]) -> "Proposals":
-        """Some of them."""
-        return Proposals(self.start[index], self.end[index], self.score[index])
-
-
-def choose_classes(scores: Floats, preset: Preset) -> Ints:
+def choose_classes(scores: Floats, reading: Reading) -> Ints:
     """Classes whose intervals are sought in a video.
 
     Args:
         scores: ``[C]`` video-level scores.
-        preset: ``theta_class``, ``fallback`` and ``first``.
+        reading: ``theta_class``, ``fallback`` and ``first``.
 
     Returns:
         Indices in ascending order; none where no action was recognised.
     """
-    chosen = np.flatnonzero(scores >= preset.theta_class)
-    if not len(chosen) and preset.fallback == "argmax" and len(scores):
+    chosen = np.flatnonzero(scores >= reading.theta_class)
+    if not len(chosen) and reading.fallback == "argmax" and len(scores):
         chosen = np.array([int(scores.argmax())], np.intp)
     # The released code asks whether any index is not zero where it means any class at all.
-    if preset.first == "dropped" and not chosen.any():
+    if reading.first == "dropped" and not chosen.any():
         chosen = chosen[:0]
     return chosen
 
 
-def normalise(cas: Floats, preset: Preset) -> Floats:
+def normalise(cas: Floats, reading: Reading) -> Floats:
     """Each class's activation over the video, scaled so that its range is [0, 1].
 
     Minimum and maximum are taken no lower than 0, so activations below 0 stay below; a range of
@@ -61,9 +42,9 @@ def normalise(cas: Floats, preset: Preset) -> Floats:
 
     Args:
         cas: ``[n, C]``.
-        preset: ``normalise``; with ``none`` the activation is taken as it is.
+        reading: ``normalise``; with ``none`` the activation is taken as it is.
     """
-    if preset.normalise == "none":
+    if reading.normalise == "none":
         return cas
     low = np.maximum(cas.min(axis=0), 0.0)
     span = np.maximum(cas.max(axis=0), 0.0) - low
@@ -89,7 +70,7 @@ def smooth(cas: Floats, rows: int) -> Floats:
 
 
 def upsample(
-    curve: Floats, edges: Floats, centres: Floats, preset: Preset
+    curve: Floats, edges: Floats, centres: Floats, reading: Reading
 ) -> tuple[Floats, Floats]:
     """Linear interpolation of one class's activation, ``upsample`` samples a row.
 
@@ -97,15 +78,15 @@ def upsample(
         curve: ``[n]``.
         edges: ``[n + 1]`` seconds between rows.
         centres: ``[n]`` seconds at which the values sit.
-        preset: ``upsample`` and ``centre``.
+        reading: ``upsample`` and ``centre``.
 
     Returns:
         Values ``[S]`` of the samples and the seconds ``[S + 1]`` between samples.
     """
     rows = len(curve)
-    at = np.arange(rows * preset.upsample + 1) / preset.upsample
+    at = np.arange(rows * reading.upsample + 1) / reading.upsample
     bounds = np.interp(at, np.arange(rows + 1), edges)
-    if preset.centre == "centre":
+    if reading.centre == "centre":
         return np.interp((bounds[:-1] + bounds[1:]) / 2, centres, curve), bounds
     values = np.interp(at[:-1], np.arange(rows), curve)
     if rows > 1:
@@ -121,7 +102,7 @@ def runs(values: Floats, threshold: float) -> tuple[Ints, Ints]:
     return changes[0::2], changes[1::2]
 
 
-def contrast(values: Floats, first: Ints, stop: Ints, threshold: float, preset: Preset) -> Floats:
+def contrast(values: Floats, first: Ints, stop: Ints, threshold: float, reading: Reading) -> Floats:
     """Mean of each run minus the mean of its margins on both sides.
 
     The margin on each side is a share ``outer`` of the run's samples; without any sample in the
@@ -132,11 +113,11 @@ def contrast(values: Floats, first: Ints, stop: Ints, threshold: float, preset: 
         first: first sample of each run ``[P]``.
         stop: one past its last.
         threshold: at which the runs were cut.
-        preset: ``outer``, and ``contrast``: ``thresholded`` measures on the curve that is zero
+        reading: ``outer``, and ``contrast``: ``thresholded`` measures on the curve that is zero
             below the threshold, ``curve`` on the one that is zero below zero.
     """
-    width = preset.outer * (stop - first)
-    if preset.contrast == "thresholded":
+    width = reading.outer * (stop - first)
+    if reading.contrast == "thresholded":
         curve = np.where(values < threshold, 0.0, values)
         # The released code truncates positions instead of rounding widths.
         low = np.maximum(0, (first - width).astype(np.intp))
@@ -154,37 +135,38 @@ def contrast(values: Floats, first: Ints, stop: Ints, threshold: float, preset: 
 
 
 def class_proposals(
-    values: Floats, bounds: Floats, class_score: float, preset: Preset, duration: float
+    values: Floats,
+    bounds: Floats,
+    class_score: float,
+    reading: Reading,
+    duration: float,
+    rules: Rules = SHARED,
+    scored: Floats | None = None,
 ) -> Proposals:
-    """All proposals of one class in one video, before suppression.
+    """All proposals of one curve of a class in one video, before suppression.
 
     Args:
         values: up-sampled activation ``[S]``.
         bounds: seconds between samples ``[S + 1]``.
         class_score: of the video.
-        preset: thresholds, ``groups``, ``contrast``, ``ranking`` and ``gamma``.
+        reading: thresholds, ``groups``, ``contrast``, ``ranking`` and ``gamma``.
         duration: of the video in seconds.
+        rules: the head's own steps.
+        scored: samples ``[S]`` to score on; ``values`` without it.
     """
-    if preset.ranking == "binary":
-        class_score = float(class_score >= preset.theta_class)
+    thresholds = reading.theta_act
+    if rules.thresholds is not None:
+        thresholds = tuple(rules.thresholds(values, reading))
+    if scored is None:
+        scored = values
     found = []
-    for threshold in preset.theta_act:
-        first, stop = runs(values, threshold)
-        if preset.groups == "sound":
-            several = stop - first >= preset.shortest
-            first, stop = first[several], stop[several]
-        elif len(first) == 1 and stop[0] == 1:
-            # The released code asks whether any active position is not zero.
-            continue
-        score = contrast(values, first, stop, threshold, preset) + preset.gamma * class_score
+    for threshold in thresholds:
+        first, stop = _runs(values, threshold, reading, rules)
+        cut = Cut(values, scored, first, stop, threshold, class_score)
+        score = (rules.score or contrast_score)(cut, reading)
         found.append(Proposals(bounds[first], bounds[stop], score))
-    together = Proposals(
-        *(
-            np.concatenate([getattr(p, name) for p in found] or [np.zeros(0)])
-            for name in ("start", "end", "score")
-        )
-    )
-    if preset.groups == "any":
+    together = Proposals.joined(found)
+    if reading.groups == "any":
         return together
     held = Proposals(
         np.clip(together.start, 0.0, duration), np.clip(together.end, 0.0, duration), together.score
@@ -192,37 +174,105 @@ def class_proposals(
     return held.take(held.end > held.start)
 
 
+def _runs(values: Floats, threshold: float, reading: Reading, rules: Rules) -> tuple[Ints, Ints]:
+    """Runs of a curve that become proposals."""
+    if rules.runs is not None:
+        first, stop = rules.runs(values, threshold, reading)
+    else:
+        first, stop = runs(values, threshold)
+    if reading.groups == "sound":
+        several = stop - first >= reading.shortest
+        return first[several], stop[several]
+    if len(first) == 1 and stop[0] == 1:
+        # The released code asks whether any active position is not zero.
+        return first[:0], stop[:0]
+    return first, stop
+
+
+def contrast_score(cut: Cut, reading: Reading) -> Floats:
+    """Score of each run: its contrast with its margins, and a share of the class score."""
+    class_score = cut.class_score
+    if reading.ranking == "binary":
+        class_score = float(class_score >= reading.theta_class)
+    inner = contrast(cut.scored, cut.first, cut.stop, cut.threshold, reading)
+    return inner + reading.gamma * class_score
+
+
+def suppress(found: Proposals, reading: Reading) -> Proposals:
+    """Proposals of one class that overlap no better one by much, best first."""
+    extra = 1.0 if reading.nms == "pixel" else 0.0
+    kept = non_maximum_suppression(found.start, found.end, found.score, reading.nms_iou, extra)
+    return found.take(kept)
+
+
+def class_curves(seen: Seen, index: int, reading: Reading) -> list[Curve]:
+    """The curve of one class: its activation, smoothed and normalised."""
+    column = seen.cas[:, index : index + 1]
+    return [Curve(normalise(smooth(column, reading.smooth), reading)[:, 0])]
+
+
 def propose(
-    cas: Floats,
+    seen: Seen,
     edges: Floats,
     centres: Floats,
-    scores: Floats,
-    preset: Preset,
+    reading: Reading,
     duration: float,
+    rules: Rules = SHARED,
 ) -> dict[int, Proposals]:
-    """Proposals of a video after non-maximum suppression.
+    """Proposals of a video after suppression.
 
     Args:
-        cas: activation of the action classes ``[n, C]``, neither smoothed nor normalised.
+        seen: what a network says of the video, on n rows.
         edges: ``[n + 1]`` seconds between rows.
-        centres: ``[n]`` seconds at which their values sit.
-        scores: video-level scores ``[C]``.
-        preset: all settings of reading.
+        centres: ``[n]`` seconds at which the rows' values sit.
+        reading: settings of the shared steps.
         duration: of the video in seconds.
+        rules: the head's own steps.
 
     Returns:
         Class index -> its proposals, best first; classes without any are left out.
     """
-    chosen = choose_classes(scores, preset)
-    curves = normalise(smooth(cas[:, chosen], preset.smooth), preset)
     kept = {}
-    for column, index in enumerate(chosen):
-        values, bounds = upsample(curves[:, column], edges, centres, preset)
-        found = class_proposals(values, bounds, float(scores[index]), preset, duration)
+    for index in (rules.classes or choose_classes)(seen.video_scores, reading):
+        if seen.proposals is not None:
+            found = _in_seconds(seen.proposals.get(int(index)), edges, duration)
+        else:
+            score = float(seen.video_scores[index])
+            curves = (rules.curves or class_curves)(seen, int(index), reading)
+            found = _of_curves(curves, edges, centres, score, reading, duration, rules)
         if len(found):
-            extra = 1.0 if preset.nms == "pixel" else 0.0
-            best = non_maximum_suppression(
-                found.start, found.end, found.score, preset.nms_iou, extra
-            )
-            kept[int(index)] = found.take(best)
-    return kept
+            kept[int(index)] = (rules.suppress or suppress)(found, reading)
+    return {index: found for index, found in kept.items() if len(found)}
+
+
+def _of_curves(
+    curves: Sequence[Curve],
+    edges: Floats,
+    centres: Floats,
+    class_score: float,
+    reading: Reading,
+    duration: float,
+    rules: Rules,
+) -> Proposals:
+    """Proposals of all curves of one class."""
+    found = []
+    for curve in curves:
+        values, bounds = upsample(curve.cut, edges, centres, reading)
+        scored = None
+        if curve.scored is not None:
+            scored, _ = upsample(curve.scored, edges, centres, reading)
+        found.append(class_proposals(values, bounds, class_score, reading, duration, rules, scored))
+    return Proposals.joined(found)
+
+
+def _in_seconds(found: Proposals | None, edges: Floats, duration: float) -> Proposals:
+    """What a network proposed in rows, within the video."""
+    if found is None:
+        return Proposals.joined([])
+    rows = np.arange(len(edges))
+    start, end = (
+        np.clip(np.interp(places, rows, edges), 0.0, duration)
+        for places in (found.start, found.end)
+    )
+    held = Proposals(start, end, found.score)
+    return held.take(held.end > held.start)

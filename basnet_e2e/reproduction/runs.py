@@ -9,7 +9,7 @@ change without training again.
 import json
 import logging
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,6 @@ import torch
 
 from basnet_e2e.data.dataset import LabelledSet
 from basnet_e2e.data.documents import parse_json
-from basnet_e2e.data.sampling import segments_for
 from basnet_e2e.errors import BasnetError
 from basnet_e2e.evaluation.background import (
     BackgroundVideo,
@@ -27,14 +26,15 @@ from basnet_e2e.evaluation.background import (
 from basnet_e2e.evaluation.evaluate import prepare, score
 from basnet_e2e.export.table import write_results
 from basnet_e2e.heads.checkpoint import HeadModel, load_model, save_model
-from basnet_e2e.heads.presets import MENDS, READING, Preset, recipe
+from basnet_e2e.heads.settings import Preset
+from basnet_e2e.heads.table import find_head
 from basnet_e2e.intervals import Localization
 from basnet_e2e.localization.inference import activations, background_of, localization_of
 from basnet_e2e.reproduction.data import Benchmark
 from basnet_e2e.training.identity import data_digest
 from basnet_e2e.training.loop import Progress
 from basnet_e2e.training.state import state_path
-from basnet_e2e.training.train import fit, usable
+from basnet_e2e.training.train import fit, usable, with_segments
 from basnet_e2e.training.validation import Validation
 from weights.files import write_text
 
@@ -52,16 +52,19 @@ class Spec:
     """One network to train and the way to read it.
 
     Attributes:
-        recipe: row of the ablation.
+        preset: the head and its settings, with the row of its ablation if it has one.
         seed: of weights, samples and dropout.
-        preset: settings.
-        mend: the one mend that tells this run from the others of its recipe, if any.
+        mend: the one mend that tells this run from the others of its row, if any.
     """
 
-    recipe: str
-    seed: int
     preset: Preset
+    seed: int
     mend: str | None = None
+
+    @property
+    def row(self) -> str:
+        """Row of a table: the recipe, or the head where it has none."""
+        return self.preset.recipe or self.preset.head
 
 
 @dataclass(frozen=True)
@@ -126,9 +129,8 @@ class Runner:
             BasnetError: the folder holds a run with other settings or of other data.
             KeyboardInterrupt: Ctrl-C; a later call goes on from there.
         """
-        data = usable(self.benchmark.train, spec.preset, recipe(spec.recipe))
-        segments = segments_for([len(video.x) for video in data.videos], spec.preset)
-        spec = replace(spec, preset=replace(spec.preset, segments=segments))
+        data = usable(self.benchmark.train, spec.preset)
+        spec = replace(spec, preset=with_segments(spec.preset, data))
         paths = {"last": self.place(spec) / "model.safetensors"}
         if self.select == "best-on-test" and spec.mend is None:
             paths["best"] = self.place(spec) / "best-on-test.safetensors"
@@ -147,27 +149,26 @@ class Runner:
 
     def place(self, spec: Spec) -> Path:
         """Folder of a run; mends of reading alone share that of the network they read."""
-        tag = spec.recipe
-        if spec.mend is not None and changes_training(spec.mend):
+        tag = spec.row
+        if spec.mend is not None and changes_training(spec.preset.head, spec.mend):
             tag = f"{tag}+{spec.mend}"
         return self.folder / f"{tag}-{spec.seed}"
 
     def model(self, spec: Spec) -> HeadModel:
         """The last step's network of a finished run, with the spec's way of reading."""
         model = load_model(self.place(spec) / "model.safetensors")
-        preset = replace(spec.preset, segments=model.preset.segments)
+        preset = spec.preset.changed(segments=model.preset.training.segments)
         return replace(model, preset=preset).to(self.device)
 
     def _check(self, path: Path, model: HeadModel, spec: Spec, data: LabelledSet) -> None:
         validation = model.training.get("validation")
-        wanted, found = spec.preset.training_json(), model.preset.to_json()
+        wanted, found = spec.preset.learnt(), model.preset.flat()
         if validation is not None:
             # Which step is best depends on how a network is read, and on what it is judged by.
-            wanted = spec.preset.to_json()
-        pairs = {name: (found[name], wanted[name]) for name in wanted}
+            wanted = spec.preset.flat()
+        pairs = {name: (found.get(name), wanted[name]) for name in wanted}
         if validation is not None:
             pairs["test set"] = validation.get("videos"), self._validation(data).identity
-        pairs["recipe"] = model.recipe, spec.recipe
         pairs["seed"] = model.training.get("seed"), spec.seed
         pairs["classes"] = list(model.classes), list(data.classes)
         pairs["training data"] = model.training.get("data"), data_digest(data)
@@ -194,7 +195,6 @@ class Runner:
         trained = fit(
             data,
             spec.preset,
-            recipe(spec.recipe),
             seed=spec.seed,
             device=self.device,
             validation=validation,
@@ -216,7 +216,7 @@ class Runner:
         test = self._validation(self.benchmark.train).identity
         made_by = {
             "version": FIGURES_VERSION,
-            "preset": spec.preset.to_json(),
+            "preset": spec.preset.flat(),
             "training": model.training,
             "test": test,
         }
@@ -235,12 +235,11 @@ def judge(
     model: HeadModel, benchmark: Benchmark, tious: Sequence[float]
 ) -> tuple[list[Localization], Figures]:
     """Detections of all test videos, and what they are worth."""
-    branches = recipe(model.recipe)
     found, backgrounds = [], []
     for video in benchmark.test:
         seen = activations(model, video)
         found.append(localization_of(seen, model.preset, model.classes, video, model.name))
-        said = background_of(seen, branches, video)
+        said = background_of(seen, video)
         truth = background_truth(video.start, video.end, benchmark.truth.videos[video.id])
         backgrounds.append(BackgroundVideo(truth, said.predicted, said.score))
     table = score(prepare(found, benchmark.truth), tious)
@@ -250,9 +249,10 @@ def judge(
     return found, Figures(tuple(float(value) for value in table.map), background, int(step))
 
 
-def changes_training(mend: str) -> bool:
-    """Whether a mend needs a network of its own."""
-    return not set(MENDS[mend]) <= READING
+def changes_training(head: str, mend: str) -> bool:
+    """Whether a head's mend needs a network of its own."""
+    read = {each.name for each in fields(find_head(head).reading)}
+    return not set(find_head(head).mends[mend]) <= read
 
 
 def _read_figures(path: Path, made_by: dict[str, Any], count: int) -> Figures | None:

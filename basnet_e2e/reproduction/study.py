@@ -3,17 +3,18 @@
 import json
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from basnet_e2e.errors import BasnetError
 from basnet_e2e.evaluation.background import DEFINITION
-from basnet_e2e.heads.presets import CHOICES, MENDS, Preset, preset, recipe
+from basnet_e2e.heads.presets import preset
+from basnet_e2e.heads.settings import Preset
+from basnet_e2e.heads.table import find_head
 from basnet_e2e.reproduction.published import RECIPE_TITLES, Protocol
 from basnet_e2e.reproduction.runs import Outcome, Runner, Spec, changes_training
 from basnet_e2e.reproduction.tables import (
-    PREDICTED_AS,
     Outcomes,
     Sheet,
     ablation,
@@ -21,6 +22,7 @@ from basnet_e2e.reproduction.tables import (
     comparison,
     mends,
     outcomes_json,
+    predicted_as,
     published_json,
 )
 from basnet_e2e.training.loop import Progress
@@ -56,7 +58,7 @@ class Study:
         if not self.recipes:
             raise BasnetError(f"no recipe named; known: {', '.join(RECIPE_TITLES)}")
         for name in self.recipes:
-            recipe(name)
+            preset(self.preset, recipe=name)
         if self.each_mend not in (None, *EACH_MEND):
             raise BasnetError(f"mends alone: {' or '.join(EACH_MEND)}, not {self.each_mend!r}")
         if self.each_mend and "full" not in self.recipes:
@@ -65,24 +67,30 @@ class Study:
     def specs(self) -> list[Spec]:
         """All runs of the ablation, whole rows of the table first."""
         return [
-            Spec(name, seed, self.preset) for seed in range(self.seeds) for name in self.recipes
+            Spec(preset(self.preset, recipe=name), seed)
+            for seed in range(self.seeds)
+            for name in self.recipes
         ]
 
     def mend_specs(self) -> list[Spec]:
         """The recipe ``full`` with each mend that changes something, alone."""
         if not self.each_mend:
             return []
+        head = find_head(self.preset.head)
+        whole = preset(self.preset, recipe="full")
+        here, released = whole.flat(), head.presets["official"].flat()
         return [
-            Spec("full", seed, preset(self.preset, mend=(name,)), name)
-            for name in MENDS
-            if self.each_mend == "all" or not changes_training(name)
-            # Whatever a setting is instead of the released code's, it is no defect any more.
-            if all(
-                getattr(self.preset, key) == CHOICES[key][0]
-                for key in MENDS[name].keys() & CHOICES.keys()
-            )
+            Spec(preset(whole, mend=(name,)), seed, name)
+            for name, settings in head.mends.items()
+            if self.each_mend == "all" or not changes_training(head.name, name)
+            # Whatever a word is instead of the released code's, it is no defect any more.
+            if all(here[key] == released[key] for key, value in settings.items() if _word(value))
             for seed in range(self.seeds)
         ]
+
+
+def _word(value: object) -> bool:
+    return isinstance(value, str)
 
 
 @dataclass(frozen=True)
@@ -103,7 +111,7 @@ class Result:
 
     def segments(self) -> dict[str, int | None]:
         """Rows of a training sample, T, by recipe (some leave out videos without label)."""
-        return {name: runs[0].spec.preset.segments for name, runs in self.outcomes.items()}
+        return {name: runs[0].spec.preset.training.segments for name, runs in self.outcomes.items()}
 
     def settings(self) -> str:
         """One line on how the networks were trained."""
@@ -113,8 +121,8 @@ class Result:
         rows = self.segments()
         shown = " or ".join(str(count) for count in dict.fromkeys(rows.values()))
         return (
-            f"preset {chosen.name}{mended}, T = {shown}, width {chosen.hidden}, "
-            f"{chosen.steps} steps, last step, {seeds}"
+            f"preset {chosen.name}{mended}, T = {shown}, width {chosen.flat()['hidden']}, "
+            f"{chosen.training.steps} steps, last step, {seeds}"
         )
 
     def sheets(self) -> list[Sheet]:
@@ -142,13 +150,13 @@ class Result:
         return {
             "benchmark": self.study.protocol.name,
             "tious": list(self.study.protocol.tious),
-            "preset": self.study.preset.to_json(),
+            "preset": self.study.preset.flat(),
             "segments": self.segments(),
             "mended": list(self.study.mended),
             "notes": list(self.notes),
             "recipes": outcomes_json(self.outcomes),
             "mends": outcomes_json(self.mended),
-            "definitions": {"background": DEFINITION, "predicted": PREDICTED_AS},
+            "definitions": {"background": DEFINITION, "predicted": predicted_as(self.study.preset)},
             "published": published_json(self.study.protocol),
         }
 
@@ -172,7 +180,7 @@ def reproduce(study: Study, runner: Runner, progress: Reporter | None = None) ->
         step = progress(index, len(specs), spec) if progress else None
         outcome = runner.run(spec, step)
         kept = outcomes if spec.mend is None else mended
-        kept.setdefault(spec.mend or spec.recipe, []).append(outcome)
+        kept.setdefault(spec.mend or spec.row, []).append(outcome)
     ordered = {name: outcomes[name] for name in RECIPE_TITLES if name in outcomes}
     return Result(study, ordered, mended, runner.benchmark.notes)
 
@@ -237,7 +245,7 @@ def make_study(
     """
     chosen = preset(settings or protocol.preset, mend=mend)
     if steps is not None:
-        chosen = replace(chosen, steps=steps)
+        chosen = chosen.changed(steps=steps)
     if segments is not None:
-        chosen = replace(chosen, segments=segments)
+        chosen = chosen.changed(segments=segments)
     return Study(protocol, chosen, tuple(recipes), seeds, each_mend, tuple(mend))

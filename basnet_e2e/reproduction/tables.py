@@ -11,18 +11,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from basnet_e2e.evaluation.background import DEFINITION
-from basnet_e2e.localization.inference import LEAST_ACTIVE
+from basnet_e2e.heads.settings import Preset
+from basnet_e2e.heads.table import find_head
 from basnet_e2e.reproduction.published import RECIPE_TITLES, Protocol
 from basnet_e2e.reproduction.runs import Figures, Outcome
 from basnet_e2e.training.loop import validated_steps
 
 BACKGROUND_COLUMNS = ("f_measure", "precision", "recall", "average_precision")
-PREDICTED_AS = {
-    "baseline": f"no action class's activation (min-max over the video) reaches {LEAST_ACTIVE:g}",
-    "base": "the background class is the most active one",
-    "suppression": "foreground weight below .5",
-    "full": "foreground weight below .5",
-}
 Outcomes = dict[str, list[Outcome]]
 """Recipe (or mend) -> its runs, one a seed."""
 
@@ -72,7 +67,7 @@ def ablation(protocol: Protocol, outcomes: Outcomes) -> Sheet:
         notes.append("± is the standard deviation over seeds.")
     if selected:
         columns += ("best*",)
-        looks = len(validated_steps(next(iter(outcomes.values()))[0].spec.preset.steps))
+        looks = len(validated_steps(next(iter(outcomes.values()))[0].spec.preset.training.steps))
         notes.append(
             f"best*: average of the best of {looks} looks at the test videos during training; the "
             "released code looks after every step. Chosen on the test videos, it is no fair figure."
@@ -95,7 +90,7 @@ def background(protocol: Protocol, outcomes: Outcomes) -> Sheet:
     notes = [
         f"{DEFINITION}.",
         "Predicted as background: "
-        + "; ".join(f"{RECIPE_TITLES[recipe]}: {PREDICTED_AS[recipe]}" for recipe in outcomes)
+        + "; ".join(f"{RECIPE_TITLES[recipe]}: {_rule(runs)}" for recipe, runs in outcomes.items())
         + ".",
         *_order("F-measure", outcomes, lambda run: run.last.background["f_measure"]),
     ]
@@ -129,6 +124,17 @@ def mends(protocol: Protocol, plain: Sequence[Outcome], mended: Outcomes) -> She
         rows.append((name, *_mean(values), f"{gain:+.1f}"))
     columns = ("mend", *(_threshold(tiou) for tiou in protocol.shown), "avg", "gain")
     return Sheet(f"Each mend alone (BaS-Net{_seeds(plain)})", columns, tuple(rows))
+
+
+def predicted_as(chosen: Preset) -> dict[str, str]:
+    """What each row of a head's ablation takes for background, in words."""
+    head = find_head(chosen.head)
+    return {name: head.background_rule(chosen.changed(recipe=name)) for name in head.recipes}
+
+
+def _rule(runs: Sequence[Outcome]) -> str:
+    used = runs[0].spec.preset
+    return find_head(used.head).background_rule(used)
 
 
 def outcomes_json(outcomes: Outcomes) -> dict[str, list[dict[str, Any]]]:

@@ -8,24 +8,23 @@ from typing import Any
 from basnet_e2e.data.dataset import LabelledSet
 from basnet_e2e.data.naming import listing
 from basnet_e2e.heads.checkpoint import HeadModel
-from basnet_e2e.heads.presets import Preset, Recipe
+from basnet_e2e.heads.settings import Preset
 from basnet_e2e.training.validation import Validation
 
 
 def run_identity(
-    data: LabelledSet, preset: Preset, recipe: Recipe, seed: int, validation: Validation | None
+    data: LabelledSet, preset: Preset, seed: int, validation: Validation | None
 ) -> dict[str, Any]:
     """All that a run's result depends on, as JSON values.
 
     Args:
         data: training videos; each is named with its labels, so that a change can be told.
-        preset: settings, with ``segments`` resolved.
-        recipe: which branches are trained.
+        preset: the head and its settings, with ``segments`` resolved.
         seed: of weights, samples and dropout.
         validation: what the best step is chosen by.
     """
     return {
-        **_settings(preset, recipe.name, seed, validation.identity if validation else None),
+        **_settings(preset, seed, validation.identity if validation else None),
         "classes": list(data.classes),
         "videos": [
             [video.id, list(labels), video.digest]
@@ -39,9 +38,7 @@ def model_identity(model: HeadModel) -> dict[str, Any]:
     training = model.training
     chosen = training.get("validation")
     return {
-        **_settings(
-            model.preset, model.recipe, training.get("seed"), chosen and chosen.get("videos")
-        ),
+        **_settings(model.preset, training.get("seed"), chosen and chosen.get("videos")),
         "classes": list(model.classes),
         "videos": training.get("data"),
     }
@@ -57,10 +54,9 @@ def data_digest(data: LabelledSet) -> str:
 
 def run_difference(before: Mapping[str, Any], now: Mapping[str, Any]) -> str | None:
     """First thing that differs, in words (``another seed (0 against 1)``); None where none does."""
-    if before.get("recipe") != now["recipe"]:
-        return f"another recipe ({before.get('recipe')} against {now['recipe']})"
-    if before.get("seed") != now["seed"]:
-        return f"another seed ({before.get('seed')} against {now['seed']})"
+    for name in ("head", "recipe", "seed"):
+        if before.get(name) != now[name]:
+            return f"another {name} ({before.get(name)} against {now[name]})"
     setting = _setting_difference(before.get("preset") or {}, now["preset"])
     if setting is not None and before.get("name") != now["name"]:
         return f"another preset ({before.get('name')} against {now['name']})"
@@ -81,14 +77,13 @@ def run_difference(before: Mapping[str, Any], now: Mapping[str, Any]) -> str | N
     return None
 
 
-def _settings(
-    preset: Preset, recipe: str, seed: int | None, validation: str | None
-) -> dict[str, Any]:
+def _settings(preset: Preset, seed: int | None, validation: str | None) -> dict[str, Any]:
     return {
         "name": preset.name,
+        "head": preset.head,
+        "recipe": preset.recipe,
         # Which step is best depends on how a network is read; what it learns does not.
-        "preset": preset.to_json() if validation else preset.training_json(),
-        "recipe": recipe,
+        "preset": preset.flat() if validation else preset.learnt(),
         "seed": seed,
         "validation": validation,
     }

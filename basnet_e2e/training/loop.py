@@ -1,9 +1,10 @@
 """The steps of training: batches, optimiser, progress, saved state."""
 
 import contextlib
+import math
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from basnet_e2e.data.dataset import LabelledSet
-from basnet_e2e.data.sampling import padded, training_rows
+from basnet_e2e.data.sampling import padded
 from basnet_e2e.errors import BasnetError
-from basnet_e2e.heads.basnet import BaSNet
-from basnet_e2e.heads.loss import basnet_loss
-from basnet_e2e.heads.presets import Preset, Recipe
+from basnet_e2e.heads.head import Batch, Loss, Shape
+from basnet_e2e.heads.settings import Preset
+from basnet_e2e.heads.table import find_head
 from basnet_e2e.training.state import Best, load_state, postponed_interrupt, save_state
 from basnet_e2e.training.validation import Validation
 
@@ -36,7 +37,8 @@ class TrainingStep:
         loss: of this step's batch.
         speed: steps a second.
         left: seconds left at this speed.
-        validation: average mAP of the last validation, if there was one.
+        validation: average mAP of the best validation so far, if there was one.
+        parts: the loss's named terms, before they are weighted.
     """
 
     step: int
@@ -45,53 +47,32 @@ class TrainingStep:
     speed: float
     left: float
     validation: float | None = None
+    parts: Mapping[str, float] = field(default_factory=dict)
 
 
 Progress = Callable[[TrainingStep], None]
 
 
-@dataclass(frozen=True)
-class Data:
-    """Features and multi-hot labels ``[videos, C]`` of the training videos, in memory."""
+def draw_batch(
+    data: LabelledSet, labels: NDArray[np.float32], preset: Preset, step: int, seed: int
+) -> Batch:
+    """Batch of one step as the head draws it, a function of seed and step alone.
 
-    features: list[NDArray[np.float32]]
-    labels: NDArray[np.float32]
-
-    @classmethod
-    def of(cls, data: LabelledSet) -> "Data":
-        """From labelled videos."""
-        return cls([video.x for video in data.videos], data.targets())
-
-    def batch(self, step: int, seed: int, preset: Preset) -> tuple[Tensor, Tensor | None, Tensor]:
-        """Batch of one step, a function of seed and step alone.
-
-        Returns:
-            Features ``[B, T, F]``, real rows ``[B]`` (None where all are), labels ``[B, C]``.
-        """
-        assert preset.segments is not None  # resolved before training
-        chosen = batch_videos(len(self.features), step, seed, preset)
-        rng = np.random.default_rng([seed, 1, step])
-        samples = [
-            training_rows(self.features[index], preset.segments, preset, rng) for index in chosen
-        ]
-        x, counts = padded(samples)
-        valid = torch.from_numpy(counts) if counts.min() < x.shape[1] else None
-        return torch.from_numpy(x), valid, torch.from_numpy(self.labels[chosen])
-
-
-def batch_videos(videos: int, step: int, seed: int, preset: Preset) -> list[int]:
-    """Videos of one step, counted from 0: no video twice while there are enough."""
-    size = min(preset.batch, videos)
-    if preset.batches == "independent":
-        order = np.random.default_rng([seed, 2, step]).permutation(videos)
-        return [int(index) for index in order[:size]]
-    # Shuffled epochs one behind the other; a batch may reach into the next epoch.
-    places = range(step * size, (step + 1) * size)
-    epochs = {
-        epoch: np.random.default_rng([seed, 2, epoch]).permutation(videos)
-        for epoch in {place // videos for place in places}
-    }
-    return [int(epochs[place // videos][place % videos]) for place in places]
+    Args:
+        data: training videos.
+        labels: their multi-hot labels ``[videos, C]``.
+        preset: names the head, with ``segments`` resolved.
+        step: counted from 0.
+        seed: of the run.
+    """
+    head = find_head(preset.head)
+    chosen = head.choose(labels, step, seed, preset)
+    rng = np.random.default_rng([seed, 1, step])
+    x, counts = padded([head.sample(data.videos[index].x, preset, rng) for index in chosen])
+    valid = torch.from_numpy(counts) if counts.min() < x.shape[1] else None
+    return Batch(
+        torch.from_numpy(x), valid, torch.from_numpy(labels[chosen]), step, preset.training.steps
+    )
 
 
 def validated_steps(steps: int) -> list[int]:
@@ -104,9 +85,8 @@ class Run:
     """One training run; its state is the network, the optimiser and torch's random state.
 
     Args:
-        data: training videos.
-        preset: settings, with ``segments`` resolved.
-        recipe: which branches are trained.
+        data: training videos, as the head takes them.
+        preset: the head and its settings, with ``segments`` resolved.
         seed: of weights, samples and dropout.
         device: where the network runs.
         identity: all that the result depends on, to refuse another run's state.
@@ -115,33 +95,31 @@ class Run:
 
     def __init__(
         self,
-        data: Data,
+        data: LabelledSet,
         preset: Preset,
-        recipe: Recipe,
         seed: int,
         device: torch.device,
         identity: dict[str, Any],
         validation: Validation | None = None,
     ) -> None:
-        self.data, self.preset, self.recipe = data, preset, recipe
+        self.data, self.preset = data, preset
+        self.head = find_head(preset.head)
+        self.labels = data.targets()
         self.seed, self.device, self.validation = seed, device, validation
         self.step = 0
         self.loss = float("nan")
+        self.parts: dict[str, float] = {}
         self.best = Best()
         self._run = identity
         with _own_random_state(device):
             torch.manual_seed(seed)
-            features = data.features[0].shape[1]
-            self.net = BaSNet.of_preset(features, data.labels.shape[1], preset, recipe)
+            features = data.videos[0].x.shape[1]
+            self.shape = Shape.of(features, len(data.classes), data.settings)
+            self.net = self.head.network(self.shape, preset)
+            self.head.prepare(self.net, data, preset)
             self.net.to(device)
             self._random = _random_state(device)
-        self.optimizer = torch.optim.Adam(
-            self.net.parameters(),
-            lr=preset.rate,
-            betas=(0.9, 0.999),
-            weight_decay=preset.weight_decay,
-            fused=True,
-        )
+        self.optimizer = self.head.optimizer(self.net, preset)
 
     def load(self, path: Path) -> None:
         """Go on from a saved state.
@@ -173,7 +151,7 @@ class Run:
         with _own_random_state(self.device), postponed_interrupt() as asked:
             _set_random_state(self._random, self.device)
             try:
-                while self.step < self.preset.steps and not asked.is_set():
+                while self.step < self.preset.training.steps and not asked.is_set():
                     self._take_step()
                     if self.validation is not None and self._validates():
                         self._validate(self.validation)
@@ -183,7 +161,7 @@ class Run:
                     if progress is not None:
                         progress(self._report(clock))
                 self._random = _random_state(self.device)
-                if asked.is_set() and self.step < self.preset.steps:
+                if asked.is_set() and self.step < self.preset.training.steps:
                     if path is not None:
                         self.save(path)
                     raise KeyboardInterrupt
@@ -191,27 +169,26 @@ class Run:
                 self.net.eval()
 
     def _take_step(self) -> None:
-        x, valid, labels = self.data.batch(self.step, self.seed, self.preset)
-        x, labels = x.to(self.device), labels.to(self.device)
-        valid = None if valid is None else valid.to(self.device)
+        drawn = draw_batch(self.data, self.labels, self.preset, self.step, self.seed)
+        batch = drawn.to(self.device)
         self.net.train()
+        self.head.before_step(self.net, self.optimizer, self.step, self.preset)
         self.optimizer.zero_grad(set_to_none=True)
         with _autocast(self.device):
-            output = self.net(x, valid)
-        scores = [part for part in (output.scores_base, output.scores_supp) if part is not None]
-        if not all(bool(part.isfinite().all()) for part in scores):
-            raise BasnetError(
-                f"the scores of step {self.step + 1} are not finite: the features hold values that "
-                "cannot be learnt from (very large ones?)"
-            )
-        loss = basnet_loss(output, labels, self.preset, self.recipe, valid).total
-        loss.backward()
+            output = self.head.forward(self.net, batch, self.preset)
+        loss = self.head.loss(output, batch, self.preset)
+        loss.total.backward()
         self.optimizer.step()
-        self.loss = loss.item()
+        self.loss, self.parts = _values(loss)
+        if not math.isfinite(self.loss):
+            raise BasnetError(
+                f"the loss of step {self.step + 1} is not finite: the features hold values that "
+                "cannot be learnt from, or the learning rate is too high"
+            )
         self.step += 1
 
     def _validates(self) -> bool:
-        return self.step in validated_steps(self.preset.steps)
+        return self.step in validated_steps(self.preset.training.steps)
 
     def _validate(self, validation: Validation) -> None:
         self.net.eval()
@@ -224,9 +201,17 @@ class Run:
 
     def _report(self, clock: "_Clock") -> TrainingStep:
         speed = clock.tick()
-        left = (self.preset.steps - self.step) / speed
+        left = (self.preset.training.steps - self.step) / speed
         shown = None if self.best.weights is None else self.best.score
-        return TrainingStep(self.step, self.preset.steps, self.loss, speed, left, shown)
+        steps = self.preset.training.steps
+        return TrainingStep(self.step, steps, self.loss, speed, left, shown, self.parts)
+
+
+def _values(loss: Loss) -> tuple[float, dict[str, float]]:
+    """The numbers of a loss, fetched from the device at once."""
+    terms = [loss.total, *loss.parts.values()]
+    total, *parts = torch.stack([term.detach().double() for term in terms]).tolist()
+    return total, dict(zip(loss.parts, parts, strict=True))
 
 
 class _Clock:

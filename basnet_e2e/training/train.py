@@ -18,16 +18,16 @@ from basnet_e2e.data.sampling import segments_for
 from basnet_e2e.devices import choose_device, describe
 from basnet_e2e.errors import BasnetError
 from basnet_e2e.heads.checkpoint import HeadModel, load_model, save_model
-from basnet_e2e.heads.presets import Preset, Recipe
 from basnet_e2e.heads.presets import preset as find_preset
-from basnet_e2e.heads.presets import recipe as find_recipe
+from basnet_e2e.heads.settings import Preset
+from basnet_e2e.heads.table import find_head
 from basnet_e2e.training.identity import (
     data_digest,
     model_identity,
     run_difference,
     run_identity,
 )
-from basnet_e2e.training.loop import Data, Progress, Run
+from basnet_e2e.training.loop import Progress, Run
 from basnet_e2e.training.state import state_path
 from basnet_e2e.training.validation import Validation
 
@@ -38,8 +38,9 @@ def train(
     features: str | os.PathLike[str] | FeatureSet | LabelledSet,
     labels: str | os.PathLike[str] | Labels | None = None,
     preset: str | Preset = "default",
-    recipe: str | Recipe = "full",
+    recipe: str | None = None,
     *,
+    head: str | None = None,
     validate: str | os.PathLike[str] | GroundTruth | None = None,
     classes: str | os.PathLike[str] | Sequence[str] | None = None,
     streams: Sequence[str] | None = None,
@@ -51,7 +52,7 @@ def train(
     output: str | os.PathLike[str] | None = None,
     progress: Progress | None = None,
 ) -> HeadModel:
-    """Train BaS-Net on the features of videos and the classes that occur in each.
+    """Train a head on the features of videos and the classes that occur in each.
 
     Equal data, settings and seed give equal weights on one machine's CPU, also where the run was
     interrupted and resumed.
@@ -60,8 +61,11 @@ def train(
         features: folder of features, or features that were read already.
         labels: label file or folder, or labels that were read already; None with a
             ``LabelledSet``.
-        preset: ``default``, ``small``, ``official``, ``activitynet``, or settings of one's own.
-        recipe: ``full``, ``suppression``, ``base`` or ``baseline``.
+        preset: name of one of the head's (BaS-Net: ``default``, ``small``, ``official``,
+            ``activitynet``), or settings of one's own.
+        recipe: row of the head's ablation (BaS-Net: ``full``, ``suppression``, ``base`` or
+            ``baseline``); the preset's without it.
+        head: name of the method; that of the preset, or ``basnet``, without it.
         validate: annotated intervals of videos that have features in ``features`` but no training
             label; the step with the best average mAP on them is kept. Without it the last step is.
         classes: class list, or a file of it, that fixes the order; else that of first appearance.
@@ -80,24 +84,25 @@ def train(
         BasnetError: the features, labels or settings cannot be trained on.
         KeyboardInterrupt: Ctrl-C; the state is saved first.
     """
-    settings = find_preset(preset) if steps is None else find_preset(preset, steps=steps)
-    branches = find_recipe(recipe)
+    asked: dict[str, Any] = {"recipe": recipe, "steps": steps}
+    settings = find_preset(
+        preset, head=head, **{name: value for name, value in asked.items() if value is not None}
+    )
     if resume and output is None:
         raise BasnetError("resuming needs the model file (output) that the state stands beside")
     chosen = choose_device(device)
     wanted = read_classes(classes) if isinstance(classes, str | os.PathLike) else classes
-    data = usable(_labelled(features, labels, wanted, streams, grid), settings, branches)
+    data = usable(_labelled(features, labels, wanted, streams, grid), settings)
     validation = None
     if validate is not None:
         validation = Validation.of(validate, features, data, streams=streams, grid=grid)
     if resume and output is not None and not state_path(output).is_file():
-        finished = _finished(Path(output), data, settings, branches, seed, validation)
+        finished = _finished(Path(output), data, settings, seed, validation)
         if finished is not None:
             return finished
     trained = fit(
         data,
         settings,
-        branches,
         seed=seed,
         device=chosen,
         validation=validation,
@@ -137,7 +142,6 @@ class Trained:
 def fit(
     data: LabelledSet,
     preset: Preset,
-    recipe: Recipe,
     *,
     seed: int = 0,
     device: torch.device | None = None,
@@ -150,8 +154,7 @@ def fit(
 
     Args:
         data: training videos.
-        preset: settings; without ``segments`` T follows the videos.
-        recipe: which branches are trained.
+        preset: the head and its settings; without ``segments`` T follows the videos.
         seed: of weights, samples and dropout.
         device: the CPU without it.
         validation: looked at now and then for the best step.
@@ -165,19 +168,19 @@ def fit(
         KeyboardInterrupt: Ctrl-C; the state is saved first.
     """
     chosen = device or torch.device("cpu")
-    preset = _resolved(preset, data)
+    preset = with_segments(preset, data)
     log.info(
-        "training %s/%s on %s, %d classes, T = %d, %d steps, on %s",
-        preset.name,
-        recipe.name,
+        "training %s on %s, %d classes, T = %d, %d steps, on %s",
+        preset.title,
         counted(len(data.videos), "video"),
         len(data.classes),
-        preset.segments,
-        preset.steps,
+        preset.training.segments,
+        preset.training.steps,
         describe(chosen),
     )
-    identity = run_identity(data, preset, recipe, seed, validation)
-    run = Run(Data.of(data), preset, recipe, seed, chosen, identity, validation)
+    used = find_head(preset.head).videos(data, preset)
+    identity = run_identity(data, preset, seed, validation)
+    run = Run(used, preset, seed, chosen, identity, validation)
     if state is not None and state.is_file():
         if resume:
             run.load(state)
@@ -187,19 +190,19 @@ def fit(
     elif resume:
         log.info("no interrupted run at %s, starting from the beginning", state)
     run.train(state, progress)
-    return _trained(run, data, preset, recipe, seed)
+    return _trained(run, data, preset, seed)
 
 
-def _resolved(preset: Preset, data: LabelledSet) -> Preset:
-    """The settings with T, which follows the videos where it is not set."""
-    return replace(preset, segments=segments_for([len(video.x) for video in data.videos], preset))
+def with_segments(preset: Preset, data: LabelledSet) -> Preset:
+    """Settings whose T is a number, that of the videos where the settings leave it open."""
+    lengths = [len(video.x) for video in data.videos]
+    return preset.changed(segments=segments_for(lengths, preset.training.segments))
 
 
 def _finished(
     output: Path,
     data: LabelledSet,
     preset: Preset,
-    recipe: Recipe,
     seed: int,
     validation: Validation | None,
 ) -> HeadModel | None:
@@ -211,7 +214,7 @@ def _finished(
     if not output.is_file():
         return None
     model = load_model(output)
-    wanted = run_identity(data, _resolved(preset, data), recipe, seed, validation)
+    wanted = run_identity(data, with_segments(preset, data), seed, validation)
     difference = run_difference(model_identity(model), wanted | {"videos": data_digest(data)})
     if difference is not None:
         raise BasnetError(
@@ -250,15 +253,17 @@ def _labelled(
     )
 
 
-def usable(data: LabelledSet, preset: Preset, recipe: Recipe) -> LabelledSet:
+def usable(data: LabelledSet, preset: Preset) -> LabelledSet:
     """The videos that the settings can learn from.
 
     Raises:
         BasnetError: nothing is left, or all videos have the same label, which teaches nothing.
     """
     empty = [video.id for video, labels in zip(data.videos, data.labels, strict=True) if not labels]
-    if empty and (preset.unlabelled == "drop" or not recipe.background):
-        why = f"preset {preset.name}" if recipe.background else f"recipe {recipe.name}"
+    learns = find_head(preset.head).learns_background(preset)
+    if empty and (preset.training.unlabelled == "drop" or not learns):
+        without = f"recipe {preset.recipe}" if preset.recipe else f"head {preset.head}"
+        why = f"preset {preset.name}" if learns else without
         log.warning("%s cannot learn from videos without label, left out: %s", why, listing(empty))
         kept = [index for index, labels in enumerate(data.labels) if labels]
         data = replace(
@@ -275,7 +280,7 @@ def usable(data: LabelledSet, preset: Preset, recipe: Recipe) -> LabelledSet:
     return data
 
 
-def _trained(run: Run, data: LabelledSet, preset: Preset, recipe: Recipe, seed: int) -> Trained:
+def _trained(run: Run, data: LabelledSet, preset: Preset, seed: int) -> Trained:
     """The last step's network and the best validated one, on the CPU."""
     training: dict[str, Any] = {
         "steps": run.step,
@@ -286,7 +291,7 @@ def _trained(run: Run, data: LabelledSet, preset: Preset, recipe: Recipe, seed: 
         "unlabelled": sum(not labels for labels in data.labels),
     }
     net = run.net.to(torch.device("cpu")).eval()
-    last = HeadModel(net, data.classes, preset, recipe.name, dict(data.settings), training)
+    last = HeadModel(net, data.classes, preset, run.shape, dict(data.settings), training)
     if run.best.weights is None:
         return Trained(last, None)
     chosen = copy.deepcopy(net)

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from torch import nn
+
 from basnet_e2e.data.annotations import GroundTruth, read_ground_truth
 from basnet_e2e.data.dataset import (
     FeatureSet,
@@ -19,8 +21,7 @@ from basnet_e2e.data.layouts import find_sources, parse_grid
 from basnet_e2e.data.naming import counted, listing, match_ids
 from basnet_e2e.errors import BasnetError
 from basnet_e2e.evaluation.evaluate import TIOUS, evaluate
-from basnet_e2e.heads.basnet import BaSNet
-from basnet_e2e.heads.presets import Preset
+from basnet_e2e.heads.settings import Preset
 from basnet_e2e.localization.inference import localize_network
 
 log = logging.getLogger(__name__)
@@ -91,7 +92,7 @@ class Validation:
             digest.update(video.start.tobytes() + video.end.tobytes())
         return digest.hexdigest()
 
-    def score(self, net: BaSNet, preset: Preset) -> float:
+    def score(self, net: nn.Module, preset: Preset) -> float:
         """Average mAP of a network in evaluation mode, in [0, 1]."""
         found = [localize_network(net, preset, self.classes, video) for video in self.videos]
         return evaluate(found, self.truth, self.tious).average

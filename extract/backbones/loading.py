@@ -143,6 +143,21 @@ class Backbone:
             return torch.from_numpy(rows).to(clip.device)
         return run(np.asarray(clip, dtype=np.float32))
 
+    def load(self, streams: Sequence[str]) -> None:
+        """Load the networks of streams before their first clips.
+
+        Raises:
+            ExtractError: a stream was not asked for, or the weights are those of another network.
+            WeightsError: its weights are not here and cannot be had.
+        """
+        for stream in streams:
+            if stream not in self._runtimes:
+                self._load(stream)
+
+    def unload(self) -> None:
+        """Forget the networks; the next clips load them for the threads that there are then."""
+        self._runtimes.clear()
+
     def _load(self, stream: str) -> None:
         network = load_network(self.record, stream, self.file(stream))
         weight, bias = network.classifier()  # type: ignore[operator]  # see FeatureNetwork

@@ -11,7 +11,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from extract.errors import ExtractError, VideoError
+from extract.errors import ExtractError, MiscountError, VideoError
 from extract.video.clock import FrameRate, frame_rate
 from extract.video.decoder_decord import DecordPictures, MisnumberedError, RefusedError
 from extract.video.decoder_pyav import DamageError, PyAVPictures, Renderer, Shape, first_frame
@@ -89,6 +89,7 @@ class Clip:
         Raises:
             ExtractError: ``fps`` is not a number above zero.
             VideoError: the video is damaged; the message names the time.
+            MiscountError: decord lost frames on the way; begin again with the decoder ``pyav``.
         """
         frames = self._frames(frame_rate(fps))
         self._open.add(frames)
@@ -112,7 +113,7 @@ class Clip:
                 done += 1
                 yield picture
         except MisnumberedError as error:
-            raise VideoError(
+            raise MiscountError(
                 f"{self.path}: decord lost frames on the way ({error}), so the features so far are "
                 "out of step; decode it with --decoder pyav"
             ) from error
@@ -162,9 +163,9 @@ def open_video(
             (``Clip.partial`` then says why). Costs one more pass of decoding.
 
     Raises:
-        ExtractError: there is no such file or no such decoder.
-        VideoError: the file is no video, has no frame that a player would show, is cut off or
-            damaged, or the decoder asked for by name does not give its frames.
+        ExtractError: there is no such decoder.
+        VideoError: there is no such file, or it is no video, has no frame that a player would show,
+            is cut off or damaged, or the decoder asked for by name does not give its frames.
     """
     name = os.fspath(path)
     if decoder not in DECODERS:
@@ -204,7 +205,9 @@ def open_video(
 
 def _check_file(path: str) -> None:
     if not os.path.exists(path):
-        raise ExtractError(f"{path}: no such file")
+        if os.path.islink(path):
+            raise VideoError(f"{path}: a link to {os.readlink(path)}, which is not there")
+        raise VideoError(f"{path}: no such file")
     if os.path.isdir(path):
         raise VideoError(f"{path}: this is a folder, not a video")
     try:

@@ -5,10 +5,16 @@ import json
 import numpy as np
 
 from basnet_e2e.heads.presets import preset
+from basnet_e2e.reproduction.runs import Spec
 
 WIDTH = 6
 CLASSES = ("swim", "jump")
 TINY = preset("official", hidden=8, filter_hidden=8, batch=4, rate=3e-3, segments=32, steps=6)
+
+
+def tiny(recipe, seed, settings=TINY, mend=None):
+    """One run of a recipe."""
+    return Spec(preset(settings, recipe=recipe), seed, mend)
 
 
 def write_tree(root, *, prefix="", divided=True, streams=("rgb", "flow")):

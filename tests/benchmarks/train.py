@@ -17,8 +17,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from basnet_e2e.heads.basnet import BaSNet, Output
-from basnet_e2e.heads.loss import basnet_loss
-from basnet_e2e.heads.presets import RECIPES, preset
+from basnet_e2e.heads.basnet_loss import basnet_loss
+from basnet_e2e.heads.presets import preset
 
 CEILING = 11 / 8
 Dropout = Callable[[Tensor], Tensor]
@@ -54,20 +54,20 @@ def same_masks(net: BaSNet, seed: int, shape: tuple[int, ...], dtype: torch.dtyp
 
 def difference(net: BaSNet, x: Tensor, labels: Tensor) -> float:
     """Relative difference of the two losses with shared dropout masks."""
-    settings, recipe = preset("official"), RECIPES["full"]
+    settings = preset("official").own
     shape = (2 * x.shape[0], x.shape[1], net.hidden)
     dropouts = same_masks(net, 5, shape, x.dtype)
     with torch.no_grad():
-        theirs = basnet_loss(plain(net, x, dropouts), labels, settings, recipe).total
+        theirs = basnet_loss(plain(net, x, dropouts), labels, settings).total
         torch.manual_seed(5)
-        ours = basnet_loss(net(x), labels, settings, recipe).total
+        ours = basnet_loss(net(x), labels, settings).total
     return float((ours - theirs).abs() / theirs.abs())
 
 
 def step(net: BaSNet, optimizer: torch.optim.Optimizer, output: Output, labels: Tensor) -> None:
     """Loss, gradients and update."""
     optimizer.zero_grad(set_to_none=True)
-    basnet_loss(output, labels, preset("official"), RECIPES["full"]).total.backward()
+    basnet_loss(output, labels, preset("official").own).total.backward()
     optimizer.step()
 
 

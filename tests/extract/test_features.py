@@ -109,8 +109,8 @@ def test_other_files_are_refused_by_name(tmp_path):
 def test_the_first_different_setting_is_named():
     assert settings_difference(SETTINGS, dict(SETTINGS)) is None
     other = SETTINGS | {"weights": {"rgb": "aa", "flow": "cc"}}
-    assert settings_difference(SETTINGS, other) == 'weights.flow: "bb" against "cc"'
-    assert settings_difference({}, {"fps": "25"}) == 'fps: null against "25"'
+    assert settings_difference(SETTINGS, other) == "weights.flow: bb against cc"
+    assert settings_difference({}, {"fps": "25"}) == "fps: none against 25"
 
 
 def test_files_that_say_that_pairs_begin_afresh_equal_those_that_need_not_say_it():
@@ -130,3 +130,31 @@ def test_a_head_on_rgb_does_not_care_about_flow():
 
 def test_ids_with_folders_name_files_in_folders(tmp_path):
     assert feature_path(tmp_path, "day1/cam.2") == tmp_path / "day1" / "cam.2.safetensors"
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "words"),
+    [
+        (
+            {"streams": ["rgb"], "flow": None, "weights": {"rgb": "a" * 64}, "quantize": None},
+            {
+                "streams": ["rgb", "flow"],
+                "flow": {"method": "tvl1", "tau": 0.25},
+                "weights": {"rgb": "a" * 64, "flow": "b" * 64},
+                "quantize": "uint8",
+            },
+            "streams: rgb against rgb,flow",
+        ),
+        (
+            {"flow": {"method": "tvl1", "epsilon": 0.01, "tau": 1}},
+            {"flow": {"method": "raft", "updates": 12}},
+            "flow: tvl1 against raft",
+        ),
+        ({"flow": None}, {"flow": {"method": "tvl1"}}, "flow: none against tvl1"),
+        ({"stride": 8, "crop": 1}, {"stride": 16, "crop": 2}, "stride: 8 against 16"),
+        ({"weights": {"rgb": "a" * 64}}, {"weights": {"rgb": "b" * 64}}, None),
+    ],
+)
+def test_a_difference_names_what_a_user_chose(left, right, words):
+    expected = words or "weights.rgb: aaaaaaaa against bbbbbbbb"
+    assert settings_difference(left, right) == expected

@@ -8,6 +8,7 @@ from extract.features import Features, feature_path
 from extract.folder import FAILURES, make_plan, run_plan
 from extract.inputs import VideoInput
 from extract.pipeline import fingerprint
+from weights.errors import WeightsError
 
 SETTINGS = {"format": 1, "backbone": "test", "weights": {"rgb": "aa"}}
 
@@ -17,17 +18,21 @@ class CountingExtractor:
 
     settings = SETTINGS
 
-    def __init__(self, broken=(), interrupt_at=None):
+    def __init__(self, broken=(), interrupt_at=None, fail=None):
         self.seen = []
         self.broken = broken
         self.interrupt_at = interrupt_at
+        self.fail = fail
+
+    def load(self):
+        pass
 
     def extract(self, path, *, decoder, keep_partial, progress):
         self.seen.append(path.stem)
         if path.stem == self.interrupt_at:
             raise KeyboardInterrupt
         if path.stem in self.broken:
-            raise VideoError(f"{path}: decoding failed at 1.2 s")
+            raise self.fail or VideoError(f"{path}: decoding failed at 1.2 s")
         progress(1, 1)
         facts = {"file": path.name, "fingerprint": fingerprint(path), "decoder": "test"}
         ones = np.ones((1, 4), np.float32)
@@ -75,6 +80,61 @@ def test_a_broken_video_is_recorded_and_the_rest_go_on(videos, tmp_path):
     assert "decoding failed at 1.2 s" in rows[0]["error"]
 
 
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (ExtractError("b.mp4: rgb holds NaN"), "b.mp4: rgb holds NaN"),
+        (PermissionError(13, "Permission denied"), "b.mp4: cannot be read (Permission denied)"),
+        (MemoryError(), "b.mp4: MemoryError (not expected"),
+        (RuntimeError("two\nlines"), "b.mp4: RuntimeError: two lines (not expected"),
+    ],
+)
+def test_whatever_one_video_raises_is_its_failure(videos, tmp_path, error, words):
+    summary = run(videos, tmp_path / "out", CountingExtractor(broken=["b"], fail=error))
+    assert summary.done == ["a", "c"]
+    assert words in summary.failed["b"]
+
+
+def test_weights_stop_the_run(videos, tmp_path):
+    extractor = CountingExtractor(broken=["b"], fail=WeightsError("no weights"))
+    with pytest.raises(WeightsError, match="no weights"):
+        run(videos, tmp_path / "out", extractor)
+    assert extractor.seen == ["a", "b"]
+
+
+def test_a_full_disk_stops_the_run(videos, tmp_path, monkeypatch):
+    def full(features, path):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Features, "save", full)
+    extractor = CountingExtractor()
+    with pytest.raises(OSError, match="No space left"):
+        run(videos, tmp_path / "out", extractor)
+    assert extractor.seen == ["a"]
+
+
+def test_features_that_are_not_finite_are_one_videos_failure(videos, tmp_path):
+    class Dividing(CountingExtractor):
+        def extract(self, path, **how):
+            made = super().extract(path, **how)
+            if path.stem == "b":
+                made.rgb[0, 1] = np.nan
+            return made
+
+    summary = run(videos, tmp_path / "out", Dividing())
+    assert summary.done == ["a", "c"]
+    assert summary.failed["b"].endswith("b.mp4: rgb holds NaN or infinity, nothing was written")
+
+
+def test_a_video_that_is_gone_after_the_search_is_its_own_failure(videos, tmp_path):
+    run(videos, tmp_path / "out", CountingExtractor())
+    videos[1].path.unlink()
+    summary = run(
+        videos, tmp_path / "out", CountingExtractor(["b"], fail=VideoError("b.mp4: no such file"))
+    )
+    assert summary.failed == {"b": "b.mp4: no such file"}
+
+
 def test_a_mended_video_leaves_the_record(videos, tmp_path):
     out = tmp_path / "out"
     run(videos, out, CountingExtractor(broken=["a", "b"]))
@@ -107,7 +167,7 @@ def test_a_changed_video_is_extracted_again(videos, tmp_path, caplog):
 def test_other_settings_in_the_folder_are_refused_by_name(videos, tmp_path):
     out = tmp_path / "out"
     run(videos[:1], out, CountingExtractor())
-    with pytest.raises(ExtractError, match=r'a\.safetensors .*weights\.rgb: "aa" against "bb"'):
+    with pytest.raises(ExtractError, match=r"a\.safetensors .*weights\.rgb: aa against bb"):
         make_plan(videos[1:], out, SETTINGS | {"weights": {"rgb": "bb"}})
     plan = make_plan(videos, out, SETTINGS | {"weights": {"rgb": "bb"}}, overwrite=True)
     assert len(plan.todo) == 3

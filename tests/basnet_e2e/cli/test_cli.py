@@ -252,7 +252,52 @@ def test_a_model_of_other_features_is_refused(videos, model, run, tmp_path):
     assert "77" in err[-1]
 
 
-def test_ctrl_c_ends_with_130_and_loses_nothing(videos, tmp_path):
+def test_a_dry_run_fetches_nothing(videos, run, tmp_path, monkeypatch):
+    monkeypatch.setenv("BASNET_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr("weights.registry.download", lambda *args, **how: pytest.fail("fetched"))
+    code, out, err = run("extract", videos, "-o", tmp_path / "out", "--flow", "raft", "--dry-run")
+    assert code == 0, err
+    assert len(out.splitlines()) == 6
+    assert sum("not here yet" in line for line in err) == 3
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_dry_run_counts_what_is_there(videos, features, run):
+    code, out, err = run("extract", videos, "-o", features, "--backbone", "i3d-mini", "--dry-run")
+    assert (code, out) == (0, "")
+    assert err == ["6 videos: 0 to do, 6 done before"]
+
+
+def test_doctor_names_what_is_missing(run, monkeypatch):
+    import importlib.metadata
+
+    from basnet_e2e.cli import doctor
+
+    real = importlib.metadata.version
+
+    def version(name):
+        if name == "pytorchvideo":
+            raise importlib.metadata.PackageNotFoundError(name)
+        return real(name)
+
+    def devices():
+        raise ImportError("No module named 'torch'")
+        yield
+
+    monkeypatch.setattr(importlib.metadata, "version", version)
+    monkeypatch.setattr(doctor, "_devices", devices)
+    monkeypatch.setattr(doctor, "_self_test", lambda: iter(()))
+    code, out, err = run("doctor")
+    assert (code, err) == (1, [])
+    assert "pytorchvideo is missing" in out
+    assert "pip install pytorchvideo" in out
+    assert "No module named 'torch'" in out
+
+
+@pytest.mark.parametrize(
+    ("name", "jobs", "expected"), [("SIGINT", 1, 130), ("SIGTERM", 1, 143), ("SIGTERM", 2, 143)]
+)
+def test_a_stop_ends_cleanly_and_loses_nothing(videos, tmp_path, name, jobs, expected):
     """A real process, a real signal: what was written stays, a second run does the rest."""
     import signal
     import time
@@ -263,18 +308,22 @@ def test_ctrl_c_ends_with_130_and_loses_nothing(videos, tmp_path):
         shutil.copy(videos / f"v{index % 6}.mp4", folder / f"w{index}.mp4")
     command = [sys.executable, "-m", "basnet_e2e", "extract", folder, "-o", tmp_path / "out"]
     process = subprocess.Popen(
-        [*map(str, command), "--backbone", "i3d-mini"], stderr=subprocess.PIPE, text=True
+        [*map(str, command), "--backbone", "i3d-mini", "--jobs", str(jobs)],
+        stderr=subprocess.PIPE,
+        text=True,
     )
     deadline = time.monotonic() + 120
     while not list((tmp_path / "out").glob("w*.safetensors")):
         assert process.poll() is None, process.stderr.read()
         assert time.monotonic() < deadline
         time.sleep(0.02)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(getattr(signal, name))
     _, err = process.communicate(timeout=60)
     done = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").glob("w*.safetensors")}
-    assert process.returncode == 130 or len(done) == 8
+    assert process.returncode == expected or len(done) == 8, err
     assert "Traceback" not in err
+    if process.returncode:
+        assert err.splitlines()[-1].endswith("the same command goes on with the rest")
     assert not list((tmp_path / "out").glob(".*"))
     with pytest.raises(SystemExit) as ended:
         main(["extract", str(folder), "-o", str(tmp_path / "out"), *MINI])

@@ -1,12 +1,14 @@
 """`basnet inspect`: what a file is, in words and as JSON."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 
 from basnet_e2e.export.table import format_results
 from basnet_e2e.heads.basnet import BaSNet
 from basnet_e2e.heads.checkpoint import HeadModel, save_model
+from basnet_e2e.heads.head import Shape
 from basnet_e2e.heads.presets import preset
 from basnet_e2e.intervals import Failure, Interval, Localization
 from extract.features import Features
@@ -19,18 +21,18 @@ SETTINGS = {
 
 
 def test_a_model(run, tmp_path):
-    chosen = preset("small", hidden=8, filter_hidden=4, segments=16)
-    net = BaSNet.of_preset(5, 2, chosen, "base")
+    chosen = preset("small", recipe="base", hidden=8, filter_hidden=4, segments=16)
+    net = BaSNet.of(5, 2, chosen.own)
     training = {"videos": 7, "unlabelled": 1, "steps": 30, "seed": 3, "loss": 0.12345}
     path = tmp_path / "m.safetensors"
-    save_model(HeadModel(net, ("run", "jump"), chosen, "base", SETTINGS, training), path)
+    save_model(HeadModel(net, ("run", "jump"), chosen, Shape(5, 2), SETTINGS, training), path)
     code, out, err = run("inspect", path)
     assert (code, err) == (0, [])
     first, *lines = out.splitlines()
     assert first == f"{path}: a model"
     said = dict(line.strip().split(maxsplit=1) for line in lines)
     assert said["classes"] == "2: run, jump"
-    assert "recipe base, preset small" in said["head"]
+    assert "basnet, recipe base, preset small" in said["head"]
     assert "7 videos, 1 of them without label; 30 steps, seed 3" in out
     assert "i3d-mini, streams rgb,flow, 25 fps, snippets of 16 frames every 8" in out
     found = json.loads(run("inspect", path, "--json")[1])
@@ -95,10 +97,17 @@ def test_other_files(run, tmp_path):
 
 
 def test_lines_fit_a_terminal(run, tmp_path):
-    chosen = preset("small", hidden=8, filter_hidden=4, segments=16)
+    chosen = preset("small", recipe="base", hidden=8, filter_hidden=4, segments=16)
     classes = tuple(f"a class of number {index}" for index in range(40))
     path = tmp_path / "m.safetensors"
-    save_model(HeadModel(BaSNet.of_preset(5, 40, chosen, "full"), classes, chosen, "full"), path)
+    save_model(HeadModel(BaSNet.of(5, 40, chosen.own), classes, chosen, Shape(5, 40)), path)
     _, first, *lines = ["", *run("inspect", path)[1].splitlines()]
     assert first == f"{path}: a model"
     assert all(len(line) <= 80 for line in lines)
+
+
+def test_a_model_of_format_1(run):
+    path = Path(__file__).parents[1] / "fixtures" / "model_v1.safetensors"
+    code, out, _ = run("inspect", path)
+    assert code == 0
+    assert "basnet, recipe full, preset small, T = 64" in out

@@ -10,6 +10,7 @@ import torch
 from basnet_e2e.demo.footage.encode import write_video
 from basnet_e2e.heads.basnet import BaSNet
 from basnet_e2e.heads.checkpoint import HeadModel, save_model
+from basnet_e2e.heads.head import Shape
 from basnet_e2e.heads.presets import preset
 from basnet_e2e.localization.localizer import Localizer
 from extract.features import Features
@@ -21,8 +22,8 @@ CLASSES = ("run", "jump")
 def make_model(path, extractor, width, seed=1):
     chosen = preset("small", hidden=8, filter_hidden=4, segments=16, theta_class=0.0)
     torch.manual_seed(seed)
-    net = BaSNet.of_preset(width, len(CLASSES), chosen, "full").eval()
-    save_model(HeadModel(net, CLASSES, chosen, "full", extractor), path)
+    net = BaSNet.of(width, len(CLASSES), chosen.own).eval()
+    save_model(HeadModel(net, CLASSES, chosen, Shape(width, len(CLASSES)), extractor), path)
     return path
 
 
@@ -335,7 +336,7 @@ def test_choices_are_choices(clips, run):
         *("--flow", "tvl2", "--backbone", "i3d-mini"),
     )
     assert code == 2
-    assert "'tvl2' is none of tvl1, tvl1-fast, raft, opencv" in err[-1]
+    assert "'tvl2' is none of tvl1, tvl1-fast, raft (see" in err[-1]
     assert not (clips / "out").exists()
 
 

@@ -9,6 +9,7 @@ import torch
 from basnet_e2e.demo.footage.encode import write_video
 from basnet_e2e.heads.basnet import BaSNet
 from basnet_e2e.heads.checkpoint import HeadModel, save_model
+from basnet_e2e.heads.head import Shape
 from basnet_e2e.heads.presets import preset
 from basnet_e2e.report.evidence import Evidence
 from extract.pipeline import Extractor, ExtractSettings
@@ -32,9 +33,9 @@ def clips(tmp_path_factory):
     extractor = Extractor(ExtractSettings("i3d-mini", streams=("rgb",)))
     chosen = preset("small", hidden=8, filter_hidden=4, segments=16, theta_class=0.0)
     torch.manual_seed(1)
-    net = BaSNet.of_preset(256, len(CLASSES), chosen, "full").eval()
+    net = BaSNet.of(256, len(CLASSES), chosen.own).eval()
     path = folder / "m.safetensors"
-    save_model(HeadModel(net, CLASSES, chosen, "full", extractor.settings), path)
+    save_model(HeadModel(net, CLASSES, chosen, Shape(256, len(CLASSES)), extractor.settings), path)
     return folder
 
 

@@ -325,3 +325,11 @@ def test_exported_features_are_read_back(tmp_path, layout):
         np.testing.assert_allclose(ours.start, theirs.start)
     with pytest.raises(BasnetError, match="another folder"):
         export_features(tmp_path / "f", tmp_path / "f", layout)
+
+
+def test_a_system_without_sysconf_has_some_memory(monkeypatch):
+    from basnet_e2e.data import dataset
+
+    assert dataset._physical_memory() > 1 << 28
+    monkeypatch.delattr("os.sysconf")
+    assert dataset._physical_memory() == dataset.UNKNOWN_MEMORY

@@ -14,7 +14,6 @@ from basnet_e2e.data.sampling import (
     training_rows,
     uniform_rows,
 )
-from basnet_e2e.heads.presets import preset
 
 
 def video(start, end, width=2):
@@ -54,29 +53,29 @@ def test_uniform_rows_repeat_and_skip():
     [([10, 20], 64), ([100] * 10, 104), ([104] * 10, 104), ([5000], 750), ([80] * 9 + [200], 96)],
 )
 def test_segments_follow_the_training_videos(lengths, wanted):
-    assert segments_for(lengths, preset("default")) == wanted
-    assert segments_for(lengths, preset("official")) == 750
+    assert segments_for(lengths, None) == wanted
+    assert segments_for(lengths, 750) == 750
 
 
 def test_training_rows_by_length():
     short, long = np.ones((5, 2), np.float32), np.ones((50, 2), np.float32)
     rng = np.random.default_rng(0)
     shapes = {
-        name: [len(training_rows(x, 20, preset(name), rng)) for x in (short, long)]
-        for name in ("official", "default", "activitynet")
+        length: [len(training_rows(x, 20, length, rng)) for x in (short, long)]
+        for length in ("repeat", "pad", "rescale")
     }
-    assert shapes == {"official": [20, 20], "default": [5, 20], "activitynet": [20, 20]}
+    assert shapes == {"repeat": [20, 20], "pad": [5, 20], "rescale": [20, 20]}
 
 
 def test_default_reads_every_row_at_its_centre():
-    rows = reading_rows(grid(900), preset("default"))
+    rows = reading_rows(grid(900), "centre")
     assert rows.x.shape == (900, 2)
     assert rows.centres[:2] == pytest.approx([0.32, 0.96])
     assert rows.edges[[0, 1, -1]] == pytest.approx([0, 0.64, 576])
 
 
 def test_official_reads_750_rows_whose_times_are_those_of_the_released_code():
-    found = reading_rows(grid(900), preset("official"))
+    found = reading_rows(grid(900), "start", "repeat", 750)
     assert found.x[:, 0].tolist() == [2 * (i * 900 // 750) for i in range(750)]
     # t = index * 16 * v_len / (24 * 750 * 25) for up-sampled samples: a row is 24 of them.
     assert found.edges == pytest.approx(np.arange(751) * 24 * 16 * 900 / (24 * 750 * 25))
@@ -101,7 +100,7 @@ def test_interpolation_spans_the_whole_video():
     assert interpolated_rows(line, 4)[:, 0] == pytest.approx([0.5, 2.5, 4.5, 6.5])
     assert interpolated_rows(line, 8) == pytest.approx(line)
     assert interpolated_rows(line[:1], 3)[:, 0].tolist() == [0, 0, 0]
-    rows = reading_rows(grid(8), preset("activitynet", segments=4))
+    rows = reading_rows(grid(8), "centre", "rescale", 4)
     assert rows.edges == pytest.approx(np.arange(5) * 2 * 0.64)
 
 

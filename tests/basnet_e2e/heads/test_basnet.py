@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from basnet_e2e import BaSNet, BasnetError
 from basnet_e2e.heads.basnet import top_mean
-from basnet_e2e.heads.loss import basnet_loss
-from basnet_e2e.heads.presets import RECIPES, preset
+from basnet_e2e.heads.basnet_loss import basnet_loss
+from basnet_e2e.heads.basnet_settings import RECIPES
+from basnet_e2e.heads.presets import preset
 from basnet_e2e.heads.two_branch import convolve, convolve_both
 
 
@@ -51,7 +52,7 @@ def test_equals_the_plain_formulation_and_its_gradients():
     for forward in (net, lambda rows: plain(net, rows)):
         net.zero_grad()
         output = forward(x)
-        loss = basnet_loss(type(net(x))(*output), labels, preset("official"), RECIPES["full"])
+        loss = basnet_loss(type(net(x))(*output), labels, preset("official", recipe="full").own)
         loss.total.backward()
         results.append((output, [p.grad.clone() for p in net.parameters()]))
     for ours, theirs in zip(*results, strict=True):
@@ -216,11 +217,11 @@ def test_autocast_lowers_the_products_and_keeps_scores_in_float32():
     net = BaSNet(32, 4, 16, filter_hidden=8).eval()
     x = torch.randn(2, 40, 32)
     labels = torch.eye(4)[:2]
-    wanted = basnet_loss(net(x), labels, preset("official"), RECIPES["full"]).total
+    wanted = basnet_loss(net(x), labels, preset("official", recipe="full").own).total
     with torch.autocast("cpu", torch.bfloat16):
         output = net(x, torch.tensor([40, 40]))
     assert {field.dtype for field in output} == {torch.float32}
-    loss = basnet_loss(output, labels, preset("official"), RECIPES["full"]).total
+    loss = basnet_loss(output, labels, preset("official", recipe="full").own).total
     assert loss.item() == pytest.approx(wanted.item(), rel=0.02)
     loss.backward()
     assert all(p.grad is not None and p.grad.dtype == torch.float32 for p in net.parameters())

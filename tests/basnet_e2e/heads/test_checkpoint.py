@@ -6,15 +6,19 @@ import torch
 from safetensors.numpy import save_file
 
 from basnet_e2e import BaSNet, BasnetError
+from basnet_e2e.heads.basnet_settings import RECIPES
 from basnet_e2e.heads.checkpoint import HeadModel, load_model, save_model
-from basnet_e2e.heads.presets import RECIPES, preset
+from basnet_e2e.heads.head import Shape
+from basnet_e2e.heads.presets import preset
 
 
 def make_model(recipe="full", **settings):
-    chosen = preset("small", hidden=6, filter_hidden=5, segments=64, **settings)
+    chosen = preset("small", recipe=recipe, hidden=6, filter_hidden=5, segments=64, **settings)
     torch.manual_seed(0)
-    net = BaSNet.of_preset(7, 3, chosen, recipe).eval()
-    return HeadModel(net, ("a", "ü", "c d"), chosen, recipe, {"fps": "25"}, {"seed": 1})
+    net = BaSNet.of(7, 3, chosen.own).eval()
+    return HeadModel(
+        net, ("a", "ü", "c d"), chosen, Shape(7, 3, (4, 3)), {"fps": "25"}, {"seed": 1}
+    )
 
 
 @pytest.mark.parametrize("recipe", list(RECIPES))
@@ -24,6 +28,7 @@ def test_round_trip(tmp_path, recipe):
     read = load_model(tmp_path / "deep" / "net.safetensors")
     assert (read.classes, read.preset, read.recipe) == (model.classes, model.preset, recipe)
     assert (read.extractor, read.training, read.name) == ({"fps": "25"}, {"seed": 1}, "net")
+    assert read.shape == model.shape
     assert not read.net.training
     x = torch.randn(1, 9, 7)
     for left, right in zip(read.net(x), model.net(x), strict=True):
@@ -88,15 +93,22 @@ def rewrite(path, change):
     path.write_bytes(len(text).to_bytes(8, "little") + text + raw[8 + size :])
 
 
+def own(meta, part="own"):
+    return meta["settings"][part]
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
         (lambda meta: meta.update(format=99), "model format 99"),
-        (lambda meta: meta.update(features=8), "damaged model file .*size mismatch"),
+        (lambda meta: meta.update(features=8, streams=[8]), "damaged model file .*size mismatch"),
         (lambda meta: meta.pop("classes"), "damaged model file"),
-        (lambda meta: meta.update(recipe="x"), "damaged model file .*no recipe 'x'"),
-        (lambda meta: meta["preset"].update(nms="wrong"), "damaged model file .*nms"),
-        (lambda meta: meta["preset"].update(new=1), "damaged model file .*no setting 'new'"),
+        (lambda meta: meta.update(features=8), "damaged model file .*do not add up"),
+        (lambda meta: own(meta).update(recipe="x"), "damaged model file .*no recipe 'x'"),
+        (lambda meta: own(meta, "reading").update(nms="wrong"), "damaged model file .*nms"),
+        (lambda meta: own(meta).update(new=1), "damaged model file .*no setting 'new'"),
+        (lambda meta: own(meta).pop("hidden"), "damaged model file .*without the settings hidden"),
+        (lambda meta: meta["settings"].update(head="basnat"), "no head 'basnat'; did you mean bas"),
     ],
 )
 def test_damaged_metadata(tmp_path, change, message):

@@ -1,13 +1,15 @@
 import json
+from types import SimpleNamespace
 
 import pytest
 
 from basnet_e2e import BasnetError
-from basnet_e2e.heads.presets import CHOICES, MENDS, PRESETS, RECIPES, Preset, preset, recipe
+from basnet_e2e.heads.basnet_settings import MENDS, PRESETS, RECIPES, recipe
+from basnet_e2e.heads.presets import preset, preset_from_flat, preset_from_json
 
 
 def test_official_is_the_released_code():
-    official = preset("official")
+    official = SimpleNamespace(**preset("official").flat())
     assert (official.segments, official.hidden, official.filter_hidden) == (750, 2048, 512)
     assert (official.steps, official.batch, official.rate) == (1500, 16, 1e-4)
     assert (official.dropout, official.weight_decay, official.alpha) == (0.7, 5e-4, 1e-4)
@@ -15,13 +17,17 @@ def test_official_is_the_released_code():
     assert (official.outer, official.gamma, official.upsample) == (0.25, 0.2, 24)
     assert official.theta_act == pytest.approx([0.025 * i for i in range(10)])
     # The first word of each choice is what the released code does.
-    assert all(getattr(official, name) == words[0] for name, words in CHOICES.items())
+    assert all(
+        getattr(official, name) == words[0]
+        for part in preset("official").parts.values()
+        for name, words in part.CHOICES.items()
+    )
 
 
 def test_default_is_official_with_every_mend_but_a_forced_class():
     mended = preset("official", mend=[name for name in MENDS if name != "fallback"], name="default")
     assert mended == preset("default")
-    assert preset("default").fallback == "none"
+    assert preset("default").reading.fallback == "none"
 
 
 def test_small_is_default_with_less():
@@ -40,7 +46,8 @@ def test_each_mend_changes_its_own_settings():
 @pytest.mark.parametrize("name", list(PRESETS))
 def test_settings_survive_json(name):
     settings = json.loads(json.dumps(PRESETS[name].to_json()))
-    assert Preset.from_json(settings) == PRESETS[name]
+    assert preset_from_json(settings) == PRESETS[name]
+    assert preset_from_flat(PRESETS[name].flat(), "basnet") == PRESETS[name]
 
 
 def test_recipes_of_the_ablation():
@@ -64,7 +71,9 @@ def test_recipes_of_the_ablation():
         (lambda: preset("default", dropout=1.0), "dropout"),
         (lambda: preset("official", segments=None), "needs a number of segments"),
         (lambda: recipe("ful"), "no recipe 'ful'; did you mean full"),
-        (lambda: Preset.from_json({"name": "x"}), "without the settings"),
+        (lambda: preset_from_flat({"name": "x"}, "basnet"), "without the settings"),
+        (lambda: preset("default", head="basent"), "no head 'basent'; did you mean basnet"),
+        (lambda: preset(PRESETS["small"], head="other"), "settings of the head basnet, not"),
     ],
 )
 def test_mistakes_name_what_is_known(call, message):

@@ -4,8 +4,10 @@ import torch
 
 from basnet_e2e import BaSNet, BasnetError
 from basnet_e2e.data.dataset import VideoFeatures
+from basnet_e2e.heads.basnet_settings import RECIPES
 from basnet_e2e.heads.checkpoint import HeadModel
-from basnet_e2e.heads.presets import RECIPES, preset
+from basnet_e2e.heads.head import Shape
+from basnet_e2e.heads.presets import preset
 from basnet_e2e.localization.inference import (
     activations,
     background,
@@ -24,10 +26,11 @@ def make_video(rows, width=5, seed=0, stride=0.64):
 
 
 def make_model(recipe="full", name="small", **settings):
-    chosen = preset(name, hidden=8, filter_hidden=4, segments=16, theta_class=0.0, **settings)
+    sizes = {"hidden": 8, "filter_hidden": 4, "segments": 16, "theta_class": 0.0}
+    chosen = preset(name, recipe=recipe, **sizes, **settings)
     torch.manual_seed(1)
-    net = BaSNet.of_preset(5, 2, chosen, recipe).eval()
-    return HeadModel(net, CLASSES, chosen, recipe)
+    net = BaSNet.of(5, 2, chosen.own).eval()
+    return HeadModel(net, CLASSES, chosen, Shape(5, 2))
 
 
 @pytest.mark.parametrize("recipe", list(RECIPES))
@@ -43,7 +46,7 @@ def test_any_length_recipe_and_preset(recipe, name, rows):
     seen = activations(model, video)
     n = rows if name == "default" else 16
     assert seen.cas.shape == (n, 2)
-    assert seen.raw.shape == (n, 2 + RECIPES[recipe].background)
+    assert seen.seen.raw.shape == (n, 2 + RECIPES[recipe].background)
     assert (seen.foreground is not None) == RECIPES[recipe].suppression
     told = background(model, video)
     assert told.predicted.shape == told.score.shape == (rows,)
@@ -53,15 +56,19 @@ def test_reads_the_branch_of_the_recipe():
     model, video = make_model("full"), make_video(9)
     output = model.net(torch.from_numpy(video.x)[None])
     seen = activations(model, video)
-    np.testing.assert_allclose(seen.raw, output.cas_supp[0].detach(), rtol=1e-5, atol=1e-6)
-    np.testing.assert_allclose(seen.video_scores, output.scores_supp[0, :2].detach(), rtol=1e-5)
+    np.testing.assert_allclose(seen.seen.raw, output.cas_supp[0].detach(), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(
+        seen.seen.video_scores, output.scores_supp[0, :2].detach(), rtol=1e-5
+    )
     model = make_model("base")
     output = model.net(torch.from_numpy(video.x)[None])
     seen = activations(model, video)
-    np.testing.assert_allclose(seen.raw, output.cas_base[0].detach(), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(seen.seen.raw, output.cas_base[0].detach(), rtol=1e-5, atol=1e-6)
     # Softmax over C + 1, background dropped, not renormalised.
-    np.testing.assert_allclose(seen.video_scores, output.scores_base[0, :2].detach(), rtol=1e-5)
-    assert seen.video_scores.sum() < 1
+    np.testing.assert_allclose(
+        seen.seen.video_scores, output.scores_base[0, :2].detach(), rtol=1e-5
+    )
+    assert seen.seen.video_scores.sum() < 1
 
 
 def test_other_width_says_both_sizes():
@@ -79,8 +86,8 @@ def test_background_by_recipe():
     assert (told.score == -seen.foreground).all()
     model = make_model("base")
     seen, told = activations(model, video), background(model, video)
-    assert (told.predicted == (seen.raw.argmax(1) == 2)).all()
-    softmax = torch.softmax(torch.from_numpy(seen.raw), 1)[:, 2].numpy()
+    assert (told.predicted == (seen.seen.raw.argmax(1) == 2)).all()
+    softmax = torch.softmax(torch.from_numpy(seen.seen.raw), 1)[:, 2].numpy()
     assert told.score + 1 == pytest.approx(softmax)
     model = make_model("baseline")
     seen, told = activations(model, video), background(model, video)

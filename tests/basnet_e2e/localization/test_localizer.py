@@ -11,14 +11,15 @@ from basnet_e2e import BasnetError, Localizer, devices
 from basnet_e2e.data.dataset import VideoFeatures
 from basnet_e2e.heads.basnet import BaSNet
 from basnet_e2e.heads.checkpoint import HeadModel, load_model, save_model
+from basnet_e2e.heads.head import Shape
 from basnet_e2e.heads.presets import preset
 
 
 def make_model(name="model", seed=1):
     chosen = preset("small", hidden=8, filter_hidden=4, segments=16, theta_class=0.0)
     torch.manual_seed(seed)
-    net = BaSNet.of_preset(5, 2, chosen, "full").eval()
-    return HeadModel(net, ("run", "jump"), chosen, "full", name=name)
+    net = BaSNet.of(5, 2, chosen.own).eval()
+    return HeadModel(net, ("run", "jump"), chosen, Shape(5, 2), name=name)
 
 
 def make_rows():

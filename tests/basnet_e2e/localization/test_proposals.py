@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from basnet_e2e.heads.presets import preset
+from basnet_e2e.heads.rules import Seen
 from basnet_e2e.localization.nms import non_maximum_suppression
 from basnet_e2e.localization.proposals import (
     choose_classes,
@@ -18,12 +19,12 @@ from basnet_e2e.localization.proposals import (
     upsample,
 )
 
-OFFICIAL, DEFAULT = preset("official"), preset("default")
+OFFICIAL, DEFAULT = preset("official").reading, preset("default").reading
 
 
 def one(name, mend=(), **overrides):
     """Settings with a single threshold of .5, so that a case has few proposals."""
-    return preset(name, mend=mend, **({"theta_act": (0.5,)} | overrides))
+    return preset(name, mend=mend, **({"theta_act": (0.5,)} | overrides)).reading
 
 
 def score_of(values, class_score, settings):
@@ -102,13 +103,13 @@ def test_official_gives_nothing_where_only_the_first_class_is_found():
 
 
 def test_first_class_is_kept():
-    kept = preset("official", mend=["first"])
+    kept = preset("official", mend=["first"]).reading
     assert choose_classes(np.array([0.9, 0.1]), kept).tolist() == [0]
 
 
 @pytest.mark.parametrize("name", ["official", "default", "small"])
 def test_no_class_no_output(name):
-    assert choose_classes(np.array([0.2, 0.24, 0.2]), preset(name)).tolist() == []
+    assert choose_classes(np.array([0.2, 0.24, 0.2]), preset(name).reading).tolist() == []
 
 
 def test_threshold_is_included():
@@ -116,7 +117,7 @@ def test_threshold_is_included():
 
 
 def test_fallback_takes_the_best_class():
-    forced = preset("default", mend=["fallback"])
+    forced = preset("default", mend=["fallback"]).reading
     assert choose_classes(np.array([0.2, 0.24, 0.2]), forced).tolist() == [1]
     assert choose_classes(np.array([0.3, 0.24, 0.4]), forced).tolist() == [0, 2]
 
@@ -160,9 +161,9 @@ def test_presets_suppress_by_their_rule(settings, kept):
     # Two peaks of one class, .64 s rows: apart in seconds, one to the released code's rule.
     cas = np.zeros((12, 1))
     cas[[3, 5]] = 1
-    chosen = preset(settings, theta_act=(0.5,), nms_iou=0.1, first="kept", groups="sound")
+    chosen = one(settings, nms_iou=0.1, first="kept", groups="sound")
     edges = np.arange(13) * 0.64
-    found = propose(cas, edges, (edges[:-1] + edges[1:]) / 2, np.ones(1), chosen, 7.68)
+    found = propose(Seen(cas, np.ones(1)), edges, (edges[:-1] + edges[1:]) / 2, chosen, 7.68)
     assert len(found[0]) == kept
 
 
@@ -255,7 +256,7 @@ def test_normalise_by_hand():
     found = normalise(cas, OFFICIAL)
     wanted = np.array([[-1.0, 0, 0, -1], [0, 0.25, 0, -5], [1, 1, 0, -2]])
     assert found == pytest.approx(wanted)
-    assert normalise(cas, preset("default", normalise="none")) is cas
+    assert normalise(cas, preset("default", normalise="none").reading) is cas
 
 
 def test_smooth_is_a_renormalised_hann_window():
@@ -277,11 +278,11 @@ def test_smooth_is_a_renormalised_hann_window():
 )
 def test_proposals_are_sound(rows, classes, seed, name):
     rng = np.random.default_rng(seed)
-    chosen = preset(name)
+    chosen = preset(name).reading
     edges = np.concatenate([[0], np.cumsum(rng.uniform(0.1, 1, rows))])
     cas = rng.normal(size=(rows, classes))
     found = propose(
-        cas, edges, (edges[:-1] + edges[1:]) / 2, rng.uniform(size=classes), chosen, edges[-1]
+        Seen(cas, rng.uniform(size=classes)), edges, (edges[:-1] + edges[1:]) / 2, chosen, edges[-1]
     )
     extra = 1.0 if name == "official" else 0.0
     for proposals in found.values():
@@ -302,5 +303,5 @@ def test_proposals_are_sound(rows, classes, seed, name):
 
 def test_constant_activation_gives_nothing():
     edges = np.arange(5.0)
-    found = propose(np.full((4, 1), 2.0), edges, edges[:-1] + 0.5, np.ones(1), DEFAULT, 4.0)
+    found = propose(Seen(np.full((4, 1), 2.0), np.ones(1)), edges, edges[:-1] + 0.5, DEFAULT, 4.0)
     assert found == {}

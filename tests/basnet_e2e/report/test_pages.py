@@ -6,7 +6,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from made_reports import made_evidence, made_result
 
@@ -32,6 +32,7 @@ def report_of(result, evidence=None, truth=None, video=None):
     return Report(result, evidence or none, truth, video)
 
 
+@settings(max_examples=50, deadline=None)
 @given(st.recursive(st.text() | st.floats(allow_nan=False, allow_infinity=False), st.lists))
 def test_json_in_a_script_cannot_end_it(value):
     text = script_json(value)
@@ -39,6 +40,7 @@ def test_json_in_a_script_cannot_end_it(value):
     assert json.loads(text) == value
 
 
+@settings(max_examples=50, deadline=None)
 @given(st.text(alphabet=st.sampled_from("<>/\"'&script!-{}% א\ud800"), min_size=1, max_size=40))
 def test_names_add_no_markup(name):
     plain = made_result("v", 10.0, 2)
@@ -95,6 +97,7 @@ def test_addresses_of_videos_are_quoted(tmp_path, name):
     assert unquote(url) == f"./../videos/{name}"
 
 
+@settings(max_examples=50, deadline=None)
 @given(st.lists(st.text(max_size=200), max_size=8))
 def test_pages_have_names_of_their_own_and_stay_in_the_folder(videos):
     names = page_names(videos)

@@ -4,13 +4,14 @@ import signal
 import numpy as np
 import pytest
 import torch
-from published_tree import TINY, read_truth, write_truth
+from published_tree import TINY, read_truth, tiny, write_truth
 
 from basnet_e2e import BasnetError
-from basnet_e2e.heads.presets import MENDS, RECIPES, preset
+from basnet_e2e.heads.basnet_settings import MENDS
+from basnet_e2e.heads.presets import preset
 from basnet_e2e.reproduction.data import read_benchmark
 from basnet_e2e.reproduction.published import protocol
-from basnet_e2e.reproduction.runs import READING, Runner, Spec
+from basnet_e2e.reproduction.runs import Runner, changes_training
 from basnet_e2e.training.train import fit
 
 THUMOS = protocol("thumos14")
@@ -22,7 +23,7 @@ def tiny_runner(tree, folder, **options):
 
 
 def test_a_finished_run_is_not_trained_again(tree, tmp_path, no_training):
-    runner, spec = tiny_runner(tree, tmp_path / "runs"), Spec("full", 0, TINY)
+    runner, spec = tiny_runner(tree, tmp_path / "runs"), tiny("full", 0)
     first = runner.run(spec)
     no_training()
     assert tiny_runner(tree, tmp_path / "runs").run(spec) == first
@@ -32,25 +33,24 @@ def test_a_finished_run_is_not_trained_again(tree, tmp_path, no_training):
 
 def test_mends_of_reading_use_the_same_network(tree, tmp_path, no_training):
     runner = tiny_runner(tree, tmp_path / "runs")
-    plain = runner.run(Spec("full", 0, TINY))
+    plain = runner.run(tiny("full", 0))
     no_training()
-    mended = runner.run(Spec("full", 0, preset(TINY, mend=("first", "centre")), "centre"))
+    mended = runner.run(tiny("full", 0, preset(TINY, mend=("first", "centre")), "centre"))
     assert mended.last.map != plain.last.map
     with pytest.raises(AssertionError, match="trained again"):
-        runner.run(Spec("full", 0, preset(TINY, mend=("norm",)), "norm"))
+        runner.run(tiny("full", 0, preset(TINY, mend=("norm",)), "norm"))
 
 
 def test_settings_of_reading_do_not_reach_training(tree):
-    mends = [name for name, settings in MENDS.items() if set(settings) <= READING]
+    mends = [name for name in MENDS if not changes_training("basnet", name)]
     assert {"ranking", "contrast", "nms", "first", "fallback", "groups", "centre"} == set(mends)
     numbers = {"smooth": 3, "theta_class": 0.1, "upsample": 2, "gamma": 0.1, "nms_iou": 0.5}
     words = {"normalise": "none", "name": "other", "theta_act": (0.5,), "outer": 0.5, "shortest": 3}
     changed = preset(TINY, mend=mends, **numbers, **words)
-    assert all(getattr(changed, name) != getattr(TINY, name) for name in READING)
+    before, after = TINY.reading.to_json(), changed.reading.to_json()
+    assert all(before[name] != after[name] for name in before)
     data = read_benchmark(tree, THUMOS).train
-    one, other = (
-        fit(data, each, RECIPES["full"]).last.net.state_dict() for each in (TINY, changed)
-    )
+    one, other = (fit(data, each).last.net.state_dict() for each in (TINY, changed))
     assert all(torch.equal(one[name], other[name]) for name in one)
 
 
@@ -60,31 +60,31 @@ def test_settings_of_reading_do_not_reach_training(tree):
 )
 def test_a_run_with_other_settings_is_never_overwritten(tree, tmp_path, change, what):
     runner = tiny_runner(tree, tmp_path / "runs")
-    runner.run(Spec("base", 0, TINY))
+    runner.run(tiny("base", 0))
     with pytest.raises(BasnetError, match=f"of a run with another {what} .*choose another folder"):
-        runner.run(Spec("base", 0, preset(TINY, **change)))
+        runner.run(tiny("base", 0, preset(TINY, **change)))
 
 
 def test_a_run_on_other_data_is_never_overwritten(tree, tmp_path):
-    tiny_runner(tree, tmp_path / "runs").run(Spec("base", 0, TINY))
+    tiny_runner(tree, tmp_path / "runs").run(tiny("base", 0))
     (tree / "split_train.txt").write_text("train_0\ntrain_1\n")
     with pytest.raises(BasnetError, match="another training data"):
-        tiny_runner(tree, tmp_path / "runs").run(Spec("base", 0, TINY))
+        tiny_runner(tree, tmp_path / "runs").run(tiny("base", 0))
 
 
 def test_figures_follow_the_test_videos(tree, tmp_path, no_training):
-    first = tiny_runner(tree, tmp_path / "runs").run(Spec("full", 0, TINY))
+    first = tiny_runner(tree, tmp_path / "runs").run(tiny("full", 0))
     no_training()
     truth = read_truth(tree)
     truth["test_0"]["annotations"] = [{"label": "jump", "segment": [0, 1]}]
     write_truth(tree, truth)
-    again = tiny_runner(tree, tmp_path / "runs").run(Spec("full", 0, TINY))
+    again = tiny_runner(tree, tmp_path / "runs").run(tiny("full", 0))
     assert again.last.background != first.last.background
 
 
 @pytest.mark.parametrize("change", ["grid", "duration", "middle rows"])
 def test_figures_are_not_kept_for_other_test_data(tree, tmp_path, change):
-    spec = Spec("full", 0, preset(TINY, mend=("groups",)))  # ends intervals with the video
+    spec = tiny("full", 0, preset(TINY, mend=("groups",)))  # ends intervals with the video
     runner = tiny_runner(tree, tmp_path / "runs")
     first = runner.run(spec)
     truth = read_truth(tree)
@@ -106,29 +106,29 @@ def test_figures_are_not_kept_for_other_test_data(tree, tmp_path, change):
 
 
 def test_training_data_are_told_apart_by_every_row(tree, tmp_path):
-    tiny_runner(tree, tmp_path / "runs").run(Spec("base", 0, TINY))
+    tiny_runner(tree, tmp_path / "runs").run(tiny("base", 0))
     path = tree / "features" / "train" / "rgb" / "train_3.npy"
     x = np.load(path)
     x[8] += 1
     np.save(path, x)
     with pytest.raises(BasnetError, match="another training data"):
-        tiny_runner(tree, tmp_path / "runs").run(Spec("base", 0, TINY))
+        tiny_runner(tree, tmp_path / "runs").run(tiny("base", 0))
 
 
 def test_a_mend_of_reading_keeps_figures_of_its_own(tree, tmp_path):
     runner = tiny_runner(tree, tmp_path / "runs")
-    plain = Spec("full", 0, TINY)
+    plain = tiny("full", 0)
     runner.run(plain)
     kept = runner.place(plain) / "model-figures.json"
     before = kept.read_bytes()
-    runner.run(Spec("full", 0, preset(TINY, mend=("first",)), "first"))
+    runner.run(tiny("full", 0, preset(TINY, mend=("first",)), "first"))
     assert kept.read_bytes() == before
     assert (runner.place(plain) / "model+first-detections.json").is_file()
 
 
 @pytest.mark.parametrize("damage", ["{", '{"made_by": 1}', None])
 def test_damaged_figures_are_computed_anew(tree, tmp_path, damage):
-    runner, spec = tiny_runner(tree, tmp_path / "runs"), Spec("base", 0, TINY)
+    runner, spec = tiny_runner(tree, tmp_path / "runs"), tiny("base", 0)
     first = runner.run(spec)
     kept = runner.place(spec) / "model-figures.json"
     if damage is None:
@@ -141,22 +141,22 @@ def test_damaged_figures_are_computed_anew(tree, tmp_path, damage):
 
 def test_the_best_step_is_not_reused_when_what_chose_it_changes(tree, tmp_path):
     options = {"select": "best-on-test"}
-    tiny_runner(tree, tmp_path / "runs", **options).run(Spec("full", 0, TINY))
-    mended = Spec("full", 0, preset(TINY, mend=("ranking",)))
+    tiny_runner(tree, tmp_path / "runs", **options).run(tiny("full", 0))
+    mended = tiny("full", 0, preset(TINY, mend=("ranking",)))
     with pytest.raises(BasnetError, match=r"best-on-test.* another ranking"):
         tiny_runner(tree, tmp_path / "runs", **options).run(mended)
     truth = read_truth(tree)
     truth["test_0"]["annotations"][0]["segment"] = [0, 1]
     write_truth(tree, truth)
     with pytest.raises(BasnetError, match="another test set"):
-        tiny_runner(tree, tmp_path / "runs", **options).run(Spec("full", 0, TINY))
+        tiny_runner(tree, tmp_path / "runs", **options).run(tiny("full", 0))
 
 
 def test_the_best_step_of_a_finished_run_is_not_to_be_had(tree, tmp_path, no_training):
-    tiny_runner(tree, tmp_path / "runs").run(Spec("full", 0, TINY))
+    tiny_runner(tree, tmp_path / "runs").run(tiny("full", 0))
     no_training()
     with pytest.raises(BasnetError, match="its best step is not known"):
-        tiny_runner(tree, tmp_path / "runs", select="best-on-test").run(Spec("full", 0, TINY))
+        tiny_runner(tree, tmp_path / "runs", select="best-on-test").run(tiny("full", 0))
 
 
 def test_an_interrupted_run_goes_on_with_another_reading_only(tree, tmp_path):
@@ -165,14 +165,14 @@ def test_an_interrupted_run_goes_on_with_another_reading_only(tree, tmp_path):
 
     runner = tiny_runner(tree, tmp_path / "runs")
     with pytest.raises(KeyboardInterrupt):
-        runner.run(Spec("full", 1, TINY), stop)
+        runner.run(tiny("full", 1), stop)
     with pytest.raises(BasnetError, match=r"another norm \(\"sum\" against \"mean\"\)"):
-        runner.run(Spec("full", 1, preset(TINY, mend=("norm",))))
-    runner.run(Spec("full", 1, preset(TINY, mend=("ranking",))))
+        runner.run(tiny("full", 1, preset(TINY, mend=("norm",))))
+    runner.run(tiny("full", 1, preset(TINY, mend=("ranking",))))
 
 
 def test_an_interrupted_run_goes_on_and_ends_alike(tree, tmp_path):
-    whole = tiny_runner(tree, tmp_path / "whole").run(Spec("full", 1, TINY))
+    whole = tiny_runner(tree, tmp_path / "whole").run(tiny("full", 1))
 
     def stop(state):
         if state.step == 3:
@@ -180,18 +180,18 @@ def test_an_interrupted_run_goes_on_and_ends_alike(tree, tmp_path):
 
     runner = tiny_runner(tree, tmp_path / "parts")
     with pytest.raises(KeyboardInterrupt):
-        runner.run(Spec("full", 1, TINY), stop)
+        runner.run(tiny("full", 1), stop)
     steps = []
-    assert runner.run(Spec("full", 1, TINY), lambda state: steps.append(state.step)) == whole
+    assert runner.run(tiny("full", 1), lambda state: steps.append(state.step)) == whole
     assert steps == [4, 5, 6]
     assert not list(tmp_path.rglob("*.state"))
 
 
 def test_the_best_step_on_test_stands_beside_the_last_one(tree, tmp_path):
-    last = tiny_runner(tree, tmp_path / "last").run(Spec("full", 0, TINY))
-    both = tiny_runner(tree, tmp_path / "both", select="best-on-test").run(Spec("full", 0, TINY))
+    last = tiny_runner(tree, tmp_path / "last").run(tiny("full", 0))
+    both = tiny_runner(tree, tmp_path / "both", select="best-on-test").run(tiny("full", 0))
     assert last.best is None
     assert both.last == last.last  # looking changes nothing
     assert both.best is not None
     assert both.best.average >= both.last.average
-    assert 1 <= both.best.step <= TINY.steps
+    assert 1 <= both.best.step <= TINY.training.steps

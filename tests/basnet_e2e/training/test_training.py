@@ -13,10 +13,10 @@ from basnet_e2e import BasnetError, Interval, train
 from basnet_e2e.data.annotations import GroundTruth, Labels
 from basnet_e2e.data.dataset import FeatureSet, LabelledSet, VideoFeatures
 from basnet_e2e.evaluation.evaluate import evaluate
+from basnet_e2e.heads.batches import choose_videos
 from basnet_e2e.heads.checkpoint import load_model
 from basnet_e2e.heads.presets import preset
 from basnet_e2e.localization.inference import localize_features
-from basnet_e2e.training.loop import batch_videos
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 WIDTH = 12
@@ -155,7 +155,9 @@ def test_another_run_is_not_resumed(data, tmp_path):
     with pytest.raises(BasnetError, match=r"another steps \(12 against 9\)"):
         train(data, preset=TINY, output=output, steps=9, resume=True)
     with pytest.raises(BasnetError, match=r"another preset \(small against default\)"):
-        train(data, preset=replace(TINY, name="default", batch=5), output=output, resume=True)
+        train(
+            data, preset=replace(TINY.changed(batch=5), name="default"), output=output, resume=True
+        )
     for changed, words in other_data(data):
         with pytest.raises(BasnetError, match=words) as caught:
             train(changed, preset=TINY, output=output, resume=True)
@@ -226,7 +228,7 @@ def test_model_file_holds_all_that_localize_needs(data, tmp_path):
     read = load_model(output)
     assert (read.classes, read.recipe, read.name) == (CLASSES, "base", "sport")
     assert read.preset == trained.preset
-    assert read.preset.segments == 64
+    assert read.preset.training.segments == 64
     assert read.extractor == {"fps": "25"}
     assert read.training == trained.training
     assert (read.training["steps"], read.training["seed"]) == (12, 5)
@@ -241,6 +243,10 @@ def test_progress_says_how_long(data):
     assert all(state.steps == 12 and state.speed > 0 and state.left >= 0 for state in states)
     assert states[-1].left == 0
     assert states[-1].validation is None
+    parts = states[-1].parts
+    assert set(parts) == {"base", "suppression", "norm"}
+    whole = parts["base"] + parts["suppression"] + TINY.own.alpha * parts["norm"]
+    assert states[-1].loss == pytest.approx(whole)
 
 
 def test_the_best_validated_step_is_kept(data):
@@ -369,17 +375,17 @@ def test_a_device_is_named(data, caplog):
 
 
 def test_epochs_take_every_video_once():
-    settings = preset("default", batch=4)
-    seen = [index for step in range(5) for index in batch_videos(10, step, 0, settings)]
+    settings = preset("default", batch=4).training
+    seen = [index for step in range(5) for index in choose_videos(10, step, 0, settings)]
     assert sorted(seen[:10]) == sorted(seen[10:]) == list(range(10))
     assert seen[:10] != seen[10:]
-    assert batch_videos(3, 0, 0, settings) != []
-    assert sorted(batch_videos(3, 7, 0, settings)) == [0, 1, 2]
+    assert choose_videos(3, 0, 0, settings) != []
+    assert sorted(choose_videos(3, 7, 0, settings)) == [0, 1, 2]
 
 
 def test_official_batches_are_independent():
-    settings = preset("official", batch=4)
-    batches = [batch_videos(10, step, 0, settings) for step in range(200)]
+    settings = preset("official", batch=4).training
+    batches = [choose_videos(10, step, 0, settings) for step in range(200)]
     assert all(len(set(batch)) == 4 for batch in batches)
     # Within what would be an epoch videos come back, unlike in shuffled epochs.
     assert any(set(a) & set(b) for a, b in zip(batches[::2], batches[1::2], strict=True))

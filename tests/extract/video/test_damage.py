@@ -1,15 +1,21 @@
 """Files that are broken, cut off or no videos: one clear line, never a short video in silence."""
 
 import logging
+import sys
 from fractions import Fraction
+from pathlib import Path
 
 import av
 import numpy as np
 import pytest
 
-from extract.errors import ExtractError, VideoError
+import extract
+from extract.errors import VideoError
 from extract.video.clip import open_video
 from extract.video.truncation import missing_bytes
+
+sys.path.insert(0, str(Path(__file__).parent))  # tests are not a package
+from standins import TinyBackbone, TinyFlow, stand_in_flow
 
 RATE = Fraction(1, 25)
 INDEX_FIRST = {"movflags": "faststart"}
@@ -32,10 +38,11 @@ def noisy(number):
     return np.random.default_rng(number).integers(0, 256, (48, 64, 3), np.uint8)
 
 
-def test_missing_file_is_an_error_before_work_starts(tmp_path):
-    with pytest.raises(ExtractError, match="no such file") as caught:
-        open_video(tmp_path / "none.mp4")
-    assert caught.value.exit_code == 2
+def test_a_missing_file_is_named(tmp_path):
+    assert "no such file" in failure(tmp_path / "none.mp4")
+    link = tmp_path / "link.mp4"
+    link.symlink_to("gone.mp4")
+    assert "a link to gone.mp4, which is not there" in failure(link)
 
 
 def test_folder(tmp_path):
@@ -173,6 +180,37 @@ def test_decord_failing_on_the_way_hands_over_to_pyav(make_video, monkeypatch, n
             assert [number_in(frame) for _, frame in clip.frames()] == list(range(60))
         assert clip.decoder == "pyav"
     assert "decord failed at 0.8 s (Error sending packet), PyAV goes on" in caplog.text
+
+
+@pytest.mark.parametrize("decoder", ["auto", "decord"])
+def test_a_decord_that_loses_count_leaves_the_video_to_pyav(
+    make_video, monkeypatch, decoder, caplog
+):
+    from extract.video import decoder_decord
+
+    video = make_video("a.mp4", range(60), RATE)
+    original, read = decoder_decord._next_picture, []
+
+    def forgetful(reader):
+        read.append(1)
+        if len(read) == 20:
+            original(reader)
+        return original(reader)
+
+    stand_in_flow(monkeypatch, TinyFlow())
+    extractor = extract.Extractor(extract.ExtractSettings(), backbone=TinyBackbone())
+    expected = extractor.extract(video.path, decoder="pyav")
+    monkeypatch.setattr(decoder_decord, "_next_picture", forgetful)
+    if decoder == "decord":
+        with pytest.raises(VideoError, match="decode it with --decoder pyav"):
+            extractor.extract(video.path, decoder=decoder)
+        return
+    found = extractor.extract(video.path, decoder=decoder)
+    assert len(read) > 20
+    np.testing.assert_array_equal(found.matrix(), expected.matrix())
+    assert found.meta == expected.meta
+    assert "decord lost frames on the way" in caplog.text
+    assert "begins again on PyAV" in caplog.text
 
 
 def test_frames_that_decord_loses_in_silence_are_noticed(make_video, number_in, caplog):

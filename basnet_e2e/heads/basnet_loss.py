@@ -1,33 +1,22 @@
 """BaS-Net's loss: video-level cross-entropy of both branches, and the norm of the filter."""
 
-from dataclasses import dataclass
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from basnet_e2e.heads.basnet import Output
-from basnet_e2e.heads.presets import Preset, Recipe
+from basnet_e2e.heads.basnet_settings import BasnetSettings
+from basnet_e2e.heads.basnet_settings import recipe as find_recipe
+from basnet_e2e.heads.head import Loss
 
 # Rows of a sample for which the paper's weight of the norm was chosen (THUMOS'14).
 NORM_ROWS = 750
 
 
-@dataclass(frozen=True)
-class Loss:
-    """Total loss and its terms, scalars; a term that the recipe has not is None."""
-
-    total: Tensor
-    base: Tensor | None
-    suppression: Tensor | None
-    norm: Tensor | None
-
-
 def basnet_loss(
     output: Output,
     labels: Tensor,
-    preset: Preset,
-    recipe: Recipe,
+    settings: BasnetSettings,
     valid: Tensor | None = None,
 ) -> Loss:
     """Loss of one batch.
@@ -39,25 +28,29 @@ def basnet_loss(
     Args:
         output: of the network.
         labels: multi-hot ``[B, C]``.
-        preset: alpha, ``norm`` and ``class_divisor``.
-        recipe: which terms there are.
+        settings: alpha, ``norm``, ``class_divisor``, and the recipe, whose terms are summed.
         valid: number of real rows of each video ``[B]``; all where None.
+
+    Returns:
+        The total and its terms ``base``, ``suppression`` and ``norm``, those the recipe has.
     """
+    recipe = find_recipe(settings.recipe)
     base = suppression = norm = None
     labelled = labels.sum(1) > 0
     if output.scores_base is not None:
         targets = _targets(labels, 1.0) if recipe.background else _targets(labels, None)
         used = labelled | recipe.background
-        base = _cross_entropy(output.scores_base, targets, used, preset.class_divisor)
+        base = _cross_entropy(output.scores_base, targets, used, settings.class_divisor)
     if output.scores_supp is not None and output.foreground is not None:
         targets = _targets(labels, 0.0)
-        suppression = _cross_entropy(output.scores_supp, targets, labelled, preset.class_divisor)
-        norm = _norm(output.foreground, valid, preset.norm)
+        suppression = _cross_entropy(output.scores_supp, targets, labelled, settings.class_divisor)
+        norm = _norm(output.foreground, valid, settings.norm)
     total = sum(term for term in (base, suppression) if term is not None)
     if norm is not None:
-        total = total + preset.alpha * norm
+        total = total + settings.alpha * norm
     assert isinstance(total, Tensor)
-    return Loss(total, base, suppression, norm)
+    terms = {"base": base, "suppression": suppression, "norm": norm}
+    return Loss(total, {name: term for name, term in terms.items() if term is not None})
 
 
 def _targets(labels: Tensor, background: float | None) -> Tensor:

@@ -1,0 +1,69 @@
+"""Several networks of one head in one model, read together."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from basnet_e2e.heads.head import Shape
+from basnet_e2e.heads.rules import Floats, Proposals, Seen
+from basnet_e2e.heads.settings import Preset
+from basnet_e2e.heads.table import find_head
+
+
+class Ensemble(nn.Module):
+    """Networks of equal settings from several seeds."""
+
+    def __init__(self, members: Sequence[nn.Module]) -> None:
+        super().__init__()
+        self.members = nn.ModuleList(members)
+
+
+def build(shape: Shape, preset: Preset, members: int | None = None) -> nn.Module:
+    """The untrained network of a head, or that many in an :class:`Ensemble`."""
+    head = find_head(preset.head)
+    if members is None:
+        return head.network(shape, preset)
+    return Ensemble([head.network(shape, preset) for _ in range(members)])
+
+
+def read(net: nn.Module, x: NDArray[np.float32], preset: Preset) -> Seen:
+    """What a network in evaluation mode sees in a video, or the mean of what several see.
+
+    Args:
+        net: one network, or an :class:`Ensemble`.
+        x: rows ``[n, F]``.
+        preset: names the head.
+    """
+    head = find_head(preset.head)
+    members = list(net.members) if isinstance(net, Ensemble) else [net]
+    device = next(net.parameters()).device
+    with torch.inference_mode():
+        rows = torch.from_numpy(np.array(x, np.float32)).to(device)
+        seen = [head.read(member, rows, preset) for member in members]
+    return seen[0] if len(seen) == 1 else _mean(seen)
+
+
+def _mean(seen: Sequence[Seen]) -> Seen:
+    def mean(parts: Sequence[Floats]) -> Floats:
+        return np.asarray(np.mean(parts, axis=0))
+
+    weights = [each.foreground for each in seen if each.foreground is not None]
+    proposals = None
+    if seen[0].proposals is not None:
+        # Each network's own intervals are pooled; suppression decides between them.
+        own = [each.proposals or {} for each in seen]
+        classes = sorted({index for found in own for index in found})
+        proposals = {
+            index: Proposals.joined([found[index] for found in own if index in found])
+            for index in classes
+        }
+    return Seen(
+        mean([each.raw for each in seen]),
+        mean([each.video_scores for each in seen]),
+        mean(weights) if weights else None,
+        {name: mean([each.more[name] for each in seen]) for name in seen[0].more},
+        proposals,
+    )

@@ -1,0 +1,263 @@
+"""Settings in three parts: a head's own, its training, its reading; and what older files lack.
+
+A *preset* is one choice of all three. The parts are frozen dataclasses; a head may add to each of
+them. No setting has the same name in two parts, so one can be changed without naming its part.
+"""
+
+import difflib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, ClassVar, TypeVar
+
+from basnet_e2e.errors import BasnetError
+
+PARTS = ("own", "training", "reading")
+_OLDER = "older"
+Part = TypeVar("Part", bound="Settings")
+
+
+def added(default: Any, *, older: Any) -> Any:
+    """A setting that files written before it was added do not name.
+
+    Args:
+        default: of the setting from now on.
+        older: what the setting is in a file that does not name it: what was done before it came.
+    """
+    return field(default=default, metadata={_OLDER: older})
+
+
+@dataclass(frozen=True)
+class Settings:
+    """One part of a preset; subclasses add fields, the words they take, and the least counts."""
+
+    # Values that a setting of words may take, and settings that are numbers of something.
+    CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {}
+    COUNTS: ClassVar[tuple[str, ...]] = ()
+
+    def __post_init__(self) -> None:
+        for name, words in self.CHOICES.items():
+            value = getattr(self, name)
+            if value not in words:
+                raise BasnetError(f"setting {name} is one of {', '.join(words)}, not {value!r}")
+        for name in self.COUNTS:
+            if getattr(self, name) < 1:
+                raise BasnetError(f"setting {name} is at least 1, not {getattr(self, name)}")
+        # JSON has no tuples; settings read back from a file must equal those written.
+        for each in fields(self):
+            value = getattr(self, each.name)
+            if isinstance(value, list):
+                object.__setattr__(self, each.name, tuple(value))
+
+    def to_json(self) -> dict[str, Any]:
+        """All settings as JSON values."""
+        values = {each.name: getattr(self, each.name) for each in fields(self)}
+        return {
+            name: list(value) if isinstance(value, tuple) else value
+            for name, value in values.items()
+        }
+
+    @classmethod
+    def from_json(cls: type[Part], values: Mapping[str, Any]) -> Part:
+        """Settings as :meth:`to_json` wrote them, perhaps before some of them were added.
+
+        Raises:
+            BasnetError: a setting is unknown or missing, or has a value it cannot have.
+        """
+        known = {each.name: each.metadata for each in fields(cls)}
+        check_names(values, known, "setting")
+        missing = [name for name in known if name not in values]
+        lost = [name for name in missing if _OLDER not in known[name]]
+        if lost:
+            raise BasnetError(f"preset without the settings {', '.join(lost)}")
+        return cls(**{name: known[name][_OLDER] for name in missing} | dict(values))
+
+
+@dataclass(frozen=True)
+class Training(Settings):
+    """How any head is trained.
+
+    Attributes:
+        segments: T, the rows of a training sample. None takes the 90th percentile of the training
+            videos' lengths, rounded up to a multiple of 8, within [64, 750].
+        length: how videos become T rows. ``repeat``: T rows are drawn from each, repeated where it
+            is shorter, in training and reading; ``pad``: shorter videos are padded and masked,
+            longer ones sampled in training, and all rows are read; ``rescale``: the whole video is
+            interpolated to T rows in training and reading.
+        steps: training steps.
+        batch: videos a step.
+        rate: the optimiser's learning rate.
+        weight_decay: the optimiser's L2 term.
+        unlabelled: training videos without label are dropped, or learnt as background.
+        batches: ``independent`` draws each batch anew; ``epochs`` takes each video once an epoch.
+    """
+
+    CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {
+        "length": ("repeat", "pad", "rescale"),
+        "unlabelled": ("drop", "background"),
+        "batches": ("independent", "epochs"),
+    }
+    COUNTS = ("steps", "batch")
+
+    segments: int | None = None
+    length: str = "pad"
+    steps: int = 1500
+    batch: int = 16
+    rate: float = 1e-4
+    weight_decay: float = 5e-4
+    unlabelled: str = "background"
+    batches: str = "epochs"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.segments is not None and self.segments < 1:
+            raise BasnetError(f"setting segments is at least 1, not {self.segments}")
+        if self.length != "pad" and self.segments is None:
+            raise BasnetError(f"setting length {self.length} needs a number of segments")
+
+
+@dataclass(frozen=True)
+class Reading(Settings):
+    """How activations become intervals, where a head has no rule of its own.
+
+    A trained network does not depend on these.
+
+    Attributes:
+        theta_class: lowest video-level score of a class whose intervals are sought.
+        theta_act: thresholds on the class activation sequence.
+        upsample: samples a row, by linear interpolation, before thresholding.
+        smooth: rows over which the class activation sequence is averaged (Hann window) before it
+            is normalised; 1 is no smoothing.
+        normalise: ``minmax`` scales each class's activation over a video to [0, 1]; ``none`` takes
+            it as it is.
+        nms_iou: an interval is suppressed by a better one of its class at this temporal IoU.
+        outer: width of the outer margin on each side, as a share of a proposal (lambda, as CMCS).
+        gamma: weight of the class score in a proposal's score (as CMCS).
+        ranking: ``binary`` adds gamma times 1 for every class whose intervals are sought;
+            ``softmax`` adds gamma times the class score.
+        contrast: ``thresholded`` measures the outer mean on the curve already zeroed below the
+            threshold; ``curve`` on the normalised curve itself, clamped at 0.
+        nms: ``pixel`` adds 1 (second) to lengths and overlaps, as for pixels; ``seconds`` does not.
+        first: ``dropped`` gives a video no result whose only class is the first of the list;
+            ``kept`` does.
+        fallback: ``none`` gives a video no result where no class reaches ``theta_class``;
+            ``argmax`` takes its best class.
+        shortest: samples of the shortest proposal that ``groups`` = ``sound`` keeps.
+        groups: ``any`` keeps proposals of one sample, and drops a class that is active at sample 0
+            alone; ``sound`` keeps proposals of ``shortest`` samples and more, and those at sample
+            0, and holds all within the video.
+        centre: ``start`` places a row's value at its snippet's start and extrapolates the tail, so
+            that intervals come half a snippet early; ``centre`` places it at (start + end) / 2 and
+            holds it beyond the first and last centre.
+    """
+
+    # First what BaS-Net's released code does, then the mends.
+    CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {
+        "ranking": ("binary", "softmax"),
+        "contrast": ("thresholded", "curve"),
+        "nms": ("pixel", "seconds"),
+        "first": ("dropped", "kept"),
+        "fallback": ("none", "argmax"),
+        "groups": ("any", "sound"),
+        "centre": ("start", "centre"),
+        "normalise": ("minmax", "none"),
+    }
+    COUNTS = ("upsample", "smooth", "shortest")
+
+    theta_class: float = 0.25
+    theta_act: tuple[float, ...] = tuple(step * 0.025 for step in range(10))
+    upsample: int = 24
+    smooth: int = 1
+    shortest: int = 2
+    nms_iou: float = 0.7
+    outer: float = 0.25
+    gamma: float = 0.2
+    ranking: str = "softmax"
+    contrast: str = "curve"
+    nms: str = "seconds"
+    first: str = "kept"
+    fallback: str = "none"
+    groups: str = "sound"
+    centre: str = "centre"
+    normalise: str = "minmax"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        object.__setattr__(self, "theta_act", tuple(float(value) for value in self.theta_act))
+
+
+@dataclass(frozen=True)
+class Preset:
+    """All settings of one head.
+
+    Attributes:
+        name: which preset these settings began as.
+        head: whose settings they are, a name of the table of heads.
+        own: of the head: its network and its loss.
+        training: how it is trained.
+        reading: how its activations become intervals.
+    """
+
+    name: str
+    head: str
+    own: Settings
+    training: Training
+    reading: Reading
+
+    @property
+    def parts(self) -> dict[str, Settings]:
+        """The three parts by name."""
+        return {name: getattr(self, name) for name in PARTS}
+
+    @property
+    def recipe(self) -> str | None:
+        """Row of the head's ablation; None where the head has none."""
+        return getattr(self.own, "recipe", None)
+
+    @property
+    def title(self) -> str:
+        """Head, preset and recipe in one phrase."""
+        return f"{self.head} {self.name}" + (f"/{self.recipe}" if self.recipe else "")
+
+    def changed(self, **settings: Any) -> "Preset":
+        """Other values for single settings, whichever part they are in.
+
+        Raises:
+            BasnetError: a setting is unknown (with the nearest name), or cannot have the value.
+        """
+        names = {part: {each.name for each in fields(kept)} for part, kept in self.parts.items()}
+        check_names(settings, [name for known in names.values() for name in known], "setting")
+        parts: dict[str, Any] = {}
+        for part, kept in self.parts.items():
+            mine = {name: value for name, value in settings.items() if name in names[part]}
+            parts[part] = replace(kept, **mine) if mine else kept
+        return replace(self, **parts)
+
+    def flat(self) -> dict[str, Any]:
+        """Every setting by its name alone, as JSON values, with the head's and the preset's."""
+        merged = {
+            name: value for part in self.parts.values() for name, value in part.to_json().items()
+        }
+        return {"name": self.name, "head": self.head} | merged
+
+    def learnt(self) -> dict[str, Any]:
+        """As :meth:`flat`, but only what a trained network depends on."""
+        return {"head": self.head} | self.own.to_json() | self.training.to_json()
+
+    def to_json(self) -> dict[str, Any]:
+        """All settings in their parts, as JSON values."""
+        parts = {name: part.to_json() for name, part in self.parts.items()}
+        return {"name": self.name, "head": self.head} | parts
+
+
+def check_names(names: Iterable[str], known: Iterable[str], what: str) -> None:
+    """Refuse a name that is not known.
+
+    Raises:
+        BasnetError: gives the nearest known name and all of them.
+    """
+    known = list(known)
+    for name in names:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"did you mean {near[0]}? " if near else ""
+            raise BasnetError(f"no {what} {name!r}; {hint}known: {', '.join(known)}")

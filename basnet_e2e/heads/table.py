@@ -1,0 +1,53 @@
+"""The table of heads: a name to the head, imported when it is first asked for."""
+
+import importlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from basnet_e2e.heads.settings import check_names
+
+if TYPE_CHECKING:
+    from basnet_e2e.heads.head import Head
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A head that is not imported yet.
+
+    Attributes:
+        module: holds the head as ``HEAD``.
+        summary: what it is good for, a sentence behind its name.
+    """
+
+    module: str
+    summary: str
+
+
+HEADS: "dict[str, Entry | Head]" = {
+    "basnet": Entry(
+        "basnet_e2e.heads.basnet_head",
+        "suppresses background by a filter that two branches train (AAAI 2020)",
+    ),
+}
+# Also the head of files that were written before heads had names.
+DEFAULT_HEAD = "basnet"
+
+
+def described() -> str:
+    """Every head with what it is good for, for the command line."""
+    known = ((name, entry) for name, entry in HEADS.items() if isinstance(entry, Entry))
+    return "; ".join(f"{name} {entry.summary}" for name, entry in known)
+
+
+def find_head(name: str) -> "Head":
+    """A head by its name.
+
+    Raises:
+        BasnetError: there is none of this name.
+    """
+    check_names([name], HEADS, "head")
+    entry = HEADS[name]
+    if isinstance(entry, Entry):
+        head: Head = importlib.import_module(entry.module).HEAD
+        return head
+    return entry

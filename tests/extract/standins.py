@@ -1,0 +1,93 @@
+"""A backbone, a flow method and a clip so small that a test can go through hundreds of videos."""
+
+import dataclasses
+
+import numpy as np
+
+from extract.backbones.records import BACKBONES
+
+SIDE = 4
+RECORD = dataclasses.replace(
+    BACKBONES["i3d-mini"], name="tiny", frame_side=SIDE, crop=SIDE, dimension=16 * SIDE * SIDE
+)
+
+
+class TinyBackbone:
+    """Its feature of a clip is every value of the clip: nothing can be mixed up unnoticed."""
+
+    record = RECORD
+
+    def __init__(self, streams=("rgb", "flow"), runtime="test cpu"):
+        self.streams = streams
+        self.runtime = runtime
+
+    def weights_hashes(self, streams=None):
+        return dict.fromkeys(self.streams, "aa")
+
+    def load(self, streams):
+        pass
+
+    def rgb(self, clips):
+        return np.asarray(clips, np.float32).reshape(len(clips), -1)
+
+    flow = rgb
+
+
+class TinyFlow:
+    """A number of the two frames instead of their motion; each pair is counted."""
+
+    name = engine = "tiny"
+
+    def __init__(self):
+        self.pairs = 0
+
+    def settings(self):
+        return {"method": self.name}
+
+    def compute(self, grey, rgb):
+        self.pairs += len(grey) - 1
+        before, after = grey[:-1].astype(np.float32), grey[1:].astype(np.float32)
+        return np.stack([(before - after) / 20, (before + 2 * after) / 50], axis=1)
+
+
+class TinyClip:
+    """Pictures in memory, given out as a video gives its frames."""
+
+    path, size, fps, decoder, partial = "tiny.mp4", (SIDE + 2, SIDE), 25.0, "test", None
+
+    def __init__(self, pictures):
+        self.pictures = pictures
+        self.duration = len(pictures) / 25
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        pass
+
+    def frame_count(self, fps):
+        return len(self.pictures)
+
+    def frames(self, fps):
+        return ((n / 25, picture) for n, picture in enumerate(self.pictures))
+
+
+def random_pictures(count):
+    shape = (count, SIDE, SIDE + 2, 3)
+    return np.random.default_rng(count).integers(0, 256, shape, np.uint8)
+
+
+def stand_in_flow(monkeypatch, flow):
+    """Let ``Extractor`` find the flow method whatever it asks for."""
+    import extract.flow.methods
+
+    monkeypatch.setattr(extract.flow.methods, "flow_method", lambda *args, **options: flow)
+
+
+def stand_in(monkeypatch, flow, clip):
+    """The same, and the clip."""
+    import extract.pipeline
+
+    stand_in_flow(monkeypatch, flow)
+    monkeypatch.setattr(extract.pipeline, "open_video", lambda path, **options: clip)
+    monkeypatch.setattr(extract.pipeline, "fingerprint", lambda path: "bb")

@@ -1,0 +1,90 @@
+"""The streaming core against an implementation that holds every frame and every field."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+import extract
+from extract.preprocess import centre_crop, grey, resize_short_side
+from extract.quantize import quantize_flow
+
+sys.path.insert(0, str(Path(__file__).parent))  # tests are not a package
+from standins import RECORD, SIDE, TinyBackbone, TinyClip, TinyFlow, random_pictures, stand_in
+
+LENGTH = RECORD.length
+
+
+def plain(pictures, stride, quantize):
+    """Features as DESIGN's sentences read, with everything in memory."""
+    small = np.stack([resize_short_side(picture, SIDE) for picture in pictures])
+    frames = len(small)
+    fields = np.zeros((1, 2, SIDE, SIDE), np.float32)
+    if frames > 1:
+        fields = centre_crop(TinyFlow().compute(np.stack([grey(p) for p in small]), small), SIDE)
+    starts = [0] if frames <= LENGTH else range(0, frames - LENGTH + stride, stride)
+    rgb, flow = [], []
+    for start in starts:
+        if start >= frames:
+            break
+        rows = np.arange(start, start + LENGTH)
+        seen = np.stack([centre_crop(small[n], SIDE) for n in np.minimum(rows, frames - 1)])
+        rgb.append(RECORD.scale_rgb(seen).transpose(3, 0, 1, 2).reshape(-1))
+        motion = fields[np.minimum(rows, len(fields) - 1)].transpose(1, 0, 2, 3)
+        flow.append(quantize_flow(motion, quantize).reshape(-1))
+    return np.stack(rgb), np.stack(flow)
+
+
+def near_multiples(stride):
+    """Lengths at which a snippet begins or ends just at, before or after the last frame."""
+    edge = st.builds(
+        lambda k, tail, off: min(max(k * stride + tail + off, 1), 200),
+        st.integers(0, 200 // stride),
+        st.sampled_from([0, LENGTH]),
+        st.integers(-2, 2),
+    )
+    return st.one_of(edge, st.integers(1, 200))
+
+
+LENGTHS = st.integers(1, 64).flatmap(
+    lambda stride: st.tuples(near_multiples(stride), st.just(stride))
+)
+
+
+@given(LENGTHS, st.sampled_from(["test cpu", "test cuda"]), st.sampled_from(["uint8", "none"]))
+@example((129, 32), "test cpu", "uint8")
+@example((1, 1), "test cpu", "uint8")
+@example((2, 64), "test cuda", "none")
+@settings(max_examples=150, deadline=None)
+def test_streaming_gives_what_holding_all_frames_gives(video, runtime, quantize):
+    frames, stride = video
+    pictures, flow = random_pictures(frames), TinyFlow()
+    choices = extract.ExtractSettings(stride=stride, quantize=quantize)
+    with pytest.MonkeyPatch.context() as patch:
+        stand_in(patch, flow, TinyClip(pictures))
+        extractor = extract.Extractor(choices, backbone=TinyBackbone(runtime=runtime))
+        found = extractor.extract("tiny.mp4")
+    rgb, motion = plain(pictures, stride, quantize)
+    np.testing.assert_array_equal(found.rgb, rgb)
+    np.testing.assert_array_equal(found.flow, motion)
+    assert flow.pairs <= frames - 1  # no field twice
+    starts = np.arange(len(rgb)) * stride
+    np.testing.assert_allclose(found.start, starts / 25)
+    np.testing.assert_allclose(found.end, np.minimum(starts + LENGTH, frames) / 25)
+
+
+def test_frames_between_snippets_far_apart_are_not_kept(monkeypatch):
+    resized = []
+
+    def counted(picture, side):
+        resized.append(1)
+        return resize_short_side(picture, side)
+
+    stand_in(monkeypatch, TinyFlow(), TinyClip(random_pictures(200)))
+    extractor = extract.Extractor(extract.ExtractSettings(stride=64), backbone=TinyBackbone())
+    monkeypatch.setattr("extract.pipeline.resize_short_side", counted)
+    assert len(extractor.extract("tiny.mp4").start) == 4
+    assert len(resized) <= 4 * (LENGTH + 1)
