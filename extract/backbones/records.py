@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 
-HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
+HUB_NAME = re.compile(r"\w[\w.-]*/\w[\w.-]*")
 
 
 def _inception(stream: str, classes: int) -> "nn.Module":

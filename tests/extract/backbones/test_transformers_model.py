@@ -206,6 +206,9 @@ def test_a_name_of_the_hub_offline(tmp_path, monkeypatch):
     monkeypatch.setenv("BASNET_OFFLINE", "1")
     with pytest.raises(WeightsError, match=r"the model someone/model is not here and --offline"):
         backbone_record("someone/model")
+    for path in ("./nothing", "/no/such/folder"):
+        with pytest.raises(ExtractError, match=f"no backbone '{path}'"):
+            backbone_record(path)
 
 
 def test_a_download_is_recorded(tiny_model, tmp_path, monkeypatch):
