@@ -25,6 +25,7 @@ class Kind(StrEnum):
     ANNOTATIONS = "annotated intervals"
     FAILURES = "a list of failures"
     REPORT = "a report"
+    TRAINING_LOG = "a training log"
     LABELS = "labels"
     TABLE = "a table of intervals"
     SUBTITLES = "subtitles"
@@ -126,5 +127,7 @@ def _kind_of_text(text: str) -> Kind:
         return Kind.TABLE if "score" in columns else Kind.ANNOTATIONS
     if columns[:2] == ["video", "labels"]:
         return Kind.LABELS
+    if columns[:2] == ["step", "loss"]:
+        return Kind.TRAINING_LOG
     cue = len(lines) > 1 and lines[0].strip().isdigit() and " --> " in lines[1]
     return Kind.SUBTITLES if cue else Kind.OTHER
