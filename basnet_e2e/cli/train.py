@@ -2,13 +2,17 @@
 
 import logging
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from basnet_e2e.cli.common import StreamList, device_option, force_option, message_options
 from basnet_e2e.cli.progress import Progress
+from basnet_e2e.cli.tables import new_table, show
 from basnet_e2e.heads.table import DEFAULT_HEAD, described
+
+if TYPE_CHECKING:
+    from basnet_e2e.heads.checkpoint import HeadModel
 
 log = logging.getLogger(__name__)
 
@@ -104,7 +108,7 @@ def train(features: Path, output: Path, force: bool, log_to: str | None, **optio
     elif log_to is not None:
         check_folder(log_path(log_to, output))
     with Progress("train", quiet=log.getEffectiveLevel() > logging.INFO) as bar:
-        run(
+        model = run(
             features,
             output=output,
             log_to=log_to,
@@ -113,3 +117,23 @@ def train(features: Path, output: Path, force: bool, log_to: str | None, **optio
             ),
             **options,
         )
+    # A model finished by an older version does not know its videos.
+    if log.isEnabledFor(logging.INFO) and "per_class" in model.training:
+        show(_summary(model), to_stderr=True)
+
+
+def _summary(model: "HeadModel") -> Any:
+    """How many videos taught each class; the rest of the run as the title."""
+    from basnet_e2e.export.plain import one_line
+
+    facts = model.training
+    title = (
+        f"{len(model.classes)} classes from {facts['videos']} videos "
+        f"({facts['unlabelled']} without any), {facts['steps']} steps, loss {facts['loss']:.4f}"
+    )
+    if "validation" in facts:
+        title += f", validation mAP {100 * facts['validation']['average_map']:.1f} %"
+    table = new_table(title, "class", "videos")
+    for name, count in zip(model.classes, facts["per_class"], strict=True):
+        table.add_row(one_line(name), str(count))
+    return table

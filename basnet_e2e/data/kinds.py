@@ -29,6 +29,7 @@ class Kind(StrEnum):
     LABELS = "labels"
     TABLE = "a table of intervals"
     SUBTITLES = "subtitles"
+    PROJECT = "a document of another tool"
     VIDEO = "a video"
     EMPTY = "an empty file"
     OTHER = "a file of another kind"
@@ -129,5 +130,7 @@ def _kind_of_text(text: str) -> Kind:
         return Kind.LABELS
     if columns[:2] == ["step", "loss"]:
         return Kind.TRAINING_LOG
+    if lines[0].strip() == "WEBVTT":
+        return Kind.SUBTITLES
     cue = len(lines) > 1 and lines[0].strip().isdigit() and " --> " in lines[1]
     return Kind.SUBTITLES if cue else Kind.OTHER
