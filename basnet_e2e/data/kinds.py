@@ -26,6 +26,7 @@ class Kind(StrEnum):
     FAILURES = "a list of failures"
     REPORT = "a report"
     TRAINING_LOG = "a training log"
+    PICTURE = "a picture"
     LABELS = "labels"
     TABLE = "a table of intervals"
     SUBTITLES = "subtitles"
@@ -52,6 +53,8 @@ def kind_of(path: str | os.PathLike[str]) -> Kind:
         return _kind_of_tensors(header)
     if head.startswith(b"\x93NUMPY") or (head.startswith(b"PK\x03\x04") and _holds_arrays(path)):
         return Kind.ARRAYS
+    if _is_picture(head):
+        return Kind.PICTURE
     if Path(path).suffix.lower() in VIDEO_SUFFIXES:
         return Kind.VIDEO
     if head.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] == b"{":
@@ -93,6 +96,13 @@ def _kind_of_tensors(header: dict[str, Any]) -> Kind:
     if "settings" in meta:
         return Kind.FEATURES
     return Kind.WEIGHTS if {"name", "stream"} <= meta.keys() else Kind.TENSORS
+
+
+def _is_picture(head: bytes) -> bool:
+    """PNG, PDF or SVG."""
+    if head.startswith((b"\x89PNG\r\n", b"%PDF-", b"<svg")):
+        return True
+    return head.startswith(b"<?xml") and b"<svg" in head
 
 
 def _holds_arrays(path: str | os.PathLike[str]) -> bool:
