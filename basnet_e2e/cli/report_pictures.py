@@ -23,8 +23,9 @@ def picture_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option(
             "--picture",
             type=OneOf("name", _names),
-            help="Draw one picture instead of pages: video or cas (of features, with --model), "
-            "snippet (of a video), training (of a log), map (of 'evaluate --json').",
+            help="Draw one picture instead: video or cas (of a result with its evidence, or of "
+            "features with --model), snippet (of a video), training (of a log), map (of "
+            "'evaluate --json').",
         ),
         click.option(
             "-m",
@@ -32,14 +33,14 @@ def picture_options(command: Callable[..., Any]) -> Callable[..., Any]:
             type=click.Path(path_type=Path),
             help="Model whose view of features is drawn.",
         ),
-        click.option("--video", metavar="ID", help="Video to draw, of features of several."),
+        click.option("--video", metavar="ID", help="Video to draw, where there are several."),
         click.option(
             "--at",
             type=click.FloatRange(min=0),
             metavar="SECONDS",
             help="Moment of the snippet; the middle of the video without it.",
         ),
-        click.option("--flow", default="tvl1", show_default=True, help="Flow of the snippet."),
+        click.option("--flow", metavar="METHOD", help="Flow of the snippet; tvl1 without it."),
     )
     for option in reversed(options):
         command = option(command)

@@ -10,6 +10,7 @@ from typing import Any
 from extract.inputs import VIDEO_SUFFIXES
 
 HEADER_LIMIT = 100_000_000  # bytes; the format's own limit for a safetensors header
+PAGE_MARK = '<meta name="generator" content="basnet report">'
 HEAD = 4096  # bytes that tell text, tables and arrays apart
 
 
@@ -27,6 +28,8 @@ class Kind(StrEnum):
     REPORT = "a report"
     TRAINING_LOG = "a training log"
     PICTURE = "a picture"
+    PAGE = "a page of a report"
+    EVIDENCE = "evidence of a result"
     LABELS = "labels"
     TABLE = "a table of intervals"
     SUBTITLES = "subtitles"
@@ -93,6 +96,8 @@ def _kind_of_tensors(header: dict[str, Any]) -> Kind:
     meta = basnet_metadata(header)
     if meta.get("kind") == "head":
         return Kind.MODEL
+    if meta.get("kind") == "evidence":
+        return Kind.EVIDENCE
     if "settings" in meta:
         return Kind.FEATURES
     return Kind.WEIGHTS if {"name", "stream"} <= meta.keys() else Kind.TENSORS
@@ -131,6 +136,8 @@ def _kind_of_json(path: str | os.PathLike[str]) -> Kind:
 
 
 def _kind_of_text(text: str) -> Kind:
+    if text.startswith("<!doctype html>") and PAGE_MARK in text:
+        return Kind.PAGE
     lines = text.split("\n", 2)
     columns = [name.strip().lower() for name in lines[0].split(",")]
     if {"video", "label", "start", "end"} <= set(columns):

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from basnet_e2e.data.kinds import Kind, kind_of
 from basnet_e2e.data.naming import match_ids
 from basnet_e2e.errors import BasnetError
 from basnet_e2e.report.curves import Curve, map_curves
@@ -28,7 +29,7 @@ class Request:
         subset: of the annotations; test or validation without it.
         video: id of the video, where the features are those of several.
         at: seconds, for pictures of one moment.
-        flow: name of the flow method.
+        flow: name of the flow method; ``tvl1`` without it.
         device: where networks and flow run.
     """
 
@@ -38,7 +39,7 @@ class Request:
     subset: str | None = None
     video: str | None = None
     at: float | None = None
-    flow: str = "tvl1"
+    flow: str | None = None
     device: str = "auto"
 
 
@@ -87,7 +88,7 @@ def _snippet(request: Request) -> "Figure":
     from extract.flow.methods import flow_method
 
     path = _single(request, "snippet")
-    method = flow_method(request.flow, device=request.device)
+    method = flow_method(request.flow or "tvl1", device=request.device)
     return draw_snippet(take_snippet(path, request.at, method))
 
 
@@ -110,11 +111,13 @@ def _map(request: Request) -> "Figure":
 PICTURES: dict[str, Picture] = {
     "video": Picture(
         "ground truth, detections, activation and foreground weight of a video over time",
-        "features and a model",
+        "a result with its evidence, or features and a model",
         _video,
     ),
     "cas": Picture(
-        "class activation sequence of a video as a heat map", "features and a model", _heat_map
+        "class activation sequence of a video as a heat map",
+        "a result with its evidence, or features and a model",
+        _heat_map,
     ),
     "snippet": Picture("frames and flow of a snippet side by side", "a video", _snippet),
     "training": Picture(
@@ -133,11 +136,40 @@ def _single(request: Request, name: str) -> Path:
 
 def _seen(request: Request, name: str) -> "tuple[Sight, list[Interval]]":
     """What the model sees in the video, and the video's annotated intervals."""
+    path = _single(request, name)
+    recorded = path.is_file() and kind_of(path) is Kind.RESULT
+    sight = _recorded(request, path) if recorded else _computed(request, path, name)
+    return sight, _truth(request, sight.result.video)
+
+
+def _recorded(request: Request, path: Path) -> "Sight":
+    """What a model saw when it wrote a result."""
+    from basnet_e2e.data.predictions import read_results
+    from basnet_e2e.report.evidence import find_evidence
+    from basnet_e2e.report.sight import remember
+
+    if request.model is not None:
+        raise BasnetError(f"{path}: a result says what its model saw; leave --model out")
+    results = [one for one in read_results(path)[0] if request.video in (None, one.video)]
+    if len(results) != 1:
+        raise BasnetError(
+            f"{path}: results of {len(results)} such videos; name the one to draw with --video"
+        )
+    evidence = find_evidence(path, results[0].video)
+    if evidence is None or not len(evidence.centres) or not evidence.classes:
+        raise BasnetError(
+            f"{path}: no activations are kept beside it; localize the video again with --report, "
+            "or draw its features with --model"
+        )
+    return remember(results[0], evidence)
+
+
+def _computed(request: Request, path: Path, name: str) -> "Sight":
+    """What a model sees in the features of a video."""
     from basnet_e2e.data.dataset import load_features
     from basnet_e2e.heads.checkpoint import load_model
     from basnet_e2e.report.sight import look
 
-    path = _single(request, name)
     if request.model is None:
         raise BasnetError(f"picture {name} shows what a model sees; give it with --model")
     model = load_model(request.model)
@@ -148,7 +180,7 @@ def _seen(request: Request, name: str) -> "tuple[Sight, list[Interval]]":
         raise BasnetError(
             f"{path}: features of {len(videos)} videos; name the one to draw with --video"
         )
-    return look(model, videos[0]), _truth(request, videos[0].id)
+    return look(model, videos[0])
 
 
 def _truth(request: Request, video: str) -> "list[Interval]":

@@ -10,6 +10,7 @@ from basnet_e2e.heads.checkpoint import HeadModel
 from basnet_e2e.intervals import Interval, Localization, keep_best
 from basnet_e2e.localization.inference import activations, localization_of
 from basnet_e2e.localization.proposals import Floats
+from basnet_e2e.report.evidence import LEVELS, Evidence
 from basnet_e2e.report.timeline import Timeline
 
 
@@ -55,6 +56,22 @@ def look(model: HeadModel, video: VideoFeatures) -> Sight:
     every = localization_of(found, model.preset, model.classes, video, model.name)
     best = replace(every, intervals=keep_best(every.intervals))
     return Sight(best, model.classes, found.edges, found.centres, found.cas, found.foreground)
+
+
+def remember(result: Localization, evidence: Evidence) -> Sight:
+    """What a model saw when it localized a video, of the classes that were kept."""
+    centres = evidence.centres.astype(np.float64)
+    # Rows meet in the middle between their centres; the outer ones end with the video.
+    edges = np.concatenate([[0.0], (centres[1:] + centres[:-1]) / 2, [evidence.duration]])
+    weights = evidence.foreground
+    return Sight(
+        replace(result, intervals=keep_best(result.intervals)),
+        evidence.classes,
+        edges,
+        centres,
+        evidence.cas / LEVELS,
+        None if weights is None else weights / LEVELS,
+    )
 
 
 def timeline_of(sight: Sight, truth: Sequence[Interval] = ()) -> Timeline:

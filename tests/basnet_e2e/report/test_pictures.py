@@ -1,7 +1,6 @@
 """Pictures for papers: what stands in them, and that every one is written as asked."""
 
 import json
-from pathlib import Path
 
 import av
 import click
@@ -10,17 +9,18 @@ import pytest
 import torch
 
 from basnet_e2e import BasnetError, Interval, Localization
-from basnet_e2e.cli.report_pictures import draw_picture, picture_options
+from basnet_e2e.cli.report_pictures import draw_picture
 from basnet_e2e.data.kinds import Kind, kind_of
 from basnet_e2e.heads.basnet import BaSNet
 from basnet_e2e.heads.checkpoint import HeadModel, save_model
 from basnet_e2e.heads.head import Shape
 from basnet_e2e.heads.presets import preset
 from basnet_e2e.report.canvas import save_picture
+from basnet_e2e.report.evidence import Evidence, evidence_path
 from basnet_e2e.report.heatmap import MOST_ROWS, draw_heat_map
 from basnet_e2e.report.history import draw_history, running_mean
 from basnet_e2e.report.pictures import PICTURES, Request, find_picture
-from basnet_e2e.report.sight import Sight, timeline_of
+from basnet_e2e.report.sight import Sight, remember, timeline_of
 from basnet_e2e.report.snippet import draw_snippet, take_snippet
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -138,22 +138,42 @@ def test_no_other_file_is_replaced(sources, tmp_path):
     assert kind_of(other) is Kind.PICTURE
 
 
-def test_the_options_join_a_command(run, monkeypatch, sources, tmp_path):
-    from basnet_e2e import cli
-
-    @click.command()
-    @click.argument("inputs", nargs=-1, type=click.Path(path_type=Path))
-    @picture_options
-    def report(inputs, picture, **options):
-        draw_picture(picture, inputs, tmp_path / "x.svg", **options)
-
-    monkeypatch.setattr(cli.Basnet, "get_command", lambda *arguments: report)
-    code, _, err = run("inspect", *sources["map"][0], "--picture", "map")
-    assert (code, err) == (0, [])
-    assert "ours" in (tmp_path / "x.svg").read_text()
-    code, _, err = run("inspect", "--picture", "none")
+def test_the_command_draws_instead_of_making_pages(run, sources, tmp_path):
+    output = tmp_path / "x.svg"
+    code, _, err = run("report", *sources["map"][0], "--picture", "map", "-o", output)
+    assert (code, err) == (0, [f"{output} written"])
+    assert "ours" in output.read_text()
+    code, _, err = run("report", output, "--picture", "none", "-o", output)
     assert code == 2
     assert "'none' is none of video, cas, snippet, training, map" in err[0]
+    code, _, err = run("report", output, "--at", 3, "-o", output)
+    assert code == 2
+    assert err == [
+        "error: --at is for pictures; name one with --picture (see 'basnet report --help')"
+    ]
+
+
+def test_a_result_is_drawn_from_the_evidence_beside_it(tmp_path):
+    found = Localization("game", "game.mp4", 4.0, "m", {"run": 0.9}, [Interval("run", 1, 3, 0.5)])
+    path = tmp_path / "game.json"
+    path.write_text(json.dumps(found.to_json()))
+    output = tmp_path / "x.svg"
+    with pytest.raises(BasnetError, match="no activations are kept beside it; localize the video"):
+        draw_picture("cas", [path], output)
+    curves = {"run": [0.0, 0.2, 1.0, 0.4], "jump": [0.2, 0.0, 0.0, 0.0]}
+    evidence = Evidence.of("game", 4.0, [0.5, 1.5, 2.5, 3.5], curves, [0.0, 1.0, 1.0, 0.0])
+    evidence.save(evidence_path(path, "game", many=False))
+    for name in ("cas", "video"):
+        draw_picture(name, [path], output)
+        assert ">run<" in output.read_text()
+    sight = remember(found, evidence)
+    assert sight.edges.tolist() == [0, 1, 2, 3, 4]
+    np.testing.assert_allclose(sight.curve("run"), curves["run"], atol=1 / 255)
+    np.testing.assert_allclose(sight.foreground, [0, 1, 1, 0])
+    with pytest.raises(BasnetError, match="leave --model out"):
+        draw_picture("cas", [path], output, model=path)
+    with pytest.raises(BasnetError, match="results of 0 such videos"):
+        draw_picture("cas", [path], output, video="other")
 
 
 def test_curves_of_what_is_annotated_or_found():
