@@ -53,7 +53,9 @@ def draw_heat_map(sight: Sight, truth: Sequence[Interval] = ()) -> "Figure":
     axes.set_title(
         f"{sight.result.video}\n", loc="left", fontsize=11, weight="bold", parse_math=False
     )
-    marks = (["framed: annotated"] if truth else []) + ["line below: detected"]
+    marks = (["framed: annotated"] if truth else []) + (
+        ["line below: detected"] if sight.result.intervals else ["nothing detected"]
+    )
     missing = len(sight.classes) - len(classes)
     marks += [f"{missing} classes of lower score not shown"] if missing else []
     axes.text(0, 1.02, ";  ".join(marks), transform=axes.transAxes, fontsize=8, color=GREY)

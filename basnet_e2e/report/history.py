@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 WINDOW = 25  # steps that a smoothed curve is averaged over, in a long run
+WIDE = 30  # times the smallest value: terms so far apart are seen on a logarithmic axis only
 SHARE = 20  # in a short one at most this part of it
 
 Columns = Mapping[str, Sequence[float | None]]
@@ -39,6 +40,7 @@ def draw_history(columns: Columns, title: str) -> "Figure":
         each.set_ylabel(name, fontsize=8, color=GREY)
         each.grid(axis="y", color="#e0e0e0", lw=0.6)
         tidy(each)
+    _scale(axes[0], columns, panels[0][1])
     if len(panels[0][1]) > 1:
         axes[0].legend(fontsize=8, frameon=False)
     axes[-1].set_ylim(bottom=0)
@@ -53,6 +55,13 @@ def running_mean(values: NDArray[np.float64], window: int) -> NDArray[np.float64
     stop = np.arange(1, len(values) + 1)
     start = np.maximum(stop - window, 0)
     return np.asarray((sums[stop] - sums[start]) / (stop - start))
+
+
+def _scale(axes: "Axes", columns: Columns, names: Sequence[str]) -> None:
+    """A logarithmic axis for terms of very different sizes, which are shown unweighted."""
+    values = [value for name in names for value in columns[name] if value is not None]
+    if values and min(values) > 0 and max(values) > WIDE * min(values):
+        axes.set_yscale("log")
 
 
 def _plot(axes: "Axes", columns: Columns, name: str, index: int, *, smoothed: bool) -> None:

@@ -274,3 +274,9 @@ def test_training_curves_stand_at_their_steps():
 def test_running_mean():
     assert running_mean(np.array([1.0, 3, 5, 7]), 2).tolist() == [1, 2, 4, 6]
     assert running_mean(np.array([1.0, 3]), 1).tolist() == [1, 3]
+
+
+@pytest.mark.parametrize(("norm", "scale"), [(300.0, "log"), (3.0, "linear")])
+def test_small_terms_are_seen_beside_large_ones(norm, scale):
+    columns = {"step": [1.0, 2.0], "loss": [0.6, 0.5], "loss norm": [norm, norm], "rate": [1, 1]}
+    assert draw_history(columns, "run").axes[0].get_yscale() == scale
