@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from basnet_e2e.data.training_log import LOSS, RATE, STEP, VALIDATION
 from basnet_e2e.report.canvas import GREY, colour, new_figure, tidy
-from basnet_e2e.training.record import LOSS, RATE, STEP, VALIDATION
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -24,7 +24,7 @@ def draw_history(columns: Columns, title: str) -> "Figure":
     """Loss and its parts, validation where there was one, and rates, over the steps.
 
     Args:
-        columns: of a log, see ``training.record.read_log``.
+        columns: of a log, see ``data.training_log.read_log``.
         title: headline.
     """
     panels = [("loss", [name for name in columns if name.split(" ")[0] == LOSS])]

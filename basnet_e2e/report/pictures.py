@@ -93,11 +93,11 @@ def _snippet(request: Request) -> "Figure":
 
 
 def _training(request: Request) -> "Figure":
+    from basnet_e2e.data.training_log import CSV_SUFFIX, read_log
     from basnet_e2e.report.history import draw_history
-    from basnet_e2e.training.record import LOGS, read_log
 
     path = _single(request, "training")
-    return draw_history(read_log(path), path.name.removesuffix(LOGS["csv"][0]))
+    return draw_history(read_log(path), path.name.removesuffix(CSV_SUFFIX))
 
 
 def _map(request: Request) -> "Figure":

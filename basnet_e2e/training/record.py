@@ -14,11 +14,10 @@ from pathlib import Path
 from typing import IO, Any, Protocol
 
 from basnet_e2e.data.kinds import Kind, kind_of
+from basnet_e2e.data.training_log import CSV_SUFFIX, LOSS, RATE, STEP, VALIDATION, read_log
 from basnet_e2e.errors import BasnetError
 from basnet_e2e.training.loop import Progress, TrainingStep
 from weights.files import write_text
-
-STEP, LOSS, RATE, VALIDATION = "step", "loss", "rate", "validation_map"
 
 
 class TrainingLog(Protocol):
@@ -153,37 +152,9 @@ class TensorBoardLog:
 
 
 LOGS: dict[str, tuple[str, Callable[[Path], TrainingLog]]] = {
-    "csv": (".log.csv", CsvLog),
+    "csv": (CSV_SUFFIX, CsvLog),
     "tensorboard": (".tensorboard", TensorBoardLog),
 }
-
-
-def read_log(path: str | os.PathLike[str]) -> dict[str, list[float | None]]:
-    """Columns of a CSV log by name, ``step`` first; None where a cell is empty.
-
-    A last row that was cut off, as by a killed run, is left out.
-
-    Raises:
-        BasnetError: the file is no such log, or is damaged.
-    """
-    try:
-        text = Path(path).read_text("utf-8")
-    except FileNotFoundError as error:
-        raise BasnetError(f"{path}: no such training log") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise BasnetError(f"{path}: cannot be read as a training log ({error})") from error
-    whole = text[: text.rfind("\n") + 1]
-    names, *rows = list(csv.reader(io.StringIO(whole))) or [[]]
-    if names[:2] != [STEP, LOSS]:
-        raise BasnetError(f"{path}: no training log; 'basnet train --log csv' writes one")
-    columns: dict[str, list[float | None]] = {name: [] for name in names}
-    for number, row in enumerate(rows, start=2):
-        try:
-            for name, cell in zip(names, row, strict=True):
-                columns[name].append(float(cell) if cell else None)
-        except ValueError as error:
-            raise BasnetError(f"{path}: line {number} is damaged ({error})") from error
-    return columns
 
 
 def _text(value: float | None) -> str:

@@ -10,11 +10,12 @@ from basnet_e2e import BasnetError, Interval, train
 from basnet_e2e.data.annotations import GroundTruth
 from basnet_e2e.data.dataset import FeatureSet, LabelledSet, VideoFeatures
 from basnet_e2e.data.kinds import Kind, kind_of
+from basnet_e2e.data.training_log import read_log
 from basnet_e2e.heads.checkpoint import load_model
 from basnet_e2e.heads.presets import preset
 from basnet_e2e.heads.table import HEADS
 from basnet_e2e.training.loop import TrainingStep
-from basnet_e2e.training.record import CsvLog, log_path, read_log
+from basnet_e2e.training.record import CsvLog, log_path
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 TINY = preset("small", hidden=8, filter_hidden=4, batch=4, segments=24, steps=12)
