@@ -88,6 +88,7 @@ COMPARISON = (
 # Enough videos for each class to be seen with and without each of its companions.
 QUICK_COLLECTION = Collection(training=18, test=6)
 FULL_COLLECTION = Collection()
+SHOWN = 1  # the test video that is shown: one class, three times
 ABLATION = tuple(Variant(recipe, "features", ("--recipe", recipe)) for recipe in RECIPES)
 
 
@@ -208,7 +209,7 @@ class Demo:
         return Step("basnet_e2e", arguments, makes=model, needs=(labels, *_files(features)))
 
     def _localize_video(self, variant: Variant) -> Step:
-        video, model = video_path(self.folder, "test", 0), self._model(variant)
+        video, model = video_path(self.folder, "test", SHOWN), self._model(variant)
         result = self._one_result()
         page = result.with_suffix(".html")
         arguments = (
