@@ -118,8 +118,10 @@ def random_network(record: BackboneRecord) -> torch.nn.Module:
 
 def table(names: Sequence[str], threads: int) -> None:
     """Print a row for each backbone, of its first stream."""
-    before = peak()
-    rows = []
+    top = peak()
+    print(f"\nmatrix multiply: {top / 1e9:.0f} GFLOP/s on {threads} threads; one snippet at a time")
+    print("| backbone | accuracy | feature | frames | s/snippet | GFLOP | of peak | licence |")
+    print("|---|---|---|---|---|---|---|---|", flush=True)
     for name in names:
         record = backbone_record(name)
         if record.model is not None and not importlib.util.find_spec("transformers"):
@@ -139,17 +141,13 @@ def table(names: Sequence[str], threads: int) -> None:
         seconds = clock() - began
         if seconds < 2:
             seconds = best(lambda run=runtime.run, x=clip: run(x))
-        rows.append((record, shape, counter.get_total_flops(), seconds))
-    top = max(before, peak())
-    print(f"\nmatrix multiply: {top / 1e9:.0f} GFLOP/s on {threads} threads; batch of one on a CPU")
-    print("| backbone | accuracy | feature | frames | s/snippet | GFLOP | of peak | licence |")
-    print("|---|---|---|---|---|---|---|---|")
-    for record, shape, work, seconds in rows:
         entry = network_entry(record.name, "rgb")
+        work = counter.get_total_flops()
         numbers = f"{seconds:.2f} | {work / 1e9:.0f} | {work / seconds / top:.2f}"
-        frames = f"{shape[1]} of {shape[2]}"
-        print(f"| `{record.name}` | {entry.accuracy} | {record.dimension} | {frames} | ", end="")
+        frames = f"{seen} of {record.crop}"
+        print(f"| `{name}` | {entry.accuracy} | {record.dimension} | {frames} | ", end="")
         print(f"{numbers} | {entry.licence} |", flush=True)
+    print(f"matrix multiply afterwards: {peak() / 1e9:.0f} GFLOP/s")
 
 
 def main() -> None:
