@@ -39,14 +39,14 @@ class TorchRuntime:
             torch.set_num_threads(threads)
         self._device = torch.device(device)
         self._batch = cpu_batch(shape) if self._device.type == "cpu" else GPU_BATCH
-        self._features = self._fastest(_prepared(network).to(self._device))
+        self._features = self._fastest(network)
 
     def _fastest(self, network: nn.Module) -> Callable[[torch.Tensor], torch.Tensor]:
         if self._device.type == "cpu" and isinstance(network, InceptionI3D):
             if usable():
                 return PackedI3D(network).features
             log.info("torch %s lacks packed convolutions, the plain ones run", torch.__version__)
-        network.to(memory_format=torch.channels_last_3d)
+        network = _prepared(network).to(self._device, memory_format=torch.channels_last_3d)
         return cast("Callable[[torch.Tensor], torch.Tensor]", network.features)
 
     def run(self, clips: NDArray[np.float32]) -> NDArray[np.float32]:
