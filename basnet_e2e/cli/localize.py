@@ -2,6 +2,7 @@
 
 import functools
 import logging
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -106,9 +107,9 @@ def localize(
 ) -> None:
     """Find action intervals in videos or in feature files (or folders of either).
 
-    The result is JSON on stdout, or in the file given with -o. With -o and a folder each video has
-    a file there as soon as it is done. What an earlier run left in the output is not computed again
-    where video, model and settings are the same.
+    The result is JSON on stdout (a table and a timeline on a terminal), or in the file given with
+    -o. With -o and a folder each video has a file there as soon as it is done. What an earlier run
+    left in the output is not computed again where video, model and settings are the same.
     """
     from basnet_e2e.intervals import Selection
     from basnet_e2e.localization.localizer import Localizer
@@ -121,7 +122,7 @@ def localize(
         model, streams=streams, device=device, decoder=decoder, keep_partial=keep_partial
     )
     _check(sources, localizer)
-    run = _Run(sources, localizer, Selection(**selection), store)
+    run = _Run(sources, localizer, Selection(**selection), store, readable=layout == "json")
     try:
         run.all()
     finally:
@@ -170,7 +171,10 @@ class _Run:
         localizer: "Localizer",
         selection: "Selection",
         store: "Store",
+        *,
+        readable: bool = True,
     ) -> None:
+        self._readable = readable
         self._sources = sources
         self._localizer = localizer
         self._selection = selection
@@ -216,11 +220,23 @@ class _Run:
             return False  # its own turn says what is wrong with it
         return self._store.is_done(source, stamp(made) | self._selection.to_json())
 
+    def _print(self, text: str) -> None:
+        """JSON for a pipe; on a terminal what a person would look at, and how to get the JSON."""
+        if not (self._readable and sys.stdout.isatty()):
+            click.echo(text, nl=False)
+            return
+        from rich.console import Console
+
+        from basnet_e2e.cli.timeline import show_document
+
+        show_document(text, Console(file=sys.stdout, markup=False, emoji=False, highlight=False))
+        log.info("as JSON: add '-o result.json', or send the output to a file or a pipe")
+
     def close(self) -> None:
         """Write what is done, however the run ended, and say what is left."""
         text = self._store.close(self.failed, self._left)
         if text:
-            click.echo(text, nl=False)
+            self._print(text)
         if self._left and len(self._sources) > 1:
             log.warning(
                 "%d of %d videos are done; %s",

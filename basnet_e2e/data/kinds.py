@@ -28,6 +28,7 @@ class Kind(StrEnum):
     LABELS = "labels"
     TABLE = "a table of intervals"
     SUBTITLES = "subtitles"
+    PROJECT = "a document of another tool"
     VIDEO = "a video"
     EMPTY = "an empty file"
     OTHER = "a file of another kind"
@@ -126,5 +127,7 @@ def _kind_of_text(text: str) -> Kind:
         return Kind.TABLE if "score" in columns else Kind.ANNOTATIONS
     if columns[:2] == ["video", "labels"]:
         return Kind.LABELS
+    if lines[0].strip() == "WEBVTT":
+        return Kind.SUBTITLES
     cue = len(lines) > 1 and lines[0].strip().isdigit() and " --> " in lines[1]
     return Kind.SUBTITLES if cue else Kind.OTHER
