@@ -6,7 +6,7 @@ import json
 import logging
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +24,9 @@ from extract.pipeline import Extractor, ExtractSettings
 from extract.streams import STREAMS
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from basnet_e2e.heads.checkpoint import HeadModel
 
 log = logging.getLogger(__name__)
@@ -37,6 +40,23 @@ BASELINE_NOTE = (
 Progress = Callable[[int, int], None]
 
 
+@dataclass(frozen=True)
+class Glimpse:
+    """What the built-in model takes a snippet for, before anything is known of the rest.
+
+    Attributes:
+        start: seconds.
+        end: seconds.
+        label: the most likely class.
+        probability: its share of the softmax over all classes.
+    """
+
+    start: float
+    end: float
+    label: str
+    probability: float
+
+
 class Localizer:
     """A model and the extractor its features need, loaded once for any number of videos.
 
@@ -46,6 +66,8 @@ class Localizer:
         device: ``auto``, ``cpu`` or ``cuda[:N]``.
         decoder: ``auto``, ``decord`` or ``pyav``.
         keep_partial: use a damaged video up to the damage instead of refusing it.
+        glimpses: shown what each snippet of a video looks like as soon as it is computed; for the
+            built-in model only.
 
     Raises:
         BasnetError: the model file is missing or no model, streams are given beside a model, or
@@ -60,14 +82,17 @@ class Localizer:
         device: str = "auto",
         decoder: str = "auto",
         keep_partial: bool = False,
+        glimpses: "Callable[[Glimpse], None] | None" = None,
     ) -> None:
+        self._glimpses = glimpses
         self._device = device
         self._decoder = decoder
         self.keep_partial = keep_partial
         self._extractor: Extractor | None = None
         self.model: HeadModel | None = None
         if model is None or model == BUILT_IN:
-            log.info(BASELINE_NOTE)
+            if model is None:
+                log.info(BASELINE_NOTE)
             self.name = BUILT_IN
             self._settings = ExtractSettings(BUILT_IN_BACKBONE, streams=streams or ("rgb",))
             return
@@ -179,7 +204,11 @@ class Localizer:
             WeightsError: the backbone's weights are not there.
         """
         features = self.extractor.extract(
-            video.path, decoder=self._decoder, keep_partial=self.keep_partial, progress=progress
+            video.path,
+            decoder=self._decoder,
+            keep_partial=self.keep_partial,
+            progress=progress,
+            listener=self._glimpse if self._glimpses and self.model is None else None,
         )
         if features.facts.get("partial"):
             log.warning("%s: %s", video.path, features.facts["partial"])
@@ -217,15 +246,33 @@ class Localizer:
 
     def _built_in(self, features: Features, video_id: str) -> Localization:
         """The published classifier on every snippet is a class activation sequence."""
-        from scipy.special import softmax
-
         from basnet_e2e.localization.inference import localize_kinetics
 
-        backbone = self.extractor.backbone
         used = [name for name in self._settings.streams if name in features.streams]
-        logits = sum(backbone.classify(getattr(features, name), name) for name in used)
+        cas = self._probabilities({name: getattr(features, name) for name in used})
         rows = as_rows(features, video_id, tuple(used))
-        return localize_kinetics(softmax(logits, axis=1), rows, backbone.class_names)
+        return localize_kinetics(cas, rows, self.extractor.backbone.class_names)
+
+    def _probabilities(self, features: "Mapping[str, NDArray[np.float32]]") -> "NDArray[Any]":
+        """``[T, classes]`` softmax of the published classifier, its logits added over streams."""
+        from scipy.special import softmax
+
+        backbone = self.extractor.backbone
+        logits = sum(backbone.classify(rows, name) for name, rows in features.items())
+        return softmax(logits, axis=1)  # type: ignore[no-any-return]  # scipy has no types
+
+    def _glimpse(
+        self,
+        start: "NDArray[np.float64]",
+        end: "NDArray[np.float64]",
+        features: "Mapping[str, NDArray[np.float32]]",
+    ) -> None:
+        """Show the most likely class of snippets that were just computed."""
+        assert self._glimpses is not None
+        names = self.extractor.backbone.class_names
+        for first, last, row in zip(start, end, self._probabilities(features), strict=True):
+            best = int(row.argmax())
+            self._glimpses(Glimpse(float(first), float(last), names[best], float(row[best])))
 
 
 def as_rows(features: Features, video_id: str, streams: tuple[str, ...]) -> VideoFeatures:
