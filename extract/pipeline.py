@@ -15,11 +15,12 @@ from numpy.typing import NDArray
 from extract.backbones.batches import GPU_BATCH
 from extract.errors import ExtractError, MiscountError, VideoError
 from extract.features import FORMAT_VERSION, Features
-from extract.preprocess import centre_crop, grey, resize_short_side
+from extract.preprocess import centre_crop, grey
 from extract.quantize import quantize_flow
 from extract.snippets import SnippetGrid, flow_rows, frame_rows, snippet_count, snippet_times
 from extract.streams import STREAMS
 from extract.video.clip import Clip, open_video
+from extract.window import Watch, Window
 
 if TYPE_CHECKING:
     from extract.backbones.loading import Backbone, BackboneRecord
@@ -185,6 +186,7 @@ class Extractor:
         keep_partial: bool = False,
         progress: Progress | None = None,
         listener: Listener | None = None,
+        watch: Callable[[Clip], Watch] | None = None,
     ) -> Features:
         """Features of one video.
 
@@ -196,22 +198,28 @@ class Extractor:
             progress: called with (snippets done, snippets in all) after each group.
             listener: given the features of each group as soon as they are computed, from the first
                 snippet on; a video that begins again on PyAV gives them again.
+            watch: given the opened video, gives a function that is shown each grid frame (seconds
+                and ``[H, W, 3] uint8``) on its way, so that others need not decode it again.
 
         Raises:
             VideoError: the file is no video, or a frame cannot be decoded.
         """
         try:
             with open_video(path, decoder=decoder, keep_partial=keep_partial) as clip:
-                return self._extract(clip, progress, listener)
+                return self._extract(clip, progress, listener, watch)
         except MiscountError as error:
             if decoder != "auto":
                 raise
             log.warning("%s; it begins again on PyAV", str(error).partition(", so ")[0])
         with open_video(path, decoder="pyav", keep_partial=keep_partial) as clip:
-            return self._extract(clip, progress, listener)
+            return self._extract(clip, progress, listener, watch)
 
     def _extract(
-        self, clip: Clip, progress: Progress | None, listener: Listener | None
+        self,
+        clip: Clip,
+        progress: Progress | None,
+        listener: Listener | None,
+        watch: Callable[[Clip], Watch] | None,
     ) -> Features:
         frames = clip.frame_count(self.grid.fps)
         if frames == 0:
@@ -222,7 +230,14 @@ class Extractor:
         done = 0
         # A listener waits for the first snippet, not for a whole group.
         size = 1 if listener and self._group == CPU_GROUP else self._group
-        for group in self._groups(clip, frames, count, size):
+        window = Window(
+            clip,
+            frames,
+            self.backbone.record.frame_side,
+            self.grid,
+            watch(clip) if watch else None,
+        )
+        for group in self._groups(window, frames, count, size):
             for name, batch in group.items():
                 parts[name].append(getattr(self.backbone, name)(batch))
             before, done = done, done + len(next(iter(group.values())))
@@ -254,10 +269,9 @@ class Extractor:
         }
 
     def _groups(
-        self, clip: Clip, frames: int, count: int, size: int
+        self, window: Window, frames: int, count: int, size: int
     ) -> Iterator[dict[str, NDArray[np.float32]]]:
-        """Network inputs of some snippets at a time, read in one pass over the video."""
-        window = _Window(clip, frames, self.backbone.record.frame_side, self.grid)
+        """Network inputs of ``size`` snippets at a time, read in one pass over the video."""
         for first in range(0, count, size):
             rows = range(first, min(first + size, count))
             group: dict[str, NDArray[np.float32]] = {}
@@ -268,7 +282,7 @@ class Extractor:
             yield group
             window.forget_before(rows.stop * self.grid.stride)
 
-    def _rgb_clips(self, window: "_Window", rows: range, frames: int) -> NDArray[np.float32]:
+    def _rgb_clips(self, window: Window, rows: range, frames: int) -> NDArray[np.float32]:
         """``[len(rows), 3, length, crop, crop] float32`` as the network's preprocessing asks."""
         record = self.backbone.record
         clips = []
@@ -278,7 +292,7 @@ class Extractor:
             clips.append(np.stack([pictures[n] for n in indices]))
         return record.scale_rgb(np.stack(clips)).transpose(0, 4, 1, 2, 3)
 
-    def _flow_clips(self, window: "_Window", rows: range, frames: int) -> NDArray[np.float32]:
+    def _flow_clips(self, window: Window, rows: range, frames: int) -> NDArray[np.float32]:
         """``[len(rows), 2, length, crop, crop] float32`` in [-1, 1]."""
         crop = self.backbone.record.crop
         wanted = [flow_rows(row, frames, self.grid) for row in rows]
@@ -290,7 +304,7 @@ class Extractor:
         ]
         return quantize_flow(np.stack(clips).transpose(0, 2, 1, 3, 4), self.choices.quantize)
 
-    def _compute_flow(self, window: "_Window", wanted: Sequence[Sequence[int]]) -> None:
+    def _compute_flow(self, window: Window, wanted: Sequence[Sequence[int]]) -> None:
         """Fill ``window.flow`` with the fields that are missing, cropped, each computed once."""
         assert self.flow_method is not None
         crop = self.backbone.record.crop
@@ -302,49 +316,6 @@ class Extractor:
             )
             for n, field in zip(run, centre_crop(fields, crop), strict=True):
                 window.flow[n] = field
-
-
-class _Window:
-    """Resized grid frames and cropped flow fields that the next snippets still need."""
-
-    def __init__(self, clip: Clip, frames: int, side: int, grid: SnippetGrid) -> None:
-        self.flow: dict[int, NDArray[np.float32]] = {}
-        self._pictures: dict[int, NDArray[np.uint8]] = {}
-        self._side = side
-        self._grid = grid
-        self._source = enumerate(frame for _, frame in clip.frames(grid.fps))
-        self._keep_from = 0
-        self._clip = clip
-        # The last field is repeated as the last frame is, and needs the frame before it too.
-        self._padding_from = frames - 2
-        self._frames = frames
-
-    def picture(self, n: int) -> NDArray[np.uint8]:
-        """Grid frame ``n``, ``[H, W, 3] uint8`` with its short side resized."""
-        while n not in self._pictures:
-            index, frame = next(self._source, (-1, None))
-            if frame is None:
-                raise VideoError(
-                    f"{self._clip.path}: decoding ended before frame {n} of {self._frames}; "
-                    "the file changed while it was read?"
-                )
-            if self._needed(index):
-                self._pictures[index] = resize_short_side(frame, self._side)
-        return self._pictures[n]
-
-    def _needed(self, index: int) -> bool:
-        """Whether a snippet to come reads a frame; between snippets far apart lie some for none."""
-        if index >= self._padding_from:
-            return True
-        # A snippet's last field reaches one frame past it.
-        return index >= self._keep_from and index % self._grid.stride <= self._grid.length
-
-    def forget_before(self, n: int) -> None:
-        """Drop what lies before frame ``n``; what is repeated past the end is kept."""
-        self._keep_from = min(n, self._padding_from)
-        for store in (self._pictures, self.flow):
-            for index in [i for i in store if i < self._keep_from]:
-                del store[index]
 
 
 def _runs(indices: Sequence[int]) -> Iterator[range]:

@@ -54,9 +54,7 @@ def resize_short_side(frame: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
     source = np.ascontiguousarray(frame).reshape(height, width * 3)
     target = np.empty((size[0], size[1] * 3), np.uint8)
     columns = [(3 * side[:, None] + channel).ravel() for side in (left, right)]
-    _mixer()(
-        source, (above, below, share), (columns[0], columns[1], np.repeat(along, 3)), target
-    )
+    _mixer()(source, (above, below, share), (columns[0], columns[1], np.repeat(along, 3)), target)
     return target.reshape(*size, 3)
 
 

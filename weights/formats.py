@@ -107,9 +107,13 @@ def _map_tensors(path: Path) -> dict[str, np.ndarray]:
             continue
         if entry["dtype"] not in NUMBERS:
             raise TypeError(f"{name} is {entry['dtype']}, which numpy lacks")
-        count, first = math.prod(entry["shape"]), begin + entry["data_offsets"][0]
-        flat = np.frombuffer(mapped, NUMBERS[entry["dtype"]], count, first) if count else []
-        found[name] = np.asarray(flat, NUMBERS[entry["dtype"]]).reshape(entry["shape"])
+        kind, shape = NUMBERS[entry["dtype"]], entry["shape"]
+        count, first = math.prod(shape), begin + entry["data_offsets"][0]
+        found[name] = (
+            np.frombuffer(mapped, kind, count, first).reshape(shape)
+            if count
+            else np.empty(shape, kind)
+        )
     return found
 
 

@@ -36,6 +36,11 @@ occur in it (not when).
   basnet labels features -o labels.csv       then fill labels.csv in
   basnet train features --labels labels.csv -o model.safetensors
   basnet localize {video} -m model.safetensors"""
+PAGE = """\
+The video with these intervals, what the network sees at each moment, and a
+way to correct it, in a page to open in a browser:
+  {page}
+"""
 NOTHING = """\
 None of the 400 actions stands out. What comes nearest:
   basnet localize {video} --min-score 0.02"""
@@ -48,7 +53,7 @@ None of the 400 actions stands out. What comes nearest:
     "--output",
     metavar="DIR",
     type=click.Path(path_type=Path, file_okay=False),
-    help="Folder for the result; NAME-actions here without it.",
+    help="Folder for result and page; NAME-actions here without it.",
 )
 @decoding_options
 @force_option
@@ -65,21 +70,37 @@ def try_(
 ) -> None:
     """Say which of 400 actions happen in VIDEO and when, without any training.
 
-    Says what each part of the video looks like while the rest is computed, then the intervals, and
-    how to go on with your own videos and actions.
+    Says what each part of the video looks like while the rest is computed, then the intervals, a
+    page that shows them, and how to go on with your own videos and actions.
     """
     if video.is_file():
         log.info(INTRODUCTION.format(video=video))  # before imports that take a second
     from basnet_e2e.export.result_store import FolderStore
     from basnet_e2e.intervals import Selection
+    from basnet_e2e.localization.localizer import BUILT_IN, Localizer
+    from basnet_e2e.report.live import LiveReport
 
     source = _the_video(video)
     folder = output or Path(f"{source.id}-actions")
     store = FolderStore(folder, "json", [source], [video], force=force)
-    result = Selection().of(_localize(source, device, decoder, keep_partial))
-    store.add(source, result)
-    store.close([], [])
-    _show(result, video)
+    page, made = folder / f"{source.id}.html", folder / f"{source.id}.json"
+    with LiveReport(page, [source], lambda _: made, many=False, force=force) as report:
+        localizer = Localizer(
+            BUILT_IN,
+            device=device,
+            decoder=decoder,
+            keep_partial=keep_partial,
+            glimpses=Teller(),
+            witness=report.witness,
+        )
+        with Progress("try", quiet=log.getEffectiveLevel() > logging.INFO) as bar:
+            bar.restart(source.id)
+            result = Selection().of(source.localize(localizer, bar.update))
+        store.add(source, result)
+        store.close([], [])
+        report.add(source, result)
+        report.write([])
+    _show(result, video, page)
 
 
 def _the_video(path: Path) -> "VideoSource":
@@ -98,20 +119,6 @@ def _the_video(path: Path) -> "VideoSource":
     if not isinstance(source, VideoSource):
         raise BasnetError(f"{path}: no video; features are for 'basnet localize'")
     return source
-
-
-def _localize(
-    source: "VideoSource", device: str, decoder: str, keep_partial: bool
-) -> "Localization":
-    """All proposals, telling on the way what the snippets look like."""
-    from basnet_e2e.localization.localizer import BUILT_IN, Localizer
-
-    localizer = Localizer(
-        BUILT_IN, device=device, decoder=decoder, keep_partial=keep_partial, glimpses=Teller()
-    )
-    with Progress("try", quiet=log.getEffectiveLevel() > logging.INFO) as bar:
-        bar.restart(source.id)
-        return source.localize(localizer, bar.update)
 
 
 class Teller:
@@ -133,8 +140,8 @@ class Teller:
         log.info("  from %s  %s%s", clock(glimpse.start), text, tail)
 
 
-def _show(result: "Localization", video: Path) -> None:
-    """The intervals as lanes and a table, and what to do next."""
+def _show(result: "Localization", video: Path, page: Path) -> None:
+    """The intervals as lanes and a table, the page, and what to do next."""
     from rich.console import Console
 
     from basnet_e2e.cli.tables import width
@@ -148,4 +155,5 @@ def _show(result: "Localization", video: Path) -> None:
         show_result(result.to_json(), console)
     else:
         click.echo(NOTHING.format(video=shlex.quote(str(video))))
+    click.echo(PAGE.format(page=page))
     click.echo(NEXT_STEPS.format(video=shlex.quote(str(video))))

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from basnet_e2e.heads.checkpoint import HeadModel
+    from basnet_e2e.localization.witness import Witness
 
 log = logging.getLogger(__name__)
 BUILT_IN = "kinetics400"
@@ -68,6 +69,7 @@ class Localizer:
         keep_partial: use a damaged video up to the damage instead of refusing it.
         glimpses: shown what each snippet of a video looks like as soon as it is computed; for the
             built-in model only.
+        witness: is shown the frames and activations of each video, for a report.
 
     Raises:
         BasnetError: the model file is missing or no model, streams are given beside a model, or
@@ -83,8 +85,10 @@ class Localizer:
         decoder: str = "auto",
         keep_partial: bool = False,
         glimpses: "Callable[[Glimpse], None] | None" = None,
+        witness: "Witness | None" = None,
     ) -> None:
         self._glimpses = glimpses
+        self._witness = witness
         self._device = device
         self._decoder = decoder
         self.keep_partial = keep_partial
@@ -209,6 +213,7 @@ class Localizer:
             keep_partial=self.keep_partial,
             progress=progress,
             listener=self._glimpse if self._glimpses and self.model is None else None,
+            watch=self._witness.watch if self._witness else None,
         )
         if features.facts.get("partial"):
             log.warning("%s: %s", video.path, features.facts["partial"])
@@ -235,14 +240,17 @@ class Localizer:
 
     def rows(self, video: VideoFeatures) -> Localization:
         """All proposals of feature rows read from any layout."""
-        from basnet_e2e.localization.inference import localize_features
+        from basnet_e2e.localization.inference import activations, localization_of
 
         if self.model is None:
             raise BasnetError(
                 f"{video.id}: the built-in model needs features that basnet extracted with the "
                 f"{BUILT_IN_BACKBONE} backbone; give a model with -m"
             )
-        return replace(localize_features(self.model, video), model=self.name)
+        seen, classes = activations(self.model, video), self.model.classes
+        if self._witness:
+            self._witness.see(classes, seen.centres, seen.cas, seen.foreground)
+        return localization_of(seen, self.model.preset, classes, video, self.name)
 
     def _built_in(self, features: Features, video_id: str) -> Localization:
         """The published classifier on every snippet is a class activation sequence."""
@@ -251,7 +259,10 @@ class Localizer:
         used = [name for name in self._settings.streams if name in features.streams]
         cas = self._probabilities({name: getattr(features, name) for name in used})
         rows = as_rows(features, video_id, tuple(used))
-        return localize_kinetics(cas, rows, self.extractor.backbone.class_names)
+        names = self.extractor.backbone.class_names
+        if self._witness:
+            self._witness.see(names, (rows.start + rows.end) / 2, cas, None)
+        return localize_kinetics(cas, rows, names)
 
     def _probabilities(self, features: "Mapping[str, NDArray[np.float32]]") -> "NDArray[Any]":
         """``[T, classes]`` softmax of the published classifier, its logits added over streams."""
@@ -259,7 +270,7 @@ class Localizer:
 
         backbone = self.extractor.backbone
         logits = sum(backbone.classify(rows, name) for name, rows in features.items())
-        return softmax(logits, axis=1)  # type: ignore[no-any-return]  # scipy has no types
+        return softmax(logits, axis=1)
 
     def _glimpse(
         self,

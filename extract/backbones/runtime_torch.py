@@ -46,7 +46,7 @@ class TorchRuntime:
             if usable():
                 return PackedI3D(network).features
             log.info("torch %s lacks packed convolutions, the plain ones run", torch.__version__)
-        network = _prepared(network).to(self._device, memory_format=torch.channels_last_3d)
+        network = _prepared(network).to(self._device).to(memory_format=torch.channels_last_3d)
         return cast("Callable[[torch.Tensor], torch.Tensor]", network.features)
 
     def run(self, clips: NDArray[np.float32]) -> NDArray[np.float32]:

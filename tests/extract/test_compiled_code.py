@@ -45,7 +45,8 @@ def test_where_nothing_can_be_written_code_is_compiled_and_not_kept(tmp_path):
 def test_all_compiled_code_is_kept_in_the_cache(tmp_path):
     program = (
         "import sys; sys.path.insert(0, sys.argv[1]); import numpy as np, numba;"
-        "from extract.preprocess_compiled import mix; from extract.flow.tvl1.cpu import _solve_level;"
+        "from extract.preprocess_compiled import mix;"
+        "from extract.flow.tvl1.cpu import _solve_level;"
         "print(mix.stats.cache_path); print(_solve_level.stats.cache_path);"
         "print(numba.config.CACHE_DIR)"
     )

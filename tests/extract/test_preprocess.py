@@ -37,7 +37,10 @@ def test_resize_equals_opencv_and_torch(height, width):
 
 @settings(max_examples=60, deadline=None)
 @given(
-    st.integers(1, 150), st.integers(1, 150), st.sampled_from([32, 64, 101]), st.integers(0, 1 << 20)
+    st.integers(1, 150),
+    st.integers(1, 150),
+    st.sampled_from([32, 64, 101]),
+    st.integers(0, 1 << 20),
 )
 def test_a_process_s_first_frames_are_resized_as_its_later_ones(height, width, side, seed):
     frame = noise(height, width, seed)

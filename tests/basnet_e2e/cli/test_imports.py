@@ -75,6 +75,7 @@ WITHOUT_TORCH = [
     "inspect {}/model.safetensors",
     "inspect {}/features/a.safetensors",
     "inspect {}/result.json",
+    "report {}/result.json -o {}/page.html",
     "weights list",
     "weights list i3d",
 ]

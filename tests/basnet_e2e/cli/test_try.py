@@ -49,6 +49,8 @@ def test_it_says_what_it_does_then_what_it_sees_then_how_to_go_on(
     assert f"basnet localize '{video}' -m model.safetensors" in out
     result = json.loads((tmp_path / "look" / "my video.json").read_text())
     assert (result["video"], result["model"]) == ("my video", "kinetics400")
+    assert str(tmp_path / "look" / "my video.html") in out
+    assert "my video" in (tmp_path / "look" / "my video.html").read_text()
     for interval in result["intervals"]:
         assert interval["label"] in out
 

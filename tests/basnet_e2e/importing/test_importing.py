@@ -3,7 +3,6 @@
 import json
 
 import pytest
-import torch  # noqa: F401  # before a decoder is loaded, as the commands that need both do
 from hypothesis import given
 from hypothesis import strategies as st
 
