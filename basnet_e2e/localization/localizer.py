@@ -266,7 +266,7 @@ class Localizer:
 
     def _probabilities(self, features: "Mapping[str, NDArray[np.float32]]") -> "NDArray[Any]":
         """``[T, classes]`` softmax of the published classifier, its logits added over streams."""
-        from scipy.special import softmax
+        from basnet_e2e.localization.softmax import softmax
 
         backbone = self.extractor.backbone
         logits = sum(backbone.classify(rows, name) for name, rows in features.items())
