@@ -37,8 +37,8 @@ occur in it (not when).
   basnet train features --labels labels.csv -o model.safetensors
   basnet localize {video} -m model.safetensors"""
 PAGE = """\
-The video with these intervals, what the network sees at each moment, and a
-way to correct it, in a page to open in a browser:
+The video, what the network saw at each moment, and a way to correct what was
+found, in a page to open in a browser:
   {page}
 """
 NOTHING = """\
