@@ -1,6 +1,8 @@
-# The CUDA runtime comes with the torch wheels; the base image brings the driver interface's
-# libraries and lets `docker run --gpus all` find the device.
-FROM nvidia/cuda:13.0.2-base-ubuntu24.04
+# Build by `make image`, which picks docker, podman or buildah. The base needs apt and a Python of
+# at least 3.11. The CUDA runtime comes with the torch wheels; this base brings the driver
+# interface's libraries and lets `docker run --gpus all` find the device.
+ARG BASE=nvidia/cuda:13.0.2-base-ubuntu24.04
+FROM ${BASE}
 
 RUN apt-get update \
  && apt-get install -y --no-install-recommends python3 python3-venv \
@@ -9,15 +11,21 @@ RUN apt-get update \
 
 WORKDIR /opt/basnet
 COPY pyproject.toml constraints.txt README.md LICENSE ./
+# Where pip finds torch and torchvision: its options, such as `--index-url ADDRESS` of torch's CPU
+# builds, without which 5 GB of CUDA libraries come along. And the extras of this package.
+ARG TORCH_FROM=
+ARG EXTRAS=
+RUN python3 -m venv /opt/venv \
+ && /opt/venv/bin/pip install --no-cache-dir -c constraints.txt ${TORCH_FROM} torch torchvision
 COPY basnet_e2e basnet_e2e
 COPY extract extract
 COPY weights weights
-RUN python3 -m venv /opt/venv \
- && /opt/venv/bin/pip install --no-cache-dir -c constraints.txt .
+RUN /opt/venv/bin/pip install --no-cache-dir -c constraints.txt ".${EXTRAS}"
 
-# Weights that are downloaded once stay in a volume.
-ENV PATH=/opt/venv/bin:$PATH BASNET_CACHE=/cache
-RUN mkdir /cache && chown basnet /cache
+# Weights that are downloaded once stay in a volume, and so does compiled code. Whoever the
+# container runs as (`--user`, to write into a mounted folder) can write there.
+ENV PATH=/opt/venv/bin:$PATH BASNET_CACHE=/cache MPLCONFIGDIR=/cache/matplotlib
+RUN mkdir -m 1777 /cache && chown basnet /cache
 VOLUME /cache
 USER basnet
 WORKDIR /data

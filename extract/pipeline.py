@@ -3,7 +3,7 @@
 import hashlib
 import logging
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -36,6 +36,11 @@ CPU_GROUP = 4
 FINGERPRINT_CHUNK = 1 << 20
 
 Progress = Callable[[int, int], None]
+# Is given features as they come: start and end in seconds of some snippets ``[n]``, and their
+# features ``[n, D]`` of each stream.
+Listener = Callable[
+    [NDArray[np.float64], NDArray[np.float64], Mapping[str, NDArray[np.float32]]], None
+]
 
 
 @dataclass(frozen=True)
@@ -181,6 +186,7 @@ class Extractor:
         decoder: str = "auto",
         keep_partial: bool = False,
         progress: Progress | None = None,
+        listener: Listener | None = None,
         watch: Callable[[Clip], Watch] | None = None,
     ) -> Features:
         """Features of one video.
@@ -191,6 +197,8 @@ class Extractor:
                 count of its frames begins again on PyAV.
             keep_partial: keep what comes before a damaged place instead of refusing the video.
             progress: called with (snippets done, snippets in all) after each group.
+            listener: given the features of each group as soon as they are computed, from the first
+                snippet on; a video that begins again on PyAV gives them again.
             watch: given the opened video, gives a function that is shown each grid frame (seconds
                 and ``[H, W, 3] uint8``) on its way, so that others need not decode it again.
 
@@ -199,30 +207,46 @@ class Extractor:
         """
         try:
             with open_video(path, decoder=decoder, keep_partial=keep_partial) as clip:
-                return self._extract(clip, progress, watch)
+                return self._extract(clip, progress, listener, watch)
         except MiscountError as error:
             if decoder != "auto":
                 raise
             log.warning("%s; it begins again on PyAV", str(error).partition(", so ")[0])
         with open_video(path, decoder="pyav", keep_partial=keep_partial) as clip:
-            return self._extract(clip, progress, watch)
+            return self._extract(clip, progress, listener, watch)
 
     def _extract(
-        self, clip: Clip, progress: Progress | None, watch: Callable[[Clip], Watch] | None
+        self,
+        clip: Clip,
+        progress: Progress | None,
+        listener: Listener | None,
+        watch: Callable[[Clip], Watch] | None,
     ) -> Features:
         frames = clip.frame_count(self.grid.fps)
         if frames == 0:
             raise VideoError(f"{clip.path}: the video has no frames that a player would show")
         count = snippet_count(frames, self.grid.length, self.grid.stride)
         parts: dict[str, list[NDArray[np.float32]]] = {name: [] for name in self.choices.streams}
+        start, end = snippet_times(count, self.grid, clip.duration)
         done = 0
-        for group in self._groups(clip, frames, count, watch(clip) if watch else None):
+        # A listener waits for the first snippet, not for a whole group.
+        size = 1 if listener and self._group == CPU_GROUP else self._group
+        window = Window(
+            clip,
+            frames,
+            self.backbone.record.resized,
+            self.grid,
+            watch(clip) if watch else None,
+        )
+        for group in self._groups(window, frames, count, size):
             for name, batch in group.items():
                 parts[name].append(getattr(self.backbone, name)(batch))
-            done += len(next(iter(group.values())))
+            before, done = done, done + len(next(iter(group.values())))
             if progress:
                 progress(done, count)
-        start, end = snippet_times(count, self.grid, clip.duration)
+            if listener:
+                latest = {name: rows[-1] for name, rows in parts.items()}
+                listener(start[before:done], end[before:done], latest)
         streams = {name: np.concatenate(rows) for name, rows in parts.items()}
         return Features(
             rgb=streams.get("rgb"),
@@ -246,12 +270,11 @@ class Extractor:
         }
 
     def _groups(
-        self, clip: Clip, frames: int, count: int, watch: Watch | None
+        self, window: Window, frames: int, count: int, size: int
     ) -> Iterator[dict[str, NDArray[np.float32]]]:
-        """Network inputs of some snippets at a time, read in one pass over the video."""
-        window = Window(clip, frames, self.backbone.record.resized, self.grid, watch)
-        for first in range(0, count, self._group):
-            rows = range(first, min(first + self._group, count))
+        """Network inputs of ``size`` snippets at a time, read in one pass over the video."""
+        for first in range(0, count, size):
+            rows = range(first, min(first + size, count))
             group: dict[str, NDArray[np.float32]] = {}
             if "rgb" in self.choices.streams:
                 group["rgb"] = self._rgb_clips(window, rows, frames)

@@ -4,18 +4,24 @@ These are the definitions that published I3D features were made with (short side
 pinned down to the pixel so that the features of a video do not depend on the library at hand.
 """
 
-from typing import TypeVar
+import itertools
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from extract.compiled_code import compiled
 from extract.errors import ExtractError
 
 Array = TypeVar("Array", NDArray[np.uint8], NDArray[np.float32])
 
 # A trailing axis of at most this many entries holds colour channels and not a row of pixels.
 MOST_CHANNELS = 4
+# Frames that a process resizes before it starts numba: one group of snippets on a CPU.
+PLAIN_FRAMES = 64
+
+Mixer = Callable[..., None]
+_mixed = itertools.count()
 
 
 def resized_size(height: int, width: int, side: int) -> tuple[int, int]:
@@ -47,13 +53,8 @@ def resize_short_side(frame: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
     channel = np.arange(3)
     source = np.ascontiguousarray(frame).reshape(height, width * 3)
     target = np.empty((size[0], size[1] * 3), np.uint8)
-    _mix(
-        source,
-        (above, below, share),
-        ((3 * left[:, None] + channel).ravel(), (3 * right[:, None] + channel).ravel()),
-        np.repeat(along, 3),
-        target,
-    )
+    columns = [(3 * side[:, None] + channel).ravel() for side in (left, right)]
+    _mixer()(source, (above, below, share), (columns[0], columns[1], np.repeat(along, 3)), target)
     return target.reshape(*size, 3)
 
 
@@ -67,29 +68,52 @@ def _taps(
     return first, second, (position - first).astype(np.float32)
 
 
-@compiled()
-def _mix(
+def _mixer() -> Mixer:
+    """What mixes the next frame of this process.
+
+    The compiled loop takes a third of numpy's time, but numba's start takes as long as some hundred
+    frames do. Both give the same bytes.
+    """
+    if next(_mixed) < PLAIN_FRAMES:
+        return mix
+    from extract.preprocess_compiled import mix as compiled_mix
+
+    return compiled_mix
+
+
+def mix(
     source: NDArray[np.uint8],
     rows: tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]],
-    columns: tuple[NDArray[np.int64], NDArray[np.int64]],
-    along: NDArray[np.float32],
+    columns: tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]],
     target: NDArray[np.uint8],
 ) -> None:
-    """Mix the four source values around each target value; channels are interleaved in a row.
+    """Mix the four source values around each target value, along the row and then down.
 
-    Only the two source rows that an output row lies between are touched, so that a large frame
-    costs little more than its small result.
+    Args:
+        source: ``[H, W] uint8``.
+        rows: for each row of the target the two source rows, and the share of the second.
+        columns: the same for its columns.
+        target: ``[H', W'] uint8``, filled.
     """
-    left, right = columns
-    for y in range(target.shape[0]):
-        upper, lower, down = source[rows[0][y]], source[rows[1][y]], rows[2][y]
-        for x in range(target.shape[1]):
-            first, second, share = left[x], right[x], along[x]
-            top = np.float32(upper[first])
-            top += share * (np.float32(upper[second]) - top)
-            bottom = np.float32(lower[first])
-            bottom += share * (np.float32(lower[second]) - bottom)
-            target[y, x] = np.uint8(np.rint(top + down * (bottom - top)))
+    left, right, along = columns
+    # Of a large frame only the rows that a target row lies between are touched.
+    touched, place = np.unique(np.concatenate(rows[:2]), return_inverse=True)
+    strip = source if len(touched) == len(source) else source[touched]
+    mixed = _between(strip.take(left, axis=1), strip.take(right, axis=1), along)
+    upper, lower = np.split(place, 2)
+    np.rint(_between(mixed[upper], mixed[lower], rows[2][:, None]), out=target, casting="unsafe")
+
+
+def _between(
+    first: NDArray[Any], second: NDArray[Any], share: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """``first + share * (second - first)``, rounded to float32 at each step."""
+    base = first.astype(np.float32)
+    found = second.astype(np.float32)
+    found -= base
+    found *= share
+    found += base
+    return found
 
 
 def grey(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -1,5 +1,8 @@
 """Tensors out of any weights file a user may bring, with nothing in it executed."""
 
+import json
+import math
+import mmap
 import re
 import warnings
 import zipfile
@@ -15,6 +18,13 @@ WRAPPERS = ("model_state", "state_dict")  # what training programs put around th
 INDEX = ".index"  # of TensorFlow's checkpoints, as is DATA
 DATA = re.compile(r"\.data-\d{5}-of-\d{5}$")
 MAX_HEADER = 100 << 20
+NUMBERS = {
+    **{f"F{bits}": f"<f{bits // 8}" for bits in (16, 32, 64)},
+    **{f"I{bits}": f"<i{bits // 8}" for bits in (8, 16, 32, 64)},
+    **{f"U{bits}": f"<u{bits // 8}" for bits in (8, 16, 32, 64)},
+    "BOOL": "?",
+}
+"""A safetensors file's names of number types, as numpy writes them."""
 ZIP = b"PK"
 LEGACY_TORCH = bytes.fromhex("80028a0a6cfc9c46f9206aa850192e")  # torch before 1.6, no zip
 
@@ -65,7 +75,9 @@ def _is_safetensors(head: bytes, size: int) -> bool:
 
 
 def read_safetensors(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
-    """Tensors and metadata of a safetensors file.
+    """Tensors and metadata of a safetensors file, the tensors in a memory map of it.
+
+    What is changed in a tensor stays in this process; the file keeps its content.
 
     Raises:
         WeightsError: the file is missing or damaged.
@@ -73,11 +85,36 @@ def read_safetensors(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]
     from safetensors import SafetensorError, safe_open
 
     try:
-        with safe_open(str(path), framework="numpy") as file:
-            names = file.keys()
-            return {name: file.get_tensor(name) for name in names}, file.metadata() or {}
+        with safe_open(str(path), framework="numpy") as file:  # checks every offset
+            metadata = file.metadata() or {}
+        return _map_tensors(path), metadata
     except (SafetensorError, OSError, TypeError, KeyError) as error:
         raise WeightsError(f"{path}: cannot be read as a safetensors file ({error})") from error
+
+
+def _map_tensors(path: Path) -> dict[str, np.ndarray]:
+    """Arrays on a private memory map of a safetensors file whose header was checked.
+
+    Raises:
+        TypeError: a tensor's numbers are none of numpy's.
+    """
+    with open(path, "rb") as file:
+        mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
+    begin = 8 + int.from_bytes(mapped[:8], "little")
+    found = {}
+    for name, entry in json.loads(mapped[8:begin]).items():
+        if name == "__metadata__":
+            continue
+        if entry["dtype"] not in NUMBERS:
+            raise TypeError(f"{name} is {entry['dtype']}, which numpy lacks")
+        kind, shape = NUMBERS[entry["dtype"]], entry["shape"]
+        count, first = math.prod(shape), begin + entry["data_offsets"][0]
+        found[name] = (
+            np.frombuffer(mapped, kind, count, first).reshape(shape)
+            if count
+            else np.empty(shape, kind)
+        )
+    return found
 
 
 def _read_torch(path: Path) -> dict[str, np.ndarray]:

@@ -54,9 +54,9 @@ class WeightsFile:
     meta: dict[str, Any]
 
     def tensors(self) -> dict[str, np.ndarray]:
-        """The weights by name, float32."""
+        """The weights by name, float32; they lie in a memory map of the file where it has that."""
         found, _ = read_safetensors(self.path)
-        return {name: value.astype(np.float32) for name, value in found.items()}
+        return {name: value.astype(np.float32, copy=False) for name, value in found.items()}
 
 
 @dataclass(frozen=True)

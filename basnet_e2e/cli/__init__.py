@@ -15,6 +15,7 @@ from basnet_e2e.cli.stopping import INTERRUPTED, Stopped, sigterm_as_ctrl_c
 # name -> (module, attribute, line of help). The help lines stand here so that `basnet --help` need
 # not import the commands, some of which import torch.
 COMMANDS = {
+    "try": ("basnet_e2e.cli.try_", "try_", "Look at a video of yours, without any training."),
     "extract": ("basnet_e2e.cli.extract", "extract", "Turn videos into snippet features."),
     "labels": ("basnet_e2e.cli.labels", "labels", "Write a label file to fill in, or check one."),
     "train": ("basnet_e2e.cli.train", "train", "Train BaS-Net on features and video labels."),
@@ -102,7 +103,7 @@ def _known_error(error: Exception) -> int:
 HELP = """Raw video in, action intervals out.
 
 \b
-basnet localize video.mp4               intervals of 400 actions, no training
+basnet try video.mp4                    which of 400 actions, when; no training
 basnet extract VIDEOS -o FEATURES       features of a folder of videos
 basnet train FEATURES --labels labels.csv -o model.safetensors
 basnet localize video.mp4 -m model.safetensors

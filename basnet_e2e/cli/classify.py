@@ -85,7 +85,8 @@ def _rank(
 ) -> list[tuple[str, float]]:
     """Class names and probabilities, most likely first."""
     import numpy as np
-    from scipy.special import softmax
+
+    from basnet_e2e.localization.softmax import softmax
 
     features = extractor.extract(path, progress=bar.update, **decoding)
     if features.facts.get("partial"):

@@ -6,7 +6,7 @@ import json
 import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,12 +25,32 @@ from extract.pipeline import Extractor, ExtractSettings
 from extract.streams import STREAMS
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from basnet_e2e.heads.checkpoint import HeadModel
     from basnet_e2e.localization.witness import Witness
 
 log = logging.getLogger(__name__)
 
 Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Glimpse:
+    """What the built-in model takes a snippet for, before anything is known of the rest.
+
+    Attributes:
+        start: seconds.
+        end: seconds.
+        label: the most likely class.
+        probability: its share of the softmax over all classes.
+    """
+
+    start: float
+    end: float
+    label: str
+    probability: float
 
 
 class Localizer:
@@ -45,6 +65,8 @@ class Localizer:
         device: ``auto``, ``cpu`` or ``cuda[:N]``.
         decoder: ``auto``, ``decord`` or ``pyav``.
         keep_partial: use a damaged video up to the damage instead of refusing it.
+        glimpses: shown what each snippet of a video looks like as soon as it is computed; for the
+            built-in model only.
         witness: is shown the frames and activations of each video, for a report.
 
     Raises:
@@ -62,8 +84,10 @@ class Localizer:
         device: str = "auto",
         decoder: str = "auto",
         keep_partial: bool = False,
+        glimpses: "Callable[[Glimpse], None] | None" = None,
         witness: "Witness | None" = None,
     ) -> None:
+        self._glimpses = glimpses
         self._witness = witness
         self._device = device
         self._decoder = decoder
@@ -72,7 +96,8 @@ class Localizer:
         self.model: HeadModel | None = None
         if model is None or model == BUILT_IN:
             self._untrained = Untrained(backbone, streams, prompts)
-            self._untrained.announce()
+            if model is None:
+                self._untrained.announce()
             self.name = self._untrained.name
             self._settings = ExtractSettings(
                 self._untrained.backbone, streams=self._untrained.streams
@@ -198,6 +223,7 @@ class Localizer:
             decoder=self._decoder,
             keep_partial=self.keep_partial,
             progress=progress,
+            listener=self._glimpse if self._glimpses and self.model is None else None,
             watch=self._witness.watch if self._witness else None,
         )
         if features.facts.get("partial"):
@@ -244,11 +270,28 @@ class Localizer:
         backbone = self.extractor.backbone
         used = tuple(name for name in self._settings.streams if name in features.streams)
         rows = as_rows(features, video_id, used)
-        cas = self._untrained.probabilities(backbone, features)
+        cas = self._untrained.probabilities(
+            backbone, {name: getattr(features, name) for name in used}
+        )
         classes = self._untrained.classes(backbone)
         if self._witness:
             self._witness.see(classes, (rows.start + rows.end) / 2, cas, None)
         return localize_untrained(cas, rows, classes, self.name)
+
+    def _glimpse(
+        self,
+        start: "NDArray[np.float64]",
+        end: "NDArray[np.float64]",
+        features: "Mapping[str, NDArray[np.float32]]",
+    ) -> None:
+        """Show the most likely class of snippets that were just computed."""
+        assert self._glimpses is not None
+        backbone = self.extractor.backbone
+        names = self._untrained.classes(backbone)
+        found = self._untrained.probabilities(backbone, features)
+        for first, last, row in zip(start, end, found, strict=True):
+            best = int(row.argmax())
+            self._glimpses(Glimpse(float(first), float(last), names[best], float(row[best])))
 
 
 def as_rows(features: Features, video_id: str, streams: tuple[str, ...]) -> VideoFeatures:

@@ -2,15 +2,15 @@
 
 import functools
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from basnet_e2e.errors import BasnetError
+from basnet_e2e.localization.softmax import softmax
 from extract.backbones.records import backbone_names, backbone_record
-from extract.features import Features
 
 if TYPE_CHECKING:
     from extract.backbones.loading import Backbone
@@ -87,8 +87,10 @@ class Untrained:
         """Names of the classes, in the order of the columns of `probabilities`."""
         return self.prompts or backbone.class_names
 
-    def probabilities(self, backbone: "Backbone", features: Features) -> Probabilities:
-        """Probability of each class on every snippet, ``[T, C]``.
+    def probabilities(
+        self, backbone: "Backbone", features: Mapping[str, NDArray[np.float32]]
+    ) -> Probabilities:
+        """Probability of each class on every snippet, ``[T, C]``, of the features of each stream.
 
         Rows of a classifier add up to 1; prompts share theirs with the background.
 
@@ -96,19 +98,14 @@ class Untrained:
             BasnetError: the backbone has no classifier.
             ExtractError: there are prompts, and it has no text encoder.
         """
-        from scipy.special import softmax
-
         self.check(backbone)
         if self.prompts:
-            return self._compared(backbone, features.matrix(("rgb",)))
-        used = [name for name in self.streams if name in features.streams]
-        logits = sum(backbone.classify(getattr(features, name), name) for name in used)
+            return self._compared(backbone, features["rgb"])
+        logits = sum(backbone.classify(rows, name) for name, rows in features.items())
         return np.asarray(softmax(logits, axis=1), np.float64)
 
     def _compared(self, backbone: "Backbone", features: NDArray[np.float32]) -> Probabilities:
         """Softmax of the scaled cosines between snippets and prompts, background left out."""
-        from scipy.special import softmax
-
         text = backbone.prompts((*self.prompts, BACKGROUND_PROMPT))
         lengths = np.linalg.norm(features, axis=1, keepdims=True)
         cosines = features / np.maximum(lengths, np.finfo(np.float32).tiny) @ text.vectors.T

@@ -16,7 +16,7 @@ from typing import Literal, cast
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.nn.utils.fusion import fuse_conv_bn_eval
+from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 from weights.architectures import BLOCKS, STEM, block_output, scaled
 
@@ -192,11 +192,35 @@ class InceptionI3D(nn.Module):
         return self.classify(self.dropout(self.features(x)))
 
 
+def folded(unit: Unit3D) -> tuple[Tensor, Tensor]:
+    """Weight and bias of a unit's convolution with its batch norm, if any, folded into them."""
+    conv, norm = unit.conv3d, unit.bn
+    if not isinstance(norm, nn.BatchNorm3d):
+        assert conv.bias is not None
+        return conv.weight.detach(), conv.bias.detach()
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
+    weight, bias = fuse_conv_bn_weights(
+        conv.weight,
+        conv.bias,
+        norm.running_mean,
+        norm.running_var,
+        norm.eps,
+        norm.weight,
+        norm.bias,
+    )
+    return weight.detach(), bias.detach()
+
+
 def fold_batch_norm(network: InceptionI3D) -> InceptionI3D:
     """A copy for inference with each batch norm folded into the convolution before it."""
-    folded = copy.deepcopy(network).eval()
-    for module in folded.modules():
-        if isinstance(module, Unit3D) and isinstance(module.bn, nn.BatchNorm3d):
-            module.conv3d = fuse_conv_bn_eval(module.conv3d, module.bn)
+    # The modules are copied and the tensors shared until folding makes new ones.
+    shared = {id(tensor): tensor for tensor in (*network.parameters(), *network.buffers())}
+    copied = copy.deepcopy(network, shared).eval()
+    for module in copied.modules():
+        if isinstance(module, Unit3D):
+            weight, bias = (tensor.contiguous() for tensor in folded(module))
+            module.conv3d.weight = nn.Parameter(weight, requires_grad=False)
+            module.conv3d.bias = nn.Parameter(bias, requires_grad=False)
             module.bn = None
-    return folded.requires_grad_(False)
+    return copied

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from extract.backbones.i3d import (
@@ -18,6 +18,7 @@ from extract.backbones.i3d import (
     InceptionI3D,
     SamePool3d,
     Unit3D,
+    folded,
     pad_same,
     same_padding,
 )
@@ -66,15 +67,10 @@ class _Convolution:
 
 
 def _convolution(*units: Unit3D) -> _Convolution:
-    """Folded convolutions over one input as one, their outputs side by side."""
-    weight = torch.cat([unit.conv3d.weight for unit in units])
-    bias = torch.cat([_bias(unit.conv3d) for unit in units])
+    """Convolutions over one input as one, their outputs side by side, batch norm folded."""
+    weights, biases = zip(*(folded(unit) for unit in units), strict=True)
+    weight, bias = (weights[0], biases[0]) if len(units) == 1 else map(torch.cat, (weights, biases))
     return _Convolution(weight, bias, units[0].kernel, units[0].stride)
-
-
-def _bias(conv: nn.Conv3d) -> Tensor:
-    assert conv.bias is not None, "batch norm must be folded first"
-    return conv.bias
 
 
 def _pool(layer: SamePool3d) -> Layer:
@@ -111,10 +107,10 @@ def _block(layer: InceptionBlock) -> Layer:
 
 
 class PackedI3D:
-    """A folded `InceptionI3D` of one input shape on a CPU.
+    """An `InceptionI3D` in inference mode on a CPU, for one input shape.
 
     Args:
-        network: with batch norm folded.
+        network: batch norm is folded on the way.
     """
 
     def __init__(self, network: InceptionI3D) -> None:

@@ -39,16 +39,17 @@ class TorchRuntime:
             torch.set_num_threads(threads)
         self._device = torch.device(device)
         self._batch = cpu_batch(shape) if self._device.type == "cpu" else GPU_BATCH
-        self._features = self._fastest(_prepared(network).to(self._device))
+        self._features = self._fastest(network)
 
     def _fastest(self, network: nn.Module) -> Callable[[torch.Tensor], torch.Tensor]:
         if self._device.type == "cpu" and isinstance(network, InceptionI3D):
             if usable():
                 return PackedI3D(network).features
             log.info("torch %s lacks packed convolutions, the plain ones run", torch.__version__)
+        network = _prepared(network).to(self._device)
         kernels = {weight.ndim for weight in network.parameters()}
         if 5 in kernels and 4 not in kernels:  # torch lays out all of a network or nothing
-            network.to(memory_format=torch.channels_last_3d)
+            network = network.to(memory_format=torch.channels_last_3d)
         return cast("Callable[[torch.Tensor], torch.Tensor]", network.features)
 
     def run(self, clips: NDArray[np.float32]) -> NDArray[np.float32]:

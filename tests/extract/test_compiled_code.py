@@ -31,7 +31,7 @@ def test_where_nothing_can_be_written_code_is_compiled_and_not_kept(tmp_path):
     program = (
         "import sys, tempfile; sys.path.insert(0, sys.argv[1]); tempfile.tempdir = sys.argv[2];"
         "import numpy as np; from extract import compiled_code, preprocess;"
-        "print(compiled_code.KEPT_IN);"
+        "preprocess.PLAIN_FRAMES = 0; print(compiled_code.KEPT_IN);"
         "print(preprocess.resize_short_side(np.zeros((9, 9, 3), np.uint8), 5).shape)"
     )
     done = subprocess.run(
@@ -45,8 +45,9 @@ def test_where_nothing_can_be_written_code_is_compiled_and_not_kept(tmp_path):
 def test_all_compiled_code_is_kept_in_the_cache(tmp_path):
     program = (
         "import sys; sys.path.insert(0, sys.argv[1]); import numpy as np, numba;"
-        "from extract.preprocess import _mix; from extract.flow.tvl1.cpu import _solve_level;"
-        "print(_mix.stats.cache_path); print(_solve_level.stats.cache_path);"
+        "from extract.preprocess_compiled import mix;"
+        "from extract.flow.tvl1.cpu import _solve_level;"
+        "print(mix.stats.cache_path); print(_solve_level.stats.cache_path);"
         "print(numba.config.CACHE_DIR)"
     )
     done = subprocess.run(

@@ -88,3 +88,28 @@ def test_frames_between_snippets_far_apart_are_not_kept(monkeypatch):
     monkeypatch.setattr("extract.backbones.record.resize_short_side", counted)
     assert len(extractor.extract("tiny.mp4").start) == 4
     assert len(resized) <= 4 * (LENGTH + 1)
+
+
+def test_a_listener_hears_every_snippet_as_soon_as_it_is_there(monkeypatch):
+    clip = TinyClip(random_pictures(16 * 5 + 3))
+    stand_in(monkeypatch, TinyFlow(), clip)
+    extractor = extract.Extractor(extract.ExtractSettings(), backbone=TinyBackbone())
+    heard, order = [], []
+
+    def listen(start, end, rows):
+        heard.append((start, end, rows["rgb"], rows["flow"]))
+        order.append("heard")
+
+    features = extractor.extract(
+        "tiny.mp4", listener=listen, progress=lambda done, count: order.append(done)
+    )
+    assert order == [1, "heard", 2, "heard", 3, "heard", 4, "heard", 5, "heard", 6, "heard"]
+    for told, kept in zip(
+        map(np.concatenate, zip(*heard, strict=True)),
+        (features.start, features.end, features.rgb, features.flow),
+        strict=True,
+    ):
+        assert np.array_equal(told, kept)
+    plain = extractor.extract("tiny.mp4")
+    assert np.array_equal(plain.rgb, features.rgb)
+    assert np.array_equal(plain.flow, features.flow)

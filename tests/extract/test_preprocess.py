@@ -7,6 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from extract import preprocess
 from extract.errors import ExtractError
 from extract.preprocess import centre_crop, grey, resize_short_side, resized_size
 
@@ -32,6 +33,22 @@ def test_resize_equals_opencv_and_torch(height, width):
     # Rounding to integers is all that may lie between them.
     assert np.abs(ours - opencv).max() <= 0.51
     assert np.abs(ours - pytorch[0].permute(1, 2, 0).numpy()).max() <= 0.51
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.integers(1, 150),
+    st.integers(1, 150),
+    st.sampled_from([32, 64, 101]),
+    st.integers(0, 1 << 20),
+)
+def test_a_process_s_first_frames_are_resized_as_its_later_ones(height, width, side, seed):
+    frame = noise(height, width, seed)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(preprocess, "PLAIN_FRAMES", float("inf"))
+        plain = resize_short_side(frame, side)
+        patch.setattr(preprocess, "PLAIN_FRAMES", 0)
+        assert np.array_equal(resize_short_side(frame, side), plain)
 
 
 @given(st.integers(1, 2000), st.integers(1, 2000), st.sampled_from([64, 128, 256]))
