@@ -208,6 +208,11 @@ class Preset:
         """The three parts by name."""
         return {name: getattr(self, name) for name in PARTS}
 
+    def own_as(self, kind: type[Part]) -> Part:
+        """The head's own settings, of the class that they have."""
+        assert isinstance(self.own, kind)
+        return self.own
+
     @property
     def recipe(self) -> str | None:
         """Row of the head's ablation; None where the head has none."""
