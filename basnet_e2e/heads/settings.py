@@ -237,6 +237,10 @@ class Preset:
             parts[part] = replace(kept, **mine) if mine else kept
         return replace(self, **parts)
 
+    def named(self, name: str, **settings: Any) -> "Preset":
+        """Another preset of the head, with other values for some settings (:meth:`changed`)."""
+        return replace(self, name=name).changed(**settings)
+
     def flat(self) -> dict[str, Any]:
         """Every setting by its name alone, as JSON values, with the head's and the preset's."""
         merged = {
