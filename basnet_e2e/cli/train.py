@@ -40,7 +40,7 @@ log = logging.getLogger(__name__)
     "--preset",
     default="default",
     show_default=True,
-    help="Settings of the head; basnet has default, small (for CPUs), official and activitynet.",
+    help="Settings of the head: default, small (for CPUs) or official; basnet also: activitynet.",
 )
 @click.option(
     "--recipe",
