@@ -15,7 +15,7 @@ from torch import Tensor
 
 from basnet_e2e.heads.head import Batch, Loss, Shape
 from basnet_e2e.heads.settings import Preset, Settings
-from basnet_e2e.heads.stpn import Output, Stpn, StpnHead, class_entropy, stpn_presets
+from basnet_e2e.heads.stpn import Output, Stpn, StpnHead, attention_presets, class_entropy
 
 NODES = 64
 
@@ -74,7 +74,8 @@ class MaanHead(StpnHead):
 
     name = "maan"
     own = MaanSettings
-    presets = stpn_presets("maan", MaanSettings())
+    # Without weight decay the attention learns single rows of the training videos by heart.
+    presets = attention_presets("maan", MaanSettings(), small_rate=2e-3, weight_decay=0.1)
 
     def network(self, shape: Shape, preset: Preset) -> Maan:
         """A network for each stream."""

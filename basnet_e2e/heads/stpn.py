@@ -120,16 +120,17 @@ READING = Reading(
 )
 
 
-def stpn_presets(head: str, own: Settings) -> dict[str, Preset]:
+def attention_presets(
+    head: str, own: Settings, *, small_rate: float, weight_decay: float
+) -> dict[str, Preset]:
     """``official``; ``default`` with all rows of each video; ``small`` for CPUs.
 
-    Steps, batch and rate of the latter two are this project's.
+    Steps, batch, rate and weight decay of the latter two are this project's.
     """
-    official = Preset("official", head, own, OFFICIAL_TRAINING, READING)
-    brief = Training(steps=1500, batch=16, rate=1e-3, weight_decay=0.0)
-    small = Training(steps=300, batch=16, rate=2e-3, weight_decay=0.0)
+    brief = Training(steps=1500, batch=16, rate=1e-3, weight_decay=weight_decay)
+    small = Training(steps=300, batch=16, rate=small_rate, weight_decay=weight_decay)
     return {
-        "official": official,
+        "official": Preset("official", head, own, OFFICIAL_TRAINING, READING),
         "default": Preset("default", head, own, brief, READING),
         "small": Preset("small", head, own, small, READING),
     }
@@ -140,7 +141,7 @@ class StpnHead(Head):
 
     name = "stpn"
     own: type[Settings] = StpnSettings
-    presets = stpn_presets("stpn", StpnSettings())
+    presets = attention_presets("stpn", StpnSettings(), small_rate=5e-3, weight_decay=0.0)
     rules = Rules(curves=curves, score=score)
 
     def network(self, shape: Shape, preset: Preset) -> Stpn:

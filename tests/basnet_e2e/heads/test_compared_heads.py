@@ -40,7 +40,7 @@ LEARNT = {
     "autoloc": {"steps": 160, "hidden": 16, "regress_steps": 60, "regress_rate": 0.03},
     "wtalc": {"steps": 100, "hidden": 16, "rate": 1e-2},
     "cmcs": {"steps": 100},
-    "maan": {"steps": 200, "attention_hidden": 16, "rate": 2e-2},
+    "maan": {"steps": 200, "attention_hidden": 16, "rate": 2e-2, "weight_decay": 0.0},
 }
 
 
