@@ -70,6 +70,14 @@ log = logging.getLogger(__name__)
 @click.option(
     "--steps", type=click.IntRange(min=1), help="Training steps; the preset's without it."
 )
+@click.option(
+    "--ensemble",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    metavar="N",
+    help="Networks in the model, from this seed on, read as their mean; steadier with few videos.",
+)
 @click.option("--resume", is_flag=True, help="Go on where an interrupted run stopped.")
 @force_option
 @device_option

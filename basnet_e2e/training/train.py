@@ -18,6 +18,7 @@ from basnet_e2e.data.sampling import segments_for
 from basnet_e2e.devices import choose_device, describe
 from basnet_e2e.errors import BasnetError
 from basnet_e2e.heads.checkpoint import HeadModel, load_model, save_model
+from basnet_e2e.heads.ensemble import Ensemble
 from basnet_e2e.heads.presets import preset as find_preset
 from basnet_e2e.heads.settings import Preset
 from basnet_e2e.heads.table import find_head
@@ -47,6 +48,7 @@ def train(
     grid: str | None = None,
     seed: int = 0,
     steps: int | None = None,
+    ensemble: int = 1,
     device: str = "auto",
     resume: bool = False,
     output: str | os.PathLike[str] | None = None,
@@ -73,6 +75,8 @@ def train(
         grid: ``fps,length,stride`` of array files.
         seed: of weights, samples and dropout.
         steps: training steps instead of the preset's.
+        ensemble: networks in the model, trained with this seed and those after it and read as
+            their mean; not together with ``validate``.
         device: ``auto``, ``cpu`` or ``cuda[:N]``.
         resume: go on from the state file beside ``output`` where there is one; a finished run is
             returned as it is.
@@ -90,6 +94,13 @@ def train(
     )
     if resume and output is None:
         raise BasnetError("resuming needs the model file (output) that the state stands beside")
+    if ensemble < 1:
+        raise BasnetError(f"an ensemble has at least 1 network, not {ensemble}")
+    if ensemble > 1 and validate is not None:
+        raise BasnetError(
+            "validation keeps the best step of one network; an ensemble is the mean of the last "
+            "steps of several: give one of both"
+        )
     chosen = choose_device(device)
     wanted = read_classes(classes) if isinstance(classes, str | os.PathLike) else classes
     data = usable(_labelled(features, labels, wanted, streams, grid), settings)
@@ -97,30 +108,22 @@ def train(
     if validate is not None:
         validation = Validation.of(validate, features, data, streams=streams, grid=grid)
     if resume and output is not None and not state_path(output).is_file():
-        finished = _finished(Path(output), data, settings, seed, validation)
+        finished = _finished(Path(output), data, settings, seed, validation, ensemble)
         if finished is not None:
             return finished
-    trained = fit(
-        data,
-        settings,
-        seed=seed,
-        device=chosen,
-        validation=validation,
-        state=None if output is None else state_path(output),
-        resume=resume,
-        progress=progress,
-    )
-    model = trained.last
-    if trained.best is not None:
-        model = trained.best
-        log.info(
-            "kept step %d, average mAP %.1f on the validation videos",
-            model.training["validation"]["step"],
-            100 * model.training["validation"]["average_map"],
-        )
+    place = None if output is None else Path(output)
+    options: dict[str, Any] = {"device": chosen, "resume": resume, "progress": progress}
+    if ensemble > 1:
+        model = fit_ensemble(data, settings, ensemble, seed=seed, output=place, **options)
+    else:
+        state = None if place is None else state_path(place)
+        trained = fit(data, settings, seed=seed, validation=validation, state=state, **options)
+        model = _chosen(trained)
     if output is not None:
         save_model(model, output)
         state_path(output).unlink(missing_ok=True)
+        for index in range(ensemble):
+            member_path(Path(output), index).unlink(missing_ok=True)
         model = replace(model, name=Path(output).stem)
         log.info(
             "model written to %s (%s: %s)",
@@ -129,6 +132,19 @@ def train(
             ", ".join(model.classes),
         )
     return model
+
+
+def _chosen(trained: "Trained") -> HeadModel:
+    """The best validated network where there was validation, else the last step's."""
+    if trained.best is None:
+        return trained.last
+    validated = trained.best.training["validation"]
+    log.info(
+        "kept step %d, average mAP %.1f on the validation videos",
+        validated["step"],
+        100 * validated["average_map"],
+    )
+    return trained.best
 
 
 @dataclass(frozen=True)
@@ -193,6 +209,59 @@ def fit(
     return _trained(run, data, preset, seed)
 
 
+def member_path(output: Path, index: int) -> Path:
+    """Where a finished network of an ensemble waits for the others."""
+    return output.with_name(f"{output.name}.member{index}")
+
+
+def fit_ensemble(
+    data: LabelledSet,
+    preset: Preset,
+    count: int,
+    *,
+    seed: int = 0,
+    output: Path | None = None,
+    resume: bool = False,
+    **options: Any,
+) -> HeadModel:
+    """Train networks of equal settings with one seed after the other, into one model.
+
+    Args:
+        data: training videos.
+        preset: the head and its settings.
+        count: number of networks.
+        seed: of the first.
+        output: finished networks and the state of the running one are kept beside this file.
+        resume: take what is there, and go on.
+        options: ``device`` and ``progress`` of :func:`fit`.
+
+    Raises:
+        BasnetError: as :func:`fit`; or what is there belongs to another run.
+        KeyboardInterrupt: Ctrl-C; the state is saved first.
+    """
+    models = []
+    for index in range(count):
+        kept = None if output is None else member_path(output, index)
+        model = None
+        if resume and kept is not None:
+            model = _finished(kept, data, preset, seed + index, None)
+        if model is None:
+            log.info("network %d of %d, seed %d", index + 1, count, seed + index)
+            state = None if output is None else state_path(output)
+            asked: dict[str, Any] = {
+                "state": state,
+                "resume": resume and state is not None and state.is_file(),
+            }
+            model = fit(data, preset, seed=seed + index, **asked, **options).last
+            if kept is not None and state is not None:
+                save_model(model, kept)
+                state.unlink(missing_ok=True)
+        models.append(model)
+    loss = sum(model.training["loss"] for model in models) / count
+    nets = Ensemble([model.net for model in models]).eval()
+    return replace(models[0], net=nets, training=models[0].training | {"loss": loss})
+
+
 def with_segments(preset: Preset, data: LabelledSet) -> Preset:
     """Settings whose T is a number, that of the videos where the settings leave it open."""
     lengths = [len(video.x) for video in data.videos]
@@ -205,6 +274,7 @@ def _finished(
     preset: Preset,
     seed: int,
     validation: Validation | None,
+    ensemble: int = 1,
 ) -> HeadModel | None:
     """The model of this very run where it was finished before; None where there is no model.
 
@@ -216,6 +286,9 @@ def _finished(
     model = load_model(output)
     wanted = run_identity(data, with_segments(preset, data), seed, validation)
     difference = run_difference(model_identity(model), wanted | {"videos": data_digest(data)})
+    networks = len(model.net.members) if isinstance(model.net, Ensemble) else 1
+    if difference is None and networks != ensemble:
+        difference = f"another number of networks ({networks} against {ensemble})"
     if difference is not None:
         raise BasnetError(
             f"{output}: a finished run with {difference}; train without --resume to replace it, or "
