@@ -15,11 +15,12 @@ from numpy.typing import NDArray
 from extract.backbones.batches import GPU_BATCH
 from extract.errors import ExtractError, MiscountError, VideoError
 from extract.features import FORMAT_VERSION, Features
-from extract.preprocess import centre_crop, grey, resize_short_side
+from extract.preprocess import centre_crop, grey
 from extract.quantize import quantize_flow
 from extract.snippets import SnippetGrid, flow_rows, frame_rows, snippet_count, snippet_times
 from extract.streams import STREAMS
 from extract.video.clip import Clip, open_video
+from extract.window import Watch, Window
 
 if TYPE_CHECKING:
     from extract.backbones.loading import Backbone, BackboneRecord
@@ -179,6 +180,7 @@ class Extractor:
         decoder: str = "auto",
         keep_partial: bool = False,
         progress: Progress | None = None,
+        watch: Callable[[Clip], Watch] | None = None,
     ) -> Features:
         """Features of one video.
 
@@ -188,28 +190,32 @@ class Extractor:
                 count of its frames begins again on PyAV.
             keep_partial: keep what comes before a damaged place instead of refusing the video.
             progress: called with (snippets done, snippets in all) after each group.
+            watch: given the opened video, gives a function that is shown each grid frame (seconds
+                and ``[H, W, 3] uint8``) on its way, so that others need not decode it again.
 
         Raises:
             VideoError: the file is no video, or a frame cannot be decoded.
         """
         try:
             with open_video(path, decoder=decoder, keep_partial=keep_partial) as clip:
-                return self._extract(clip, progress)
+                return self._extract(clip, progress, watch)
         except MiscountError as error:
             if decoder != "auto":
                 raise
             log.warning("%s; it begins again on PyAV", str(error).partition(", so ")[0])
         with open_video(path, decoder="pyav", keep_partial=keep_partial) as clip:
-            return self._extract(clip, progress)
+            return self._extract(clip, progress, watch)
 
-    def _extract(self, clip: Clip, progress: Progress | None) -> Features:
+    def _extract(
+        self, clip: Clip, progress: Progress | None, watch: Callable[[Clip], Watch] | None
+    ) -> Features:
         frames = clip.frame_count(self.grid.fps)
         if frames == 0:
             raise VideoError(f"{clip.path}: the video has no frames that a player would show")
         count = snippet_count(frames, self.grid.length, self.grid.stride)
         parts: dict[str, list[NDArray[np.float32]]] = {name: [] for name in self.choices.streams}
         done = 0
-        for group in self._groups(clip, frames, count):
+        for group in self._groups(clip, frames, count, watch(clip) if watch else None):
             for name, batch in group.items():
                 parts[name].append(getattr(self.backbone, name)(batch))
             done += len(next(iter(group.values())))
@@ -239,10 +245,10 @@ class Extractor:
         }
 
     def _groups(
-        self, clip: Clip, frames: int, count: int
+        self, clip: Clip, frames: int, count: int, watch: Watch | None
     ) -> Iterator[dict[str, NDArray[np.float32]]]:
         """Network inputs of some snippets at a time, read in one pass over the video."""
-        window = _Window(clip, frames, self.backbone.record.frame_side, self.grid)
+        window = Window(clip, frames, self.backbone.record.frame_side, self.grid, watch)
         for first in range(0, count, self._group):
             rows = range(first, min(first + self._group, count))
             group: dict[str, NDArray[np.float32]] = {}
@@ -253,7 +259,7 @@ class Extractor:
             yield group
             window.forget_before(rows.stop * self.grid.stride)
 
-    def _rgb_clips(self, window: "_Window", rows: range, frames: int) -> NDArray[np.float32]:
+    def _rgb_clips(self, window: Window, rows: range, frames: int) -> NDArray[np.float32]:
         """``[len(rows), 3, length, crop, crop] float32`` as the network's preprocessing asks."""
         record = self.backbone.record
         clips = []
@@ -263,7 +269,7 @@ class Extractor:
             clips.append(np.stack([pictures[n] for n in indices]))
         return record.scale_rgb(np.stack(clips)).transpose(0, 4, 1, 2, 3)
 
-    def _flow_clips(self, window: "_Window", rows: range, frames: int) -> NDArray[np.float32]:
+    def _flow_clips(self, window: Window, rows: range, frames: int) -> NDArray[np.float32]:
         """``[len(rows), 2, length, crop, crop] float32`` in [-1, 1]."""
         crop = self.backbone.record.crop
         wanted = [flow_rows(row, frames, self.grid) for row in rows]
@@ -275,7 +281,7 @@ class Extractor:
         ]
         return quantize_flow(np.stack(clips).transpose(0, 2, 1, 3, 4), self.choices.quantize)
 
-    def _compute_flow(self, window: "_Window", wanted: Sequence[Sequence[int]]) -> None:
+    def _compute_flow(self, window: Window, wanted: Sequence[Sequence[int]]) -> None:
         """Fill ``window.flow`` with the fields that are missing, cropped, each computed once."""
         assert self.flow_method is not None
         crop = self.backbone.record.crop
@@ -287,49 +293,6 @@ class Extractor:
             )
             for n, field in zip(run, centre_crop(fields, crop), strict=True):
                 window.flow[n] = field
-
-
-class _Window:
-    """Resized grid frames and cropped flow fields that the next snippets still need."""
-
-    def __init__(self, clip: Clip, frames: int, side: int, grid: SnippetGrid) -> None:
-        self.flow: dict[int, NDArray[np.float32]] = {}
-        self._pictures: dict[int, NDArray[np.uint8]] = {}
-        self._side = side
-        self._grid = grid
-        self._source = enumerate(frame for _, frame in clip.frames(grid.fps))
-        self._keep_from = 0
-        self._clip = clip
-        # The last field is repeated as the last frame is, and needs the frame before it too.
-        self._padding_from = frames - 2
-        self._frames = frames
-
-    def picture(self, n: int) -> NDArray[np.uint8]:
-        """Grid frame ``n``, ``[H, W, 3] uint8`` with its short side resized."""
-        while n not in self._pictures:
-            index, frame = next(self._source, (-1, None))
-            if frame is None:
-                raise VideoError(
-                    f"{self._clip.path}: decoding ended before frame {n} of {self._frames}; "
-                    "the file changed while it was read?"
-                )
-            if self._needed(index):
-                self._pictures[index] = resize_short_side(frame, self._side)
-        return self._pictures[n]
-
-    def _needed(self, index: int) -> bool:
-        """Whether a snippet to come reads a frame; between snippets far apart lie some for none."""
-        if index >= self._padding_from:
-            return True
-        # A snippet's last field reaches one frame past it.
-        return index >= self._keep_from and index % self._grid.stride <= self._grid.length
-
-    def forget_before(self, n: int) -> None:
-        """Drop what lies before frame ``n``; what is repeated past the end is kept."""
-        self._keep_from = min(n, self._padding_from)
-        for store in (self._pictures, self.flow):
-            for index in [i for i in store if i < self._keep_from]:
-                del store[index]
 
 
 def _runs(indices: Sequence[int]) -> Iterator[range]:

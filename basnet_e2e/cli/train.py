@@ -2,13 +2,17 @@
 
 import logging
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from basnet_e2e.cli.common import StreamList, device_option, force_option, message_options
 from basnet_e2e.cli.progress import Progress
+from basnet_e2e.cli.tables import new_table, show
 from basnet_e2e.heads.table import DEFAULT_HEAD, described
+
+if TYPE_CHECKING:
+    from basnet_e2e.heads.checkpoint import HeadModel
 
 log = logging.getLogger(__name__)
 
@@ -78,27 +82,66 @@ log = logging.getLogger(__name__)
     metavar="N",
     help="Networks in the model, from this seed on, read as their mean; steadier with few videos.",
 )
+@click.option(
+    "--holdout",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    metavar="SHARE",
+    help="Train without this share of the videos (0.2) and say how well their labels are "
+    "recognised.",
+)
+@click.option(
+    "--log",
+    "log_to",
+    type=click.Choice(["csv", "tensorboard"]),
+    help="Write loss, its parts, rate and validations of each step beside the model.",
+)
 @click.option("--resume", is_flag=True, help="Go on where an interrupted run stopped.")
 @force_option
 @device_option
 @message_options
-def train(features: Path, output: Path, force: bool, **options: Any) -> None:
+def train(features: Path, output: Path, force: bool, log_to: str | None, **options: Any) -> None:
     """Train a head on a folder of FEATURES with one or more labels per video.
 
     Interrupted training goes on with --resume and gives the same model as an uninterrupted run.
     """
     from basnet_e2e.data.kinds import Kind
-    from basnet_e2e.data.outputs import check_output
+    from basnet_e2e.data.outputs import check_folder, check_output
+    from basnet_e2e.training.record import log_path
     from basnet_e2e.training.train import train as run
 
     read = [features, *(options[name] for name in ("labels", "validate", "classes"))]
     check_output(output, Kind.MODEL, read, force=force)
+    if log_to == "csv":
+        check_output(log_path(log_to, output), Kind.TRAINING_LOG, read, force=force)
+    elif log_to is not None:
+        check_folder(log_path(log_to, output))
     with Progress("train", quiet=log.getEffectiveLevel() > logging.INFO) as bar:
-        run(
+        model = run(
             features,
             output=output,
+            log_to=log_to,
             progress=lambda state: bar.update(
                 state.step, state.steps, f"loss {state.loss:.4f}, {state.speed:.1f} steps/s"
             ),
             **options,
         )
+    # A model finished by an older version does not know its videos.
+    if log.isEnabledFor(logging.INFO) and "per_class" in model.training:
+        show(_summary(model), to_stderr=True)
+
+
+def _summary(model: "HeadModel") -> Any:
+    """How many videos taught each class; the rest of the run as the title."""
+    from basnet_e2e.export.plain import one_line
+
+    facts = model.training
+    title = (
+        f"{len(model.classes)} classes from {facts['videos']} videos "
+        f"({facts['unlabelled']} without any), {facts['steps']} steps, loss {facts['loss']:.4f}"
+    )
+    if "validation" in facts:
+        title += f", validation mAP {100 * facts['validation']['average_map']:.1f} %"
+    table = new_table(title, "class", "videos")
+    for name, count in zip(model.classes, facts["per_class"], strict=True):
+        table.add_row(one_line(name), str(count))
+    return table

@@ -4,14 +4,14 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from basnet_e2e.colours import COLOURS, colour
 from weights.files import atomic_write
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# Okabe and Ito's palette: told apart with colour-blind eyes too.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#8C8C00")
+__all__ = ["COLOURS", "GREY", "colour", "new_figure", "save", "save_picture", "tidy"]
 GREY = "#5f6368"
 SUFFIXES = (".png", ".svg")
 
@@ -32,22 +32,22 @@ def tidy(axes: "Axes") -> None:
 
 def save(figure: "Figure", path: str | os.PathLike[str]) -> list[Path]:
     """Write a figure as ``<path>.png`` and ``<path>.svg``; equal figures give equal bytes."""
+    return [save_picture(figure, f"{os.fspath(path)}{suffix}") for suffix in SUFFIXES]
+
+
+def save_picture(figure: "Figure", path: str | os.PathLike[str]) -> Path:
+    """Write a figure as its suffix says (png, svg, pdf); equal figures give equal bytes."""
     import matplotlib
 
-    written = []
-    for suffix in SUFFIXES:
-        target = Path(f"{os.fspath(path)}{suffix}")
-        # SVG would carry the date and random ids.
-        with (
-            matplotlib.rc_context({"svg.hashsalt": "basnet", "svg.fonttype": "none"}),
-            atomic_write(target) as file,
-        ):
-            metadata = {"Date": None} if suffix == ".svg" else None
-            figure.savefig(file, format=suffix[1:], dpi=150, metadata=metadata)
-        written.append(target)
-    return written
-
-
-def colour(index: int) -> str:
-    """Colour of the n-th class or curve."""
-    return COLOURS[index % len(COLOURS)]
+    target = Path(path)
+    form = target.suffix[1:].lower()
+    # SVG would carry the date and random ids, PDF the date.
+    metadata = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(form)
+    with (
+        matplotlib.rc_context(
+            {"svg.hashsalt": "basnet", "svg.fonttype": "none", "pdf.fonttype": 42}
+        ),
+        atomic_write(target) as file,
+    ):
+        figure.savefig(file, format=form, dpi=150, metadata=metadata)
+    return target

@@ -32,10 +32,11 @@ from basnet_e2e.heads.table import find_head
 from basnet_e2e.intervals import Localization
 from basnet_e2e.localization.inference import activations, background_of, localization_of
 from basnet_e2e.reproduction.data import Benchmark
+from basnet_e2e.training.fit import fit, with_segments
 from basnet_e2e.training.identity import data_digest
 from basnet_e2e.training.loop import Progress
 from basnet_e2e.training.state import state_path
-from basnet_e2e.training.train import fit, usable, with_segments
+from basnet_e2e.training.train import usable
 from basnet_e2e.training.validation import Validation
 from weights.files import write_text
 

@@ -16,9 +16,9 @@ from basnet_e2e.heads.presets import preset, preset_from_json
 from basnet_e2e.heads.table import HEADS, find_head
 from basnet_e2e.intervals import Interval
 from basnet_e2e.localization.inference import background, localize_features
+from basnet_e2e.training.fit import fit, with_segments
 from basnet_e2e.training.identity import run_identity
 from basnet_e2e.training.loop import Run
-from basnet_e2e.training.train import fit, with_segments
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 ALL = tuple(name for name in HEADS if name != "basnet")

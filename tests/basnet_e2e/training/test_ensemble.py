@@ -45,10 +45,10 @@ def test_members_are_the_models_of_their_seeds(data, tmp_path):
     np.testing.assert_allclose(activations(model, video).seen.raw, mean)
 
 
-@pytest.mark.parametrize("at", [2, 6, 11])
-def test_interrupted_and_resumed_equals_uninterrupted(data, tmp_path, at):
+@pytest.mark.parametrize(("at", "holdout"), [(2, None), (6, None), (11, 0.4)])
+def test_interrupted_and_resumed_equals_uninterrupted(data, tmp_path, at, holdout):
     whole, parts = tmp_path / "whole.safetensors", tmp_path / "parts.safetensors"
-    train(data, preset=BRIEF, ensemble=3, output=whole)
+    train(data, preset=BRIEF, ensemble=3, holdout=holdout, output=whole)
     taken = []
 
     def interrupt(state):
@@ -57,9 +57,17 @@ def test_interrupted_and_resumed_equals_uninterrupted(data, tmp_path, at):
             os.kill(os.getpid(), signal.SIGINT)
 
     with pytest.raises(KeyboardInterrupt):
-        train(data, preset=BRIEF, ensemble=3, output=parts, progress=interrupt)
+        train(data, preset=BRIEF, ensemble=3, holdout=holdout, output=parts, progress=interrupt)
     assert len(taken) == at
-    train(data, preset=BRIEF, ensemble=3, output=parts, progress=interrupt, resume=True)
+    train(
+        data,
+        preset=BRIEF,
+        ensemble=3,
+        holdout=holdout,
+        output=parts,
+        progress=interrupt,
+        resume=True,
+    )
     assert len(taken) == 12  # nothing was done twice
     assert parts.read_bytes() == whole.read_bytes()
     assert sorted(path.name for path in tmp_path.iterdir()) == [parts.name, whole.name]
@@ -77,8 +85,10 @@ def test_another_number_is_another_run(data, tmp_path):
 def test_mistakes(data):
     with pytest.raises(BasnetError, match="at least 1 network, not 0"):
         train(data, preset=BRIEF, ensemble=0)
-    with pytest.raises(BasnetError, match="give one of both"):
+    with pytest.raises(BasnetError, match="leave out one of both"):
         train(data, preset=BRIEF, ensemble=2, validate="gt.json")
+    with pytest.raises(BasnetError, match="leave out one of both"):
+        train(data, preset=BRIEF, ensemble=2, log_to="csv")
 
 
 def test_the_commands_know_ensembles(tree, tmp_path, run):

@@ -1,0 +1,69 @@
+"""What extraction holds of a video at a time: the frames and flow that the next snippets need."""
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from extract.errors import VideoError
+from extract.preprocess import resize_short_side
+from extract.snippets import SnippetGrid
+from extract.video.clip import Clip
+
+# Is shown each grid frame on its way: seconds and ``[H, W, 3] uint8``.
+Watch = Callable[[float, NDArray[np.uint8]], None]
+
+
+class Window:
+    """Resized grid frames and cropped flow fields that the next snippets still need."""
+
+    def __init__(
+        self, clip: Clip, frames: int, side: int, grid: SnippetGrid, watch: Watch | None
+    ) -> None:
+        self.flow: dict[int, NDArray[np.float32]] = {}
+        self._pictures: dict[int, NDArray[np.uint8]] = {}
+        self._side = side
+        self._grid = grid
+        self._source = enumerate(_watched(clip.frames(grid.fps), watch))
+        self._keep_from = 0
+        self._clip = clip
+        # The last field is repeated as the last frame is, and needs the frame before it too.
+        self._padding_from = frames - 2
+        self._frames = frames
+
+    def picture(self, n: int) -> NDArray[np.uint8]:
+        """Grid frame ``n``, ``[H, W, 3] uint8`` with its short side resized."""
+        while n not in self._pictures:
+            index, frame = next(self._source, (-1, None))
+            if frame is None:
+                raise VideoError(
+                    f"{self._clip.path}: decoding ended before frame {n} of {self._frames}; "
+                    "the file changed while it was read?"
+                )
+            if self._needed(index):
+                self._pictures[index] = resize_short_side(frame, self._side)
+        return self._pictures[n]
+
+    def _needed(self, index: int) -> bool:
+        """Whether a snippet to come reads a frame; between snippets far apart lie some for none."""
+        if index >= self._padding_from:
+            return True
+        # A snippet's last field reaches one frame past it.
+        return index >= self._keep_from and index % self._grid.stride <= self._grid.length
+
+    def forget_before(self, n: int) -> None:
+        """Drop what lies before frame ``n``; what is repeated past the end is kept."""
+        self._keep_from = min(n, self._padding_from)
+        for store in (self._pictures, self.flow):
+            for index in [i for i in store if i < self._keep_from]:
+                del store[index]
+
+
+def _watched(
+    frames: Iterator[tuple[float, NDArray[np.uint8]]], watch: Watch | None
+) -> Iterator[NDArray[np.uint8]]:
+    """Frames without their times, each shown to ``watch`` first."""
+    for time, frame in frames:
+        if watch:
+            watch(time, frame)
+        yield frame
