@@ -19,6 +19,7 @@ RECIPE_TITLES = {
 }
 HEAD_TITLES = {
     "basnet": "BaS-Net",
+    "plus": "Plus",
     "untrimmednet": "UntrimmedNet",
     "hide-and-seek": "Hide-and-Seek",
     "stpn": "STPN",

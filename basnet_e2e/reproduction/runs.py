@@ -65,8 +65,9 @@ class Spec:
 
     @property
     def row(self) -> str:
-        """Row of a table: the recipe, or the head where it has none."""
-        return self.preset.recipe or self.preset.head
+        """Row of a table: the recipe, or the head where it has no ablation."""
+        ablated = find_head(self.preset.head).recipes
+        return (self.preset.recipe if ablated else None) or self.preset.head
 
 
 @dataclass(frozen=True)

@@ -49,7 +49,7 @@ def test_rows_stand_above_what_was_published():
 
 
 def test_every_head_has_a_title_and_published_figures():
-    assert HEAD_TITLES.keys() == HEADS.keys() == THUMOS.heads.keys()
+    assert HEAD_TITLES.keys() == HEADS.keys() == THUMOS.heads.keys() | {"plus"}
     assert all(len(each.figures) == len(THUMOS.shown) + 1 for each in THUMOS.heads.values())
     # The two columns that the comparison of methods has too.
     for name, figures in (("stpn", (52.0, 16.9)), ("maan", (59.8, 20.3)), ("wtalc", (55.2, 22.8))):
