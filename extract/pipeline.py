@@ -23,7 +23,8 @@ from extract.video.clip import Clip, open_video
 from extract.window import Watch, Window
 
 if TYPE_CHECKING:
-    from extract.backbones.loading import Backbone, BackboneRecord
+    from extract.backbones.loading import Backbone
+    from extract.backbones.record import BackboneRecord
     from extract.flow.methods import FlowMethod
 
 log = logging.getLogger(__name__)
@@ -248,7 +249,7 @@ class Extractor:
         self, clip: Clip, frames: int, count: int, watch: Watch | None
     ) -> Iterator[dict[str, NDArray[np.float32]]]:
         """Network inputs of some snippets at a time, read in one pass over the video."""
-        window = Window(clip, frames, self.backbone.record.frame_side, self.grid, watch)
+        window = Window(clip, frames, self.backbone.record.resized, self.grid, watch)
         for first in range(0, count, self._group):
             rows = range(first, min(first + self._group, count))
             group: dict[str, NDArray[np.float32]] = {}
@@ -265,7 +266,7 @@ class Extractor:
         clips = []
         for row in rows:
             indices = frame_rows(row, frames, self.grid)
-            pictures = {n: centre_crop(window.picture(n), record.crop) for n in set(indices)}
+            pictures = {n: record.cropped(window.picture(n)) for n in set(indices)}
             clips.append(np.stack([pictures[n] for n in indices]))
         return record.scale_rgb(np.stack(clips)).transpose(0, 4, 1, 2, 3)
 

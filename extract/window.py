@@ -6,23 +6,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from extract.errors import VideoError
-from extract.preprocess import resize_short_side
 from extract.snippets import SnippetGrid
 from extract.video.clip import Clip
 
 # Is shown each grid frame on its way: seconds and ``[H, W, 3] uint8``.
 Watch = Callable[[float, NDArray[np.uint8]], None]
+Resizer = Callable[[NDArray[np.uint8]], NDArray[np.uint8]]
 
 
 class Window:
     """Resized grid frames and cropped flow fields that the next snippets still need."""
 
     def __init__(
-        self, clip: Clip, frames: int, side: int, grid: SnippetGrid, watch: Watch | None
+        self, clip: Clip, frames: int, resize: Resizer, grid: SnippetGrid, watch: Watch | None
     ) -> None:
         self.flow: dict[int, NDArray[np.float32]] = {}
         self._pictures: dict[int, NDArray[np.uint8]] = {}
-        self._side = side
+        self._resize = resize
         self._grid = grid
         self._source = enumerate(_watched(clip.frames(grid.fps), watch))
         self._keep_from = 0
@@ -32,7 +32,7 @@ class Window:
         self._frames = frames
 
     def picture(self, n: int) -> NDArray[np.uint8]:
-        """Grid frame ``n``, ``[H, W, 3] uint8`` with its short side resized."""
+        """Grid frame ``n``, ``[H, W, 3] uint8`` resized as the backbone asks."""
         while n not in self._pictures:
             index, frame = next(self._source, (-1, None))
             if frame is None:
@@ -41,7 +41,7 @@ class Window:
                     "the file changed while it was read?"
                 )
             if self._needed(index):
-                self._pictures[index] = resize_short_side(frame, self._side)
+                self._pictures[index] = self._resize(frame)
         return self._pictures[n]
 
     def _needed(self, index: int) -> bool:
