@@ -92,6 +92,7 @@ def _head(found: Mapping[str, Any]) -> str:
         f"{settings['head']}, "
         + (f"recipe {recipe}, " if recipe else "")
         + f"preset {settings['name']}, T = {settings['training'].get('segments')}"
+        + (f", mean of {found['members']} networks" if found.get("members") else "")
     )
 
 

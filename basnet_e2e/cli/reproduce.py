@@ -14,7 +14,9 @@ from basnet_e2e.cli.progress import Progress
 from basnet_e2e.cli.tables import show_sheets, show_text
 
 if TYPE_CHECKING:
-    from basnet_e2e.reproduction.runs import Spec
+    from basnet_e2e.reproduction.heads import HeadResult
+    from basnet_e2e.reproduction.published import Protocol
+    from basnet_e2e.reproduction.runs import Runner, Spec
     from basnet_e2e.reproduction.study import Result
     from basnet_e2e.training.loop import TrainingStep
 
@@ -23,7 +25,11 @@ BENCHMARKS = ("thumos14", "activitynet12", "activitynet13")
 RECIPES = "baseline,base,suppression,full"
 
 
-def _names(ctx: click.Context, parameter: click.Parameter, value: str) -> tuple[str, ...]:
+def _names(
+    ctx: click.Context, parameter: click.Parameter, value: str | None
+) -> tuple[str, ...] | None:
+    if value is None:
+        return None
     return tuple(dict.fromkeys(name.strip() for name in value.split(",") if name.strip()))
 
 
@@ -52,15 +58,20 @@ def _names(ctx: click.Context, parameter: click.Parameter, value: str) -> tuple[
 )
 @click.option(
     "--preset",
-    help="official (THUMOS'14 without it), activitynet (ActivityNet without it), default or small.",
+    help="official (THUMOS'14 and --heads without it), activitynet (ActivityNet without it), "
+    "default or small.",
+)
+@click.option(
+    "--heads",
+    callback=_names,
+    metavar="LIST|all",
+    help="Compare these methods instead: basnet,stpn,...; or all.",
 )
 @click.option(
     "--recipes",
-    default=RECIPES,
-    show_default=True,
     callback=_names,
     metavar="LIST",
-    help="Rows of the ablation.",
+    help=f"Rows of the ablation ({RECIPES} without it).",
 )
 @click.option(
     "--seeds",
@@ -72,7 +83,6 @@ def _names(ctx: click.Context, parameter: click.Parameter, value: str) -> tuple[
 )
 @click.option(
     "--mend",
-    default="",
     callback=_names,
     metavar="LIST",
     help="Defects of the released code to mend in all runs: ranking,contrast,...",
@@ -112,6 +122,8 @@ def reproduce(
 ) -> None:
     """Train the four recipes on published features and print the paper's tables beside ours.
 
+    With --heads, train several methods instead and lay them beside each other and their papers.
+
     Writes report.md, report.json and pictures. Stopped with Ctrl-C, the same command goes on where
     it was; runs that are done are never done again.
     """
@@ -122,15 +134,14 @@ def reproduce(
     from basnet_e2e.reproduction.pictures import check_video
     from basnet_e2e.reproduction.published import protocol
     from basnet_e2e.reproduction.runs import Runner
-    from basnet_e2e.reproduction.study import make_study, write_report
-    from basnet_e2e.reproduction.study import reproduce as run
 
     folder = output or Path(f"reproduce-{benchmark}")
     check_folder(folder)
     check_output(folder / "report.json", Kind.REPORT, [root, ground_truth], force=force)
     place = choose_device(device)
     wanted = protocol(benchmark)
-    study = make_study(wanted, settings=asked.pop("preset"), **asked)
+    shown = {"video": video, "select": None if select == "last" else select}
+    study = _study(wanted, shown=shown, **asked)
     data = read_benchmark(root, wanted, ground_truth=ground_truth, streams=streams, grid=grid)
     study = replace(study, protocol=data.protocol)
     for note in data.notes:
@@ -140,10 +151,43 @@ def reproduce(
     (folder / "runs").mkdir(parents=True, exist_ok=True)
     runner = Runner(folder / "runs", data, wanted.tious, select=select, device=place)
     with Progress("reproduce", quiet=log.getEffectiveLevel() > logging.INFO) as bar:
-        result = run(study, runner, functools.partial(_follow, bar))
-    written = write_report(folder, result, runner, video)
+        result, write = _run(study, runner, functools.partial(_follow, bar))
+    written = write(folder, result, runner, **({} if video is None else {"video": video}))
     _print(result)
     log.info("written: %s", ", ".join(map(str, written)))
+
+
+def _study(
+    wanted: "Protocol",
+    *,
+    heads: tuple[str, ...] | None,
+    preset: str | None,
+    shown: dict[str, str | None],
+    **asked: Any,
+) -> Any:
+    """What is computed: BaS-Net's ablation, or a comparison of heads."""
+    from basnet_e2e.reproduction.heads import make_head_study
+    from basnet_e2e.reproduction.study import make_study
+
+    given = {name: value for name, value in asked.items() if value is not None}
+    if heads is None:
+        return make_study(wanted, settings=preset, **given)
+    names = ("recipes", "mend", "each_mend", "video", "select")
+    ablation = {name for name in names if {**given, **shown}.get(name) is not None}
+    if ablation:
+        named = ", ".join(f"--{name.replace('_', '-')}" for name in sorted(ablation))
+        raise click.UsageError(f"{named}: of BaS-Net's ablation, not together with --heads.")
+    return make_head_study(wanted, heads, settings=preset, **given)
+
+
+def _run(study: Any, runner: "Runner", follow: Any) -> tuple[Any, Any]:
+    """The result of a study, and what writes its report."""
+    from basnet_e2e.reproduction import heads
+    from basnet_e2e.reproduction import study as ablation
+
+    if isinstance(study, heads.HeadStudy):
+        return heads.compare_heads(study, runner, follow), heads.write_head_report
+    return ablation.reproduce(study, runner, follow), ablation.write_report
 
 
 def _follow(
@@ -159,7 +203,7 @@ def _follow(
     return step
 
 
-def _print(result: "Result") -> None:
+def _print(result: "Result | HeadResult") -> None:
     show_text(f"{result.settings()}.\n")
     show_sheets(result.sheets())
     for note in result.notes:

@@ -44,7 +44,7 @@ log = logging.getLogger(__name__)
     "--preset",
     default="default",
     show_default=True,
-    help="Settings of the head; basnet has default, small (for CPUs), official and activitynet.",
+    help="Settings of the head: default, small (for CPUs) or official; basnet also: activitynet.",
 )
 @click.option(
     "--recipe",
@@ -73,6 +73,14 @@ log = logging.getLogger(__name__)
 )
 @click.option(
     "--steps", type=click.IntRange(min=1), help="Training steps; the preset's without it."
+)
+@click.option(
+    "--ensemble",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    metavar="N",
+    help="Networks in the model, from this seed on, read as their mean; steadier with few videos.",
 )
 @click.option(
     "--holdout",

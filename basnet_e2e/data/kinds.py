@@ -132,7 +132,8 @@ def _kind_of_json(path: str | os.PathLike[str]) -> Kind:
         return Kind.ANNOTATIONS
     if document.keys() == {"failed"}:
         return Kind.FAILURES
-    return Kind.REPORT if {"benchmark", "recipes"} <= document.keys() else Kind.OTHER
+    compared = {"recipes", "heads"} & document.keys()
+    return Kind.REPORT if "benchmark" in document and compared else Kind.OTHER
 
 
 def _kind_of_text(text: str) -> Kind:

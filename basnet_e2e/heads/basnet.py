@@ -14,6 +14,7 @@ from basnet_e2e.errors import BasnetError
 from basnet_e2e.heads.basnet_settings import BasnetSettings, Recipe
 from basnet_e2e.heads.basnet_settings import recipe as find_recipe
 from basnet_e2e.heads.packing import Packing
+from basnet_e2e.heads.pooling import at_least_float, top_mean
 from basnet_e2e.heads.two_branch import convolve, convolve_both
 
 
@@ -180,30 +181,3 @@ class BaSNet(nn.Module):
 
     def _scores(self, cas: Tensor, mask: Tensor | None) -> Tensor:
         return torch.softmax(top_mean(cas, mask, self.ratio), dim=1)
-
-
-def top_mean(cas: Tensor, mask: Tensor | None, ratio: int) -> Tensor:
-    """Mean of each class's ``max(1, rows // ratio)`` highest activations.
-
-    Args:
-        cas: ``[B, T, N]``.
-        mask: real rows ``[B, T] bool``; None where all are.
-        ratio: r of the paper.
-
-    Returns:
-        ``[B, N]``.
-    """
-    by_class = cas.transpose(1, 2).contiguous()
-    if mask is None:
-        return by_class.topk(max(1, cas.shape[1] // ratio), dim=2).values.mean(2)
-    counts = (mask.sum(1) // ratio).clamp(min=1)
-    hidden = by_class.masked_fill(~mask[:, None], -torch.inf)
-    highest = hidden.topk(int(counts.max()), dim=2).values
-    used = torch.arange(highest.shape[2], device=cas.device) < counts[:, None]
-    total = torch.where(used[:, None], highest, 0).sum(2)
-    return total / counts[:, None].to(total.dtype)
-
-
-def at_least_float(x: Tensor) -> Tensor:
-    """The tensor in float32 where autocast made it narrower."""
-    return x.float() if x.dtype.itemsize < 4 else x

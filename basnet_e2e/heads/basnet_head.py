@@ -1,6 +1,5 @@
 """BaS-Net as one of the heads: network, loss and reading behind the common names."""
 
-import numpy as np
 from torch import Tensor, nn
 
 from basnet_e2e.heads.basnet import BaSNet, Output
@@ -15,7 +14,8 @@ from basnet_e2e.heads.basnet_settings import (
     recipe,
 )
 from basnet_e2e.heads.head import Batch, Head, Loss, Shape
-from basnet_e2e.heads.rules import Floats, Seen
+from basnet_e2e.heads.pooling import as_array
+from basnet_e2e.heads.rules import Seen
 from basnet_e2e.heads.settings import Preset
 
 
@@ -50,7 +50,7 @@ class BasnetHead(Head):
             parts = output.cas_base, output.scores_base, None
         else:
             parts = output.cas_supp, output.scores_supp, output.foreground
-        cas, scores, foreground = (None if part is None else _array(part[0]) for part in parts)
+        cas, scores, foreground = (None if part is None else as_array(part[0]) for part in parts)
         assert cas is not None
         assert scores is not None
         actions = len(scores) - _recipe(preset).background
@@ -62,16 +62,11 @@ class BasnetHead(Head):
 
 
 def _own(preset: Preset) -> BasnetSettings:
-    assert isinstance(preset.own, BasnetSettings)
-    return preset.own
+    return preset.own_as(BasnetSettings)
 
 
 def _recipe(preset: Preset) -> Recipe:
     return recipe(_own(preset).recipe)
-
-
-def _array(part: Tensor) -> Floats:
-    return np.asarray(part.cpu().numpy(), np.float64)
 
 
 HEAD = BasnetHead()

@@ -6,7 +6,7 @@ alone (``preset("official", mend=("ranking",))``). A *recipe* is one row of the 
 which branches there are and which one is read.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from basnet_e2e.errors import BasnetError
@@ -151,15 +151,15 @@ _OFFICIAL = Preset(
         centre="start",
     ),
 )
-_DEFAULT = replace(_OFFICIAL, name="default").changed(
-    **{key: value for name in _DEFAULT_MENDS for key, value in MENDS[name].items()}
+_DEFAULT = _OFFICIAL.named(
+    "default", **{key: value for name in _DEFAULT_MENDS for key, value in MENDS[name].items()}
 )
 
 PRESETS: dict[str, Preset] = {
     "official": _OFFICIAL,
     "default": _DEFAULT,
     # For CPUs: a quarter of the width and a fifth of the steps.
-    "small": replace(_DEFAULT, name="small").changed(hidden=512, steps=300),
+    "small": _DEFAULT.named("small", hidden=512, steps=300),
     # BaS-Net's own ActivityNet settings were never released. Others report that THUMOS settings
     # fail there because the cross-entropy is averaged over 101 or 201 classes, and that actions
     # span much of a video: CoLA's re-implementation (CORAL, its issue 86) goes from 1.0 to 24.7
@@ -167,7 +167,8 @@ PRESETS: dict[str, Preset] = {
     # takes classes from .1 and NMS at .6; W-TALC smooths the activation; the authors' later code
     # takes 10 000 steps; thresholds up to .5 are those remembered of the paper. The smoothing
     # width, a twentieth of the video, is ours. None of it could be checked on ActivityNet here.
-    "activitynet": replace(_DEFAULT, name="activitynet").changed(
+    "activitynet": _DEFAULT.named(
+        "activitynet",
         length="rescale",
         segments=200,
         steps=10000,

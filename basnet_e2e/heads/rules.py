@@ -136,3 +136,9 @@ class Rules:
 
 
 SHARED = Rules()
+
+
+def mean_inside(values: Floats, first: Ints, stop: Ints) -> Floats:
+    """Mean of samples ``[S]`` within each run ``[P]``."""
+    total = np.concatenate([[0.0], np.cumsum(values)])
+    return np.asarray((total[stop] - total[first]) / (stop - first))

@@ -208,6 +208,11 @@ class Preset:
         """The three parts by name."""
         return {name: getattr(self, name) for name in PARTS}
 
+    def own_as(self, kind: type[Part]) -> Part:
+        """The head's own settings, of the class that they have."""
+        assert isinstance(self.own, kind)
+        return self.own
+
     @property
     def recipe(self) -> str | None:
         """Row of the head's ablation; None where the head has none."""
@@ -231,6 +236,10 @@ class Preset:
             mine = {name: value for name, value in settings.items() if name in names[part]}
             parts[part] = replace(kept, **mine) if mine else kept
         return replace(self, **parts)
+
+    def named(self, name: str, **settings: Any) -> "Preset":
+        """Another preset of the head, with other values for some settings (:meth:`changed`)."""
+        return replace(self, name=name).changed(**settings)
 
     def flat(self) -> dict[str, Any]:
         """Every setting by its name alone, as JSON values, with the head's and the preset's."""

@@ -28,6 +28,21 @@ HEADS: "dict[str, Entry | Head]" = {
         "basnet_e2e.heads.basnet_head",
         "suppresses background by a filter that two branches train (AAAI 2020)",
     ),
+    "plus": Entry("basnet_e2e.heads.plus", "is basnet, read with soft suppression"),
+    "untrimmednet": Entry("basnet_e2e.heads.untrimmednet", "weighs shots by attention (CVPR 2017)"),
+    "hide-and-seek": Entry(
+        "basnet_e2e.heads.hide_and_seek", "hides random parts in training (ICCV 2017)"
+    ),
+    "stpn": Entry("basnet_e2e.heads.stpn", "learns sparse attention of each stream (CVPR 2018)"),
+    "autoloc": Entry(
+        "basnet_e2e.heads.autoloc", "regresses borders on a frozen classifier (ECCV 2018)"
+    ),
+    "wtalc": Entry("basnet_e2e.heads.wtalc", "compares videos that share a class (ECCV 2018)"),
+    "cmcs": Entry(
+        "basnet_e2e.heads.cmcs",
+        "has branches that must differ, and static clips as background (CVPR 2019)",
+    ),
+    "maan": Entry("basnet_e2e.heads.maan", "averages attention over random subsets (ICLR 2019)"),
 }
 # Also the head of files that were written before heads had names.
 DEFAULT_HEAD = "basnet"

@@ -16,7 +16,7 @@ from basnet_e2e.report.canvas import save
 from basnet_e2e.report.curves import Curve, map_curves
 from basnet_e2e.report.sight import look, timeline_of
 from basnet_e2e.report.timeline import draw_timeline
-from basnet_e2e.reproduction.published import RECIPE_TITLES, Protocol
+from basnet_e2e.reproduction.published import HEAD_TITLES, RECIPE_TITLES, Protocol
 from basnet_e2e.reproduction.tables import Outcomes
 
 
@@ -35,6 +35,16 @@ def draw_curves(
         if published and recipe in outcomes
     }
     return save(map_curves(ours, theirs, f"Ablation on {protocol.title}", subtitle), path)
+
+
+def draw_heads(path: Path, protocol: Protocol, outcomes: Outcomes, subtitle: str) -> list[Path]:
+    """Draw mAP against tIoU of all heads as they were computed here."""
+    ours = {}
+    for head, runs in outcomes.items():
+        values = 100 * np.array([run.last.map for run in runs])
+        band = (values.min(0).tolist(), values.max(0).tolist()) if len(runs) > 1 else (None, None)
+        ours[HEAD_TITLES[head]] = Curve(protocol.tious, values.mean(0).tolist(), *band)
+    return save(map_curves(ours, {}, f"Methods on {protocol.title}", subtitle), path)
 
 
 def draw_video(

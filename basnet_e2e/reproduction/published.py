@@ -4,7 +4,7 @@ All figures are percent. A protocol fixes which thresholds a benchmark is judged
 data are; figures of other data are for scale only, and the tables say so.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from basnet_e2e.errors import BasnetError
 
@@ -17,6 +17,30 @@ RECIPE_TITLES = {
     "suppression": "Suppression branch",
     "full": "BaS-Net",
 }
+HEAD_TITLES = {
+    "basnet": "BaS-Net",
+    "plus": "Plus",
+    "untrimmednet": "UntrimmedNet",
+    "hide-and-seek": "Hide-and-Seek",
+    "stpn": "STPN",
+    "autoloc": "AutoLoc",
+    "wtalc": "W-TALC",
+    "cmcs": "CMCS (Liu et al.)",
+    "maan": "MAAN",
+}
+
+
+@dataclass(frozen=True)
+class Published:
+    """Published figures of a head.
+
+    Attributes:
+        features: that it was published on, as people name them.
+        figures: mAP in percent at ``Protocol.shown``, then the average; None where there is none.
+    """
+
+    features: str
+    figures: tuple[float | None, ...]
 
 
 @dataclass(frozen=True)
@@ -51,6 +75,7 @@ class Protocol:
         ablation: recipe -> mAP in percent at ``shown``, then the average.
         background: recipe -> F-measure of background detection in [0, 1].
         methods: the comparison.
+        heads: published figures of the heads.
     """
 
     name: str
@@ -64,6 +89,7 @@ class Protocol:
     ablation: dict[str, tuple[float, ...]]
     background: dict[str, float]
     methods: tuple[Method, ...]
+    heads: dict[str, Published] = field(default_factory=dict)
 
 
 _THUMOS = Protocol(
@@ -101,7 +127,29 @@ _THUMOS = Protocol(
         Method("Liu et al. (I3D)", (57.4, 23.1, None)),
         Method("BaS-Net (I3D)", (58.2, 27.0, 27.9)),
     ),
+    heads={
+        name: Published(features, (*figures, *(None,) * (10 - len(figures))))
+        for name, features, figures in (
+            ("basnet", "I3D", (58.2, 52.3, 44.6, 36.0, 27.0, 18.6, 10.4, 3.9, 0.5, 27.9)),
+            ("untrimmednet", "UNT", (44.4, 37.7, 28.2, 21.1, 13.7)),
+            ("hide-and-seek", "not stated", (36.4, 27.8, 19.5, 12.7, 6.8)),
+            ("stpn", "I3D", (52.0, 44.7, 35.5, 25.8, 16.9, 9.9, 4.3)),
+            ("autoloc", "UNT", (None, None, 35.8, 29.0, 21.2, 13.4, 5.8)),
+            ("wtalc", "I3D", (55.2, 49.6, 40.1, 31.1, 22.8, None, 7.6)),
+            ("cmcs", "I3D", (57.4, 50.8, 41.2, 32.1, 23.1, 15.0, 7.0)),
+            ("maan", "I3D", (59.8, 50.8, 41.1, 30.6, 20.3, 12.0, 6.9)),
+        )
+    },
 )
+
+
+_METHOD_HEADS = {
+    "STPN": "stpn",
+    "AutoLoc": "autoloc",
+    "W-TALC": "wtalc",
+    "Liu et al.": "cmcs",
+    "MAAN": "maan",
+}
 
 
 def _activitynet(
@@ -123,6 +171,14 @@ def _activitynet(
         ablation={"full": ours},
         background={},
         methods=(*methods, Method("BaS-Net", ours)),
+        heads={
+            "basnet": Published("I3D", ours),
+            **{
+                _METHOD_HEADS[each.name]: Published("not stated", each.figures)
+                for each in methods
+                if each.name in _METHOD_HEADS
+            },
+        },
     )
 
 

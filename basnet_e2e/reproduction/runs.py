@@ -8,8 +8,9 @@ change without training again.
 
 import json
 import logging
+import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,10 +32,11 @@ from basnet_e2e.heads.table import find_head
 from basnet_e2e.intervals import Localization
 from basnet_e2e.localization.inference import activations, background_of, localization_of
 from basnet_e2e.reproduction.data import Benchmark
+from basnet_e2e.training.fit import fit, with_segments
 from basnet_e2e.training.identity import data_digest
 from basnet_e2e.training.loop import Progress
 from basnet_e2e.training.state import state_path
-from basnet_e2e.training.train import fit, usable, with_segments
+from basnet_e2e.training.train import usable
 from basnet_e2e.training.validation import Validation
 from weights.files import write_text
 
@@ -63,8 +65,9 @@ class Spec:
 
     @property
     def row(self) -> str:
-        """Row of a table: the recipe, or the head where it has none."""
-        return self.preset.recipe or self.preset.head
+        """Row of a table: the recipe, or the head where it has no ablation."""
+        ablated = find_head(self.preset.head).recipes
+        return (self.preset.recipe if ablated else None) or self.preset.head
 
 
 @dataclass(frozen=True)
@@ -89,11 +92,21 @@ class Figures:
 
 @dataclass(frozen=True)
 class Outcome:
-    """Figures of one run: of its last step, and of the best step on the test videos if asked."""
+    """What one run gave.
+
+    Attributes:
+        spec: what was asked.
+        last: figures of its last step.
+        best: of the best step on the test videos, if asked.
+        seconds: of training, interruptions not counted; None where they were not measured.
+        parameters: of its network.
+    """
 
     spec: Spec
     last: Figures
     best: Figures | None = None
+    seconds: float | None = field(default=None, compare=False)
+    parameters: int = 0
 
 
 class Runner:
@@ -145,7 +158,14 @@ class Runner:
                 "not known; choose another folder with -o"
             )
         figures = {name: self._judge(path, spec) for name, path in paths.items()}
-        return Outcome(spec, figures["last"], figures.get("best"))
+        net = load_model(paths["last"]).net
+        parameters = sum(each.numel() for each in net.parameters())
+        seconds = _read_seconds(self._clock(spec))
+        return Outcome(spec, figures["last"], figures.get("best"), seconds, parameters)
+
+    def _clock(self, spec: Spec) -> Path:
+        """File of the seconds that a run's training took so far; the model itself has no clock."""
+        return self.place(spec) / "seconds.json"
 
     def place(self, spec: Spec) -> Path:
         """Folder of a run; mends of reading alone share that of the network they read."""
@@ -192,16 +212,23 @@ class Runner:
     ) -> None:
         validation = self._validation(data) if "best" in paths else None
         state = state_path(paths["last"])
-        trained = fit(
-            data,
-            spec.preset,
-            seed=spec.seed,
-            device=self.device,
-            validation=validation,
-            state=state,
-            resume=state.is_file(),
-            progress=progress,
-        )
+        resume, clock = state.is_file(), self._clock(spec)
+        before = (_read_seconds(clock) or 0.0) if resume else 0.0
+        begun = time.monotonic()
+        try:
+            trained = fit(
+                data,
+                spec.preset,
+                seed=spec.seed,
+                device=self.device,
+                validation=validation,
+                state=state,
+                resume=resume,
+                progress=progress,
+            )
+        finally:
+            spent = before + time.monotonic() - begun
+            write_text(clock, json.dumps({"seconds": spent}) + "\n")
         if "best" in paths and trained.best is not None:
             save_model(trained.best, paths["best"])
         save_model(trained.last, paths["last"])
@@ -270,6 +297,14 @@ def _read_figures(path: Path, made_by: dict[str, Any], count: int) -> Figures | 
     except (BasnetError, KeyError, TypeError, ValueError):
         return None
     return figures if len(figures.map) == count else None
+
+
+def _read_seconds(path: Path) -> float | None:
+    """Seconds of training; None where they were not kept."""
+    try:
+        return float(parse_json(path)["seconds"])
+    except (BasnetError, KeyError, TypeError, ValueError):
+        return None
 
 
 def _short(value: Any, most: int = 40) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 from basnet_e2e.evaluation.background import DEFINITION
 from basnet_e2e.heads.settings import Preset
 from basnet_e2e.heads.table import find_head
-from basnet_e2e.reproduction.published import RECIPE_TITLES, Protocol
+from basnet_e2e.reproduction.published import HEAD_TITLES, RECIPE_TITLES, Protocol
 from basnet_e2e.reproduction.runs import Figures, Outcome
 from basnet_e2e.training.loop import validated_steps
 
@@ -84,13 +84,13 @@ def background(protocol: Protocol, outcomes: Outcomes) -> Sheet:
         published = protocol.background.get(recipe)
         values = [[run.last.background[name] for name in BACKGROUND_COLUMNS] for run in runs]
         paper = "-" if published is None else f"{published:.3f}"
-        rows.append((RECIPE_TITLES[recipe], paper, *_mean(values, _ratio)))
+        rows.append((_title(recipe), paper, *_mean(values, _ratio)))
         if len(runs) > 1:
             rows.append(("  ±", "", *_deviation(values, _ratio)))
     notes = [
         f"{DEFINITION}.",
         "Predicted as background: "
-        + "; ".join(f"{RECIPE_TITLES[recipe]}: {_rule(runs)}" for recipe, runs in outcomes.items())
+        + "; ".join(f"{_title(recipe)}: {_rule(runs)}" for recipe, runs in outcomes.items())
         + ".",
         *_order("F-measure", outcomes, lambda run: run.last.background["f_measure"]),
     ]
@@ -112,6 +112,45 @@ def comparison(protocol: Protocol, runs: Sequence[Outcome]) -> Sheet:
     rows.append((f"BaS-Net, computed here{_seeds(runs)}", *_mean(ours)))
     columns = ("", *(_threshold(tiou) for tiou in protocol.compared), "avg")
     return Sheet(f"Comparison: mAP in % at tIoU, {protocol.title}", columns, tuple(rows))
+
+
+def head_comparison(protocol: Protocol, outcomes: Outcomes) -> Sheet:
+    """MAP of each head as computed here, above what was published of it."""
+    rows: list[tuple[str, ...]] = []
+    blank = ("",) * (len(protocol.shown) + 1)
+    for head, runs in outcomes.items():
+        rows.append((HEAD_TITLES[head], *blank))
+        values = [_shown(protocol, run.last) for run in runs]
+        rows.append(("  here", *_mean(values)))
+        if len(runs) > 1:
+            rows.append(("  ±", *_deviation(values)))
+        published = protocol.heads.get(head)
+        if published:
+            shown = ("-" if value is None else f"{value:.1f}" for value in published.figures)
+            rows.append((f"  {published.features}", *shown))
+    columns = ("", *(_threshold(tiou) for tiou in protocol.shown), "avg")
+    notes = ["Below each row: what was published, and the features that it is of."]
+    if max(map(len, outcomes.values())) > 1:
+        notes.append("± is the standard deviation over seeds.")
+    notes += _order("average mAP", outcomes, lambda run: run.last.average)
+    return Sheet(f"Methods: mAP in % at tIoU, {protocol.title}", columns, tuple(rows), tuple(notes))
+
+
+def head_costs(outcomes: Outcomes) -> Sheet:
+    """Parameters and training time of each head."""
+    rows = []
+    for head, runs in outcomes.items():
+        seconds = [run.seconds for run in runs if run.seconds is not None]
+        rows.append(
+            (
+                HEAD_TITLES[head],
+                f"{runs[0].parameters:,}",
+                str(runs[0].spec.preset.training.steps),
+                f"{statistics.mean(seconds):.1f}" if seconds else "-",
+            )
+        )
+    columns = ("", "parameters", "steps", "seconds")
+    return Sheet("Cost of training", columns, tuple(rows))
 
 
 def mends(protocol: Protocol, plain: Sequence[Outcome], mended: Outcomes) -> Sheet:
@@ -180,13 +219,18 @@ def _shown(protocol: Protocol, figures: Figures) -> list[float]:
     return [*(figures.map[place] for place in places), figures.average]
 
 
+def _title(name: str) -> str:
+    """Of a recipe or a head."""
+    return RECIPE_TITLES.get(name) or HEAD_TITLES[name]
+
+
 def _order(what: str, outcomes: Outcomes, value: Callable[[Outcome], float]) -> tuple[str, ...]:
     means = {name: statistics.mean(map(value, runs)) for name, runs in outcomes.items()}
     ranked = sorted(means, key=lambda name: -means[name])
-    names = RECIPE_TITLES[ranked[0]]
+    names = _title(ranked[0])
     for better, worse in itertools.pairwise(ranked):
         sign = "=" if round(means[better], 3) == round(means[worse], 3) else ">"
-        names += f" {sign} {RECIPE_TITLES[worse]}"
+        names += f" {sign} {_title(worse)}"
     return (f"Order by {what}: {names}.",) if len(means) > 1 else ()
 
 

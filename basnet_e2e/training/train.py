@@ -1,35 +1,27 @@
 """Training: features and video-level labels to a model."""
 
-import copy
 import logging
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
-
-import torch
 
 from basnet_e2e.data.annotations import GroundTruth, Labels, read_classes
 from basnet_e2e.data.dataset import FeatureSet, LabelledSet, load_labelled
 from basnet_e2e.data.label_matching import match_labels, nothing_to_learn
-from basnet_e2e.data.naming import counted, listing
-from basnet_e2e.data.sampling import segments_for
-from basnet_e2e.devices import choose_device, describe
+from basnet_e2e.data.naming import listing
+from basnet_e2e.devices import choose_device
 from basnet_e2e.errors import BasnetError
-from basnet_e2e.heads.checkpoint import HeadModel, load_model, save_model
+from basnet_e2e.heads.checkpoint import HeadModel, save_model
 from basnet_e2e.heads.presets import preset as find_preset
 from basnet_e2e.heads.settings import Preset
 from basnet_e2e.heads.table import find_head
+from basnet_e2e.training.fit import Trained, finished_model, fit
 from basnet_e2e.training.holdout import Holdout, hold_out, report
-from basnet_e2e.training.identity import (
-    data_digest,
-    held_out,
-    model_identity,
-    run_difference,
-    run_identity,
-)
-from basnet_e2e.training.loop import Progress, Run
+from basnet_e2e.training.identity import held_out
+from basnet_e2e.training.loop import Progress
+from basnet_e2e.training.members import fit_ensemble, member_path
 from basnet_e2e.training.record import logged
 from basnet_e2e.training.state import state_path
 from basnet_e2e.training.validation import Validation
@@ -50,6 +42,7 @@ def train(
     grid: str | None = None,
     seed: int = 0,
     steps: int | None = None,
+    ensemble: int = 1,
     holdout: float | None = None,
     log_to: str | None = None,
     device: str = "auto",
@@ -78,6 +71,8 @@ def train(
         grid: ``fps,length,stride`` of array files.
         seed: of weights, samples and dropout.
         steps: training steps instead of the preset's.
+        ensemble: networks in the model, trained with this seed and those after it and read as
+            their mean; not together with ``validate`` or ``log_to``.
         holdout: share of the videos, of each class alike, that are not trained on; in the end it is
             said, and kept in the model's training summary, how well their labels are recognised.
         log_to: ``csv`` or ``tensorboard``: write loss, its parts, rates and validations of all
@@ -99,6 +94,13 @@ def train(
     )
     if resume and output is None:
         raise BasnetError("resuming needs the model file (output) that the state stands beside")
+    if ensemble < 1:
+        raise BasnetError(f"an ensemble has at least 1 network, not {ensemble}")
+    if ensemble > 1 and (validate is not None or log_to is not None):
+        raise BasnetError(
+            "an ensemble is the mean of the last steps of several networks; validation and a log "
+            "are of one: leave out one of both"
+        )
     chosen = choose_device(device)
     wanted = read_classes(classes) if isinstance(classes, str | os.PathLike) else classes
     data = usable(_labelled(features, labels, wanted, streams, grid), settings)
@@ -109,25 +111,29 @@ def train(
     if holdout is not None:
         data, held = hold_out(data, holdout, seed)
     if resume and output is not None and not state_path(output).is_file():
-        finished = _finished(Path(output), data, settings, seed, validation, held)
+        finished = finished_model(
+            Path(output), data, settings, seed, validation, held, networks=ensemble
+        )
         if finished is not None:
             return finished
-    with logged(log_to, output, progress) as follow:
-        trained = fit(
-            data,
-            settings,
-            seed=seed,
-            device=chosen,
-            validation=validation,
-            holdout=held,
-            state=None if output is None else state_path(output),
-            resume=resume,
-            progress=follow,
-        )
+    place = None if output is None else Path(output)
+    options: dict[str, Any] = {"device": chosen, "holdout": held, "resume": resume}
+    if ensemble > 1:
+        options["progress"] = progress
+        last = fit_ensemble(data, settings, ensemble, seed=seed, output=place, **options)
+        trained = Trained(last, None)
+    else:
+        options["state"] = None if place is None else state_path(place)
+        with logged(log_to, output, progress) as follow:
+            trained = fit(
+                data, settings, seed=seed, validation=validation, progress=follow, **options
+            )
     model = _chosen(trained, held, log_to)
     if output is not None:
         save_model(model, output)
         state_path(output).unlink(missing_ok=True)
+        for index in range(ensemble):
+            member_path(Path(output), index).unlink(missing_ok=True)
         model = replace(model, name=Path(output).stem)
         log.info(
             "model written to %s (%s: %s)",
@@ -154,103 +160,6 @@ def _chosen(trained: "Trained", held: Holdout | None, log_to: str | None) -> Hea
         report(found)
         known["holdout"] = (held_out(held) or {}) | found.to_json()
     return replace(model, training=model.training | known)
-
-
-@dataclass(frozen=True)
-class Trained:
-    """What a run gives: the last step's network, and the best validated one where it was asked."""
-
-    last: HeadModel
-    best: HeadModel | None
-
-
-def fit(
-    data: LabelledSet,
-    preset: Preset,
-    *,
-    seed: int = 0,
-    device: torch.device | None = None,
-    validation: Validation | None = None,
-    holdout: Holdout | None = None,
-    state: Path | None = None,
-    resume: bool = False,
-    progress: Progress | None = None,
-) -> Trained:
-    """Train on videos that were read and checked (:func:`usable`) already.
-
-    Args:
-        data: training videos.
-        preset: the head and its settings; without ``segments`` T follows the videos.
-        seed: of weights, samples and dropout.
-        device: the CPU without it.
-        validation: looked at now and then for the best step.
-        holdout: videos that were kept out of ``data``; only to tell runs apart.
-        state: file that the state of the run is kept in; the caller removes it when the result is
-            safe.
-        resume: go on from that file where it is there.
-        progress: called after each step.
-
-    Raises:
-        BasnetError: the state is another run's, or the features cannot be learnt from.
-        KeyboardInterrupt: Ctrl-C; the state is saved first.
-    """
-    chosen = device or torch.device("cpu")
-    preset = with_segments(preset, data)
-    log.info(
-        "training %s on %s, %d classes, T = %d, %d steps, on %s",
-        preset.title,
-        counted(len(data.videos), "video"),
-        len(data.classes),
-        preset.training.segments,
-        preset.training.steps,
-        describe(chosen),
-    )
-    used = find_head(preset.head).videos(data, preset)
-    identity = run_identity(data, preset, seed, validation, holdout)
-    run = Run(used, preset, seed, chosen, identity, validation)
-    if state is not None and state.is_file():
-        if resume:
-            run.load(state)
-            log.info("going on after step %d (%s)", run.step, state)
-        else:
-            log.warning("%s of an interrupted run is replaced; --resume would go on with it", state)
-    elif resume:
-        log.info("no interrupted run at %s, starting from the beginning", state)
-    run.train(state, progress)
-    return _trained(run, data, preset, seed)
-
-
-def with_segments(preset: Preset, data: LabelledSet) -> Preset:
-    """Settings whose T is a number, that of the videos where the settings leave it open."""
-    lengths = [len(video.x) for video in data.videos]
-    return preset.changed(segments=segments_for(lengths, preset.training.segments))
-
-
-def _finished(
-    output: Path,
-    data: LabelledSet,
-    preset: Preset,
-    seed: int,
-    validation: Validation | None,
-    holdout: Holdout | None,
-) -> HeadModel | None:
-    """The model of this very run where it was finished before; None where there is no model.
-
-    Raises:
-        BasnetError: the file is no model, or of another run, which is never replaced on resuming.
-    """
-    if not output.is_file():
-        return None
-    model = load_model(output)
-    wanted = run_identity(data, with_segments(preset, data), seed, validation, holdout)
-    difference = run_difference(model_identity(model), wanted | {"videos": data_digest(data)})
-    if difference is not None:
-        raise BasnetError(
-            f"{output}: a finished run with {difference}; train without --resume to replace it, or "
-            "choose another output"
-        )
-    log.info("%s is finished (%d steps), nothing to resume", output, model.training["steps"])
-    return model
 
 
 def _labelled(
@@ -306,28 +215,3 @@ def usable(data: LabelledSet, preset: Preset) -> LabelledSet:
     if never:
         log.warning("no training video has the class %s", listing(never))
     return data
-
-
-def _trained(run: Run, data: LabelledSet, preset: Preset, seed: int) -> Trained:
-    """The last step's network and the best validated one, on the CPU."""
-    training: dict[str, Any] = {
-        "steps": run.step,
-        "seed": seed,
-        "loss": run.loss,
-        "videos": len(data.videos),
-        "data": data_digest(data),
-        "unlabelled": sum(not labels for labels in data.labels),
-        "per_class": [sum(name in labels for labels in data.labels) for name in data.classes],
-    }
-    net = run.net.to(torch.device("cpu")).eval()
-    last = HeadModel(net, data.classes, preset, run.shape, dict(data.settings), training)
-    if run.best.weights is None:
-        return Trained(last, None)
-    chosen = copy.deepcopy(net)
-    chosen.load_state_dict(run.best.weights)
-    validated = {
-        "step": run.best.step,
-        "average_map": run.best.score,
-        "videos": run.validation.identity if run.validation else None,
-    }
-    return Trained(last, replace(last, net=chosen, training=training | {"validation": validated}))

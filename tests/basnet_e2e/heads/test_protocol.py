@@ -21,7 +21,7 @@ from basnet_e2e.heads.presets import preset, preset_from_json
 from basnet_e2e.heads.rules import Curve, Proposals, Rules, Seen
 from basnet_e2e.heads.table import HEADS
 from basnet_e2e.localization.inference import activations, background, localize_features
-from basnet_e2e.training.train import fit
+from basnet_e2e.training.fit import fit
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

@@ -12,7 +12,7 @@ from basnet_e2e.heads.presets import preset
 from basnet_e2e.reproduction.data import read_benchmark
 from basnet_e2e.reproduction.published import protocol
 from basnet_e2e.reproduction.runs import Runner, changes_training
-from basnet_e2e.training.train import fit
+from basnet_e2e.training.fit import fit
 
 THUMOS = protocol("thumos14")
 pytestmark = pytest.mark.usefixtures("one_thread")

@@ -1,0 +1,156 @@
+"""One training run from videos that were read and checked to its model."""
+
+import copy
+import logging
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from basnet_e2e.data.dataset import LabelledSet
+from basnet_e2e.data.naming import counted
+from basnet_e2e.data.sampling import segments_for
+from basnet_e2e.devices import describe
+from basnet_e2e.errors import BasnetError
+from basnet_e2e.heads.checkpoint import HeadModel, load_model
+from basnet_e2e.heads.ensemble import Ensemble
+from basnet_e2e.heads.settings import Preset
+from basnet_e2e.heads.table import find_head
+from basnet_e2e.training.holdout import Holdout
+from basnet_e2e.training.identity import (
+    data_digest,
+    model_identity,
+    run_difference,
+    run_identity,
+)
+from basnet_e2e.training.loop import Progress, Run
+from basnet_e2e.training.validation import Validation
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a run gives: the last step's network, and the best validated one where it was asked."""
+
+    last: HeadModel
+    best: HeadModel | None
+
+
+def fit(
+    data: LabelledSet,
+    preset: Preset,
+    *,
+    seed: int = 0,
+    device: torch.device | None = None,
+    validation: Validation | None = None,
+    holdout: Holdout | None = None,
+    state: Path | None = None,
+    resume: bool = False,
+    progress: Progress | None = None,
+) -> Trained:
+    """Train on videos that were read and checked (:func:`usable`) already.
+
+    Args:
+        data: training videos.
+        preset: the head and its settings; without ``segments`` T follows the videos.
+        seed: of weights, samples and dropout.
+        device: the CPU without it.
+        validation: looked at now and then for the best step.
+        holdout: videos that were kept out of ``data``; only to tell runs apart.
+        state: file that the state of the run is kept in; the caller removes it when the result is
+            safe.
+        resume: go on from that file where it is there.
+        progress: called after each step.
+
+    Raises:
+        BasnetError: the state is another run's, or the features cannot be learnt from.
+        KeyboardInterrupt: Ctrl-C; the state is saved first.
+    """
+    chosen = device or torch.device("cpu")
+    preset = with_segments(preset, data)
+    log.info(
+        "training %s on %s, %d classes, T = %d, %d steps, on %s",
+        preset.title,
+        counted(len(data.videos), "video"),
+        len(data.classes),
+        preset.training.segments,
+        preset.training.steps,
+        describe(chosen),
+    )
+    used = find_head(preset.head).videos(data, preset)
+    identity = run_identity(data, preset, seed, validation, holdout)
+    run = Run(used, preset, seed, chosen, identity, validation)
+    if state is not None and state.is_file():
+        if resume:
+            run.load(state)
+            log.info("going on after step %d (%s)", run.step, state)
+        else:
+            log.warning("%s of an interrupted run is replaced; --resume would go on with it", state)
+    elif resume:
+        log.info("no interrupted run at %s, starting from the beginning", state)
+    run.train(state, progress)
+    return _trained(run, data, preset, seed)
+
+
+def with_segments(preset: Preset, data: LabelledSet) -> Preset:
+    """Settings whose T is a number, that of the videos where the settings leave it open."""
+    lengths = [len(video.x) for video in data.videos]
+    return preset.changed(segments=segments_for(lengths, preset.training.segments))
+
+
+def finished_model(
+    output: Path,
+    data: LabelledSet,
+    preset: Preset,
+    seed: int,
+    validation: Validation | None,
+    holdout: Holdout | None,
+    networks: int = 1,
+) -> HeadModel | None:
+    """The model of this very run where it was finished before; None where there is no model.
+
+    Raises:
+        BasnetError: the file is no model, or of another run, which is never replaced on resuming.
+    """
+    if not output.is_file():
+        return None
+    model = load_model(output)
+    wanted = run_identity(data, with_segments(preset, data), seed, validation, holdout)
+    difference = run_difference(model_identity(model), wanted | {"videos": data_digest(data)})
+    held = len(model.net.members) if isinstance(model.net, Ensemble) else 1
+    if difference is None and held != networks:
+        difference = f"another number of networks ({held} against {networks})"
+    if difference is not None:
+        raise BasnetError(
+            f"{output}: a finished run with {difference}; train without --resume to replace it, or "
+            "choose another output"
+        )
+    log.info("%s is finished (%d steps), nothing to resume", output, model.training["steps"])
+    return model
+
+
+def _trained(run: Run, data: LabelledSet, preset: Preset, seed: int) -> Trained:
+    """The last step's network and the best validated one, on the CPU."""
+    training: dict[str, Any] = {
+        "steps": run.step,
+        "seed": seed,
+        "loss": run.loss,
+        "videos": len(data.videos),
+        "data": data_digest(data),
+        "unlabelled": sum(not labels for labels in data.labels),
+        "per_class": [sum(name in labels for labels in data.labels) for name in data.classes],
+    }
+    net = run.net.to(torch.device("cpu")).eval()
+    last = HeadModel(net, data.classes, preset, run.shape, dict(data.settings), training)
+    if run.best.weights is None:
+        return Trained(last, None)
+    chosen = copy.deepcopy(net)
+    chosen.load_state_dict(run.best.weights)
+    validated = {
+        "step": run.best.step,
+        "average_map": run.best.score,
+        "videos": run.validation.identity if run.validation else None,
+    }
+    return Trained(last, replace(last, net=chosen, training=training | {"validation": validated}))
