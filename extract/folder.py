@@ -13,8 +13,10 @@ from typing import Any
 
 from extract.errors import ExtractError
 from extract.features import SUFFIX, feature_path, read_meta, settings_difference
+from extract.fingerprints import fingerprint
 from extract.inputs import VideoInput
-from extract.pipeline import Extractor, ExtractSettings, fingerprint
+from extract.pipeline import Extractor, ExtractSettings
+from extract.video.isolation import STALL
 from weights.errors import WeightsError
 from weights.files import write_text
 
@@ -258,7 +260,8 @@ class WorkerOptions:
     device: str
     keep_partial: bool
     decoder: str
+    stall: float = STALL
 
     def make_extractor(self) -> Extractor:
         """An extractor in the process that calls."""
-        return Extractor(self.settings, device=self.device)
+        return Extractor(self.settings, device=self.device, stall=self.stall)

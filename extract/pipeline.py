@@ -1,6 +1,5 @@
 """One video to its snippet features, in bounded memory: decode, resize, flow, crop, backbone."""
 
-import hashlib
 import logging
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -15,15 +14,22 @@ from numpy.typing import NDArray
 from extract.backbones.batches import GPU_BATCH
 from extract.errors import ExtractError, MiscountError, VideoError
 from extract.features import FORMAT_VERSION, Features
-from extract.preprocess import centre_crop, grey, resize_short_side
+from extract.fingerprints import fingerprint
+from extract.preprocess import centre_crop, grey
 from extract.quantize import quantize_flow
 from extract.snippets import SnippetGrid, flow_rows, frame_rows, snippet_count, snippet_times
 from extract.streams import STREAMS
-from extract.video.clip import Clip, open_video
+from extract.video.isolation import STALL, Isolation
+from extract.window import Window, runs
 
 if TYPE_CHECKING:
     from extract.backbones.loading import Backbone, BackboneRecord
+    from extract.chunks import Chunks
     from extract.flow.methods import FlowMethod
+    from extract.video.clip import Clip
+    from extract.video.isolation import IsolatedClip
+
+    OpenVideo = Clip | IsolatedClip
 
 log = logging.getLogger(__name__)
 
@@ -31,7 +37,6 @@ log = logging.getLogger(__name__)
 # keep the machine busy (a GPU takes one whole batch), small enough to stay within some hundred
 # megabytes.
 CPU_GROUP = 4
-FINGERPRINT_CHUNK = 1 << 20
 
 Progress = Callable[[int, int], None]
 
@@ -110,6 +115,8 @@ class Extractor:
         runtime: ``auto``, ``torch`` or ``openvino``, see ``extract.backbones.loading``.
         backbone: a loaded backbone to use instead of ``settings.backbone``.
         threads: processor threads for networks and flow; None leaves it to the libraries.
+        stall: seconds without a new frame after which a decoder counts as hung and is ended; it
+            works in a process of its own. None decodes in this process, where nothing can end it.
 
     Raises:
         ExtractError: an unknown backbone or flow method, or a stream the backbone does not have.
@@ -124,11 +131,13 @@ class Extractor:
         runtime: str = "auto",
         backbone: "Backbone | None" = None,
         threads: int | None = None,
+        stall: float | None = STALL,
     ) -> None:
         from extract.backbones.loading import load_backbone
         from extract.flow.methods import flow_method
 
         self.choices = settings
+        self._isolation = None if stall is None else Isolation(stall)
         self.backbone = backbone or load_backbone(
             settings.backbone,
             streams=settings.streams,
@@ -157,6 +166,8 @@ class Extractor:
             ExtractError: the weights are those of another network.
             WeightsError: the weights of a stream are not there.
         """
+        if self._isolation is not None:
+            self._isolation.start()  # comes up while the networks are read
         self.backbone.load(self.choices.streams)
 
     def use_threads(self, threads: int) -> None:
@@ -179,6 +190,7 @@ class Extractor:
         decoder: str = "auto",
         keep_partial: bool = False,
         progress: Progress | None = None,
+        chunks: "Chunks | None" = None,
     ) -> Features:
         """Features of one video.
 
@@ -188,31 +200,54 @@ class Extractor:
                 count of its frames begins again on PyAV.
             keep_partial: keep what comes before a damaged place instead of refusing the video.
             progress: called with (snippets done, snippets in all) after each group.
+            chunks: where finished parts of the video are kept, to go on after an interruption.
 
         Raises:
-            VideoError: the file is no video, or a frame cannot be decoded.
+            VideoError: the file is no video, a frame cannot be decoded, or decoding hangs.
         """
+        how = chunks.decoder(path, decoder) if chunks else decoder
         try:
-            with open_video(path, decoder=decoder, keep_partial=keep_partial) as clip:
-                return self._extract(clip, progress)
+            with self._open(path, how, keep_partial) as clip:
+                return self._extract(clip, progress, chunks, how)
         except MiscountError as error:
-            if decoder != "auto":
+            if how != "auto":
                 raise
             log.warning("%s; it begins again on PyAV", str(error).partition(", so ")[0])
-        with open_video(path, decoder="pyav", keep_partial=keep_partial) as clip:
-            return self._extract(clip, progress)
+        if chunks:
+            chunks.clear()
+        with self._open(path, "pyav", keep_partial) as clip:
+            return self._extract(clip, progress, chunks, "pyav")
 
-    def _extract(self, clip: Clip, progress: Progress | None) -> Features:
+    def _open(self, path: str | os.PathLike[str], decoder: str, keep_partial: bool) -> "OpenVideo":
+        if self._isolation is not None:
+            return self._isolation.open(path, decoder, keep_partial=keep_partial)
+        from extract.video.clip import open_video
+
+        return open_video(path, decoder, keep_partial=keep_partial)
+
+    def _extract(
+        self,
+        clip: "OpenVideo",
+        progress: Progress | None,
+        chunks: "Chunks | None",
+        decoder: str,
+    ) -> Features:
         frames = clip.frame_count(self.grid.fps)
         if frames == 0:
             raise VideoError(f"{clip.path}: the video has no frames that a player would show")
         count = snippet_count(frames, self.grid.length, self.grid.stride)
+        facts = self._facts(clip)
         parts: dict[str, list[NDArray[np.float32]]] = {name: [] for name in self.choices.streams}
         done = 0
-        for group in self._groups(clip, frames, count):
+        if chunks:
+            made = {"settings": self.settings, "facts": facts, "frames": frames}
+            done = chunks.begin(made, decoder, parts)
+        for group in self._groups(clip, frames, range(done, count)):
             for name, batch in group.items():
                 parts[name].append(getattr(self.backbone, name)(batch))
             done += len(next(iter(group.values())))
+            if chunks and done < count:
+                chunks.keep(done, parts)
             if progress:
                 progress(done, count)
         start, end = snippet_times(count, self.grid, clip.duration)
@@ -222,10 +257,10 @@ class Extractor:
             flow=streams.get("flow"),
             start=start,
             end=end,
-            meta={"settings": self.settings, "facts": self._facts(clip)},
+            meta={"settings": self.settings, "facts": facts | {"decoder": clip.decoder}},
         )
 
-    def _facts(self, clip: Clip) -> dict[str, Any]:
+    def _facts(self, clip: "OpenVideo") -> dict[str, Any]:
         return {
             "file": Path(clip.path).name,
             "fingerprint": fingerprint(clip.path),
@@ -239,12 +274,13 @@ class Extractor:
         }
 
     def _groups(
-        self, clip: Clip, frames: int, count: int
+        self, clip: "OpenVideo", frames: int, wanted: range
     ) -> Iterator[dict[str, NDArray[np.float32]]]:
-        """Network inputs of some snippets at a time, read in one pass over the video."""
-        window = _Window(clip, frames, self.backbone.record.frame_side, self.grid)
-        for first in range(0, count, self._group):
-            rows = range(first, min(first + self._group, count))
+        """Network inputs of some of the wanted snippets at a time, in one pass over the video."""
+        first_frame = wanted.start * self.grid.stride
+        window = Window(clip, frames, self.backbone.record.frame_side, self.grid, first_frame)
+        for first in wanted[:: self._group]:
+            rows = range(first, min(first + self._group, wanted.stop))
             group: dict[str, NDArray[np.float32]] = {}
             if "rgb" in self.choices.streams:
                 group["rgb"] = self._rgb_clips(window, rows, frames)
@@ -253,7 +289,7 @@ class Extractor:
             yield group
             window.forget_before(rows.stop * self.grid.stride)
 
-    def _rgb_clips(self, window: "_Window", rows: range, frames: int) -> NDArray[np.float32]:
+    def _rgb_clips(self, window: Window, rows: range, frames: int) -> NDArray[np.float32]:
         """``[len(rows), 3, length, crop, crop] float32`` as the network's preprocessing asks."""
         record = self.backbone.record
         clips = []
@@ -263,7 +299,7 @@ class Extractor:
             clips.append(np.stack([pictures[n] for n in indices]))
         return record.scale_rgb(np.stack(clips)).transpose(0, 4, 1, 2, 3)
 
-    def _flow_clips(self, window: "_Window", rows: range, frames: int) -> NDArray[np.float32]:
+    def _flow_clips(self, window: Window, rows: range, frames: int) -> NDArray[np.float32]:
         """``[len(rows), 2, length, crop, crop] float32`` in [-1, 1]."""
         crop = self.backbone.record.crop
         wanted = [flow_rows(row, frames, self.grid) for row in rows]
@@ -275,84 +311,18 @@ class Extractor:
         ]
         return quantize_flow(np.stack(clips).transpose(0, 2, 1, 3, 4), self.choices.quantize)
 
-    def _compute_flow(self, window: "_Window", wanted: Sequence[Sequence[int]]) -> None:
+    def _compute_flow(self, window: Window, wanted: Sequence[Sequence[int]]) -> None:
         """Fill ``window.flow`` with the fields that are missing, cropped, each computed once."""
         assert self.flow_method is not None
         crop = self.backbone.record.crop
         missing = sorted({n for row in wanted for n in row} - window.flow.keys())
-        for run in _runs(missing):
+        for run in runs(missing):
             pictures = [window.picture(n) for n in range(run.start, run.stop + 1)]
             fields = self.flow_method.compute(
                 np.stack([grey(picture) for picture in pictures]), np.stack(pictures)
             )
             for n, field in zip(run, centre_crop(fields, crop), strict=True):
                 window.flow[n] = field
-
-
-class _Window:
-    """Resized grid frames and cropped flow fields that the next snippets still need."""
-
-    def __init__(self, clip: Clip, frames: int, side: int, grid: SnippetGrid) -> None:
-        self.flow: dict[int, NDArray[np.float32]] = {}
-        self._pictures: dict[int, NDArray[np.uint8]] = {}
-        self._side = side
-        self._grid = grid
-        self._source = enumerate(frame for _, frame in clip.frames(grid.fps))
-        self._keep_from = 0
-        self._clip = clip
-        # The last field is repeated as the last frame is, and needs the frame before it too.
-        self._padding_from = frames - 2
-        self._frames = frames
-
-    def picture(self, n: int) -> NDArray[np.uint8]:
-        """Grid frame ``n``, ``[H, W, 3] uint8`` with its short side resized."""
-        while n not in self._pictures:
-            index, frame = next(self._source, (-1, None))
-            if frame is None:
-                raise VideoError(
-                    f"{self._clip.path}: decoding ended before frame {n} of {self._frames}; "
-                    "the file changed while it was read?"
-                )
-            if self._needed(index):
-                self._pictures[index] = resize_short_side(frame, self._side)
-        return self._pictures[n]
-
-    def _needed(self, index: int) -> bool:
-        """Whether a snippet to come reads a frame; between snippets far apart lie some for none."""
-        if index >= self._padding_from:
-            return True
-        # A snippet's last field reaches one frame past it.
-        return index >= self._keep_from and index % self._grid.stride <= self._grid.length
-
-    def forget_before(self, n: int) -> None:
-        """Drop what lies before frame ``n``; what is repeated past the end is kept."""
-        self._keep_from = min(n, self._padding_from)
-        for store in (self._pictures, self.flow):
-            for index in [i for i in store if i < self._keep_from]:
-                del store[index]
-
-
-def _runs(indices: Sequence[int]) -> Iterator[range]:
-    """Consecutive indices as ranges: [3, 4, 7] -> range(3, 5), range(7, 8)."""
-    first = 0
-    for i in range(1, len(indices) + 1):
-        if i == len(indices) or indices[i] != indices[i - 1] + 1:
-            yield range(indices[first], indices[i - 1] + 1)
-            first = i
-
-
-def fingerprint(path: str | os.PathLike[str]) -> str:
-    """Short id of a file's content: SHA-256 over its size, first, middle and last megabyte.
-
-    Reading a whole folder of long videos only to see that nothing changed would take minutes.
-    """
-    size = os.path.getsize(path)
-    digest = hashlib.sha256(str(size).encode())
-    with open(path, "rb") as file:
-        for offset in (0, size // 2, max(size - FINGERPRINT_CHUNK, 0)):
-            file.seek(offset)
-            digest.update(file.read(FINGERPRINT_CHUNK))
-    return digest.hexdigest()[:32]
 
 
 def extract_features(

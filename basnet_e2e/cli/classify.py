@@ -39,6 +39,7 @@ def classify(
     backbone: str,
     streams: tuple[str, ...],
     device: str,
+    stall: float,
     **decoding: Any,
 ) -> None:
     """Print the most likely classes of each video, with their probabilities.
@@ -50,7 +51,7 @@ def classify(
     from extract.inputs import find_videos
 
     inputs = find_videos(videos)
-    extractor = _extractor(backbone, streams, device)
+    extractor = _extractor(backbone, streams, device, stall)
     failed = False
     with Progress("classify", quiet=log.getEffectiveLevel() > logging.INFO) as bar:
         for video in inputs:
@@ -68,7 +69,7 @@ def classify(
         raise click.exceptions.Exit(1)
 
 
-def _extractor(name: str, streams: tuple[str, ...], device: str) -> "Extractor":
+def _extractor(name: str, streams: tuple[str, ...], device: str, stall: float) -> "Extractor":
     """Clips of the classifier's own length, side by side."""
     from extract.backbones.loading import load_backbone
     from extract.backbones.records import backbone_record
@@ -77,7 +78,7 @@ def _extractor(name: str, streams: tuple[str, ...], device: str) -> "Extractor":
     length = backbone_record(name).classifier_length
     backbone = load_backbone(name, streams, device=device, length=length)
     settings = ExtractSettings(name, streams=streams, stride=length or ExtractSettings.stride)
-    return Extractor(settings, device=device, backbone=backbone)
+    return Extractor(settings, device=device, backbone=backbone, stall=stall)
 
 
 def _rank(

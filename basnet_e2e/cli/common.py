@@ -103,7 +103,15 @@ def force_option(command: Command) -> Command:
 
 
 def decoding_options(command: Command) -> Command:
-    """Add --decoder and --keep-partial, which errors about damaged videos advise."""
+    """Add --decoder, --stall and --keep-partial, which errors about damaged videos advise."""
+    command = click.option(
+        "--stall",
+        type=click.FloatRange(min=0, min_open=True),
+        default=60.0,
+        show_default=True,
+        metavar="SECONDS",
+        help="End a decoder that gives no frame for so long.",
+    )(command)
     command = click.option(
         "--keep-partial", is_flag=True, help="Use a damaged video up to the damage."
     )(command)

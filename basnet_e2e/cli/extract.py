@@ -134,7 +134,7 @@ def extract(
         plan = make_plan(inputs, folder, forecast, overwrite=overwrite, unknown=unknown)
         _announce(plan, dry_run)
         return
-    extractor = Extractor(settings, device=options["device"])
+    extractor = Extractor(settings, device=options["device"], stall=options["stall"])
     plan = make_plan(inputs, folder, extractor.settings, overwrite=overwrite)
     _check_outputs(plan, videos, force)
     _announce(plan, dry_run)
@@ -150,7 +150,7 @@ def extract(
             from extract.folder import WorkerOptions
             from extract.workers import run_plan_with_workers
 
-            worker = WorkerOptions(settings, options["device"], **how)
+            worker = WorkerOptions(settings, options["device"], stall=options["stall"], **how)
             summary = run_plan_with_workers(plan, worker, jobs, reporter.hear)
     _conclude(plan, summary)
 

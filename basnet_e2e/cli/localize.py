@@ -102,6 +102,7 @@ def localize(
     device: str,
     decoder: str,
     keep_partial: bool,
+    stall: float,
     **selection: Any,
 ) -> None:
     """Find action intervals in videos or in feature files (or folders of either).
@@ -118,7 +119,12 @@ def localize(
     many = len(inputs) > 1 or any(path.is_dir() for path in inputs)
     store = _open_store(output, layout, sources, many, [*inputs, model], force)
     localizer = Localizer(
-        model, streams=streams, device=device, decoder=decoder, keep_partial=keep_partial
+        model,
+        streams=streams,
+        device=device,
+        decoder=decoder,
+        keep_partial=keep_partial,
+        stall=stall,
     )
     _check(sources, localizer)
     run = _Run(sources, localizer, Selection(**selection), store)

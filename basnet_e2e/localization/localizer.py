@@ -22,6 +22,7 @@ from extract.features import (
 from extract.inputs import VideoInput
 from extract.pipeline import Extractor, ExtractSettings
 from extract.streams import STREAMS
+from extract.video.isolation import STALL
 
 if TYPE_CHECKING:
     from basnet_e2e.heads.checkpoint import HeadModel
@@ -46,6 +47,7 @@ class Localizer:
         device: ``auto``, ``cpu`` or ``cuda[:N]``.
         decoder: ``auto``, ``decord`` or ``pyav``.
         keep_partial: use a damaged video up to the damage instead of refusing it.
+        stall: seconds without a new frame after which a decoder counts as hung and is ended.
 
     Raises:
         BasnetError: the model file is missing or no model, streams are given beside a model, or
@@ -60,10 +62,12 @@ class Localizer:
         device: str = "auto",
         decoder: str = "auto",
         keep_partial: bool = False,
+        stall: float = STALL,
     ) -> None:
         self._device = device
         self._decoder = decoder
         self.keep_partial = keep_partial
+        self._stall = stall
         self._extractor: Extractor | None = None
         self.model: HeadModel | None = None
         if model is None or model == BUILT_IN:
@@ -110,7 +114,7 @@ class Localizer:
                     "the model was trained on features that basnet did not extract, so it cannot "
                     "make them from a video; give it features in the same layout instead"
                 )
-            extractor = Extractor(self._settings, device=self._device)
+            extractor = Extractor(self._settings, device=self._device, stall=self._stall)
             if self.model is not None:
                 self._check(extractor.settings, "those this installation makes")
             self._extractor = extractor

@@ -16,8 +16,8 @@ from basnet_e2e.data.naming import base_name, counted
 from basnet_e2e.intervals import Localization
 from extract.errors import ExtractError
 from extract.features import SUFFIX, Features, read_meta
+from extract.fingerprints import fingerprint
 from extract.inputs import VideoInput, same_name, search, with_unique_ids
-from extract.pipeline import fingerprint
 
 if TYPE_CHECKING:
     from basnet_e2e.localization.localizer import Localizer

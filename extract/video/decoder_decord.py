@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from extract.video.clock import Timeline
 from extract.video.decoder_pyav import DamageError, Renderer, Shape, eight_bit_format
+from extract.video.pulse import beat
 from extract.video.timestamps import Reading
 
 log = logging.getLogger(__name__)
@@ -156,6 +157,7 @@ def _next_picture(reader: Any) -> NDArray[np.uint8]:
         raise MisnumberedError("it found fewer frames than the file has") from error
     except (decord.DECORDError, RuntimeError) as error:
         raise DamageError(None, _gist(error)) from error
+    beat()
     return picture
 
 

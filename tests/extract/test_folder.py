@@ -5,9 +5,9 @@ import pytest
 
 from extract.errors import ExtractError, VideoError
 from extract.features import Features, feature_path
+from extract.fingerprints import fingerprint
 from extract.folder import FAILURES, make_plan, run_plan
 from extract.inputs import VideoInput
-from extract.pipeline import fingerprint
 from weights.errors import WeightsError
 
 SETTINGS = {"format": 1, "backbone": "test", "weights": {"rgb": "aa"}}

@@ -155,7 +155,9 @@ def test_another_run_is_not_resumed(data, tmp_path):
     with pytest.raises(BasnetError, match=r"another steps \(12 against 9\)"):
         train(data, preset=TINY, output=output, steps=9, resume=True)
     with pytest.raises(BasnetError, match=r"another preset \(small against default\)"):
-        train(data, preset=replace(TINY.changed(batch=5), name="default"), output=output, resume=True)
+        train(
+            data, preset=replace(TINY.changed(batch=5), name="default"), output=output, resume=True
+        )
     for changed, words in other_data(data):
         with pytest.raises(BasnetError, match=words) as caught:
             train(changed, preset=TINY, output=output, resume=True)

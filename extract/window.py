@@ -1,0 +1,85 @@
+"""What the snippets at hand need of a video, and no more: memory stays bounded."""
+
+from collections.abc import Iterator, Sequence
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from extract.errors import VideoError
+from extract.preprocess import resize_short_side
+from extract.snippets import SnippetGrid
+from extract.video.clock import FrameRate
+
+
+class Pictures(Protocol):
+    """An opened video, in this process or in another."""
+
+    path: str
+
+    def frames(self, fps: FrameRate, first: int = 0) -> Iterator[tuple[float, NDArray[np.uint8]]]:
+        """Times and pictures of the grid frames from ``first`` on."""
+
+
+class Window:
+    """Resized grid frames and cropped flow fields that the next snippets still need.
+
+    Args:
+        clip: the video.
+        frames: grid frames in all.
+        side: pixels of the short side of a resized frame.
+        grid: how the video is cut into snippets.
+        first: grid frame at which the first snippet that is wanted begins.
+    """
+
+    def __init__(
+        self, clip: Pictures, frames: int, side: int, grid: SnippetGrid, first: int = 0
+    ) -> None:
+        self.flow: dict[int, NDArray[np.float32]] = {}
+        self._pictures: dict[int, NDArray[np.uint8]] = {}
+        self._side = side
+        self._grid = grid
+        # A snippet that begins with the last frame repeats the field before it.
+        begin = max(0, min(first, frames - 2))
+        self._source = enumerate((frame for _, frame in clip.frames(grid.fps, begin)), begin)
+        self._keep_from = begin
+        self._clip = clip
+        # The last field is repeated as the last frame is, and needs the frame before it too.
+        self._padding_from = frames - 2
+        self._frames = frames
+
+    def picture(self, n: int) -> NDArray[np.uint8]:
+        """Grid frame ``n``, ``[H, W, 3] uint8`` with its short side resized."""
+        while n not in self._pictures:
+            index, frame = next(self._source, (-1, None))
+            if frame is None:
+                raise VideoError(
+                    f"{self._clip.path}: decoding ended before frame {n} of {self._frames}; "
+                    "the file changed while it was read?"
+                )
+            if self._needed(index):
+                self._pictures[index] = resize_short_side(frame, self._side)
+        return self._pictures[n]
+
+    def _needed(self, index: int) -> bool:
+        """Whether a snippet to come reads a frame; between snippets far apart lie some for none."""
+        if index >= self._padding_from:
+            return True
+        # A snippet's last field reaches one frame past it.
+        return index >= self._keep_from and index % self._grid.stride <= self._grid.length
+
+    def forget_before(self, n: int) -> None:
+        """Drop what lies before frame ``n``; what is repeated past the end is kept."""
+        self._keep_from = min(n, self._padding_from)
+        for store in (self._pictures, self.flow):
+            for index in [i for i in store if i < self._keep_from]:
+                del store[index]
+
+
+def runs(indices: Sequence[int]) -> Iterator[range]:
+    """Consecutive indices as ranges: [3, 4, 7] -> range(3, 5), range(7, 8)."""
+    first = 0
+    for i in range(1, len(indices) + 1):
+        if i == len(indices) or indices[i] != indices[i - 1] + 1:
+            yield range(indices[first], indices[i - 1] + 1)
+            first = i
