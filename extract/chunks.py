@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from extract.errors import DiskError
 from extract.fingerprints import fingerprint
 from weights.files import atomic_write
 
@@ -86,7 +87,7 @@ class Chunks:
         """Write the part that the first ``done`` snippets complete, if they complete one.
 
         Raises:
-            OSError: the folder cannot be written or the disk is full.
+            DiskError: the folder cannot be written or the disk is full.
         """
         if done - self._kept < self._snippets:
             return
@@ -96,8 +97,12 @@ class Chunks:
         rows = {name: np.concatenate(arrays)[first : self._kept] for name, arrays in parts.items()}
         for name, arrays in parts.items():
             parts[name] = [np.concatenate(arrays)]
-        with atomic_write(self._path(first)) as file:
-            file.write(save(rows, metadata={KEY: self._made}))
+        path = self._path(first)
+        try:
+            with atomic_write(path) as file:
+                file.write(save(rows, metadata={KEY: self._made}))
+        except OSError as error:
+            raise DiskError(error.errno, error.strerror, os.fspath(path)) from error
 
     def clear(self) -> None:
         """Remove all parts, and the folders that are empty without them."""

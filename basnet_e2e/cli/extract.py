@@ -97,6 +97,12 @@ class ExactRate(click.ParamType):
 @click.option(
     "--jobs", type=click.IntRange(min=1), default=1, show_default=True, help="Videos at a time."
 )
+@click.option(
+    "--shard",
+    metavar="I/N",
+    show_default="the task of a SLURM array, else all",
+    help="Only share I (from 0) of N of the videos.",
+)
 @click.option("--overwrite", is_flag=True, help="Extract again what is there.")
 @click.option("--dry-run", is_flag=True, help="Only list what would be done.")
 @click.option("--json-log", is_flag=True, help="Progress as JSON lines on stderr.")
@@ -112,6 +118,7 @@ def extract(
     dry_run: bool,
     json_log: bool,
     jobs: int,
+    shard: str | None,
     force: bool,
     **options: Any,
 ) -> None:
@@ -123,8 +130,10 @@ def extract(
     from extract.folder import make_plan, run_plan
     from extract.inputs import find_videos
     from extract.pipeline import Extractor, ExtractSettings
+    from extract.shards import parse_shard, shard_of_array
 
-    inputs = find_videos(videos)
+    share = parse_shard(shard) if shard else shard_of_array()
+    inputs = share.of(find_videos(videos))
     names = ("backbone", "streams", "flow", "fps", "stride", "quantize")
     settings = ExtractSettings(**{name: options[name] for name in names})
     if dry_run:
@@ -135,7 +144,9 @@ def extract(
         _announce(plan, dry_run)
         return
     extractor = Extractor(settings, device=options["device"], stall=options["stall"])
-    plan = make_plan(inputs, folder, extractor.settings, overwrite=overwrite)
+    plan = make_plan(
+        inputs, folder, extractor.settings, overwrite=overwrite, failures=share.failures
+    )
     _check_outputs(plan, videos, force)
     _announce(plan, dry_run)
     if not plan.todo:
@@ -160,13 +171,12 @@ def _check_outputs(plan: "Plan", given: tuple[Path, ...], force: bool) -> None:
     from basnet_e2e.data.kinds import Kind
     from basnet_e2e.data.outputs import check_folder, check_output, check_outputs
     from extract.features import feature_path
-    from extract.folder import FAILURES
 
     read = [*given, *(video.path for video in (*plan.todo, *plan.present))]
     targets = [feature_path(plan.folder, video.id) for video in plan.todo]
     check_folder(plan.folder)
     check_outputs(targets, Kind.FEATURES, read, force=force)
-    check_output(plan.folder / FAILURES, Kind.FAILURES, read, force=force)
+    check_output(plan.folder / plan.failures, Kind.FAILURES, read, force=force)
 
 
 def _announce(plan: "Plan", dry_run: bool) -> None:
@@ -184,11 +194,11 @@ def _announce(plan: "Plan", dry_run: bool) -> None:
 
 
 def _conclude(plan: "Plan", summary: "Summary") -> None:
-    from extract.folder import FAILURES
-
     log.info("%d features written to %s", len(summary.done), plan.folder)
+    if summary.elsewhere:
+        log.info("%d done by other processes", len(summary.elsewhere))
     if summary.failed:
-        log.warning("%d failed, see %s", len(summary.failed), plan.folder / FAILURES)
+        log.warning("%d failed, see %s", len(summary.failed), plan.folder / plan.failures)
         raise click.exceptions.Exit(1)
 
 
@@ -224,7 +234,7 @@ class _Reporter:
             )
 
     def hear(self, event: "Event") -> None:
-        self._ended += event.kind in ("done", "failed")
+        self._ended += event.kind in ("done", "failed", "elsewhere")
         if self._json:
             self._write_json(event)
         elif event.kind == "failed":

@@ -34,7 +34,7 @@ class ScriptedExtractor:
     def use_threads(self, threads):
         self.threads.append(threads)
 
-    def extract(self, path, *, decoder, keep_partial, progress):
+    def extract(self, path, *, decoder, keep_partial, progress, chunks):
         progress(0, 1)
         for line in path.read_text().splitlines():
             word, _, argument = line.partition(" ")
