@@ -7,11 +7,14 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from extract.streams import STREAMS
+
+if TYPE_CHECKING:
+    from extract.inputs import VideoInput
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -122,6 +125,38 @@ def decoding_options(command: Command) -> Command:
         show_default=True,
         help="auto is decord, and PyAV where decord fails.",
     )(command)
+
+
+def feature_store_options(command: Command) -> Command:
+    """Add --features and --no-cache, which say where the features of videos are kept."""
+    command = click.option("--no-cache", is_flag=True, help="Keep no features for the next time.")(
+        command
+    )
+    return click.option(
+        "--features",
+        "features_folder",
+        type=click.Path(path_type=Path, file_okay=False),
+        metavar="DIR",
+        help="Keep features here, as extract would, not in the cache.",
+    )(command)
+
+
+def check_kept_features(
+    folder: Path, videos: "Sequence[VideoInput]", given: Sequence[Path], force: bool
+) -> None:
+    """Refuse a folder for features in which a file of another kind, or an input, stands in the way.
+
+    Raises:
+        BasnetError: it names the file.
+    """
+    from basnet_e2e.data.kinds import Kind
+    from basnet_e2e.data.outputs import check_folder, check_outputs
+    from extract.features import feature_path
+
+    check_folder(folder)
+    targets = [feature_path(folder, video.id) for video in videos]
+    read = [*given, *(video.path for video in videos)]
+    check_outputs(targets, Kind.FEATURES, read, force=force)
 
 
 @dataclass(frozen=True)

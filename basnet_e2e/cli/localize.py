@@ -13,8 +13,10 @@ from basnet_e2e.cli.common import (
     Destination,
     FileOrFolder,
     StreamList,
+    check_kept_features,
     decoding_options,
     device_option,
+    feature_store_options,
     force_option,
     message_options,
     offline_option,
@@ -87,6 +89,7 @@ log = logging.getLogger(__name__)
     "--grid", metavar="FPS,LENGTH,STRIDE", help="Time grid of .npy features (25,16,16 without it)."
 )
 @decoding_options
+@feature_store_options
 @force_option
 @device_option
 @offline_option
@@ -103,6 +106,8 @@ def localize(
     decoder: str,
     keep_partial: bool,
     stall: float,
+    features_folder: Path | None,
+    no_cache: bool,
     **selection: Any,
 ) -> None:
     """Find action intervals in videos or in feature files (or folders of either).
@@ -114,10 +119,15 @@ def localize(
     from basnet_e2e.intervals import Selection
     from basnet_e2e.localization.localizer import Localizer
     from basnet_e2e.localization.sources import find_sources
+    from extract.feature_store import choose_store
 
     sources = find_sources(inputs, grid=grid)
     many = len(inputs) > 1 or any(path.is_dir() for path in inputs)
     store = _open_store(output, layout, sources, many, [*inputs, model], force)
+    if features_folder is not None:
+        check_kept_features(
+            features_folder, [s for s in sources if s.makes_features], inputs, force
+        )
     localizer = Localizer(
         model,
         streams=streams,
@@ -125,6 +135,7 @@ def localize(
         decoder=decoder,
         keep_partial=keep_partial,
         stall=stall,
+        store=choose_store(features_folder, no_cache),
     )
     _check(sources, localizer)
     run = _Run(sources, localizer, Selection(**selection), store)

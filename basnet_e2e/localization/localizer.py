@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from basnet_e2e.data.dataset import VideoFeatures
 from basnet_e2e.errors import BasnetError
 from basnet_e2e.intervals import Localization, Selection
+from extract.feature_store import FeatureStore, NothingKept
 from extract.features import (
     SUFFIX,
     Features,
@@ -48,6 +49,7 @@ class Localizer:
         decoder: ``auto``, ``decord`` or ``pyav``.
         keep_partial: use a damaged video up to the damage instead of refusing it.
         stall: seconds without a new frame after which a decoder counts as hung and is ended.
+        store: where features of videos are kept; without it nowhere.
 
     Raises:
         BasnetError: the model file is missing or no model, streams are given beside a model, or
@@ -63,11 +65,13 @@ class Localizer:
         decoder: str = "auto",
         keep_partial: bool = False,
         stall: float = STALL,
+        store: FeatureStore | None = None,
     ) -> None:
         self._device = device
         self._decoder = decoder
         self.keep_partial = keep_partial
         self._stall = stall
+        self._store = store or NothingKept()
         self._extractor: Extractor | None = None
         self.model: HeadModel | None = None
         if model is None or model == BUILT_IN:
@@ -182,8 +186,12 @@ class Localizer:
             VideoError: the video is damaged or no video.
             WeightsError: the backbone's weights are not there.
         """
-        features = self.extractor.extract(
-            video.path, decoder=self._decoder, keep_partial=self.keep_partial, progress=progress
+        features = self._store.features(
+            video,
+            self.extractor,
+            decoder=self._decoder,
+            keep_partial=self.keep_partial,
+            progress=progress,
         )
         if features.facts.get("partial"):
             log.warning("%s: %s", video.path, features.facts["partial"])
