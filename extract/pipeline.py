@@ -20,7 +20,7 @@ from extract.quantize import quantize_flow
 from extract.snippets import SnippetGrid, flow_rows, frame_rows, snippet_count, snippet_times
 from extract.streams import STREAMS
 from extract.video.isolation import STALL, Isolation
-from extract.window import Window, runs
+from extract.window import Watch, Window, runs
 
 if TYPE_CHECKING:
     from extract.backbones.loading import Backbone, BackboneRecord
@@ -191,6 +191,7 @@ class Extractor:
         keep_partial: bool = False,
         progress: Progress | None = None,
         chunks: "Chunks | None" = None,
+        watch: "Callable[[OpenVideo], Watch] | None" = None,
     ) -> Features:
         """Features of one video.
 
@@ -201,6 +202,9 @@ class Extractor:
             keep_partial: keep what comes before a damaged place instead of refusing the video.
             progress: called with (snippets done, snippets in all) after each group.
             chunks: where finished parts of the video are kept, to go on after an interruption.
+            watch: given the opened video, gives a function that is shown each grid frame (seconds
+                and ``[H, W, 3] uint8``) on its way, so that others need not decode it again. It is
+                not asked where finished parts are there, whose frames nobody sees.
 
         Raises:
             VideoError: the file is no video, a frame cannot be decoded, or decoding hangs.
@@ -208,7 +212,7 @@ class Extractor:
         how = chunks.decoder(path, decoder) if chunks else decoder
         try:
             with self._open(path, how, keep_partial) as clip:
-                return self._extract(clip, progress, chunks, how)
+                return self._extract(clip, progress, chunks, how, watch)
         except MiscountError as error:
             if how != "auto":
                 raise
@@ -216,7 +220,7 @@ class Extractor:
         if chunks:
             chunks.clear()
         with self._open(path, "pyav", keep_partial) as clip:
-            return self._extract(clip, progress, chunks, "pyav")
+            return self._extract(clip, progress, chunks, "pyav", watch)
 
     def _open(self, path: str | os.PathLike[str], decoder: str, keep_partial: bool) -> "OpenVideo":
         if self._isolation is not None:
@@ -231,6 +235,7 @@ class Extractor:
         progress: Progress | None,
         chunks: "Chunks | None",
         decoder: str,
+        watch: "Callable[[OpenVideo], Watch] | None",
     ) -> Features:
         frames = clip.frame_count(self.grid.fps)
         if frames == 0:
@@ -242,7 +247,8 @@ class Extractor:
         if chunks:
             made = {"settings": self.settings, "facts": facts, "frames": frames}
             done = chunks.begin(made, decoder, parts)
-        for group in self._groups(clip, frames, range(done, count)):
+        onlooker = watch(clip) if watch and not done else None
+        for group in self._groups(clip, frames, range(done, count), onlooker):
             for name, batch in group.items():
                 parts[name].append(getattr(self.backbone, name)(batch))
             done += len(next(iter(group.values())))
@@ -274,11 +280,12 @@ class Extractor:
         }
 
     def _groups(
-        self, clip: "OpenVideo", frames: int, wanted: range
+        self, clip: "OpenVideo", frames: int, wanted: range, watch: Watch | None
     ) -> Iterator[dict[str, NDArray[np.float32]]]:
         """Network inputs of some of the wanted snippets at a time, in one pass over the video."""
         first_frame = wanted.start * self.grid.stride
-        window = Window(clip, frames, self.backbone.record.frame_side, self.grid, first_frame)
+        side = self.backbone.record.frame_side
+        window = Window(clip, frames, side, self.grid, first_frame, watch)
         for first in wanted[:: self._group]:
             rows = range(first, min(first + self._group, wanted.stop))
             group: dict[str, NDArray[np.float32]] = {}

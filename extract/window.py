@@ -1,6 +1,6 @@
 """What the snippets at hand need of a video, and no more: memory stays bounded."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -10,6 +10,9 @@ from extract.errors import VideoError
 from extract.preprocess import resize_short_side
 from extract.snippets import SnippetGrid
 from extract.video.clock import FrameRate
+
+# Is shown each grid frame on its way: seconds and ``[H, W, 3] uint8``.
+Watch = Callable[[float, NDArray[np.uint8]], None]
 
 
 class Pictures(Protocol):
@@ -30,10 +33,17 @@ class Window:
         side: pixels of the short side of a resized frame.
         grid: how the video is cut into snippets.
         first: grid frame at which the first snippet that is wanted begins.
+        watch: is shown each grid frame on its way.
     """
 
     def __init__(
-        self, clip: Pictures, frames: int, side: int, grid: SnippetGrid, first: int = 0
+        self,
+        clip: Pictures,
+        frames: int,
+        side: int,
+        grid: SnippetGrid,
+        first: int = 0,
+        watch: "Watch | None" = None,
     ) -> None:
         self.flow: dict[int, NDArray[np.float32]] = {}
         self._pictures: dict[int, NDArray[np.uint8]] = {}
@@ -41,7 +51,7 @@ class Window:
         self._grid = grid
         # A snippet that begins with the last frame repeats the field before it.
         begin = max(0, min(first, frames - 2))
-        self._source = enumerate((frame for _, frame in clip.frames(grid.fps, begin)), begin)
+        self._source = enumerate(_watched(clip.frames(grid.fps, begin), watch), begin)
         self._keep_from = begin
         self._clip = clip
         # The last field is repeated as the last frame is, and needs the frame before it too.
@@ -83,3 +93,13 @@ def runs(indices: Sequence[int]) -> Iterator[range]:
         if i == len(indices) or indices[i] != indices[i - 1] + 1:
             yield range(indices[first], indices[i - 1] + 1)
             first = i
+
+
+def _watched(
+    frames: Iterator[tuple[float, NDArray[np.uint8]]], watch: Watch | None
+) -> Iterator[NDArray[np.uint8]]:
+    """Frames without their times, each shown to ``watch`` first."""
+    for time, frame in frames:
+        if watch:
+            watch(time, frame)
+        yield frame

@@ -26,6 +26,8 @@ COMMANDS = {
         "Say what a model, feature file or result is.",
     ),
     "evaluate": ("basnet_e2e.cli.evaluate", "evaluate", "Score intervals against ground truth."),
+    "import": ("basnet_e2e.cli.import_", "import_", "Read labels that people made in other tools."),
+    "report": ("basnet_e2e.cli.report", "report", "Make pages to look at and correct results."),
     "export": ("basnet_e2e.cli.export", "export", "Write features or intervals in other formats."),
     "reproduce": ("basnet_e2e.cli.reproduce", "reproduce", "Compute the paper's tables anew."),
     "weights": ("basnet_e2e.cli.weights", "weights", "List, fetch and check network weights."),

@@ -98,6 +98,17 @@ def offline_option(command: Command) -> Command:
     )(command)
 
 
+def frame_rate_option(help: str) -> Callable[[Command], Command]:
+    """Add --fps, an exact number of frames per second or None."""
+    return click.option("--fps", metavar="RATE", callback=_check_rate, help=help)
+
+
+def _check_rate(ctx: click.Context, parameter: click.Parameter, value: str | None) -> Any:
+    from extract.video.clock import frame_rate
+
+    return None if value is None else frame_rate(value)
+
+
 def force_option(command: Command) -> Command:
     """Add --force, which lets an output replace a file of another kind."""
     return click.option(

@@ -6,7 +6,7 @@ import platform
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +21,7 @@ PACKAGES = (
     *("click", "safetensors"),
 )
 DEFAULT_NETWORK = "i3d"
+DOWNLOAD = "basnet weights download "
 PER_LINE = 3  # fit into 80 columns
 OPTIONAL = {
     "openvino": "runs the zoo's networks faster on a CPU: pip install 'basnet-e2e[cpu]'",
@@ -48,6 +49,7 @@ def doctor() -> None:
 
     console = Console(soft_wrap=False, highlight=False)
     broken = 0
+    missing: list[str] = []
     for look in (_versions, _optional, _devices, _weights, _cache, _self_test):
         for finding in _careful(look):
             mark = "[green]ok[/]" if finding.ok else "[yellow]--[/]"
@@ -55,8 +57,23 @@ def doctor() -> None:
             if finding.advice:
                 console.print(f"   {'':<12} {finding.advice}", markup=False)
             broken += not finding.ok and (look is _self_test or finding.topic == "packages")
+            if look is _weights and finding.advice.startswith(DOWNLOAD):
+                missing.append(finding.advice)
+    console.print(f"\nnext: {_next(bool(broken), missing)}", markup=False)
     if broken:
         raise click.exceptions.Exit(1)
+
+
+def _next(broken: bool, missing: Sequence[str]) -> str:
+    """The one thing to do after this report."""
+    if broken:
+        return "mend what is marked -- above; 'pip install --force-reinstall basnet-e2e'"
+    # Pictures alone are enough to begin with; motion makes results better.
+    first = [advice for advice in missing if advice.endswith(" rgb")]
+    if first:
+        return first[0]
+    later = f" (for motion too, first: {missing[0]})" if missing else ""
+    return f"basnet localize video.mp4{later}"
 
 
 def _careful(look: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
@@ -125,7 +142,7 @@ def _weights() -> Iterator[Finding]:
             others.append(name)
             continue
         good = state in ("bundled", "present")
-        advice = "" if good else f"basnet weights download {name}"
+        advice = "" if good else f"{DOWNLOAD}{name}"
         yield Finding("weights", f"{name}: {state}", good, advice)
     if others:
         yield Finding("weights", f"{len(others)} others are not here: basnet weights list")

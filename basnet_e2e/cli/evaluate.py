@@ -2,13 +2,14 @@
 
 import json
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from basnet_e2e.cli.common import message_options
-from basnet_e2e.cli.tables import new_table, show
+from basnet_e2e.cli.tables import new_table, show, width
 
 if TYPE_CHECKING:
     from basnet_e2e.evaluation.analysis import (
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 DETAIL_TIOU = 0.5
+STATED = (0.5, 0.75, 0.95)
+LONGEST_NAME = 30  # columns for a class name before it goes over several lines
+NUMBER = 7  # columns of one number and the gap after it
 
 
 @click.command(
@@ -123,17 +127,29 @@ def _with_bounds(value: float, bounds: tuple[float, float] | None) -> list[str]:
 
 
 def _class_table(table: "Table") -> Any:
-    """AP per class at no more thresholds than fit a line."""
-    most = 9
-    columns = list(range(len(table.tious)))
-    if len(columns) > most:
-        columns = [round(k * (len(columns) - 1) / (most - 1)) for k in range(most)]
+    """AP per class: the average, and as many thresholds as stand beside the names."""
+    average = table.ap.mean(axis=1)
+    longest = max((len(name) for name in table.classes), default=0)
+    room = width() - min(max(longest, len("class")), LONGEST_NAME) - 3 * NUMBER
+    columns = thresholds_that_fit(table.tious, max(room // NUMBER, 1))
+    title = "AP in % per class and tIoU"
+    if len(columns) < len(table.tious):
+        title += f" ({len(columns)} of {len(table.tious)}; all in --json)"
     heads = [f"{table.tious[column]:g}" for column in columns]
-    shown = new_table("AP in % per class and tIoU", "class", "true", *heads)
+    shown = new_table(title, "class", "true", "mean", *heads)
     for row, name in enumerate(table.classes):
         cells = [f"{100 * table.ap[row, column]:.1f}" for column in columns]
-        shown.add_row(name, str(table.positives[row]), *cells)
+        shown.add_row(name, str(table.positives[row]), f"{100 * average[row]:.1f}", *cells)
     return shown
+
+
+def thresholds_that_fit(tious: Sequence[float], room: int) -> list[int]:
+    """Which thresholds to show, in their order: those that papers state first, then evenly."""
+    last = len(tious) - 1
+    stated = [k for k, tiou in enumerate(tious) if any(abs(tiou - s) < 1e-9 for s in STATED)]
+    even = [round(k * last / max(room - 1, 1)) for k in range(room)]
+    chosen = list(dict.fromkeys([*stated, 0, last, *even, *range(last + 1)]))
+    return sorted(chosen[:room])
 
 
 def _error_table(errors: "FalsePositives") -> Any:

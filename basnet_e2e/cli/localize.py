@@ -1,7 +1,9 @@
 """`basnet localize`: videos or features to action intervals."""
 
+import contextlib
 import functools
 import logging
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from basnet_e2e.intervals import Failure, Selection
     from basnet_e2e.localization.localizer import Localizer
     from basnet_e2e.localization.sources import Source
+    from basnet_e2e.report.live import LiveReport
 
 log = logging.getLogger(__name__)
 
@@ -88,6 +91,13 @@ log = logging.getLogger(__name__)
 @click.option(
     "--grid", metavar="FPS,LENGTH,STRIDE", help="Time grid of .npy features (25,16,16 without it)."
 )
+@click.option(
+    "--report",
+    "page",
+    metavar="PAGE.html|DIR",
+    type=click.Path(path_type=Path),
+    help="Page to look at and correct the result, or a folder of pages; see 'basnet report'.",
+)
 @decoding_options
 @feature_store_options
 @force_option
@@ -101,6 +111,7 @@ def localize(
     layout: str,
     streams: tuple[str, ...] | None,
     grid: str | None,
+    page: Path | None,
     force: bool,
     device: str,
     decoder: str,
@@ -112,9 +123,9 @@ def localize(
 ) -> None:
     """Find action intervals in videos or in feature files (or folders of either).
 
-    The result is JSON on stdout, or in the file given with -o. With -o and a folder each video has
-    a file there as soon as it is done. What an earlier run left in the output is not computed again
-    where video, model and settings are the same.
+    The result is JSON on stdout (a table and a timeline on a terminal), or in the file given with
+    -o. With -o and a folder each video has a file there as soon as it is done. What an earlier run
+    left in the output is not computed again where video, model and settings are the same.
     """
     from basnet_e2e.intervals import Selection
     from basnet_e2e.localization.localizer import Localizer
@@ -128,6 +139,7 @@ def localize(
         check_kept_features(
             features_folder, [s for s in sources if s.makes_features], inputs, force
         )
+    report = _open_report(page, output, layout, sources, many, [*inputs, model], force)
     localizer = Localizer(
         model,
         streams=streams,
@@ -136,13 +148,24 @@ def localize(
         keep_partial=keep_partial,
         stall=stall,
         store=choose_store(features_folder, no_cache),
+        witness=report.witness if report else None,
     )
     _check(sources, localizer)
-    run = _Run(sources, localizer, Selection(**selection), store)
-    try:
-        run.all()
-    finally:
-        run.close()
+    with report or contextlib.nullcontext():
+        run = _Run(
+            sources,
+            localizer,
+            Selection(**selection),
+            store,
+            report,
+            readable=layout == "json",
+        )
+        try:
+            run.all()
+        finally:
+            run.close()
+        if report:
+            _write_report(report, run.failed)
     if run.failed:
         raise click.exceptions.Exit(1)
 
@@ -161,6 +184,40 @@ def _open_store(
         return FolderStore(output.path, layout, sources, inputs, force=force)
     path = output.path if output else None
     return Document(path, layout, sources, many, inputs, force=force)
+
+
+def _open_report(
+    page: Path | None,
+    output: Destination | None,
+    layout: str,
+    sources: "Sequence[Source]",
+    many: bool,
+    inputs: Sequence[Path | None],
+    force: bool,
+) -> "LiveReport | None":
+    if page is None:
+        return None
+    from basnet_e2e.errors import BasnetError
+    from basnet_e2e.report.live import LiveReport
+
+    if output is not None and layout != "json":
+        raise BasnetError("--report reads the result again, which needs --format json")
+    result_of = None
+    if output is not None:
+        place = output
+
+        def result_of(source: "Source") -> Path:
+            return place.path / f"{source.id}.json" if place.is_folder else place.path
+
+    one_file = output is not None and not output.is_folder
+    return LiveReport(page, sources, result_of, many=many and one_file, inputs=inputs, force=force)
+
+
+def _write_report(report: "LiveReport", failed: "Sequence[Failure]") -> None:
+    with Progress("report", quiet=log.getEffectiveLevel() > logging.INFO) as bar:
+        written = report.write(failed, bar.update)
+    if written:
+        log.info("%s written", written)
 
 
 def _check(sources: "Sequence[Source]", localizer: "Localizer") -> None:
@@ -187,11 +244,16 @@ class _Run:
         localizer: "Localizer",
         selection: "Selection",
         store: "Store",
+        report: "LiveReport | None" = None,
+        *,
+        readable: bool = True,
     ) -> None:
+        self._readable = readable
         self._sources = sources
         self._localizer = localizer
         self._selection = selection
         self._store = store
+        self._report = report
         self._left = list(sources)
         self.failed: list[Failure] = []
 
@@ -213,6 +275,8 @@ class _Run:
         from basnet_e2e.export.result_store import stamp
         from basnet_e2e.intervals import Failure
 
+        if self._report:
+            self._report.witness.forget()
         try:
             made = stamp(source.made_from(self._localizer))
             found = source.localize(self._localizer, progress)
@@ -222,7 +286,10 @@ class _Run:
             self.failed.append(Failure(source.id, source.path.name, message))
             return
         kept = self._selection.of(found)
-        self._store.add(source, replace(kept, made=kept.made | made))
+        result = replace(kept, made=kept.made | made)
+        self._store.add(source, result)
+        if self._report:
+            self._report.add(source, result)
 
     def _is_done(self, source: "Source") -> bool:
         from basnet_e2e.export.result_store import stamp
@@ -233,11 +300,23 @@ class _Run:
             return False  # its own turn says what is wrong with it
         return self._store.is_done(source, stamp(made) | self._selection.to_json())
 
+    def _print(self, text: str) -> None:
+        """JSON for a pipe; on a terminal what a person would look at, and how to get the JSON."""
+        if not (self._readable and sys.stdout.isatty()):
+            click.echo(text, nl=False)
+            return
+        from rich.console import Console
+
+        from basnet_e2e.cli.timeline import show_document
+
+        show_document(text, Console(file=sys.stdout, markup=False, emoji=False, highlight=False))
+        log.info("as JSON: add '-o result.json', or send the output to a file or a pipe")
+
     def close(self) -> None:
         """Write what is done, however the run ended, and say what is left."""
         text = self._store.close(self.failed, self._left)
         if text:
-            click.echo(text, nl=False)
+            self._print(text)
         if self._left and len(self._sources) > 1:
             log.warning(
                 "%d of %d videos are done; %s",

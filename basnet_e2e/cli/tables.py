@@ -1,10 +1,13 @@
-"""Tables on stdout, the same 80 columns everywhere."""
+"""Tables on stdout: 80 columns wide, and as wide as a terminal that is wider."""
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from basnet_e2e.reproduction.tables import Sheet
+
+
+NARROW = 80
 
 
 def new_table(title: str, first: str, *columns: str) -> Any:
@@ -19,13 +22,23 @@ def new_table(title: str, first: str, *columns: str) -> Any:
     return table
 
 
-def show(*tables: Any) -> None:
-    """Print tables 80 columns wide, so that equal results look equal everywhere."""
+def width(file: IO[str] | None = None) -> int:
+    """Columns to print in: those of a wide terminal; elsewhere 80, the same everywhere."""
+    import shutil
+    import sys
+
+    terminal = (file or sys.stdout).isatty()
+    return max(NARROW, shutil.get_terminal_size().columns) if terminal else NARROW
+
+
+def show(*tables: Any, to_stderr: bool = False) -> None:
+    """Print tables, on stdout unless another place is asked for."""
     import sys
 
     from rich.console import Console
 
-    console = Console(file=sys.stdout, width=80, markup=False, emoji=False, highlight=False)
+    file = sys.stderr if to_stderr else sys.stdout
+    console = Console(file=file, width=width(file), markup=False, emoji=False, highlight=False)
     for index, table in enumerate(tables):
         if index:
             console.print()
@@ -41,7 +54,7 @@ def show_text(text: str) -> None:
 
     from rich.console import Console
 
-    Console(file=sys.stdout, width=80, markup=False, emoji=False, highlight=False).print(text)
+    Console(file=sys.stdout, width=width(), markup=False, emoji=False, highlight=False).print(text)
 
 
 def show_sheets(sheets: "Iterable[Sheet]") -> None:

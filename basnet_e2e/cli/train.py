@@ -2,13 +2,17 @@
 
 import logging
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from basnet_e2e.cli.common import StreamList, device_option, force_option, message_options
 from basnet_e2e.cli.progress import Progress
+from basnet_e2e.cli.tables import new_table, show
 from basnet_e2e.heads.table import DEFAULT_HEAD, described
+
+if TYPE_CHECKING:
+    from basnet_e2e.heads.checkpoint import HeadModel
 
 log = logging.getLogger(__name__)
 
@@ -86,7 +90,7 @@ def train(features: Path, output: Path, force: bool, **options: Any) -> None:
     read = [features, *(options[name] for name in ("labels", "validate", "classes"))]
     check_output(output, Kind.MODEL, read, force=force)
     with Progress("train", quiet=log.getEffectiveLevel() > logging.INFO) as bar:
-        run(
+        model = run(
             features,
             output=output,
             progress=lambda state: bar.update(
@@ -94,3 +98,23 @@ def train(features: Path, output: Path, force: bool, **options: Any) -> None:
             ),
             **options,
         )
+    # A model finished by an older version does not know its videos.
+    if log.isEnabledFor(logging.INFO) and "per_class" in model.training:
+        show(_summary(model), to_stderr=True)
+
+
+def _summary(model: "HeadModel") -> Any:
+    """How many videos taught each class; the rest of the run as the title."""
+    from basnet_e2e.export.plain import one_line
+
+    facts = model.training
+    title = (
+        f"{len(model.classes)} classes from {facts['videos']} videos "
+        f"({facts['unlabelled']} without any), {facts['steps']} steps, loss {facts['loss']:.4f}"
+    )
+    if "validation" in facts:
+        title += f", validation mAP {100 * facts['validation']['average_map']:.1f} %"
+    table = new_table(title, "class", "videos")
+    for name, count in zip(model.classes, facts["per_class"], strict=True):
+        table.add_row(one_line(name), str(count))
+    return table

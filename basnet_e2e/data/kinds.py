@@ -10,6 +10,7 @@ from typing import Any
 from extract.inputs import VIDEO_SUFFIXES
 
 HEADER_LIMIT = 100_000_000  # bytes; the format's own limit for a safetensors header
+PAGE_MARK = '<meta name="generator" content="basnet report">'
 HEAD = 4096  # bytes that tell text, tables and arrays apart
 
 
@@ -25,9 +26,12 @@ class Kind(StrEnum):
     ANNOTATIONS = "annotated intervals"
     FAILURES = "a list of failures"
     REPORT = "a report"
+    PAGE = "a page of a report"
+    EVIDENCE = "evidence of a result"
     LABELS = "labels"
     TABLE = "a table of intervals"
     SUBTITLES = "subtitles"
+    PROJECT = "a document of another tool"
     VIDEO = "a video"
     EMPTY = "an empty file"
     OTHER = "a file of another kind"
@@ -88,6 +92,8 @@ def _kind_of_tensors(header: dict[str, Any]) -> Kind:
     meta = basnet_metadata(header)
     if meta.get("kind") == "head":
         return Kind.MODEL
+    if meta.get("kind") == "evidence":
+        return Kind.EVIDENCE
     if "settings" in meta:
         return Kind.FEATURES
     return Kind.WEIGHTS if {"name", "stream"} <= meta.keys() else Kind.TENSORS
@@ -119,6 +125,8 @@ def _kind_of_json(path: str | os.PathLike[str]) -> Kind:
 
 
 def _kind_of_text(text: str) -> Kind:
+    if text.startswith("<!doctype html>") and PAGE_MARK in text:
+        return Kind.PAGE
     lines = text.split("\n", 2)
     columns = [name.strip().lower() for name in lines[0].split(",")]
     if {"video", "label", "start", "end"} <= set(columns):
@@ -126,5 +134,7 @@ def _kind_of_text(text: str) -> Kind:
         return Kind.TABLE if "score" in columns else Kind.ANNOTATIONS
     if columns[:2] == ["video", "labels"]:
         return Kind.LABELS
+    if lines[0].strip() == "WEBVTT":
+        return Kind.SUBTITLES
     cue = len(lines) > 1 and lines[0].strip().isdigit() and " --> " in lines[1]
     return Kind.SUBTITLES if cue else Kind.OTHER

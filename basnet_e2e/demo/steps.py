@@ -88,6 +88,7 @@ COMPARISON = (
 # Enough videos for each class to be seen with and without each of its companions.
 QUICK_COLLECTION = Collection(training=18, test=6)
 FULL_COLLECTION = Collection()
+SHOWN = 1  # the test video that is shown: one class, three times
 ABLATION = tuple(Variant(recipe, "features", ("--recipe", recipe)) for recipe in RECIPES)
 
 
@@ -154,9 +155,11 @@ class Demo:
         self._do(self._train(variant))
         self._say("Action intervals of a raw video that it has never seen. A few seconds.")
         self._do(self._localize_video(variant))
+        self._do(self._page())
         self._show_video()
 
     def _what_next(self) -> None:
+        self._say(f"See it: open {self._page().makes} in a browser.")
         self._say("The same on your own videos, in three commands:")
         self._echo("basnet extract VIDEOS/ -o features")
         self._echo("basnet train features --labels labels.csv -o model.safetensors")
@@ -206,10 +209,24 @@ class Demo:
         return Step("basnet_e2e", arguments, makes=model, needs=(labels, *_files(features)))
 
     def _localize_video(self, variant: Variant) -> Step:
-        video, model = video_path(self.folder, "test", 0), self._model(variant)
+        video, model = video_path(self.folder, "test", SHOWN), self._model(variant)
         result = self._one_result()
-        arguments = ("localize", str(video), "-m", str(model), "-o", str(result))
+        page = result.with_suffix(".html")
+        arguments = (
+            *("localize", str(video), "-m", str(model), "-o", str(result)),
+            *("--report", str(page)),
+        )
         return Step("basnet_e2e", arguments, makes=result, needs=(video, model))
+
+    def _page(self) -> Step:
+        """The same page with what really happens beside what was found."""
+        result, truth = self._one_result(), ground_truth_path(self.folder)
+        page = self.folder / "page.html"
+        arguments = (
+            *("report", str(result), "--ground-truth", str(truth)),
+            *("--videos", str(self._videos("test")), "-o", str(page)),
+        )
+        return Step("basnet_e2e", arguments, makes=page, needs=(result, truth))
 
     def _localize(self, variant: Variant) -> Step:
         features, model = self.folder / variant.features / "test", self._model(variant)

@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from basnet_e2e.export.json_text import json_text
+from basnet_e2e.export.media import Media
 from basnet_e2e.intervals import Localization, written_intervals
 
 
-def write(results: Sequence[Localization]) -> str:
+def write(results: Sequence[Localization], media: Media | None = None) -> str:
     """One document ``{"version", "results": {video: [...]}, "external_data"}``."""
     return json_text(to_activitynet(results))
 

@@ -27,6 +27,7 @@ from extract.video.isolation import STALL
 
 if TYPE_CHECKING:
     from basnet_e2e.heads.checkpoint import HeadModel
+    from basnet_e2e.localization.witness import Witness
 
 log = logging.getLogger(__name__)
 BUILT_IN = "kinetics400"
@@ -50,6 +51,7 @@ class Localizer:
         keep_partial: use a damaged video up to the damage instead of refusing it.
         stall: seconds without a new frame after which a decoder counts as hung and is ended.
         store: where features of videos are kept; without it nowhere.
+        witness: is shown the frames and activations of each video, for a report.
 
     Raises:
         BasnetError: the model file is missing or no model, streams are given beside a model, or
@@ -66,7 +68,9 @@ class Localizer:
         keep_partial: bool = False,
         stall: float = STALL,
         store: FeatureStore | None = None,
+        witness: "Witness | None" = None,
     ) -> None:
+        self._witness = witness
         self._device = device
         self._decoder = decoder
         self.keep_partial = keep_partial
@@ -192,6 +196,7 @@ class Localizer:
             decoder=self._decoder,
             keep_partial=self.keep_partial,
             progress=progress,
+            watch=self._witness.watch if self._witness else None,
         )
         if features.facts.get("partial"):
             log.warning("%s: %s", video.path, features.facts["partial"])
@@ -218,14 +223,17 @@ class Localizer:
 
     def rows(self, video: VideoFeatures) -> Localization:
         """All proposals of feature rows read from any layout."""
-        from basnet_e2e.localization.inference import localize_features
+        from basnet_e2e.localization.inference import activations, localization_of
 
         if self.model is None:
             raise BasnetError(
                 f"{video.id}: the built-in model needs features that basnet extracted with the "
                 f"{BUILT_IN_BACKBONE} backbone; give a model with -m"
             )
-        return replace(localize_features(self.model, video), model=self.name)
+        seen, classes = activations(self.model, video), self.model.classes
+        if self._witness:
+            self._witness.see(classes, seen.centres, seen.cas, seen.foreground)
+        return localization_of(seen, self.model.preset, classes, video, self.name)
 
     def _built_in(self, features: Features, video_id: str) -> Localization:
         """The published classifier on every snippet is a class activation sequence."""
@@ -237,7 +245,11 @@ class Localizer:
         used = [name for name in self._settings.streams if name in features.streams]
         logits = sum(backbone.classify(getattr(features, name), name) for name in used)
         rows = as_rows(features, video_id, tuple(used))
-        return localize_kinetics(softmax(logits, axis=1), rows, backbone.class_names)
+        cas = softmax(logits, axis=1)
+        if self._witness:
+            centres = (rows.start + rows.end) / 2
+            self._witness.see(backbone.class_names, centres, cas, None)
+        return localize_kinetics(cas, rows, backbone.class_names)
 
 
 def as_rows(features: Features, video_id: str, streams: tuple[str, ...]) -> VideoFeatures:

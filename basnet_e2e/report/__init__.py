@@ -1,1 +1,1 @@
-"""Pictures of results, drawn with matplotlib; it is imported when a picture is drawn."""
+"""What people look at: pages of results, and pictures drawn with matplotlib when asked for."""

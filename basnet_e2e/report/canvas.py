@@ -4,14 +4,14 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from basnet_e2e.colours import COLOURS, colour
 from weights.files import atomic_write
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# Okabe and Ito's palette: told apart with colour-blind eyes too.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#8C8C00")
+__all__ = ["COLOURS", "GREY", "colour", "new_figure", "save", "tidy"]
 GREY = "#5f6368"
 SUFFIXES = (".png", ".svg")
 
@@ -46,8 +46,3 @@ def save(figure: "Figure", path: str | os.PathLike[str]) -> list[Path]:
             figure.savefig(file, format=suffix[1:], dpi=150, metadata=metadata)
         written.append(target)
     return written
-
-
-def colour(index: int) -> str:
-    """Colour of the n-th class or curve."""
-    return COLOURS[index % len(COLOURS)]

@@ -289,6 +289,7 @@ def _trained(run: Run, data: LabelledSet, preset: Preset, seed: int) -> Trained:
         "videos": len(data.videos),
         "data": data_digest(data),
         "unlabelled": sum(not labels for labels in data.labels),
+        "per_class": [sum(name in labels for labels in data.labels) for name in data.classes],
     }
     net = run.net.to(torch.device("cpu")).eval()
     last = HeadModel(net, data.classes, preset, run.shape, dict(data.settings), training)

@@ -9,6 +9,7 @@ random access and reading on are where it is known to hang.
 
 import logging
 import os
+import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -46,7 +47,13 @@ def _reader(path: str) -> Any:
         RefusedError: decord is not installed or cannot open the file.
     """
     try:
-        import decord
+        # torch first: decord's library puts a BLAS for GPUs (libnvblas) before all that are loaded
+        # later, and a matrix product of torch that ends there crashes the process without a GPU.
+        # The decoding process loads decord at its start, and no torch.
+        if "decord" not in sys.modules:
+            import torch  # noqa: F401
+
+        import decord  # isort: skip
     except (ImportError, OSError) as error:
         raise RefusedError(f"it cannot be loaded ({error})") from error
     decord.logging.set_level(decord.logging.QUIET)

@@ -42,11 +42,13 @@ def test_texts_are_told_by_their_content(tmp_path, text):
 def test_tensors_and_arrays(tmp_path):
     tensors(tmp_path / "m", kind="head", classes=[])
     tensors(tmp_path / "f", settings={"format": 1}, facts={})
+    tensors(tmp_path / "e", kind="evidence", video="v")
     tensors(tmp_path / "other")
     np.save(tmp_path / "a.npy", np.zeros(3))
     np.savez(tmp_path / "a.npz", x=np.zeros(3))
-    found = [kind_of(tmp_path / name) for name in ("m", "f", "other", "a.npy", "a.npz")]
-    assert found == [Kind.MODEL, Kind.FEATURES, Kind.TENSORS, Kind.ARRAYS, Kind.ARRAYS]
+    found = [kind_of(tmp_path / name) for name in ("m", "f", "e", "other", "a.npy", "a.npz")]
+    assert found[:4] == [Kind.MODEL, Kind.FEATURES, Kind.EVIDENCE, Kind.TENSORS]
+    assert found[4:] == [Kind.ARRAYS, Kind.ARRAYS]
     assert {kind_of(path) for path in HERE.glob("*.safetensors")} == {Kind.WEIGHTS}
     cut = tmp_path / "cut"
     cut.write_bytes((tmp_path / "m").read_bytes()[:20])

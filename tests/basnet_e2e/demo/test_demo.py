@@ -46,6 +46,8 @@ def test_the_demo_runs_every_stage_in_order_and_prints_each_command(recorded, tm
         "basnet_e2e.demo.footage",
         *("extract", "extract", "train", "localize"),
     ]
+    assert command_names(recorded)[5] == "report"
+    assert f"open {tmp_path / 'page.html'} in a browser" in "\n".join(lines)
     assert list(table) == ["two streams, 100 steps"]
     text = "\n".join(lines)
     for step in recorded:
@@ -77,7 +79,13 @@ def test_every_command_of_the_demo_is_one_that_basnet_understands(recorded, tmp_
     for choice in ({}, {"compare": True}, {"ablation": True}):
         Demo(tmp_path, lambda line: None).run(**choice)
     steps = [step for step in recorded if step.program == "basnet_e2e"]
-    assert {step.arguments[0] for step in steps} == {"extract", "train", "localize", "evaluate"}
+    assert {step.arguments[0] for step in steps} == {
+        "extract",
+        "train",
+        "localize",
+        "report",
+        "evaluate",
+    }
     for step in steps:
         name, *arguments = step.arguments
         command = basnet.get_command(click.Context(basnet), name)

@@ -33,4 +33,4 @@ class _Miscounting:
 
 def open_miscounting(path, decoder, keep_partial):
     """Count is lost after the first frame."""
-    return _Miscounting(open_video(path, decoder, keep_partial=keep_partial))
+    return _Miscounting(open_video(path, "pyav", keep_partial=keep_partial))

@@ -3,6 +3,8 @@
 import logging
 import math
 import random
+import subprocess
+import sys
 from fractions import Fraction
 
 import av
@@ -333,3 +335,18 @@ def test_names_that_look_like_addresses(make_video, number_in, tmp_path, monkeyp
     with open_video("12:30 ü.mp4") as clip:
         assert clip.decoder == "decord"
         assert [number_in(frame) for _, frame in clip.frames()] == list(range(5))
+
+
+def test_torch_computes_after_decord_was_loaded(make_video):
+    """decord brings a BLAS for GPUs that would take torch's matrix products and crash."""
+    video = make_video("a.mp4", range(30), Fraction(1, 25))
+    program = (
+        "import sys, extract\n"
+        "with extract.open_video(sys.argv[1], 'decord') as clip: next(clip.frames())\n"
+        "import torch, torch.nn.functional as F\n"
+        "print(F.linear(torch.ones(64, 1024), torch.ones(512, 1024)).sum().item())"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(video.path)], capture_output=True, text=True
+    )
+    assert (done.returncode, done.stdout.strip()) == (0, str(64 * 512 * 1024.0)), done.stderr

@@ -1,0 +1,39 @@
+"""What writers start from: intervals in the order of time, names as plain text of one line."""
+
+import unicodedata
+
+from basnet_e2e.intervals import Interval, Localization, written_intervals
+
+# What a spreadsheet takes for the beginning of a formula.
+FORMULA = ("=", "+", "-", "@")
+NOT_TEXT = ("Cc", "Cs", "Zl", "Zp")
+
+
+def one_line(text: str) -> str:
+    r"""The text without line ends, tabs and other control characters, each of which is a space.
+
+    What XML cannot hold (lone surrogates, the non-characters at the end of the plane) goes too.
+
+    >>> one_line("dive\n00:00:01,000 --> 00:00:02,000")
+    'dive 00:00:01,000 --> 00:00:02,000'
+    """
+    return "".join(" " if _is_control(letter) else letter for letter in text).strip()
+
+
+def _is_control(letter: str) -> bool:
+    return unicodedata.category(letter) in NOT_TEXT or ord(letter) & 0xFFFE == 0xFFFE
+
+
+def csv_cell(text: str) -> str:
+    """A cell that a spreadsheet shows and never computes: one that begins like a formula is quoted.
+
+    >>> csv_cell("=1+1"), csv_cell("dive")
+    ("'=1+1", 'dive')
+    """
+    return f"'{text}" if text.lstrip().startswith(FORMULA) else text
+
+
+def in_time(result: Localization) -> list[Interval]:
+    """Intervals as every output states them, in the order of their time."""
+    found = written_intervals(result.intervals, result.duration)
+    return sorted(found, key=lambda one: (one.start, one.end))

@@ -1,0 +1,66 @@
+"""Containers written by PyAV: whole or not at all, streams taken over as they are."""
+
+import contextlib
+import logging
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from basnet_e2e.errors import BasnetError
+
+if TYPE_CHECKING:
+    from av.container import InputContainer, OutputContainer
+    from av.stream import Stream
+
+log = logging.getLogger(__name__)
+KEPT = ("video", "audio", "subtitle")
+
+
+@contextlib.contextmanager
+def written_video(path: Path) -> Iterator[Path]:
+    """A name to write a video to that becomes ``path`` when the block ends without an error.
+
+    PyAV writes to a name, so ``weights.files.atomic_write``, which hands out a file, does not
+    serve.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
+    try:
+        yield part
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def copy_streams(
+    read: "InputContainer",
+    written: "OutputContainer",
+    output: Path,
+    without: "Sequence[Stream]" = (),
+) -> "dict[Stream, Stream]":
+    """Streams of the copy, nothing encoded anew: stream read -> stream written.
+
+    What the container cannot hold is left out with a warning; data streams are left out.
+
+    Args:
+        read: the source.
+        written: the copy.
+        output: its name, for messages.
+        without: streams of the source to leave out.
+
+    Raises:
+        BasnetError: it cannot hold the video.
+    """
+    streams: dict[Stream, Stream] = {}
+    for stream in read.streams:
+        if stream.type not in KEPT or stream in without:
+            continue
+        name = stream.codec_context.name if stream.codec_context else "unknown"
+        if stream.codec_context and stream.codec.canonical_name in written.supported_codecs:
+            streams[stream] = written.add_stream_from_template(stream)
+        elif stream.type == "video":
+            raise BasnetError(f"{output}: a file of this kind cannot hold {name} video; try .mkv")
+        else:
+            log.warning("%s cannot hold %s (%s), left out", output, name, stream.type)
+    return streams

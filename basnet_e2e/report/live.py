@@ -1,0 +1,117 @@
+"""The report of a run of `basnet localize`: what it shows is kept as the videos are done."""
+
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import TracebackType
+
+from basnet_e2e.data.kinds import Kind
+from basnet_e2e.data.outputs import check_outputs
+from basnet_e2e.intervals import Failure, Localization
+from basnet_e2e.localization.sources import Source, VideoSource
+from basnet_e2e.report.collect import Gatherer, Result, find_results, video_beside
+from basnet_e2e.report.evidence import evidence_path
+from basnet_e2e.report.site import check_target, write_report
+from basnet_e2e.report.witnessing import EvidenceTaker
+
+
+class LiveReport:
+    """Keeps the evidence of each video beside its result, and writes the pages at the end.
+
+    Without a result file the evidence is kept until the pages are written. A context manager.
+
+    Args:
+        page: the page, or the folder of pages.
+        sources: all videos of the run.
+        result_of: gives the result file of a video; None where results go to stdout.
+        many: whether a result file holds several videos.
+        inputs: what the command reads, which is never overwritten.
+        force: replace files of another kind.
+
+    Raises:
+        BasnetError: several videos for one page, or a file to write is an input or of another kind.
+    """
+
+    def __init__(
+        self,
+        page: Path,
+        sources: Sequence[Source],
+        result_of: Callable[[Source], Path] | None,
+        *,
+        many: bool,
+        inputs: Sequence[Path | None] = (),
+        force: bool = False,
+    ) -> None:
+        read = [*inputs, *(source.path for source in sources)]
+        check_target(page, [source.id for source in sources], read, force=force)
+        self.witness = EvidenceTaker()
+        self._page, self._sources, self._many = page, sources, many
+        self._result_of = result_of
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self._results: dict[str, Result] = {}
+        if result_of is not None:
+            kept = [evidence_path(result_of(each), each.id, many=many) for each in sources]
+            check_outputs(kept, Kind.EVIDENCE, read, force=force)
+
+    def __enter__(self) -> "LiveReport":
+        if self._result_of is None:
+            self._folder = tempfile.TemporaryDirectory(prefix="basnet-report-")
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._folder:
+            self._folder.cleanup()
+
+    def _path(self, source: Source) -> Path:
+        if self._result_of is not None:
+            return self._result_of(source)
+        assert self._folder is not None
+        return Path(self._folder.name) / "result.json"
+
+    def add(self, source: Source, result: Localization) -> None:
+        """Keep the evidence of a video that was just localized.
+
+        Raises:
+            OSError: it cannot be written.
+        """
+        document, path = result.to_json(), self._path(source)
+        many = self._many or self._result_of is None
+        self.witness.take(document).save(evidence_path(path, source.id, many=many))
+        self._results[source.id] = Result(document, path)
+
+    def write(
+        self, failed: Sequence[Failure], progress: Callable[[int, int], None] | None = None
+    ) -> Path | None:
+        """Write the pages; None where no video has a result.
+
+        Raises:
+            BasnetError: the evidence of an earlier run is damaged.
+            OSError: a page cannot be written.
+        """
+        results = [found for each in self._sources if (found := self._result(each)) is not None]
+        if not results:
+            return None
+        known = {each.id: video for each in self._sources if (video := self._video(each))}
+        gatherer = Gatherer(known=known)
+        return write_report(results, gatherer.report, self._page, failed, progress=progress)
+
+    def _result(self, source: Source) -> Result | None:
+        """Of this run, or of an earlier one that left it in the output."""
+        if source.id in self._results or self._result_of is None:
+            return self._results.get(source.id)
+        path = self._result_of(source)
+        if not path.is_file():
+            return None
+        found, _ = find_results([path], may_be_empty=True)
+        return next((each for each in found if each.id == source.id), None)
+
+    def _video(self, source: Source) -> Path | None:
+        if isinstance(source, VideoSource):
+            return source.path
+        found = self._results.get(source.id)
+        return video_beside(found.document, source.path.parent) if found else None
