@@ -42,6 +42,7 @@ class Event:
         total: snippets in all, 0 while unknown.
         seconds: time since the start of this video.
         message: the error of a failed video, the decoder and engine of a done one.
+        duration: seconds of video, of a done one.
     """
 
     kind: str
@@ -50,6 +51,7 @@ class Event:
     total: int = 0
     seconds: float = 0.0
     message: str = ""
+    duration: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -317,7 +319,8 @@ def _extract(
     used = ", ".join(str(facts[key]) for key in ("decoder", "engine", "runtime") if facts.get(key))
     if facts.get("partial"):
         used += f"; {facts['partial']}"
-    return Event("done", video, rows, rows, time.monotonic() - began, used)
+    spent = time.monotonic() - began
+    return Event("done", video, rows, rows, spent, used, features.duration)
 
 
 def _done_elsewhere(task: Task, plan: Plan) -> Event | None:

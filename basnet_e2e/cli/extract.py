@@ -1,10 +1,8 @@
 """`basnet extract`: videos to feature files."""
 
-import json
 import logging
 from fractions import Fraction
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -18,10 +16,10 @@ from basnet_e2e.cli.common import (
     message_options,
     offline_option,
 )
-from basnet_e2e.cli.progress import Progress, clock
+from basnet_e2e.cli.extract_report import ExtractReport, reasons
 
 if TYPE_CHECKING:
-    from extract.folder import Event, Plan, Summary
+    from extract.folder import Plan, Summary
 
 log = logging.getLogger(__name__)
 
@@ -154,7 +152,7 @@ def extract(
     how = {"keep_partial": options["keep_partial"], "decoder": options["decoder"]}
     folder.mkdir(parents=True, exist_ok=True)
     jobs = min(jobs, len(plan.todo))
-    with _Reporter(len(plan.todo), jobs, json_log) as reporter:
+    with ExtractReport(len(plan.todo), jobs, json_log) as reporter:
         if jobs == 1:
             summary = run_plan(plan, extractor, listener=reporter.hear, **how)
         else:
@@ -199,75 +197,6 @@ def _conclude(plan: "Plan", summary: "Summary") -> None:
         log.info("%d done by other processes", len(summary.elsewhere))
     if summary.failed:
         log.warning("%d failed, see %s", len(summary.failed), plan.folder / plan.failures)
+        for reason, count in reasons(summary.failed.values()):
+            log.warning("  %d: %s", count, reason)
         raise click.exceptions.Exit(1)
-
-
-class _Reporter:
-    """Events of extraction as a bar and lines, or as JSON lines.
-
-    One video at a time shows its snippets; several at a time show how many videos are done.
-    """
-
-    def __init__(self, videos: int, jobs: int, json_log: bool) -> None:
-        self._videos = videos
-        self._jobs = jobs
-        self._ended = 0
-        self._json = json_log
-        quiet = json_log or log.getEffectiveLevel() > logging.INFO
-        self._progress = Progress("videos", quiet=quiet)
-
-    def __enter__(self) -> "_Reporter":
-        self._progress.__enter__()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._progress.__exit__(kind, error, trace)
-        if isinstance(error, KeyboardInterrupt):
-            error.add_note(
-                f"{self._ended} of {self._videos} videos are done; the same command goes on with "
-                "the rest"
-            )
-
-    def hear(self, event: "Event") -> None:
-        self._ended += event.kind in ("done", "failed", "elsewhere")
-        if self._json:
-            self._write_json(event)
-        elif event.kind == "failed":
-            log.warning("%s", event.message)
-        elif event.kind == "done":
-            log.info(
-                "[%d/%d] %s: %d snippets in %s (%s)",
-                self._ended,
-                self._videos,
-                event.video.id,
-                event.total,
-                clock(event.seconds),
-                event.message,
-            )
-        self._show(event)
-
-    def _show(self, event: "Event") -> None:
-        if self._jobs > 1:
-            self._progress.update(self._ended, self._videos)
-        elif event.kind == "start":
-            self._progress.restart(event.video.id)
-        elif event.kind == "progress":
-            self._progress.update(
-                event.done, event.total, f"video {self._ended + 1}/{self._videos}"
-            )
-
-    def _write_json(self, event: "Event") -> None:
-        row = {
-            "event": event.kind,
-            "video": event.video.id,
-            "done": event.done,
-            "total": event.total,
-            "seconds": round(event.seconds, 3),
-            "message": event.message,
-        }
-        click.echo(json.dumps(row, ensure_ascii=False), err=True)
