@@ -17,6 +17,7 @@ from basnet_e2e.cli.common import (
     offline_option,
 )
 from basnet_e2e.cli.extract_report import ExtractReport, reasons
+from basnet_e2e.cli.progress import clock
 
 if TYPE_CHECKING:
     from extract.folder import Plan, Summary
@@ -125,6 +126,7 @@ def extract(
     A second run does what is missing; failures stand in failures.json in the output folder and do
     not stop the rest. Exit code 1 if a video failed.
     """
+    from extract.estimate import record_pace
     from extract.folder import make_plan, run_plan
     from extract.inputs import find_videos
     from extract.pipeline import Extractor, ExtractSettings
@@ -140,6 +142,7 @@ def extract(
         forecast, unknown = forecast_settings(settings, options["device"])
         plan = make_plan(inputs, folder, forecast, overwrite=overwrite, unknown=unknown)
         _announce(plan, dry_run)
+        _expect(plan, forecast, options["device"])
         return
     extractor = Extractor(settings, device=options["device"], stall=options["stall"])
     plan = make_plan(
@@ -161,6 +164,7 @@ def extract(
 
             worker = WorkerOptions(settings, options["device"], stall=options["stall"], **how)
             summary = run_plan_with_workers(plan, worker, jobs, reporter.hear)
+    record_pace(extractor.settings, options["device"], *reporter.took)
     _conclude(plan, summary)
 
 
@@ -189,6 +193,25 @@ def _announce(plan: "Plan", dry_run: bool) -> None:
     if dry_run:
         for video in plan.todo:
             click.echo(f"{video.id}\t{video.path}")
+
+
+def _expect(plan: "Plan", settings: dict[str, Any], device: str) -> None:
+    """Say how long the plan should take and how much disk it needs."""
+    from extract.backbones.records import backbone_record
+    from extract.estimate import estimate
+
+    if not plan.todo:
+        return
+    dimension = backbone_record(settings["backbone"]).dimension
+    found = estimate(plan.todo, settings, dimension, device)
+    took = (
+        "unknown until a first run tells the pace"
+        if found.seconds is None
+        else f"about {clock(found.seconds)} at the pace of the last run"
+    )
+    unread = f" ({found.unread} do not say how long they are)" if found.unread else ""
+    log.info("%s of video%s; time: %s", clock(found.seconds_of_video), unread, took)
+    log.info("disk: about %.1f MB in %s", found.bytes / 1e6, plan.folder)
 
 
 def _conclude(plan: "Plan", summary: "Summary") -> None:

@@ -65,6 +65,11 @@ class ExtractReport:
         elif error is None and self._seconds_of_video and not self._json:
             log.info("%s", pace(self._seconds_of_video, time.monotonic() - self._began))
 
+    @property
+    def took(self) -> tuple[float, float]:
+        """Seconds of video that were done, and seconds since the beginning."""
+        return self._seconds_of_video, time.monotonic() - self._began
+
     def hear(self, event: "Event") -> None:
         """Show an event."""
         self._ended += event.kind in ("done", "failed", "elsewhere")
@@ -131,6 +136,6 @@ def reasons(messages: Iterable[str]) -> list[tuple[str, int]]:
 
 
 def _reason(message: str) -> str:
-    text = message.partition(": ")[2] or message
+    text = (message.partition(": ")[2] or message).partition("; ")[0]
     text = re.sub(r"\d+(\.\d+)?", "N", PATH.sub("FILE", text))
     return text if len(text) <= LONGEST_REASON else text[: LONGEST_REASON - 3] + "..."
