@@ -70,6 +70,11 @@ def _model(found: Mapping[str, Any]) -> dict[str, str]:
             f"step {validated['step']} was the best, average mAP "
             f"{100 * validated['average_map']:.1f} %"
         )
+    if held := training.get("holdout"):
+        lines["held out"] = (
+            f"{counted(held['videos'], 'video')}, mean average precision of their labels "
+            f"{100 * held['map']:.1f} % (chance {100 * held['chance']:.1f} %)"
+        )
     return lines
 
 

@@ -2,12 +2,13 @@
 
 import logging
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from basnet_e2e.cli.common import force_option, message_options
 from basnet_e2e.cli.progress import Progress
+from basnet_e2e.cli.report_pictures import draw_picture, picture_options
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,9 +29,9 @@ log = logging.getLogger(__name__)
     "-o",
     "--output",
     required=True,
-    metavar="PAGE.html|DIR",
+    metavar="PAGE.html|DIR|PICTURE",
     type=click.Path(path_type=Path),
-    help="Page of one video, or a folder with a list and a page for each video.",
+    help="Page of one video, a folder with a list and a page for each, or a picture.",
 )
 @click.option(
     "--videos",
@@ -45,6 +46,7 @@ log = logging.getLogger(__name__)
 )
 @click.option("--subset", help="Subset of the ground truth; test or validation without it.")
 @click.option("--embed", is_flag=True, help="Put the videos into the pages.")
+@picture_options
 @force_option
 @message_options
 def report(
@@ -55,12 +57,24 @@ def report(
     subset: str | None,
     embed: bool,
     force: bool,
+    picture: str | None,
+    **drawing: Any,
 ) -> None:
     """Make pages that show RESULT (files of 'basnet localize', or folders of them).
 
     A page opens from disk in any browser: player, a time axis with a lane for each class, class
     activation, foreground weight, frames, a table; intervals can be corrected in it and saved.
+
+    With --picture, one picture for a paper instead: PNG, SVG or PDF.
     """
+    if picture is not None:
+        drawing |= {"ground_truth": ground_truth, "subset": subset}
+        draw_picture(picture, results, output, force=force, **drawing)
+        log.info("%s written", output)
+        return
+    given = [name for name, value in drawing.items() if value is not None]
+    if given:
+        raise click.UsageError(f"--{given[0]} is for pictures; name one with --picture")
     from basnet_e2e.report.collect import Gatherer, find_results
     from basnet_e2e.report.site import check_target, write_report
 

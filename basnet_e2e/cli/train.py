@@ -74,25 +74,44 @@ log = logging.getLogger(__name__)
 @click.option(
     "--steps", type=click.IntRange(min=1), help="Training steps; the preset's without it."
 )
+@click.option(
+    "--holdout",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    metavar="SHARE",
+    help="Train without this share of the videos (0.2) and say how well their labels are "
+    "recognised.",
+)
+@click.option(
+    "--log",
+    "log_to",
+    type=click.Choice(["csv", "tensorboard"]),
+    help="Write loss, its parts, rate and validations of each step beside the model.",
+)
 @click.option("--resume", is_flag=True, help="Go on where an interrupted run stopped.")
 @force_option
 @device_option
 @message_options
-def train(features: Path, output: Path, force: bool, **options: Any) -> None:
+def train(features: Path, output: Path, force: bool, log_to: str | None, **options: Any) -> None:
     """Train a head on a folder of FEATURES with one or more labels per video.
 
     Interrupted training goes on with --resume and gives the same model as an uninterrupted run.
     """
     from basnet_e2e.data.kinds import Kind
-    from basnet_e2e.data.outputs import check_output
+    from basnet_e2e.data.outputs import check_folder, check_output
+    from basnet_e2e.training.record import log_path
     from basnet_e2e.training.train import train as run
 
     read = [features, *(options[name] for name in ("labels", "validate", "classes"))]
     check_output(output, Kind.MODEL, read, force=force)
+    if log_to == "csv":
+        check_output(log_path(log_to, output), Kind.TRAINING_LOG, read, force=force)
+    elif log_to is not None:
+        check_folder(log_path(log_to, output))
     with Progress("train", quiet=log.getEffectiveLevel() > logging.INFO) as bar:
         model = run(
             features,
             output=output,
+            log_to=log_to,
             progress=lambda state: bar.update(
                 state.step, state.steps, f"loss {state.loss:.4f}, {state.speed:.1f} steps/s"
             ),

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from basnet_e2e.data import subsets
 from basnet_e2e.data.annotation_tables import is_table, read_interval_table, read_label_table
 from basnet_e2e.data.documents import parse_json, read_text
 from basnet_e2e.data.naming import (
@@ -42,12 +43,8 @@ __all__ = [
 ]
 
 log = logging.getLogger(__name__)
-TRAINING = ("train", "training")
-# THUMOS'14 is trained on its validation set, since its training set is trimmed.
-TRAINING_THUMOS = ("validation", "val")
 # Looked for in this order when the caller names no subset to evaluate.
-TESTING = ("test", "testing", "validation", "val")
-ALIASES = (TRAINING, TRAINING_THUMOS, ("test", "testing"))
+TESTING = subsets.candidates("test")
 
 
 @dataclass(frozen=True)
@@ -230,7 +227,7 @@ def _labels_of_folders(folder: Path) -> Labels:
 
 def _labels_of_database(path: Path, subset: str | None) -> Labels:
     entries = _read_database(path)
-    chosen = _choose_subset(path, entries, subset, TRAINING, TRAINING_THUMOS)
+    chosen = _choose_subset(path, entries, subset, subsets.TRAIN, subsets.VALIDATION)
     videos: dict[str, tuple[str, ...]] = {}
     durations: dict[str, float] = {}
     for name, entry in entries.items():
@@ -270,7 +267,7 @@ def _choose_subset(
             sizes[entry["subset"]] = sizes.get(entry["subset"], 0) + len(_items(entry))
     present = ", ".join(sorted(sizes)) or "none"
     if wanted is not None:
-        alike = next((names for names in ALIASES if wanted.lower() in names), (wanted.lower(),))
+        alike = subsets.spellings(wanted)
         for name in sizes:
             if name == wanted or name.lower() in alike:
                 return name

@@ -21,6 +21,8 @@ READ_BY = {
     Kind.SUBTITLES: "'basnet export intervals --format srt' writes such files",
     Kind.FAILURES: "videos that failed, beside the features or results of the others",
     Kind.REPORT: "of 'basnet reproduce'",
+    Kind.PICTURE: "as 'basnet report --picture' draws them",
+    Kind.TRAINING_LOG: "'basnet report --picture training' draws it",
     Kind.PAGE: "a browser shows it",
     Kind.EVIDENCE: "'basnet report' reads it with the result beside it",
     Kind.VIDEO: "'basnet localize' and 'basnet extract' read it",

@@ -26,6 +26,8 @@ class Kind(StrEnum):
     ANNOTATIONS = "annotated intervals"
     FAILURES = "a list of failures"
     REPORT = "a report"
+    TRAINING_LOG = "a training log"
+    PICTURE = "a picture"
     PAGE = "a page of a report"
     EVIDENCE = "evidence of a result"
     LABELS = "labels"
@@ -54,6 +56,8 @@ def kind_of(path: str | os.PathLike[str]) -> Kind:
         return _kind_of_tensors(header)
     if head.startswith(b"\x93NUMPY") or (head.startswith(b"PK\x03\x04") and _holds_arrays(path)):
         return Kind.ARRAYS
+    if _is_picture(head):
+        return Kind.PICTURE
     if Path(path).suffix.lower() in VIDEO_SUFFIXES:
         return Kind.VIDEO
     if head.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] == b"{":
@@ -99,6 +103,13 @@ def _kind_of_tensors(header: dict[str, Any]) -> Kind:
     return Kind.WEIGHTS if {"name", "stream"} <= meta.keys() else Kind.TENSORS
 
 
+def _is_picture(head: bytes) -> bool:
+    """PNG, PDF or SVG."""
+    if head.startswith((b"\x89PNG\r\n", b"%PDF-", b"<svg")):
+        return True
+    return head.startswith(b"<?xml") and b"<svg" in head
+
+
 def _holds_arrays(path: str | os.PathLike[str]) -> bool:
     try:
         with zipfile.ZipFile(path) as archive:
@@ -134,6 +145,8 @@ def _kind_of_text(text: str) -> Kind:
         return Kind.TABLE if "score" in columns else Kind.ANNOTATIONS
     if columns[:2] == ["video", "labels"]:
         return Kind.LABELS
+    if columns[:2] == ["step", "loss"]:
+        return Kind.TRAINING_LOG
     if lines[0].strip() == "WEBVTT":
         return Kind.SUBTITLES
     cue = len(lines) > 1 and lines[0].strip().isdigit() and " --> " in lines[1]

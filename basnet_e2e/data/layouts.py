@@ -15,6 +15,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from basnet_e2e.data import subsets
 from basnet_e2e.data.feature_files import (
     FileSource,
     Read,
@@ -32,12 +33,6 @@ PUBLISHED_GRID = "25,16,16"
 ARRAY_SUFFIXES = (".npy", ".npz")
 # Two 1024-d streams side by side, rgb first: ActionFormer's and OpenTAD's I3D features.
 TWO_STREAM_WIDTH = 2048
-SUBSETS = {
-    "train": ("train", "training", "validation", "val"),
-    "test": ("test", "testing", "validation", "val"),
-    "validation": ("validation", "val", "test", "testing"),
-}
-SUBSET_FOLDERS = frozenset(name for names in SUBSETS.values() for name in names)
 
 
 @dataclass(frozen=True)
@@ -286,7 +281,7 @@ def _array_sources(
     folder: Path, subset: str | None, streams: Sequence[str] | None, grid: SnippetGrid
 ) -> "list[ArraySource]":
     inner = [path for path in sorted(folder.iterdir()) if path.is_dir() and path.name[0] != "."]
-    divided = bool(inner) and all(path.name.lower() in SUBSET_FOLDERS for path in inner)
+    divided = bool(inner) and all(path.name.lower() in subsets.NAMES for path in inner)
     if not divided:
         return _array_files(folder, streams, grid)
     if subset is not None:
@@ -296,7 +291,7 @@ def _array_sources(
 
 def _subset_folder(folder: Path, inner: Sequence[Path], subset: str) -> Path:
     by_name = {path.name.lower(): path for path in inner}
-    for name in SUBSETS.get(subset, (subset.lower(),)):
+    for name in subsets.candidates(subset):
         if name in by_name:
             return by_name[name]
     raise BasnetError(
@@ -355,9 +350,9 @@ def _single(
 def _of_subset(files: Sequence[Path], folder: Path, subset: str | None) -> list[Path]:
     """Feature files of the subset, where all stand in folders named as subsets; else all."""
     top = {path: path.relative_to(folder).parts[0].lower() for path in files}
-    if subset is None or not set(top.values()) <= SUBSET_FOLDERS:
+    if subset is None or not set(top.values()) <= subsets.NAMES:
         return list(files)
-    names = SUBSETS.get(subset, (subset.lower(),))
+    names = subsets.candidates(subset)
     wanted = next((name for name in names if name in top.values()), None)
     return [path for path in files if wanted is None or top[path] == wanted]
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from basnet_e2e.errors import BasnetError
 from basnet_e2e.evaluation.matching import Flags, Floats
+from basnet_e2e.evaluation.ranking import tied_average_precision
 from basnet_e2e.intervals import Interval
 
 DEFINITION = (
@@ -97,17 +98,7 @@ def background_detection(videos: Iterable[BackgroundVideo]) -> BackgroundResult:
         precision,
         recall,
         f_measure,
-        _tied_average_precision(truth, score),
+        float(tied_average_precision(truth, score)),
         len(truth),
         float(truth.mean()),
     )
-
-
-def _tied_average_precision(truth: Flags, score: Floats) -> float:
-    """Area under the precision envelope over distinct thresholds."""
-    order = np.argsort(-score, kind="stable")
-    last = np.flatnonzero(np.diff(score[order], append=np.nan) != 0)
-    hits = np.cumsum(truth[order])[last]
-    precision = hits / (last + 1)
-    envelope = np.maximum.accumulate(precision[::-1])[::-1]
-    return float((envelope * np.diff(hits, prepend=0)).sum() / truth.sum())

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["COLOURS", "GREY", "colour", "new_figure", "save", "tidy"]
+__all__ = ["COLOURS", "GREY", "colour", "new_figure", "save", "save_picture", "tidy"]
 GREY = "#5f6368"
 SUFFIXES = (".png", ".svg")
 
@@ -32,17 +32,22 @@ def tidy(axes: "Axes") -> None:
 
 def save(figure: "Figure", path: str | os.PathLike[str]) -> list[Path]:
     """Write a figure as ``<path>.png`` and ``<path>.svg``; equal figures give equal bytes."""
+    return [save_picture(figure, f"{os.fspath(path)}{suffix}") for suffix in SUFFIXES]
+
+
+def save_picture(figure: "Figure", path: str | os.PathLike[str]) -> Path:
+    """Write a figure as its suffix says (png, svg, pdf); equal figures give equal bytes."""
     import matplotlib
 
-    written = []
-    for suffix in SUFFIXES:
-        target = Path(f"{os.fspath(path)}{suffix}")
-        # SVG would carry the date and random ids.
-        with (
-            matplotlib.rc_context({"svg.hashsalt": "basnet", "svg.fonttype": "none"}),
-            atomic_write(target) as file,
-        ):
-            metadata = {"Date": None} if suffix == ".svg" else None
-            figure.savefig(file, format=suffix[1:], dpi=150, metadata=metadata)
-        written.append(target)
-    return written
+    target = Path(path)
+    form = target.suffix[1:].lower()
+    # SVG would carry the date and random ids, PDF the date.
+    metadata = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(form)
+    with (
+        matplotlib.rc_context(
+            {"svg.hashsalt": "basnet", "svg.fonttype": "none", "pdf.fonttype": 42}
+        ),
+        atomic_write(target) as file,
+    ):
+        figure.savefig(file, format=form, dpi=150, metadata=metadata)
+    return target

@@ -1,7 +1,6 @@
 """The two pictures of a reproduction: mAP against tIoU, and one video over time."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,11 +11,11 @@ from basnet_e2e.data.naming import unknown_message
 from basnet_e2e.errors import BasnetError
 from basnet_e2e.evaluation.matching import as_arrays, overlaps
 from basnet_e2e.heads.checkpoint import HeadModel
-from basnet_e2e.intervals import Localization, keep_best
-from basnet_e2e.localization.inference import Activations, activations, localization_of
+from basnet_e2e.intervals import Localization
 from basnet_e2e.report.canvas import save
 from basnet_e2e.report.curves import Curve, map_curves
-from basnet_e2e.report.timeline import Timeline, draw_timeline
+from basnet_e2e.report.sight import look, timeline_of
+from basnet_e2e.report.timeline import draw_timeline
 from basnet_e2e.reproduction.published import RECIPE_TITLES, Protocol
 from basnet_e2e.reproduction.tables import Outcomes
 
@@ -63,7 +62,7 @@ def draw_video(
     by_id = {video.id: video for video in videos}
     if wanted is None:
         quality = {
-            name: mean_best_iou(truth, _read(model, video)[1])
+            name: mean_best_iou(truth, look(model, video).result)
             for name, video in by_id.items()
             if truth.videos[name]
         }
@@ -72,20 +71,7 @@ def draw_video(
     else:
         chosen = wanted
     check_video(videos, chosen)
-    found, result = _read(model, by_id[chosen])
-    shown = dict.fromkeys(each.label for each in [*truth.videos[chosen], *result.intervals])
-    columns = {name: index for index, name in enumerate(model.classes)}
-    timeline = Timeline(
-        title=chosen,
-        duration=by_id[chosen].duration,
-        truth=truth.videos[chosen],
-        found=result.intervals,
-        centres=found.centres,
-        activation={
-            name: np.maximum(found.cas[:, columns[name]], 0) for name in shown if name in columns
-        },
-        foreground=found.foreground,
-    )
+    timeline = timeline_of(look(model, by_id[chosen]), truth.videos[chosen])
     return save(draw_timeline(timeline), path), chosen
 
 
@@ -98,13 +84,6 @@ def check_video(videos: Sequence[VideoFeatures], wanted: str) -> None:
     ids = [video.id for video in videos]
     if wanted not in ids:
         raise BasnetError(f"no test video to draw is called {unknown_message([wanted], ids)}")
-
-
-def _read(model: HeadModel, video: VideoFeatures) -> tuple[Activations, Localization]:
-    """Activations of a video, and the intervals that a person would be shown."""
-    found = activations(model, video)
-    every = localization_of(found, model.preset, model.classes, video)
-    return found, replace(every, intervals=keep_best(every.intervals))
 
 
 def mean_best_iou(truth: GroundTruth, result: Localization) -> float:

@@ -9,11 +9,16 @@ from basnet_e2e.data.dataset import LabelledSet
 from basnet_e2e.data.naming import listing
 from basnet_e2e.heads.checkpoint import HeadModel
 from basnet_e2e.heads.settings import Preset
+from basnet_e2e.training.holdout import Holdout
 from basnet_e2e.training.validation import Validation
 
 
 def run_identity(
-    data: LabelledSet, preset: Preset, seed: int, validation: Validation | None
+    data: LabelledSet,
+    preset: Preset,
+    seed: int,
+    validation: Validation | None,
+    holdout: Holdout | None = None,
 ) -> dict[str, Any]:
     """All that a run's result depends on, as JSON values.
 
@@ -22,6 +27,7 @@ def run_identity(
         preset: the head and its settings, with ``segments`` resolved.
         seed: of weights, samples and dropout.
         validation: what the best step is chosen by.
+        holdout: videos that were kept out of ``data``.
     """
     return {
         **_settings(preset, seed, validation.identity if validation else None),
@@ -30,17 +36,26 @@ def run_identity(
             [video.id, list(labels), video.digest]
             for video, labels in zip(data.videos, data.labels, strict=True)
         ],
+        "holdout": held_out(holdout),
     }
+
+
+def held_out(holdout: Holdout | None) -> dict[str, Any] | None:
+    """The videos kept out of a run, as JSON values: their share and a digest."""
+    if holdout is None:
+        return None
+    return {"share": holdout.share, "data": data_digest(holdout.data)}
 
 
 def model_identity(model: HeadModel) -> dict[str, Any]:
     """The same of a finished run, as far as its model records it: of the videos a digest."""
     training = model.training
-    chosen = training.get("validation")
+    chosen, held = training.get("validation"), training.get("holdout")
     return {
         **_settings(model.preset, training.get("seed"), chosen and chosen.get("videos")),
         "classes": list(model.classes),
         "videos": training.get("data"),
+        "holdout": held and {name: held.get(name) for name in ("share", "data")},
     }
 
 
@@ -63,11 +78,16 @@ def run_difference(before: Mapping[str, Any], now: Mapping[str, Any]) -> str | N
     if before.get("classes") != now["classes"]:
         then = before.get("classes") or []
         return f"other classes ({_names(then)} against {_names(now['classes'])})"
+    held, holds = before.get("holdout") or {}, now["holdout"] or {}
+    if held.get("share") != holds.get("share"):
+        return f"another share held out ({_share(held)} against {_share(holds)})"
     # Before single settings, since T follows the videos.
     if before.get("videos") != now["videos"]:
         return _video_difference(before.get("videos"), now["videos"])
     if setting is not None:
         return setting
+    if held != holds:
+        return "other videos held out, or other labels or features of them"
     if before.get("validation") != now["validation"]:
         if now["validation"] is None:
             return "--validate, now without it"
@@ -122,6 +142,10 @@ def _video_difference(before: Any, now: Sequence[Sequence[Any]]) -> str:
 
 def _names(names: Sequence[str]) -> str:
     return listing(names) if names else "none"
+
+
+def _share(held: Mapping[str, Any]) -> str:
+    return f"{held['share']:g}" if held else "none"
 
 
 def _short(value: Any, most: int = 60) -> str:

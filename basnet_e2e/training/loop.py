@@ -39,6 +39,8 @@ class TrainingStep:
         left: seconds left at this speed.
         validation: average mAP of the best validation so far, if there was one.
         parts: the loss's named terms, before they are weighted.
+        rates: learning rate of each of the optimiser's groups in this step.
+        validated: average mAP of the validation after this step, if there was one.
     """
 
     step: int
@@ -48,6 +50,8 @@ class TrainingStep:
     left: float
     validation: float | None = None
     parts: Mapping[str, float] = field(default_factory=dict)
+    rates: tuple[float, ...] = ()
+    validated: float | None = None
 
 
 Progress = Callable[[TrainingStep], None]
@@ -153,13 +157,14 @@ class Run:
             try:
                 while self.step < self.preset.training.steps and not asked.is_set():
                     self._take_step()
+                    validated = None
                     if self.validation is not None and self._validates():
-                        self._validate(self.validation)
+                        validated = self._validate(self.validation)
                     if path is not None and time.monotonic() - last_save > SAVE_EVERY:
                         self.save(path)
                         last_save = time.monotonic()
                     if progress is not None:
-                        progress(self._report(clock))
+                        progress(self._report(clock, validated))
                 self._random = _random_state(self.device)
                 if asked.is_set() and self.step < self.preset.training.steps:
                     if path is not None:
@@ -190,7 +195,7 @@ class Run:
     def _validates(self) -> bool:
         return self.step in validated_steps(self.preset.training.steps)
 
-    def _validate(self, validation: Validation) -> None:
+    def _validate(self, validation: Validation) -> float:
         self.net.eval()
         score = validation.score(self.net, self.preset)
         if score > self.best.score:
@@ -198,13 +203,17 @@ class Run:
                 name: tensor.detach().clone() for name, tensor in self.net.state_dict().items()
             }
             self.best = Best(self.step, score, weights)
+        return score
 
-    def _report(self, clock: "_Clock") -> TrainingStep:
+    def _report(self, clock: "_Clock", validated: float | None) -> TrainingStep:
         speed = clock.tick()
         left = (self.preset.training.steps - self.step) / speed
         shown = None if self.best.weights is None else self.best.score
         steps = self.preset.training.steps
-        return TrainingStep(self.step, steps, self.loss, speed, left, shown, self.parts)
+        rates = tuple(float(group["lr"]) for group in self.optimizer.param_groups)
+        return TrainingStep(
+            self.step, steps, self.loss, speed, left, shown, self.parts, rates, validated
+        )
 
 
 def _values(loss: Loss) -> tuple[float, dict[str, float]]:

@@ -21,13 +21,16 @@ from basnet_e2e.heads.checkpoint import HeadModel, load_model, save_model
 from basnet_e2e.heads.presets import preset as find_preset
 from basnet_e2e.heads.settings import Preset
 from basnet_e2e.heads.table import find_head
+from basnet_e2e.training.holdout import Holdout, hold_out, report
 from basnet_e2e.training.identity import (
     data_digest,
+    held_out,
     model_identity,
     run_difference,
     run_identity,
 )
 from basnet_e2e.training.loop import Progress, Run
+from basnet_e2e.training.record import logged
 from basnet_e2e.training.state import state_path
 from basnet_e2e.training.validation import Validation
 
@@ -47,6 +50,8 @@ def train(
     grid: str | None = None,
     seed: int = 0,
     steps: int | None = None,
+    holdout: float | None = None,
+    log_to: str | None = None,
     device: str = "auto",
     resume: bool = False,
     output: str | os.PathLike[str] | None = None,
@@ -73,6 +78,10 @@ def train(
         grid: ``fps,length,stride`` of array files.
         seed: of weights, samples and dropout.
         steps: training steps instead of the preset's.
+        holdout: share of the videos, of each class alike, that are not trained on; in the end it is
+            said, and kept in the model's training summary, how well their labels are recognised.
+        log_to: ``csv`` or ``tensorboard``: write loss, its parts, rates and validations of all
+            steps beside ``output`` (``.log.csv``, ``.tensorboard``).
         device: ``auto``, ``cpu`` or ``cuda[:N]``.
         resume: go on from the state file beside ``output`` where there is one; a finished run is
             returned as it is.
@@ -96,28 +105,26 @@ def train(
     validation = None
     if validate is not None:
         validation = Validation.of(validate, features, data, streams=streams, grid=grid)
+    held = None
+    if holdout is not None:
+        data, held = hold_out(data, holdout, seed)
     if resume and output is not None and not state_path(output).is_file():
-        finished = _finished(Path(output), data, settings, seed, validation)
+        finished = _finished(Path(output), data, settings, seed, validation, held)
         if finished is not None:
             return finished
-    trained = fit(
-        data,
-        settings,
-        seed=seed,
-        device=chosen,
-        validation=validation,
-        state=None if output is None else state_path(output),
-        resume=resume,
-        progress=progress,
-    )
-    model = trained.last
-    if trained.best is not None:
-        model = trained.best
-        log.info(
-            "kept step %d, average mAP %.1f on the validation videos",
-            model.training["validation"]["step"],
-            100 * model.training["validation"]["average_map"],
+    with logged(log_to, output, progress) as follow:
+        trained = fit(
+            data,
+            settings,
+            seed=seed,
+            device=chosen,
+            validation=validation,
+            holdout=held,
+            state=None if output is None else state_path(output),
+            resume=resume,
+            progress=follow,
         )
+    model = _chosen(trained, held, log_to)
     if output is not None:
         save_model(model, output)
         state_path(output).unlink(missing_ok=True)
@@ -129,6 +136,24 @@ def train(
             ", ".join(model.classes),
         )
     return model
+
+
+def _chosen(trained: "Trained", held: Holdout | None, log_to: str | None) -> HeadModel:
+    """The best network, with what is known of it in its training summary."""
+    model = trained.last
+    if trained.best is not None:
+        model = trained.best
+        log.info(
+            "kept step %d, average mAP %.1f on the validation videos",
+            model.training["validation"]["step"],
+            100 * model.training["validation"]["average_map"],
+        )
+    known: dict[str, Any] = {} if log_to is None else {"log": log_to}
+    if held is not None:
+        found = held.recognise(model.net, model.preset)
+        report(found)
+        known["holdout"] = (held_out(held) or {}) | found.to_json()
+    return replace(model, training=model.training | known)
 
 
 @dataclass(frozen=True)
@@ -146,6 +171,7 @@ def fit(
     seed: int = 0,
     device: torch.device | None = None,
     validation: Validation | None = None,
+    holdout: Holdout | None = None,
     state: Path | None = None,
     resume: bool = False,
     progress: Progress | None = None,
@@ -158,6 +184,7 @@ def fit(
         seed: of weights, samples and dropout.
         device: the CPU without it.
         validation: looked at now and then for the best step.
+        holdout: videos that were kept out of ``data``; only to tell runs apart.
         state: file that the state of the run is kept in; the caller removes it when the result is
             safe.
         resume: go on from that file where it is there.
@@ -179,7 +206,7 @@ def fit(
         describe(chosen),
     )
     used = find_head(preset.head).videos(data, preset)
-    identity = run_identity(data, preset, seed, validation)
+    identity = run_identity(data, preset, seed, validation, holdout)
     run = Run(used, preset, seed, chosen, identity, validation)
     if state is not None and state.is_file():
         if resume:
@@ -205,6 +232,7 @@ def _finished(
     preset: Preset,
     seed: int,
     validation: Validation | None,
+    holdout: Holdout | None,
 ) -> HeadModel | None:
     """The model of this very run where it was finished before; None where there is no model.
 
@@ -214,7 +242,7 @@ def _finished(
     if not output.is_file():
         return None
     model = load_model(output)
-    wanted = run_identity(data, with_segments(preset, data), seed, validation)
+    wanted = run_identity(data, with_segments(preset, data), seed, validation, holdout)
     difference = run_difference(model_identity(model), wanted | {"videos": data_digest(data)})
     if difference is not None:
         raise BasnetError(

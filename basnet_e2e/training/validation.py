@@ -9,6 +9,7 @@ from pathlib import Path
 
 from torch import nn
 
+from basnet_e2e.data import subsets
 from basnet_e2e.data.annotations import GroundTruth, read_ground_truth
 from basnet_e2e.data.dataset import (
     FeatureSet,
@@ -25,7 +26,6 @@ from basnet_e2e.heads.settings import Preset
 from basnet_e2e.localization.inference import localize_network
 
 log = logging.getLogger(__name__)
-TEST_SUBSETS = ("test", "testing")
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ class Validation:
 
 def _intervals(path: str | os.PathLike[str]) -> GroundTruth:
     truth = read_ground_truth(path)
-    if truth.subset is None or truth.subset.lower() not in TEST_SUBSETS:
+    if truth.subset is None or subsets.spellings(truth.subset) is not subsets.TEST:
         return truth
     try:
         return read_ground_truth(path, "validation")

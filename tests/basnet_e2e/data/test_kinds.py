@@ -27,6 +27,10 @@ TEXTS = {
     "video,label,start,end,score\n": Kind.TABLE,
     "video,label,start,end\na,x,1,2\n": Kind.ANNOTATIONS,
     "1\n00:00:00,000 --> 00:00:01,000\nrun\n": Kind.SUBTITLES,
+    "step,loss,rate\n1,0.5,0.1\n": Kind.TRAINING_LOG,
+    '<?xml version="1.0"?>\n<svg width="1">': Kind.PICTURE,
+    "%PDF-1.4\n": Kind.PICTURE,
+    "a text of <svg > drawings\n": Kind.OTHER,
     "a text\n": Kind.OTHER,
     "": Kind.EMPTY,
 }

@@ -1,0 +1,39 @@
+"""The CSV log of a training run: its columns, and reading it."""
+
+import csv
+import io
+import os
+from pathlib import Path
+
+from basnet_e2e.errors import BasnetError
+
+CSV_SUFFIX = ".log.csv"
+STEP, LOSS, RATE, VALIDATION = "step", "loss", "rate", "validation_map"
+
+
+def read_log(path: str | os.PathLike[str]) -> dict[str, list[float | None]]:
+    """Columns of a CSV log by name, ``step`` first; None where a cell is empty.
+
+    A last row that was cut off, as by a killed run, is left out.
+
+    Raises:
+        BasnetError: the file is no such log, or is damaged.
+    """
+    try:
+        text = Path(path).read_text("utf-8")
+    except FileNotFoundError as error:
+        raise BasnetError(f"{path}: no such training log") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise BasnetError(f"{path}: cannot be read as a training log ({error})") from error
+    whole = text[: text.rfind("\n") + 1]
+    names, *rows = list(csv.reader(io.StringIO(whole))) or [[]]
+    if names[:2] != [STEP, LOSS]:
+        raise BasnetError(f"{path}: no training log; 'basnet train --log csv' writes one")
+    columns: dict[str, list[float | None]] = {name: [] for name in names}
+    for number, row in enumerate(rows, start=2):
+        try:
+            for name, cell in zip(names, row, strict=True):
+                columns[name].append(float(cell) if cell else None)
+        except ValueError as error:
+            raise BasnetError(f"{path}: line {number} is damaged ({error})") from error
+    return columns

@@ -1,0 +1,128 @@
+"""Training videos that are kept out, to see how well their labels are recognised.
+
+It is the only quality that can be measured without annotated intervals.
+"""
+
+import logging
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import nn
+
+from basnet_e2e.data.dataset import LabelledSet
+from basnet_e2e.data.label_matching import nothing_to_learn
+from basnet_e2e.data.naming import counted
+from basnet_e2e.errors import BasnetError
+from basnet_e2e.evaluation.ranking import Recognition, judged, recognition
+from basnet_e2e.heads.settings import Preset
+from basnet_e2e.localization.inference import read_network
+
+log = logging.getLogger(__name__)
+FEWEST = 2  # a single video ranks right whatever its scores are
+
+
+@dataclass(frozen=True)
+class Holdout:
+    """Videos that are not trained on.
+
+    Attributes:
+        share: of all videos that was asked for.
+        data: the videos with their labels.
+    """
+
+    share: float
+    data: LabelledSet
+
+    def recognise(self, net: nn.Module, preset: Preset) -> Recognition:
+        """How well a network in evaluation mode names the classes of these videos."""
+        seen = [read_network(net, preset, video).seen for video in self.data.videos]
+        scores = np.stack([one.video_scores for one in seen])
+        return recognition(self.data.targets() > 0, scores)
+
+
+def hold_out(data: LabelledSet, share: float, seed: int) -> tuple[LabelledSet, Holdout]:
+    """Divide videos into those to train on and those kept out, a function of the arguments alone.
+
+    Of each class, and of the videos without label, about the same share is kept out; a class's last
+    video is never.
+
+    Args:
+        data: all videos with labels.
+        share: in (0, 1).
+        seed: of the choice.
+
+    Raises:
+        BasnetError: too few videos to train on or to judge by.
+    """
+    if not 0 < share < 1:
+        raise BasnetError(f"the share of videos held out is between 0 and 1, not {share:g}")
+    chosen = stratified(data.targets() > 0, round(share * len(data.videos)), seed)
+    out = set(chosen)
+    held = _part(data, chosen)
+    rest = _part(data, [index for index in range(len(data.videos)) if index not in out])
+    if len(held.videos) < FEWEST or not len(judged(held.targets() > 0)):
+        raise BasnetError(
+            f"holding out {share:g} of {counted(len(data.videos), 'video')} leaves "
+            f"{counted(len(held.videos), 'video')} to judge by, too few to tell a class by (each "
+            "class keeps a video to train on); hold out more, or give more videos a class"
+        )
+    problem = nothing_to_learn(rest.labels)
+    if problem is not None:
+        raise BasnetError(f"with {share:g} of the videos held out {problem}; hold out fewer")
+    return rest, Holdout(share, held)
+
+
+def report(found: Recognition) -> None:
+    """Say how well the held-out videos are recognised, and whether that may be luck."""
+    log.info(
+        "%s held out: mean average precision of their labels %.1f %% over %s (chance: %.1f %%)",
+        counted(found.videos, "video"),
+        100 * found.map,
+        "1 class" if found.classes == 1 else f"{found.classes} classes",
+        100 * found.chance,
+    )
+    if found.near_chance:
+        log.warning(
+            "the labels of the held-out videos are recognised near chance: of 20 random orders one "
+            "reaches %.1f %%; train on more videos or for more steps, or hold out more to tell",
+            100 * found.luck,
+        )
+
+
+def stratified(targets: NDArray[np.bool_], count: int, seed: int) -> list[int]:
+    """Rows to keep out, ascending: about the same share of every label.
+
+    One row after the other goes to the label that lacks most of its share, where that does not take
+    the last row of any label; among its rows to the one whose labels lack most together.
+
+    Args:
+        targets: ``[n, C]`` which label each row has; none is a label too.
+        count: rows wanted; fewer come where the labels have too few.
+        seed: of the choice among equals.
+    """
+    targets = np.column_stack([targets, ~targets.any(axis=1)])
+    rows = np.random.default_rng([seed, 3]).permutation(len(targets))
+    targets = targets[rows]
+    left = targets.sum(axis=0)
+    lacking = left * (count / max(len(targets), 1))
+    free = np.ones(len(targets), bool)
+    chosen: list[int] = []
+    while len(chosen) < count:
+        open_ = free & ~targets[:, left <= 1].any(axis=1)
+        if not open_.any():
+            break
+        label = np.where(targets[open_].any(axis=0), lacking, -np.inf).argmax()
+        candidates = np.flatnonzero(open_ & targets[:, label])
+        row = candidates[(targets[candidates] @ lacking).argmax()]
+        free[row] = False
+        left -= targets[row]
+        lacking -= targets[row]
+        chosen.append(int(rows[row]))
+    return sorted(chosen)
+
+
+def _part(data: LabelledSet, rows: list[int]) -> LabelledSet:
+    return replace(
+        data, videos=[data.videos[row] for row in rows], labels=[data.labels[row] for row in rows]
+    )
