@@ -3,11 +3,11 @@
 import logging
 from typing import Any
 
-from extract.backbones.loading import backbone_record
+from extract.backbones.records import backbone_record
 from extract.flow.methods import flow_method
 from extract.pipeline import ExtractSettings, file_settings
 from weights.errors import WeightsError
-from weights.registry import resolve
+from weights.registry import resolve, resolve_model
 
 log = logging.getLogger(__name__)
 FLOW_NETWORKS = ("raft",)
@@ -28,7 +28,7 @@ def forecast_settings(
     record = backbone_record(choices.backbone)
     unknown, weights = [], {}
     for stream in choices.streams:
-        found = _hash_of(choices.backbone, stream)
+        found = _hash_of(record.name, stream, record.model)
         weights[stream] = found or ""
         unknown += [] if found else [f"weights.{stream}"]
     flow = None
@@ -42,8 +42,10 @@ def forecast_settings(
     return file_settings(choices, record, weights, flow), tuple(unknown)
 
 
-def _hash_of(name: str, stream: str) -> str | None:
+def _hash_of(name: str, stream: str, model: str | None = None) -> str | None:
     try:
+        if model is not None:
+            return resolve_model(model, offline=True).sha256
         return resolve(name, stream, offline=True).sha256
     except WeightsError:
         log.info("the %s weights of %s are not here yet; extraction fetches them", stream, name)

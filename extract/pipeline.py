@@ -23,7 +23,8 @@ from extract.video.isolation import STALL, Isolation
 from extract.window import Watch, Window, runs
 
 if TYPE_CHECKING:
-    from extract.backbones.loading import Backbone, BackboneRecord
+    from extract.backbones.loading import Backbone
+    from extract.backbones.record import BackboneRecord
     from extract.chunks import Chunks
     from extract.flow.methods import FlowMethod
     from extract.video.clip import Clip
@@ -284,8 +285,8 @@ class Extractor:
     ) -> Iterator[dict[str, NDArray[np.float32]]]:
         """Network inputs of some of the wanted snippets at a time, in one pass over the video."""
         first_frame = wanted.start * self.grid.stride
-        side = self.backbone.record.frame_side
-        window = Window(clip, frames, side, self.grid, first_frame, watch)
+        resize = self.backbone.record.resized
+        window = Window(clip, frames, resize, self.grid, first_frame, watch)
         for first in wanted[:: self._group]:
             rows = range(first, min(first + self._group, wanted.stop))
             group: dict[str, NDArray[np.float32]] = {}
@@ -302,7 +303,7 @@ class Extractor:
         clips = []
         for row in rows:
             indices = frame_rows(row, frames, self.grid)
-            pictures = {n: centre_crop(window.picture(n), record.crop) for n in set(indices)}
+            pictures = {n: record.cropped(window.picture(n)) for n in set(indices)}
             clips.append(np.stack([pictures[n] for n in indices]))
         return record.scale_rgb(np.stack(clips)).transpose(0, 4, 1, 2, 3)
 

@@ -7,12 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from extract.errors import VideoError
-from extract.preprocess import resize_short_side
 from extract.snippets import SnippetGrid
 from extract.video.clock import FrameRate
 
 # Is shown each grid frame on its way: seconds and ``[H, W, 3] uint8``.
 Watch = Callable[[float, NDArray[np.uint8]], None]
+Resizer = Callable[[NDArray[np.uint8]], NDArray[np.uint8]]
 
 
 class Pictures(Protocol):
@@ -30,7 +30,7 @@ class Window:
     Args:
         clip: the video.
         frames: grid frames in all.
-        side: pixels of the short side of a resized frame.
+        resize: brings a frame to the size that flow and networks see.
         grid: how the video is cut into snippets.
         first: grid frame at which the first snippet that is wanted begins.
         watch: is shown each grid frame on its way.
@@ -40,14 +40,14 @@ class Window:
         self,
         clip: Pictures,
         frames: int,
-        side: int,
+        resize: Resizer,
         grid: SnippetGrid,
         first: int = 0,
         watch: "Watch | None" = None,
     ) -> None:
         self.flow: dict[int, NDArray[np.float32]] = {}
         self._pictures: dict[int, NDArray[np.uint8]] = {}
-        self._side = side
+        self._resize = resize
         self._grid = grid
         # A snippet that begins with the last frame repeats the field before it.
         begin = max(0, min(first, frames - 2))
@@ -59,7 +59,7 @@ class Window:
         self._frames = frames
 
     def picture(self, n: int) -> NDArray[np.uint8]:
-        """Grid frame ``n``, ``[H, W, 3] uint8`` with its short side resized."""
+        """Grid frame ``n``, ``[H, W, 3] uint8`` resized as the backbone asks."""
         while n not in self._pictures:
             index, frame = next(self._source, (-1, None))
             if frame is None:
@@ -68,7 +68,7 @@ class Window:
                     "the file changed while it was read?"
                 )
             if self._needed(index):
-                self._pictures[index] = resize_short_side(frame, self._side)
+                self._pictures[index] = self._resize(frame)
         return self._pictures[n]
 
     def _needed(self, index: int) -> bool:

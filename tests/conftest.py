@@ -3,8 +3,9 @@
 import logging
 import os
 import signal
+import sys
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -40,3 +41,20 @@ def plain_process(
         logger.handlers.clear()
         logger.setLevel(logging.NOTSET)
         logger.propagate = True
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Folder of a small random model of transformers, by its model type."""
+    pytest.importorskip("transformers")
+    sys.path.insert(0, str(ROOT / "tests"))  # tests are not a package
+    from tiny_models import write_model
+
+    made: dict[str, Path] = {}
+
+    def make(kind: str) -> Path:
+        if kind not in made:
+            made[kind] = write_model(kind, tmp_path_factory.mktemp("models") / f"tiny-{kind}")
+        return made[kind]
+
+    return make

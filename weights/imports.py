@@ -7,7 +7,8 @@ from weights.errors import WeightsError
 from weights.files import git_blob_id, sha256_of
 from weights.formats import read_tensors, refuse_checkpoint
 from weights.manifest import Network, Source, network, networks
-from weights.registry import WeightsFile, convert, local_file, lock, store
+from weights.model_folder import CONFIG, import_model
+from weights.registry import WeightsFile, check, convert, local_file, lock, store
 
 
 def import_file(
@@ -23,7 +24,8 @@ def import_file(
     its network, stream and the sha256 that the user trusts.
 
     Args:
-        path: torch checkpoint, safetensors or pickle of arrays.
+        path: torch checkpoint, safetensors, pickle of arrays, or the folder of a model of
+            transformers.
         name: network, e.g. ``i3d``.
         stream: ``rgb`` or ``flow``.
         sha256: hash that the file must have.
@@ -33,6 +35,8 @@ def import_file(
     """
     given = Path(path)
     refuse_checkpoint(given)
+    if (given / CONFIG).is_file():
+        return _import_folder(given, name)
     if not given.is_file():
         raise WeightsError(f"{given}: no such file")
     found = sha256_of(given)
@@ -45,6 +49,21 @@ def import_file(
     target.parent.mkdir(parents=True, exist_ok=True)
     with lock(target):
         return store(item, tensors, origin)
+
+
+def _import_folder(path: Path, name: str | None) -> WeightsFile:
+    """Take a model of transformers, which is a folder."""
+    models = {item.name: item for item in networks() if item.model}
+    if name not in models:
+        raise WeightsError(
+            f"{path}: a folder is imported as a model of transformers, say which with --name "
+            f"({', '.join(models)}); any other is used in its place: --backbone {path}"
+        )
+    target = local_file(models[name])
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with lock(target):
+        import_model(path, target)
+    return check(target)
 
 
 def _recognise(

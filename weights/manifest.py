@@ -2,6 +2,7 @@
 
 import difflib
 import functools
+import re
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,17 @@ HERE = Path(__file__).resolve().parent
 MANIFEST = HERE / "manifest.toml"
 CHARADES = "charades"
 NUMBERED = "numbered"
+TORCHVISION = "torchvision"
+TRANSFORMERS = "transformers"
+HUB = "https://huggingface.co"
+HASH_IN_NAME = re.compile(r"-([0-9a-f]{8,64})\.pth$")
+
+
+def library_weights(name: str) -> Any:
+    """Torchvision's own entry of weights: address, preprocessing, classes, accuracy."""
+    from torchvision.models import get_weight
+
+    return get_weight(name)
 
 
 @dataclass(frozen=True)
@@ -23,35 +35,50 @@ class Source:
 
     Attributes:
         origin: short name of the place.
-        kind: ``package``, ``url``, ``torchvision`` or ``import``.
-        file: the file's name there.
-        content: size and hashes of that file.
-        url: its address, or torchvision's name of it; for a package None.
+        kind: ``package``, ``url``, ``torchvision``, ``hub`` or ``import``.
+        given_file: the file's name there; None where torchvision says.
+        given_content: size and hashes of that file as the manifest states them.
+        url: its address, or the name that torchvision or the hub has for it; for a package None.
         package: for a package, the archive and its member.
     """
 
     origin: str
     kind: str
-    file: str
-    content: Content
+    given_file: str | None
+    given_content: Content
     url: str | None = None
     package: PackageMember | None = None
 
     @property
     def fetchable(self) -> bool:
         """Whether the file can be downloaded and checked."""
-        return self.kind in ("package", "url", "torchvision") and self.content.known
+        if self.kind == "torchvision":  # every file of torchvision has its hash in its name
+            return True
+        if self.kind == "hub":  # which states the size and hash of each file
+            return True
+        return self.kind in ("package", "url") and self.content.known
 
     @property
     def address(self) -> str:
         """Where the file stands; of its own weights torchvision keeps the addresses."""
         if self.url is None:
             return "the package index"
-        if self.kind != "torchvision":
-            return self.url
-        from torchvision.models import get_weight
+        if self.kind == "hub":
+            return f"{HUB}/{self.url}"
+        return self.url if self.kind != "torchvision" else str(library_weights(self.url).url)
 
-        return str(get_weight(self.url).url)
+    @property
+    def file(self) -> str:
+        """The file's name there."""
+        return self.given_file or self.address.rpartition("/")[2]
+
+    @property
+    def content(self) -> Content:
+        """Size and hashes of the file; torchvision puts the beginning of its sha256 in its name."""
+        if self.kind != "torchvision":
+            return self.given_content
+        found = HASH_IN_NAME.search(self.file)
+        return Content(sha256=found[1] if found else None)
 
     def __str__(self) -> str:
         if self.package is not None:
@@ -74,7 +101,7 @@ class Network:
         classes: width of its classifier; 0 where there is none or the file says.
         class_names: file of class names beside the manifest, or how they are made.
         preprocessing: what its input must be, in words.
-        metric: its known figure, in words.
+        metric: its known figure, in words; empty where torchvision states it.
         bundled: file beside the manifest, or None.
         sources: where it comes from, best first.
     """
@@ -93,6 +120,21 @@ class Network:
     bundled: str | None = None
     sources: tuple[Source, ...] = ()
 
+    @property
+    def model(self) -> str | None:
+        """Its name on the hub of models, where it is one of transformers."""
+        return self.sources[0].url if self.architecture == TRANSFORMERS else None
+
+    @property
+    def accuracy(self) -> str:
+        """Its known figure in words; torchvision states that of its own weights."""
+        if self.metric:
+            return self.metric
+        data, figures = next(
+            iter(library_weights(self.sources[0].url or "").meta["_metrics"].items())
+        )
+        return f"{data}: top-1 {figures['acc@1']:.1f}, top-5 {figures['acc@5']:.1f}"
+
     def labels(self) -> tuple[str, ...]:
         """Class names in the order of the logits; empty where they stand in the file itself."""
         if not self.class_names:
@@ -101,6 +143,8 @@ class Network:
             return tuple(f"c{n:03d}" for n in range(self.classes))
         if self.class_names == NUMBERED:
             return tuple(f"class {n:03d}" for n in range(self.classes))
+        if self.class_names == TORCHVISION:
+            return tuple(library_weights(self.sources[0].url or "").meta["categories"])
         lines = (HERE / self.class_names).read_text(encoding="utf-8").splitlines()
         return tuple(line for line in lines if line)
 
@@ -116,7 +160,8 @@ def _source(table: dict[str, Any]) -> Source:
             member=table["member"],
             content=Content(table["member_size"], table["member_sha256"]),
         )
-    return Source(table["origin"], table["kind"], table["file"], content, table.get("url"), package)
+    file, url = table.get("file"), table.get("url")
+    return Source(table["origin"], table["kind"], file, content, url, package)
 
 
 @functools.cache

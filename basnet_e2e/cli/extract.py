@@ -64,7 +64,10 @@ class ExactRate(click.ParamType):
 )
 @click.option("--backbone", default="i3d", show_default=True, help="Network that makes features.")
 @click.option(
-    "--streams", type=StreamList(), default="rgb,flow", show_default=True, help="rgb, flow or both."
+    "--streams",
+    type=StreamList(),
+    show_default="the backbone's: rgb,flow for i3d",
+    help="rgb, flow or both.",
 )
 @click.option(
     "--flow",
@@ -126,6 +129,7 @@ def extract(
     A second run does what is missing; failures stand in failures.json in the output folder and do
     not stop the rest. Exit code 1 if a video failed.
     """
+    from extract.backbones.records import backbone_record
     from extract.estimate import record_pace
     from extract.folder import make_plan, run_plan
     from extract.inputs import find_videos
@@ -135,6 +139,7 @@ def extract(
     share = parse_shard(shard) if shard else shard_of_array()
     inputs = share.of(find_videos(videos))
     names = ("backbone", "streams", "flow", "fps", "stride", "quantize")
+    options["streams"] = options["streams"] or backbone_record(options["backbone"]).streams
     settings = ExtractSettings(**{name: options[name] for name in names})
     if dry_run:
         from extract.forecast import forecast_settings

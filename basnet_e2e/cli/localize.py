@@ -86,7 +86,18 @@ log = logging.getLogger(__name__)
     help="Shortest interval in seconds.",
 )
 @click.option(
-    "--streams", type=StreamList(), help="Streams of the built-in model (rgb without it)."
+    "--streams", type=StreamList(), help="Streams that classify without -m (rgb without it)."
+)
+@click.option(
+    "--backbone",
+    help="Without -m: whose classifier is used (i3d without it); see 'basnet weights list'.",
+)
+@click.option(
+    "--prompt",
+    "prompts",
+    multiple=True,
+    metavar="TEXT",
+    help="Without -m: look for what a text says (once for each); needs [transformers].",
 )
 @click.option(
     "--grid", metavar="FPS,LENGTH,STRIDE", help="Time grid of .npy features (25,16,16 without it)."
@@ -110,6 +121,8 @@ def localize(
     output: Destination | None,
     layout: str,
     streams: tuple[str, ...] | None,
+    backbone: str | None,
+    prompts: tuple[str, ...],
     grid: str | None,
     page: Path | None,
     force: bool,
@@ -143,6 +156,8 @@ def localize(
     localizer = Localizer(
         model,
         streams=streams,
+        backbone=backbone,
+        prompts=prompts,
         device=device,
         decoder=decoder,
         keep_partial=keep_partial,

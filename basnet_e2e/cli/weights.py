@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from weights.registry import Entry, WeightsFile
 
 WORDS = {"present": "verified"}  # a file that is here was checked before it is listed
-COLUMNS = "{:<12} {:<6} {:<8} {:>7}  {}"
+COLUMNS = "{:<13} {:<6} {:<8} {:>6}  {}"
 
 
 @click.group()
@@ -63,9 +63,13 @@ def _describe(entry: "Entry") -> None:
         "state": here,
         "trained on": network.trained_on,
         "input": network.preprocessing,
-        "accuracy": network.metric,
+        **_record(network.name),
+        "accuracy": network.accuracy,
         "licence": network.licence,
     }
+    names = network.labels()
+    if names:
+        lines["classes"] = f"{len(names)}: {', '.join(names[:3])}, ..."
     for topic, text in lines.items():
         click.echo(f"  {topic:<11} {text}")
     for source in network.sources:
@@ -75,16 +79,38 @@ def _describe(entry: "Entry") -> None:
         content = source.content
         hashes = {"sha256": content.sha256, "git blob": content.git_blob}
         known = [f"{kind} {value}" for kind, value in hashes.items() if value]
-        for line in known or ["no hash is known: import it with --sha256"]:
+        unknown = ["no hash is known: import it with --sha256"]
+        for line in known or ([] if source.kind == "hub" else unknown):
             click.echo(f"  {'':<11}   {line}")
+
+
+def _record(name: str) -> dict[str, str]:
+    """What a backbone's record holds, by topic; nothing of a network that is no backbone."""
+    from extract.backbones.records import backbone_names, backbone_record
+
+    if name not in backbone_names():
+        return {}
+    record = backbone_record(name)
+    seen = record.frames or record.length // record.step
+    resize = f"short side {record.frame_side}"
+    if record.resize is not None and not isinstance(record.resize.size, int):
+        resize = "{} x {} pixels".format(*record.resize.size)
+    colours = (" ".join(f"{x:.4g}" for x in three) for three in (record.mean, record.deviation))
+    return {
+        "snippet": f"{seen} of {record.length} frames at {float(record.fps):g} a second",
+        "frames": f"{resize}, centre {record.crop}",
+        "colours": "mean {}, deviation {}".format(*colours),
+        "feature": f"{record.dimension} numbers a stream",
+    }
 
 
 def _megabytes(entry: "Entry") -> str:
     """Size on this disk, or else of the download where it is known."""
-    if entry.path.is_file():
-        return f"{entry.path.stat().st_size / 1e6:.1f}"
+    if entry.path.exists():
+        files = [entry.path] if entry.path.is_file() else list(entry.path.iterdir())
+        return f"{sum(file.stat().st_size for file in files) / 1e6:.1f}"
     sources = entry.network.sources
-    size = sources[0].content.size if sources else None
+    size = sources[0].given_content.size if sources else None
     return f"{size / 1e6:.1f}" if size else "?"
 
 
@@ -104,6 +130,8 @@ def _place(source: "Source") -> str:
         return f"package index, {source.file}"
     if source.kind == "torchvision":
         return "the address in torchvision"
+    if source.kind == "hub":
+        return str(source.url)
     parts = urlsplit(source.url or "")
     owner = "/".join(parts.path.split("/")[:3]) if parts.netloc == "github.com" else ""
     return ("" if source.fetchable else "import, ") + parts.netloc + owner
@@ -132,9 +160,9 @@ def download(name: str, stream: str | None, origin: str | None, replace: bool) -
 @click.option("--sha256", help="Hash that the file must have, where the manifest knows none.")
 @message_options
 def import_weights(file: Path, name: str | None, stream: str | None, sha256: str | None) -> None:
-    """Take a weights FILE that you have: a torch or safetensors file.
+    """Take a weights FILE that you have: a torch or safetensors file, or a model's folder.
 
-    A file that the manifest knows by its hash needs no option.
+    A file that the manifest knows by its hash needs no option, a folder needs --name.
     """
     from weights.imports import import_file
 
@@ -153,7 +181,7 @@ def verify(name: str | None, stream: str | None) -> None:
 
     bad = []
     for entry in _chosen(name, stream):
-        if not entry.path.is_file():
+        if not entry.path.exists():
             if name is not None:
                 bad.append(f"{entry.name} {entry.stream} is not here")
             continue

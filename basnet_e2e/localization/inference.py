@@ -20,7 +20,6 @@ from basnet_e2e.localization.proposals import normalise, propose, smooth
 
 # Classes of the built-in model that a result names; the other hundreds are near zero.
 LEAST_NAMED_SCORE = 0.01
-BUILT_IN = "kinetics400"
 # How the published classifier of 400 actions is read without any training: its per-snippet softmax
 # is the class activation sequence, probabilities need no normalisation. They are above 0 everywhere
 # and not stretched to [0, 1], so thresholds go from .1, below which a snippet is background, to .9;
@@ -124,8 +123,8 @@ def localization_of(
     return _localization(found.seen, rows, classes, preset.reading, video, name, 0.0, rules)
 
 
-def localize_kinetics(
-    probabilities: Floats, video: VideoFeatures, classes: Sequence[str]
+def localize_untrained(
+    probabilities: Floats, video: VideoFeatures, classes: Sequence[str], name: str
 ) -> Localization:
     """Intervals from a classifier of snippets that was never trained to localize.
 
@@ -133,9 +132,10 @@ def localize_kinetics(
     class's video score is the mean of its ``max(1, T // 8)`` highest probabilities.
 
     Args:
-        probabilities: ``[T, classes]``, each row a softmax.
+        probabilities: ``[T, classes]``, each row a softmax or a part of one.
         video: the snippets' times and the duration; its features are not read.
         classes: names in the order of the columns.
+        name: of what was read, for the result.
 
     Raises:
         BasnetError: probabilities, snippets and classes do not fit together.
@@ -150,7 +150,7 @@ def localize_kinetics(
     cas = np.asarray(probabilities, np.float64)
     seen = Seen(cas, np.sort(cas, axis=0)[-highest:].mean(axis=0))
     rows = reading_rows(video, KINETICS400.centre)
-    return _localization(seen, rows, classes, KINETICS400, video, BUILT_IN, LEAST_NAMED_SCORE)
+    return _localization(seen, rows, classes, KINETICS400, video, name, LEAST_NAMED_SCORE)
 
 
 def _localization(

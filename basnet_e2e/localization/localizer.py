@@ -5,7 +5,7 @@ import hashlib
 import json
 import logging
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from basnet_e2e.data.dataset import VideoFeatures
 from basnet_e2e.errors import BasnetError
 from basnet_e2e.intervals import Localization, Selection
+from basnet_e2e.localization.untrained import BUILT_IN, Untrained
 from extract.feature_store import FeatureStore, NothingKept
 from extract.features import (
     SUFFIX,
@@ -30,12 +31,6 @@ if TYPE_CHECKING:
     from basnet_e2e.localization.witness import Witness
 
 log = logging.getLogger(__name__)
-BUILT_IN = "kinetics400"
-BUILT_IN_BACKBONE = "i3d"
-BASELINE_NOTE = (
-    "no model given: using the built-in kinetics400, a classifier of 400 actions that was never "
-    "trained to localize (a baseline); train your own with 'basnet train' and pass it with -m"
-)
 
 Progress = Callable[[int, int], None]
 
@@ -45,7 +40,10 @@ class Localizer:
 
     Args:
         model: a model, the path of a model file, or None for the built-in ``kinetics400``.
-        streams: for the built-in model only: which streams classify (default rgb).
+        streams: without a model only: which streams classify (default rgb).
+        backbone: without a model, whose classifier is used (default i3d); beside one, where the
+            network of its features is, if that is a local folder.
+        prompts: without a model, texts to look for in place of a classifier's classes.
         device: ``auto``, ``cpu`` or ``cuda[:N]``.
         decoder: ``auto``, ``decord`` or ``pyav``.
         keep_partial: use a damaged video up to the damage instead of refusing it.
@@ -54,8 +52,8 @@ class Localizer:
         witness: is shown the frames and activations of each video, for a report.
 
     Raises:
-        BasnetError: the model file is missing or no model, streams are given beside a model, or
-            there is no such device.
+        BasnetError: the model file is missing or no model, streams or prompts are given beside a
+            model, or there is no such device.
     """
 
     def __init__(
@@ -63,6 +61,8 @@ class Localizer:
         model: "HeadModel | str | os.PathLike[str] | None" = None,
         *,
         streams: tuple[str, ...] | None = None,
+        backbone: str | None = None,
+        prompts: Sequence[str] = (),
         device: str = "auto",
         decoder: str = "auto",
         keep_partial: bool = False,
@@ -79,10 +79,15 @@ class Localizer:
         self._extractor: Extractor | None = None
         self.model: HeadModel | None = None
         if model is None or model == BUILT_IN:
-            log.info(BASELINE_NOTE)
-            self.name = BUILT_IN
-            self._settings = ExtractSettings(BUILT_IN_BACKBONE, streams=streams or ("rgb",))
+            self._untrained = Untrained(backbone, streams, prompts)
+            self._untrained.announce()
+            self.name = self._untrained.name
+            self._settings = ExtractSettings(
+                self._untrained.backbone, streams=self._untrained.streams
+            )
             return
+        if prompts:
+            raise BasnetError("a model knows its own classes: give either -m or --prompt")
         from basnet_e2e.devices import choose_device
         from basnet_e2e.heads.checkpoint import load_model
 
@@ -93,6 +98,8 @@ class Localizer:
             self.model = model.copy_on(place)
         self.name = self.model.name
         self._settings = self._settings_of(self.model, streams)
+        if backbone is not None:
+            self._settings = replace(self._settings, backbone=backbone)
 
     @functools.cached_property
     def digest(self) -> str:
@@ -100,7 +107,8 @@ class Localizer:
         if self.model is not None:
             return self.model.digest()
         backbone = self.extractor.backbone
-        text = json.dumps([self.name, backbone.weights_hashes(), list(self._settings.streams)])
+        made_of = [self.name, backbone.weights_hashes(), list(self._settings.streams)]
+        text = json.dumps([*made_of, *self._untrained.prompts])
         return hashlib.sha256(text.encode()).hexdigest()[:32]
 
     @staticmethod
@@ -125,6 +133,8 @@ class Localizer:
             extractor = Extractor(self._settings, device=self._device, stall=self._stall)
             if self.model is not None:
                 self._check(extractor.settings, "those this installation makes")
+            else:
+                self._untrained.check(extractor.backbone)
             self._extractor = extractor
         return self._extractor
 
@@ -138,10 +148,11 @@ class Localizer:
             self._check(settings, f"those of {video_id}")
             return
         made_with = settings.get("backbone")
-        if made_with != BUILT_IN_BACKBONE:
+        if made_with != self._untrained.backbone_name:
             raise BasnetError(
-                f"{video_id}: features of the backbone {made_with} cannot be read by the built-in "
-                f"model, which needs {BUILT_IN_BACKBONE}; give a model with -m"
+                f"{video_id}: features of the backbone {made_with} cannot be read by "
+                f"{self.name}, which needs {self._untrained.backbone_name}; give a model with -m, "
+                "or --backbone"
             )
         held = settings.get("streams", ())
         if not set(self._settings.streams) & set(held):
@@ -227,8 +238,8 @@ class Localizer:
 
         if self.model is None:
             raise BasnetError(
-                f"{video.id}: the built-in model needs features that basnet extracted with the "
-                f"{BUILT_IN_BACKBONE} backbone; give a model with -m"
+                f"{video.id}: {self.name} needs features that basnet extracted with the "
+                f"{self._untrained.backbone_name} backbone; give a model with -m"
             )
         seen, classes = activations(self.model, video), self.model.classes
         if self._witness:
@@ -236,20 +247,17 @@ class Localizer:
         return localization_of(seen, self.model.preset, classes, video, self.name)
 
     def _built_in(self, features: Features, video_id: str) -> Localization:
-        """The published classifier on every snippet is a class activation sequence."""
-        from scipy.special import softmax
-
-        from basnet_e2e.localization.inference import localize_kinetics
+        """What is said of every snippet without training is a class activation sequence."""
+        from basnet_e2e.localization.inference import localize_untrained
 
         backbone = self.extractor.backbone
-        used = [name for name in self._settings.streams if name in features.streams]
-        logits = sum(backbone.classify(getattr(features, name), name) for name in used)
-        rows = as_rows(features, video_id, tuple(used))
-        cas = softmax(logits, axis=1)
+        used = tuple(name for name in self._settings.streams if name in features.streams)
+        rows = as_rows(features, video_id, used)
+        cas = self._untrained.probabilities(backbone, features)
+        classes = self._untrained.classes(backbone)
         if self._witness:
-            centres = (rows.start + rows.end) / 2
-            self._witness.see(backbone.class_names, centres, cas, None)
-        return localize_kinetics(cas, rows, backbone.class_names)
+            self._witness.see(classes, (rows.start + rows.end) / 2, cas, None)
+        return localize_untrained(cas, rows, classes, self.name)
 
 
 def as_rows(features: Features, video_id: str, streams: tuple[str, ...]) -> VideoFeatures:
@@ -272,6 +280,8 @@ def localize(
     min_score: float | None = None,
     min_length: float = 0.0,
     streams: tuple[str, ...] | None = None,
+    backbone: str | None = None,
+    prompts: Sequence[str] = (),
     device: str = "auto",
     decoder: str = "auto",
     keep_partial: bool = False,
@@ -285,7 +295,9 @@ def localize(
             non-maximum suppression.
         min_score: lowest score that is kept; without it 0.2 for ``best``, no limit for ``all``.
         min_length: shortest interval in seconds that is kept.
-        streams: for the built-in model: which streams classify.
+        streams: without a model: which streams classify.
+        backbone: see ``Localizer``.
+        prompts: without a model: texts to look for.
         device: ``auto``, ``cpu`` or ``cuda[:N]``.
         decoder: ``auto``, ``decord`` or ``pyav``.
         keep_partial: use a damaged video up to the damage instead of refusing it.
@@ -301,7 +313,13 @@ def localize(
     selection = Selection(keep, min_score, min_length)
     _refuse_several(video_or_features)
     localizer = Localizer(
-        model, streams=streams, device=device, decoder=decoder, keep_partial=keep_partial
+        model,
+        streams=streams,
+        backbone=backbone,
+        prompts=prompts,
+        device=device,
+        decoder=decoder,
+        keep_partial=keep_partial,
     )
     return selection.of(localizer.localize(video_or_features))
 

@@ -8,13 +8,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from extract.backbones.records import BackboneRecord, backbone_record
+from extract.backbones.record import BackboneRecord
+from extract.backbones.records import backbone_record
 from extract.backbones.runtimes import Runtime, choose_runtime, make_runtime
+from extract.backbones.transformers_model import (
+    KNOWN,
+    TextTower,
+    check_known,
+    encode_prompts,
+    load_model,
+)
 from extract.errors import ExtractError
 from extract.streams import CHANNELS, STREAMS
 from weights.keys import COUNTER
 from weights.manifest import network as manifest_entry
-from weights.registry import WeightsFile, resolve
+from weights.registry import WeightsFile, resolve, resolve_model
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -28,6 +36,10 @@ def load_network(record: BackboneRecord, stream: str, file: WeightsFile) -> "nn.
     """
     import torch
 
+    if record.model is not None:
+        if record.name in KNOWN:
+            check_known(record, file.path)
+        return load_model(file.path)
     tensors = {name: torch.from_numpy(value) for name, value in file.tensors().items()}
     with torch.device("meta"):  # no time spent on random numbers, and none can be left in place
         network = record.build(stream, len(class_names(record, stream, file)))
@@ -46,6 +58,8 @@ def class_names(record: BackboneRecord, stream: str, file: WeightsFile) -> tuple
     """Names of the classes that the published classifier tells apart, in the order of logits."""
     if "classes" in file.meta:
         return tuple(str(name) for name in file.meta["classes"])
+    if record.model is not None:
+        return ()
     return manifest_entry(record.name, stream).labels()
 
 
@@ -85,7 +99,10 @@ class Backbone:
                 f"not with {stream}"
             )
         if stream not in self._files:
-            self._files[stream] = resolve(self.record.name, stream)
+            model = self.record.model
+            self._files[stream] = (
+                resolve_model(model) if model else resolve(self.record.name, stream)
+            )
         return self._files[stream]
 
     def weights_hashes(self, streams: Sequence[str] | None = None) -> dict[str, str]:
@@ -119,11 +136,30 @@ class Backbone:
         return self._features("flow", clip)
 
     def classify(self, features: NDArray[np.float32], stream: str) -> NDArray[np.float32]:
-        """The published classifier on cached features ``[T, D]``: logits ``[T, classes]``."""
+        """The published classifier on cached features ``[T, D]``: logits ``[T, classes]``.
+
+        Raises:
+            ExtractError: the network has none.
+        """
         if stream not in self._classifiers:
             self._load(stream)
+        if stream not in self._classifiers:
+            raise ExtractError(f"{self.record.name} has no classifier, it only makes features")
         weight, bias = self._classifiers[stream]
         return np.asarray(features, dtype=np.float32) @ weight.T + bias
+
+    def prompts(self, prompts: Sequence[str]) -> TextTower:
+        """Prompts as unit vectors that features are compared with.
+
+        Raises:
+            ExtractError: the backbone has no text encoder.
+        """
+        if self.record.model is None:
+            raise ExtractError(
+                f"{self.record.name} has no text encoder; prompts need one of clip-vit-b32 and "
+                "siglip-base, or another model of CLIP or SigLIP"
+            )
+        return encode_prompts(self.file("rgb").path, prompts)
 
     def _features(self, stream: str, clip: "NDArray[np.float32] | Tensor") -> "Any":
         import torch
@@ -160,8 +196,10 @@ class Backbone:
 
     def _load(self, stream: str) -> None:
         network = load_network(self.record, stream, self.file(stream))
-        weight, bias = network.classifier()  # type: ignore[operator]  # see FeatureNetwork
-        self._classifiers[stream] = (weight.numpy().copy(), bias.numpy().copy())
+        classifier = network.classifier()  # type: ignore[operator]  # see FeatureNetwork
+        if classifier is not None:
+            weight, bias = classifier
+            self._classifiers[stream] = (weight.numpy().copy(), bias.numpy().copy())
         side = self.record.crop
         shape = (CHANNELS[stream], self.record.length, side, side)
         self._runtimes[stream] = self._prepare(network, shape)
@@ -205,6 +243,8 @@ def load_backbone(
     return Backbone(
         record,
         streams,
-        functools.partial(make_runtime, choice=chosen, frames=record.frames, threads=threads),
+        functools.partial(
+            make_runtime, choice=chosen, frames=record.frames, step=record.step, threads=threads
+        ),
         chosen.describe(),
     )

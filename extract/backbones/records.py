@@ -2,86 +2,30 @@
 
 A backbone is one `BackboneRecord`, which carries all that its network expects of a clip, so that it
 never meets the wrong preprocessing. Adding one is adding one entry to ``BACKBONES`` (and, for its
-weights, one to ``weights/manifest.toml``).
+weights, one to ``weights/manifest.toml``). Records of networks whose library states their
+preprocessing are read from the library when they are asked for.
 """
 
 import difflib
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+import re
+from collections.abc import Callable
+from dataclasses import replace
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any, Protocol
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
-
+from extract.backbones.record import BackboneRecord
+from extract.backbones.torchvision_video import TORCHVISION, torchvision_record
+from extract.backbones.transformers_model import KNOWN, model_record
 from extract.errors import ExtractError
 from extract.streams import CHANNELS, STREAMS
+from weights.registry import resolve_model
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
-
-Colour = tuple[float, float, float]
+    from torch import nn
 
 
-class FeatureNetwork(Protocol):
-    """What a backbone's network offers besides being a torch module."""
-
-    def features(self, x: "Tensor") -> "Tensor":
-        """Clips ``[B, C, T, H, W]`` to features ``[B, D]``."""
-        ...
-
-    def classifier(self) -> "tuple[Tensor, Tensor]":
-        """Weight ``[classes, D]`` and bias ``[classes]`` of the linear layer on the features."""
-        ...
-
-
-@dataclass(frozen=True)
-class BackboneRecord:
-    """One named backbone.
-
-    Attributes:
-        name: what users call it.
-        streams: streams that it has, of rgb and flow.
-        frame_side: short side in pixels that frames are resized to.
-        crop: side of the centre crop in pixels.
-        length: frames on the grid that one snippet covers.
-        dimension: length of a feature.
-        build: (stream, classes) -> network with random weights and published tensor names.
-        frames: frames of the snippet that the network sees, spread evenly; None for all.
-        fps: frames per second of the grid that its snippets were trained on.
-        mean: subtracted from red, green and blue in [0, 1].
-        deviation: they are divided by it afterwards.
-        flow_overrides: parameters of TV-L1 that differ from its defaults.
-        classifier_length: frames of the clips that its classifier was trained on, where they are
-            more than a snippet's.
-        openvino: whether OpenVINO computes it at least 1.2 times as fast as torch on a CPU.
-    """
-
-    name: str
-    streams: tuple[str, ...]
-    frame_side: int
-    crop: int
-    length: int
-    dimension: int
-    build: "Callable[[str, int], nn.Module]"
-    frames: int | None = None
-    fps: Fraction = Fraction(25)
-    mean: Colour = (0.5, 0.5, 0.5)
-    deviation: Colour = (0.5, 0.5, 0.5)
-    flow_overrides: Mapping[str, Any] = field(default_factory=dict)
-    classifier_length: int | None = None
-    openvino: bool = False
-
-    def scale_rgb(self, pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Pictures ``[..., W, 3]`` of 0..255 to what the network was trained on (I3D: [-1, 1])."""
-        deviation = np.array(self.deviation)
-        scale, shift = 1 / (255 * deviation), np.array(self.mean) / deviation
-        # A row of pixels at a time: over three values alone the loop would be most of the work.
-        width = pictures.shape[-2]
-        rows = np.ascontiguousarray(pictures).reshape(-1, 3 * width)
-        scaled = np.multiply(rows, np.tile(scale.astype(np.float32), width), dtype=np.float32)
-        scaled -= np.tile(shift.astype(np.float32), width)
-        return scaled.reshape(pictures.shape)
+HUB_NAME = re.compile(r"\w[\w.-]*/\w[\w.-]*")
 
 
 def _inception(stream: str, classes: int) -> "nn.Module":
@@ -145,14 +89,42 @@ BACKBONES: dict[str, BackboneRecord] = {
 }
 
 
+def backbone_names() -> tuple[str, ...]:
+    """Names of all backbones."""
+    return (*BACKBONES, *TORCHVISION, *KNOWN)
+
+
+def _model(name: str) -> BackboneRecord | None:
+    """The record of a model of transformers by its folder or its name on the hub."""
+    for record in KNOWN.values():
+        if name in (record.name, record.model):
+            return record
+    if Path(name).is_dir():
+        return model_record(Path(name).resolve().name, Path(name))
+    if HUB_NAME.fullmatch(name):
+        found = model_record(name, resolve_model(name).path)
+        return replace(found, model=name)
+    return None
+
+
 def backbone_record(name: str) -> BackboneRecord:
     """The record of a backbone.
 
+    Args:
+        name: of the table, or a model of transformers: its name on the hub (``owner/model``), or
+            its folder.
+
     Raises:
         ExtractError: there is none; the message names the nearest or those that there are.
+        WeightsError: a model that the table does not hold is not here and cannot be had.
     """
     if name in BACKBONES:
         return BACKBONES[name]
-    near = difflib.get_close_matches(name, BACKBONES, n=1)
-    hint = f"did you mean '{near[0]}'?" if near else f"known: {', '.join(BACKBONES)}"
+    if name in TORCHVISION:
+        return torchvision_record(name)
+    model = _model(name)
+    if model is not None:
+        return model
+    near = difflib.get_close_matches(name, backbone_names(), n=1)
+    hint = f"did you mean '{near[0]}'?" if near else f"known: {', '.join(backbone_names())}"
     raise ExtractError(f"no backbone '{name}'; {hint}")

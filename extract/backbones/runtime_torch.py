@@ -46,7 +46,9 @@ class TorchRuntime:
             if usable():
                 return PackedI3D(network).features
             log.info("torch %s lacks packed convolutions, the plain ones run", torch.__version__)
-        network.to(memory_format=torch.channels_last_3d)
+        kernels = {weight.ndim for weight in network.parameters()}
+        if 5 in kernels and 4 not in kernels:  # torch lays out all of a network or nothing
+            network.to(memory_format=torch.channels_last_3d)
         return cast("Callable[[torch.Tensor], torch.Tensor]", network.features)
 
     def run(self, clips: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -1,7 +1,7 @@
 """What computes a backbone: torch on any device, or OpenVINO on a CPU.
 
 OpenVINO is an extra, and taken for the networks that it computes at least 1.2 times as fast as
-torch on a CPU, as ``tests/benchmarks/i3d.py`` prints it.
+torch on a CPU, as ``tests/benchmarks/backbones.py`` prints it.
 
 Both compute in float32, on GPUs too, and agree to 1e-3 relative. There is no autocast: rounding as
 it does moves I3D's feature of a real clip by 1.2e-3 of its largest value in float16 and by 1.5e-2
@@ -82,6 +82,7 @@ def make_runtime(
     *,
     choice: Choice,
     frames: int | None = None,
+    step: int = 1,
     threads: int | None = None,
 ) -> Runtime:
     """Prepare a network in inference mode for clips of one shape.
@@ -91,10 +92,13 @@ def make_runtime(
         shape: (C, T, H, W) of one clip.
         choice: what computes.
         frames: frames of a clip that the network sees, spread evenly; None for all.
+        step: it sees every step-th of a clip's frames.
         threads: CPU threads; None leaves them.
     """
     rows = None if frames is None else spread(shape[1], frames)
-    seen = (shape[0], frames or shape[1], *shape[2:])
+    if step > 1:
+        rows = np.arange(0, shape[1], step)
+    seen = (shape[0], shape[1] if rows is None else len(rows), *shape[2:])
     runtime: Runtime
     if choice.name == "openvino":
         from extract.backbones.runtime_openvino import OpenVINORuntime

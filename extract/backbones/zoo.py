@@ -9,7 +9,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from weights.registry import zoo_network
+from weights.libraries import zoo_network
 
 
 class ZooNetwork(nn.Module):

@@ -85,6 +85,6 @@ def test_frames_between_snippets_far_apart_are_not_kept(monkeypatch):
 
     stand_in(monkeypatch, TinyFlow(), TinyClip(random_pictures(200)))
     extractor = extract.Extractor(extract.ExtractSettings(stride=64), backbone=TinyBackbone())
-    monkeypatch.setattr("extract.window.resize_short_side", counted)
+    monkeypatch.setattr("extract.backbones.record.resize_short_side", counted)
     assert len(extractor.extract("tiny.mp4").start) == 4
     assert len(resized) <= 4 * (LENGTH + 1)

@@ -15,9 +15,10 @@ import numpy as np
 import pytest
 from made_up_manifest import left_in, url_source
 
-from weights import WeightsError, registry
+from weights import WeightsError
 from weights.architectures import shapes
 from weights.files import sha256_of
+from weights.libraries import library_shapes
 from weights.manifest import network, networks
 from weights.registry import (
     check,
@@ -37,10 +38,10 @@ def test_the_manifest_is_complete() -> None:
         assert item.bundled or item.sources
         assert item.licence
         assert item.preprocessing
-        assert item.metric
+        assert item.accuracy
         assert not item.classes or len(set(item.labels())) == item.classes
         for source in item.sources:
-            assert source.kind in ("package", "url", "torchvision", "import")
+            assert source.kind in ("package", "url", "torchvision", "hub", "import")
             assert source.package or source.address.startswith("https://")
             assert source.fetchable or source.kind == "import"
     assert {e.name for e in entries()} >= {"i3d", "i3d-charades", "i3d-mini", "slow_r50", "raft"}
@@ -49,8 +50,8 @@ def test_the_manifest_is_complete() -> None:
 
 def test_every_library_network_has_shapes() -> None:
     for item in networks():
-        if item.architecture not in ("i3d", "bundled"):
-            shapes = registry.library_shapes(item)
+        if item.architecture not in ("i3d", "bundled", "transformers"):
+            shapes = library_shapes(item)
             assert len(shapes) > 50
             assert not any(name.endswith("num_batches_tracked") for name in shapes)
 

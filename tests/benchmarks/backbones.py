@@ -1,23 +1,30 @@
-"""Seconds per snippet of Inception-I3D, beside this machine's matrix-multiply peak.
+"""Seconds per snippet of each backbone, beside this machine's matrix-multiply peak.
 
-Run: ``python tests/benchmarks/i3d.py [--threads N]``. The weights are random: only time is
-measured, and that packed kernels agree with the plain module. The peak is measured before and
-after, since a machine may be shared. Last, torch beside OpenVINO on pytorchvideo's networks, which
-take it where it is installed.
+Run: ``python tests/benchmarks/backbones.py [--threads N] [NAME...]``. The weights are random: only
+time is measured, and that I3D's packed kernels agree with the plain module. Peaks are measured
+before and after, since a machine may be shared. First Inception-I3D in detail; then torch beside
+OpenVINO on pytorchvideo's networks, which take it where it is installed; last the table of all
+networks: name, accuracy, feature size, seconds, operations, share of the peak, licence. With names,
+the last table alone, of these.
 """
 
 import argparse
 import importlib.util
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 from extract.backbones.i3d import InceptionI3D, Unit3D
+from extract.backbones.record import BackboneRecord
+from extract.backbones.records import backbone_names, backbone_record
 from extract.backbones.runtime_openvino import OpenVINORuntime
 from extract.backbones.runtime_torch import TorchRuntime
+from extract.backbones.transformers_network import NETWORKS
 from extract.backbones.zoo import ZooNetwork
+from weights.manifest import network as network_entry
 
 SHAPE = (3, 16, 224, 224)
 # Frames and picture side that each network of the zoo sees.
@@ -87,10 +94,67 @@ def zoo(threads: int) -> None:
         print(f"{name:22}{plain:10.3f}{other:10.3f}{plain / other:7.2f}x")
 
 
+def random_network(record: BackboneRecord) -> torch.nn.Module:
+    """A backbone's network with random weights; one of transformers from its configuration."""
+    if record.model is None:
+        found = record.build(record.streams[0], network_entry(record.name, "rgb").classes or 6)
+        return found.eval().requires_grad_(False)
+    import transformers
+
+    makes: dict[str, tuple[str, Callable[[], torch.nn.Module]]] = {
+        "vjepa2-vitl": ("video", lambda: transformers.VJEPA2Model(transformers.VJEPA2Config())),
+        "videomae-base": (
+            "classifier",
+            lambda: transformers.VideoMAEForVideoClassification(
+                transformers.VideoMAEConfig(num_labels=400)
+            ),
+        ),
+        "clip-vit-b32": ("pictures", lambda: transformers.CLIPModel(transformers.CLIPConfig())),
+        "siglip-base": ("pictures", lambda: transformers.SiglipModel(transformers.SiglipConfig())),
+    }
+    kind, make = makes[record.name]
+    return NETWORKS[kind](make()).eval().requires_grad_(False)
+
+
+def table(names: Sequence[str], threads: int) -> None:
+    """Print a row for each backbone, of its first stream."""
+    top = peak()
+    print(f"\nmatrix multiply: {top / 1e9:.0f} GFLOP/s on {threads} threads; one snippet at a time")
+    print("| backbone | accuracy | feature | frames | s/snippet | GFLOP | of peak | licence |")
+    print("|---|---|---|---|---|---|---|---|", flush=True)
+    for name in names:
+        record = backbone_record(name)
+        if record.model is not None and not importlib.util.find_spec("transformers"):
+            print(f"{name}: transformers is not installed")
+            continue
+        network = random_network(record)
+        seen = record.frames or record.length // record.step
+        shape = (3, seen, record.crop, record.crop)
+        clip = np.random.default_rng(0).normal(size=(1, *shape)).astype(np.float32)
+        with FlopCounterMode(display=False) as counter, torch.inference_mode():
+            network.features(torch.from_numpy(clip))
+        runtime = TorchRuntime(network, shape, threads=threads)
+        runtime.run(clip)
+        began = clock()
+        runtime.run(clip)
+        # A network of seconds a snippet is measured well enough by one of them.
+        seconds = clock() - began
+        if seconds < 2:
+            seconds = best(lambda run=runtime.run, x=clip: run(x))
+        entry = network_entry(record.name, "rgb")
+        work = counter.get_total_flops()
+        numbers = f"{seconds:.2f} | {work / 1e9:.0f} | {work / seconds / top:.2f}"
+        frames = f"{seen} of {record.crop}"
+        print(f"| `{name}` | {entry.accuracy} | {record.dimension} | {frames} | ", end="")
+        print(f"{numbers} | {entry.licence} |", flush=True)
+    print(f"matrix multiply afterwards: {peak() / 1e9:.0f} GFLOP/s")
+
+
 def main() -> None:
-    """Print the table."""
+    """Print the tables."""
     global clock
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help="backbones; all without it")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument(
         "--processor-time",
@@ -103,6 +167,15 @@ def main() -> None:
         clock = time.process_time
     torch.set_num_threads(threads)
     torch.manual_seed(0)
+    if not options.names:
+        inception(threads)
+        if importlib.util.find_spec("openvino"):
+            zoo(threads)
+    table(options.names or backbone_names(), threads)
+
+
+def inception(threads: int) -> None:
+    """Print seconds a snippet of Inception-I3D, plain and packed."""
     with torch.inference_mode():
         network = lively(InceptionI3D(3))
         clip = torch.rand(1, *SHAPE) * 2 - 1
@@ -128,8 +201,6 @@ def main() -> None:
         print(
             f"{name:22}{seconds:10.3f}{fraction:9.2f}{rows[0][1] / seconds:9.2f}x{difference:12.1e}"
         )
-    if importlib.util.find_spec("openvino"):
-        zoo(threads)
 
 
 if __name__ == "__main__":

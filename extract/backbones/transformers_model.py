@@ -1,0 +1,329 @@
+"""Models of the transformers library as backbones: V-JEPA 2, VideoMAE, CLIP, SigLIP.
+
+What a network expects of a clip is read from its folder: the configuration and the preprocessing
+that stand beside its weights. Three kinds are known:
+
+- a classifier of videos: the feature is what enters its last linear layer;
+- an encoder of videos: the mean of its last tokens;
+- an encoder of pictures and text: the mean over a snippet's frames of the pictures' unit vectors.
+"""
+
+import importlib.util
+from collections.abc import Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from extract.backbones.record import BackboneRecord, Colour
+from extract.errors import ExtractError
+from extract.resizing import Resize
+from weights.model_folder import EXTRA, read_json
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from torch import Tensor, nn
+
+VIDEO, CLASSIFIER, PICTURES = "video", "classifier", "pictures"
+PICTURE_MODELS = ("clip", "siglip")
+# Frames of a snippet, of them seen, and their rate: video encoders were trained on 16 or more
+# frames over two seconds; of pictures, a few tell what a shorter snippet shows.
+LENGTHS = {VIDEO: 64, CLASSIFIER: 64, PICTURES: 16}
+SEEN = {VIDEO: 16, PICTURES: 4}
+FPS = {"videomae": Fraction(30)}
+PROCESSORS = ("video_preprocessor_config.json", "preprocessor_config.json", "processor_config.json")
+MODES = {0: "nearest", 2: "bilinear", 3: "bicubic"}  # as Pillow numbers them
+IMAGENET: tuple[Colour, Colour] = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+
+
+@dataclass(frozen=True)
+class TextTower:
+    """Prompts as a model of pictures and text sees them.
+
+    Attributes:
+        vectors: ``[P, D]`` unit vectors.
+        scale: what a cosine is multiplied by before a softmax.
+    """
+
+    vectors: NDArray[np.float32]
+    scale: float
+
+
+def unbuilt(stream: str, classes: int) -> "nn.Module":
+    """A model is built from its folder, by `load_model`."""
+    raise ExtractError("a model of transformers is loaded from its folder")
+
+
+def _known(name: str, model: str, dimension: int, **more: Any) -> BackboneRecord:
+    more = {"fps": Fraction(25), "step": 4, "length": 64, **more}
+    side = more.pop("frame_side", 224)
+    more.setdefault("resize", Resize(side, antialias=True))
+    crop = more.pop("crop", 224)
+    return BackboneRecord(
+        name, ("rgb",), side, crop, dimension=dimension, build=unbuilt, model=model, **more
+    )
+
+
+# A test holds these beside the library's own defaults; loading compares them with the folder.
+KNOWN = {
+    record.name: record
+    for record in (
+        _known(
+            "vjepa2-vitl",
+            "facebook/vjepa2-vitl-fpc64-256",
+            1024,
+            **{"frame_side": 292, "crop": 256, "mean": IMAGENET[0], "deviation": IMAGENET[1]},
+        ),
+        _known(
+            "videomae-base",
+            "MCG-NJU/videomae-base-finetuned-kinetics",
+            768,
+            **{"fps": FPS["videomae"], "mean": IMAGENET[0], "deviation": IMAGENET[1]},
+        ),
+        _known(
+            "clip-vit-b32",
+            "openai/clip-vit-base-patch32",
+            512,
+            length=16,
+            mean=(0.48145466, 0.4578275, 0.40821073),
+            deviation=(0.26862954, 0.26130258, 0.27577711),
+            resize=Resize(224, "bicubic", antialias=True),
+        ),
+        _known(
+            "siglip-base",
+            "google/siglip-base-patch16-224",
+            768,
+            length=16,
+            resize=Resize((224, 224), "bicubic", antialias=True),
+        ),
+    )
+}
+
+
+def model_record(name: str, folder: Path) -> BackboneRecord:
+    """The record of a model, read from its folder.
+
+    Raises:
+        ExtractError: it is of a kind not known here, or its preprocessing is.
+        WeightsError: a file of it is missing or damaged.
+    """
+    _require()
+    config = read_json(folder / "config.json")
+    kind = _kind(config, folder)
+    with _one_line(folder):
+        from transformers import AutoConfig
+
+        built = AutoConfig.from_pretrained(folder, local_files_only=True)
+        processor = _processor(folder)
+        side, crop, resize = _picture(processor, folder)
+        length = LENGTHS[kind]
+        frames = SEEN.get(kind) or int(getattr(built, "num_frames", 0) or built.frames_per_clip)
+        if kind == VIDEO:  # one with learned positions takes no other number of frames
+            frames = int(getattr(built, "num_frames", frames))
+        record = BackboneRecord(
+            name=name,
+            streams=("rgb",),
+            frame_side=side,
+            crop=crop,
+            length=length,
+            dimension=_dimension(built, kind),
+            build=unbuilt,
+            frames=None if length % frames == 0 else frames,
+            step=length // frames if length % frames == 0 else 1,
+            fps=FPS.get(str(config["model_type"]), Fraction(25)),
+            mean=cast(Colour, tuple(processor.image_mean)),
+            deviation=cast(Colour, tuple(processor.image_std)),
+            resize=resize,
+            model=str(folder),
+        )
+    return record
+
+
+def _require() -> None:
+    if importlib.util.find_spec("transformers") is None:
+        raise ExtractError(f"transformers is not installed; install the extra: {EXTRA}")
+
+
+@contextmanager
+def _one_line(folder: Path) -> "Iterator[None]":
+    """The library's errors about a folder as one line, and none of its notes."""
+    from transformers.utils import logging
+
+    level = logging.get_verbosity()
+    bars = logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    except ExtractError:
+        raise
+    except Exception as error:  # of any kind: the files decide which code of the library runs
+        text = " ".join(str(error).split()) or type(error).__name__
+        raise ExtractError(
+            f"{folder}: transformers cannot read the model ({text[:160]})"
+        ) from error
+    finally:
+        logging.set_verbosity(level)
+        if bars:
+            logging.enable_progress_bar()
+
+
+def _kind(config: dict[str, Any], folder: Path) -> str:
+    if any(str(n).endswith("ForVideoClassification") for n in config.get("architectures") or ()):
+        return CLASSIFIER
+    kind = str(config.get("model_type"))
+    if kind in PICTURE_MODELS:
+        return PICTURES
+    if kind in ("vjepa2", "videomae"):
+        return VIDEO
+    raise ExtractError(
+        f"{folder}: models of the kind {kind} are not known here, but V-JEPA 2, VideoMAE, CLIP, "
+        "SigLIP and classifiers of videos are"
+    )
+
+
+def _processor(folder: Path) -> Any:
+    """The preprocessing that stands beside the weights."""
+    from transformers import AutoImageProcessor, AutoVideoProcessor
+
+    there = [name for name in PROCESSORS if (folder / name).is_file()]
+    if not there:
+        raise ExtractError(f"{folder}: its preprocessing is missing, it has no {PROCESSORS[1]}")
+    auto = AutoVideoProcessor if there[0] == PROCESSORS[0] else AutoImageProcessor
+    return auto.from_pretrained(folder, local_files_only=True)
+
+
+def _picture(processor: Any, folder: Path) -> tuple[int, int, Resize]:
+    """Short side, crop and resizing that a preprocessing asks for."""
+    size = dict(processor.size)
+    size = {key: int(value) for key, value in size.items() if value is not None}
+    mode = MODES.get(int(processor.resample))
+    if mode is None or not (
+        processor.do_resize and processor.do_rescale and processor.do_normalize
+    ):
+        raise ExtractError(f"{folder}: preprocessing of another kind than is known here")
+    shape: int | tuple[int, int]
+    if "shortest_edge" in size:
+        shape = side = size["shortest_edge"]
+    else:
+        shape, side = (size["height"], size["width"]), min(size["height"], size["width"])
+    crop = side
+    if processor.do_center_crop:
+        crop = int(dict(processor.crop_size)["height"])
+    elif isinstance(shape, int):
+        raise ExtractError(f"{folder}: preprocessing that leaves pictures of any shape")
+    return side, crop, Resize(shape, cast(Any, mode), antialias=True)
+
+
+def _dimension(config: Any, kind: str) -> int:
+    if kind != PICTURES:
+        return int(config.hidden_size)
+    if config.model_type == "clip":
+        return int(config.projection_dim)
+    return int(config.vision_config.hidden_size)
+
+
+def check_known(record: BackboneRecord, folder: Path) -> None:
+    """See that a folder's preprocessing is that of the record it is used under.
+
+    Raises:
+        ExtractError: it is another.
+    """
+    found = model_record(record.name, folder)
+    for field in ("dimension", "crop", "resize", "mean", "deviation", "frames", "step", "length"):
+        here, there = getattr(record, field), getattr(found, field)
+        if not _same(here, there):
+            raise ExtractError(
+                f"{folder}: not the model of {record.name}, its {field} is {there} instead of "
+                f"{here}; to use it, give the folder as the backbone"
+            )
+
+
+def _same(one: Any, other: Any) -> bool:
+    if isinstance(one, tuple):
+        return bool(np.allclose(one, other, atol=1e-6))
+    return bool(one == other)
+
+
+def load_model(folder: Path) -> "nn.Module":
+    """A model with its weights as a network that gives features, in inference mode.
+
+    Raises:
+        ExtractError: the folder holds another network than it says.
+    """
+    import torch
+
+    _require()
+    from extract.backbones.transformers_network import NETWORKS
+
+    config = read_json(folder / "config.json")
+    kind = _kind(config, folder)
+    with _one_line(folder):
+        model = _from_folder(
+            folder, "AutoModelForVideoClassification" if kind == CLASSIFIER else ""
+        )
+        network: nn.Module = NETWORKS[kind](model.to(torch.float32))
+    return network.eval().requires_grad_(False)
+
+
+def _from_folder(folder: Path, auto: str = "") -> Any:
+    import torch
+    import transformers
+
+    model, notes = getattr(transformers, auto or "AutoModel").from_pretrained(
+        folder,
+        local_files_only=True,
+        use_safetensors=True,
+        output_loading_info=True,
+        dtype=torch.float32,
+        attn_implementation="sdpa",
+    )
+    absent = sorted(notes["missing_keys"]) + sorted(map(str, notes["mismatched_keys"]))
+    if absent:  # the library would fill them with random numbers
+        raise ExtractError(
+            f"{folder}: the weights are not those of the model that config.json describes "
+            f"({absent[0]} is missing; {len(absent)} of them)"
+        )
+    return model
+
+
+def encode_prompts(folder: Path, prompts: Sequence[str]) -> TextTower:
+    """Unit vectors of prompts by a model of pictures and text.
+
+    Raises:
+        ExtractError: the model has no text encoder, or its vocabulary is missing.
+    """
+    import torch
+
+    _require()
+    config = read_json(folder / "config.json")
+    if _kind(config, folder) != PICTURES:
+        raise ExtractError(
+            f"{folder}: prompts need a model of pictures and text, as clip-vit-b32 or siglip-base"
+        )
+    with _one_line(folder), torch.inference_mode():
+        from transformers import AutoTokenizer
+
+        model = _from_folder(folder).eval()
+        tokens = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        longest = int(model.config.text_config.max_position_embeddings)
+        # SigLIP was trained on prompts of one length.
+        padding = "max_length" if config["model_type"] == "siglip" else True
+        options = {"padding": padding, "truncation": True, "max_length": longest}
+        inputs = tokens(list(prompts), return_tensors="pt", **options)
+        names = (
+            ("input_ids",) if config["model_type"] == "siglip" else ("input_ids", "attention_mask")
+        )
+        found = pooled(model.get_text_features(**{name: inputs[name] for name in names}))
+        vectors = torch.nn.functional.normalize(found, dim=-1).float().numpy()
+        return TextTower(vectors, float(model.logit_scale.exp()))
+
+
+def pooled(output: Any) -> "Tensor":
+    """The vectors in what the library gives, a tensor by itself in some of its releases."""
+    return cast("Tensor", getattr(output, "pooler_output", output))

@@ -1,0 +1,159 @@
+"""A model of transformers: a folder with its configuration, preprocessing and safetensors files.
+
+It comes from a model hub by its name (``owner/model``), or a user has it. Only data files are taken
+(JSON, safetensors, vocabularies), never pickles or programs.
+"""
+
+import json
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from weights.content import hash_of
+from weights.errors import WeightsError
+from weights.files import cache_folder, write_text
+
+CONFIG = "config.json"
+TENSORS = "*.safetensors"
+INDEX = "model.safetensors.index.json"
+DATA = ("*.json", TENSORS, "*.txt", "*.model")
+RECORD = ".basnet"  # of a folder in the cache: the hash of its tensors and where it came from
+EXTRA = "pip install basnet-e2e[transformers]"
+
+
+@dataclass(frozen=True)
+class ModelFolder:
+    """A model's folder that holds what it should.
+
+    Attributes:
+        path: the folder.
+        sha256: hash of the tensors' content.
+        source: where it came from.
+        meta: what is known of it; ``classes`` where it has a classifier.
+    """
+
+    path: Path
+    sha256: str
+    source: str
+    meta: dict[str, Any]
+
+
+def model_folder(name: str) -> Path:
+    """Where a model stands in the cache."""
+    return cache_folder() / "models" / name.replace("/", "--")
+
+
+def check_folder(path: Path) -> ModelFolder:
+    """Read a model's folder; one of the cache is compared with the hash that was recorded.
+
+    Raises:
+        WeightsError: a file is missing or damaged.
+    """
+    config = read_json(path / CONFIG)
+    found = hash_of(_tensors(path))
+    record = read_json(path / RECORD) if (path / RECORD).is_file() else {}
+    if record.get("content", found) != found:
+        raise WeightsError(
+            f"{path}: damaged, the hash of its tensors is {found}, recorded {record['content']}"
+        )
+    meta: dict[str, Any] = {"model_type": config.get("model_type")}
+    labels = config.get("id2label")
+    if _classifies(config) and isinstance(labels, dict):
+        meta["classes"] = [str(labels[key]) for key in sorted(labels, key=int)]
+    return ModelFolder(path, found, str(record.get("source", path)), meta)
+
+
+def _classifies(config: dict[str, Any]) -> bool:
+    return any(str(n).endswith("Classification") for n in config.get("architectures") or ())
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON object of a model's folder.
+
+    Raises:
+        WeightsError: the file is missing or holds something else.
+    """
+    if not path.is_file():
+        raise WeightsError(f"{path.parent}: no model of transformers, it has no {path.name}")
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise WeightsError(f"{path}: damaged, it is no JSON ({error})") from error
+    if not isinstance(found, dict):
+        raise WeightsError(f"{path}: damaged, it holds no JSON object")
+    return found
+
+
+def _tensors(path: Path) -> Iterator[tuple[str, np.ndarray]]:
+    """Name and values of every tensor in order of name, one in memory at a time."""
+    from safetensors import SafetensorError, safe_open
+
+    files = sorted(path.glob(TENSORS))
+    if (path / INDEX).is_file():
+        parts = {str(part) for part in read_json(path / INDEX).get("weight_map", {}).values()}
+        missing = sorted(parts - {file.name for file in files})
+        if missing:
+            raise WeightsError(f"{path}: {missing[0]} is missing, a part of the model's weights")
+    if not files:
+        raise WeightsError(f"{path}: no weights, it has no file {TENSORS}")
+    places: dict[str, Any] = {}
+    try:
+        for file in files:
+            opened = safe_open(str(file), framework="pt")  # numpy lacks bfloat16
+            places |= dict.fromkeys(opened.keys(), opened)
+        for name in sorted(places):
+            yield name, places[name].get_tensor(name).float().numpy()
+    except (SafetensorError, OSError, ValueError) as error:
+        raise WeightsError(f"{file}: cannot be read as a safetensors file ({error})") from error
+
+
+def fetch_model(name: str, target: Path) -> ModelFolder:
+    """Download a model from the hub into a folder of the cache and record its hash.
+
+    Raises:
+        WeightsError: the hub cannot be reached or has no such model, or the extra is not there.
+    """
+    try:
+        from huggingface_hub import snapshot_download
+    except ImportError as error:
+        raise WeightsError(f"transformers is not installed; install the extra: {EXTRA}") from error
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        snapshot_download(name, local_dir=target, allow_patterns=list(DATA))
+    except Exception as error:  # of many kinds, of the hub's, the network's and the disk's making
+        text = " ".join(str(error).split()) or type(error).__name__
+        raise WeightsError(f"{name} could not be downloaded: {text[:160]}") from error
+    return _recorded(target, name)
+
+
+def import_model(path: Path, target: Path) -> ModelFolder:
+    """Copy a model's folder that a user has into the cache.
+
+    Raises:
+        WeightsError: it is no model, or damaged; nothing is kept of it.
+        OSError: the disk is full or the cache folder cannot be written.
+    """
+    check_folder(path)
+    part = target.with_name(f".{target.name}.part")
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir(parents=True)
+    try:
+        for file in (file for pattern in DATA for file in path.glob(pattern)):
+            shutil.copyfile(file, part / file.name)
+        shutil.rmtree(target, ignore_errors=True)
+        part.rename(target)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+    return _recorded(target, "import")
+
+
+def _recorded(path: Path, source: str) -> ModelFolder:
+    """Note the hash of a folder's tensors, which later uses are compared with."""
+    (path / RECORD).unlink(missing_ok=True)
+    found = check_folder(path)
+    write_text(path / RECORD, json.dumps({"content": found.sha256, "source": source}))
+    return check_folder(path)
