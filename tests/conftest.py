@@ -35,6 +35,7 @@ def plain_process(
         signal.signal(signal.SIGINT, signal.default_int_handler)
     cache = tmp_path_factory.getbasetemp() / f"features-{uuid.uuid4().hex}"
     monkeypatch.setattr("extract.feature_store.default_folder", lambda: cache)
+    monkeypatch.setattr("extract.estimate._file", lambda: cache / "pace.json")
     yield
     for name in ("basnet_e2e", "extract", "weights"):
         logger = logging.getLogger(name)

@@ -14,7 +14,7 @@ SETTINGS = {"fps": "25", "stride": 16, "backbone": "test", "streams": ["rgb", "f
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("BASNET_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr("extract.estimate._file", lambda: tmp_path / "cache" / "pace.json")
     return tmp_path / "cache"
 
 
