@@ -15,3 +15,7 @@ class VideoError(ExtractError):
 
 class MiscountError(VideoError):
     """A decoder passed over frames without saying so: what it has given so far is out of step."""
+
+
+class DiskError(OSError):
+    """What was computed cannot be kept: no fault of a video, and it stops all of them."""

@@ -1,25 +1,33 @@
 """Many videos into one folder of feature files: plan, resume, keep going, record failures."""
 
-import json
+import glob
 import logging
 import os
 import time
 import traceback
-from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections import deque
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from extract.errors import ExtractError
+from extract.chunks import Chunks
+from extract.errors import DiskError, ExtractError
+from extract.failures import FAILURES, change_failures, read_failures
 from extract.features import SUFFIX, feature_path, read_meta, settings_difference
+from extract.fingerprints import fingerprint
 from extract.inputs import VideoInput
-from extract.pipeline import Extractor, ExtractSettings, fingerprint
+from extract.locks import claim
+from extract.pipeline import Extractor, ExtractSettings
+from extract.video.isolation import STALL
 from weights.errors import WeightsError
-from weights.files import write_text
 
 log = logging.getLogger(__name__)
-FAILURES = "failures.json"
+PATIENCE = 2.0  # seconds of waiting for another process before the next video has its turn
+
+
+Stamp = tuple[int, int]
+"""What tells two files of one name apart: number on the disk and time of change."""
 
 
 @dataclass(frozen=True)
@@ -27,12 +35,14 @@ class Event:
     """Something that happened to one video.
 
     Attributes:
-        kind: ``start``, ``progress``, ``done`` or ``failed``.
+        kind: ``start``, ``progress``, ``done`` or ``failed``; ``busy`` where another process has
+            the video in hand, ``elsewhere`` where it was done by one.
         video: which one.
         done: snippets done so far.
         total: snippets in all, 0 while unknown.
         seconds: time since the start of this video.
         message: the error of a failed video, the decoder and engine of a done one.
+        duration: seconds of video, of a done one.
     """
 
     kind: str
@@ -41,6 +51,7 @@ class Event:
     total: int = 0
     seconds: float = 0.0
     message: str = ""
+    duration: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -50,11 +61,44 @@ class Plan:
     Attributes:
         todo: videos to extract.
         present: videos whose features are there already, made with equal settings.
+        failures: name of the list that takes those that fail.
+        stamps: of the feature files that are to be replaced, by id.
+        failed: why videos failed in earlier runs, by id.
     """
 
     folder: Path
     todo: tuple[VideoInput, ...]
     present: tuple[VideoInput, ...]
+    failures: str = FAILURES
+    stamps: dict[str, Stamp] = field(default_factory=dict)
+    failed: dict[str, str] = field(default_factory=dict)
+
+    def tasks(self) -> "list[Task]":
+        """The work, video by video."""
+        return [
+            Task(video, self.stamps.get(video.id), self.failed.get(video.id)) for video in self.todo
+        ]
+
+
+@dataclass(frozen=True)
+class Task:
+    """One video to extract, and what stood in the folder when the plan was made.
+
+    Attributes:
+        video: which one.
+        stamp: of the feature file that is to be replaced, None where there is none.
+        failure: why it failed before, None where it did not.
+        patience: seconds to wait for another process that has it in hand.
+    """
+
+    video: VideoInput
+    stamp: Stamp | None = None
+    failure: str | None = None
+    patience: float = 0.0
+
+    def later(self) -> "Task":
+        """The same at a time when there may be nothing else to do."""
+        return replace(self, patience=PATIENCE)
 
 
 @dataclass
@@ -63,6 +107,7 @@ class Summary:
 
     done: list[str] = field(default_factory=list)
     failed: dict[str, str] = field(default_factory=dict)
+    elsewhere: list[str] = field(default_factory=list)
 
 
 Listener = Callable[[Event], None]
@@ -75,6 +120,7 @@ def make_plan(
     *,
     overwrite: bool = False,
     unknown: Collection[str] = (),
+    failures: str = FAILURES,
 ) -> Plan:
     """Compare what is asked for with what is there.
 
@@ -87,6 +133,7 @@ def make_plan(
         settings: those that features would be made with.
         overwrite: count none of the videos as present.
         unknown: names of settings that cannot be known before weights are fetched.
+        failures: name of the list that takes videos that fail.
 
     Raises:
         ExtractError: a feature file of the folder was made with other settings.
@@ -114,7 +161,17 @@ def make_plan(
             if meta:
                 log.warning("%s has changed since its features were made: again", video.path)
             todo.append(video)
-    return Plan(target, tuple(todo), tuple(present))
+    found = {video.id: _stamp(feature_path(target, video.id)) for video in todo}
+    stamps = {key: stamp for key, stamp in found.items() if stamp is not None}
+    return Plan(target, tuple(todo), tuple(present), failures, stamps, read_failures(target))
+
+
+def _stamp(path: Path) -> Stamp | None:
+    try:
+        about = path.stat()
+    except OSError:
+        return None
+    return about.st_ino, about.st_mtime_ns
 
 
 def _fingerprint_or_none(path: Path) -> str | None:
@@ -143,7 +200,8 @@ def run_plan(
 ) -> Summary:
     """Extract the videos of a plan one after the other in this process.
 
-    A video that fails is recorded in ``failures.json`` and the rest go on.
+    A video that fails is recorded in the list of failures and the rest go on. One that another
+    process has in hand comes last, and is taken over where that process ends without it.
 
     Raises:
         ExtractError: the weights are those of another network.
@@ -152,17 +210,48 @@ def run_plan(
     """
     summary = Summary()
     extractor.load()
-    with failure_record(plan, summary):
-        for video in plan.todo:
-            event = extract_one(video, plan.folder, extractor, keep_partial, decoder, listener)
-            note(event, summary)
-            listener(event)
+    settle(plan)
+    queue = Queue(plan)
+    while task := queue.next():
+        event = extract_one(task, plan, extractor, keep_partial, decoder, listener)
+        if event.kind == "busy":
+            queue.put_off(task)
+            continue
+        note(event, summary)
+        listener(event)
     return summary
 
 
+def settle(plan: Plan) -> None:
+    """Take out of the lists of failures what is there by now."""
+    change_failures(plan.folder, [video.id for video in plan.present])
+
+
+class Queue:
+    """The tasks of a plan; those that other processes have in hand come again at the end."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._tasks = deque(plan.tasks())
+        self._told = False
+
+    def __len__(self) -> int:
+        return len(self._tasks)
+
+    def next(self) -> Task | None:
+        """The next task, None where there is no other."""
+        return self._tasks.popleft() if self._tasks else None
+
+    def put_off(self, task: Task) -> None:
+        """Have a task come again, and say so once nothing else is left."""
+        self._tasks.append(task.later())
+        if not self._told and all(other.patience for other in self._tasks):
+            self._told = True
+            log.info("the rest is in work in other processes: waiting for them")
+
+
 def extract_one(
-    video: VideoInput,
-    folder: Path,
+    task: Task,
+    plan: Plan,
     extractor: Extractor,
     keep_partial: bool,
     decoder: str,
@@ -170,11 +259,38 @@ def extract_one(
 ) -> Event:
     """Extract one video into its feature file; its failure is an event, not an exception.
 
+    The event is ``busy`` where another process works on the video, and tells of that one's outcome
+    where it was done since the plan was made.
+
     Raises:
         WeightsError: a stream's weights are not there, which stops every video.
         OSError: the features folder cannot be written.
     """
-    began = time.monotonic()
+    video = task.video
+    with claim(plan.folder, video.id, task.patience) as claimed:
+        if not claimed:
+            return Event("busy", video)
+        elsewhere = _done_elsewhere(task, plan)
+        if elsewhere is not None:
+            return elsewhere
+        change_failures(plan.folder, [video.id])
+        remove_half_written(feature_path(plan.folder, video.id))
+        event = _extract(task, plan, extractor, keep_partial, decoder, listener)
+        if event.kind == "failed":
+            change_failures(plan.folder, (), {video.id: event.message}, plan.failures)
+    return event
+
+
+def _extract(
+    task: Task,
+    plan: Plan,
+    extractor: Extractor,
+    keep_partial: bool,
+    decoder: str,
+    listener: Listener,
+) -> Event:
+    video, began = task.video, time.monotonic()
+    chunks = Chunks(plan.folder, video.id)
     listener(Event("start", video))
 
     def on_progress(done: int, total: int) -> None:
@@ -182,22 +298,49 @@ def extract_one(
 
     try:
         features = extractor.extract(
-            video.path, decoder=decoder, keep_partial=keep_partial, progress=on_progress
+            video.path,
+            decoder=decoder,
+            keep_partial=keep_partial,
+            progress=on_progress,
+            chunks=chunks,
         )
         features.check_finite(video.path)
-    except WeightsError:
+    except (WeightsError, DiskError):
         raise
     except Exception as error:
         log.debug("%s", traceback.format_exc())
+        chunks.clear()
         message = _reason(video.path, error)
         return Event("failed", video, seconds=time.monotonic() - began, message=message)
-    features.save(feature_path(folder, video.id))
+    features.save(feature_path(plan.folder, video.id))
+    chunks.clear()
     rows = len(features.start)
     facts = features.facts
     used = ", ".join(str(facts[key]) for key in ("decoder", "engine", "runtime") if facts.get(key))
     if facts.get("partial"):
         used += f"; {facts['partial']}"
-    return Event("done", video, rows, rows, time.monotonic() - began, used)
+    spent = time.monotonic() - began
+    return Event("done", video, rows, rows, spent, used, features.duration)
+
+
+def _done_elsewhere(task: Task, plan: Plan) -> Event | None:
+    """What became of a video that another process had in hand since the plan was made."""
+    path = feature_path(plan.folder, task.video.id)
+    if _stamp(path) not in (None, task.stamp):
+        meta = _meta_or_none(path)
+        made_from = (meta or {}).get("facts", {}).get("fingerprint")
+        if made_from is not None and made_from == _fingerprint_or_none(task.video.path):
+            return Event("elsewhere", task.video)
+    failure = read_failures(plan.folder).get(task.video.id)
+    if failure not in (None, task.failure):
+        return Event("failed", task.video, message=failure)
+    return None
+
+
+def remove_half_written(path: Path) -> None:
+    """What a process that was killed while writing a file has left beside it."""
+    for part in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
+        part.unlink(missing_ok=True)
 
 
 def _reason(path: Path, error: Exception) -> str:
@@ -212,42 +355,12 @@ def _reason(path: Path, error: Exception) -> str:
 
 def note(event: Event, summary: Summary) -> None:
     """Add the end of one video to a summary."""
-    if event.kind == "done":
+    if event.kind == "elsewhere":
+        summary.elsewhere.append(event.video.id)
+    elif event.kind == "done":
         summary.done.append(event.video.id)
     elif event.kind == "failed":
         summary.failed[event.video.id] = event.message
-
-
-@contextmanager
-def failure_record(plan: Plan, summary: Summary) -> Iterator[None]:
-    """Keep ``failures.json`` true, however the block ends.
-
-    Failures of videos outside this run stay recorded; those of videos that are done now go.
-    """
-    path = plan.folder / FAILURES
-    earlier = _read_failures(path)
-    try:
-        yield
-    finally:
-        settled = {*summary.done, *(video.id for video in plan.present)}
-        kept = {key: value for key, value in earlier.items() if key not in settled}
-        failures = kept | summary.failed
-        if failures:
-            rows = [{"video": key, "error": failures[key]} for key in sorted(failures)]
-            write_text(path, json.dumps({"failed": rows}, indent=1, ensure_ascii=False) + "\n")
-        elif path.exists():
-            path.unlink()
-
-
-def _read_failures(path: Path) -> dict[str, str]:
-    try:
-        rows = json.loads(path.read_text("utf-8"))["failed"]
-        return {row["video"]: row["error"] for row in rows}
-    except FileNotFoundError:
-        return {}
-    except (ValueError, KeyError, TypeError):
-        log.warning("%s cannot be read; it is written anew", path)
-        return {}
 
 
 @dataclass(frozen=True)
@@ -258,7 +371,8 @@ class WorkerOptions:
     device: str
     keep_partial: bool
     decoder: str
+    stall: float = STALL
 
     def make_extractor(self) -> Extractor:
         """An extractor in the process that calls."""
-        return Extractor(self.settings, device=self.device)
+        return Extractor(self.settings, device=self.device, stall=self.stall)

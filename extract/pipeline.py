@@ -1,6 +1,5 @@
 """One video to its snippet features, in bounded memory: decode, resize, flow, crop, backbone."""
 
-import hashlib
 import logging
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,17 +14,23 @@ from numpy.typing import NDArray
 from extract.backbones.batches import GPU_BATCH
 from extract.errors import ExtractError, MiscountError, VideoError
 from extract.features import FORMAT_VERSION, Features
+from extract.fingerprints import fingerprint
 from extract.preprocess import centre_crop, grey
 from extract.quantize import quantize_flow
 from extract.snippets import SnippetGrid, flow_rows, frame_rows, snippet_count, snippet_times
 from extract.streams import STREAMS
-from extract.video.clip import Clip, open_video
-from extract.window import Watch, Window
+from extract.video.isolation import STALL, Isolation
+from extract.window import Watch, Window, runs
 
 if TYPE_CHECKING:
     from extract.backbones.loading import Backbone
     from extract.backbones.record import BackboneRecord
+    from extract.chunks import Chunks
     from extract.flow.methods import FlowMethod
+    from extract.video.clip import Clip
+    from extract.video.isolation import IsolatedClip
+
+    OpenVideo = Clip | IsolatedClip
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +38,6 @@ log = logging.getLogger(__name__)
 # keep the machine busy (a GPU takes one whole batch), small enough to stay within some hundred
 # megabytes.
 CPU_GROUP = 4
-FINGERPRINT_CHUNK = 1 << 20
 
 Progress = Callable[[int, int], None]
 # Is given features as they come: start and end in seconds of some snippets ``[n]``, and their
@@ -117,6 +121,8 @@ class Extractor:
         runtime: ``auto``, ``torch`` or ``openvino``, see ``extract.backbones.loading``.
         backbone: a loaded backbone to use instead of ``settings.backbone``.
         threads: processor threads for networks and flow; None leaves it to the libraries.
+        stall: seconds without a new frame after which a decoder counts as hung and is ended; it
+            works in a process of its own. None decodes in this process, where nothing can end it.
 
     Raises:
         ExtractError: an unknown backbone or flow method, or a stream the backbone does not have.
@@ -131,11 +137,13 @@ class Extractor:
         runtime: str = "auto",
         backbone: "Backbone | None" = None,
         threads: int | None = None,
+        stall: float | None = STALL,
     ) -> None:
         from extract.backbones.loading import load_backbone
         from extract.flow.methods import flow_method
 
         self.choices = settings
+        self._isolation = None if stall is None else Isolation(stall)
         self.backbone = backbone or load_backbone(
             settings.backbone,
             streams=settings.streams,
@@ -164,6 +172,8 @@ class Extractor:
             ExtractError: the weights are those of another network.
             WeightsError: the weights of a stream are not there.
         """
+        if self._isolation is not None:
+            self._isolation.start()  # comes up while the networks are read
         self.backbone.load(self.choices.streams)
 
     def use_threads(self, threads: int) -> None:
@@ -187,7 +197,8 @@ class Extractor:
         keep_partial: bool = False,
         progress: Progress | None = None,
         listener: Listener | None = None,
-        watch: Callable[[Clip], Watch] | None = None,
+        chunks: "Chunks | None" = None,
+        watch: "Callable[[OpenVideo], Watch] | None" = None,
     ) -> Features:
         """Features of one video.
 
@@ -199,49 +210,63 @@ class Extractor:
             progress: called with (snippets done, snippets in all) after each group.
             listener: given the features of each group as soon as they are computed, from the first
                 snippet on; a video that begins again on PyAV gives them again.
+            chunks: where finished parts of the video are kept, to go on after an interruption.
             watch: given the opened video, gives a function that is shown each grid frame (seconds
-                and ``[H, W, 3] uint8``) on its way, so that others need not decode it again.
+                and ``[H, W, 3] uint8``) on its way, so that others need not decode it again. It is
+                not asked where finished parts are there, whose frames nobody sees.
 
         Raises:
-            VideoError: the file is no video, or a frame cannot be decoded.
+            VideoError: the file is no video, a frame cannot be decoded, or decoding hangs.
         """
+        how = chunks.decoder(path, decoder) if chunks else decoder
         try:
-            with open_video(path, decoder=decoder, keep_partial=keep_partial) as clip:
-                return self._extract(clip, progress, listener, watch)
+            with self._open(path, how, keep_partial) as clip:
+                return self._extract(clip, progress, listener, chunks, how, watch)
         except MiscountError as error:
-            if decoder != "auto":
+            if how != "auto":
                 raise
             log.warning("%s; it begins again on PyAV", str(error).partition(", so ")[0])
-        with open_video(path, decoder="pyav", keep_partial=keep_partial) as clip:
-            return self._extract(clip, progress, listener, watch)
+        if chunks:
+            chunks.clear()
+        with self._open(path, "pyav", keep_partial) as clip:
+            return self._extract(clip, progress, listener, chunks, "pyav", watch)
+
+    def _open(self, path: str | os.PathLike[str], decoder: str, keep_partial: bool) -> "OpenVideo":
+        if self._isolation is not None:
+            return self._isolation.open(path, decoder, keep_partial=keep_partial)
+        from extract.video.clip import open_video
+
+        return open_video(path, decoder, keep_partial=keep_partial)
 
     def _extract(
         self,
-        clip: Clip,
+        clip: "OpenVideo",
         progress: Progress | None,
         listener: Listener | None,
-        watch: Callable[[Clip], Watch] | None,
+        chunks: "Chunks | None",
+        decoder: str,
+        watch: "Callable[[OpenVideo], Watch] | None",
     ) -> Features:
         frames = clip.frame_count(self.grid.fps)
         if frames == 0:
             raise VideoError(f"{clip.path}: the video has no frames that a player would show")
         count = snippet_count(frames, self.grid.length, self.grid.stride)
+        facts = self._facts(clip)
         parts: dict[str, list[NDArray[np.float32]]] = {name: [] for name in self.choices.streams}
         start, end = snippet_times(count, self.grid, clip.duration)
         done = 0
+        if chunks:
+            made = {"settings": self.settings, "facts": facts, "frames": frames}
+            done = chunks.begin(made, decoder, parts)
+        onlooker = watch(clip) if watch and not done else None
         # A listener waits for the first snippet, not for a whole group.
         size = 1 if listener and self._group == CPU_GROUP else self._group
-        window = Window(
-            clip,
-            frames,
-            self.backbone.record.resized,
-            self.grid,
-            watch(clip) if watch else None,
-        )
-        for group in self._groups(window, frames, count, size):
+        for group in self._groups(clip, frames, range(done, count), size, onlooker):
             for name, batch in group.items():
                 parts[name].append(getattr(self.backbone, name)(batch))
             before, done = done, done + len(next(iter(group.values())))
+            if chunks and done < count:
+                chunks.keep(done, parts)
             if progress:
                 progress(done, count)
             if listener:
@@ -253,10 +278,10 @@ class Extractor:
             flow=streams.get("flow"),
             start=start,
             end=end,
-            meta={"settings": self.settings, "facts": self._facts(clip)},
+            meta={"settings": self.settings, "facts": facts | {"decoder": clip.decoder}},
         )
 
-    def _facts(self, clip: Clip) -> dict[str, Any]:
+    def _facts(self, clip: "OpenVideo") -> dict[str, Any]:
         return {
             "file": Path(clip.path).name,
             "fingerprint": fingerprint(clip.path),
@@ -270,11 +295,14 @@ class Extractor:
         }
 
     def _groups(
-        self, window: Window, frames: int, count: int, size: int
+        self, clip: "OpenVideo", frames: int, wanted: range, size: int, watch: Watch | None
     ) -> Iterator[dict[str, NDArray[np.float32]]]:
-        """Network inputs of ``size`` snippets at a time, read in one pass over the video."""
-        for first in range(0, count, size):
-            rows = range(first, min(first + size, count))
+        """Network inputs of ``size`` of the wanted snippets at a time, in one pass."""
+        first_frame = wanted.start * self.grid.stride
+        resize = self.backbone.record.resized
+        window = Window(clip, frames, resize, self.grid, first_frame, watch)
+        for first in wanted[::size]:
+            rows = range(first, min(first + size, wanted.stop))
             group: dict[str, NDArray[np.float32]] = {}
             if "rgb" in self.choices.streams:
                 group["rgb"] = self._rgb_clips(window, rows, frames)
@@ -310,36 +338,13 @@ class Extractor:
         assert self.flow_method is not None
         crop = self.backbone.record.crop
         missing = sorted({n for row in wanted for n in row} - window.flow.keys())
-        for run in _runs(missing):
+        for run in runs(missing):
             pictures = [window.picture(n) for n in range(run.start, run.stop + 1)]
             fields = self.flow_method.compute(
                 np.stack([grey(picture) for picture in pictures]), np.stack(pictures)
             )
             for n, field in zip(run, centre_crop(fields, crop), strict=True):
                 window.flow[n] = field
-
-
-def _runs(indices: Sequence[int]) -> Iterator[range]:
-    """Consecutive indices as ranges: [3, 4, 7] -> range(3, 5), range(7, 8)."""
-    first = 0
-    for i in range(1, len(indices) + 1):
-        if i == len(indices) or indices[i] != indices[i - 1] + 1:
-            yield range(indices[first], indices[i - 1] + 1)
-            first = i
-
-
-def fingerprint(path: str | os.PathLike[str]) -> str:
-    """Short id of a file's content: SHA-256 over its size, first, middle and last megabyte.
-
-    Reading a whole folder of long videos only to see that nothing changed would take minutes.
-    """
-    size = os.path.getsize(path)
-    digest = hashlib.sha256(str(size).encode())
-    with open(path, "rb") as file:
-        for offset in (0, size // 2, max(size - FINGERPRINT_CHUNK, 0)):
-            file.seek(offset)
-            digest.update(file.read(FINGERPRINT_CHUNK))
-    return digest.hexdigest()[:32]
 
 
 def extract_features(

@@ -1,31 +1,58 @@
-"""What extraction holds of a video at a time: the frames and flow that the next snippets need."""
+"""What the snippets at hand need of a video, and no more: memory stays bounded."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from extract.errors import VideoError
 from extract.snippets import SnippetGrid
-from extract.video.clip import Clip
+from extract.video.clock import FrameRate
 
 # Is shown each grid frame on its way: seconds and ``[H, W, 3] uint8``.
 Watch = Callable[[float, NDArray[np.uint8]], None]
 Resizer = Callable[[NDArray[np.uint8]], NDArray[np.uint8]]
 
 
+class Pictures(Protocol):
+    """An opened video, in this process or in another."""
+
+    path: str
+
+    def frames(self, fps: FrameRate, first: int = 0) -> Iterator[tuple[float, NDArray[np.uint8]]]:
+        """Times and pictures of the grid frames from ``first`` on."""
+
+
 class Window:
-    """Resized grid frames and cropped flow fields that the next snippets still need."""
+    """Resized grid frames and cropped flow fields that the next snippets still need.
+
+    Args:
+        clip: the video.
+        frames: grid frames in all.
+        resize: brings a frame to the size that flow and networks see.
+        grid: how the video is cut into snippets.
+        first: grid frame at which the first snippet that is wanted begins.
+        watch: is shown each grid frame on its way.
+    """
 
     def __init__(
-        self, clip: Clip, frames: int, resize: Resizer, grid: SnippetGrid, watch: Watch | None
+        self,
+        clip: Pictures,
+        frames: int,
+        resize: Resizer,
+        grid: SnippetGrid,
+        first: int = 0,
+        watch: "Watch | None" = None,
     ) -> None:
         self.flow: dict[int, NDArray[np.float32]] = {}
         self._pictures: dict[int, NDArray[np.uint8]] = {}
         self._resize = resize
         self._grid = grid
-        self._source = enumerate(_watched(clip.frames(grid.fps), watch))
-        self._keep_from = 0
+        # A snippet that begins with the last frame repeats the field before it.
+        begin = max(0, min(first, frames - 2))
+        self._source = enumerate(_watched(clip.frames(grid.fps, begin), watch), begin)
+        self._keep_from = begin
         self._clip = clip
         # The last field is repeated as the last frame is, and needs the frame before it too.
         self._padding_from = frames - 2
@@ -57,6 +84,15 @@ class Window:
         for store in (self._pictures, self.flow):
             for index in [i for i in store if i < self._keep_from]:
                 del store[index]
+
+
+def runs(indices: Sequence[int]) -> Iterator[range]:
+    """Consecutive indices as ranges: [3, 4, 7] -> range(3, 5), range(7, 8)."""
+    first = 0
+    for i in range(1, len(indices) + 1):
+        if i == len(indices) or indices[i] != indices[i - 1] + 1:
+            yield range(indices[first], indices[i - 1] + 1)
+            first = i
 
 
 def _watched(

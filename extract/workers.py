@@ -7,25 +7,29 @@ import pickle
 import signal
 import sys
 import time
-from collections import deque
 from collections.abc import Iterator
 from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
-from pathlib import Path
 from typing import Any
 
+from extract.chunks import Chunks
 from extract.devices import cores
+from extract.failures import change_failures
+from extract.features import feature_path
 from extract.folder import (
     Event,
     Listener,
     Plan,
+    Queue,
     Summary,
+    Task,
     WorkerOptions,
     extract_one,
-    failure_record,
     note,
+    remove_half_written,
+    settle,
 )
-from extract.inputs import VideoInput
+from extract.locks import claim
 
 log = logging.getLogger(__name__)
 STOP = None
@@ -54,38 +58,43 @@ def run_plan_with_workers(
         Exception: whatever else than a broken video stops a worker (weights, a full disk).
     """
     summary = Summary()
-    queue = deque(plan.todo)
+    queue = Queue(plan)
     context = multiprocessing.get_context("spawn")
-    with failure_record(plan, summary):
-        workers: list[_Worker] = []
-        try:
-            for _ in range(min(jobs, len(queue))):
-                workers.append(_Worker(context, plan.folder, options))
-            for worker in workers:
-                worker.give(queue.popleft(), threads_each(len(workers)))
-            while busy := _by_pipe(workers):
-                for pipe in wait(list(busy)):
-                    event = busy[pipe].receive()
+    settle(plan)
+    workers: list[_Worker] = []
+    try:
+        for _ in range(min(jobs, len(queue))):
+            workers.append(_Worker(context, plan, options))
+        for worker in workers:
+            _next(worker, workers, queue)
+        while busy := _by_pipe(workers):
+            for pipe in wait(list(busy)):
+                worker, task = busy[pipe], busy[pipe].task
+                event = worker.receive()
+                if event.kind == "busy" and task is not None:
+                    queue.put_off(task)
+                else:
                     note(event, summary)
                     listener(event)
-                    if event.kind in ("done", "failed"):
-                        _next(busy[pipe], workers, queue)
-        finally:
-            _stop(workers)
+                if worker.task is None:
+                    _next(worker, workers, queue)
+    finally:
+        _stop(workers)
     return summary
 
 
 def _by_pipe(workers: "list[_Worker]") -> "dict[Any, _Worker]":
     """Workers that have a video, by their pipe; its class is another one on Windows."""
-    return {worker.pipe: worker for worker in workers if worker.video}
+    return {worker.pipe: worker for worker in workers if worker.task}
 
 
-def _next(free: "_Worker", workers: "list[_Worker]", queue: deque[VideoInput]) -> None:
+def _next(free: "_Worker", workers: "list[_Worker]", queue: Queue) -> None:
     """Give a worker its next video; where none is left, its cores go to those still at work."""
-    if queue:
-        free.give(queue.popleft(), threads_each(len(workers)))
+    task = queue.next()
+    if task is not None:
+        free.give(task, threads_each(len(workers)))
         return
-    at_work = [worker for worker in workers if worker.video]
+    at_work = [worker for worker in workers if worker.task]
     for worker in at_work:
         worker.use_threads(threads_each(len(at_work)))
 
@@ -93,27 +102,30 @@ def _next(free: "_Worker", workers: "list[_Worker]", queue: deque[VideoInput]) -
 class _Worker:
     """One process, its pipe and the video it has in hand."""
 
-    def __init__(self, context: Any, folder: Path, options: WorkerOptions) -> None:
-        self._start = lambda: self._spawn(context, folder, options)
-        self.video: VideoInput | None = None
+    def __init__(self, context: Any, plan: Plan, options: WorkerOptions) -> None:
+        self._plan = plan
+        self._start = lambda: self._spawn(context, options)
+        self.task: Task | None = None
         self._threads = 0
         self.pipe: Any
         self.process: BaseProcess
         self._start()
 
-    def _spawn(self, context: Any, folder: Path, options: WorkerOptions) -> None:
+    def _spawn(self, context: Any, options: WorkerOptions) -> None:
         self.pipe, theirs = context.Pipe()
-        self.process = context.Process(target=_work, args=(theirs, folder, options), daemon=True)
+        # Of the plan a worker needs the folder and the list of failures; its tasks come one by one.
+        empty = Plan(self._plan.folder, (), (), self._plan.failures)
+        self.process = context.Process(target=_work, args=(theirs, empty, options), daemon=True)
         with _interrupts_held_back():
             self.process.start()
         theirs.close()
         self._threads = 0
 
-    def give(self, video: VideoInput, threads: int) -> None:
+    def give(self, task: Task, threads: int) -> None:
         """Put a video into the hands of an idle worker."""
         self.use_threads(threads)
-        self.video = video
-        self.send(video)
+        self.task = task
+        self.send(task)
 
     def use_threads(self, threads: int) -> None:
         """Change the threads; a worker amid a video takes note after its current snippets."""
@@ -128,8 +140,8 @@ class _Worker:
 
     def receive(self) -> Event:
         """Next event of the video in hand; a dead process is a failed video."""
-        assert self.video is not None
-        video = self.video
+        assert self.task is not None
+        video = self.task.video
         try:
             event = self.pipe.recv()
         except (EOFError, ConnectionResetError):
@@ -144,18 +156,19 @@ class _Worker:
             )
             self.pipe.close()
             self._start()
+            _clean_up_after_death(self._plan, event)
         if isinstance(event, BaseException):
             raise event
-        if event.kind in ("done", "failed"):
-            self.video = None
         assert isinstance(event, Event)
+        if event.kind not in ("start", "progress"):
+            self.task = None
         return event
 
 
 def _stop(workers: list[_Worker]) -> None:
     """End all processes: idle ones by a word, others by a signal, at last by force."""
     for worker in workers:
-        if worker.video is None:
+        if worker.task is None:
             worker.send(STOP)
         else:
             worker.process.terminate()
@@ -184,7 +197,16 @@ def _interrupts_held_back() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _work(pipe: Any, folder: Path, options: WorkerOptions) -> None:
+def _clean_up_after_death(plan: Plan, event: Event) -> None:
+    """Record what a worker that died could not, unless another process has the video by now."""
+    with claim(plan.folder, event.video.id) as claimed:
+        if claimed:
+            Chunks(plan.folder, event.video.id).clear()
+            remove_half_written(feature_path(plan.folder, event.video.id))
+            change_failures(plan.folder, (), {event.video.id: event.message}, plan.failures)
+
+
+def _work(pipe: Any, plan: Plan, options: WorkerOptions) -> None:
     """Body of a worker process: one extractor, any number of videos."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent, which ends us
     # So that half-written files are removed.
@@ -198,10 +220,10 @@ def _work(pipe: Any, folder: Path, options: WorkerOptions) -> None:
                 extractor.use_threads(_receive(pipe))
 
         while (message := _receive(pipe)) is not STOP:
-            if isinstance(message, VideoInput):
+            if isinstance(message, Task):
                 extractor.load()
                 how = (options.keep_partial, options.decoder)
-                _send(pipe, extract_one(message, folder, extractor, *how, tell))
+                _send(pipe, extract_one(message, plan, extractor, *how, tell))
             else:
                 extractor.use_threads(message)
     except Exception as error:

@@ -4,6 +4,7 @@ import logging
 import os
 import signal
 import sys
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -22,14 +23,19 @@ def shared_data() -> Path:
 
 
 @pytest.fixture(autouse=True)
-def plain_process() -> Iterator[None]:
-    """Each test begins as in a process of its own.
+def plain_process(
+    monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[None]:
+    """Each test begins as in a process of its own, and with an empty feature cache.
 
     The command line sets up the packages' loggers, and a shell that starts tests in the background
     has Ctrl-C ignored.
     """
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    cache = tmp_path_factory.getbasetemp() / f"features-{uuid.uuid4().hex}"
+    monkeypatch.setattr("extract.feature_store.default_folder", lambda: cache)
+    monkeypatch.setattr("extract.estimate._file", lambda: cache / "pace.json")
     yield
     for name in ("basnet_e2e", "extract", "weights"):
         logger = logging.getLogger(name)

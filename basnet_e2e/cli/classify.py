@@ -8,8 +8,10 @@ import click
 
 from basnet_e2e.cli.common import (
     StreamList,
+    check_kept_features,
     decoding_options,
     device_option,
+    feature_store_options,
     message_options,
     offline_option,
 )
@@ -17,6 +19,8 @@ from basnet_e2e.cli.failures import failure_message
 from basnet_e2e.cli.progress import Progress
 
 if TYPE_CHECKING:
+    from extract.feature_store import FeatureStore
+    from extract.inputs import VideoInput
     from extract.pipeline import Extractor
 
 log = logging.getLogger(__name__)
@@ -30,6 +34,7 @@ log = logging.getLogger(__name__)
 )
 @click.option("--streams", type=StreamList(), default="rgb", show_default=True, help="Streams.")
 @decoding_options
+@feature_store_options
 @device_option
 @offline_option
 @message_options
@@ -39,6 +44,9 @@ def classify(
     backbone: str,
     streams: tuple[str, ...],
     device: str,
+    stall: float,
+    features_folder: Path | None,
+    no_cache: bool,
     **decoding: Any,
 ) -> None:
     """Print the most likely classes of each video, with their probabilities.
@@ -47,16 +55,20 @@ def classify(
     16 of a snippet). Logits are averaged over the time of a video and added over streams, as in the
     published two-stream network.
     """
+    from extract.feature_store import choose_store
     from extract.inputs import find_videos
 
+    store = choose_store(features_folder, no_cache)
     inputs = find_videos(videos)
-    extractor = _extractor(backbone, streams, device)
+    if features_folder is not None:
+        check_kept_features(features_folder, inputs, videos, force=False)
+    extractor = _extractor(backbone, streams, device, stall)
     failed = False
     with Progress("classify", quiet=log.getEffectiveLevel() > logging.INFO) as bar:
         for video in inputs:
             bar.restart(video.id)
             try:
-                ranked = _rank(extractor, video.path, bar, **decoding)
+                ranked = _rank(extractor, store, video, bar, **decoding)
             except Exception as error:
                 log.error("%s", failure_message(error, video.path, alone=len(inputs) == 1))
                 failed = True
@@ -68,7 +80,7 @@ def classify(
         raise click.exceptions.Exit(1)
 
 
-def _extractor(name: str, streams: tuple[str, ...], device: str) -> "Extractor":
+def _extractor(name: str, streams: tuple[str, ...], device: str, stall: float) -> "Extractor":
     """Clips of the classifier's own length, side by side."""
     from extract.backbones.loading import load_backbone
     from extract.backbones.records import backbone_record
@@ -77,20 +89,24 @@ def _extractor(name: str, streams: tuple[str, ...], device: str) -> "Extractor":
     length = backbone_record(name).classifier_length
     backbone = load_backbone(name, streams, device=device, length=length)
     settings = ExtractSettings(name, streams=streams, stride=length or ExtractSettings.stride)
-    return Extractor(settings, device=device, backbone=backbone)
+    return Extractor(settings, device=device, backbone=backbone, stall=stall)
 
 
 def _rank(
-    extractor: "Extractor", path: Path, bar: Progress, **decoding: Any
+    extractor: "Extractor",
+    store: "FeatureStore",
+    video: "VideoInput",
+    bar: Progress,
+    **decoding: Any,
 ) -> list[tuple[str, float]]:
     """Class names and probabilities, most likely first."""
     import numpy as np
 
     from basnet_e2e.localization.softmax import softmax
 
-    features = extractor.extract(path, progress=bar.update, **decoding)
+    features = store.features(video, extractor, progress=bar.update, **decoding)
     if features.facts.get("partial"):
-        log.warning("%s: %s", path, features.facts["partial"])
+        log.warning("%s: %s", video.path, features.facts["partial"])
     backbone = extractor.backbone
     # The last clip may hold little of the video, the rest of it being one picture repeated.
     seconds = features.end - features.start

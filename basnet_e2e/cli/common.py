@@ -7,11 +7,14 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from extract.streams import STREAMS
+
+if TYPE_CHECKING:
+    from extract.inputs import VideoInput
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -114,7 +117,15 @@ def force_option(command: Command) -> Command:
 
 
 def decoding_options(command: Command) -> Command:
-    """Add --decoder and --keep-partial, which errors about damaged videos advise."""
+    """Add --decoder, --stall and --keep-partial, which errors about damaged videos advise."""
+    command = click.option(
+        "--stall",
+        type=click.FloatRange(min=0, min_open=True),
+        default=60.0,
+        show_default=True,
+        metavar="SECONDS",
+        help="End a decoder that gives no frame for so long.",
+    )(command)
     command = click.option(
         "--keep-partial", is_flag=True, help="Use a damaged video up to the damage."
     )(command)
@@ -125,6 +136,38 @@ def decoding_options(command: Command) -> Command:
         show_default=True,
         help="auto is decord, and PyAV where decord fails.",
     )(command)
+
+
+def feature_store_options(command: Command) -> Command:
+    """Add --features and --no-cache, which say where the features of videos are kept."""
+    command = click.option("--no-cache", is_flag=True, help="Keep no features for the next time.")(
+        command
+    )
+    return click.option(
+        "--features",
+        "features_folder",
+        type=click.Path(path_type=Path, file_okay=False),
+        metavar="DIR",
+        help="Keep features here, as extract would, not in the cache.",
+    )(command)
+
+
+def check_kept_features(
+    folder: Path, videos: "Sequence[VideoInput]", given: Sequence[Path], force: bool
+) -> None:
+    """Refuse a folder for features in which a file of another kind, or an input, stands in the way.
+
+    Raises:
+        BasnetError: it names the file.
+    """
+    from basnet_e2e.data.kinds import Kind
+    from basnet_e2e.data.outputs import check_folder, check_outputs
+    from extract.features import feature_path
+
+    check_folder(folder)
+    targets = [feature_path(folder, video.id) for video in videos]
+    read = [*given, *(video.path for video in videos)]
+    check_outputs(targets, Kind.FEATURES, read, force=force)
 
 
 @dataclass(frozen=True)

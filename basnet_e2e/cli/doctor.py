@@ -14,6 +14,7 @@ import click
 
 from basnet_e2e import __version__
 from basnet_e2e.cli.common import message_options
+from basnet_e2e.data.naming import counted
 
 PACKAGES = (
     *("torch", "torchvision", "pytorchvideo", "decord2", "av", "numpy", "scipy", "numba"),
@@ -50,7 +51,7 @@ def doctor() -> None:
     console = Console(soft_wrap=False, highlight=False)
     broken = 0
     missing: list[str] = []
-    for look in (_versions, _optional, _devices, _weights, _self_test):
+    for look in (_versions, _optional, _devices, _weights, _cache, _self_test):
         for finding in _careful(look):
             mark = "[green]ok[/]" if finding.ok else "[yellow]--[/]"
             console.print(f"{mark:<4} {finding.topic:<12} {finding.text}", markup=True)
@@ -146,6 +147,15 @@ def _weights() -> Iterator[Finding]:
         yield Finding("weights", f"{name}: {state}", good, advice)
     if others:
         yield Finding("weights", f"{len(others)} others are not here: basnet weights list")
+
+
+def _cache() -> Iterator[Finding]:
+    """How large the feature cache is, and how to empty it."""
+    from extract.feature_store import FeatureCache, default_folder
+
+    videos, size = FeatureCache().size()
+    text = f"features of {counted(videos, 'video')}, {size / 1e6:.1f} MB"
+    yield Finding("cache", text, advice=f"to empty it, delete {default_folder()}" if size else "")
 
 
 def _timed(topic: str, work: Callable[[], str]) -> Finding:

@@ -1,10 +1,8 @@
 """`basnet extract`: videos to feature files."""
 
-import json
 import logging
 from fractions import Fraction
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -18,10 +16,11 @@ from basnet_e2e.cli.common import (
     message_options,
     offline_option,
 )
-from basnet_e2e.cli.progress import Progress, clock
+from basnet_e2e.cli.extract_report import ExtractReport, reasons
+from basnet_e2e.cli.progress import clock
 
 if TYPE_CHECKING:
-    from extract.folder import Event, Plan, Summary
+    from extract.folder import Plan, Summary
 
 log = logging.getLogger(__name__)
 
@@ -100,6 +99,12 @@ class ExactRate(click.ParamType):
 @click.option(
     "--jobs", type=click.IntRange(min=1), default=1, show_default=True, help="Videos at a time."
 )
+@click.option(
+    "--shard",
+    metavar="I/N",
+    show_default="the task of a SLURM array, else all",
+    help="Only share I (from 0) of N of the videos.",
+)
 @click.option("--overwrite", is_flag=True, help="Extract again what is there.")
 @click.option("--dry-run", is_flag=True, help="Only list what would be done.")
 @click.option("--json-log", is_flag=True, help="Progress as JSON lines on stderr.")
@@ -115,6 +120,7 @@ def extract(
     dry_run: bool,
     json_log: bool,
     jobs: int,
+    shard: str | None,
     force: bool,
     **options: Any,
 ) -> None:
@@ -124,11 +130,14 @@ def extract(
     not stop the rest. Exit code 1 if a video failed.
     """
     from extract.backbones.records import backbone_record
+    from extract.estimate import record_pace
     from extract.folder import make_plan, run_plan
     from extract.inputs import find_videos
     from extract.pipeline import Extractor, ExtractSettings
+    from extract.shards import parse_shard, shard_of_array
 
-    inputs = find_videos(videos)
+    share = parse_shard(shard) if shard else shard_of_array()
+    inputs = share.of(find_videos(videos))
     names = ("backbone", "streams", "flow", "fps", "stride", "quantize")
     options["streams"] = options["streams"] or backbone_record(options["backbone"]).streams
     settings = ExtractSettings(**{name: options[name] for name in names})
@@ -138,9 +147,12 @@ def extract(
         forecast, unknown = forecast_settings(settings, options["device"])
         plan = make_plan(inputs, folder, forecast, overwrite=overwrite, unknown=unknown)
         _announce(plan, dry_run)
+        _expect(plan, forecast, options["device"])
         return
-    extractor = Extractor(settings, device=options["device"])
-    plan = make_plan(inputs, folder, extractor.settings, overwrite=overwrite)
+    extractor = Extractor(settings, device=options["device"], stall=options["stall"])
+    plan = make_plan(
+        inputs, folder, extractor.settings, overwrite=overwrite, failures=share.failures
+    )
     _check_outputs(plan, videos, force)
     _announce(plan, dry_run)
     if not plan.todo:
@@ -148,15 +160,16 @@ def extract(
     how = {"keep_partial": options["keep_partial"], "decoder": options["decoder"]}
     folder.mkdir(parents=True, exist_ok=True)
     jobs = min(jobs, len(plan.todo))
-    with _Reporter(len(plan.todo), jobs, json_log) as reporter:
+    with ExtractReport(len(plan.todo), jobs, json_log) as reporter:
         if jobs == 1:
             summary = run_plan(plan, extractor, listener=reporter.hear, **how)
         else:
             from extract.folder import WorkerOptions
             from extract.workers import run_plan_with_workers
 
-            worker = WorkerOptions(settings, options["device"], **how)
+            worker = WorkerOptions(settings, options["device"], stall=options["stall"], **how)
             summary = run_plan_with_workers(plan, worker, jobs, reporter.hear)
+    record_pace(extractor.settings, options["device"], *reporter.took)
     _conclude(plan, summary)
 
 
@@ -165,13 +178,12 @@ def _check_outputs(plan: "Plan", given: tuple[Path, ...], force: bool) -> None:
     from basnet_e2e.data.kinds import Kind
     from basnet_e2e.data.outputs import check_folder, check_output, check_outputs
     from extract.features import feature_path
-    from extract.folder import FAILURES
 
     read = [*given, *(video.path for video in (*plan.todo, *plan.present))]
     targets = [feature_path(plan.folder, video.id) for video in plan.todo]
     check_folder(plan.folder)
     check_outputs(targets, Kind.FEATURES, read, force=force)
-    check_output(plan.folder / FAILURES, Kind.FAILURES, read, force=force)
+    check_output(plan.folder / plan.failures, Kind.FAILURES, read, force=force)
 
 
 def _announce(plan: "Plan", dry_run: bool) -> None:
@@ -188,81 +200,31 @@ def _announce(plan: "Plan", dry_run: bool) -> None:
             click.echo(f"{video.id}\t{video.path}")
 
 
+def _expect(plan: "Plan", settings: dict[str, Any], device: str) -> None:
+    """Say how long the plan should take and how much disk it needs."""
+    from extract.backbones.records import backbone_record
+    from extract.estimate import estimate
+
+    if not plan.todo:
+        return
+    dimension = backbone_record(settings["backbone"]).dimension
+    found = estimate(plan.todo, settings, dimension, device)
+    took = (
+        "unknown until a first run tells the pace"
+        if found.seconds is None
+        else f"about {clock(found.seconds)} at the pace of the last run"
+    )
+    unread = f" ({found.unread} do not say how long they are)" if found.unread else ""
+    log.info("%s of video%s; time: %s", clock(found.seconds_of_video), unread, took)
+    log.info("disk: about %.1f MB in %s", found.bytes / 1e6, plan.folder)
+
+
 def _conclude(plan: "Plan", summary: "Summary") -> None:
-    from extract.folder import FAILURES
-
     log.info("%d features written to %s", len(summary.done), plan.folder)
+    if summary.elsewhere:
+        log.info("%d done by other processes", len(summary.elsewhere))
     if summary.failed:
-        log.warning("%d failed, see %s", len(summary.failed), plan.folder / FAILURES)
+        log.warning("%d failed, see %s", len(summary.failed), plan.folder / plan.failures)
+        for reason, count in reasons(summary.failed.values()):
+            log.warning("  %d: %s", count, reason)
         raise click.exceptions.Exit(1)
-
-
-class _Reporter:
-    """Events of extraction as a bar and lines, or as JSON lines.
-
-    One video at a time shows its snippets; several at a time show how many videos are done.
-    """
-
-    def __init__(self, videos: int, jobs: int, json_log: bool) -> None:
-        self._videos = videos
-        self._jobs = jobs
-        self._ended = 0
-        self._json = json_log
-        quiet = json_log or log.getEffectiveLevel() > logging.INFO
-        self._progress = Progress("videos", quiet=quiet)
-
-    def __enter__(self) -> "_Reporter":
-        self._progress.__enter__()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._progress.__exit__(kind, error, trace)
-        if isinstance(error, KeyboardInterrupt):
-            error.add_note(
-                f"{self._ended} of {self._videos} videos are done; the same command goes on with "
-                "the rest"
-            )
-
-    def hear(self, event: "Event") -> None:
-        self._ended += event.kind in ("done", "failed")
-        if self._json:
-            self._write_json(event)
-        elif event.kind == "failed":
-            log.warning("%s", event.message)
-        elif event.kind == "done":
-            log.info(
-                "[%d/%d] %s: %d snippets in %s (%s)",
-                self._ended,
-                self._videos,
-                event.video.id,
-                event.total,
-                clock(event.seconds),
-                event.message,
-            )
-        self._show(event)
-
-    def _show(self, event: "Event") -> None:
-        if self._jobs > 1:
-            self._progress.update(self._ended, self._videos)
-        elif event.kind == "start":
-            self._progress.restart(event.video.id)
-        elif event.kind == "progress":
-            self._progress.update(
-                event.done, event.total, f"video {self._ended + 1}/{self._videos}"
-            )
-
-    def _write_json(self, event: "Event") -> None:
-        row = {
-            "event": event.kind,
-            "video": event.video.id,
-            "done": event.done,
-            "total": event.total,
-            "seconds": round(event.seconds, 3),
-            "message": event.message,
-        }
-        click.echo(json.dumps(row, ensure_ascii=False), err=True)

@@ -15,8 +15,10 @@ from basnet_e2e.cli.common import (
     Destination,
     FileOrFolder,
     StreamList,
+    check_kept_features,
     decoding_options,
     device_option,
+    feature_store_options,
     force_option,
     message_options,
     offline_option,
@@ -108,6 +110,7 @@ log = logging.getLogger(__name__)
     help="Page to look at and correct the result, or a folder of pages; see 'basnet report'.",
 )
 @decoding_options
+@feature_store_options
 @force_option
 @device_option
 @offline_option
@@ -126,6 +129,9 @@ def localize(
     device: str,
     decoder: str,
     keep_partial: bool,
+    stall: float,
+    features_folder: Path | None,
+    no_cache: bool,
     **selection: Any,
 ) -> None:
     """Find action intervals in videos or in feature files (or folders of either).
@@ -137,10 +143,15 @@ def localize(
     from basnet_e2e.intervals import Selection
     from basnet_e2e.localization.localizer import Localizer
     from basnet_e2e.localization.sources import find_sources
+    from extract.feature_store import choose_store
 
     sources = find_sources(inputs, grid=grid)
     many = len(inputs) > 1 or any(path.is_dir() for path in inputs)
     store = _open_store(output, layout, sources, many, [*inputs, model], force)
+    if features_folder is not None:
+        check_kept_features(
+            features_folder, [s for s in sources if s.makes_features], inputs, force
+        )
     report = _open_report(page, output, layout, sources, many, [*inputs, model], force)
     localizer = Localizer(
         model,
@@ -150,6 +161,8 @@ def localize(
         device=device,
         decoder=decoder,
         keep_partial=keep_partial,
+        stall=stall,
+        store=choose_store(features_folder, no_cache),
         witness=report.witness if report else None,
     )
     _check(sources, localizer)

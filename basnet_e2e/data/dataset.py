@@ -19,6 +19,7 @@ from basnet_e2e.data.layouts import Source, find_sources, parse_grid
 from basnet_e2e.data.naming import listing, unknown_message
 from basnet_e2e.errors import BasnetError
 from extract.errors import ExtractError
+from extract.failures import failure_lists
 from extract.features import settings_difference
 
 log = logging.getLogger(__name__)
@@ -203,18 +204,19 @@ def load_labelled(
 
 
 def failed_ids(folder: Path) -> list[str]:
-    """Videos that ``failures.json`` of a features folder lists; none where there is no such file.
+    """Videos that the lists of failures of a features folder name; none where there is no list.
 
     Raises:
         BasnetError: the file is damaged.
     """
-    path = folder / "failures.json"
-    if not path.is_file():
-        return []
-    try:
-        return [row["video"] for row in json.loads(path.read_text("utf-8"))["failed"]]
-    except (ValueError, KeyError, TypeError) as error:
-        raise BasnetError(f"{path}: damaged; delete it or extract again") from error
+    failed = []
+    for path in failure_lists(folder):
+        try:
+            rows = json.loads(path.read_text("utf-8"))["failed"]
+            failed += [row["video"] for row in rows]
+        except (ValueError, KeyError, TypeError) as error:
+            raise BasnetError(f"{path}: damaged; delete it or extract again") from error
+    return failed
 
 
 def check_settings(

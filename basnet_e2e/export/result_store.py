@@ -20,7 +20,7 @@ from basnet_e2e.errors import BasnetError, DiskError
 from basnet_e2e.export.table import format_results
 from basnet_e2e.intervals import Failure, Localization
 from basnet_e2e.localization.sources import Source
-from extract.folder import FAILURES
+from extract.failures import FAILURES
 from weights.files import write_text
 
 log = logging.getLogger(__name__)

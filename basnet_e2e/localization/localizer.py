@@ -14,6 +14,7 @@ from basnet_e2e.data.dataset import VideoFeatures
 from basnet_e2e.errors import BasnetError
 from basnet_e2e.intervals import Localization, Selection
 from basnet_e2e.localization.untrained import BUILT_IN, Untrained
+from extract.feature_store import FeatureStore, NothingKept
 from extract.features import (
     SUFFIX,
     Features,
@@ -23,6 +24,7 @@ from extract.features import (
 from extract.inputs import VideoInput
 from extract.pipeline import Extractor, ExtractSettings
 from extract.streams import STREAMS
+from extract.video.isolation import STALL
 
 if TYPE_CHECKING:
     import numpy as np
@@ -67,6 +69,8 @@ class Localizer:
         keep_partial: use a damaged video up to the damage instead of refusing it.
         glimpses: shown what each snippet of a video looks like as soon as it is computed; for the
             built-in model only.
+        stall: seconds without a new frame after which a decoder counts as hung and is ended.
+        store: where features of videos are kept; without it nowhere.
         witness: is shown the frames and activations of each video, for a report.
 
     Raises:
@@ -85,6 +89,8 @@ class Localizer:
         decoder: str = "auto",
         keep_partial: bool = False,
         glimpses: "Callable[[Glimpse], None] | None" = None,
+        stall: float = STALL,
+        store: FeatureStore | None = None,
         witness: "Witness | None" = None,
     ) -> None:
         self._glimpses = glimpses
@@ -92,6 +98,8 @@ class Localizer:
         self._device = device
         self._decoder = decoder
         self.keep_partial = keep_partial
+        self._stall = stall
+        self._store = store or NothingKept()
         self._extractor: Extractor | None = None
         self.model: HeadModel | None = None
         if model is None or model == BUILT_IN:
@@ -147,7 +155,7 @@ class Localizer:
                     "the model was trained on features that basnet did not extract, so it cannot "
                     "make them from a video; give it features in the same layout instead"
                 )
-            extractor = Extractor(self._settings, device=self._device)
+            extractor = Extractor(self._settings, device=self._device, stall=self._stall)
             if self.model is not None:
                 self._check(extractor.settings, "those this installation makes")
             else:
@@ -218,8 +226,9 @@ class Localizer:
             VideoError: the video is damaged or no video.
             WeightsError: the backbone's weights are not there.
         """
-        features = self.extractor.extract(
-            video.path,
+        features = self._store.features(
+            video,
+            self.extractor,
             decoder=self._decoder,
             keep_partial=self.keep_partial,
             progress=progress,

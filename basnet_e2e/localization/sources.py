@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from basnet_e2e.data.dataset import VideoFeatures
 from basnet_e2e.data.feature_files import feature_files, feature_id, refuse_other_kind
@@ -16,8 +16,8 @@ from basnet_e2e.data.naming import base_name, counted
 from basnet_e2e.intervals import Localization
 from extract.errors import ExtractError
 from extract.features import SUFFIX, Features, read_meta
+from extract.fingerprints import fingerprint
 from extract.inputs import VideoInput, same_name, search, with_unique_ids
-from extract.pipeline import fingerprint
 
 if TYPE_CHECKING:
     from basnet_e2e.localization.localizer import Localizer
@@ -28,6 +28,8 @@ Progress = Callable[[int, int], None]
 
 class Source(VideoInput):
     """One video in some form that a ``Localizer`` can work on."""
+
+    makes_features: ClassVar[bool] = False
 
     def check(self, localizer: "Localizer") -> None:
         """See before work starts that model and input fit.
@@ -54,6 +56,8 @@ class Source(VideoInput):
 @dataclass(frozen=True)
 class VideoSource(Source):
     """A video file."""
+
+    makes_features: ClassVar[bool] = True
 
     def check(self, localizer: "Localizer") -> None:
         """The network that makes the features must be there and be the model's."""

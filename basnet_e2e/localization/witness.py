@@ -1,19 +1,21 @@
 """Who may look on while a video is localized, to keep what a report shows."""
 
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from basnet_e2e.localization.proposals import Floats
-from extract.video.clip import Clip
+
+if TYPE_CHECKING:
+    from extract.pipeline import OpenVideo
 
 
 class Witness(Protocol):
     """Sees the frames and the activations of one video after the other."""
 
-    def watch(self, clip: Clip) -> Callable[[float, NDArray[np.uint8]], None]:
+    def watch(self, clip: "OpenVideo") -> Callable[[float, NDArray[np.uint8]], None]:
         """A video is opened: gives a function that is shown each frame with its time."""
 
     def see(

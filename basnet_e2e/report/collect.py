@@ -15,7 +15,7 @@ from basnet_e2e.report.evidence import Evidence, find_evidence
 from basnet_e2e.report.page import Report
 from basnet_e2e.report.thumbnails import take_thumbnails
 from extract.errors import ExtractError
-from extract.folder import FAILURES
+from extract.failures import FAILURES
 from extract.inputs import VIDEO_SUFFIXES, find_videos
 
 if TYPE_CHECKING:

@@ -1,7 +1,7 @@
 """What a report shows of a video, kept while the video is localized."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,7 +9,9 @@ from numpy.typing import NDArray
 from basnet_e2e.localization.proposals import Floats
 from basnet_e2e.report.evidence import Evidence, shown_classes
 from basnet_e2e.report.thumbnails import ThumbnailTaker
-from extract.video.clip import Clip
+
+if TYPE_CHECKING:
+    from extract.pipeline import OpenVideo
 
 
 class EvidenceTaker:
@@ -19,7 +21,7 @@ class EvidenceTaker:
         self._thumbnails: ThumbnailTaker | None = None
         self._seen: tuple[Sequence[str], Floats, Floats, Floats | None] | None = None
 
-    def watch(self, clip: Clip) -> Callable[[float, NDArray[np.uint8]], None]:
+    def watch(self, clip: "OpenVideo") -> Callable[[float, NDArray[np.uint8]], None]:
         """Take thumbnails out of the frames that are decoded anyway."""
         self._thumbnails = ThumbnailTaker(clip.duration)
         return self._thumbnails.see

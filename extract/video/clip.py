@@ -72,7 +72,9 @@ class Clip:
         """Number N of grid frames: those n with ``n / fps`` before the end."""
         return self._timeline.length(frame_rate(fps))
 
-    def frames(self, fps: FrameRate = 25) -> Iterator[tuple[float, NDArray[np.uint8]]]:
+    def frames(
+        self, fps: FrameRate = 25, first: int = 0
+    ) -> Iterator[tuple[float, NDArray[np.uint8]]]:
         """Frames on an even grid, decoded as they are asked for; may be called again.
 
         Grid frame n is what a player shows ``n / fps`` seconds after the start: the last frame
@@ -81,6 +83,7 @@ class Clip:
 
         Args:
             fps: grid frames per second; a number, a ``Fraction`` or text (``30000/1001``).
+            first: grid frame to begin with; those before it are decoded and not given out.
 
         Yields:
             ``(time, frame)``: seconds ``n / fps`` and ``[H, W, 3] uint8`` RGB. A frame that is
@@ -91,15 +94,17 @@ class Clip:
             VideoError: the video is damaged; the message names the time.
             MiscountError: decord lost frames on the way; begin again with the decoder ``pyav``.
         """
-        frames = self._frames(frame_rate(fps))
+        frames = self._frames(frame_rate(fps), first)
         self._open.add(frames)
         return frames
 
-    def _frames(self, rate: Fraction) -> Generator[tuple[float, NDArray[np.uint8]]]:
-        shown = self._timeline.shown(rate)
+    def _frames(self, rate: Fraction, first: int) -> Generator[tuple[float, NDArray[np.uint8]]]:
+        shown = self._timeline.shown(rate)[first:]
+        if not len(shown):
+            return
         pictures = self._pictures(np.unique(shown).tolist())
         picture, held = None, -1
-        for n, k in enumerate(shown.tolist()):
+        for n, k in enumerate(shown.tolist(), start=first):
             if k != held:
                 picture, held = next(pictures), k
             assert picture is not None

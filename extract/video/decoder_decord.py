@@ -9,6 +9,7 @@ random access and reading on are where it is known to hang.
 
 import logging
 import os
+import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 
 from extract.video.clock import Timeline
 from extract.video.decoder_pyav import DamageError, Renderer, Shape, eight_bit_format
+from extract.video.pulse import beat
 from extract.video.timestamps import Reading
 
 log = logging.getLogger(__name__)
@@ -47,7 +49,9 @@ def _reader(path: str) -> Any:
     try:
         # torch first: decord's library puts a BLAS for GPUs (libnvblas) before all that are loaded
         # later, and a matrix product of torch that ends there crashes the process without a GPU.
-        import torch  # noqa: F401
+        # The decoding process loads decord at its start, and no torch.
+        if "decord" not in sys.modules:
+            import torch  # noqa: F401
 
         import decord  # isort: skip
     except (ImportError, OSError) as error:
@@ -160,6 +164,7 @@ def _next_picture(reader: Any) -> NDArray[np.uint8]:
         raise MisnumberedError("it found fewer frames than the file has") from error
     except (decord.DECORDError, RuntimeError) as error:
         raise DamageError(None, _gist(error)) from error
+    beat()
     return picture
 
 

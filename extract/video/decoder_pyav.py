@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from extract.errors import VideoError
 from extract.video.clock import Timeline
+from extract.video.pulse import beat
 
 log = logging.getLogger(__name__)
 
@@ -137,6 +138,7 @@ def decoded_frames(
             frames = [frame for frame in _held_back(stream) if _before(frame, tick)]
         for frame in frames:
             started = True
+            beat()
             time = frame.pts if frame.pts is not None else frame.dts
             if time is None and clock is not None and frame.duration:
                 time = clock + frame.duration

@@ -30,6 +30,7 @@ from extract.video.decoder_pyav import (
     reason_of,
     video_stream,
 )
+from extract.video.pulse import beat
 from extract.video.truncation import missing_bytes
 
 log = logging.getLogger(__name__)
@@ -186,6 +187,7 @@ def _packets(container: InputContainer, stream: VideoStream) -> _Packets:
     shown, keys, hidden = _Stamps(), [], 0
     try:
         for packet in container.demux(stream):
+            beat()
             if packet.size == 0:
                 continue
             if packet.is_discard:

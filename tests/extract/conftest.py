@@ -123,6 +123,12 @@ def make_video(tmp_path: Path) -> Callable[..., MadeVideo]:
 
 
 @pytest.fixture(scope="session")
+def video_writer() -> Callable[..., MadeVideo]:
+    """``write_video``, for files that several tests read."""
+    return write_video
+
+
+@pytest.fixture(scope="session")
 def number_in() -> Callable[[np.ndarray], int]:
     """Reads the number that a made frame carries."""
     return read_number

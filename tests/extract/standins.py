@@ -68,8 +68,9 @@ class TinyClip:
     def frame_count(self, fps):
         return len(self.pictures)
 
-    def frames(self, fps):
-        return ((n / 25, picture) for n, picture in enumerate(self.pictures))
+    def frames(self, fps, first=0):
+        rest = self.pictures[first:]
+        return ((n / 25, picture) for n, picture in enumerate(rest, start=first))
 
 
 def random_pictures(count):
@@ -89,5 +90,5 @@ def stand_in(monkeypatch, flow, clip):
     import extract.pipeline
 
     stand_in_flow(monkeypatch, flow)
-    monkeypatch.setattr(extract.pipeline, "open_video", lambda path, **options: clip)
+    monkeypatch.setattr(extract.pipeline.Extractor, "_open", lambda self, *options: clip)
     monkeypatch.setattr(extract.pipeline, "fingerprint", lambda path: "bb")

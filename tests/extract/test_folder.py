@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 
 from extract.errors import ExtractError, VideoError
+from extract.failures import FAILURES
 from extract.features import Features, feature_path
-from extract.folder import FAILURES, make_plan, run_plan
+from extract.fingerprints import fingerprint
+from extract.folder import make_plan, run_plan
 from extract.inputs import VideoInput
-from extract.pipeline import fingerprint
 from weights.errors import WeightsError
 
 SETTINGS = {"format": 1, "backbone": "test", "weights": {"rgb": "aa"}}
@@ -27,7 +28,7 @@ class CountingExtractor:
     def load(self):
         pass
 
-    def extract(self, path, *, decoder, keep_partial, progress):
+    def extract(self, path, *, decoder, keep_partial, progress, chunks):
         self.seen.append(path.stem)
         if path.stem == self.interrupt_at:
             raise KeyboardInterrupt

@@ -12,9 +12,9 @@ import pytest
 
 from extract import workers
 from extract.features import Features, feature_path
+from extract.fingerprints import fingerprint
 from extract.folder import make_plan
 from extract.inputs import VideoInput
-from extract.pipeline import fingerprint
 from weights.errors import WeightsError
 
 SETTINGS = {"format": 1, "backbone": "test", "weights": {"rgb": "aa"}}
@@ -34,7 +34,7 @@ class ScriptedExtractor:
     def use_threads(self, threads):
         self.threads.append(threads)
 
-    def extract(self, path, *, decoder, keep_partial, progress):
+    def extract(self, path, *, decoder, keep_partial, progress, chunks):
         progress(0, 1)
         for line in path.read_text().splitlines():
             word, _, argument = line.partition(" ")

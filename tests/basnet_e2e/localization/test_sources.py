@@ -10,7 +10,7 @@ from basnet_e2e.data.dataset import load_features
 from basnet_e2e.localization.sources import ArrayFiles, FeatureSource, VideoSource, find_sources
 from extract.errors import ExtractError
 from extract.features import Features
-from extract.pipeline import fingerprint
+from extract.fingerprints import fingerprint
 
 
 def put(path, text="no real video"):

@@ -14,7 +14,7 @@ from extract.errors import VideoError
 from extract.video.clip import open_video
 from extract.video.truncation import missing_bytes
 
-sys.path.insert(0, str(Path(__file__).parent))  # tests are not a package
+sys.path.insert(0, str(Path(__file__).parents[1]))  # tests are not a package
 from standins import TinyBackbone, TinyFlow, stand_in_flow
 
 RATE = Fraction(1, 25)
@@ -198,7 +198,7 @@ def test_a_decord_that_loses_count_leaves_the_video_to_pyav(
         return original(reader)
 
     stand_in_flow(monkeypatch, TinyFlow())
-    extractor = extract.Extractor(extract.ExtractSettings(), backbone=TinyBackbone())
+    extractor = extract.Extractor(extract.ExtractSettings(), backbone=TinyBackbone(), stall=None)
     expected = extractor.extract(video.path, decoder="pyav")
     monkeypatch.setattr(decoder_decord, "_next_picture", forgetful)
     if decoder == "decord":

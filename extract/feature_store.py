@@ -1,0 +1,199 @@
+"""Where the features of a video are kept between commands: the cache, or a folder of the user's.
+
+Features in the cache go by what the video holds and by how they are made, never by its name. A file
+of the cache that is damaged, or a disk that is full, costs the time to extract again and nothing
+else.
+"""
+
+import contextlib
+import hashlib
+import json
+import logging
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Protocol
+
+from extract.chunks import Chunks
+from extract.errors import ExtractError
+from extract.features import SUFFIX, Features, feature_path, read_meta, settings_difference
+from extract.fingerprints import fingerprint
+from extract.folder import remove_half_written
+from extract.inputs import VideoInput
+from extract.locks import claim
+from extract.pipeline import Extractor
+from weights.files import cache_folder, sha256_of, write_text
+
+log = logging.getLogger(__name__)
+
+SEAL_SUFFIX = ".sha256"
+
+
+class FeatureStore(Protocol):
+    """Gives the features of a video: those that are kept, else new ones."""
+
+    def features(
+        self, video: VideoInput, extractor: Extractor, *, keep_partial: bool, **how: Any
+    ) -> Features:
+        """As ``Extractor.extract``."""
+
+
+class NothingKept:
+    """Extracts every time."""
+
+    def features(
+        self, video: VideoInput, extractor: Extractor, *, keep_partial: bool, **how: Any
+    ) -> Features:
+        """Extract."""
+        return extractor.extract(video.path, keep_partial=keep_partial, **how)
+
+
+def default_folder() -> Path:
+    """Folder of the feature cache."""
+    return cache_folder() / "features"
+
+
+class FeatureCache:
+    """Features by content and settings.
+
+    Args:
+        folder: without it that of this user.
+    """
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self._folder = folder or default_folder()
+        self._warned = False
+
+    def features(
+        self, video: VideoInput, extractor: Extractor, *, keep_partial: bool, **how: Any
+    ) -> Features:
+        """Those in the cache, else new ones, which then are in it.
+
+        Raises:
+            VideoError: the video is damaged or no video.
+        """
+        path = self._path(video.path, extractor.settings)
+        kept = self._kept(path, extractor.settings) if path else None
+        if kept is not None and (keep_partial or not kept.facts.get("partial")):
+            log.debug("%s: features from %s", video.path, path)
+            facts = kept.facts | {"file": video.path.name}
+            return replace(kept, meta=kept.meta | {"facts": facts})
+        made = extractor.extract(video.path, keep_partial=keep_partial, **how)
+        # A video that changed on the way is not what the path stands for.
+        if path is not None and path == self._path(video.path, extractor.settings):
+            self._keep(made, path)
+        return made
+
+    def _path(self, video: Path, settings: dict[str, Any]) -> Path | None:
+        try:
+            content = fingerprint(video)
+        except OSError:  # extraction says what is wrong with it
+            return None
+        text = json.dumps([content, settings], sort_keys=True)
+        key = hashlib.sha256(text.encode()).hexdigest()
+        return self._folder / key[:2] / f"{key}{SUFFIX}"
+
+    @staticmethod
+    def _kept(path: Path, settings: dict[str, Any]) -> Features | None:
+        """Features of a file that is whole; None where there is none."""
+        try:
+            if _seal(path).read_text("ascii").strip() != sha256_of(path):
+                raise ExtractError("its bytes are not those that were written")
+            features = Features.load(path)
+        except FileNotFoundError:
+            return None
+        except (ExtractError, OSError, ValueError) as error:
+            log.info("%s in the feature cache is not used: %s", path.name, error)
+            return None
+        return features if features.settings == settings else None
+
+    def _keep(self, features: Features, path: Path) -> None:
+        try:
+            features.save(path)
+            write_text(_seal(path), sha256_of(path) + "\n")
+        except (OSError, ExtractError) as error:
+            if not self._warned:
+                log.warning("features are not kept for the next time (%s)", error)
+            self._warned = True
+
+    def size(self) -> tuple[int, int]:
+        """Number of videos and of bytes."""
+        videos, total = 0, 0
+        for path in self._folder.rglob("*"):
+            with contextlib.suppress(OSError):
+                if path.is_file():
+                    total += path.stat().st_size
+                    videos += path.suffix == SUFFIX
+        return videos, total
+
+
+def _seal(path: Path) -> Path:
+    """File with the hash of another: a bit that fell over would be a wrong feature."""
+    return path.with_suffix(SEAL_SUFFIX)
+
+
+class FeatureFolder:
+    """Features by the videos' ids, as ``basnet extract`` leaves them; several processes may share.
+
+    Args:
+        folder: the features folder.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def features(
+        self, video: VideoInput, extractor: Extractor, *, keep_partial: bool, **how: Any
+    ) -> Features:
+        """Those in the folder, else new ones, which then are in it.
+
+        Raises:
+            ExtractError: the folder holds features of the video with other settings.
+            VideoError: the video is damaged or no video.
+            OSError: the folder cannot be written.
+        """
+        path = feature_path(self._folder, video.id)
+        with claim(self._folder, video.id, patience=float("inf")):
+            kept = self._kept(path, video, extractor.settings)
+            if kept is not None and (keep_partial or not kept.facts.get("partial")):
+                log.debug("%s: features from %s", video.path, path)
+                return kept
+            remove_half_written(path)
+            chunks = Chunks(self._folder, video.id)
+            made = extractor.extract(video.path, keep_partial=keep_partial, chunks=chunks, **how)
+            made.save(path)
+            chunks.clear()
+        return made
+
+    @staticmethod
+    def _kept(path: Path, video: VideoInput, settings: dict[str, Any]) -> Features | None:
+        try:
+            meta = read_meta(path)
+        except ExtractError as error:
+            if path.exists():
+                log.warning("%s; made anew", error)
+            return None
+        difference = settings_difference(meta["settings"], settings)
+        if difference:
+            raise ExtractError(
+                f"{path} was made with other settings ({difference} now); use another folder"
+            )
+        try:
+            same = meta["facts"].get("fingerprint") == fingerprint(video.path)
+        except OSError:
+            return None
+        return Features.load(path) if same else None
+
+
+def choose_store(folder: Path | None, nothing: bool) -> FeatureStore:
+    """The store that ``--features`` and ``--no-cache`` ask for.
+
+    Raises:
+        ExtractError: both are given.
+    """
+    make: Callable[[], FeatureStore] = NothingKept if nothing else FeatureCache
+    if folder is None:
+        return make()
+    if nothing:
+        raise ExtractError("--features keeps features and --no-cache keeps none: give one of them")
+    return FeatureFolder(folder)

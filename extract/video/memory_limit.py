@@ -1,0 +1,48 @@
+"""A bound on the memory of a decoding process, so that a broken video cannot take the machine."""
+
+import contextlib
+import os
+from pathlib import Path
+
+# A process may take this share of the machine, or of what its control group leaves it.
+SHARE = 0.5
+LEAST_BYTES = 2 << 30  # decoding 8K needs up to about this
+GROUP_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
+FIRST_TO_GO = "1000"  # highest badness for the kernel's choice of what to kill
+
+
+def memory_of_machine() -> int | None:
+    """Bytes of memory that this process and all others have; None where nothing says."""
+    found = []
+    with contextlib.suppress(ValueError, OSError, AttributeError):
+        found.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+    for name in GROUP_LIMITS:
+        with contextlib.suppress(OSError, ValueError):  # "max" where there is no limit
+            found.append(int(Path(name).read_text("ascii")))
+    return min(found, default=None)
+
+
+def default_limit() -> int | None:
+    """Bytes that a decoding process may take; None where the size of the machine is unknown."""
+    total = memory_of_machine()
+    return None if total is None else max(LEAST_BYTES, int(total * SHARE))
+
+
+def limit_memory(limit: int | None) -> None:
+    """Bound the private memory of this process, and let it be the first that the kernel ends.
+
+    An allocation above the bound fails. Only Linux counts private memory for this bound; elsewhere
+    the kernel's own limits are all there is.
+    """
+    with contextlib.suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text(FIRST_TO_GO, "ascii")
+    if limit is None:
+        return
+    try:
+        import resource
+    except ImportError:  # Windows
+        return
+    _, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    bound = limit if hard == resource.RLIM_INFINITY else min(limit, hard)
+    with contextlib.suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_DATA, (bound, hard))

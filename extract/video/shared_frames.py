@@ -1,0 +1,52 @@
+"""Memory that two processes share, for the pictures that one of them decodes for the other."""
+
+import mmap
+import os
+import sys
+import tempfile
+
+import numpy as np
+from numpy.typing import NDArray
+
+# Pictures that lie ready at a time: enough to decode ahead of the networks, in bounded memory.
+MOST_SLOTS = 16
+READY_BYTES = 64 << 20
+FEWEST_SLOTS = 2
+
+
+def slots_for(size: tuple[int, int]) -> int:
+    """How many pictures of (width, height) pixels are kept ready."""
+    return max(FEWEST_SLOTS, min(MOST_SLOTS, READY_BYTES // max(1, size[0] * size[1] * 3)))
+
+
+def new_memory() -> int | None:
+    """Descriptor of an empty anonymous file to share; None on Windows, where memory has a name."""
+    if sys.platform == "win32":
+        return None
+    if hasattr(os, "memfd_create"):
+        return os.memfd_create("basnet-frames")
+    with tempfile.TemporaryFile() as file:
+        return os.dup(file.fileno())
+
+
+class SharedFrames:
+    """Slots for pictures of one size, as one of the two processes sees them.
+
+    Args:
+        descriptor: what ``new_memory`` gave.
+        name: of the memory on Windows; unused elsewhere.
+        size: (width, height) of a picture.
+    """
+
+    def __init__(self, descriptor: int | None, name: str, size: tuple[int, int]) -> None:
+        width, height = size
+        shape = (slots_for(size), height, width, 3)
+        count = int(np.prod(shape))
+        if descriptor is None:
+            self._memory = mmap.mmap(-1, count, tagname=name)  # type: ignore[call-arg, unused-ignore]
+        else:
+            # Both sides may ask for the size: the file only ever grows.
+            if os.fstat(descriptor).st_size < count:
+                os.ftruncate(descriptor, count)
+            self._memory = mmap.mmap(descriptor, count)
+        self.slots: NDArray[np.uint8] = np.frombuffer(self._memory, np.uint8, count).reshape(shape)

@@ -1,0 +1,88 @@
+"""Options for many videos and many commands, as a user gives them."""
+
+import json
+
+import numpy as np
+import pytest
+
+from basnet_e2e.demo.footage.encode import write_video
+from extract.feature_store import FeatureCache
+from extract.features import Features
+from extract.pipeline import Extractor
+from extract.shards import share
+
+MINI = ("--backbone", "i3d-mini", "--streams", "rgb", "--device", "cpu")
+
+
+@pytest.fixture(scope="module")
+def clips(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("clips")
+    pictures = np.random.default_rng(0).integers(0, 255, (20, 96, 128, 3), np.uint8)
+    for name in ("a", "b", "c"):
+        write_video(folder / f"{name}.mp4", list(pictures), 25, (128, 96))
+    return folder
+
+
+def test_two_shards_make_what_one_run_makes(clips, tmp_path, run):
+    assert run("extract", clips, "-o", tmp_path / "whole", *MINI)[0] == 0
+    for index in range(2):
+        code, _, err = run(
+            "extract", clips, "-o", tmp_path / "parts", *MINI, "--shard", f"{index}/2"
+        )
+        assert code == 0, err
+    for name in ("a", "b", "c"):
+        one, other = (tmp_path / each / f"{name}.safetensors" for each in ("whole", "parts"))
+        assert one.read_bytes() == other.read_bytes()
+    assert run("extract", clips, "-o", tmp_path / "x", "--shard", "2/2")[0] == 2
+
+
+def test_the_task_of_an_array_is_the_shard(clips, tmp_path, run, monkeypatch):
+    monkeypatch.setenv("SLURM_ARRAY_TASK_ID", "1")
+    monkeypatch.setenv("SLURM_ARRAY_TASK_COUNT", "2")
+    (clips / "broken.mp4").write_bytes(b"none")
+    try:
+        code, _, _ = run("extract", clips, "-o", tmp_path / "out", *MINI)
+    finally:
+        (clips / "broken.mp4").unlink()
+    ours = {name for name in ("a", "b", "c", "broken") if share(name, 2) == 1}
+    made = {path.stem for path in (tmp_path / "out").glob("*.safetensors")}
+    assert made == ours - {"broken"}
+    listed = tmp_path / "out" / "failures-1-of-2.json"
+    assert listed.is_file() == ("broken" in ours) == (code == 1)
+
+
+def test_features_are_kept_and_used_again(clips, tmp_path, run, monkeypatch):
+    video, kept = clips / "a.mp4", tmp_path / "kept"
+    first = run("classify", video, *MINI, "--features", kept)
+    assert first[0] == 0
+    assert Features.load(kept / "a.safetensors").settings["backbone"] == "i3d-mini"
+    assert FeatureCache().size() == (0, 0)
+    assert run("classify", video, *MINI, "--no-cache")[1] == first[1]
+    assert FeatureCache().size() == (0, 0)
+    assert run("classify", video, *MINI)[1] == first[1]
+    assert FeatureCache().size()[0] == 1
+
+    def never(*arguments, **options):
+        raise AssertionError("extracted again")
+
+    monkeypatch.setattr(Extractor, "extract", never)
+    assert run("classify", video, *MINI)[1] == first[1]
+    assert run("classify", video, *MINI, "--features", kept)[1] == first[1]
+    assert run("classify", video, *MINI, "--no-cache")[0] == 1
+    code, _, err = run("classify", video, *MINI, "--no-cache", "--features", kept)
+    assert (code, "give one of them" in err[-1]) == (2, True)
+
+
+def test_features_never_replace_another_file(clips, tmp_path, run):
+    (tmp_path / "a.safetensors").write_text("something else")
+    code, _, _ = run("classify", clips / "a.mp4", *MINI, "--features", tmp_path)
+    assert code == 2
+    assert (tmp_path / "a.safetensors").read_text() == "something else"
+
+
+def test_json_lines_tell_the_seconds_of_video(clips, tmp_path, run):
+    code, _, err = run("extract", clips / "a.mp4", "-o", tmp_path / "o", *MINI, "--json-log")
+    assert code == 0
+    rows = [json.loads(line) for line in err if line.startswith("{")]
+    assert rows[-1]["event"] == "done"
+    assert rows[-1]["duration"] > 0.5

@@ -1,0 +1,218 @@
+"""Decoding in a process that can be ended: the same pictures, no fault beyond it."""
+
+import gc
+import os
+import re
+import subprocess
+import sys
+import time
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import extract
+from extract.errors import ExtractError, MiscountError, VideoError
+from extract.video.clip import open_video
+from extract.video.isolation import Isolation
+from extract.video.shared_frames import FEWEST_SLOTS, MOST_SLOTS, slots_for
+
+sys.path.insert(0, str(Path(__file__).parent))  # tests are not a package
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from doubles import AT, OPENER
+from standins import TinyBackbone, TinyFlow, stand_in_flow
+
+RATE = Fraction(1, 25)
+STALL = 3.0
+LIMIT = 1 << 30
+
+
+@pytest.fixture(scope="module")
+def isolation():
+    home = Isolation(60.0)
+    yield home
+    home.close()
+
+
+@pytest.fixture
+def doubles():
+    home = Isolation(STALL, opener=OPENER, limit=LIMIT)
+    yield home
+    home.close()
+
+
+def numbers(clip, number_in, first=0):
+    return [number_in(picture) for _, picture in clip.frames(25, first)]
+
+
+def test_pictures_are_those_of_this_process(make_video, isolation, number_in):
+    """More of them than lie ready at a time, some shown several times, of two sizes in a row."""
+    ticks = [n * 2 for n in range(60)]
+    for name, size in (("a.mp4", (64, 48)), ("b.mp4", (128, 96))):
+        video = make_video(name, ticks, RATE, size=size)
+        with open_video(video.path) as plain, isolation.open(video.path) as clip:
+            for fact in ("size", "fps", "duration", "source_frames", "partial", "decoder"):
+                assert getattr(clip, fact) == getattr(plain, fact)
+            assert clip.frame_count(25) == plain.frame_count(25) > 100
+            pairs = zip(plain.frames(25), clip.frames(25), strict=True)
+            for (time_here, picture), (time_there, other) in pairs:
+                assert time_here == time_there
+                np.testing.assert_array_equal(picture, other)
+
+
+@pytest.mark.parametrize("first", [0, 1, 41, 59])
+def test_frames_from_the_middle_on(make_video, isolation, number_in, first):
+    video = make_video("a.mp4", range(60), RATE)
+    with isolation.open(video.path) as clip:
+        assert numbers(clip, number_in, first) == list(range(first, 60))
+    with open_video(video.path) as clip:
+        assert numbers(clip, number_in, first) == list(range(first, 60))
+
+
+def test_who_has_seen_enough_does_not_cost_the_process(make_video, isolation, number_in):
+    video = make_video("a.mp4", range(200), RATE)
+    process = isolation.process()
+    for _ in range(3):
+        with isolation.open(video.path) as clip:
+            assert number_in(next(clip.frames(25))[1]) == 0
+    with isolation.open(video.path) as clip:
+        assert numbers(clip, number_in) == list(range(200))
+    assert isolation.process() is process
+
+
+def test_errors_and_warnings_come_through(tmp_path, make_video, isolation, caplog):
+    with pytest.raises(VideoError, match="no such file") as caught:
+        isolation.open(tmp_path / "none.mp4")
+    assert type(caught.value) is VideoError
+    with pytest.raises(ExtractError, match="unknown decoder") as caught:
+        isolation.open(tmp_path / "none.mp4", "other")
+    assert type(caught.value) is ExtractError
+    video = make_video("a.ts", range(60), RATE)
+    with isolation.open(video.path):
+        assert "decoded by PyAV, not decord" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("misdeed", "words"),
+    [
+        ("hang", "decord gave no frame for 3 s at 1.2 s"),
+        ("eat", "decord asked for more than 1.0 GB of memory at 1.2 s"),
+        ("crash", "decord was ended by SIGSEGV (a crash) at 1.2 s"),
+    ],
+)
+def test_the_other_decoder_goes_on_from_the_last_good_frame(
+    make_video, doubles, number_in, misdeed, words, caplog
+):
+    video = make_video(f"{misdeed}_decord.mp4", range(60), RATE)
+    with doubles.open(video.path) as clip:
+        assert numbers(clip, number_in) == list(range(60))
+        assert clip.decoder == "pyav"
+    assert f"{words}, PyAV goes on from there" in caplog.text
+
+
+def test_a_decoder_chosen_by_name_is_not_exchanged(make_video, doubles):
+    video = make_video("hang_decord.mp4", range(60), RATE)
+    words = re.escape(f"{video.path}: decord gave no frame for 3 s at 1.2 s") + "$"
+    with doubles.open(video.path, "decord") as clip, pytest.raises(VideoError, match=words):
+        list(clip.frames(25))
+
+
+def test_where_both_hang_the_video_fails_with_the_time(make_video, doubles, number_in):
+    video = make_video("hang_both.mp4", range(60), RATE)
+    seen = []
+    words = "decord gave no frame for 3 s at 1.2 s and pyav gave no frame for 3 s at 1.2 s"
+    with doubles.open(video.path) as clip, pytest.raises(VideoError, match=words):
+        seen.extend(number_in(picture) for _, picture in clip.frames(25))
+    assert seen == list(range(AT))
+    good = make_video("good.mp4", range(60), RATE)
+    with doubles.open(good.path) as clip:
+        assert numbers(clip, number_in) == list(range(60))
+
+
+def test_opening_may_hang_too(make_video, doubles):
+    video = make_video("hang_open.mp4", range(60), RATE)
+    with pytest.raises(VideoError, match="while opening it, and PyAV gave no frame for 3 s"):
+        doubles.open(video.path)
+
+
+def test_slow_is_not_stuck(make_video, number_in):
+    """Frames that are read count, given out or not: here most of the time goes to those before."""
+    video = make_video("a.mp4", range(120), RATE)
+    home = Isolation(0.8, opener="slow_double:open_slow")
+    try:
+        with home.open(video.path, "pyav") as clip:
+            assert numbers(clip, number_in, 110) == list(range(110, 120))
+    finally:
+        home.close()
+
+
+def test_the_process_ends_with_its_owner(make_video):
+    home = Isolation(60.0)
+    with home.open(make_video("a.mp4", range(60), RATE).path):
+        inner = home.process()._process
+    del home
+    gc.collect()
+    assert inner.wait(timeout=10) is not None
+
+
+def test_the_process_ends_when_its_parent_is_killed(tmp_path):
+    """Even amid a decoder that hangs for ever."""
+    path = tmp_path / "hang_open.mp4"
+    path.write_bytes(b"video")
+    program = (
+        f"import sys; sys.path[:] = {sys.path!r}\n"
+        "from extract.video.isolation import Isolation\n"
+        f"home = Isolation(1000.0, opener={OPENER!r})\n"
+        "print(home.process()._process.pid, flush=True)\n"
+        f"home.open({str(path)!r}, 'pyav')"
+    )
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE) as parent:
+        child = int(parent.stdout.readline())
+        parent.kill()
+    for _ in range(300):
+        try:
+            os.kill(child, 0)
+        except ProcessLookupError:
+            return
+        if Path(f"/proc/{child}/stat").is_file():
+            state = Path(f"/proc/{child}/stat").read_text().rpartition(")")[2].split()[0]
+            if state == "Z":  # ended; nobody here is there to take note
+                return
+        time.sleep(0.1)
+    pytest.fail("the decoding process goes on without its parent")
+
+
+def test_features_are_the_same_however_they_are_decoded(make_video, monkeypatch):
+    video = make_video("hang_decord.mp4", range(90), RATE)
+    stand_in_flow(monkeypatch, TinyFlow())
+
+    def extractor(**how):
+        return extract.Extractor(extract.ExtractSettings(), backbone=TinyBackbone(), **how)
+
+    expected = extractor(stall=None).extract(video.path)
+    found = extractor().extract(video.path)
+    np.testing.assert_array_equal(found.matrix(), expected.matrix())
+    assert found.meta == expected.meta
+    other = extractor()
+    other._isolation = Isolation(STALL, opener=OPENER)
+    found = other.extract(video.path)
+    np.testing.assert_array_equal(found.matrix(), expected.matrix())
+    assert found.facts["decoder"] == "pyav"
+
+
+def test_a_decord_that_loses_count_is_known_by_its_own_error(make_video, doubles):
+    home = Isolation(60.0, opener="slow_double:open_miscounting")
+    try:
+        clip = home.open(make_video("a.mp4", range(60), RATE).path)
+        with pytest.raises(MiscountError, match="lost frames"):
+            list(clip.frames(25))
+    finally:
+        home.close()
+
+
+@pytest.mark.parametrize(
+    ("size", "count"), [((64, 48), MOST_SLOTS), ((1920, 1080), 10), ((7680, 4320), FEWEST_SLOTS)]
+)
+def test_pictures_that_lie_ready_are_few_where_they_are_large(size, count):
+    assert slots_for(size) == count
