@@ -66,6 +66,7 @@ def try_(
     force: bool,
     device: str,
     decoder: str,
+    stall: float,
     keep_partial: bool,
 ) -> None:
     """Say which of 400 actions happen in VIDEO and when, without any training.
@@ -90,6 +91,7 @@ def try_(
             device=device,
             decoder=decoder,
             keep_partial=keep_partial,
+            stall=stall,
             glimpses=Teller(),
             witness=report.witness,
         )
