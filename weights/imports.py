@@ -6,7 +6,7 @@ from pathlib import Path
 from weights.errors import WeightsError
 from weights.files import git_blob_id, sha256_of
 from weights.formats import read_tensors, refuse_checkpoint
-from weights.manifest import Network, Source, network, networks
+from weights.manifest import Network, Origin, network, networks
 from weights.model_folder import CONFIG, import_model
 from weights.registry import WeightsFile, check, convert, local_file, lock, store
 
@@ -68,7 +68,7 @@ def _import_folder(path: Path, name: str | None) -> WeightsFile:
 
 def _recognise(
     path: Path, sha256: str, name: str | None, stream: str | None, trusted: bool
-) -> tuple[Network, Source | None]:
+) -> tuple[Network, Origin | None]:
     """The network that a file belongs to, by hash, else by what the user says and trusts."""
     blob = git_blob_id(path)
     asked = [item for item in networks() if name in (None, item.name)]

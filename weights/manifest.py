@@ -30,7 +30,7 @@ def library_weights(name: str) -> Any:
 
 
 @dataclass(frozen=True)
-class Source:
+class Origin:
     """One place that a network's file comes from.
 
     Attributes:
@@ -118,7 +118,7 @@ class Network:
     classes: int = 0
     class_names: str = ""
     bundled: str | None = None
-    sources: tuple[Source, ...] = ()
+    sources: tuple[Origin, ...] = ()
 
     @property
     def model(self) -> str | None:
@@ -149,7 +149,7 @@ class Network:
         return tuple(line for line in lines if line)
 
 
-def _source(table: dict[str, Any]) -> Source:
+def _source(table: dict[str, Any]) -> Origin:
     content = Content(table.get("size"), table.get("sha256"), table.get("git_blob"))
     package = None
     if table["kind"] == "package":
@@ -161,7 +161,7 @@ def _source(table: dict[str, Any]) -> Source:
             content=Content(table["member_size"], table["member_sha256"]),
         )
     file, url = table.get("file"), table.get("url")
-    return Source(table["origin"], table["kind"], file, content, url, package)
+    return Origin(table["origin"], table["kind"], file, content, url, package)
 
 
 @functools.cache

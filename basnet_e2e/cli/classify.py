@@ -16,7 +16,7 @@ from basnet_e2e.cli.common import (
     offline_option,
 )
 from basnet_e2e.cli.failures import failure_message
-from basnet_e2e.cli.progress import Progress
+from basnet_e2e.cli.progress import ProgressBar
 
 if TYPE_CHECKING:
     from extract.feature_store import FeatureStore
@@ -64,7 +64,7 @@ def classify(
         check_kept_features(features_folder, inputs, videos, force=False)
     extractor = _extractor(backbone, streams, device, stall)
     failed = False
-    with Progress("classify", quiet=log.getEffectiveLevel() > logging.INFO) as bar:
+    with ProgressBar("classify", quiet=log.getEffectiveLevel() > logging.INFO) as bar:
         for video in inputs:
             bar.restart(video.id)
             try:
@@ -96,7 +96,7 @@ def _rank(
     extractor: "Extractor",
     store: "FeatureStore",
     video: "VideoInput",
-    bar: Progress,
+    bar: ProgressBar,
     **decoding: Any,
 ) -> list[tuple[str, float]]:
     """Class names and probabilities, most likely first."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from basnet_e2e.cli.common import force_option, frame_rate_option, message_options
-from basnet_e2e.cli.progress import Progress
+from basnet_e2e.cli.progress import ProgressBar
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -272,6 +272,8 @@ def _burn(found: "Sequence[Localization]", media: "Media", output: Path) -> None
     targets = _burnt(found, output)
     for result in found:
         target = targets[result.video]
-        with Progress(f"burn {result.video}", quiet=log.getEffectiveLevel() > logging.INFO) as bar:
+        with ProgressBar(
+            f"burn {result.video}", quiet=log.getEffectiveLevel() > logging.INFO
+        ) as bar:
             burn(result, media.file(result), target, bar.update)
         log.info("%s written", target)

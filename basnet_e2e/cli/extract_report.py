@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from basnet_e2e.cli.progress import Progress, clock
+from basnet_e2e.cli.progress import ProgressBar, clock
 
 if TYPE_CHECKING:
     from extract.folder import Event
@@ -44,7 +44,7 @@ class ExtractReport:
         self._began = time.monotonic()
         self._seconds_of_video = 0.0
         quiet = json_log or log.getEffectiveLevel() > logging.INFO
-        self._progress = Progress("videos", quiet=quiet)
+        self._progress = ProgressBar("videos", quiet=quiet)
 
     def __enter__(self) -> "ExtractReport":
         self._progress.__enter__()

@@ -23,7 +23,7 @@ from basnet_e2e.cli.common import (
     message_options,
     offline_option,
 )
-from basnet_e2e.cli.progress import Progress
+from basnet_e2e.cli.progress import ProgressBar
 
 if TYPE_CHECKING:
     from basnet_e2e.export.result_store import Store
@@ -229,7 +229,7 @@ def _open_report(
 
 
 def _write_report(report: "LiveReport", failed: "Sequence[Failure]") -> None:
-    with Progress("report", quiet=log.getEffectiveLevel() > logging.INFO) as bar:
+    with ProgressBar("report", quiet=log.getEffectiveLevel() > logging.INFO) as bar:
         written = report.write(failed, bar.update)
     if written:
         log.info("%s written", written)
@@ -278,7 +278,7 @@ class _Run:
         todo, count = list(self._left), len(self._sources)
         if len(todo) < count:
             log.info("%d of %d done before", count - len(todo), count)
-        with Progress("localize", quiet=log.getEffectiveLevel() > logging.INFO) as bar:
+        with ProgressBar("localize", quiet=log.getEffectiveLevel() > logging.INFO) as bar:
             for index, source in enumerate(todo, start=1):
                 bar.restart(source.id)
                 note = f"video {index}/{len(todo)}" if len(todo) > 1 else ""

@@ -17,7 +17,7 @@ def clock(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
-class Progress:
+class ProgressBar:
     """One task's progress with a free text beside it.
 
     On a terminal a bar with the time left; elsewhere a line every 15 seconds, so that a log shows
@@ -52,7 +52,7 @@ class Progress:
             )
             self._task = self._bar.add_task(title, total=None, note="")
 
-    def __enter__(self) -> "Progress":
+    def __enter__(self) -> "ProgressBar":
         if self._bar:
             self._bar.start()
         return self

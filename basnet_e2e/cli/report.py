@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from basnet_e2e.cli.common import force_option, message_options
-from basnet_e2e.cli.progress import Progress
+from basnet_e2e.cli.progress import ProgressBar
 from basnet_e2e.cli.report_pictures import draw_picture, picture_options
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def report(
     gatherer = Gatherer(videos, _ground_truth(ground_truth, subset, found))
     read = [*(result.path for result in found), ground_truth, *gatherer.videos]
     check_target(output, [result.id for result in found], read, force=force)
-    with Progress("report", quiet=log.getEffectiveLevel() > logging.INFO) as bar:
+    with ProgressBar("report", quiet=log.getEffectiveLevel() > logging.INFO) as bar:
         written = write_report(
             found, gatherer.report, output, failed, embed=embed, progress=bar.update
         )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from basnet_e2e.cli.common import StreamList, device_option, force_option, message_options
-from basnet_e2e.cli.progress import Progress
+from basnet_e2e.cli.progress import ProgressBar
 from basnet_e2e.cli.tables import show_sheets, show_text
 
 if TYPE_CHECKING:
@@ -150,7 +150,7 @@ def reproduce(
         check_video(data.test, video)
     (folder / "runs").mkdir(parents=True, exist_ok=True)
     runner = Runner(folder / "runs", data, wanted.tious, select=select, device=place)
-    with Progress("reproduce", quiet=log.getEffectiveLevel() > logging.INFO) as bar:
+    with ProgressBar("reproduce", quiet=log.getEffectiveLevel() > logging.INFO) as bar:
         result, write = _run(study, runner, functools.partial(_follow, bar))
     written = write(folder, result, runner, **({} if video is None else {"video": video}))
     _print(result)
@@ -191,7 +191,7 @@ def _run(study: Any, runner: "Runner", follow: Any) -> tuple[Any, Any]:
 
 
 def _follow(
-    bar: Progress, index: int, count: int, spec: "Spec"
+    bar: ProgressBar, index: int, count: int, spec: "Spec"
 ) -> "Callable[[TrainingStep], None]":
     """Begin the progress of a run; what to call after each of its steps."""
     name = spec.row if spec.mend is None else f"{spec.row} with {spec.mend} mended"

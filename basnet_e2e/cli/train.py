@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from basnet_e2e.cli.common import StreamList, device_option, force_option, message_options
-from basnet_e2e.cli.progress import Progress
+from basnet_e2e.cli.progress import ProgressBar
 from basnet_e2e.cli.tables import new_table, show
 from basnet_e2e.heads.table import DEFAULT_HEAD, described
 
@@ -115,7 +115,7 @@ def train(features: Path, output: Path, force: bool, log_to: str | None, **optio
         check_output(log_path(log_to, output), Kind.TRAINING_LOG, read, force=force)
     elif log_to is not None:
         check_folder(log_path(log_to, output))
-    with Progress("train", quiet=log.getEffectiveLevel() > logging.INFO) as bar:
+    with ProgressBar("train", quiet=log.getEffectiveLevel() > logging.INFO) as bar:
         model = run(
             features,
             output=output,

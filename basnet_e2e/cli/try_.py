@@ -15,7 +15,7 @@ from basnet_e2e.cli.common import (
     message_options,
     offline_option,
 )
-from basnet_e2e.cli.progress import Progress, clock
+from basnet_e2e.cli.progress import ProgressBar, clock
 
 if TYPE_CHECKING:
     from basnet_e2e.intervals import Localization
@@ -95,7 +95,7 @@ def try_(
             glimpses=Teller(),
             witness=report.witness,
         )
-        with Progress("try", quiet=log.getEffectiveLevel() > logging.INFO) as bar:
+        with ProgressBar("try", quiet=log.getEffectiveLevel() > logging.INFO) as bar:
             bar.restart(source.id)
             result = Selection().of(source.localize(localizer, bar.update))
         store.add(source, result)

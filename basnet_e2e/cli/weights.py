@@ -8,7 +8,7 @@ import click
 from basnet_e2e.cli.common import message_options, offline_option
 
 if TYPE_CHECKING:
-    from weights.manifest import Source
+    from weights.manifest import Origin
     from weights.registry import Entry, WeightsFile
 
 WORDS = {"present": "verified"}  # a file that is here was checked before it is listed
@@ -123,7 +123,7 @@ def _from(entry: "Entry") -> str:
     return _place(entry.network.sources[0])
 
 
-def _place(source: "Source") -> str:
+def _place(source: "Origin") -> str:
     from urllib.parse import urlsplit
 
     if source.package is not None:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from basnet_e2e.data.annotations import Labels, read_labels
 from basnet_e2e.data.label_matching import match_labels
-from basnet_e2e.data.layouts import Source, find_sources, parse_grid
+from basnet_e2e.data.layouts import StoredVideo, find_stored, parse_grid
 from basnet_e2e.data.naming import listing, unknown_message
 from basnet_e2e.errors import BasnetError
 from extract.errors import ExtractError
@@ -124,7 +124,7 @@ def load_features(
             were made with different settings.
     """
     root = Path(path)
-    sources = find_sources(root, subset=subset, streams=streams, grid=parse_grid(grid))
+    sources = find_stored(root, subset=subset, streams=streams, grid=parse_grid(grid))
     if ids is not None:
         wanted = set(ids)
         missing = wanted - {source.id for source in sources}
@@ -178,7 +178,7 @@ def load_labelled(
     if not labels.classes:
         raise BasnetError(f"{labels.source}: every video is background only, nothing to learn")
     root = Path(features)
-    sources = find_sources(root, subset=subset, streams=streams, grid=parse_grid(grid))
+    sources = find_stored(root, subset=subset, streams=streams, grid=parse_grid(grid))
     ids = [source.id for source in sources]
     matched = match_labels(labels, ids, str(root), failed_ids(root))
     matched.check()
@@ -235,7 +235,7 @@ def check_settings(
         )
 
 
-def _common_settings(sources: Sequence[Source]) -> dict[str, Any]:
+def _common_settings(sources: Sequence[StoredVideo]) -> dict[str, Any]:
     try:
         first = sources[0].settings()
         for source in sources[1:]:
@@ -245,7 +245,7 @@ def _common_settings(sources: Sequence[Source]) -> dict[str, Any]:
     return first
 
 
-def _keeper(sources: Iterable[Source], memory: int | None) -> Any:
+def _keeper(sources: Iterable[StoredVideo], memory: int | None) -> Any:
     """Function that keeps one video's matrix: in memory, or in a scratch file when all are large.
 
     The scratch file lies in the cache folder, has no name and is gone with the process.

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from basnet_e2e.data.annotation_tables import COLUMNS
-from basnet_e2e.data.layouts import find_sources, parse_grid
+from basnet_e2e.data.layouts import find_stored, parse_grid
 from basnet_e2e.data.naming import FEATURE_SUFFIXES
 from basnet_e2e.errors import BasnetError
 from extract.inputs import VIDEO_SUFFIXES, find_videos
@@ -45,7 +45,7 @@ def find_ids(path: str | os.PathLike[str]) -> FolderIds:
     features: list[str] = []
     videos: list[str] = []
     if _holds(root, FEATURE_SUFFIXES):
-        sources = find_sources(root, subset="train", streams=None, grid=parse_grid(None))
+        sources = find_stored(root, subset="train", streams=None, grid=parse_grid(None))
         features = [source.id for source in sources]
     if _holds(root, VIDEO_SUFFIXES) or (root.is_file() and not features):
         videos = [video.id for video in find_videos([root])]

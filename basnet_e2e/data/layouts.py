@@ -36,7 +36,7 @@ TWO_STREAM_WIDTH = 2048
 
 
 @dataclass(frozen=True)
-class SnippetGrid:
+class ArrayGrid:
     """Time grid of array files: exact frames per second, frames a snippet, frames a step."""
 
     fps: Fraction
@@ -53,7 +53,7 @@ class SnippetGrid:
         return {"fps": str(self.fps), "length": self.length, "stride": self.stride}
 
 
-class Source(Protocol):
+class StoredVideo(Protocol):
     """Features of one video on the disk."""
 
     @property
@@ -86,7 +86,7 @@ class Source(Protocol):
         """Each stream's matrix ``[T, D]`` as stored."""
 
 
-def parse_grid(text: str | None) -> SnippetGrid:
+def parse_grid(text: str | None) -> ArrayGrid:
     """Parse ``fps,length,stride``; None is the grid of published features.
 
     Raises:
@@ -101,18 +101,18 @@ def parse_grid(text: str | None) -> SnippetGrid:
         raise BasnetError(
             f"grid '{text}' is not fps,length,stride, for example {PUBLISHED_GRID}"
         ) from error
-    return SnippetGrid(fps, length, stride)
+    return ArrayGrid(fps, length, stride)
 
 
-def find_sources(
-    root: Path, *, subset: str | None, streams: Sequence[str] | None, grid: SnippetGrid
-) -> list[Source]:
+def find_stored(
+    root: Path, *, subset: str | None, streams: Sequence[str] | None, grid: ArrayGrid
+) -> list[StoredVideo]:
     """Features of all videos below a folder (or of one file), ordered by id.
 
     Raises:
         BasnetError: nothing there, a stream missing, or two files with one id.
     """
-    sources: list[Source]
+    sources: list[StoredVideo]
     if root.is_file():
         sources = [_single(root, streams, grid)]
     elif not root.is_dir():
@@ -136,7 +136,7 @@ def find_sources(
     return sorted(sources, key=lambda source: source.id)
 
 
-def find_arrays(root: Path, grid: SnippetGrid) -> "list[ArraySource]":
+def find_arrays(root: Path, grid: ArrayGrid) -> "list[ArraySource]":
     """Array files of a folder that may hold videos and feature files too, ordered by id.
 
     Raises:
@@ -162,7 +162,7 @@ class ArraySource:
     id: str
     files: dict[str, Path]
     streams: Sequence[str] | None
-    grid: SnippetGrid
+    grid: ArrayGrid
     timed = False
 
     @property
@@ -278,7 +278,7 @@ def _features_folder(root: Path) -> Path:
 
 
 def _array_sources(
-    folder: Path, subset: str | None, streams: Sequence[str] | None, grid: SnippetGrid
+    folder: Path, subset: str | None, streams: Sequence[str] | None, grid: ArrayGrid
 ) -> "list[ArraySource]":
     inner = [path for path in sorted(folder.iterdir()) if path.is_dir() and path.name[0] != "."]
     divided = bool(inner) and all(path.name.lower() in subsets.NAMES for path in inner)
@@ -299,9 +299,7 @@ def _subset_folder(folder: Path, inner: Sequence[Path], subset: str) -> Path:
     )
 
 
-def _array_files(
-    folder: Path, streams: Sequence[str] | None, grid: SnippetGrid
-) -> list[ArraySource]:
+def _array_files(folder: Path, streams: Sequence[str] | None, grid: ArrayGrid) -> list[ArraySource]:
     present = [name for name in STREAMS if (folder / name).is_dir()]
     if not present:
         return [
@@ -336,9 +334,7 @@ def _by_id(folder: Path, suffixes: Sequence[str]) -> list[tuple[str, Path]]:
     ]
 
 
-def _single(
-    path: Path, streams: Sequence[str] | None, grid: SnippetGrid
-) -> FileSource | ArraySource:
+def _single(path: Path, streams: Sequence[str] | None, grid: ArrayGrid) -> FileSource | ArraySource:
     if path.suffix == SUFFIX:
         refuse_other_kind(path)
         return FileSource(path.stem, path, streams)
@@ -357,8 +353,8 @@ def _of_subset(files: Sequence[Path], folder: Path, subset: str | None) -> list[
     return [path for path in files if wanted is None or top[path] == wanted]
 
 
-def _refuse_collisions(sources: Sequence[Source]) -> None:
-    seen: dict[str, Source] = {}
+def _refuse_collisions(sources: Sequence[StoredVideo]) -> None:
+    seen: dict[str, StoredVideo] = {}
     for source in sources:
         if source.id in seen:
             raise BasnetError(

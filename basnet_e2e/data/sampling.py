@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from basnet_e2e.data.dataset import VideoFeatures
+from basnet_e2e.intervals import Floats
 
-Floats = NDArray[np.float64]
 # Bounds of T where it follows the training videos; 750 is the T of THUMOS'14.
 FEWEST_SEGMENTS, MOST_SEGMENTS = 64, 750
 SEGMENT_PERCENTILE, SEGMENT_MULTIPLE = 90, 8

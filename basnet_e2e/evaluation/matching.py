@@ -15,10 +15,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from basnet_e2e.intervals import Interval, temporal_iou
+from basnet_e2e.intervals import Floats, Interval, temporal_iou
 
 Ints = NDArray[np.int64]
-Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
 

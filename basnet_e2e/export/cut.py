@@ -17,7 +17,7 @@ from basnet_e2e.export.table import safe_name
 from basnet_e2e.intervals import Interval, Localization
 
 if TYPE_CHECKING:
-    from extract.video.timestamps import Reading
+    from extract.video.timestamps import Timestamps
 
 log = logging.getLogger(__name__)
 # Containers in which packets have sound timestamps, by FFmpeg's names; those of the first kind also
@@ -83,7 +83,7 @@ def _name(found: Interval) -> str:
     return f"{label}_{found.start:.3f}-{found.end:.3f}"
 
 
-def _can_be_copied(source: Path, reading: "Reading") -> bool:
+def _can_be_copied(source: Path, reading: "Timestamps") -> bool:
     import av
 
     with av.open(os.path.abspath(source), metadata_errors="replace") as container:

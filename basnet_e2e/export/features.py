@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from basnet_e2e.data.kinds import Kind
-from basnet_e2e.data.layouts import Source, find_sources, parse_grid
+from basnet_e2e.data.layouts import StoredVideo, find_stored, parse_grid
 from basnet_e2e.data.outputs import check_folder, check_outputs
 from basnet_e2e.errors import BasnetError
 from weights.files import atomic_write
@@ -48,7 +48,7 @@ def export_features(
     if Path(features).resolve() == Path(output).resolve():
         raise BasnetError(f"{output}: export into another folder than the one that is read")
     folder, chosen = Path(output), LAYOUTS[layout]
-    sources = find_sources(Path(features), subset=None, streams=None, grid=parse_grid(None))
+    sources = find_stored(Path(features), subset=None, streams=None, grid=parse_grid(None))
     check_folder(folder)
     check_outputs(
         [folder / name for source in sources for name in chosen.names(source.id, _streams(source))],
@@ -65,7 +65,7 @@ def export_features(
     return len(sources)
 
 
-def _streams(source: Source) -> tuple[str, ...]:
+def _streams(source: StoredVideo) -> tuple[str, ...]:
     return tuple(source.settings()["streams"])
 
 

@@ -3,9 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from basnet_e2e.intervals import temporal_iou
-
-Floats = NDArray[np.float64]
+from basnet_e2e.intervals import Floats, temporal_iou
 
 
 def non_maximum_suppression(

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from basnet_e2e.intervals import Floats
+
 Ints = NDArray[np.intp]
 # Of a head that does not tell background apart, a snippet is background where no action class is
 # more active than this.

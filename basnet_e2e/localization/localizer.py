@@ -22,7 +22,7 @@ from extract.features import (
     settings_for_streams,
 )
 from extract.inputs import VideoInput
-from extract.pipeline import Extractor, ExtractSettings
+from extract.pipeline import Extractor, ExtractSettings, Progress
 from extract.streams import STREAMS
 from extract.video.isolation import STALL
 
@@ -34,8 +34,6 @@ if TYPE_CHECKING:
     from basnet_e2e.localization.witness import Witness
 
 log = logging.getLogger(__name__)
-
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)

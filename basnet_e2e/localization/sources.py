@@ -4,7 +4,7 @@ import hashlib
 import json
 import logging
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -21,9 +21,9 @@ from extract.inputs import VideoInput, same_name, search, with_unique_ids
 
 if TYPE_CHECKING:
     from basnet_e2e.localization.localizer import Localizer
+    from extract.pipeline import Progress
 
 log = logging.getLogger(__name__)
-Progress = Callable[[int, int], None]
 
 
 class Source(VideoInput):
@@ -48,7 +48,7 @@ class Source(VideoInput):
         """
         raise NotImplementedError
 
-    def localize(self, localizer: "Localizer", progress: Progress) -> Localization:
+    def localize(self, localizer: "Localizer", progress: "Progress") -> Localization:
         """All proposals of the video."""
         raise NotImplementedError
 
@@ -73,7 +73,7 @@ class VideoSource(Source):
             "keep_partial": localizer.keep_partial,
         }
 
-    def localize(self, localizer: "Localizer", progress: Progress) -> Localization:
+    def localize(self, localizer: "Localizer", progress: "Progress") -> Localization:
         """Extract features, then find intervals."""
         return localizer.video(self, progress)
 
@@ -90,7 +90,7 @@ class FeatureSource(Source):
         """Content of the feature file."""
         return {"input": fingerprint(self.path), "model": localizer.digest}
 
-    def localize(self, localizer: "Localizer", progress: Progress) -> Localization:
+    def localize(self, localizer: "Localizer", progress: "Progress") -> Localization:
         """Find intervals in the stored features."""
         return localizer.features(Features.load(self.path), self.id)
 
@@ -113,7 +113,7 @@ class ArrayFiles(Source):
         digest = hashlib.sha256(" ".join(parts).encode()).hexdigest()[:32]
         return {"input": digest, "model": localizer.digest}
 
-    def localize(self, localizer: "Localizer", progress: Progress) -> Localization:
+    def localize(self, localizer: "Localizer", progress: "Progress") -> Localization:
         """Find intervals in the rows."""
         notes: dict[str, str] = {}
         x, start, end, duration = self.arrays.read(notes)

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Curve:
+class MapCurve:
     """One method.
 
     Attributes:
@@ -28,7 +28,7 @@ class Curve:
 
 
 def map_curves(
-    ours: Mapping[str, Curve], published: Mapping[str, Curve], title: str, subtitle: str = ""
+    ours: Mapping[str, MapCurve], published: Mapping[str, MapCurve], title: str, subtitle: str = ""
 ) -> "Figure":
     """Mean average precision against temporal IoU, ours solid and published dashed.
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from basnet_e2e.data.kinds import Kind, kind_of
 from basnet_e2e.data.naming import match_ids
 from basnet_e2e.errors import BasnetError
-from basnet_e2e.report.curves import Curve, map_curves
+from basnet_e2e.report.curves import MapCurve, map_curves
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -101,7 +101,7 @@ def _training(request: Request) -> "Figure":
 
 
 def _map(request: Request) -> "Figure":
-    curves: dict[str, Curve] = {}
+    curves: dict[str, MapCurve] = {}
     for path in request.inputs:
         name = path.stem
         curves[name if name not in curves else str(path)] = _evaluation(path)
@@ -199,7 +199,7 @@ def _truth(request: Request, video: str) -> "list[Interval]":
     return list(truth.videos[named[0]])
 
 
-def _evaluation(path: Path) -> Curve:
+def _evaluation(path: Path) -> MapCurve:
     """A curve out of what ``basnet evaluate --json`` printed."""
     from basnet_e2e.data.documents import parse_json
 
@@ -218,8 +218,8 @@ def _evaluation(path: Path) -> Curve:
         ) from error
     if not tious or len(tious) != len(values):
         raise BasnetError(f"{path}: {len(values)} values of mAP for {len(tious)} thresholds")
-    return Curve(tious, values, low, high)
+    return MapCurve(tious, values, low, high)
 
 
-def _bands(curves: dict[str, Curve]) -> str:
+def _bands(curves: dict[str, MapCurve]) -> str:
     return "bands: 95 % confidence" if any(curve.low for curve in curves.values()) else ""

@@ -13,7 +13,7 @@ from basnet_e2e.evaluation.matching import as_arrays, overlaps
 from basnet_e2e.heads.checkpoint import HeadModel
 from basnet_e2e.intervals import Localization
 from basnet_e2e.report.canvas import save
-from basnet_e2e.report.curves import Curve, map_curves
+from basnet_e2e.report.curves import MapCurve, map_curves
 from basnet_e2e.report.sight import look, timeline_of
 from basnet_e2e.report.timeline import draw_timeline
 from basnet_e2e.reproduction.published import HEAD_TITLES, RECIPE_TITLES, Protocol
@@ -28,9 +28,9 @@ def draw_curves(
     for recipe, runs in outcomes.items():
         values = 100 * np.array([run.last.map for run in runs])
         band = (values.min(0).tolist(), values.max(0).tolist()) if len(runs) > 1 else (None, None)
-        ours[RECIPE_TITLES[recipe]] = Curve(protocol.tious, values.mean(0).tolist(), *band)
+        ours[RECIPE_TITLES[recipe]] = MapCurve(protocol.tious, values.mean(0).tolist(), *band)
     theirs = {
-        RECIPE_TITLES[recipe]: Curve(protocol.shown, figures[:-1])
+        RECIPE_TITLES[recipe]: MapCurve(protocol.shown, figures[:-1])
         for recipe, figures in protocol.ablation.items()
         if published and recipe in outcomes
     }
@@ -43,7 +43,7 @@ def draw_heads(path: Path, protocol: Protocol, outcomes: Outcomes, subtitle: str
     for head, runs in outcomes.items():
         values = 100 * np.array([run.last.map for run in runs])
         band = (values.min(0).tolist(), values.max(0).tolist()) if len(runs) > 1 else (None, None)
-        ours[HEAD_TITLES[head]] = Curve(protocol.tious, values.mean(0).tolist(), *band)
+        ours[HEAD_TITLES[head]] = MapCurve(protocol.tious, values.mean(0).tolist(), *band)
     return save(map_curves(ours, {}, f"Methods on {protocol.title}", subtitle), path)
 
 

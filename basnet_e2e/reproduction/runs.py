@@ -34,7 +34,7 @@ from basnet_e2e.localization.inference import activations, background_of, locali
 from basnet_e2e.reproduction.data import Benchmark
 from basnet_e2e.training.fit import fit, with_segments
 from basnet_e2e.training.identity import data_digest
-from basnet_e2e.training.loop import Progress
+from basnet_e2e.training.loop import StepListener
 from basnet_e2e.training.state import state_path
 from basnet_e2e.training.train import usable
 from basnet_e2e.training.validation import Validation
@@ -135,7 +135,7 @@ class Runner:
         self.tious, self.select = tuple(tious), select
         self.device = device or torch.device("cpu")
 
-    def run(self, spec: Spec, progress: Progress | None = None) -> Outcome:
+    def run(self, spec: Spec, progress: StepListener | None = None) -> Outcome:
         """Figures of a run, from what is on the disk or from training.
 
         Raises:
@@ -208,7 +208,7 @@ class Runner:
         spec: Spec,
         data: LabelledSet,
         paths: dict[str, Path],
-        progress: Progress | None,
+        progress: StepListener | None,
     ) -> None:
         validation = self._validation(data) if "best" in paths else None
         state = state_path(paths["last"])

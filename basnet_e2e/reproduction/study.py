@@ -25,12 +25,12 @@ from basnet_e2e.reproduction.tables import (
     predicted_as,
     published_json,
 )
-from basnet_e2e.training.loop import Progress
+from basnet_e2e.training.loop import StepListener
 from weights.files import write_text
 
 log = logging.getLogger(__name__)
 EACH_MEND = ("reading", "all")
-Reporter = Callable[[int, int, Spec], Progress]
+Reporter = Callable[[int, int, Spec], StepListener]
 
 
 @dataclass(frozen=True)

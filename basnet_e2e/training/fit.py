@@ -24,7 +24,7 @@ from basnet_e2e.training.identity import (
     run_difference,
     run_identity,
 )
-from basnet_e2e.training.loop import Progress, Run
+from basnet_e2e.training.loop import Run, StepListener
 from basnet_e2e.training.validation import Validation
 
 log = logging.getLogger(__name__)
@@ -48,7 +48,7 @@ def fit(
     holdout: Holdout | None = None,
     state: Path | None = None,
     resume: bool = False,
-    progress: Progress | None = None,
+    progress: StepListener | None = None,
 ) -> Trained:
     """Train on videos that were read and checked (:func:`usable`) already.
 

@@ -54,7 +54,7 @@ class TrainingStep:
     validated: float | None = None
 
 
-Progress = Callable[[TrainingStep], None]
+StepListener = Callable[[TrainingStep], None]
 
 
 def draw_batch(
@@ -143,7 +143,7 @@ class Run:
             path, self._run, self.step, self.loss, self.net, self.optimizer, self.best, self.device
         )
 
-    def train(self, path: Path | None = None, progress: Progress | None = None) -> None:
+    def train(self, path: Path | None = None, progress: StepListener | None = None) -> None:
         """Take the steps that are left, saving the state to ``path`` now and then.
 
         Raises:

@@ -16,7 +16,7 @@ from typing import IO, Any, Protocol
 from basnet_e2e.data.kinds import Kind, kind_of
 from basnet_e2e.data.training_log import CSV_SUFFIX, LOSS, RATE, STEP, VALIDATION, read_log
 from basnet_e2e.errors import BasnetError
-from basnet_e2e.training.loop import Progress, TrainingStep
+from basnet_e2e.training.loop import StepListener, TrainingStep
 from weights.files import write_text
 
 
@@ -37,8 +37,8 @@ def log_path(kind: str, output: str | os.PathLike[str]) -> Path:
 
 @contextlib.contextmanager
 def logged(
-    kind: str | None, output: str | os.PathLike[str] | None, progress: Progress | None
-) -> Iterator[Progress | None]:
+    kind: str | None, output: str | os.PathLike[str] | None, progress: StepListener | None
+) -> Iterator[StepListener | None]:
     """A progress function that also writes a log.
 
     Args:

@@ -20,7 +20,7 @@ from basnet_e2e.heads.table import find_head
 from basnet_e2e.training.fit import Trained, finished_model, fit
 from basnet_e2e.training.holdout import Holdout, hold_out, report
 from basnet_e2e.training.identity import held_out
-from basnet_e2e.training.loop import Progress
+from basnet_e2e.training.loop import StepListener
 from basnet_e2e.training.members import fit_ensemble, member_path
 from basnet_e2e.training.record import logged
 from basnet_e2e.training.state import state_path
@@ -48,7 +48,7 @@ def train(
     device: str = "auto",
     resume: bool = False,
     output: str | os.PathLike[str] | None = None,
-    progress: Progress | None = None,
+    progress: StepListener | None = None,
 ) -> HeadModel:
     """Train a head on the features of videos and the classes that occur in each.
 

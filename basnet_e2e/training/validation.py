@@ -18,7 +18,7 @@ from basnet_e2e.data.dataset import (
     check_settings,
     load_features,
 )
-from basnet_e2e.data.layouts import find_sources, parse_grid
+from basnet_e2e.data.layouts import find_stored, parse_grid
 from basnet_e2e.data.naming import counted, listing, match_ids
 from basnet_e2e.errors import BasnetError
 from basnet_e2e.evaluation.evaluate import TIOUS, evaluate
@@ -125,7 +125,7 @@ def _videos(
         ids = [video.id for video in given]
     else:
         root = Path(features)
-        sources = find_sources(root, subset=None, streams=streams, grid=parse_grid(grid))
+        sources = find_stored(root, subset=None, streams=streams, grid=parse_grid(grid))
         ids = [source.id for source in sources]
     matches = match_ids(truth.videos, ids)
     matches.report("validation video", truth.source)

@@ -14,8 +14,14 @@ from numpy.typing import NDArray
 from extract.errors import ExtractError, MiscountError, VideoError
 from extract.video.clock import FrameRate, frame_rate
 from extract.video.decoder_decord import DecordPictures, MisnumberedError, RefusedError
-from extract.video.decoder_pyav import DamageError, PyAVPictures, Renderer, Shape, first_frame
-from extract.video.timestamps import Reading, read_timestamps
+from extract.video.decoder_pyav import (
+    DamageError,
+    PictureShape,
+    PyAVPictures,
+    Renderer,
+    first_frame,
+)
+from extract.video.timestamps import Timestamps, read_timestamps
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +52,7 @@ class Clip:
     def __init__(
         self,
         path: str,
-        reading: Reading,
+        reading: Timestamps,
         size: tuple[int, int],
         source: Pictures,
         fallback: Pictures | None,
@@ -178,7 +184,7 @@ def open_video(
     _check_file(name)
     reading = read_timestamps(name, keep_partial=keep_partial)
     first = first_frame(name)
-    shape = Shape.of(first)
+    shape = PictureShape.of(first)
     source: Pictures = PyAVPictures(
         name, reading.timeline, reading.pairing, shape, partial=bool(reading.partial)
     )

@@ -38,7 +38,7 @@ def frame_rate(fps: FrameRate) -> Fraction:
 
 
 @dataclass(frozen=True)
-class Timeline:
+class FrameClock:
     """When each decodable frame of a video is shown.
 
     Attributes:

@@ -17,10 +17,10 @@ import numpy as np
 from av.video.frame import VideoFrame
 from numpy.typing import NDArray
 
-from extract.video.clock import Timeline
-from extract.video.decoder_pyav import DamageError, Renderer, Shape, eight_bit_format
+from extract.video.clock import FrameClock
+from extract.video.decoder_pyav import DamageError, PictureShape, Renderer, eight_bit_format
 from extract.video.pulse import beat
-from extract.video.timestamps import Reading
+from extract.video.timestamps import Timestamps
 
 log = logging.getLogger(__name__)
 
@@ -87,7 +87,9 @@ class DecordPictures:
 
     name = "decord"
 
-    def __init__(self, path: str, reading: Reading, first: VideoFrame, shape: Shape) -> None:
+    def __init__(
+        self, path: str, reading: Timestamps, first: VideoFrame, shape: PictureShape
+    ) -> None:
         if reading.oddity:
             raise RefusedError(reading.oddity)
         if eight_bit_format(first.format.name):
@@ -106,7 +108,7 @@ class DecordPictures:
             raise RefusedError(f"it fails on the first frame ({error})") from error
         _check_picture(picture, Renderer(shape).picture(first))
 
-    def _check_times(self, reader: Any, timeline: Timeline) -> None:
+    def _check_times(self, reader: Any, timeline: FrameClock) -> None:
         if len(reader) != self._count:
             raise RefusedError(f"it counts {len(reader)} frames for {self._count}")
         stated = np.asarray(reader.get_frame_timestamp(list(range(self._count))))[:, 0]

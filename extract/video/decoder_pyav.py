@@ -23,7 +23,7 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from extract.errors import VideoError
-from extract.video.clock import Timeline
+from extract.video.clock import FrameClock
 from extract.video.pulse import beat
 
 log = logging.getLogger(__name__)
@@ -223,7 +223,7 @@ def eight_bit_format(name: str) -> str | None:
 
 
 @dataclass(frozen=True)
-class Shape:
+class PictureShape:
     """Form of a stream's pictures: stored width and height in pixels, and how they are turned."""
 
     width: int
@@ -231,7 +231,7 @@ class Shape:
     turn: Turn
 
     @classmethod
-    def of(cls, frame: VideoFrame) -> "Shape":
+    def of(cls, frame: VideoFrame) -> "PictureShape":
         """The form that a stream has in its first frame."""
         return cls(frame.width, frame.height, turn_of(frame))
 
@@ -245,7 +245,7 @@ class Renderer:
     until Python's cycle collector comes by.
     """
 
-    def __init__(self, shape: Shape) -> None:
+    def __init__(self, shape: PictureShape) -> None:
         self._shape = shape
         # Kept from frame to frame; setting one up costs as much as a small picture.
         self._scaler = VideoReformatter()
@@ -269,9 +269,9 @@ class PyAVPictures:
     def __init__(
         self,
         path: str,
-        timeline: Timeline,
+        timeline: FrameClock,
         pairing: Pairing,
-        shape: Shape,
+        shape: PictureShape,
         *,
         partial: bool = False,
     ) -> None:

@@ -1,6 +1,6 @@
 """A count of frames and packets that were read, so that a watcher can tell slow from stuck.
 
-Reading the timestamps of a long video takes minutes without giving out a frame, and looks from
+Timestamps the timestamps of a long video takes minutes without giving out a frame, and looks from
 outside like a decoder that hangs.
 """
 

@@ -20,7 +20,7 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from extract.errors import VideoError
-from extract.video.clock import Timeline, median_spacing
+from extract.video.clock import FrameClock, median_spacing
 from extract.video.decoder_pyav import (
     DamageError,
     Pairing,
@@ -63,7 +63,7 @@ class Anchor:
 
 
 @dataclass(frozen=True)
-class Reading:
+class Timestamps:
     """What the timestamps of a file say.
 
     Attributes:
@@ -74,7 +74,7 @@ class Reading:
         partial: why the video ends early, where it does and the caller accepts that.
     """
 
-    timeline: Timeline
+    timeline: FrameClock
     pairing: Pairing
     oddity: str | None
     anchor: Anchor | None = None
@@ -124,7 +124,7 @@ class _Packets:
     hidden: int
 
 
-def read_timestamps(path: str, *, keep_partial: bool = False) -> Reading:
+def read_timestamps(path: str, *, keep_partial: bool = False) -> Timestamps:
     """Read when each shown frame of a video is presented.
 
     Args:
@@ -149,11 +149,11 @@ def read_timestamps(path: str, *, keep_partial: bool = False) -> Reading:
     if partial and not keep_partial:
         raise VideoError(f"{path}: {partial}; --keep-partial keeps what comes before")
     oddity = _oddity(header, packets, timeline, pairing, partial)
-    return Reading(timeline, pairing, oddity, tail.anchor(timeline) if tail else None, partial)
+    return Timestamps(timeline, pairing, oddity, tail.anchor(timeline) if tail else None, partial)
 
 
 def _oddity(
-    header: _Header, packets: _Packets, timeline: Timeline, pairing: Pairing, partial: str | None
+    header: _Header, packets: _Packets, timeline: FrameClock, pairing: Pairing, partial: str | None
 ) -> str | None:
     """Why frames cannot be numbered by packets, in a few words, or None."""
     if partial:
@@ -237,7 +237,7 @@ class _Tail:
     def changes(self) -> bool:
         return self._change is not None
 
-    def anchor(self, timeline: Timeline) -> Anchor:
+    def anchor(self, timeline: FrameClock) -> Anchor:
         assert self._change is not None
         tick, frame, following = self._change
         return Anchor(int(np.searchsorted(timeline.ticks, tick)), frame, following)
@@ -292,7 +292,7 @@ def _decode_all(path: str) -> _Stamps:
 
 def _timeline(
     path: str, header: _Header, stamps: _Stamps, by_order: bool
-) -> tuple[Timeline, Pairing]:
+) -> tuple[FrameClock, Pairing]:
     """The shown frames in order of presentation, and how to find them while decoding."""
     known, time_base = stamps.known, header.time_base
     if not stamps.ticks:
@@ -304,7 +304,7 @@ def _timeline(
             header.rate,
         )
         ticks = np.arange(len(stamps.ticks), dtype=np.int64)
-        return Timeline(ticks, 1 / header.rate, Fraction(0), 1 / header.rate), Pairing(True)
+        return FrameClock(ticks, 1 / header.rate, Fraction(0), 1 / header.rate), Pairing(True)
     if not known or (by_order and len(known) != len(stamps.ticks)):
         raise VideoError(
             f"{path}: its timestamps are incomplete and out of order; write the file anew first, "
@@ -318,11 +318,11 @@ def _timeline(
     origin = min(max(header.start, Fraction(0)), int(ticks[0]) * time_base)
     length = stamps.durations[stamps.ticks.index(int(ticks[-1]))] * time_base
     last = length or median_spacing(ticks, time_base) or 1 / (header.rate or Fraction(25))
-    return Timeline(ticks, time_base, origin, last), Pairing(by_order, hidden)
+    return FrameClock(ticks, time_base, origin, last), Pairing(by_order, hidden)
 
 
 def _cut(
-    path: str, header: _Header, packets: _Packets, timeline: Timeline, damaged: bool
+    path: str, header: _Header, packets: _Packets, timeline: FrameClock, damaged: bool
 ) -> str | None:
     """What is missing of a file that ends before its own structure says, or None.
 
@@ -341,7 +341,7 @@ def _cut(
     )
 
 
-def _damage(stamps: _Stamps, timeline: Timeline) -> str | None:
+def _damage(stamps: _Stamps, timeline: FrameClock) -> str | None:
     if stamps.damage is None:
         return None
     return f"decoding failed at {float(timeline.duration):.1f} s ({stamps.damage.reason})"

@@ -1,26 +1,26 @@
 """A weakly labelled data set on disk: training videos with labels, test videos with intervals."""
 
 import json
-from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from basnet_e2e.demo.footage.encode import write_video
 from basnet_e2e.demo.footage.scene import frames, random_scene
-from basnet_e2e.demo.footage.timeline import CLASSES, Timeline, plan
+from basnet_e2e.demo.footage.timeline import CLASSES, Script, plan
 from basnet_e2e.demo.footage.worlds import DEMO_WORLD
 from basnet_e2e.errors import BasnetError
 from extract.devices import cores
 from weights.files import write_text
 
+if TYPE_CHECKING:
+    from extract.pipeline import Progress
+
 VERSION = 1
 """Raised whenever equal settings no longer give equal footage."""
-
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Collection:
     test: int = 15
     seed: int = 2020
 
-    def timeline(self, part: str, number: int) -> Timeline:
+    def timeline(self, part: str, number: int) -> Script:
         """What happens in video ``number`` of a part (``train`` or ``test``)."""
         return plan(self._rng(part, number), DEMO_WORLD, CLASSES[number % len(CLASSES)])
 
@@ -87,7 +87,7 @@ def write_collection(
     collection: Collection,
     *,
     jobs: int | None = None,
-    progress: Progress | None = None,
+    progress: "Progress | None" = None,
 ) -> None:
     """Write a data set; what an earlier run finished is kept, and a larger data set adds to it.
 

@@ -55,7 +55,7 @@ class Occurrence:
 
 
 @dataclass(frozen=True)
-class Timeline:
+class Script:
     """A planned video: its length in seconds, all actors, and the actions among what they do."""
 
     duration: float
@@ -69,7 +69,7 @@ class Timeline:
         return tuple(label for label in CLASSES if label in found)
 
 
-def plan(rng: Generator, world: World, label: str) -> Timeline:
+def plan(rng: Generator, world: World, label: str) -> Script:
     """Plan a video in which ``label`` occurs, perhaps with a second class, among distractors.
 
     Args:
@@ -96,7 +96,7 @@ def plan(rng: Generator, world: World, label: str) -> Timeline:
         if name in CLASSES:
             occurrences.append(Occurrence(name, actor.acts[1].start, actor.acts[1].end))
         time = actor.acts[-1].end + float(rng.uniform(*GAP))
-    return Timeline(duration, tuple(actors), tuple(occurrences))
+    return Script(duration, tuple(actors), tuple(occurrences))
 
 
 def _next(rng: Generator, labels: Sequence[str]) -> str:

@@ -50,7 +50,7 @@ Schedule = Sequence[tuple[int, int]]
 
 
 @dataclass(frozen=True)
-class Outcome:
+class TrainedStream:
     """A trained stream and its accuracies, in 0..1, on training and held-out clips."""
 
     tensors: dict[str, NDArray[Any]]
@@ -119,7 +119,7 @@ def train_stream(
     *,
     schedule: Schedule,
     seed: int,
-) -> Outcome:
+) -> TrainedStream:
     """Train one stream from random weights; equal seeds and threads give equal weights.
 
     Args:
@@ -171,7 +171,7 @@ def train_stream(
         for name, value in net.state_dict().items()
         if not name.endswith("num_batches_tracked")
     }
-    return Outcome(tensors, accuracy)
+    return TrainedStream(tensors, accuracy)
 
 
 def measure(net: "InceptionI3D", stream: str, clips: Clips, form: ClipFormat) -> dict[str, float]:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from extract.errors import ExtractError
-from extract.video.clock import TOLERANCE, Timeline, frame_rate, median_spacing
+from extract.video.clock import TOLERANCE, FrameClock, frame_rate, median_spacing
 
 RATES = st.sampled_from(
     [Fraction(25), Fraction(30000, 1001), Fraction(24000, 1001), Fraction(10), Fraction(7, 3)]
@@ -24,7 +24,7 @@ def timelines(draw):
     ticks = sorted(draw(st.sets(st.integers(0, top), min_size=1, max_size=20)))
     origin = draw(st.integers(0, ticks[0])) * base
     last = draw(st.integers(1, 40)) * base
-    return Timeline(np.array(ticks, np.int64), base, origin, last)
+    return FrameClock(np.array(ticks, np.int64), base, origin, last)
 
 
 @given(timelines(), RATES)
@@ -42,21 +42,21 @@ def test_shown_frame_is_the_last_one_that_has_appeared(timeline, fps):
 
 def test_constant_rate_passes_through_untouched_for_hours():
     count = 25 * 3600 * 3
-    timeline = Timeline(np.arange(count) * 3600, Fraction(1, 90000), Fraction(0), Fraction(1, 25))
+    timeline = FrameClock(np.arange(count) * 3600, Fraction(1, 90000), Fraction(0), Fraction(1, 25))
     assert np.array_equal(timeline.shown(Fraction(25)), np.arange(count))
 
 
 def test_milliseconds_of_matroska_do_not_shift_the_grid():
     rate = Fraction(25)
     ticks = np.array([round(n * 1000 / rate + Fraction(1, 2)) for n in range(500)])
-    timeline = Timeline(ticks, Fraction(1, 1000), Fraction(0), Fraction(1, 25))
+    timeline = FrameClock(ticks, Fraction(1, 1000), Fraction(0), Fraction(1, 25))
     assert np.array_equal(timeline.shown(rate), np.arange(500))
 
 
 def test_ntsc_stays_exact_after_ten_hours():
     # With the rounded rate 29.97 the frame shown after ten hours would be off by one.
     count = 30000 * 36000 // 1001
-    timeline = Timeline(np.arange(count) * 1001, Fraction(1, 30000), Fraction(0), Fraction(1, 30))
+    timeline = FrameClock(np.arange(count) * 1001, Fraction(1, 30000), Fraction(0), Fraction(1, 30))
     n = 25 * 35999
     assert timeline.shown(Fraction(25))[n] == math.floor(
         (Fraction(35999) + TOLERANCE) * Fraction(30000, 1001)
