@@ -74,7 +74,7 @@ def _next(broken: bool, missing: Sequence[str]) -> str:
     if first:
         return first[0]
     later = f" (for motion too, first: {missing[0]})" if missing else ""
-    return f"basnet localize video.mp4{later}"
+    return f"basnet try video.mp4{later}"
 
 
 def _careful(look: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:

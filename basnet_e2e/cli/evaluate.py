@@ -102,10 +102,13 @@ def evaluate(
 
 def _map_table(table: "Table", confidence: "Confidence | None") -> Any:
     """One row per threshold, then the averages."""
+    from basnet_e2e.data.naming import counted
+
     subset = f", subset {table.subset}" if table.subset else ""
     title = (
-        f"mAP in % over {len(table.classes)} classes, {int(table.positives.sum())} intervals in "
-        f"{table.videos} videos{subset}"
+        f"mAP in % over {counted(len(table.classes), 'class')}, "
+        f"{counted(int(table.positives.sum()), 'interval')} in "
+        f"{counted(table.videos, 'video')}{subset}"
     )
     columns = ["mAP", "95 % confidence"] if confidence else ["mAP"]
     shown = new_table(title, "tIoU", *columns)

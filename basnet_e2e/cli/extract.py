@@ -220,7 +220,9 @@ def _expect(plan: "Plan", settings: dict[str, Any], device: str) -> None:
 
 
 def _conclude(plan: "Plan", summary: "Summary") -> None:
-    log.info("%d features written to %s", len(summary.done), plan.folder)
+    from basnet_e2e.data.naming import counted
+
+    log.info("features of %s written to %s", counted(len(summary.done), "video"), plan.folder)
     if summary.elsewhere:
         log.info("%d done by other processes", len(summary.elsewhere))
     if summary.failed:

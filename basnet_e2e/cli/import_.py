@@ -51,6 +51,7 @@ def labels(
 ) -> None:
     """Read labels out of Label Studio, ELAN, FiftyOne, VIA or a corrected result."""
     from basnet_e2e.data.kinds import Kind
+    from basnet_e2e.data.naming import counted
     from basnet_e2e.data.outputs import check_output
     from basnet_e2e.export.json_text import json_text
     from basnet_e2e.importing.annotated import Help, ground_truth, labels_csv
@@ -65,10 +66,13 @@ def labels(
     classes = {label for video in found for label in video.labels}
     empty = sum(not video.labels for video in found)
     log.info(
-        "%s written: %d videos, %d classes, %d videos without any",
-        *(output, len(found), len(classes), empty),
+        "%s written: %s, %s, %s without any",
+        output,
+        counted(len(found), "video"),
+        counted(len(classes), "class"),
+        counted(empty, "video"),
     )
     if intervals is not None:
         write_text(intervals, json_text(ground_truth(found)))
         count = sum(len(video.intervals) for video in found)
-        log.info("%s written: %d intervals", intervals, count)
+        log.info("%s written: %s", intervals, counted(count, "interval"))

@@ -132,11 +132,12 @@ def train(features: Path, output: Path, force: bool, log_to: str | None, **optio
 
 def _summary(model: "HeadModel") -> Any:
     """How many videos taught each class; the rest of the run as the title."""
+    from basnet_e2e.data.naming import counted
     from basnet_e2e.export.plain import one_line
 
     facts = model.training
     title = (
-        f"{len(model.classes)} classes from {facts['videos']} videos "
+        f"{counted(len(model.classes), 'class')} from {counted(facts['videos'], 'video')} "
         f"({facts['unlabelled']} without any), {facts['steps']} steps, loss {facts['loss']:.4f}"
     )
     if "validation" in facts:

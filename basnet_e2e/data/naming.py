@@ -180,7 +180,8 @@ def listing(names: Collection[str], most: int = LISTED) -> str:
 
 def counted(number: int, noun: str) -> str:
     """A number with its noun: ``1 video``, ``2 videos``."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+    many = f"{noun}es" if noun.endswith("s") else f"{noun}s"
+    return f"{number} {noun}" if number == 1 else f"{number} {many}"
 
 
 def ambiguous_message(name: str, candidates: Collection[str]) -> str:

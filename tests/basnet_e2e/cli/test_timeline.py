@@ -140,5 +140,5 @@ def test_doctor_says_what_to_do_next():
     assert "marked" in _next(True, ["basnet weights download i3d flow"])
     both = [f"basnet weights download i3d {stream}" for stream in ("flow", "rgb")]
     assert _next(False, both) == both[1]
-    assert _next(False, both[:1]).startswith("basnet localize video.mp4 (")
-    assert _next(False, []) == "basnet localize video.mp4"
+    assert _next(False, both[:1]).startswith("basnet try video.mp4 (")
+    assert _next(False, []) == "basnet try video.mp4"
