@@ -1,9 +1,9 @@
 """Fixtures that every test may use."""
 
+import importlib.util
 import logging
 import os
 import signal
-import sys
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -48,14 +48,18 @@ def plain_process(
 def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
     """Folder of a small random model of transformers, by its model type."""
     pytest.importorskip("transformers")
-    sys.path.insert(0, str(ROOT / "tests"))  # tests are not a package
-    from tiny_models import write_model
+    # Not by way of sys.path: below tests/ stand folders called as our packages are.
+    spec = importlib.util.spec_from_file_location("tiny_models", ROOT / "tests" / "tiny_models.py")
+    tiny_models = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(tiny_models)
 
     made: dict[str, Path] = {}
 
     def make(kind: str) -> Path:
         if kind not in made:
-            made[kind] = write_model(kind, tmp_path_factory.mktemp("models") / f"tiny-{kind}")
+            made[kind] = tiny_models.write_model(
+                kind, tmp_path_factory.mktemp("models") / f"tiny-{kind}"
+            )
         return made[kind]
 
     return make

@@ -182,9 +182,12 @@ def _length_table(lengths: "list[LengthResult]") -> Any:
 
 
 def _classification_line(classes: "Classification | None") -> str:
+    from basnet_e2e.data.naming import counted
+
     if classes is None:
         return "classification: the predictions hold no video-level scores"
     return (
-        f"classification of {classes.videos} videos: accuracy {100 * classes.accuracy:.1f} %, "
+        f"classification of {counted(classes.videos, 'video')}: "
+        f"accuracy {100 * classes.accuracy:.1f} %, "
         f"mAP {100 * classes.map:.1f} %"
     )

@@ -12,6 +12,7 @@ import threading
 import uuid
 import weakref
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,7 @@ from extract.video.shared_frames import SharedFrames, new_memory
 START_SECONDS = 300.0
 END_SECONDS = 10.0
 GIGABYTE = 1 << 30
+HOME = Path(__file__).resolve().parents[2]  # the folder in which the package stands
 PROGRAM = (
     "import json, sys; path, argument = json.loads(sys.argv[1]); sys.path[:] = path; "
     "from extract.video.decoding_child import main; main(argument)"
@@ -51,7 +53,8 @@ class DecodingProcess:
         self._memory = new_memory()
         self._name = ""
         settings = {"opener": opener, "memory": self._memory, "limit": self._limit}
-        argument = json.dumps([sys.path, json.dumps(settings)])
+        # Ours first: the process must run this code, whatever else is called `extract`.
+        argument = json.dumps([[str(HOME), *sys.path], json.dumps(settings)])
         shared: Any = {} if self._memory is None else {"pass_fds": (self._memory,)}
         with _signals_held_back():
             self._process = subprocess.Popen(

@@ -51,10 +51,10 @@ def test_tables_fit_80_columns_and_warnings_go_to_stderr(run, files):
     done = run("evaluate", result, "--ground-truth", truth)
     assert done.exit_code == 0, done.stderr
     assert max(map(len, done.stdout.splitlines())) <= 80
-    assert "mAP in % over 1 classes, 2 intervals in 2 videos, subset test" in done.stdout
+    assert "mAP in % over 1 class, 2 intervals in 2 videos, subset test" in done.stdout
     assert "[bold]run" in done.stdout
     assert "average 0.1:0.5" in done.stdout
-    assert "classification of 1 videos: accuracy 100.0 %, mAP 100.0 %" in done.stdout
+    assert "classification of 1 video: accuracy 100.0 %, mAP 100.0 %" in done.stdout
     assert "warning: annotated intervals that are repeated" in done.stderr
     assert "'swim'" in done.stderr
     assert done.stdout == run("evaluate", result, "--ground-truth", truth).stdout
