@@ -1,8 +1,8 @@
 """Optical flow methods by name, as ``basnet extract --flow`` offers them.
 
 A method is one class in a file of its own and one entry of ``METHODS``. ``tvl1`` is what the
-published flow network was trained on and the default. ``tvl1-fast`` takes 2 warps for 5: 1.9 times
-faster, and 0.03 to 0.12 px from ``tvl1`` on four real clips. ``raft`` is torchvision's network,
+published flow network was trained on and the default. ``tvl1-fast`` takes 2 warps for 5: 1.7 times
+as fast, and 0.03 to 0.12 px from ``tvl1`` on four real clips. ``raft`` is torchvision's network,
 which the flow network has never seen.
 """
 
