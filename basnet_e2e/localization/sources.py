@@ -4,6 +4,7 @@ import hashlib
 import json
 import logging
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,11 +27,12 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-class Source(VideoInput):
+class Source(VideoInput, ABC):
     """One video in some form that a ``Localizer`` can work on."""
 
     makes_features: ClassVar[bool] = False
 
+    @abstractmethod
     def check(self, localizer: "Localizer") -> None:
         """See before work starts that model and input fit.
 
@@ -38,19 +40,18 @@ class Source(VideoInput):
             BasnetError: they do not.
             WeightsError: the network that the input needs is not there.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def made_from(self, localizer: "Localizer") -> dict[str, Any]:
         """What the proposals depend on, to tell whether those of an earlier run still hold.
 
         Raises:
             OSError: the file cannot be read.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def localize(self, localizer: "Localizer", progress: "Progress") -> Localization:
         """All proposals of the video."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True)

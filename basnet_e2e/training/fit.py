@@ -71,10 +71,10 @@ def fit(
     chosen = device or torch.device("cpu")
     preset = with_segments(preset, data)
     log.info(
-        "training %s on %s, %d classes, T = %d, %d steps, on %s",
+        "training %s on %s, %s, T = %d, %d steps, on %s",
         preset.title,
         counted(len(data.videos), "video"),
-        len(data.classes),
+        counted(len(data.classes), "class"),
         preset.training.segments,
         preset.training.steps,
         describe(chosen),
