@@ -219,9 +219,9 @@ def load_backbone(
         name: a name of ``BACKBONES``.
         streams: streams that will be used.
         device: ``auto`` (a GPU where there is one), ``cpu``, ``cuda`` or ``cuda:N``.
-        runtime: ``torch``, ``openvino`` (CPU only, extra ``[cpu]``) or ``auto``: torch, but
-            openvino on a CPU where it is installed for the networks that gain by it
-            (`BackboneRecord.openvino`). Both compute in float32.
+        runtime: ``torch``; on a CPU ``winograd`` (Inception-I3D) or ``openvino`` (extra ``[cpu]``);
+            or ``auto``: torch, but on a CPU what computes this network fastest
+            (`BackboneRecord.on_cpu`). All compute in float32.
         threads: CPU threads; None leaves them as they are.
         length: frames of a clip instead of the record's; a longer clip's feature is the mean over
             its time, as in the published evaluation.
@@ -239,7 +239,7 @@ def load_backbone(
             )
     if not streams:
         raise ExtractError(f"no stream was chosen; {name} has {' and '.join(record.streams)}")
-    chosen = choose_runtime(runtime, device, record.openvino)
+    chosen = choose_runtime(runtime, device, record.on_cpu)
     return Backbone(
         record,
         streams,
