@@ -98,15 +98,18 @@ def test_a_log_has_a_line_from_time_to_time(time, monkeypatch, capsys):
     now = [100.0]
     monkeypatch.setattr(extract_bar, "_now", lambda: now[0])
     with ExtractBar(time) as bar:
+        now[0] += 10  # while networks are loaded
+        time.hear(event("start", "a"))
+        bar.update()
         for step in range(1, 7):
             now[0] += 5
             time.hear(event("progress", "a", step, 100))
             bar.update()
     assert capsys.readouterr().err.splitlines() == [
-        "0/4 videos: 0:02 of 4:48, 0.13x real time, 37:15 left",
-        "  a 3 %",
-        "0/4 videos: 0:04 of 4:48, 0.13x real time, 37:00 left",
-        "  a 6 %",
+        "0/4 videos: 0:01 of 4:48, 0.13x real time, 37:25 left",
+        "  a 1 %",
+        "0/4 videos: 0:03 of 4:48, 0.13x real time, 37:10 left",
+        "  a 4 %",
     ]
 
 
