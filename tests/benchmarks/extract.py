@@ -309,7 +309,7 @@ def ratio(folder: Path, made: Path, name: str, seconds: float, videos: Sequence[
         rows.append((theirs[0] / ours[0], theirs[1] / ours[1]))
         print(f"  {each:28} ours {ours[0] / length:7.2f} ({ours[1] / length:6.2f})", end="")
         print(f"  obvious {theirs[0] / length:7.2f} ({theirs[1] / length:6.2f})", end="")
-        print(f"  {rows[-1][0]:5.1f}x ({rows[-1][1]:.1f}x)", flush=True)
+        print(f"  {rows[-1][0]:5.1f}x ({rows[-1][1]:.1f}x)")
     by_clock, by_processor = (median(column) for column in zip(*rows, strict=True))
     print(f"  median {by_clock:.1f}x (goal {GOALS[name]}x); by processor time {by_processor:.1f}x")
 
@@ -347,11 +347,12 @@ def full(folder: Path, made: Path, name: str, seconds: float) -> None:
         cut(folder / VIDEOS[number % 2], many / f"{number}.mp4", max(seconds / 4, 2))
     for jobs in ("auto", "1", str(cores())):
         run = run_command(many, name, "--jobs", jobs)
-        print(f"  4 videos, --jobs {jobs:5} {run.look.busy():.3f}", flush=True)
+        print(f"  4 videos, --jobs {jobs:5} {run.look.busy():.3f}")
 
 
 def main() -> None:
     """Print all tables."""
+    sys.stdout.reconfigure(line_buffering=True)
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="the ratio of i3d on one video")
     parser.add_argument("--only", choices=("ratio", "flat", "full"), help="one table alone")
