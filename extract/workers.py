@@ -12,10 +12,7 @@ from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
 from typing import Any
 
-from extract.chunks import Chunks
 from extract.devices import cores
-from extract.failures import change_failures
-from extract.features import feature_path
 from extract.folder import (
     Event,
     Listener,
@@ -25,11 +22,10 @@ from extract.folder import (
     Task,
     WorkerOptions,
     extract_one,
+    give_up,
     note,
-    remove_half_written,
     settle,
 )
-from extract.locks import claim
 
 log = logging.getLogger(__name__)
 STOP = None
@@ -156,7 +152,7 @@ class _Worker:
             )
             self.pipe.close()
             self._start()
-            _clean_up_after_death(self._plan, event)
+            give_up(self._plan, event)
         if isinstance(event, BaseException):
             raise event
         assert isinstance(event, Event)
@@ -195,15 +191,6 @@ def _interrupts_held_back() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def _clean_up_after_death(plan: Plan, event: Event) -> None:
-    """Record what a worker that died could not, unless another process has the video by now."""
-    with claim(plan.folder, event.video.id) as claimed:
-        if claimed:
-            Chunks(plan.folder, event.video.id).clear()
-            remove_half_written(feature_path(plan.folder, event.video.id))
-            change_failures(plan.folder, (), {event.video.id: event.message}, plan.failures)
 
 
 def _work(pipe: Any, plan: Plan, options: WorkerOptions) -> None:

@@ -9,6 +9,7 @@ import click
 
 from basnet_e2e.cli.common import (
     OneOf,
+    PathOrUrl,
     StreamList,
     decoding_options,
     device_option,
@@ -21,6 +22,7 @@ from basnet_e2e.cli.progress import clock
 
 if TYPE_CHECKING:
     from extract.folder import Plan, Summary
+    from extract.remote.urls import Url
 
 log = logging.getLogger(__name__)
 
@@ -53,14 +55,15 @@ class ExactRate(click.ParamType):
 @click.command(
     epilog="Example: basnet extract videos/ -o features/ --streams rgb",
 )
-@click.argument("videos", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("videos", nargs=-1, required=True, type=PathOrUrl())
 @click.option(
     "-o",
     "--output",
     "folder",
     required=True,
-    type=click.Path(path_type=Path, file_okay=False),
-    help="Folder of the feature files.",
+    type=PathOrUrl(),
+    metavar="FOLDER",
+    help="Folder of the feature files, or its URL.",
 )
 @click.option("--backbone", default="i3d", show_default=True, help="Network that makes features.")
 @click.option(
@@ -114,8 +117,8 @@ class ExactRate(click.ParamType):
 @offline_option
 @message_options
 def extract(
-    videos: tuple[Path, ...],
-    folder: Path,
+    videos: "tuple[Path | Url, ...]",
+    folder: "Path | Url",
     overwrite: bool,
     dry_run: bool,
     json_log: bool,
@@ -158,7 +161,7 @@ def extract(
     if not plan.todo:
         return
     how = {"keep_partial": options["keep_partial"], "decoder": options["decoder"]}
-    folder.mkdir(parents=True, exist_ok=True)
+    plan.place.local.mkdir(parents=True, exist_ok=True)
     jobs = min(jobs, len(plan.todo))
     with ExtractReport(len(plan.todo), jobs, json_log) as reporter:
         if jobs == 1:
@@ -173,17 +176,23 @@ def extract(
     _conclude(plan, summary)
 
 
-def _check_outputs(plan: "Plan", given: tuple[Path, ...], force: bool) -> None:
+def _check_outputs(plan: "Plan", given: "tuple[Path | Url, ...]", force: bool) -> None:
     """A feature file replaces nothing but a feature file, and no input."""
     from basnet_e2e.data.kinds import Kind
     from basnet_e2e.data.outputs import check_folder, check_output, check_outputs
+    from extract.failures import FAILURES
     from extract.features import feature_path
+    from extract.places import Elsewhere
 
+    place = plan.place
+    if isinstance(place, Elsewhere):
+        place.check(plan.stamps, force)
+        return
     read = [*given, *(video.path for video in (*plan.todo, *plan.present))]
-    targets = [feature_path(plan.folder, video.id) for video in plan.todo]
-    check_folder(plan.folder)
+    targets = [feature_path(place.local, video.id) for video in plan.todo]
+    check_folder(place.local)
     check_outputs(targets, Kind.FEATURES, read, force=force)
-    check_output(plan.folder / plan.failures, Kind.FAILURES, read, force=force)
+    check_output(place.local / (plan.failures or FAILURES), Kind.FAILURES, read, force=force)
 
 
 def _announce(plan: "Plan", dry_run: bool) -> None:
@@ -226,7 +235,7 @@ def _conclude(plan: "Plan", summary: "Summary") -> None:
     if summary.elsewhere:
         log.info("%d done by other processes", len(summary.elsewhere))
     if summary.failed:
-        log.warning("%d failed, see %s", len(summary.failed), plan.folder / plan.failures)
+        log.warning("%d failed, see %s", len(summary.failed), plan.folder / (plan.failures or ""))
         for reason, count in reasons(summary.failed.values()):
             log.warning("  %d: %s", count, reason)
         raise click.exceptions.Exit(1)
