@@ -20,7 +20,7 @@ from extract.locks import claim
 from extract.pipeline import Extractor, ExtractSettings
 from extract.places import Place, Stamp, place_of
 from extract.remote.fetching import at_hand
-from extract.remote.urls import Url
+from extract.remote.urls import OF_ONE_PROCESS, Url
 from extract.video.isolation import STALL
 from weights.errors import WeightsError
 
@@ -208,6 +208,17 @@ def run_plan(
     return summary
 
 
+def refuse_memory(plan: Plan) -> None:
+    """Several processes have no memory in common.
+
+    Raises:
+        ExtractError: an input or the output stands in this process's memory.
+    """
+    for place in (plan.folder, *(video.path for video in plan.todo)):
+        if isinstance(place, Url) and place.scheme in OF_ONE_PROCESS:
+            raise ExtractError(f"{place}: is this process's own memory, so --jobs must be 1")
+
+
 def settle(plan: Plan) -> None:
     """Take out of the lists of failures what is there by now."""
     change_failures(plan.folder, [video.id for video in plan.present])
@@ -276,6 +287,20 @@ def give_up(plan: Plan, event: Event) -> None:
             Chunks(place.local, video_id).clear()
             place.remove_half_written(video_id)
             change_failures(plan.folder, (), {video_id: event.message}, plan.failures or FAILURES)
+
+
+def leave(plan: Plan, video: VideoInput, patience: float) -> None:
+    """Remove what a process left half written that was ended amid a video.
+
+    Args:
+        plan: of the video.
+        video: what it worked on.
+        patience: seconds in which its lock is freed.
+    """
+    place = plan.place
+    with claim(place.local, video.id, patience) as claimed:
+        if claimed:
+            place.remove_half_written(video.id)
 
 
 def _extract(

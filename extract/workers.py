@@ -24,6 +24,7 @@ from extract.folder import (
     extract_one,
     give_up,
     note,
+    refuse_memory,
     settle,
 )
 
@@ -53,6 +54,7 @@ def run_plan_with_workers(
     Raises:
         Exception: whatever else than a broken video stops a worker (weights, a full disk).
     """
+    refuse_memory(plan)
     summary = Summary()
     queue = Queue(plan)
     context = multiprocessing.get_context("spawn")
@@ -214,7 +216,7 @@ def _work(pipe: Any, plan: Plan, options: WorkerOptions) -> None:
             else:
                 extractor.use_threads(message)
     except Exception as error:
-        _send(pipe, _portable(error))
+        _send(pipe, portable(error))
 
 
 def _receive(pipe: Any) -> Any:
@@ -233,8 +235,8 @@ def _send(pipe: Any, message: object) -> None:
         sys.exit(1)
 
 
-def _portable(error: Exception) -> Exception:
-    """The error itself if it can pass to another process, else its words."""
+def portable(error: Exception) -> Exception:
+    """An error itself if it can pass to another process, else its words."""
     try:
         pickle.loads(pickle.dumps(error))
     except Exception:  # whatever its class does there

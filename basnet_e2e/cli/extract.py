@@ -108,6 +108,11 @@ class ExactRate(click.ParamType):
     show_default="the task of a SLURM array, else all",
     help="Only share I (from 0) of N of the videos.",
 )
+@click.option(
+    "--ray",
+    metavar="auto|ADDRESS",
+    help="On this Ray cluster (HOST:PORT or ray://...); needs [ray].",
+)
 @click.option("--overwrite", is_flag=True, help="Extract again what is there.")
 @click.option("--dry-run", is_flag=True, help="Only list what would be done.")
 @click.option("--json-log", is_flag=True, help="Progress as JSON lines on stderr.")
@@ -124,6 +129,7 @@ def extract(
     json_log: bool,
     jobs: int,
     shard: str | None,
+    ray: str | None,
     force: bool,
     **options: Any,
 ) -> None:
@@ -131,10 +137,14 @@ def extract(
 
     A second run does what is missing; failures stand in failures.json in the output folder and do
     not stop the rest. Exit code 1 if a video failed.
+
+    VIDEOS and the output may be URLs (s3://, gs://, hf:// ...; videos also https://). A video is
+    fetched while it is worked on. Processes share a folder without doing anything twice; machines
+    that write to a URL know nothing of each other, so give each a --shard.
     """
     from extract.backbones.records import backbone_record
     from extract.estimate import record_pace
-    from extract.folder import make_plan, run_plan
+    from extract.folder import WorkerOptions, make_plan, run_plan
     from extract.inputs import find_videos
     from extract.pipeline import Extractor, ExtractSettings
     from extract.shards import parse_shard, shard_of_array
@@ -161,19 +171,29 @@ def extract(
     if not plan.todo:
         return
     how = {"keep_partial": options["keep_partial"], "decoder": options["decoder"]}
+    worker = WorkerOptions(settings, options["device"], stall=options["stall"], **how)
     plan.place.local.mkdir(parents=True, exist_ok=True)
     jobs = min(jobs, len(plan.todo))
-    with ExtractReport(len(plan.todo), jobs, json_log) as reporter:
-        if jobs == 1:
+    with ExtractReport(len(plan.todo), 2 if ray else jobs, json_log) as reporter:
+        if ray:
+            from extract.cluster import run_plan_on_cluster
+
+            summary = run_plan_on_cluster(plan, worker, ray, _given_jobs(jobs), reporter.hear)
+        elif jobs == 1:
             summary = run_plan(plan, extractor, listener=reporter.hear, **how)
         else:
-            from extract.folder import WorkerOptions
             from extract.workers import run_plan_with_workers
 
-            worker = WorkerOptions(settings, options["device"], stall=options["stall"], **how)
             summary = run_plan_with_workers(plan, worker, jobs, reporter.hear)
-    record_pace(extractor.settings, options["device"], *reporter.took)
+    if not ray:
+        record_pace(extractor.settings, options["device"], *reporter.took)
     _conclude(plan, summary)
+
+
+def _given_jobs(jobs: int) -> int | None:
+    """The number of jobs if a user gave one; a cluster has a default of its own."""
+    source = click.get_current_context().get_parameter_source("jobs")
+    return None if source is click.core.ParameterSource.DEFAULT else jobs
 
 
 def _check_outputs(plan: "Plan", given: "tuple[Path | Url, ...]", force: bool) -> None:

@@ -33,6 +33,7 @@ PACKAGES = {
     **dict.fromkeys(("az", "abfs", "adl"), "adlfs"),
     "hf": "huggingface_hub",
 }
+GONE = (404, 410)
 CLIENT_ERRORS = range(400, 500)
 TOO_OFTEN = (408, 429)  # of those the ones that a second attempt may not meet again
 
@@ -131,7 +132,7 @@ def patiently(url: Url, work: Callable[[], Result]) -> Result:
             raise
         except Exception as caught:  # each file system has errors of its own
             error = _origin(url, caught)
-            if isinstance(error, FileNotFoundError):
+            if isinstance(error, FileNotFoundError) or getattr(error, "status", 0) in GONE:
                 text = "no such file or folder"
                 raise FileNotFoundError(errno.ENOENT, text, str(url)) from error
             if _final(error):
@@ -223,7 +224,7 @@ def is_folder(url: Url) -> bool:
         FileNotFoundError: there is nothing of that name.
         TransferError: the connection fails or is refused.
     """
-    return url.scheme not in WEB and about(url).is_folder
+    return about(url).is_folder and url.scheme not in WEB
 
 
 def files_below(folder: Url) -> list[str]:
