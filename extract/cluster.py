@@ -1,8 +1,9 @@
 """Videos on the machines of a Ray cluster: one actor a slot, each with an extractor of its own.
 
 A broken video is a value, as everywhere. A lost worker, or machine, costs a second attempt at its
-video, which Ray makes by itself; a video whose second worker is lost too is recorded as failed.
-The lists of failures are written here, in one place, for the slots may have no locks in common.
+video; one whose second worker is lost too is recorded as failed. Ray starts lost workers anew, but
+the second attempt is made here: Ray would make its own while the machine is still going down. The
+lists of failures are written here, in one place, for the slots may have no locks in common.
 """
 
 import contextlib
@@ -13,6 +14,7 @@ import signal
 import threading
 import time
 import uuid
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -45,6 +47,7 @@ EXTRA = "pip install 'basnet-e2e[ray]'"
 LOOK_SECONDS = 0.5  # between two looks at how far the slots are
 START_SECONDS = 300.0  # for the first slot to be there: imports over a busy network file system
 STOP_SECONDS = 10.0
+ATTEMPTS = 2  # at a video whose worker is lost
 LOST = "its worker was lost twice (a decoder's crash, too little memory, or its machine)"
 CARRIED = ("BASNET_OFFLINE",)  # all else that a machine's environment says is its own affair
 
@@ -103,6 +106,7 @@ def _connected(address: str) -> Iterator[Any]:
         return
     try:
         ray.init(address, logging_level=logging.ERROR, log_to_driver=False)
+        _quiet()
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, before)  # Ray puts its own, which ends this process
     except Exception as error:  # of many kinds, by the kind of address
@@ -114,6 +118,15 @@ def _connected(address: str) -> Iterator[Any]:
         yield ray
     finally:
         ray.shutdown()
+
+
+def _quiet() -> None:
+    """Keep to the log what Ray would print of lost machines: pages of its own state."""
+    with contextlib.suppress(ImportError, AttributeError):  # a door that Ray does not promise
+        from ray._private.ray_logging import global_worker_stdstream_dispatcher as printed
+
+        printed.remove_handler("ray_print_logs")
+        printed.add_handler("basnet", lambda data: log.debug("Ray: %s", data.get("lines")))
 
 
 def slots_for(ray: Any, jobs: int | None, device: str, videos: int) -> Slots:
@@ -154,12 +167,13 @@ class _Run:
             num_cpus=slots.cpus,
             num_gpus=slots.gpus,
             max_restarts=-1,
-            max_task_retries=1,
             max_concurrency=3,
             scheduling_strategy="SPREAD",
         )
         environment = {name: os.environ[name] for name in CARRIED if name in os.environ}
         self._make = lambda: remote.remote(empty, where, slots.cpus, environment)
+        self._files: tuple[Path, ...] = ()
+        self._lost: Counter[str] = Counter()
         self._actors: dict[int, Any] = {}
         self._greetings: dict[Any, int] = {}
         self._work: dict[Any, tuple[int, Task]] = {}
@@ -170,29 +184,23 @@ class _Run:
         """Every video of the plan."""
         settle(self._plan)
         try:
-            with _token(self._plan) as files:
+            with _token(self._plan) as self._files:
                 for number in range(self._slots.count):
                     self._actors[number] = self._make()
-                    self._greetings[self._actors[number].greet.remote(files)] = number
-                self._begin()
-                while self._work:
+                    self._greet(number)
+                while self._work or len(self._queue):
                     self._step()
         finally:
             self._end()
         return self._summary
 
-    def _begin(self) -> None:
-        """Wait for the first slot; the others join as they come up."""
-        ready, _ = self._ray.wait(list(self._greetings), timeout=START_SECONDS)
-        if not ready:
-            raise ExtractError(
-                f"the cluster started no worker of {self._slots.cpus} cores and "
-                f"{self._slots.gpus:g} GPUs within {START_SECONDS:g} s; 'ray status' says why"
-            )
-        self._welcome(ready[0])
+    def _greet(self, number: int) -> None:
+        """Ask a slot what it finds; the answer comes when it is there, or there again."""
+        greeting = self._actors[number].greet.options(max_task_retries=-1)
+        self._greetings[greeting.remote(self._files)] = number
 
     def _welcome(self, reference: Any) -> None:
-        """See that a slot's machine is fit, and give it its first video."""
+        """See that a slot's machine is fit, and give it a video."""
         number = self._greetings.pop(reference)
         try:
             found = self._ray.get(reference)
@@ -220,18 +228,26 @@ class _Run:
         for number, _ in self._work.values():
             if number not in self._looks.values():
                 self._looks[self._actors[number].look.remote()] = number
-        ready, _ = self._ray.wait([*self._work, *self._greetings], timeout=LOOK_SECONDS)
+        patience = LOOK_SECONDS if self._work else START_SECONDS
+        ready, _ = self._ray.wait([*self._work, *self._greetings], timeout=patience)
+        if not ready and not self._work:
+            raise ExtractError(
+                f"the cluster started no worker of {self._slots.cpus} cores and "
+                f"{self._slots.gpus:g} GPUs within {START_SECONDS:g} s; 'ray status' says why"
+            )
+        for reference in ready:
+            if reference in self._greetings:
+                self._welcome(reference)
+            else:
+                self._ended(reference)
+        if not self._looks:
+            return
         looked, _ = self._ray.wait(list(self._looks), num_returns=len(self._looks), timeout=0)
         for reference in looked:
             self._looks.pop(reference)
             # Of a slot that is lost the video in hand tells.
             with contextlib.suppress(self._ray.exceptions.RayError):
                 self._tell(self._ray.get(reference))
-        for reference in ready:
-            if reference in self._greetings:
-                self._welcome(reference)
-            else:
-                self._ended(reference)
 
     def _tell(self, event: Event | None) -> None:
         at_work = {task.video.id for _, task in self._work.values()}
@@ -242,15 +258,15 @@ class _Run:
             self._listener(event)
 
     def _ended(self, reference: Any) -> None:
-        """A video is done, or has failed, or took its second worker along."""
+        """A video is done, or has failed, or its slot is lost."""
         number, task = self._work.pop(reference)
-        said: list[str] = []
         try:
             event, said = self._ray.get(reference)
         except self._ray.exceptions.RayError as error:
             log.debug("%s: %s", task.video.id, error)
-            event = Event("failed", task.video, message=f"{task.video.path}: {LOST}")
-            give_up(self._plan, event)
+            self._lose(task)
+            self._greet(number)
+            return
         for line in said:
             log.warning("%s", line)
         if isinstance(event, Exception):
@@ -258,12 +274,27 @@ class _Run:
         if event.kind == "busy":
             self._queue.put_off(task)
         else:
-            failed = {event.video.id: event.message} if event.kind == "failed" else {}
-            name = self._plan.failures or FAILURES
-            change_failures(self._plan.folder, [event.video.id], failed, name)
-            note(event, self._summary)
-            self._listener(event)
+            self._conclude(event)
         self._next(number)
+
+    def _lose(self, task: Task) -> None:
+        """A worker was lost amid a video: once more, or never again."""
+        video = task.video
+        self._lost[video.id] += 1
+        if self._lost[video.id] < ATTEMPTS:
+            log.warning("%s: its worker was lost; once more", video.path)
+            self._queue.put_first(task)
+            return
+        event = Event("failed", video, message=f"{video.path}: {LOST}")
+        give_up(self._plan, event)
+        self._conclude(event)
+
+    def _conclude(self, event: Event) -> None:
+        failed = {event.video.id: event.message} if event.kind == "failed" else {}
+        name = self._plan.failures or FAILURES
+        change_failures(self._plan.folder, [event.video.id], failed, name)
+        note(event, self._summary)
+        self._listener(event)
 
     def _end(self) -> None:
         """Stop what is still at work: by a word, then by force; nothing half is left."""

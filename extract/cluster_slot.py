@@ -36,7 +36,7 @@ class Greeting:
 
 
 class Slot:
-    """Body of an actor. Ray runs ``look`` and ``stop`` beside ``work``."""
+    """Body of an actor. Ray runs its other methods beside ``work``."""
 
     def __init__(
         self, plan: Plan, options: WorkerOptions, threads: int, environment: dict[str, str]
@@ -46,6 +46,8 @@ class Slot:
         self._extractor: Any = None
         self._last: Event | None = None
         self._stop = threading.Event()
+        # A connection that is taken for lost may leave the last video in hand.
+        self._alone = threading.Lock()
         self._said = _Said()
         logging.getLogger("extract").addHandler(self._said)
 
@@ -59,9 +61,9 @@ class Slot:
         Returns:
             How the video ended (None: it was told to stop), and warnings on the way.
         """
-        self._last = None
         try:
-            event = self._work(task)
+            with self._alone:
+                event = self._work(task)
         except _Stopped:
             return None, self._said.take()
         except Exception as error:
@@ -69,6 +71,7 @@ class Slot:
         return event, self._said.take()
 
     def _work(self, task: Task) -> Event:
+        self._last = None
         if self._extractor is None:
             self._extractor = self._options.make_extractor()
             self._extractor.use_threads(self._threads)

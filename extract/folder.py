@@ -238,6 +238,10 @@ class Queue:
         """The next task, None where there is no other."""
         return self._tasks.popleft() if self._tasks else None
 
+    def put_first(self, task: Task) -> None:
+        """Have a task come again at once."""
+        self._tasks.appendleft(task)
+
     def put_off(self, task: Task) -> None:
         """Have a task come again, and say so once nothing else is left."""
         self._tasks.append(task.later())
