@@ -19,6 +19,7 @@ from extract.fingerprints import fingerprint
 from extract.inputs import VideoInput
 from extract.locks import claim
 from extract.pipeline import Extractor, ExtractSettings
+from extract.presence import check_filled, check_there, common_folder
 from extract.video.isolation import STALL
 from weights.errors import WeightsError
 
@@ -64,6 +65,7 @@ class Plan:
         failures: name of the list that takes those that fail.
         stamps: of the feature files that are to be replaced, by id.
         failed: why videos failed in earlier runs, by id.
+        source: folder that all videos to do have in common, None where they have none.
     """
 
     folder: Path
@@ -72,6 +74,7 @@ class Plan:
     failures: str = FAILURES
     stamps: dict[str, Stamp] = field(default_factory=dict)
     failed: dict[str, str] = field(default_factory=dict)
+    source: Path | None = None
 
     def tasks(self) -> "list[Task]":
         """The work, video by video."""
@@ -163,7 +166,15 @@ def make_plan(
             todo.append(video)
     found = {video.id: _stamp(feature_path(target, video.id)) for video in todo}
     stamps = {key: stamp for key, stamp in found.items() if stamp is not None}
-    return Plan(target, tuple(todo), tuple(present), failures, stamps, read_failures(target))
+    return Plan(
+        target,
+        tuple(todo),
+        tuple(present),
+        failures,
+        stamps,
+        read_failures(target),
+        common_folder(todo),
+    )
 
 
 def _stamp(path: Path) -> Stamp | None:
@@ -223,7 +234,12 @@ def run_plan(
 
 
 def settle(plan: Plan) -> None:
-    """Take out of the lists of failures what is there by now."""
+    """Make the features folder, and take out of its lists of failures what is there by now.
+
+    Raises:
+        OSError: the folder cannot be made or written.
+    """
+    plan.folder.mkdir(parents=True, exist_ok=True)
     change_failures(plan.folder, [video.id for video in plan.present])
 
 
@@ -264,9 +280,10 @@ def extract_one(
 
     Raises:
         WeightsError: a stream's weights are not there, which stops every video.
-        OSError: the features folder cannot be written.
+        OSError: the features folder cannot be written, or it or the videos' folder is gone.
     """
     video = task.video
+    check_there(plan.folder)
     with claim(plan.folder, video.id, task.patience) as claimed:
         if not claimed:
             return Event("busy", video)
@@ -310,8 +327,12 @@ def _extract(
     except Exception as error:
         log.debug("%s", traceback.format_exc())
         chunks.clear()
+        check_there(plan.folder)
+        if plan.source and not video.path.exists():
+            check_filled(plan.source)
         message = _reason(video.path, error)
         return Event("failed", video, seconds=time.monotonic() - began, message=message)
+    check_there(plan.folder)
     features.save(feature_path(plan.folder, video.id))
     chunks.clear()
     rows = len(features.start)

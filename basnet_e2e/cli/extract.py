@@ -153,12 +153,12 @@ def extract(
     plan = make_plan(
         inputs, folder, extractor.settings, overwrite=overwrite, failures=share.failures
     )
-    _check_outputs(plan, videos, force)
+    if plan.todo:
+        _check_outputs(plan, videos, force)
     _announce(plan, dry_run)
     if not plan.todo:
         return
     how = {"keep_partial": options["keep_partial"], "decoder": options["decoder"]}
-    folder.mkdir(parents=True, exist_ok=True)
     jobs = min(jobs, len(plan.todo))
     with ExtractReport(len(plan.todo), jobs, json_log) as reporter:
         if jobs == 1:

@@ -57,7 +57,7 @@ class ExtractReport:
         trace: TracebackType | None,
     ) -> None:
         self._progress.__exit__(kind, error, trace)
-        if isinstance(error, KeyboardInterrupt):
+        if isinstance(error, KeyboardInterrupt | OSError):
             error.add_note(
                 f"{self._ended} of {self._videos} videos are done; the same command goes on with "
                 "the rest"
