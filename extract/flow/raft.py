@@ -23,7 +23,7 @@ class RAFTFlow:
 
     name = "raft"
 
-    def __init__(self, device: str = "auto", offline: bool = False) -> None:
+    def __init__(self, device: str = "auto", offline: bool | None = None) -> None:
         import torch
         from safetensors.torch import load_file
         from torchvision.models.optical_flow import raft_large
