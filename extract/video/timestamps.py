@@ -273,7 +273,8 @@ def _timeline(
     if not len(ticks):
         raise VideoError(f"{path}: all frames lie before time zero, a player shows none of them")
     start = header.start if circular else max(header.start, Fraction(0))
-    origin = min(start, int(ticks[0]) * time_base)
+    first = int(ticks[0]) * time_base
+    origin = first if first - start > LONGEST_PAUSE else min(start, first)
     length = stamps.durations[stamps.ticks.index(int(ticks[-1]))] * time_base
     stated = length if length <= LONGEST_PAUSE else Fraction(0)
     last = stated or median_spacing(ticks, time_base) or 1 / (header.rate or Fraction(25))

@@ -10,7 +10,7 @@ from extract.video.breaks import clock_breaks, closed
 from extract.video.clip import open_video
 
 sys.path.insert(0, str(Path(__file__).parent))  # tests are not a package
-from odd_files import RATE, join
+from odd_files import RATE, Track, join, write_tracks
 
 
 def shown(path, number_in):
@@ -55,6 +55,12 @@ def test_recordings_put_together_are_shown_one_after_the_other(
     told = [text for text in caplog.messages if "break off" in text]
     assert len(told) == 1
     assert f"at {PARTS[parts][0][1] / 25:.1f} s" in told[0]
+
+
+@pytest.mark.parametrize("suffix", ["mp4", "mkv"])
+def test_a_video_hours_after_its_sound_begins_with_the_video(tmp_path, numbered, number_in, suffix):
+    path = write_tracks(tmp_path / f"late.{suffix}", [Track(start=10**5)], numbered, sound=True)
+    assert shown(path, number_in) == list(range(20))
 
 
 def test_times_out_of_order_are_no_break():
