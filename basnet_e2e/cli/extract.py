@@ -193,11 +193,11 @@ def extract(
     plan = make_plan(
         inputs, folder, extractor.settings, overwrite=overwrite, failures=share.failures
     )
-    _check_outputs(plan, videos, force)
+    if plan.todo:
+        _check_outputs(plan, videos, force)
     _announce(plan, dry_run)
     if not plan.todo:
         return
-    plan.place.local.mkdir(parents=True, exist_ok=True)
     with ExtractReport(_video_time(plan, extractor), json_log) as reporter:
         summary = _work(plan, extractor, settings, options, jobs, ray, reporter)
     if not ray:

@@ -54,7 +54,7 @@ class ExtractReport:
         trace: TracebackType | None,
     ) -> None:
         self._bar.__exit__(kind, error, trace)
-        if isinstance(error, KeyboardInterrupt):
+        if isinstance(error, KeyboardInterrupt | OSError):
             error.add_note(
                 f"{self._time.ended} of {self._videos} videos are done; the same command goes on "
                 "with the rest"
