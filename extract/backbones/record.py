@@ -51,6 +51,8 @@ class BackboneRecord:
             more than a snippet's.
         on_cpu: the runtime that computes it fastest on a CPU where it is installed, by at least 1.2
             times.
+        clip_a_thread: whether torch on a CPU does more of its clips by a thread for each of them
+            than by all threads for one.
         resize: how its library resizes and crops; None for the definitions of published I3D
             features (`extract.preprocess`) with ``frame_side``.
         model: the model of transformers that it is: its name on the hub or a local folder.
@@ -71,6 +73,7 @@ class BackboneRecord:
     flow_overrides: Mapping[str, Any] = field(default_factory=dict)
     classifier_length: int | None = None
     on_cpu: str = "torch"
+    clip_a_thread: bool = False
     resize: Resize | None = None
     model: str | None = None
 

@@ -59,6 +59,7 @@ _I3D = BackboneRecord(
     build=_inception,
     classifier_length=64,
     on_cpu="winograd",
+    clip_a_thread=True,
 )
 _SLOW = BackboneRecord(
     name="slow_r50",
@@ -91,6 +92,7 @@ BACKBONES: dict[str, BackboneRecord] = {
             dimension=256,
             build=_inception_mini,
             flow_overrides={"scales": 4, "warps": 3, "iterations": 30},
+            clip_a_thread=True,
         ),
         _SLOW,
         replace(_SLOW, name="i3d_r50", build=_zoo("i3d_r50")),

@@ -37,19 +37,19 @@ class Room:
 class Team:
     """As many threads as torch has, kept from layer to layer; the caller is one of them.
 
-    They are ordinary ones that leave Python's lock while they compute, as the flow engine's.
+    They are ordinary ones that leave Python's lock while they compute, as the flow engine's. Each
+    has a room of its own, and several callers may come at once.
     """
 
     def __init__(self) -> None:
         self._others: ThreadPoolExecutor | None = None
         self._made_for = (0, 0)
-        self._rooms: list[Room] = []
-        # Rooms are this team's: a second caller waits.
-        self._busy = threading.Lock()
+        self._making = threading.Lock()
+        self._own = threading.local()
 
     @property
     def size(self) -> int:
-        """Threads that work."""
+        """Threads that work for the calling thread."""
         return torch.get_num_threads()
 
     def run(self, work: Work, count: int) -> None:
@@ -59,28 +59,27 @@ class Team:
             work: given a thread's room and its jobs, of which it must take all.
             count: jobs.
         """
-        with self._busy:
-            size = min(self.size, count)
-            while len(self._rooms) < size:
-                self._rooms.append(Room())
-            jobs = iter(range(count))
-            if size <= 1:
-                work(self._rooms[0], jobs)
-                return
-            others = self._pool()
-            waiting = [others.submit(work, self._rooms[n], jobs) for n in range(1, size)]
-            try:
-                work(self._rooms[0], jobs)
-            finally:
-                for future in waiting:
-                    future.result()
+        jobs = iter(range(count))
+
+        def one() -> None:
+            if not hasattr(self._own, "room"):
+                self._own.room = Room()
+            work(self._own.room, jobs)
+
+        helpers = min(self.size, count) - 1
+        others = self._pool() if helpers > 0 else None
+        waiting = [others.submit(one) for _ in range(helpers)] if others else []
+        try:
+            one()
+        finally:
+            for future in waiting:
+                future.result()
 
     def _pool(self) -> ThreadPoolExecutor:
-        """The other threads; new ones where their number changed or the process was forked."""
-        wanted = (os.getpid(), self.size)
-        if self._others is None or self._made_for != wanted:
-            if self._others is not None and self._made_for[0] == wanted[0]:
-                self._others.shutdown()
-            self._others = ThreadPoolExecutor(self.size - 1, "winograd")
-            self._made_for = wanted
-        return self._others
+        """The other threads; new ones where more are wanted or the process was forked."""
+        with self._making:
+            process, wanted = os.getpid(), self.size - 1
+            if self._others is None or self._made_for[0] != process or self._made_for[1] < wanted:
+                self._others = ThreadPoolExecutor(wanted, "winograd")
+                self._made_for = (process, wanted)
+            return self._others
