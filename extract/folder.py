@@ -208,15 +208,23 @@ def run_plan(
     return summary
 
 
+def own_memory(plan: Plan) -> Url | None:
+    """An input or the output that stands in this process's memory, where no other one sees it."""
+    for place in (plan.folder, *(video.path for video in plan.todo)):
+        if isinstance(place, Url) and place.scheme in OF_ONE_PROCESS:
+            return place
+    return None
+
+
 def refuse_memory(plan: Plan) -> None:
     """Several processes have no memory in common.
 
     Raises:
         ExtractError: an input or the output stands in this process's memory.
     """
-    for place in (plan.folder, *(video.path for video in plan.todo)):
-        if isinstance(place, Url) and place.scheme in OF_ONE_PROCESS:
-            raise ExtractError(f"{place}: is this process's own memory, so --jobs must be 1")
+    place = own_memory(plan)
+    if place is not None:
+        raise ExtractError(f"{place}: is this process's own memory, so --jobs must be 1")
 
 
 def settle(plan: Plan) -> None:
