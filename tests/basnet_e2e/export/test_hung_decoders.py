@@ -88,7 +88,7 @@ def test_a_decoder_that_crashes_is_replaced(look, doubles, video, tmp_path):
 
 @pytest.mark.parametrize("look", LOOKS)
 def test_where_both_crash_there_is_an_error_and_nothing_half(look, doubles, video, tmp_path):
-    with pytest.raises(VideoError, match=r"decord was ended by SIGSEGV .* at 1\.2 s and pyav"):
+    with pytest.raises(VideoError, match=r"decord was ended by SIGSEGV .* at 1\.[25] s and pyav"):
         LOOKS[look](video("crash_both.mp4"), tmp_path / "out")
     assert not [each for each in (tmp_path / "out").rglob("*") if each.is_file()]
 
