@@ -204,12 +204,12 @@ def _work(
     from extract.workers import run_plan_with_workers
 
     backbone, device = extractor.backbone, options["device"]
-    division = divide(
-        backbone.record, settings.streams, len(plan.todo), device, jobs, backbone.weights_bytes()
-    )
+    time = _video_time(plan, extractor)
+    sizes, weights = list(time.sizes.values()), backbone.weights_bytes()
+    division = divide(backbone.record, settings.streams, sizes, device, jobs, weights)
     log.info("%s", division)
     how = {"keep_partial": options["keep_partial"], "decoder": options["decoder"]}
-    with ExtractReport(_video_time(plan, extractor), json_log) as reporter:
+    with ExtractReport(time, json_log) as reporter:
         if division.workers == 1:
             summary = run_plan(plan, extractor, listener=reporter.hear, **how)
         else:
