@@ -19,6 +19,7 @@ from extract.inputs import VideoInput, path_or_url
 from extract.locks import claim
 from extract.pipeline import Extractor, ExtractSettings
 from extract.places import Place, Stamp, place_of
+from extract.presence import check_filled, common_folder
 from extract.remote.fetching import at_hand
 from extract.remote.urls import OF_ONE_PROCESS, Url
 from extract.video.isolation import STALL
@@ -63,6 +64,7 @@ class Plan:
         failures: name of the list that takes those that fail; None where another process keeps it.
         stamps: of the feature files that are to be replaced, by id.
         failed: why videos failed in earlier runs, by id.
+        source: folder that all videos to do have in common, None where they have none.
     """
 
     folder: Path | Url
@@ -71,6 +73,7 @@ class Plan:
     failures: str | None = FAILURES
     stamps: dict[str, Stamp] = field(default_factory=dict)
     failed: dict[str, str] = field(default_factory=dict)
+    source: Path | None = None
 
     @property
     def place(self) -> Place:
@@ -165,7 +168,15 @@ def make_plan(
     stood = [video.id for video in todo if video.id in metas or video.id in again]
     found = {video_id: place.stamp(video_id) for video_id in stood}
     stamps = {key: stamp for key, stamp in found.items() if stamp is not None}
-    return Plan(target, tuple(todo), tuple(present), failures, stamps, read_failures(target))
+    return Plan(
+        target,
+        tuple(todo),
+        tuple(present),
+        failures,
+        stamps,
+        read_failures(target),
+        common_folder(todo),
+    )
 
 
 def _fingerprint_or_none(path: Path | Url) -> str | None:
@@ -228,7 +239,12 @@ def refuse_memory(plan: Plan) -> None:
 
 
 def settle(plan: Plan) -> None:
-    """Take out of the lists of failures what is there by now."""
+    """Make the features folder, and take out of its lists of failures what is there by now.
+
+    Raises:
+        OSError: the folder cannot be made or written.
+    """
+    plan.place.local.mkdir(parents=True, exist_ok=True)
     change_failures(plan.folder, [video.id for video in plan.present])
 
 
@@ -273,9 +289,10 @@ def extract_one(
 
     Raises:
         WeightsError: a stream's weights are not there, which stops every video.
-        OSError: the features folder cannot be written.
+        OSError: the features folder cannot be written, or it or the videos' folder is gone.
     """
     video = task.video
+    plan.place.check_there()
     with claim(plan.place.local, video.id, task.patience) as claimed:
         if not claimed:
             return Event("busy", video)
@@ -345,8 +362,12 @@ def _extract(
     except Exception as error:
         log.debug("%s", traceback.format_exc())
         chunks.clear()
+        plan.place.check_there()
+        if plan.source and isinstance(video.path, Path) and not video.path.exists():
+            check_filled(plan.source)
         message = _reason(video.path, error)
         return Event("failed", video, seconds=time.monotonic() - began, message=message)
+    plan.place.check_there()
     plan.place.keep(features, video.id)
     chunks.clear()
     rows = len(features.start)

@@ -12,6 +12,7 @@ from typing import Any
 
 from extract.errors import ExtractError
 from extract.features import SUFFIX, Features, feature_path, read_meta, read_meta_of_bytes
+from extract.presence import check_there
 from extract.remote import urls
 from extract.remote.urls import TransferError, Url
 from weights.files import atomic_write, cache_folder
@@ -35,6 +36,13 @@ class Place(ABC):
     """
 
     local: Path
+
+    def check_there(self) -> None:  # noqa: B027 - a URL tells when it is written
+        """Stop where the folder has gone since the work began.
+
+        Raises:
+            DiskError: it is gone.
+        """
 
     @abstractmethod
     def metas(self, without: Collection[str] = ()) -> Metas:
@@ -86,6 +94,10 @@ class Folder(Place):
 
     def __init__(self, folder: Path) -> None:
         self.local = folder
+
+    def check_there(self) -> None:
+        """See ``Place``."""
+        check_there(self.local)
 
     def metas(self, without: Collection[str] = ()) -> Metas:
         """See ``Place``."""
