@@ -218,7 +218,8 @@ def _work(
 ) -> "Summary":
     """Extract what the plan says: here, in worker processes or on a cluster."""
     from extract.division import divide
-    from extract.folder import WorkerOptions, own_memory, run_plan
+    from extract.folder import WorkerOptions, run_plan
+    from extract.sharing import own_memory
     from extract.workers import run_plan_with_workers
 
     backbone, device = extractor.backbone, options["device"]
