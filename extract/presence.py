@@ -35,8 +35,11 @@ def check_filled(folder: Path) -> None:
 
 
 def common_folder(videos: Iterable[VideoInput]) -> Path | None:
-    """The deepest folder above all videos; None where they have none in common."""
-    folders = {os.path.abspath(video.path.parent) for video in videos}
+    """The deepest folder above all videos; None where they have none in common, or a URL."""
+    paths = [video.path for video in videos]
+    folders = {os.path.abspath(path.parent) for path in paths if isinstance(path, Path)}
+    if not all(isinstance(path, Path) for path in paths):
+        return None
     try:
         return Path(os.path.commonpath(folders)) if folders else None
     except ValueError:  # drives of one machine have no folder in common

@@ -15,6 +15,7 @@ from basnet_e2e.cli.extract_report import ExtractReport
 from basnet_e2e.demo.footage.encode import write_video
 
 MINI = ("--backbone", "i3d-mini", "--streams", "rgb", "--device", "cpu")
+HERE = (*MINI, "--jobs", "1")  # in this process, where tests step in
 NAMES = ("a", "b", "c")
 
 
@@ -138,7 +139,7 @@ def after_the_first(monkeypatch):
 def test_an_output_folder_that_goes_away_is_not_made_anew(clips, tmp_path, run, after_the_first):
     out, away = tmp_path / "out", tmp_path / "away"
     after_the_first(lambda: out.rename(away))
-    code, _, err = run("extract", clips, "-o", out, *MINI)
+    code, _, err = run("extract", clips, "-o", out, *HERE)
     assert code == 1
     [line] = errors(err)
     assert line == (
@@ -148,7 +149,7 @@ def test_an_output_folder_that_goes_away_is_not_made_anew(clips, tmp_path, run, 
     assert not out.exists()
     away.rename(out)
     after_the_first(lambda: None)
-    code, _, err = run("extract", clips, "-o", out, *MINI)
+    code, _, err = run("extract", clips, "-o", out, *HERE)
     assert code == 0
     assert "3 videos: 2 to do, 1 done before" in err
     assert made(out) == [f"{name}.safetensors" for name in NAMES]
@@ -167,7 +168,7 @@ def test_an_input_folder_that_goes_away_fails_no_video(
             videos.mkdir()
 
     after_the_first(unmount)
-    code, _, err = run("extract", videos, "-o", out, *MINI)
+    code, _, err = run("extract", videos, "-o", out, *HERE)
     assert code == 1
     [line] = errors(err)
     words = "this folder is empty now" if emptied else "this folder is gone"
@@ -175,7 +176,7 @@ def test_an_input_folder_that_goes_away_fails_no_video(
     assert made(out) == ["a.safetensors"]
     shutil.rmtree(videos, ignore_errors=True)
     away.rename(videos)
-    assert run("extract", videos, "-o", out, *MINI)[0] == 0
+    assert run("extract", videos, "-o", out, *HERE)[0] == 0
     assert made(out) == [f"{name}.safetensors" for name in NAMES]
 
 
@@ -183,7 +184,7 @@ def test_one_video_that_goes_away_fails_alone(clips, tmp_path, run, after_the_fi
     videos, out = tmp_path / "videos", tmp_path / "out"
     shutil.copytree(clips, videos)
     after_the_first((videos / "b.mp4").unlink)
-    code, _, err = run("extract", videos, "-o", out, *MINI)
+    code, _, err = run("extract", videos, "-o", out, *HERE)
     assert code == 1
     assert any(f"{videos / 'b.mp4'}: no such file" in line for line in err)
     assert made(out) == ["a.safetensors", "c.safetensors", "failures.json"]
@@ -200,13 +201,13 @@ def test_a_clock_that_jumps_changes_nothing(clips, tmp_path, run, monkeypatch):
         (left / f"{name}.lock").touch()
         os.utime(left / f"{name}.lock", (real() + moved, real() + moved))
     began = time.monotonic()
-    code, _, err = run("extract", clips, "-o", out, *MINI)
+    code, _, err = run("extract", clips, "-o", out, *HERE)
     assert code == 0
     assert made(out) == [f"{name}.safetensors" for name in NAMES]
     took = "0:02 of video in "
     [line] = [line for line in err if line.startswith(took)]
     minutes, seconds = line.removeprefix(took).split()[0].split(":")
     assert 0 <= 60 * int(minutes) + int(seconds) <= time.monotonic() - began + 1
-    code, _, err = run("extract", clips, "-o", tmp_path / "other", *MINI, "--dry-run")
+    code, _, err = run("extract", clips, "-o", tmp_path / "other", *HERE, "--dry-run")
     assert code == 0
     assert any("time: about 0:" in line or "time: about 1:" in line for line in err)
