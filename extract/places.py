@@ -201,6 +201,10 @@ class Elsewhere(Place):
             start = urls.read(url, 0, HEADER_BYTES)
         except FileNotFoundError:
             return None
+        except TransferError:
+            if urls.about(url).size:
+                raise
+            start = b""  # nothing is no part of which could be read
         return _or_none(lambda: read_meta_of_bytes(url, start))
 
     def _features(self, video_id: str) -> Url:
@@ -249,8 +253,6 @@ def place_of(folder: Path | Url) -> Place:
 def _or_none(read: Callable[[], dict[str, Any]]) -> dict[str, Any] | None:
     try:
         return read()
-    except TransferError:
-        raise
     except ExtractError as error:
         log.warning("%s; not counted as done", error)
         return None
