@@ -1,9 +1,10 @@
 """One video to its snippet features, in bounded memory: decode, resize, flow, crop, backbone."""
 
+import itertools
 import logging
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,12 +16,11 @@ from extract.backbones.batches import GPU_BATCH
 from extract.errors import ExtractError, MiscountError, VideoError
 from extract.features import FORMAT_VERSION, Features
 from extract.fingerprints import fingerprint
-from extract.preprocess import centre_crop, grey
-from extract.quantize import quantize_flow
-from extract.snippets import SnippetGrid, flow_rows, frame_rows, snippet_count, snippet_times
+from extract.network_inputs import NetworkInputs
+from extract.snippets import SnippetGrid, snippet_count, snippet_times
 from extract.streams import STREAMS
 from extract.video.isolation import STALL, Isolation
-from extract.window import Watch, Window, runs
+from extract.window import Watch
 
 if TYPE_CHECKING:
     from extract.backbones.loading import Backbone
@@ -160,6 +160,9 @@ class Extractor:
             )
         on_cpu = self.backbone.runtime.endswith("cpu")
         self._group = CPU_GROUP if on_cpu else GPU_BATCH
+        self._inputs = NetworkInputs(
+            record, self.grid, "rgb" in settings.streams, self.flow_method, settings.quantize
+        )
         flow = self.flow_method.settings() if self.flow_method else None
         self.settings = file_settings(
             settings, record, self.backbone.weights_hashes(settings.streams), flow
@@ -219,17 +222,88 @@ class Extractor:
             VideoError: the file is no video, a frame cannot be decoded, or decoding hangs.
         """
         how = chunks.decoder(path, decoder) if chunks else decoder
+
+        def work(clip: "OpenVideo", decoder: str) -> Features:
+            return self._extract(clip, progress, listener, chunks, decoder, watch)
+
+        return self._decoded(path, how, keep_partial, work, chunks.clear if chunks else None)
+
+    def extract_snippets(
+        self,
+        path: str | os.PathLike[str],
+        first_frames: Sequence[int],
+        *,
+        decoder: str = "auto",
+        keep_partial: bool = False,
+        progress: Progress | None = None,
+    ) -> Features:
+        """Features of single snippets wherever they begin, to look closer at a part of a video.
+
+        Args:
+            path: the video file.
+            first_frames: grid frames at which the snippets begin, ascending.
+            decoder: as :meth:`extract`.
+            keep_partial: as :meth:`extract`.
+            progress: called with (snippets done, snippets in all) after each group.
+
+        Raises:
+            ExtractError: no frame is given, or they do not ascend within the video.
+            VideoError: as :meth:`extract`.
+        """
+        wanted = [int(n) for n in first_frames]
+        if not wanted or wanted[0] < 0 or any(b <= a for a, b in itertools.pairwise(wanted)):
+            raise ExtractError("snippets begin at frames of the grid, in ascending order")
+        return self._decoded(
+            path,
+            decoder,
+            keep_partial,
+            lambda clip, _: self._extract_snippets(clip, wanted, progress),
+        )
+
+    def _extract_snippets(
+        self, clip: "OpenVideo", wanted: list[int], progress: Progress | None
+    ) -> Features:
+        grid = replace(self.grid, stride=1)  # a snippet's number is its first frame
+        frames = clip.frame_count(grid.fps)
+        if wanted[-1] >= frames:
+            raise ExtractError(
+                f"{clip.path}: no snippet can begin at frame {wanted[-1]} of {frames}; the file "
+                "changed while it was read?"
+            )
+        parts: dict[str, list[NDArray[np.float32]]] = {name: [] for name in self.choices.streams}
+        inputs = replace(self._inputs, grid=grid)
+        done = 0
+        for group in inputs.groups(clip, frames, wanted, self._group):
+            for name, batch in group.items():
+                parts[name].append(getattr(self.backbone, name)(batch))
+            done += len(next(iter(group.values())))
+            if progress:
+                progress(done, len(wanted))
+        start, end = snippet_times(frames, grid, clip.duration)
+        settings = self.settings | {"stride": grid.stride}
+        facts = self._facts(clip)
+        return _features(parts, start[wanted], end[wanted], {"settings": settings, "facts": facts})
+
+    def _decoded(
+        self,
+        path: str | os.PathLike[str],
+        decoder: str,
+        keep_partial: bool,
+        work: "Callable[[OpenVideo, str], Features]",
+        before_again: Callable[[], None] | None = None,
+    ) -> Features:
+        """What ``work`` makes of the opened video and its decoder; if need be again on PyAV."""
         try:
-            with self._open(path, how, keep_partial) as clip:
-                return self._extract(clip, progress, listener, chunks, how, watch)
+            with self._open(path, decoder, keep_partial) as clip:
+                return work(clip, decoder)
         except MiscountError as error:
-            if how != "auto":
+            if decoder != "auto":
                 raise
             log.warning("%s; it begins again on PyAV", str(error).partition(", so ")[0])
-        if chunks:
-            chunks.clear()
+        if before_again:
+            before_again()
         with self._open(path, "pyav", keep_partial) as clip:
-            return self._extract(clip, progress, listener, chunks, "pyav", watch)
+            return work(clip, "pyav")
 
     def _open(self, path: str | os.PathLike[str], decoder: str, keep_partial: bool) -> "OpenVideo":
         if self._isolation is not None:
@@ -261,7 +335,7 @@ class Extractor:
         onlooker = watch(clip) if watch and not done else None
         # A listener waits for the first snippet, not for a whole group.
         size = 1 if listener and self._group == CPU_GROUP else self._group
-        for group in self._groups(clip, frames, range(done, count), size, onlooker):
+        for group in self._inputs.groups(clip, frames, range(done, count), size, onlooker):
             for name, batch in group.items():
                 parts[name].append(getattr(self.backbone, name)(batch))
             before, done = done, done + len(next(iter(group.values())))
@@ -272,14 +346,8 @@ class Extractor:
             if listener:
                 latest = {name: rows[-1] for name, rows in parts.items()}
                 listener(start[before:done], end[before:done], latest)
-        streams = {name: np.concatenate(rows) for name, rows in parts.items()}
-        return Features(
-            rgb=streams.get("rgb"),
-            flow=streams.get("flow"),
-            start=start,
-            end=end,
-            meta={"settings": self.settings, "facts": facts | {"decoder": clip.decoder}},
-        )
+        meta = {"settings": self.settings, "facts": facts | {"decoder": clip.decoder}}
+        return _features(parts, start, end, meta)
 
     def _facts(self, clip: "OpenVideo") -> dict[str, Any]:
         return {
@@ -294,96 +362,12 @@ class Extractor:
             **({"partial": clip.partial} if clip.partial else {}),
         }
 
-    def _groups(
-        self, clip: "OpenVideo", frames: int, wanted: range, size: int, watch: Watch | None
-    ) -> Iterator[dict[str, NDArray[np.float32]]]:
-        """Network inputs of ``size`` of the wanted snippets at a time, in one pass."""
-        first_frame = wanted.start * self.grid.stride
-        resize = self.backbone.record.resized
-        window = Window(clip, frames, resize, self.grid, first_frame, watch)
-        for first in wanted[::size]:
-            rows = range(first, min(first + size, wanted.stop))
-            group: dict[str, NDArray[np.float32]] = {}
-            if "rgb" in self.choices.streams:
-                group["rgb"] = self._rgb_clips(window, rows, frames)
-            if self.flow_method is not None:
-                group["flow"] = self._flow_clips(window, rows, frames)
-            yield group
-            window.forget_before(rows.stop * self.grid.stride)
 
-    def _rgb_clips(self, window: Window, rows: range, frames: int) -> NDArray[np.float32]:
-        """``[len(rows), 3, length, crop, crop] float32`` as the network's preprocessing asks."""
-        record = self.backbone.record
-        clips = []
-        for row in rows:
-            indices = frame_rows(row, frames, self.grid)
-            pictures = {n: record.cropped(window.picture(n)) for n in set(indices)}
-            clips.append(np.stack([pictures[n] for n in indices]))
-        return record.scale_rgb(np.stack(clips)).transpose(0, 4, 1, 2, 3)
-
-    def _flow_clips(self, window: Window, rows: range, frames: int) -> NDArray[np.float32]:
-        """``[len(rows), 2, length, crop, crop] float32`` in [-1, 1]."""
-        crop = self.backbone.record.crop
-        wanted = [flow_rows(row, frames, self.grid) for row in rows]
-        self._compute_flow(window, wanted)
-        zero = np.zeros((2, crop, crop), np.float32)  # a video of one frame has no motion
-        clips = [
-            np.stack([window.flow[n] for n in row] if len(row) else [zero] * self.grid.length)
-            for row in wanted
-        ]
-        return quantize_flow(np.stack(clips).transpose(0, 2, 1, 3, 4), self.choices.quantize)
-
-    def _compute_flow(self, window: Window, wanted: Sequence[Sequence[int]]) -> None:
-        """Fill ``window.flow`` with the fields that are missing, cropped, each computed once."""
-        assert self.flow_method is not None
-        crop = self.backbone.record.crop
-        missing = sorted({n for row in wanted for n in row} - window.flow.keys())
-        for run in runs(missing):
-            pictures = [window.picture(n) for n in range(run.start, run.stop + 1)]
-            fields = self.flow_method.compute(
-                np.stack([grey(picture) for picture in pictures]), np.stack(pictures)
-            )
-            for n, field in zip(run, centre_crop(fields, crop), strict=True):
-                window.flow[n] = field
-
-
-def extract_features(
-    path: str | os.PathLike[str],
-    backbone: "Backbone | None" = None,
-    *,
-    settings: ExtractSettings | None = None,
-    device: str = "auto",
-    decoder: str = "auto",
-    keep_partial: bool = False,
-    progress: Progress | None = None,
+def _features(
+    parts: Mapping[str, Sequence[NDArray[np.float32]]],
+    start: NDArray[np.float64],
+    end: NDArray[np.float64],
+    meta: dict[str, Any],
 ) -> Features:
-    """Two-stream snippet features of one video.
-
-    Args:
-        path: the video file.
-        backbone: a loaded backbone (``extract.load_backbone``); None loads the settings' one.
-        settings: choices of extraction; without them the streams are the backbone's.
-        device: ``auto``, ``cpu`` or ``cuda[:N]``.
-        decoder: ``auto``, ``decord`` or ``pyav``.
-        keep_partial: keep what comes before a damaged place instead of refusing the video.
-        progress: called with (snippets done, snippets in all).
-
-    Returns:
-        ``Features`` with ``rgb [T, D]``, ``flow [T, D]``, ``start [T]`` and ``end [T]``.
-
-    Raises:
-        VideoError: the file is no video or is damaged.
-        ExtractError: a setting does not fit.
-        WeightsError: a stream's weights are not there.
-    """
-    if settings is None:
-        streams = backbone.streams if backbone is not None else STREAMS
-        name = backbone.record.name if backbone is not None else ExtractSettings.backbone
-        settings = ExtractSettings(backbone=name, streams=tuple(streams))
-    elif backbone is not None and backbone.record.name != settings.backbone:
-        raise ExtractError(
-            f"the settings name the backbone {settings.backbone}, the one given is "
-            f"{backbone.record.name}"
-        )
-    extractor = Extractor(settings, device=device, backbone=backbone)
-    return extractor.extract(path, decoder=decoder, keep_partial=keep_partial, progress=progress)
+    streams = {name: np.concatenate(rows) for name, rows in parts.items()}
+    return Features(streams.get("rgb"), streams.get("flow"), start, end, meta)
