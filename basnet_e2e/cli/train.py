@@ -90,6 +90,11 @@ log = logging.getLogger(__name__)
     "recognised.",
 )
 @click.option(
+    "--stop-early",
+    is_flag=True,
+    help="With --holdout: keep the step that recognises them best, and end when it gets worse.",
+)
+@click.option(
     "--log",
     "log_to",
     type=click.Choice(["csv", "tensorboard"]),

@@ -242,7 +242,7 @@ def test_progress_says_how_long(data):
     assert [state.step for state in states] == list(range(1, 13))
     assert all(state.steps == 12 and state.speed > 0 and state.left >= 0 for state in states)
     assert states[-1].left == 0
-    assert states[-1].validation is None
+    assert states[-1].best is None
     parts = states[-1].parts
     assert set(parts) == {"base", "suppression", "norm"}
     whole = parts["base"] + parts["suppression"] + TINY.own.alpha * parts["norm"]
@@ -261,7 +261,7 @@ def test_the_best_validated_step_is_kept(data):
     kept = model.training["validation"]
     found = [localize_features(model, video) for video in videos]
     assert evaluate(found, GroundTruth(truth)).average == pytest.approx(kept["average_map"])
-    assert kept["average_map"] == steps[-1].validation
+    assert kept["average_map"] == steps[-1].best
     # The same run up to that step has the same weights.
     shorter = train(data, preset=TINY, steps=kept["step"])
     assert same(weights(model), weights(shorter))
