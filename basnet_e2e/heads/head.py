@@ -178,7 +178,7 @@ class Head(ABC):
             seed: of the run.
             preset: ``batch`` and ``batches``.
         """
-        return choose_videos(len(labels), step, seed, preset.training)
+        return choose_videos(labels, step, seed, preset.training)
 
     def sample(
         self, x: NDArray[np.float32], preset: Preset, rng: np.random.Generator

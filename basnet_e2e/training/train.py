@@ -14,6 +14,7 @@ from basnet_e2e.data.naming import listing
 from basnet_e2e.devices import choose_device
 from basnet_e2e.errors import BasnetError
 from basnet_e2e.heads.checkpoint import HeadModel, save_model
+from basnet_e2e.heads.head import Head
 from basnet_e2e.heads.presets import preset as find_preset
 from basnet_e2e.heads.settings import Preset
 from basnet_e2e.heads.table import find_head
@@ -46,6 +47,7 @@ def train(
     ensemble: int = 1,
     holdout: float | None = None,
     stop_early: bool = False,
+    balanced: bool = False,
     log_to: str | None = None,
     device: str = "auto",
     resume: bool = False,
@@ -79,6 +81,7 @@ def train(
             said, and kept in the model's training summary, how well their labels are recognised.
         stop_early: keep the step with the lowest loss on the videos held out, and end where it no
             longer falls; needs ``holdout``, not together with ``validate``.
+        balanced: draw every class, and background, equally often, however many videos it has.
         log_to: ``csv`` or ``tensorboard``: write loss, its parts, rates and validations of all
             steps beside ``output`` (``.log.csv``, ``.tensorboard``).
         device: ``auto``, ``cpu`` or ``cuda[:N]``.
@@ -96,6 +99,8 @@ def train(
     settings = find_preset(
         preset, head=head, **{name: value for name, value in asked.items() if value is not None}
     )
+    if balanced:
+        settings = drawn_evenly(settings)
     if resume and output is None:
         raise BasnetError("resuming needs the model file (output) that the state stands beside")
     if ensemble < 1:
@@ -151,6 +156,20 @@ def train(
             ", ".join(model.classes),
         )
     return model
+
+
+def drawn_evenly(settings: Preset) -> Preset:
+    """Settings whose batches hold every class equally often.
+
+    Raises:
+        BasnetError: the head draws its batches in its own way.
+    """
+    if type(find_head(settings.head)).choose is not Head.choose:
+        raise BasnetError(
+            f"the head {settings.head} draws its batches in its own way, which cannot be balanced; "
+            "leave out --balanced"
+        )
+    return settings.changed(batches="balanced")
 
 
 def _chosen(trained: "Trained", held: Holdout | None, log_to: str | None) -> HeadModel:

@@ -376,16 +376,18 @@ def test_a_device_is_named(data, caplog):
 
 def test_epochs_take_every_video_once():
     settings = preset("default", batch=4).training
-    seen = [index for step in range(5) for index in choose_videos(10, step, 0, settings)]
+    seen = [
+        index for step in range(5) for index in choose_videos(np.zeros((10, 2)), step, 0, settings)
+    ]
     assert sorted(seen[:10]) == sorted(seen[10:]) == list(range(10))
     assert seen[:10] != seen[10:]
-    assert choose_videos(3, 0, 0, settings) != []
-    assert sorted(choose_videos(3, 7, 0, settings)) == [0, 1, 2]
+    assert choose_videos(np.zeros((3, 2)), 0, 0, settings) != []
+    assert sorted(choose_videos(np.zeros((3, 2)), 7, 0, settings)) == [0, 1, 2]
 
 
 def test_official_batches_are_independent():
     settings = preset("official", batch=4).training
-    batches = [choose_videos(10, step, 0, settings) for step in range(200)]
+    batches = [choose_videos(np.zeros((10, 2)), step, 0, settings) for step in range(200)]
     assert all(len(set(batch)) == 4 for batch in batches)
     # Within what would be an epoch videos come back, unlike in shuffled epochs.
     assert any(set(a) & set(b) for a, b in zip(batches[::2], batches[1::2], strict=True))
