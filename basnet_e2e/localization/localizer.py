@@ -210,7 +210,11 @@ class Localizer:
             trained, settings_for_streams(settings, trained.get("streams", STREAMS))
         )
         if difference:
-            raise BasnetError(f"the model was trained on other features than {what} ({difference})")
+            finer = strides_between(trained, settings) > 1
+            raise BasnetError(
+                f"the model was trained on other features than {what} ({difference})"
+                + ("; --refine reads them" if finer else "")
+            )
 
     def localize(
         self, video_or_features: "str | os.PathLike[str] | Features | VideoFeatures"
