@@ -27,6 +27,7 @@ from basnet_e2e.errors import BasnetError
 from basnet_e2e.evaluation.evaluate import evaluate
 from basnet_e2e.heads.checkpoint import HeadModel
 from basnet_e2e.heads.ensemble import Ensemble
+from basnet_e2e.heads.presets import preset
 from basnet_e2e.localization.inference import localize_features
 from basnet_e2e.training.holdout import stratified
 from basnet_e2e.training.train import train
@@ -72,7 +73,7 @@ def measure(
     data: LabelledSet, judged: Judged, networks: int, seed: int, **how: object
 ) -> list[float]:
     """Average mAP in percent of the columns; NaN where too few videos are left to train on."""
-    options = {"preset": "small", "seed": seed, **how}
+    options = {"seed": seed, **how}
     together = train(data, ensemble=networks, **options)
     single = float(np.mean([judged.score(model) for model in members(together)]))
     try:
@@ -114,6 +115,7 @@ def cell(scores: Sequence[float]) -> str:
 @click.option("--networks", default=3, show_default=True, help="Of an ensemble.")
 @click.option("--head", default="basnet", show_default=True)
 @click.option("--steps", type=int, help="Of training; those of preset small without it.")
+@click.option("--rate", type=float, help="Learning rate; that of preset small without it.")
 @click.option("--threads", default=1, show_default=True)
 def main(
     train_folder: Path | None,
@@ -124,17 +126,21 @@ def main(
     draws: int,
     networks: int,
     threads: int,
-    **how: object,
+    head: str,
+    steps: int | None,
+    rate: float | None,
 ) -> None:
     """Train on few and more videos and print the table."""
     torch.set_num_threads(threads)
+    changed = {"steps": steps, "rate": rate}
+    chosen = preset("small", head=head, **{k: v for k, v in changed.items() if v is not None})
     data, judged, name = read(train_folder, labels, test, truth)
     began = time.monotonic()
-    title = f"average mAP in %, {how['head']} small, {networks} networks, {draws} draws; {name}"
+    title = f"average mAP in %, {head} small, {networks} networks, {draws} draws; {name}"
     table = new_table(title, "videos", *COLUMNS)
     for count in map(int, sizes.split(",")):
         rows = [
-            measure(subset(data, count, draw), judged, networks, 10 * draw, **how)
+            measure(subset(data, count, draw), judged, networks, 10 * draw, preset=chosen)
             for draw in range(draws)
         ]
         cells = [cell(scores) for scores in zip(*rows, strict=True)]
