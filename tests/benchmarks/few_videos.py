@@ -23,6 +23,7 @@ from ablation import generated
 from basnet_e2e.cli.tables import new_table, show, show_text
 from basnet_e2e.data.annotations import GroundTruth, read_ground_truth
 from basnet_e2e.data.dataset import LabelledSet, VideoFeatures, load_features, load_labelled
+from basnet_e2e.data.naming import counted
 from basnet_e2e.errors import BasnetError
 from basnet_e2e.evaluation.evaluate import evaluate
 from basnet_e2e.heads.checkpoint import HeadModel
@@ -136,7 +137,8 @@ def main(
     chosen = preset("small", head=head, **{k: v for k, v in changed.items() if v is not None})
     data, judged, name = read(train_folder, labels, test, truth)
     began = time.monotonic()
-    title = f"average mAP in %, {head} small, {networks} networks, {draws} draws; {name}"
+    title = f"average mAP in %, {head} small, {networks} networks, "
+    title += f"{counted(draws, 'draw')}; {name}"
     table = new_table(title, "videos", *COLUMNS)
     for count in map(int, sizes.split(",")):
         rows = [
