@@ -1,5 +1,6 @@
 """One video to its snippet features, in bounded memory: decode, resize, flow, crop, backbone."""
 
+import contextlib
 import itertools
 import logging
 import os
@@ -12,12 +13,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from extract.backbones.batches import GPU_BATCH
 from extract.errors import ExtractError, MiscountError, VideoError
 from extract.features import FORMAT_VERSION, Features
 from extract.fingerprints import fingerprint
-from extract.network_inputs import NetworkInputs
 from extract.snippets import SnippetGrid, snippet_count, snippet_times
+from extract.stages import Stages
 from extract.streams import STREAMS
 from extract.video.isolation import STALL, Isolation
 from extract.window import Watch
@@ -33,11 +33,6 @@ if TYPE_CHECKING:
     OpenVideo = Clip | IsolatedClip
 
 log = logging.getLogger(__name__)
-
-# Snippets that are decoded, given flow and passed through the network together: large enough to
-# keep the machine busy (a GPU takes one whole batch), small enough to stay within some hundred
-# megabytes.
-CPU_GROUP = 4
 
 Progress = Callable[[int, int], None]
 # Is given features as they come: start and end in seconds of some snippets ``[n]``, and their
@@ -145,23 +140,24 @@ class Extractor:
         self.choices = settings
         self._isolation = None if stall is None else Isolation(stall)
         self.backbone = backbone or load_backbone(
-            settings.backbone,
-            streams=settings.streams,
-            device=device,
-            runtime=runtime,
-            threads=threads,
+            settings.backbone, streams=settings.streams, device=device, runtime=runtime
         )
         record = self.backbone.record
         self.grid = SnippetGrid(settings.fps or record.fps, record.length, settings.stride)
         self.flow_method: FlowMethod | None = None
         if "flow" in settings.streams:
             self.flow_method = flow_method(
-                settings.flow, device=device, overrides=record.flow_overrides, threads=threads
+                settings.flow, device=device, overrides=record.flow_overrides
             )
-        on_cpu = self.backbone.runtime.endswith("cpu")
-        self._group = CPU_GROUP if on_cpu else GPU_BATCH
-        self._inputs = NetworkInputs(
-            record, self.grid, "rgb" in settings.streams, self.flow_method, settings.quantize
+        # Snippets may begin at any frame: their number on this grid.
+        self._frame_by_frame = replace(self.grid, stride=1)
+        self._stages = Stages(
+            self.backbone,
+            self.flow_method,
+            settings.streams,
+            self._frame_by_frame,
+            settings.quantize,
+            threads,
         )
         flow = self.flow_method.settings() if self.flow_method else None
         self.settings = file_settings(
@@ -177,20 +173,14 @@ class Extractor:
         """
         if self._isolation is not None:
             self._isolation.start()  # comes up while the networks are read
-        self.backbone.load(self.choices.streams)
+        self._stages.load()
 
     def use_threads(self, threads: int) -> None:
         """Compute on that many processor threads from the next snippets on.
 
         Values agree as they do between machines; OpenVINO's networks are compiled anew.
         """
-        import torch
-
-        if threads == torch.get_num_threads():
-            return
-        torch.set_num_threads(threads)
-        if self.backbone.runtime.startswith("openvino"):
-            self.backbone.unload()
+        self._stages.use_threads(threads)
 
     def extract(
         self,
@@ -263,24 +253,23 @@ class Extractor:
     def _extract_snippets(
         self, clip: "OpenVideo", wanted: list[int], progress: Progress | None
     ) -> Features:
-        grid = replace(self.grid, stride=1)  # a snippet's number is its first frame
-        frames = clip.frame_count(grid.fps)
+        frames = clip.frame_count(self.grid.fps)
         if wanted[-1] >= frames:
             raise ExtractError(
                 f"{clip.path}: no snippet can begin at frame {wanted[-1]} of {frames}; the file "
                 "changed while it was read?"
             )
         parts: dict[str, list[NDArray[np.float32]]] = {name: [] for name in self.choices.streams}
-        inputs = replace(self._inputs, grid=grid)
         done = 0
-        for group in inputs.groups(clip, frames, wanted, self._group):
-            for name, batch in group.items():
-                parts[name].append(getattr(self.backbone, name)(batch))
-            done += len(next(iter(group.values())))
-            if progress:
-                progress(done, len(wanted))
-        start, end = snippet_times(frames, grid, clip.duration)
-        settings = self.settings | {"stride": grid.stride}
+        with contextlib.closing(self._stages.rows(clip, frames, wanted)) as groups:
+            for group in groups:
+                for name, rows in group.items():
+                    parts[name].append(rows)
+                done += len(next(iter(group.values())))
+                if progress:
+                    progress(done, len(wanted))
+        start, end = snippet_times(frames, self._frame_by_frame, clip.duration)
+        settings = self.settings | {"stride": self._frame_by_frame.stride}
         facts = self._facts(clip)
         return _features(parts, start[wanted], end[wanted], {"settings": settings, "facts": facts})
 
@@ -334,18 +323,22 @@ class Extractor:
             done = chunks.begin(made, decoder, parts)
         onlooker = watch(clip) if watch and not done else None
         # A listener waits for the first snippet, not for a whole group.
-        size = 1 if listener and self._group == CPU_GROUP else self._group
-        for group in self._inputs.groups(clip, frames, range(done, count), size, onlooker):
-            for name, batch in group.items():
-                parts[name].append(getattr(self.backbone, name)(batch))
-            before, done = done, done + len(next(iter(group.values())))
-            if chunks and done < count:
-                chunks.keep(done, parts)
-            if progress:
-                progress(done, count)
-            if listener:
-                latest = {name: rows[-1] for name, rows in parts.items()}
-                listener(start[before:done], end[before:done], latest)
+        one_by_one = listener is not None
+        first_frames = range(done * self.grid.stride, count * self.grid.stride, self.grid.stride)
+        groups = self._stages.rows(
+            clip, frames, first_frames, watch=onlooker, one_by_one=one_by_one
+        )
+        with contextlib.closing(groups):
+            for group in groups:
+                for name, rows in group.items():
+                    parts[name].append(rows)
+                before, done = done, done + len(next(iter(group.values())))
+                if chunks and done < count:
+                    chunks.keep(done, parts)
+                if progress:
+                    progress(done, count)
+                if listener:
+                    listener(start[before:done], end[before:done], group)
         meta = {"settings": self.settings, "facts": facts | {"decoder": clip.decoder}}
         return _features(parts, start, end, meta)
 
@@ -371,3 +364,45 @@ def _features(
 ) -> Features:
     streams = {name: np.concatenate(rows) for name, rows in parts.items()}
     return Features(streams.get("rgb"), streams.get("flow"), start, end, meta)
+
+
+def extract_features(
+    path: str | os.PathLike[str],
+    backbone: "Backbone | None" = None,
+    *,
+    settings: ExtractSettings | None = None,
+    device: str = "auto",
+    decoder: str = "auto",
+    keep_partial: bool = False,
+    progress: Progress | None = None,
+) -> Features:
+    """Two-stream snippet features of one video.
+
+    Args:
+        path: the video file.
+        backbone: a loaded backbone (``extract.load_backbone``); None loads the settings' one.
+        settings: choices of extraction; without them the streams are the backbone's.
+        device: ``auto``, ``cpu`` or ``cuda[:N]``.
+        decoder: ``auto``, ``decord`` or ``pyav``.
+        keep_partial: keep what comes before a damaged place instead of refusing the video.
+        progress: called with (snippets done, snippets in all).
+
+    Returns:
+        ``Features`` with ``rgb [T, D]``, ``flow [T, D]``, ``start [T]`` and ``end [T]``.
+
+    Raises:
+        VideoError: the file is no video or is damaged.
+        ExtractError: a setting does not fit.
+        WeightsError: a stream's weights are not there.
+    """
+    if settings is None:
+        streams = backbone.streams if backbone is not None else STREAMS
+        name = backbone.record.name if backbone is not None else ExtractSettings.backbone
+        settings = ExtractSettings(backbone=name, streams=tuple(streams))
+    elif backbone is not None and backbone.record.name != settings.backbone:
+        raise ExtractError(
+            f"the settings name the backbone {settings.backbone}, the one given is "
+            f"{backbone.record.name}"
+        )
+    extractor = Extractor(settings, device=device, backbone=backbone)
+    return extractor.extract(path, decoder=decoder, keep_partial=keep_partial, progress=progress)

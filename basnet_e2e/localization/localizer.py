@@ -24,6 +24,7 @@ from extract.features import (
 )
 from extract.inputs import VideoInput
 from extract.pipeline import Extractor, ExtractSettings, Progress
+from extract.remote.fetching import at_hand
 from extract.streams import STREAMS
 from extract.video.isolation import STALL
 
@@ -271,13 +272,14 @@ class Localizer:
 
         frames = closer_frames(found, self.extractor.grid, len(features.start))
         if frames:
-            more = self.extractor.extract_snippets(
-                video.path,
-                frames,
-                decoder=self._decoder,
-                keep_partial=self.keep_partial,
-                progress=progress,
-            )
+            with at_hand(video.path) as path:
+                more = self.extractor.extract_snippets(
+                    path,
+                    frames,
+                    decoder=self._decoder,
+                    keep_partial=self.keep_partial,
+                    progress=progress,
+                )
             passes = [as_rows(each, video.id, features.streams) for each in (features, more)]
             found = to_changes(found, Snippets.of(passes), REFINEMENT.again)
         return replace(found, made=found.made | {"closer_snippets": len(frames)})

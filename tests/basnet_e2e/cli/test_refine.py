@@ -1,6 +1,7 @@
 """`basnet localize --refine` from videos and from features."""
 
 import json
+import uuid
 
 import numpy as np
 import pytest
@@ -13,6 +14,8 @@ from basnet_e2e.heads.checkpoint import HeadModel, save_model
 from basnet_e2e.heads.head import Shape
 from basnet_e2e.heads.presets import preset
 from extract.pipeline import Extractor, ExtractSettings
+from extract.remote import urls
+from extract.remote.urls import Url
 
 CLASSES = ("run", "jump")
 CUTS = (87, 141)  # frames at which another scene begins
@@ -128,3 +131,17 @@ def test_the_built_in_classifier_is_refined_too(cut, run):
     code, out, err = run(*command, "--keep", "all")
     assert code == 0, err
     assert "closer_snippets" in json.loads(out)["made"]
+
+
+def test_a_video_elsewhere_is_refined_as_one_here(cut, run):
+    url = Url(f"memory://{uuid.uuid4().hex}/video.mp4")
+    urls.write(url, (cut / "video.mp4").read_bytes())
+    results = []
+    for given in (cut / "video.mp4", url):
+        code, out, err = run(
+            *("localize", given, "-m", cut / "m.safetensors", "--keep", "all", "-q", "--refine")
+        )
+        assert code == 0, err
+        results.append(json.loads(out))
+    assert results[0]["intervals"] == results[1]["intervals"]
+    assert results[1]["made"]["closer_snippets"] > 0
