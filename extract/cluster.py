@@ -32,14 +32,12 @@ from extract.folder import (
     Summary,
     Task,
     WorkerOptions,
-    give_up,
-    leave,
     note,
-    refuse_memory,
     settle,
 )
 from extract.inputs import VideoInput
 from extract.remote.urls import Url
+from extract.sharing import give_up, leave, refuse_memory
 
 log = logging.getLogger(__name__)
 

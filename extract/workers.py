@@ -23,11 +23,10 @@ from extract.folder import (
     Task,
     WorkerOptions,
     extract_one,
-    give_up,
     note,
-    refuse_memory,
     settle,
 )
+from extract.sharing import give_up, refuse_memory
 
 log = logging.getLogger(__name__)
 STOP = None

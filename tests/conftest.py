@@ -75,10 +75,19 @@ def ray_cluster() -> Iterator[Any]:
     pytest.importorskip("ray", reason="needs Ray (the extra [ray])")
     from ray.cluster_utils import Cluster
 
-    cluster = Cluster(
-        initialize_head=True, head_node_args={"num_cpus": 2, "include_dashboard": False}
-    )
-    cluster.add_node(num_cpus=2)
-    cluster.wait_for_nodes(timeout=300)
+    def started() -> Any:
+        head = {"num_cpus": 2, "include_dashboard": False}
+        cluster = Cluster(initialize_head=True, head_node_args=head)
+        cluster.add_node(num_cpus=2)
+        cluster.wait_for_nodes(timeout=300)
+        return cluster
+
+    for attempts_left in (2, 1, 0):
+        try:
+            cluster = started()
+            break
+        except Exception:  # Ray gives a machine 30 s to come up, and a busy one needs more
+            if not attempts_left:
+                raise
     yield cluster
     cluster.shutdown()

@@ -135,7 +135,7 @@ def decoding_options(command: Command) -> Command:
         type=click.Choice(["auto", "decord", "pyav"]),
         default="auto",
         show_default=True,
-        help="auto is decord, and PyAV where decord fails.",
+        help="auto is decord for short videos, PyAV where decord fails and for long ones.",
     )(command)
 
 

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+SIZE_ELSEWHERE = 16 << 20  # bytes; to ask for the size of each URL would take longer than it helps
+
 
 def flow_methods() -> tuple[str, ...]:
     """Names of the flow methods, looked up when one is given."""
@@ -216,7 +218,8 @@ def _work(
 ) -> "Summary":
     """Extract what the plan says: here, in worker processes or on a cluster."""
     from extract.division import divide
-    from extract.folder import WorkerOptions, own_memory, run_plan
+    from extract.folder import WorkerOptions, run_plan
+    from extract.sharing import own_memory
     from extract.workers import run_plan_with_workers
 
     backbone, device = extractor.backbone, options["device"]
@@ -228,9 +231,8 @@ def _work(
         return run_plan_on_cluster(plan, worker, ray, jobs, reporter.hear)
     if jobs is None and own_memory(plan):
         jobs = 1
-    division = divide(
-        backbone.record, settings.streams, len(plan.todo), device, jobs, backbone.weights_bytes()
-    )
+    sizes, weights = list(reporter.time.sizes.values()), backbone.weights_bytes()
+    division = divide(backbone.record, settings.streams, sizes, device, jobs, weights)
     log.info("%s", division)
     if division.workers == 1:
         return run_plan(plan, extractor, listener=reporter.hear, **how)
@@ -245,7 +247,7 @@ def _video_time(plan: "Plan", extractor: "Extractor") -> "VideoTime":
 
     sizes = {}
     for video in plan.todo:
-        sizes[video.id] = 0 if isinstance(video.path, Path) else 1
+        sizes[video.id] = 0 if isinstance(video.path, Path) else SIZE_ELSEWHERE
         with contextlib.suppress(OSError):  # gone by now: to extract it says so
             if isinstance(video.path, Path):
                 sizes[video.id] = video.path.stat().st_size

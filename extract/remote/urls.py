@@ -11,6 +11,7 @@ import logging
 import posixpath
 import re
 import time
+import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -25,6 +26,8 @@ ATTEMPTS = 4
 PAUSE = 0.5  # seconds before the second attempt; doubled before each further one
 WEB = ("http", "https")
 OF_ONE_PROCESS = ("memory",)
+# Here an object is there at once or not at all, and folders need not be made.
+STORES = frozenset({"s3", "s3a", "gs", "gcs", "az", "abfs", "adl", "oci", "oss", "hf", "memory"})
 # What pip calls the package that fsspec needs for a scheme.
 PACKAGES = {
     **dict.fromkeys(WEB, "aiohttp"),
@@ -283,7 +286,18 @@ def write(url: Url, data: bytes) -> None:
         TransferError: the connection fails or is refused.
     """
     system, path = file_system(url)
-    patiently(url, lambda: system.pipe_file(path, data))
+
+    def put() -> None:
+        if url.scheme in STORES:
+            system.pipe_file(path, data)
+            return
+        folder, _, name = path.rpartition("/")
+        part = f"{folder}/.{name}.{uuid.uuid4().hex}.part"
+        system.makedirs(folder, exist_ok=True)
+        system.pipe_file(part, data)
+        system.mv(part, path)
+
+    patiently(url, put)
 
 
 def remove(url: Url) -> None:

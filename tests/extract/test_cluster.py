@@ -18,7 +18,9 @@ from extract.failures import read_failures
 from extract.features import Features
 from extract.fingerprints import fingerprint
 from extract.folder import make_plan
-from extract.inputs import VideoInput
+from extract.inputs import VideoInput, find_videos
+from extract.remote import urls
+from extract.remote.urls import Url
 from weights.errors import WeightsError
 
 pytestmark = pytest.mark.xdist_group("ray")
@@ -100,13 +102,15 @@ class Work:
         return make_plan(videos, self.out, SETTINGS)
 
     def run(self, *texts, hear=lambda event: None, jobs=None):
+        return self.do(self.plan(*texts), hear, jobs)
+
+    def do(self, plan, hear=lambda event: None, jobs=None):
         def listener(event):
             self.events.append(event)
             hear(event)
 
-        address = self._cluster.address
         options = Options(self.notes)
-        return cluster.run_plan_on_cluster(self.plan(*texts), options, address, jobs, listener)
+        return cluster.run_plan_on_cluster(plan, options, self._cluster.address, jobs, listener)
 
     def noted(self, name):
         """Nodes that worked on a video, one after the other."""
@@ -176,6 +180,20 @@ def test_a_machine_that_dies_costs_no_video(work, ray_cluster, tmp_path):
     assert len(attempts) == 2
     assert attempts[1] != attempts[0] == node.node_id
     assert work.leftovers() == []
+
+
+def test_urls_in_and_out_and_failures_of_two_machines_in_one_list(work, tmp_path, monkeypatch):
+    """Machines that write to a URL have no locks in common."""
+    monkeypatch.setenv("BASNET_CACHE", str(tmp_path / "cache"))
+    root = Url(f"local://{tmp_path}/elsewhere")
+    for name in "abcdef":
+        urls.write(root / f"in/{name}.mp4", b"broken" if name in "abcd" else b"")
+    plan = make_plan(find_videos([root / "in"]), root / "out", SETTINGS)
+    summary = work.do(plan)
+    assert sorted(summary.done) == ["e", "f"]
+    assert summary.failed == read_failures(root / "out")
+    assert summary.failed == {name: f"{root}/in/{name}.mp4: broken" for name in "abcd"}
+    assert len(make_plan(find_videos([root / "in"]), root / "out", SETTINGS).present) == 2
 
 
 def test_ctrl_c_ends_everything(work):

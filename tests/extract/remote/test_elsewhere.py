@@ -64,14 +64,20 @@ def bucket(wire):
     return fill(Url("s3://bucket/data"))
 
 
+@pytest.fixture
+def disk(tmp_path):
+    return fill(Url(f"local://{tmp_path}/disk"))
+
+
 def run(folder, extractor, **how):
     plan = make_plan(find_videos([folder / "in"]), folder / "out", SETTINGS, **how)
     return run_plan(plan, extractor)
 
 
-@pytest.fixture(params=["memory", "s3"])
+@pytest.fixture(params=["folder", "bucket", "disk"])
 def anywhere(request):
-    return request.getfixturevalue("folder" if request.param == "memory" else "bucket")
+    """A place in memory, in an S3 bucket, and on a file system with real folders."""
+    return request.getfixturevalue(request.param)
 
 
 def test_what_is_there_is_not_done_again(anywhere, cache):

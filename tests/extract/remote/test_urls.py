@@ -6,7 +6,7 @@ import threading
 import uuid
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from extract.errors import ExtractError
@@ -82,6 +82,7 @@ def test_unknown_kinds_and_missing_packages_are_told(monkeypatch):
         urls.read(Url("s3://bucket/a"))
 
 
+@settings(deadline=None, max_examples=30)
 @given(st.integers(0, 12), st.binary(max_size=20))
 def test_a_fingerprint_is_that_of_the_file(tmp_path_factory, pieces, rest):
     data = bytes(range(256)) * (FINGERPRINT_CHUNK // 1024) * pieces + rest

@@ -292,6 +292,19 @@ def test_decoder_is_named_in_the_log(make_video, caplog):
     assert "decoded by decord" in caplog.text
 
 
+def test_a_video_that_decord_might_hold_whole_goes_through_pyav(make_video, monkeypatch, caplog):
+    """Nothing is wrong with such a video, so nothing is said."""
+    video = make_video("a.mp4", range(20), Fraction(1, 25))
+    size = 64 * 48 * 3 * 20
+    for bound, decoder in ((size, "decord"), (size - 1, "pyav")):
+        monkeypatch.setattr("extract.video.clip.DECORD_BYTES", bound)
+        with open_video(video.path) as clip:
+            assert clip.decoder == decoder
+    with open_video(video.path, "decord") as clip:
+        assert clip.decoder == "decord"
+    assert caplog.text == ""
+
+
 def test_what_decord_refuses_goes_through_pyav(make_video, number_in, monkeypatch, caplog):
     def refuse(path):
         raise decoder_decord.RefusedError("it cannot open the file (no such codec)")
