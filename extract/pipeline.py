@@ -1,10 +1,11 @@
 """One video to its snippet features, in bounded memory: decode, resize, flow, crop, backbone."""
 
 import contextlib
+import itertools
 import logging
 import os
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -149,11 +150,13 @@ class Extractor:
             self.flow_method = flow_method(
                 settings.flow, device=device, overrides=record.flow_overrides
             )
+        # Snippets may begin at any frame: their number on this grid.
+        self._frame_by_frame = replace(self.grid, stride=1)
         self._stages = Stages(
             self.backbone,
             self.flow_method,
             settings.streams,
-            self.grid,
+            self._frame_by_frame,
             settings.quantize,
             threads,
         )
@@ -210,17 +213,87 @@ class Extractor:
             VideoError: the file is no video, a frame cannot be decoded, or decoding hangs.
         """
         how = chunks.decoder(path, decoder) if chunks else decoder
+
+        def work(clip: "OpenVideo", decoder: str) -> Features:
+            return self._extract(clip, progress, listener, chunks, decoder, watch)
+
+        return self._decoded(path, how, keep_partial, work, chunks.clear if chunks else None)
+
+    def extract_snippets(
+        self,
+        path: str | os.PathLike[str],
+        first_frames: Sequence[int],
+        *,
+        decoder: str = "auto",
+        keep_partial: bool = False,
+        progress: Progress | None = None,
+    ) -> Features:
+        """Features of single snippets wherever they begin, to look closer at a part of a video.
+
+        Args:
+            path: the video file.
+            first_frames: grid frames at which the snippets begin, ascending.
+            decoder: as :meth:`extract`.
+            keep_partial: as :meth:`extract`.
+            progress: called with (snippets done, snippets in all) after each group.
+
+        Raises:
+            ExtractError: no frame is given, or they do not ascend within the video.
+            VideoError: as :meth:`extract`.
+        """
+        wanted = [int(n) for n in first_frames]
+        if not wanted or wanted[0] < 0 or any(b <= a for a, b in itertools.pairwise(wanted)):
+            raise ExtractError("snippets begin at frames of the grid, in ascending order")
+        return self._decoded(
+            path,
+            decoder,
+            keep_partial,
+            lambda clip, _: self._extract_snippets(clip, wanted, progress),
+        )
+
+    def _extract_snippets(
+        self, clip: "OpenVideo", wanted: list[int], progress: Progress | None
+    ) -> Features:
+        frames = clip.frame_count(self.grid.fps)
+        if wanted[-1] >= frames:
+            raise ExtractError(
+                f"{clip.path}: no snippet can begin at frame {wanted[-1]} of {frames}; the file "
+                "changed while it was read?"
+            )
+        parts: dict[str, list[NDArray[np.float32]]] = {name: [] for name in self.choices.streams}
+        done = 0
+        with contextlib.closing(self._stages.rows(clip, frames, wanted)) as groups:
+            for group in groups:
+                for name, rows in group.items():
+                    parts[name].append(rows)
+                done += len(next(iter(group.values())))
+                if progress:
+                    progress(done, len(wanted))
+        start, end = snippet_times(frames, self._frame_by_frame, clip.duration)
+        settings = self.settings | {"stride": self._frame_by_frame.stride}
+        facts = self._facts(clip)
+        return _features(parts, start[wanted], end[wanted], {"settings": settings, "facts": facts})
+
+    def _decoded(
+        self,
+        path: str | os.PathLike[str],
+        decoder: str,
+        keep_partial: bool,
+        work: "Callable[[OpenVideo, str], Features]",
+        before_again: Callable[[], None] | None = None,
+    ) -> Features:
+        """What ``work`` makes of the opened video and its decoder; if need be again on PyAV."""
         try:
-            with self._open(path, how, keep_partial) as clip:
-                return self._extract(clip, progress, listener, chunks, how, watch)
+            with self._open(path, decoder, keep_partial) as clip:
+                return work(clip, decoder)
         except MiscountError as error:
-            if how != "auto":
+            if decoder != "auto":
                 raise
             log.warning("%s; it begins again on PyAV", str(error).partition(", so ")[0])
-        if chunks:
-            chunks.clear()
+        if before_again:
+            before_again()
         with self._open(path, "pyav", keep_partial) as clip:
-            return self._extract(clip, progress, listener, chunks, "pyav", watch)
+            return work(clip, "pyav")
 
     def _open(self, path: str | os.PathLike[str], decoder: str, keep_partial: bool) -> "OpenVideo":
         if self._isolation is not None:
@@ -252,8 +325,9 @@ class Extractor:
         onlooker = watch(clip) if watch and not done else None
         # A listener waits for the first snippet, not for a whole group.
         one_by_one = listener is not None
+        first_frames = range(done * self.grid.stride, count * self.grid.stride, self.grid.stride)
         groups = self._stages.rows(
-            clip, frames, range(done, count), watch=onlooker, one_by_one=one_by_one
+            clip, frames, first_frames, watch=onlooker, one_by_one=one_by_one
         )
         with contextlib.closing(groups):
             for group in groups:
@@ -266,14 +340,8 @@ class Extractor:
                     progress(done, count)
                 if listener:
                     listener(start[before:done], end[before:done], group)
-        streams = {name: np.concatenate(rows) for name, rows in parts.items()}
-        return Features(
-            rgb=streams.get("rgb"),
-            flow=streams.get("flow"),
-            start=start,
-            end=end,
-            meta={"settings": self.settings, "facts": facts | {"decoder": clip.decoder}},
-        )
+        meta = {"settings": self.settings, "facts": facts | {"decoder": clip.decoder}}
+        return _features(parts, start, end, meta)
 
     def _facts(self, clip: "OpenVideo") -> dict[str, Any]:
         return {
@@ -287,6 +355,16 @@ class Extractor:
             "runtime": self.backbone.runtime,
             **({"partial": clip.partial} if clip.partial else {}),
         }
+
+
+def _features(
+    parts: Mapping[str, Sequence[NDArray[np.float32]]],
+    start: NDArray[np.float64],
+    end: NDArray[np.float64],
+    meta: dict[str, Any],
+) -> Features:
+    streams = {name: np.concatenate(rows) for name, rows in parts.items()}
+    return Features(streams.get("rgb"), streams.get("flow"), start, end, meta)
 
 
 def extract_features(

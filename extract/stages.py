@@ -108,7 +108,7 @@ class Stages:
         self,
         clip: Source,
         frames: int,
-        wanted: range,
+        wanted: Sequence[int],
         *,
         watch: Watch | None = None,
         one_by_one: bool = False,
@@ -120,7 +120,7 @@ class Stages:
         Args:
             clip: the video; its frames are read in another thread.
             frames: grid frames of the video.
-            wanted: numbers of the snippets.
+            wanted: numbers of the snippets, ascending.
             watch: is shown each grid frame on its way, in another thread.
             one_by_one: on a CPU no snippet waits for others.
         """
@@ -162,46 +162,45 @@ class Stages:
         lanes: Lanes,
         clip: Source,
         frames: int,
-        wanted: range,
+        wanted: Sequence[int],
         size: int,
         watch: Watch | None,
     ) -> Generator[dict[str, Task[NDArray[np.float32]]]]:
         """Tasks that give the rows of ``size`` of the wanted snippets at a time, in one pass."""
-        first_frame = wanted.start * self._grid.stride
-        resize = self._backbone.record.resized
-        window = Window(clip, frames, resize, self._grid, first_frame, watch)
-        for first in wanted[::size]:
-            rows = range(first, min(first + size, wanted.stop))
+        if not len(wanted):
+            return
+        window = Window(clip, frames, self._backbone.record.resized, self._grid, wanted, watch)
+        for first in range(0, len(wanted), size):
+            rows = wanted[first : first + size]
             group = {}
             if "flow" in self._streams:
                 group["flow"] = self._submit_flow(lanes, window, rows, frames)
             if "rgb" in self._streams:
                 group["rgb"] = self._submit_rgb(lanes, window, rows, frames)
             yield {name: group[name] for name in self._streams}
-            window.forget_before(rows.stop * self._grid.stride)
+            if first + size < len(wanted):
+                window.forget_before(wanted[first + size] * self._grid.stride)
 
     def _submit_rgb(
-        self, lanes: Lanes, window: Window, rows: range, frames: int
+        self, lanes: Lanes, window: Window, rows: Sequence[int], frames: int
     ) -> Task[NDArray[np.float32]]:
         wanted = [frame_rows(row, frames, self._grid) for row in rows]
         pictures = {n: window.picture(n) for row in wanted for n in row}
-        return lanes.submit(
-            (rows.start, NETWORK), functools.partial(self._rgb_rows, pictures, wanted)
-        )
+        return lanes.submit((rows[0], NETWORK), functools.partial(self._rgb_rows, pictures, wanted))
 
     def _submit_flow(
-        self, lanes: Lanes, window: Window, rows: range, frames: int
+        self, lanes: Lanes, window: Window, rows: Sequence[int], frames: int
     ) -> Task[NDArray[np.float32]]:
         wanted = [flow_rows(row, frames, self._grid) for row in rows]
         missing = sorted({n for row in wanted for n in row} - window.flow.keys())
         for run in self._shared_out(missing):
             pictures = [window.picture(n) for n in range(run.start, run.stop + 1)]
-            task = lanes.submit((rows.start, FLOW), functools.partial(self._fields, pictures))
+            task = lanes.submit((rows[0], FLOW), functools.partial(self._fields, pictures))
             for place, n in enumerate(run):
                 window.flow[n] = Field(task, place)
         fields = {n: window.flow[n] for row in wanted for n in row}
         return lanes.submit(
-            (rows.start, NETWORK),
+            (rows[0], NETWORK),
             functools.partial(self._flow_rows, fields, wanted),
             after=[field.run for field in fields.values()],
         )

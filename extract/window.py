@@ -1,5 +1,6 @@
 """What the snippets at hand need of a video, and no more: memory stays bounded."""
 
+import bisect
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple, Protocol
 
@@ -48,7 +49,7 @@ class Window:
         frames: grid frames in all.
         resize: brings a frame to the size that flow and networks see.
         grid: how the video is cut into snippets.
-        first: grid frame at which the first snippet that is wanted begins.
+        wanted: numbers of the snippets that are wanted, ascending.
         watch: is shown each grid frame on its way.
     """
 
@@ -58,15 +59,16 @@ class Window:
         frames: int,
         resize: Resizer,
         grid: SnippetGrid,
-        first: int = 0,
+        wanted: Sequence[int],
         watch: "Watch | None" = None,
     ) -> None:
         self.flow: dict[int, Field] = {}
         self._pictures: dict[int, NDArray[np.uint8]] = {}
         self._resize = resize
-        self._grid = grid
+        self._length = grid.length
+        self._starts = [row * grid.stride for row in wanted]
         # A snippet that begins with the last frame repeats the field before it.
-        begin = max(0, min(first, frames - 2))
+        begin = max(0, min(self._starts[0], frames - 2))
         self._source = enumerate(_watched(clip.frames(grid.fps, begin), watch), begin)
         self._keep_from = begin
         self._clip = clip
@@ -91,8 +93,11 @@ class Window:
         """Whether a snippet to come reads a frame; between snippets far apart lie some for none."""
         if index >= self._padding_from:
             return True
+        latest = bisect.bisect_right(self._starts, index) - 1
+        if index < self._keep_from or latest < 0:
+            return False
         # A snippet's last field reaches one frame past it.
-        return index >= self._keep_from and index % self._grid.stride <= self._grid.length
+        return index - self._starts[latest] <= self._length
 
     def forget_before(self, n: int) -> None:
         """Drop what lies before frame ``n``; what is repeated past the end is kept."""
