@@ -46,10 +46,12 @@ class TorchRuntime:
             if usable():
                 return PackedI3D(network).features
             log.info("torch %s lacks packed convolutions, the plain ones run", torch.__version__)
-        network = _prepared(network).to(self._device)
+        network = _prepared(network)
         kernels = {weight.ndim for weight in network.parameters()}
-        if 5 in kernels and 4 not in kernels:  # torch lays out all of a network or nothing
-            network = network.to(memory_format=torch.channels_last_3d)
+        # Torch lays out all of a network or nothing.
+        volumes = 5 in kernels and 4 not in kernels
+        layout = {"memory_format": torch.channels_last_3d} if volumes else {}
+        network = network.to(self._device, **layout)
         return cast("Callable[[torch.Tensor], torch.Tensor]", network.features)
 
     def run(self, clips: NDArray[np.float32]) -> NDArray[np.float32]:
