@@ -1,4 +1,4 @@
-"""What is done to pictures and flow, on tensors of any device: the numbers of the numpy definitions.
+"""What is done to pictures and flow, on tensors of any device, as numpy's definitions have it.
 
 `extract.preprocess` and `extract.quantize` say what is computed and why. Here the same operations
 come in the same order, each rounded by itself, so that on a CPU every value is the same to the bit.
