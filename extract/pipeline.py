@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from extract.backbones.batches import GPU_BATCH
 from extract.errors import ExtractError, MiscountError, VideoError
-from extract.features import FORMAT_VERSION, Features
+from extract.features import FORMAT_VERSION, UNSTATED, Features
 from extract.fingerprints import fingerprint
 from extract.preprocess import centre_crop, grey
 from extract.quantize import quantize_flow
@@ -59,6 +59,7 @@ class ExtractSettings:
         stride: grid frames from one snippet's start to the next one's.
         quantize: ``uint8`` maps flow to 256 levels as the published networks saw it; ``none`` keeps
             real values.
+        precision: how exactly a GPU multiplies in networks, see ``extract.precision``.
     """
 
     backbone: str = "i3d"
@@ -67,6 +68,7 @@ class ExtractSettings:
     fps: Fraction | None = None
     stride: int = 16
     quantize: str = "uint8"
+    precision: str = UNSTATED["precision"]
 
     @classmethod
     def from_file(cls, settings: dict[str, Any]) -> "ExtractSettings":
@@ -79,6 +81,7 @@ class ExtractSettings:
             fps=Fraction(settings["fps"]),
             stride=int(settings["stride"]),
             quantize=settings.get("quantize") or "uint8",
+            precision=settings.get("precision", UNSTATED["precision"]),
         )
 
 
@@ -108,6 +111,7 @@ def file_settings(
         "quantize": choices.quantize if flow else None,
         "resize": record.frame_side,
         "crop": record.crop,
+        "precision": choices.precision,
         "dtype": "float32",
     }
 
@@ -125,7 +129,8 @@ class Extractor:
             works in a process of its own. None decodes in this process, where nothing can end it.
 
     Raises:
-        ExtractError: an unknown backbone or flow method, or a stream the backbone does not have.
+        ExtractError: an unknown backbone or flow method, a stream the backbone does not have, or a
+            precision that the device does not have.
         WeightsError: the weights of a stream are not there.
     """
 
@@ -150,7 +155,13 @@ class Extractor:
             device=device,
             runtime=runtime,
             threads=threads,
+            precision=settings.precision,
         )
+        if self.backbone.precision != settings.precision:
+            raise ExtractError(
+                f"the settings ask for precision {settings.precision}, the backbone given computes "
+                f"in {self.backbone.precision}"
+            )
         record = self.backbone.record
         self.grid = SnippetGrid(settings.fps or record.fps, record.length, settings.stride)
         self.flow_method: FlowMethod | None = None
@@ -379,7 +390,8 @@ def extract_features(
     if settings is None:
         streams = backbone.streams if backbone is not None else STREAMS
         name = backbone.record.name if backbone is not None else ExtractSettings.backbone
-        settings = ExtractSettings(backbone=name, streams=tuple(streams))
+        precision = backbone.precision if backbone is not None else ExtractSettings.precision
+        settings = ExtractSettings(backbone=name, streams=tuple(streams), precision=precision)
     elif backbone is not None and backbone.record.name != settings.backbone:
         raise ExtractError(
             f"the settings name the backbone {settings.backbone}, the one given is "

@@ -15,6 +15,7 @@ from basnet_e2e.cli.common import (
     force_option,
     message_options,
     offline_option,
+    precision_option,
 )
 from basnet_e2e.cli.extract_report import ExtractReport, reasons
 from basnet_e2e.cli.progress import clock
@@ -110,6 +111,7 @@ class ExactRate(click.ParamType):
 @click.option("--json-log", is_flag=True, help="Progress as JSON lines on stderr.")
 @decoding_options
 @force_option
+@precision_option("float32")
 @device_option
 @offline_option
 @message_options
@@ -138,7 +140,7 @@ def extract(
 
     share = parse_shard(shard) if shard else shard_of_array()
     inputs = share.of(find_videos(videos))
-    names = ("backbone", "streams", "flow", "fps", "stride", "quantize")
+    names = ("backbone", "streams", "flow", "fps", "stride", "quantize", "precision")
     options["streams"] = options["streams"] or backbone_record(options["backbone"]).streams
     settings = ExtractSettings(**{name: options[name] for name in names})
     if dry_run:

@@ -22,6 +22,7 @@ from basnet_e2e.cli.common import (
     force_option,
     message_options,
     offline_option,
+    precision_option,
 )
 from basnet_e2e.cli.progress import ProgressBar
 
@@ -112,6 +113,7 @@ log = logging.getLogger(__name__)
 @decoding_options
 @feature_store_options
 @force_option
+@precision_option(None, "the model's; float32 without -m")
 @device_option
 @offline_option
 @message_options
@@ -127,6 +129,7 @@ def localize(
     page: Path | None,
     force: bool,
     device: str,
+    precision: str | None,
     decoder: str,
     keep_partial: bool,
     stall: float,
@@ -159,6 +162,7 @@ def localize(
         backbone=backbone,
         prompts=prompts,
         device=device,
+        precision=precision,
         decoder=decoder,
         keep_partial=keep_partial,
         stall=stall,

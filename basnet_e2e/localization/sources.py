@@ -16,7 +16,7 @@ from basnet_e2e.data.layouts import ARRAY_SUFFIXES, ArraySource, find_arrays, pa
 from basnet_e2e.data.naming import base_name, counted
 from basnet_e2e.intervals import Localization
 from extract.errors import ExtractError
-from extract.features import SUFFIX, Features, read_meta
+from extract.features import SUFFIX, Features, essential, read_meta
 from extract.fingerprints import fingerprint
 from extract.inputs import VideoInput, same_name, search, with_unique_ids
 
@@ -66,7 +66,7 @@ class VideoSource(Source):
 
     def made_from(self, localizer: "Localizer") -> dict[str, Any]:
         """Content of the video and settings of the features."""
-        settings = json.dumps(localizer.extractor.settings, sort_keys=True)
+        settings = json.dumps(essential(localizer.extractor.settings), sort_keys=True)
         return {
             "input": fingerprint(self.path),
             "model": localizer.digest,

@@ -3,9 +3,9 @@
 OpenVINO is an extra, and taken for the networks that it computes at least 1.2 times as fast as
 torch on a CPU, as ``tests/benchmarks/backbones.py`` prints it.
 
-Both compute in float32, on GPUs too, and agree to 1e-3 relative. There is no autocast: rounding as
-it does moves I3D's feature of a real clip by 1.2e-3 of its largest value in float16 and by 1.5e-2
-in bfloat16, and the features of one folder may come from different machines.
+Both compute in float32, on GPUs too unless another precision is asked for (`extract.precision`),
+and agree to 1e-3 relative. Rounding as autocast does moves I3D's feature of a real clip by 1.2e-3
+of its largest value in float16 and by 1.5e-2 in bfloat16.
 """
 
 import importlib.metadata
@@ -21,7 +21,7 @@ from extract.devices import choose_device
 from extract.errors import ExtractError
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
 RUNTIMES = ("torch", "openvino")
 
@@ -31,6 +31,10 @@ class Runtime(Protocol):
 
     def run(self, clips: NDArray[np.float32]) -> NDArray[np.float32]:
         """Clips ``[N, C, T, H, W]`` to features ``[N, D]``, any N."""
+        ...
+
+    def run_there(self, clips: "Tensor") -> "Tensor":
+        """The same of tensors, with the features on the device that computes."""
         ...
 
 
@@ -84,6 +88,7 @@ def make_runtime(
     frames: int | None = None,
     step: int = 1,
     threads: int | None = None,
+    precision: str = "float32",
 ) -> Runtime:
     """Prepare a network in inference mode for clips of one shape.
 
@@ -94,6 +99,7 @@ def make_runtime(
         frames: frames of a clip that the network sees, spread evenly; None for all.
         step: it sees every step-th of a clip's frames.
         threads: CPU threads; None leaves them.
+        precision: one that the device has, see `extract.precision`.
     """
     rows = None if frames is None else spread(shape[1], frames)
     if step > 1:
@@ -107,7 +113,7 @@ def make_runtime(
     else:
         from extract.backbones.runtime_torch import TorchRuntime
 
-        runtime = TorchRuntime(network, seen, choice.device, threads)
+        runtime = TorchRuntime(network, seen, choice.device, threads, precision)
     return runtime if rows is None else _FrameSampler(runtime, rows)
 
 
@@ -127,3 +133,9 @@ class _FrameSampler:
 
     def run(self, clips: NDArray[np.float32]) -> NDArray[np.float32]:
         return self._runtime.run(clips[:, :, self._rows])
+
+    def run_there(self, clips: "Tensor") -> "Tensor":
+        import torch
+
+        rows = torch.tensor(self._rows, device=clips.device)
+        return self._runtime.run_there(clips.index_select(2, rows))

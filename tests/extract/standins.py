@@ -16,6 +16,7 @@ class TinyBackbone:
     """Its feature of a clip is every value of the clip: nothing can be mixed up unnoticed."""
 
     record = RECORD
+    precision = "float32"
 
     def __init__(self, streams=("rgb", "flow"), runtime="test cpu"):
         self.streams = streams
