@@ -56,7 +56,8 @@ def exact_float32() -> contextlib.AbstractContextManager[None]:
     """Inside the block torch rounds nothing below float32 and picks deterministic convolutions.
 
     TensorFloat-32 rounds factors to 10 bits, and torch lets convolutions use it unless told not
-    to: features and flow would depend on the device. What the caller had chosen comes back after.
+    to: features and flow would depend on the device. What the caller had chosen comes back after
+    the last of the threads that are inside.
     """
     return multiplying(tf32=False)
 

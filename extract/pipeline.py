@@ -1,8 +1,9 @@
 """One video to its snippet features, in bounded memory: decode, resize, flow, crop, backbone."""
 
+import contextlib
 import logging
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -11,16 +12,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from extract.backbones.batches import GPU_BATCH
 from extract.errors import ExtractError, MiscountError, VideoError
 from extract.features import FORMAT_VERSION, UNSTATED, Features
 from extract.fingerprints import fingerprint
-from extract.preprocess import centre_crop, grey
-from extract.quantize import quantize_flow
-from extract.snippets import SnippetGrid, flow_rows, frame_rows, snippet_count, snippet_times
+from extract.snippets import SnippetGrid, snippet_count, snippet_times
+from extract.stages import Stages
 from extract.streams import STREAMS
 from extract.video.isolation import STALL, Isolation
-from extract.window import Watch, Window, runs
+from extract.window import Watch
 
 if TYPE_CHECKING:
     from extract.backbones.loading import Backbone
@@ -33,11 +32,6 @@ if TYPE_CHECKING:
     OpenVideo = Clip | IsolatedClip
 
 log = logging.getLogger(__name__)
-
-# Snippets that are decoded, given flow and passed through the network together: large enough to
-# keep the machine busy (a GPU takes one whole batch), small enough to stay within some hundred
-# megabytes.
-CPU_GROUP = 4
 
 Progress = Callable[[int, int], None]
 # Is given features as they come: start and end in seconds of some snippets ``[n]``, and their
@@ -154,7 +148,6 @@ class Extractor:
             streams=settings.streams,
             device=device,
             runtime=runtime,
-            threads=threads,
             precision=settings.precision,
         )
         if self.backbone.precision != settings.precision:
@@ -167,10 +160,16 @@ class Extractor:
         self.flow_method: FlowMethod | None = None
         if "flow" in settings.streams:
             self.flow_method = flow_method(
-                settings.flow, device=device, overrides=record.flow_overrides, threads=threads
+                settings.flow, device=device, overrides=record.flow_overrides
             )
-        on_cpu = self.backbone.runtime.endswith("cpu")
-        self._group = CPU_GROUP if on_cpu else GPU_BATCH
+        self._stages = Stages(
+            self.backbone,
+            self.flow_method,
+            settings.streams,
+            self.grid,
+            settings.quantize,
+            threads,
+        )
         flow = self.flow_method.settings() if self.flow_method else None
         self.settings = file_settings(
             settings, record, self.backbone.weights_hashes(settings.streams), flow
@@ -185,20 +184,14 @@ class Extractor:
         """
         if self._isolation is not None:
             self._isolation.start()  # comes up while the networks are read
-        self.backbone.load(self.choices.streams)
+        self._stages.load()
 
     def use_threads(self, threads: int) -> None:
         """Compute on that many processor threads from the next snippets on.
 
         Values agree as they do between machines; OpenVINO's networks are compiled anew.
         """
-        import torch
-
-        if threads == torch.get_num_threads():
-            return
-        torch.set_num_threads(threads)
-        if self.backbone.runtime.startswith("openvino"):
-            self.backbone.unload()
+        self._stages.use_threads(threads)
 
     def extract(
         self,
@@ -271,18 +264,21 @@ class Extractor:
             done = chunks.begin(made, decoder, parts)
         onlooker = watch(clip) if watch and not done else None
         # A listener waits for the first snippet, not for a whole group.
-        size = 1 if listener and self._group == CPU_GROUP else self._group
-        for group in self._groups(clip, frames, range(done, count), size, onlooker):
-            for name, batch in group.items():
-                parts[name].append(getattr(self.backbone, name)(batch))
-            before, done = done, done + len(next(iter(group.values())))
-            if chunks and done < count:
-                chunks.keep(done, parts)
-            if progress:
-                progress(done, count)
-            if listener:
-                latest = {name: rows[-1] for name, rows in parts.items()}
-                listener(start[before:done], end[before:done], latest)
+        one_by_one = listener is not None
+        groups = self._stages.rows(
+            clip, frames, range(done, count), watch=onlooker, one_by_one=one_by_one
+        )
+        with contextlib.closing(groups):
+            for group in groups:
+                for name, rows in group.items():
+                    parts[name].append(rows)
+                before, done = done, done + len(next(iter(group.values())))
+                if chunks and done < count:
+                    chunks.keep(done, parts)
+                if progress:
+                    progress(done, count)
+                if listener:
+                    listener(start[before:done], end[before:done], group)
         streams = {name: np.concatenate(rows) for name, rows in parts.items()}
         return Features(
             rgb=streams.get("rgb"),
@@ -304,58 +300,6 @@ class Extractor:
             "runtime": self.backbone.runtime,
             **({"partial": clip.partial} if clip.partial else {}),
         }
-
-    def _groups(
-        self, clip: "OpenVideo", frames: int, wanted: range, size: int, watch: Watch | None
-    ) -> Iterator[dict[str, NDArray[np.float32]]]:
-        """Network inputs of ``size`` of the wanted snippets at a time, in one pass."""
-        first_frame = wanted.start * self.grid.stride
-        resize = self.backbone.record.resized
-        window = Window(clip, frames, resize, self.grid, first_frame, watch)
-        for first in wanted[::size]:
-            rows = range(first, min(first + size, wanted.stop))
-            group: dict[str, NDArray[np.float32]] = {}
-            if "rgb" in self.choices.streams:
-                group["rgb"] = self._rgb_clips(window, rows, frames)
-            if self.flow_method is not None:
-                group["flow"] = self._flow_clips(window, rows, frames)
-            yield group
-            window.forget_before(rows.stop * self.grid.stride)
-
-    def _rgb_clips(self, window: Window, rows: range, frames: int) -> NDArray[np.float32]:
-        """``[len(rows), 3, length, crop, crop] float32`` as the network's preprocessing asks."""
-        record = self.backbone.record
-        clips = []
-        for row in rows:
-            indices = frame_rows(row, frames, self.grid)
-            pictures = {n: record.cropped(window.picture(n)) for n in set(indices)}
-            clips.append(np.stack([pictures[n] for n in indices]))
-        return record.scale_rgb(np.stack(clips)).transpose(0, 4, 1, 2, 3)
-
-    def _flow_clips(self, window: Window, rows: range, frames: int) -> NDArray[np.float32]:
-        """``[len(rows), 2, length, crop, crop] float32`` in [-1, 1]."""
-        crop = self.backbone.record.crop
-        wanted = [flow_rows(row, frames, self.grid) for row in rows]
-        self._compute_flow(window, wanted)
-        zero = np.zeros((2, crop, crop), np.float32)  # a video of one frame has no motion
-        clips = [
-            np.stack([window.flow[n] for n in row] if len(row) else [zero] * self.grid.length)
-            for row in wanted
-        ]
-        return quantize_flow(np.stack(clips).transpose(0, 2, 1, 3, 4), self.choices.quantize)
-
-    def _compute_flow(self, window: Window, wanted: Sequence[Sequence[int]]) -> None:
-        """Fill ``window.flow`` with the fields that are missing, cropped, each computed once."""
-        assert self.flow_method is not None
-        crop = self.backbone.record.crop
-        missing = sorted({n for row in wanted for n in row} - window.flow.keys())
-        for run in runs(missing):
-            pictures = [window.picture(n) for n in range(run.start, run.stop + 1)]
-            fields = self.flow_method.compute(
-                np.stack([grey(picture) for picture in pictures]), np.stack(pictures)
-            )
-            for n, field in zip(run, centre_crop(fields, crop), strict=True):
-                window.flow[n] = field
 
 
 def extract_features(

@@ -1,12 +1,13 @@
 """What the snippets at hand need of a video, and no more: memory stays bounded."""
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from extract.errors import VideoError
+from extract.lanes import Task
 from extract.snippets import SnippetGrid
 from extract.video.clock import FrameRate
 
@@ -24,8 +25,23 @@ class Pictures(Protocol):
         """Times and pictures of the grid frames from ``first`` on."""
 
 
+class Field(NamedTuple):
+    """A flow field that is computed or will be.
+
+    Attributes:
+        run: gives consecutive fields ``[N, 2, crop, crop] float32``.
+        place: which of them it is.
+    """
+
+    run: Task[NDArray[np.float32]]
+    place: int
+
+
 class Window:
     """Resized grid frames and cropped flow fields that the next snippets still need.
+
+    Attributes:
+        flow: fields by number.
 
     Args:
         clip: the video.
@@ -45,7 +61,7 @@ class Window:
         first: int = 0,
         watch: "Watch | None" = None,
     ) -> None:
-        self.flow: dict[int, NDArray[np.float32]] = {}
+        self.flow: dict[int, Field] = {}
         self._pictures: dict[int, NDArray[np.uint8]] = {}
         self._resize = resize
         self._grid = grid
@@ -81,7 +97,8 @@ class Window:
     def forget_before(self, n: int) -> None:
         """Drop what lies before frame ``n``; what is repeated past the end is kept."""
         self._keep_from = min(n, self._padding_from)
-        for store in (self._pictures, self.flow):
+        stores: tuple[dict[int, Any], ...] = (self._pictures, self.flow)
+        for store in stores:
             for index in [i for i in store if i < self._keep_from]:
                 del store[index]
 

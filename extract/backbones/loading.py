@@ -1,6 +1,7 @@
 """A backbone with its weights, ready for inference."""
 
 import functools
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -91,6 +92,7 @@ class Backbone:
         self._prepare = prepare
         self._files: dict[str, WeightsFile] = {}
         self._runtimes: dict[str, Runtime] = {}
+        self._loading = threading.Lock()
         self._classifiers: dict[str, tuple[NDArray[np.float32], NDArray[np.float32]]] = {}
 
     def file(self, stream: str) -> WeightsFile:
@@ -149,7 +151,7 @@ class Backbone:
             ExtractError: the network has none.
         """
         if stream not in self._classifiers:
-            self._load(stream)
+            self._loaded(stream)
         if stream not in self._classifiers:
             raise ExtractError(f"{self.record.name} has no classifier, it only makes features")
         weight, bias = self._classifiers[stream]
@@ -178,9 +180,7 @@ class Backbone:
                 f"{self.record.name} {stream} takes clips [B, {', '.join(map(str, expected))}], "
                 f"got {list(clip.shape)}"
             )
-        if stream not in self._runtimes:
-            self._load(stream)
-        runtime = self._runtimes[stream]
+        runtime = self._loaded(stream)
         if isinstance(clip, torch.Tensor):
             return runtime.run_there(clip.detach().float()).to(clip.device)
         return runtime.run(np.asarray(clip, dtype=np.float32))
@@ -193,12 +193,19 @@ class Backbone:
             WeightsError: its weights are not here and cannot be had.
         """
         for stream in streams:
-            if stream not in self._runtimes:
-                self._load(stream)
+            self._loaded(stream)
 
     def unload(self) -> None:
         """Forget the networks; the next clips load them for the threads that there are then."""
-        self._runtimes.clear()
+        with self._loading:
+            self._runtimes.clear()
+
+    def _loaded(self, stream: str) -> Runtime:
+        """What runs a stream's network; the first of several threads loads it."""
+        with self._loading:
+            if stream not in self._runtimes:
+                self._load(stream)
+            return self._runtimes[stream]
 
     def _load(self, stream: str) -> None:
         network = load_network(self.record, stream, self.file(stream))

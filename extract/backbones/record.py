@@ -50,6 +50,8 @@ class BackboneRecord:
         classifier_length: frames of the clips that its classifier was trained on, where they are
             more than a snippet's.
         openvino: whether OpenVINO computes it at least 1.2 times as fast as torch on a CPU.
+        clip_a_thread: whether torch on a CPU does more of its clips by a thread for each of them
+            than by all threads for one.
         resize: how its library resizes and crops; None for the definitions of published I3D
             features (`extract.preprocess`) with ``frame_side``.
         model: the model of transformers that it is: its name on the hub or a local folder.
@@ -70,6 +72,7 @@ class BackboneRecord:
     flow_overrides: Mapping[str, Any] = field(default_factory=dict)
     classifier_length: int | None = None
     openvino: bool = False
+    clip_a_thread: bool = False
     resize: Resize | None = None
     model: str | None = None
 

@@ -27,6 +27,7 @@ class RAFTFlow:
     """
 
     name = "raft"
+    pair_a_thread = False  # torch shares out each pair
 
     def __init__(self, device: str = "auto", offline: bool = False) -> None:
         import torch

@@ -141,6 +141,9 @@ class Clip:
             self._source, self._fallback = self._fallback, None
             yield from self._pictures(wanted[done:])
 
+    def abandon(self) -> None:
+        """As ``IsolatedClip.abandon``, but a decoder of this process cannot be ended."""
+
     def close(self) -> None:
         """Let go of the file; iterators over its frames end."""
         for frames in list(self._open):

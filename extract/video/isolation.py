@@ -108,6 +108,7 @@ class IsolatedClip:
         self._keep_partial = keep_partial
         self.path = path
         self._open: list[Generator[object]] = []
+        self._abandoned = False
         self._process, facts = self._opened(decoder)
         self.__dict__.update(facts)
 
@@ -147,7 +148,7 @@ class IsolatedClip:
                 return
             except LostError as error:
                 lost.append(f"{self.decoder} {error} at {float(at / rate):.1f} s")
-                if self._asked != "auto" or self.decoder != "decord":
+                if self._abandoned or self._asked != "auto" or self.decoder != "decord":
                     raise VideoError(f"{self.path}: {' and '.join(lost)}") from error
             log.warning("%s: %s, PyAV goes on from there", self.path, lost[-1])
             self._go_on_by_pyav(lost)
@@ -161,6 +162,11 @@ class IsolatedClip:
         if facts["duration"] != self.duration or facts["size"] != self.size:
             raise VideoError(f"{self.path}: the file changed while it was read")
         self.decoder = facts["decoder"]
+
+    def abandon(self) -> None:
+        """End the wait for a frame that another thread is in: it raises VideoError there."""
+        self._abandoned = True
+        self._process.kill()
 
     def close(self) -> None:
         """Iterators over its frames end; the process stays for the next video."""

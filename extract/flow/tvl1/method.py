@@ -41,6 +41,7 @@ class TVL1Flow:
         self.params = params_with(TVL1Params(), dict(overrides))
         self._engine = choose_engine(device)
         self._threads = threads
+        self.pair_a_thread = self._engine.name == "numba"
 
     @property
     def engine(self) -> str:
