@@ -121,6 +121,8 @@ class Extractor:
         threads: processor threads for networks and flow; None leaves it to the libraries.
         stall: seconds without a new frame after which a decoder counts as hung and is ended; it
             works in a process of its own. None decodes in this process, where nothing can end it.
+        tensors: work on tensors of the device. None does so on a GPU alone; on the processor it is
+            a way to test what a GPU does.
 
     Raises:
         ExtractError: an unknown backbone or flow method, a stream the backbone does not have, or a
@@ -137,6 +139,7 @@ class Extractor:
         backbone: "Backbone | None" = None,
         threads: int | None = None,
         stall: float | None = STALL,
+        tensors: bool | None = None,
     ) -> None:
         from extract.backbones.loading import load_backbone
         from extract.flow.methods import flow_method
@@ -169,6 +172,7 @@ class Extractor:
             self.grid,
             settings.quantize,
             threads,
+            tensors=self.backbone.device != "cpu" if tensors is None else tensors,
         )
         flow = self.flow_method.settings() if self.flow_method else None
         self.settings = file_settings(

@@ -1,4 +1,4 @@
-"""Uploads: what arrives is what was sent, however late a copy is made."""
+"""What arrives is what was sent, however late a copy is made."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from extract.on_device import upload
+from extract.on_device import transfer
 
 
 class LateLane:
@@ -31,6 +31,10 @@ class LateLane:
         self.open.append(wait)
         return there, wait
 
+    def fetch(self, rows):
+        here = torch.zeros_like(rows)
+        return here, lambda: here.copy_(rows)
+
 
 SLABS = st.lists(st.tuples(st.integers(1, 4), st.integers(1, 5), st.integers(1, 5)), max_size=12)
 
@@ -39,7 +43,7 @@ SLABS = st.lists(st.tuples(st.integers(1, 4), st.integers(1, 5), st.integers(1, 
 @settings(max_examples=100, deadline=None)
 def test_a_buffer_is_not_written_while_it_is_copied(slabs):
     lane = LateLane()
-    send = upload.StagedUpload(lane)
+    send = transfer.StagedTransfer(lane).up
     random = np.random.default_rng(0)
     given, found = [], []
     for count, height, width in slabs:
@@ -55,7 +59,7 @@ def test_a_buffer_is_not_written_while_it_is_copied(slabs):
 
 def test_two_buffers_serve_a_whole_video():
     lane = LateLane()
-    send = upload.StagedUpload(lane)
+    send = transfer.StagedTransfer(lane).up
     for count in (5, 5, 5, 5, 5, 3):
         send([np.zeros((4, 4, 3), np.uint8)] * count)
     assert lane.buffers == 2
@@ -63,11 +67,19 @@ def test_two_buffers_serve_a_whole_video():
 
 def test_a_processor_needs_no_lane():
     frames = [np.full((2, 3, 3), n, np.uint8) for n in range(4)]
-    found = upload.upload_to(torch.device("cpu"))(frames)
+    found = transfer.transfer_with(torch.device("cpu")).up(frames)
     np.testing.assert_array_equal(found.numpy(), np.stack(frames))
 
 
-@pytest.mark.parametrize(("height", "width", "length"), [(1080, 1920, 5), (4320, 7680, 1)])
+def test_features_are_read_when_they_are_there():
+    rows = torch.arange(6.0).view(2, 3)
+    for way in (transfer.StagedTransfer(LateLane()), transfer.PlainTransfer(torch.device("cpu"))):
+        np.testing.assert_array_equal(way.down(rows)(), rows.numpy())
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "length"), [(1080, 1920, 5), (4320, 7680, 1), (9, 16, 64)]
+)
 def test_slabs_are_bounded_and_hold_a_frame_at_least(height, width, length):
     frame = np.lib.stride_tricks.as_strided(np.zeros(1, np.uint8), (height, width, 3), (0, 0, 0))
-    assert upload.slab_length(frame) == length
+    assert transfer.slab_length(frame) == length

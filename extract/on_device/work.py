@@ -1,0 +1,107 @@
+"""The way from frames to features on one device: frames go up once, as bytes; features come down.
+
+The same code runs on a GPU and on tensors of the processor, where tests hold it against
+`extract.work.ArrayWork`. Where a library resizes the frames of its networks (`extract.resizing`),
+that is done on the processor, since it rounds otherwise on a GPU.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from extract.errors import ExtractError
+from extract.on_device.pictures import grey, quantize_flow, resize_short_side, scale_rgb
+from extract.on_device.transfer import Transfer, slab_length, transfer_with
+from extract.preprocess import centre_crop
+
+if TYPE_CHECKING:
+    from extract.backbones.loading import Backbone
+    from extract.flow.methods import FlowMethod
+
+Found = Callable[[], NDArray[np.float32]]
+
+
+class DeviceWork:
+    """See `extract.work.Work`; pictures are ``[H, W, 3] uint8`` and fields ``[N, 2, crop, crop]``.
+
+    Nothing that is done depends on a computed value, so that the processor never waits for the
+    device before `rows`; but TV-L1 looks now and then whether it may end, without waiting for it.
+
+    Args:
+        backbone: the networks, on the device.
+        flow: computes flow; None where the flow stream is not wanted.
+        quantize: see ``extract.quantize``.
+        transfer: the way there; without it the one for the backbone's device.
+    """
+
+    def __init__(
+        self,
+        backbone: "Backbone",
+        flow: "FlowMethod | None",
+        quantize: str,
+        transfer: Transfer | None = None,
+    ) -> None:
+        self._backbone = backbone
+        self._flow = flow
+        self._quantize = quantize
+        self._transfer = transfer or transfer_with(torch.device(backbone.device))
+
+    def slab(self, frame: NDArray[np.uint8]) -> int:
+        """See `Work.slab`: as many as are worth a copy."""
+        return slab_length(frame)
+
+    @torch.inference_mode()
+    def pictures(self, frames: Sequence[NDArray[np.uint8]]) -> Sequence[Tensor]:
+        """See `Work.pictures`."""
+        record = self._backbone.record
+        if record.resize is not None:
+            return self._transfer.up([record.resized(frame) for frame in frames]).unbind()
+        return resize_short_side(self._transfer.up(frames), record.frame_side).unbind()
+
+    @torch.inference_mode()
+    def fields(self, pictures: Sequence[Tensor]) -> Tensor:
+        """See `Work.fields`."""
+        assert self._flow is not None
+        rgb = torch.stack(tuple(pictures))
+        return centre_crop(
+            self._flow.compute_there(grey(rgb), rgb), self._backbone.record.crop
+        ).clone()  # whole fields are let go
+
+    @torch.inference_mode()
+    def rgb(self, pictures: Mapping[int, Tensor], wanted: Sequence[Sequence[int]]) -> Found:
+        """See `Work.rgb`."""
+        record = self._backbone.record
+        cropped = {n: record.cropped(picture) for n, picture in pictures.items()}
+        clips = torch.stack([cropped[n] for row in wanted for n in row])
+        clips = clips.unflatten(0, (len(wanted), record.length))
+        rows = self._backbone.rgb(scale_rgb(clips, record.mean, record.deviation))
+        return self._transfer.down(rows)
+
+    @torch.inference_mode()
+    def flow(self, fields: Mapping[int, Tensor], wanted: Sequence[Sequence[int]]) -> Found:
+        """See `Work.flow`."""
+        record = self._backbone.record
+        if fields:
+            found = torch.stack([fields[n] for row in wanted for n in row])
+            clips = found.unflatten(0, (len(wanted), record.length)).transpose(1, 2)
+        else:
+            shape = (len(wanted), 2, record.length, record.crop, record.crop)
+            clips = torch.zeros(shape, device=self._backbone.device)
+        arrived = self._transfer.down(self._backbone.flow(quantize_flow(clips, self._quantize)))
+
+        def checked() -> NDArray[np.float32]:
+            rows = arrived()
+            # No network turns what is no number into one, and to look earlier would be to wait.
+            if np.isnan(rows).any():
+                raise ExtractError("optical flow holds NaN, nothing can be computed from it")
+            return rows
+
+        return checked
+
+    def rows(self, found: Found) -> NDArray[np.float32]:
+        """See `Work.rows`."""
+        return found()
