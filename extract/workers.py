@@ -7,7 +7,8 @@ import pickle
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
 from typing import Any
@@ -46,13 +47,24 @@ def threads_each(workers: int) -> int:
 
 
 def run_plan_with_workers(
-    plan: Plan, options: WorkerOptions, jobs: int, listener: Listener
+    plan: Plan,
+    options: WorkerOptions,
+    jobs: int,
+    listener: Listener,
+    devices: Sequence[str] = (),
 ) -> Summary:
     """Extract the videos of a plan in ``jobs`` processes.
 
     The processor's cores are shared evenly among the workers that have a video. A worker that dies
     (a decoder's crash, the system short of memory) costs the one video it was working on: that is
     recorded as failed and another worker takes the dead one's place.
+
+    Args:
+        plan: what is to be done.
+        options: what each worker is made from.
+        jobs: how many workers.
+        listener: hears the events of all of them.
+        devices: what they compute on, in turn; without it all on the options' one.
 
     Raises:
         Exception: whatever else than a broken video stops a worker (weights, a full disk).
@@ -63,8 +75,9 @@ def run_plan_with_workers(
     settle(plan)
     workers: list[_Worker] = []
     try:
-        for _ in range(min(jobs, len(queue))):
-            workers.append(_Worker(context, plan, options))
+        for number in range(min(jobs, len(queue))):
+            own = replace(options, device=devices[number % len(devices)]) if devices else options
+            workers.append(_Worker(context, plan, own))
         for worker in workers:
             _next(worker, workers, queue)
         while busy := _by_pipe(workers):

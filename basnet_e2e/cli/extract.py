@@ -1,5 +1,6 @@
 """`basnet extract`: videos to feature files."""
 
+import contextlib
 import logging
 from fractions import Fraction
 from pathlib import Path
@@ -21,7 +22,9 @@ from basnet_e2e.cli.extract_report import ExtractReport, reasons
 from basnet_e2e.cli.progress import clock
 
 if TYPE_CHECKING:
+    from basnet_e2e.cli.video_time import VideoTime
     from extract.folder import Plan, Summary
+    from extract.pipeline import Extractor, ExtractSettings
 
 log = logging.getLogger(__name__)
 
@@ -49,6 +52,26 @@ class ExactRate(click.ParamType):
         if not 0 < rate <= 1000:
             self.fail(f"{value} frames per second is outside 0 to 1000")
         return rate
+
+
+class JobCount(click.ParamType):
+    """How many videos at a time: a number, or ``auto``, which is None."""
+
+    name = "N|auto"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> int | None:
+        """Parse ``auto`` or a number above 0."""
+        if value == "auto":
+            return None
+        try:
+            number = int(value)
+        except ValueError:
+            number = 0
+        if number < 1:
+            self.fail(f"{value!r} is not auto or a number from 1 on")
+        return number
 
 
 @click.command(
@@ -98,7 +121,11 @@ class ExactRate(click.ParamType):
     help="Flow in 256 levels, as the networks were trained, or real.",
 )
 @click.option(
-    "--jobs", type=click.IntRange(min=1), default=1, show_default=True, help="Videos at a time."
+    "--jobs",
+    type=JobCount(),
+    default="auto",
+    show_default=True,
+    help="Videos at a time; auto fills the cores, or has one on each GPU.",
 )
 @click.option(
     "--shard",
@@ -121,7 +148,7 @@ def extract(
     overwrite: bool,
     dry_run: bool,
     json_log: bool,
-    jobs: int,
+    jobs: int | None,
     shard: str | None,
     force: bool,
     **options: Any,
@@ -133,7 +160,7 @@ def extract(
     """
     from extract.backbones.records import backbone_record
     from extract.estimate import record_pace
-    from extract.folder import make_plan, run_plan
+    from extract.folder import make_plan
     from extract.inputs import find_videos
     from extract.pipeline import Extractor, ExtractSettings
     from extract.shards import parse_shard, shard_of_array
@@ -159,20 +186,52 @@ def extract(
     _announce(plan, dry_run)
     if not plan.todo:
         return
-    how = {"keep_partial": options["keep_partial"], "decoder": options["decoder"]}
     folder.mkdir(parents=True, exist_ok=True)
-    jobs = min(jobs, len(plan.todo))
-    with ExtractReport(len(plan.todo), jobs, json_log) as reporter:
-        if jobs == 1:
+    summary, took = _work(plan, extractor, settings, options, jobs, json_log)
+    record_pace(extractor.settings, options["device"], *took)
+    _conclude(plan, summary)
+
+
+def _work(
+    plan: "Plan",
+    extractor: "Extractor",
+    settings: "ExtractSettings",
+    options: dict[str, Any],
+    jobs: int | None,
+    json_log: bool,
+) -> tuple["Summary", tuple[float, float]]:
+    """Extract what the plan says; the outcome, and seconds of video and of time."""
+    from extract.division import divide
+    from extract.folder import WorkerOptions, run_plan
+    from extract.workers import run_plan_with_workers
+
+    backbone, device = extractor.backbone, options["device"]
+    division = divide(
+        backbone.record, settings.streams, len(plan.todo), device, jobs, backbone.weights_bytes()
+    )
+    log.info("%s", division)
+    how = {"keep_partial": options["keep_partial"], "decoder": options["decoder"]}
+    with ExtractReport(_video_time(plan, extractor), json_log) as reporter:
+        if division.workers == 1:
             summary = run_plan(plan, extractor, listener=reporter.hear, **how)
         else:
-            from extract.folder import WorkerOptions
-            from extract.workers import run_plan_with_workers
+            worker = WorkerOptions(settings, device, stall=options["stall"], **how)
+            devices = division.devices if len(division.devices) > 1 else ()
+            summary = run_plan_with_workers(plan, worker, division.workers, reporter.hear, devices)
+    return summary, reporter.took
 
-            worker = WorkerOptions(settings, options["device"], stall=options["stall"], **how)
-            summary = run_plan_with_workers(plan, worker, jobs, reporter.hear)
-    record_pace(extractor.settings, options["device"], *reporter.took)
-    _conclude(plan, summary)
+
+def _video_time(plan: "Plan", extractor: "Extractor") -> "VideoTime":
+    """What counts the video time of the plan."""
+    from basnet_e2e.cli.video_time import VideoTime
+    from extract.chunks import SNIPPETS
+
+    sizes = {}
+    for video in plan.todo:
+        sizes[video.id] = 0
+        with contextlib.suppress(OSError):  # gone by now: to extract it says so
+            sizes[video.id] = video.path.stat().st_size
+    return VideoTime(sizes, float(extractor.grid.stride / extractor.grid.fps), SNIPPETS)
 
 
 def _check_outputs(plan: "Plan", given: tuple[Path, ...], force: bool) -> None:

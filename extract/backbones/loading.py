@@ -127,6 +127,16 @@ class Backbone:
         used = self.streams if streams is None else streams
         return {stream: self.file(stream).sha256 for stream in used}
 
+    def weights_bytes(self) -> int:
+        """Bytes of the files of all streams.
+
+        Raises:
+            WeightsError: the weights of a stream are not here and cannot be had.
+        """
+        paths = {self.file(stream).path for stream in self.streams}
+        files = [file for path in paths for file in (path.rglob("*") if path.is_dir() else [path])]
+        return sum(file.stat().st_size for file in files)
+
     @property
     def class_names(self) -> tuple[str, ...]:
         """Names of the classifier's classes in the order of its logits."""
