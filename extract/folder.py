@@ -1,5 +1,6 @@
 """Many videos into one folder of feature files: plan, resume, keep going, record failures."""
 
+import functools
 import glob
 import logging
 import os
@@ -20,6 +21,7 @@ from extract.inputs import VideoInput
 from extract.locks import claim
 from extract.pipeline import Extractor, ExtractSettings
 from extract.video.isolation import STALL
+from extract.waiting import Patient, Waiting, at_once
 from weights.errors import WeightsError
 
 log = logging.getLogger(__name__)
@@ -200,8 +202,8 @@ def run_plan(
 ) -> Summary:
     """Extract the videos of a plan one after the other in this process.
 
-    A video that fails is recorded in the list of failures and the rest go on. One that another
-    process has in hand comes last, and is taken over where that process ends without it.
+    A video that fails is recorded and the rest go on. One that another process has in hand comes
+    last, and is taken over where that process ends without it.
 
     Raises:
         ExtractError: the weights are those of another network.
@@ -212,13 +214,22 @@ def run_plan(
     extractor.load()
     settle(plan)
     queue = Queue(plan)
-    while task := queue.next():
-        event = extract_one(task, plan, extractor, keep_partial, decoder, listener)
+
+    def ended(task: Task, event: Event) -> None:
         if event.kind == "busy":
             queue.put_off(task)
-            continue
-        note(event, summary)
+        else:
+            note(event, summary)
+            listener(event)
+
+    def hear(event: Event) -> None:
         listener(event)
+        waiting.look()
+
+    with Waiting[Event]() as waiting:
+        while task := queue.next():
+            work = extract_steps(task, plan, extractor, keep_partial, decoder, hear)
+            waiting.begin(work, functools.partial(ended, task))
     return summary
 
 
@@ -257,10 +268,22 @@ def extract_one(
     decoder: str,
     listener: Listener,
 ) -> Event:
+    """`extract_steps` at once."""
+    return at_once(extract_steps(task, plan, extractor, keep_partial, decoder, listener))
+
+
+def extract_steps(
+    task: Task,
+    plan: Plan,
+    extractor: Extractor,
+    keep_partial: bool,
+    decoder: str,
+    listener: Listener,
+) -> Patient[Event]:
     """Extract one video into its feature file; its failure is an event, not an exception.
 
-    The event is ``busy`` where another process works on the video, and tells of that one's outcome
-    where it was done since the plan was made.
+    It waits where all that is left is to fill a batch with other videos. The event is ``busy``
+    where another process works on the video, and tells of its outcome where it was done since.
 
     Raises:
         WeightsError: a stream's weights are not there, which stops every video.
@@ -275,7 +298,7 @@ def extract_one(
             return elsewhere
         change_failures(plan.folder, [video.id])
         remove_half_written(feature_path(plan.folder, video.id))
-        event = _extract(task, plan, extractor, keep_partial, decoder, listener)
+        event = yield from _extract(task, plan, extractor, keep_partial, decoder, listener)
         if event.kind == "failed":
             change_failures(plan.folder, (), {video.id: event.message}, plan.failures)
     return event
@@ -288,7 +311,7 @@ def _extract(
     keep_partial: bool,
     decoder: str,
     listener: Listener,
-) -> Event:
+) -> Patient[Event]:
     video, began = task.video, time.monotonic()
     chunks = Chunks(plan.folder, video.id)
     listener(Event("start", video))
@@ -297,7 +320,7 @@ def _extract(
         listener(Event("progress", video, done, total, time.monotonic() - began))
 
     try:
-        features = extractor.extract(
+        features = yield from extractor.steps(
             video.path,
             decoder=decoder,
             keep_partial=keep_partial,

@@ -3,22 +3,21 @@
 import contextlib
 import logging
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from extract.errors import ExtractError, MiscountError, VideoError
 from extract.features import FORMAT_VERSION, UNSTATED, Features
 from extract.fingerprints import fingerprint
+from extract.growing import Growing, Listener, Progress
 from extract.snippets import SnippetGrid, snippet_count, snippet_times
 from extract.stages import Stages
 from extract.streams import STREAMS
 from extract.video.isolation import STALL, Isolation
+from extract.waiting import Patient, at_once
 from extract.window import Watch
 
 if TYPE_CHECKING:
@@ -32,13 +31,6 @@ if TYPE_CHECKING:
     OpenVideo = Clip | IsolatedClip
 
 log = logging.getLogger(__name__)
-
-Progress = Callable[[int, int], None]
-# Is given features as they come: start and end in seconds of some snippets ``[n]``, and their
-# features ``[n, D]`` of each stream.
-Listener = Callable[
-    [NDArray[np.float64], NDArray[np.float64], Mapping[str, NDArray[np.float32]]], None
-]
 
 
 @dataclass(frozen=True)
@@ -226,18 +218,48 @@ class Extractor:
         Raises:
             VideoError: the file is no video, a frame cannot be decoded, or decoding hangs.
         """
+        return at_once(
+            self.steps(
+                path,
+                decoder=decoder,
+                keep_partial=keep_partial,
+                progress=progress,
+                listener=listener,
+                chunks=chunks,
+                watch=watch,
+            )
+        )
+
+    def steps(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        decoder: str = "auto",
+        keep_partial: bool = False,
+        progress: Progress | None = None,
+        listener: Listener | None = None,
+        chunks: "Chunks | None" = None,
+        watch: "Callable[[OpenVideo], Watch] | None" = None,
+    ) -> Patient[Features]:
+        """`extract`, which waits where all that is left is to fill a batch with other videos."""
+        hear = (progress, listener)
         how = chunks.decoder(path, decoder) if chunks else decoder
         try:
             with self._open(path, how, keep_partial) as clip:
-                return self._extract(clip, progress, listener, chunks, how, watch)
+                rows = self._read(clip, hear, chunks, how, watch)
         except MiscountError as error:
             if how != "auto":
                 raise
             log.warning("%s; it begins again on PyAV", str(error).partition(", so ")[0])
-        if chunks:
-            chunks.clear()
-        with self._open(path, "pyav", keep_partial) as clip:
-            return self._extract(clip, progress, listener, chunks, "pyav", watch)
+            if chunks:
+                chunks.clear()
+            with self._open(path, "pyav", keep_partial) as clip:
+                rows = self._read(clip, hear, chunks, "pyav", watch)
+        # The video is closed by now: the next one may be read.
+        while rows.waiting:
+            yield rows.ready
+            rows.take()
+        return rows.features()
 
     def _open(self, path: str | os.PathLike[str], decoder: str, keep_partial: bool) -> "OpenVideo":
         if self._isolation is not None:
@@ -246,51 +268,38 @@ class Extractor:
 
         return open_video(path, decoder, keep_partial=keep_partial)
 
-    def _extract(
+    def _read(
         self,
         clip: "OpenVideo",
-        progress: Progress | None,
-        listener: Listener | None,
+        hear: tuple[Progress | None, Listener | None],
         chunks: "Chunks | None",
         decoder: str,
         watch: "Callable[[OpenVideo], Watch] | None",
-    ) -> Features:
+    ) -> Growing:
+        """Read a video to its end; its last features may wait for a batch to be filled."""
         frames = clip.frame_count(self.grid.fps)
         if frames == 0:
             raise VideoError(f"{clip.path}: the video has no frames that a player would show")
         count = snippet_count(frames, self.grid.length, self.grid.stride)
         facts = self._facts(clip)
-        parts: dict[str, list[NDArray[np.float32]]] = {name: [] for name in self.choices.streams}
-        start, end = snippet_times(count, self.grid, clip.duration)
-        done = 0
+        times = snippet_times(count, self.grid, clip.duration)
+        rows = Growing(self._stages, self.choices.streams, times, hear, chunks)
         if chunks:
             made = {"settings": self.settings, "facts": facts, "frames": frames}
-            done = chunks.begin(made, decoder, parts)
-        onlooker = watch(clip) if watch and not done else None
+            rows.done = chunks.begin(made, decoder, rows.parts)
+        onlooker = watch(clip) if watch and not rows.done else None
         # A listener waits for the first snippet, not for a whole group.
-        one_by_one = listener is not None
+        one_by_one = hear[1] is not None
         groups = self._stages.rows(
-            clip, frames, range(done, count), watch=onlooker, one_by_one=one_by_one
+            clip, frames, range(rows.done, count), watch=onlooker, one_by_one=one_by_one
         )
         with contextlib.closing(groups):
             for group in groups:
-                for name, rows in group.items():
-                    parts[name].append(rows)
-                before, done = done, done + len(next(iter(group.values())))
-                if chunks and done < count:
-                    chunks.keep(done, parts)
-                if progress:
-                    progress(done, count)
-                if listener:
-                    listener(start[before:done], end[before:done], group)
-        streams = {name: np.concatenate(rows) for name, rows in parts.items()}
-        return Features(
-            rgb=streams.get("rgb"),
-            flow=streams.get("flow"),
-            start=start,
-            end=end,
-            meta={"settings": self.settings, "facts": facts | {"decoder": clip.decoder}},
-        )
+                rows.waiting.append(group)
+                while rows.waiting and rows.ready():
+                    rows.take()
+        rows.meta = {"settings": self.settings, "facts": facts | {"decoder": clip.decoder}}
+        return rows
 
     def _facts(self, clip: "OpenVideo") -> dict[str, Any]:
         return {

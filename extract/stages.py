@@ -35,6 +35,8 @@ SPARE_GROUPS = 2
 FLOW_TASKS = 4
 
 Rows = dict[str, NDArray[np.float32]]
+Found = dict[str, Any]
+"""Features that are on their way, by stream."""
 FLOW, NETWORK = 0, 1  # flow first: a network waits for it
 
 
@@ -113,8 +115,8 @@ class Stages:
         *,
         watch: Watch | None = None,
         one_by_one: bool = False,
-    ) -> Generator[Rows]:
-        """Features of the wanted snippets, some at a time, in order.
+    ) -> Generator[Found]:
+        """What `fetch` makes features of the wanted snippets of, some at a time, in order.
 
         At the generator's end, also by ``close`` or an error, no thread of it is left.
 
@@ -137,15 +139,21 @@ class Stages:
                 with Ahead(groups, width + SPARE_GROUPS, clip.abandon) as ahead:
                     try:
                         for tasks in ahead:
-                            yield {
-                                name: self._work.rows(task.result()) for name, task in tasks.items()
-                            }
+                            yield {name: task.result() for name, task in tasks.items()}
                     finally:
                         lanes.give_up()  # first, so that lanes and reader end together
         finally:
             self._lanes = None
             # The lanes' number is theirs, but other threads to come would begin with it.
             torch.set_num_threads(before)
+
+    def ready(self, found: Found) -> bool:
+        """Whether features need not wait for more snippets to be computed along with."""
+        return all(self._work.ready(rows) for rows in found.values())
+
+    def fetch(self, found: Found) -> Rows:
+        """Features ``[n, D]`` of each stream; waits until they are there."""
+        return {name: self._work.rows(rows) for name, rows in found.items()}
 
     def _prepare(self) -> None:
         """Set the number of torch's threads, which each thread that computes has for itself."""

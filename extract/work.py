@@ -46,8 +46,16 @@ class Work(Protocol):
         """Features of a row of fields for each snippet; none in a video of one frame."""
         ...
 
+    def ready(self, found: Any) -> bool:
+        """Whether found features need not wait for more snippets to be computed along with."""
+        ...
+
     def rows(self, found: Any) -> NDArray[np.float32]:
-        """Found features as ``[n, D]``; waits until they are there."""
+        """Found features as ``[n, D]``; waits until they are there.
+
+        Raises:
+            ExtractError: something on the way was no number.
+        """
         ...
 
 
@@ -107,6 +115,10 @@ class ArrayWork:
     def _network(self, stream: str, clips: NDArray[np.float32]) -> NDArray[np.float32]:
         rows: NDArray[np.float32] = getattr(self._backbone, stream)(clips)
         return rows
+
+    def ready(self, found: NDArray[np.float32]) -> bool:
+        """They are there."""
+        return True
 
     def rows(self, found: NDArray[np.float32]) -> NDArray[np.float32]:
         """They are there."""

@@ -5,7 +5,8 @@ The same code runs on a GPU and on tensors of the processor, where tests hold it
 that is done on the processor, since it rounds otherwise on a GPU.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+import functools
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from extract.errors import ExtractError
+from extract.on_device.batches import Arrival, SharedBatches, SharedRows
 from extract.on_device.pictures import grey, quantize_flow, resize_short_side, scale_rgb
 from extract.on_device.transfer import Transfer, slab_length, transfer_with
 from extract.preprocess import centre_crop
@@ -22,14 +24,13 @@ if TYPE_CHECKING:
     from extract.backbones.loading import Backbone
     from extract.flow.methods import FlowMethod
 
-Found = Callable[[], NDArray[np.float32]]
-
 
 class DeviceWork:
     """See `extract.work.Work`; pictures are ``[H, W, 3] uint8`` and fields ``[N, 2, crop, crop]``.
 
     Nothing that is done depends on a computed value, so that the processor never waits for the
     device before `rows`; but TV-L1 looks now and then whether it may end, without waiting for it.
+    Batches are shared by videos that follow each other (`extract.on_device.batches`).
 
     Args:
         backbone: the networks, on the device.
@@ -49,6 +50,15 @@ class DeviceWork:
         self._flow = flow
         self._quantize = quantize
         self._transfer = transfer or transfer_with(torch.device(backbone.device))
+        self._batches = {
+            stream: SharedBatches(functools.partial(self._run, stream))
+            for stream in backbone.record.streams
+        }
+
+    @torch.inference_mode()
+    def _run(self, stream: str, clips: Tensor) -> Arrival:
+        """Begin to compute a batch's features and to bring them down."""
+        return self._transfer.down(getattr(self._backbone, stream)(clips))
 
     def slab(self, frame: NDArray[np.uint8]) -> int:
         """See `Work.slab`: as many as are worth a copy."""
@@ -72,17 +82,16 @@ class DeviceWork:
         ).clone()  # whole fields are let go
 
     @torch.inference_mode()
-    def rgb(self, pictures: Mapping[int, Tensor], wanted: Sequence[Sequence[int]]) -> Found:
+    def rgb(self, pictures: Mapping[int, Tensor], wanted: Sequence[Sequence[int]]) -> SharedRows:
         """See `Work.rgb`."""
         record = self._backbone.record
         cropped = {n: record.cropped(picture) for n, picture in pictures.items()}
         clips = torch.stack([cropped[n] for row in wanted for n in row])
         clips = clips.unflatten(0, (len(wanted), record.length))
-        rows = self._backbone.rgb(scale_rgb(clips, record.mean, record.deviation))
-        return self._transfer.down(rows)
+        return self._batches["rgb"].add(scale_rgb(clips, record.mean, record.deviation))
 
     @torch.inference_mode()
-    def flow(self, fields: Mapping[int, Tensor], wanted: Sequence[Sequence[int]]) -> Found:
+    def flow(self, fields: Mapping[int, Tensor], wanted: Sequence[Sequence[int]]) -> SharedRows:
         """See `Work.flow`."""
         record = self._backbone.record
         if fields:
@@ -91,17 +100,20 @@ class DeviceWork:
         else:
             shape = (len(wanted), 2, record.length, record.crop, record.crop)
             clips = torch.zeros(shape, device=self._backbone.device)
-        arrived = self._transfer.down(self._backbone.flow(quantize_flow(clips, self._quantize)))
+        return self._batches["flow"].add(quantize_flow(clips, self._quantize))
 
-        def checked() -> NDArray[np.float32]:
-            rows = arrived()
-            # No network turns what is no number into one, and to look earlier would be to wait.
-            if np.isnan(rows).any():
-                raise ExtractError("optical flow holds NaN, nothing can be computed from it")
-            return rows
+    def ready(self, found: SharedRows) -> bool:
+        """See `Work.ready`."""
+        return found.ready()
 
-        return checked
+    def rows(self, found: SharedRows) -> NDArray[np.float32]:
+        """See `Work.rows`.
 
-    def rows(self, found: Found) -> NDArray[np.float32]:
-        """See `Work.rows`."""
-        return found()
+        Raises:
+            ExtractError: flow was no number somewhere. No network turns that into one, and to look
+                earlier would be to wait for the device.
+        """
+        rows = found()
+        if found.home is self._batches.get("flow") and np.isnan(rows).any():
+            raise ExtractError("optical flow holds NaN, nothing can be computed from it")
+        return rows

@@ -65,6 +65,7 @@ class Recorded:
 
     def down(self, rows):
         self.features.append(rows)
+        return lambda: None
 
 
 @contextlib.contextmanager
@@ -128,8 +129,10 @@ def features(backbone, flow, size=(120, 160)):
     work = DeviceWork(backbone, flow, "uint8", transfer)
     pictures = work.pictures(frames)
     fields = work.fields(pictures)
-    work.rgb(dict(enumerate(pictures)), wanted)
-    work.flow(dict(enumerate(fields)), wanted)
+    found = [work.rgb(dict(enumerate(pictures)), wanted)]
+    found.append(work.flow(dict(enumerate(fields)), wanted))
+    for rows in found:
+        rows.begin()
     return transfer.features
 
 
@@ -171,7 +174,7 @@ def test_a_video_of_one_frame(i3d):
     with no_gpu() as guard:
         backbone, transfer = i3d(), Recorded()
         guard.went_up.clear()
-        DeviceWork(backbone, tvl1(), "uint8", transfer).flow({}, [[]])
+        DeviceWork(backbone, tvl1(), "uint8", transfer).flow({}, [[]]).begin()
     assert transfer.features[0].shape == (1, I3D.dimension)
     assert guard.went_up == []
 
