@@ -1,25 +1,28 @@
 """Many videos into one folder of feature files: plan, resume, keep going, record failures."""
 
 import functools
-import glob
 import logging
 import os
 import time
 import traceback
 from collections import deque
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from extract.chunks import Chunks
 from extract.errors import DiskError, ExtractError
 from extract.failures import FAILURES, change_failures, read_failures
-from extract.features import SUFFIX, feature_path, read_meta, settings_difference
+from extract.features import SUFFIX, settings_difference
 from extract.fingerprints import fingerprint
-from extract.inputs import VideoInput
+from extract.inputs import VideoInput, path_or_url
 from extract.locks import claim
 from extract.pipeline import Extractor, ExtractSettings
+from extract.places import place_of
+from extract.remote.fetching import at_hand
+from extract.remote.urls import OF_ONE_PROCESS, Url
+from extract.tasks import Event, Listener, Plan, Summary, Task, note
 from extract.video.isolation import STALL
 from extract.waiting import Patient, Waiting, at_once
 from weights.errors import WeightsError
@@ -28,96 +31,9 @@ log = logging.getLogger(__name__)
 PATIENCE = 2.0  # seconds of waiting for another process before the next video has its turn
 
 
-Stamp = tuple[int, int]
-"""What tells two files of one name apart: number on the disk and time of change."""
-
-
-@dataclass(frozen=True)
-class Event:
-    """Something that happened to one video.
-
-    Attributes:
-        kind: ``start``, ``progress``, ``done`` or ``failed``; ``busy`` where another process has
-            the video in hand, ``elsewhere`` where it was done by one.
-        video: which one.
-        done: snippets done so far.
-        total: snippets in all, 0 while unknown.
-        seconds: time since the start of this video.
-        message: the error of a failed video, the decoder and engine of a done one.
-        duration: seconds of video, of a done one.
-    """
-
-    kind: str
-    video: VideoInput
-    done: int = 0
-    total: int = 0
-    seconds: float = 0.0
-    message: str = ""
-    duration: float = 0.0
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What is to be done in a features folder.
-
-    Attributes:
-        todo: videos to extract.
-        present: videos whose features are there already, made with equal settings.
-        failures: name of the list that takes those that fail.
-        stamps: of the feature files that are to be replaced, by id.
-        failed: why videos failed in earlier runs, by id.
-    """
-
-    folder: Path
-    todo: tuple[VideoInput, ...]
-    present: tuple[VideoInput, ...]
-    failures: str = FAILURES
-    stamps: dict[str, Stamp] = field(default_factory=dict)
-    failed: dict[str, str] = field(default_factory=dict)
-
-    def tasks(self) -> "list[Task]":
-        """The work, video by video."""
-        return [
-            Task(video, self.stamps.get(video.id), self.failed.get(video.id)) for video in self.todo
-        ]
-
-
-@dataclass(frozen=True)
-class Task:
-    """One video to extract, and what stood in the folder when the plan was made.
-
-    Attributes:
-        video: which one.
-        stamp: of the feature file that is to be replaced, None where there is none.
-        failure: why it failed before, None where it did not.
-        patience: seconds to wait for another process that has it in hand.
-    """
-
-    video: VideoInput
-    stamp: Stamp | None = None
-    failure: str | None = None
-    patience: float = 0.0
-
-    def later(self) -> "Task":
-        """The same at a time when there may be nothing else to do."""
-        return replace(self, patience=PATIENCE)
-
-
-@dataclass
-class Summary:
-    """Outcome of a run over a folder."""
-
-    done: list[str] = field(default_factory=list)
-    failed: dict[str, str] = field(default_factory=dict)
-    elsewhere: list[str] = field(default_factory=list)
-
-
-Listener = Callable[[Event], None]
-
-
 def make_plan(
     videos: Sequence[VideoInput],
-    folder: str | os.PathLike[str],
+    folder: str | os.PathLike[str] | Url,
     settings: dict[str, Any],
     *,
     overwrite: bool = False,
@@ -140,55 +56,37 @@ def make_plan(
     Raises:
         ExtractError: a feature file of the folder was made with other settings.
     """
-    target = Path(folder)
-    replaced = {feature_path(target, video.id) for video in videos} if overwrite else set()
-    metas = {
-        path: _meta_or_none(path)
-        for path in sorted(target.rglob(f"*{SUFFIX}"))
-        if path not in replaced
-    }
-    for path, meta in metas.items():
+    target = path_or_url(folder)
+    place = place_of(target)
+    again = {video.id for video in videos} if overwrite else set()
+    metas = place.metas(without=again)
+    for video_id, meta in metas.items():
         difference = meta and settings_difference(meta["settings"], settings, unknown=unknown)
         if difference:
             raise ExtractError(
-                f"{path} was made with other settings ({difference} now); use another output "
-                "folder, or --overwrite to extract its videos again"
+                f"{target / video_id}{SUFFIX} was made with other settings ({difference} now); use "
+                "another output folder, or --overwrite to extract its videos again"
             )
     todo, present = [], []
     for video in videos:
-        meta = metas.get(feature_path(target, video.id))
+        meta = metas.get(video.id)
         if meta and meta["facts"].get("fingerprint") == _fingerprint_or_none(video.path):
             present.append(video)
         else:
             if meta:
                 log.warning("%s has changed since its features were made: again", video.path)
             todo.append(video)
-    found = {video.id: _stamp(feature_path(target, video.id)) for video in todo}
+    stood = [video.id for video in todo if video.id in metas or video.id in again]
+    found = {video_id: place.stamp(video_id) for video_id in stood}
     stamps = {key: stamp for key, stamp in found.items() if stamp is not None}
     return Plan(target, tuple(todo), tuple(present), failures, stamps, read_failures(target))
 
 
-def _stamp(path: Path) -> Stamp | None:
-    try:
-        about = path.stat()
-    except OSError:
-        return None
-    return about.st_ino, about.st_mtime_ns
-
-
-def _fingerprint_or_none(path: Path) -> str | None:
+def _fingerprint_or_none(path: Path | Url) -> str | None:
     """None for a file that is gone: to extract it will say so."""
     try:
         return fingerprint(path)
     except OSError:
-        return None
-
-
-def _meta_or_none(path: Path) -> dict[str, Any] | None:
-    try:
-        return read_meta(path)
-    except ExtractError as error:
-        log.warning("%s; not counted as done", error)
         return None
 
 
@@ -233,6 +131,25 @@ def run_plan(
     return summary
 
 
+def own_memory(plan: Plan) -> Url | None:
+    """An input or the output that stands in this process's memory, where no other one sees it."""
+    for place in (plan.folder, *(video.path for video in plan.todo)):
+        if isinstance(place, Url) and place.scheme in OF_ONE_PROCESS:
+            return place
+    return None
+
+
+def refuse_memory(plan: Plan) -> None:
+    """Several processes have no memory in common.
+
+    Raises:
+        ExtractError: an input or the output stands in this process's memory.
+    """
+    place = own_memory(plan)
+    if place is not None:
+        raise ExtractError(f"{place}: is this process's own memory, so --jobs must be 1")
+
+
 def settle(plan: Plan) -> None:
     """Take out of the lists of failures what is there by now."""
     change_failures(plan.folder, [video.id for video in plan.present])
@@ -251,6 +168,10 @@ class Queue:
     def next(self) -> Task | None:
         """The next task, None where there is no other."""
         return self._tasks.popleft() if self._tasks else None
+
+    def put_first(self, task: Task) -> None:
+        """Have a task come again at once."""
+        self._tasks.appendleft(task)
 
     def put_off(self, task: Task) -> None:
         """Have a task come again, and say so once nothing else is left."""
@@ -290,18 +211,43 @@ def extract_steps(
         OSError: the features folder cannot be written.
     """
     video = task.video
-    with claim(plan.folder, video.id, task.patience) as claimed:
+    with claim(plan.place.local, video.id, task.patience) as claimed:
         if not claimed:
             return Event("busy", video)
         elsewhere = _done_elsewhere(task, plan)
         if elsewhere is not None:
             return elsewhere
-        change_failures(plan.folder, [video.id])
-        remove_half_written(feature_path(plan.folder, video.id))
+        if plan.failures is not None:
+            change_failures(plan.folder, [video.id])
+        plan.place.remove_half_written(video.id)
         event = yield from _extract(task, plan, extractor, keep_partial, decoder, listener)
-        if event.kind == "failed":
+        if event.kind == "failed" and plan.failures is not None:
             change_failures(plan.folder, (), {video.id: event.message}, plan.failures)
     return event
+
+
+def give_up(plan: Plan, event: Event) -> None:
+    """Record the failure of a video whose process died, unless another one has it by now."""
+    video_id, place = event.video.id, plan.place
+    with claim(place.local, video_id) as claimed:
+        if claimed:
+            Chunks(place.local, video_id).clear()
+            place.remove_half_written(video_id)
+            change_failures(plan.folder, (), {video_id: event.message}, plan.failures or FAILURES)
+
+
+def leave(plan: Plan, video: VideoInput, patience: float) -> None:
+    """Remove what a process left half written that was ended amid a video.
+
+    Args:
+        plan: of the video.
+        video: what it worked on.
+        patience: seconds in which its lock is freed.
+    """
+    place = plan.place
+    with claim(place.local, video.id, patience) as claimed:
+        if claimed:
+            place.remove_half_written(video.id)
 
 
 def _extract(
@@ -313,20 +259,24 @@ def _extract(
     listener: Listener,
 ) -> Patient[Event]:
     video, began = task.video, time.monotonic()
-    chunks = Chunks(plan.folder, video.id)
+    chunks = Chunks(plan.place.local, video.id)
     listener(Event("start", video))
 
     def on_progress(done: int, total: int) -> None:
         listener(Event("progress", video, done, total, time.monotonic() - began))
 
     try:
-        features = yield from extractor.steps(
-            video.path,
-            decoder=decoder,
-            keep_partial=keep_partial,
-            progress=on_progress,
-            chunks=chunks,
-        )
+        with at_hand(video.path) as path:
+            work = extractor.steps(
+                path,
+                decoder=decoder,
+                keep_partial=keep_partial,
+                progress=on_progress,
+                chunks=chunks,
+            )
+            # What was fetched is not kept while others fill a batch.
+            fetched = isinstance(video.path, Url)
+            features = at_once(work) if fetched else (yield from work)
         features.check_finite(video.path)
     except (WeightsError, DiskError):
         raise
@@ -335,7 +285,7 @@ def _extract(
         chunks.clear()
         message = _reason(video.path, error)
         return Event("failed", video, seconds=time.monotonic() - began, message=message)
-    features.save(feature_path(plan.folder, video.id))
+    plan.place.keep(features, video.id)
     chunks.clear()
     rows = len(features.start)
     facts = features.facts
@@ -348,9 +298,8 @@ def _extract(
 
 def _done_elsewhere(task: Task, plan: Plan) -> Event | None:
     """What became of a video that another process had in hand since the plan was made."""
-    path = feature_path(plan.folder, task.video.id)
-    if _stamp(path) not in (None, task.stamp):
-        meta = _meta_or_none(path)
+    if plan.place.stamp(task.video.id) not in (None, task.stamp):
+        meta = plan.place.meta(task.video.id)
         made_from = (meta or {}).get("facts", {}).get("fingerprint")
         if made_from is not None and made_from == _fingerprint_or_none(task.video.path):
             return Event("elsewhere", task.video)
@@ -360,13 +309,7 @@ def _done_elsewhere(task: Task, plan: Plan) -> Event | None:
     return None
 
 
-def remove_half_written(path: Path) -> None:
-    """What a process that was killed while writing a file has left beside it."""
-    for part in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
-        part.unlink(missing_ok=True)
-
-
-def _reason(path: Path, error: Exception) -> str:
+def _reason(path: Path | Url, error: Exception) -> str:
     """One line on why a video failed, whatever was raised."""
     if isinstance(error, ExtractError):
         return str(error)
@@ -374,16 +317,6 @@ def _reason(path: Path, error: Exception) -> str:
         return f"{path}: cannot be read ({error.strerror})"
     text = " ".join(f"{type(error).__name__}: {error}".split())
     return f"{path}: {text.rstrip(': ')} (not expected; please report it, -v says more)"
-
-
-def note(event: Event, summary: Summary) -> None:
-    """Add the end of one video to a summary."""
-    if event.kind == "elsewhere":
-        summary.elsewhere.append(event.video.id)
-    elif event.kind == "done":
-        summary.done.append(event.video.id)
-    elif event.kind == "failed":
-        summary.failed[event.video.id] = event.message
 
 
 @dataclass(frozen=True)

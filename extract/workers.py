@@ -13,24 +13,9 @@ from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
 from typing import Any
 
-from extract.chunks import Chunks
 from extract.devices import cores
-from extract.failures import change_failures
-from extract.features import feature_path
-from extract.folder import (
-    Event,
-    Listener,
-    Plan,
-    Queue,
-    Summary,
-    Task,
-    WorkerOptions,
-    extract_one,
-    note,
-    remove_half_written,
-    settle,
-)
-from extract.locks import claim
+from extract.folder import Queue, WorkerOptions, extract_one, give_up, refuse_memory, settle
+from extract.tasks import Event, Listener, Plan, Summary, Task, note
 
 log = logging.getLogger(__name__)
 STOP = None
@@ -69,6 +54,7 @@ def run_plan_with_workers(
     Raises:
         Exception: whatever else than a broken video stops a worker (weights, a full disk).
     """
+    refuse_memory(plan)
     summary = Summary()
     queue = Queue(plan)
     context = multiprocessing.get_context("spawn")
@@ -169,7 +155,7 @@ class _Worker:
             )
             self.pipe.close()
             self._start()
-            _clean_up_after_death(self._plan, event)
+            give_up(self._plan, event)
         if isinstance(event, BaseException):
             raise event
         assert isinstance(event, Event)
@@ -210,15 +196,6 @@ def _interrupts_held_back() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _clean_up_after_death(plan: Plan, event: Event) -> None:
-    """Record what a worker that died could not, unless another process has the video by now."""
-    with claim(plan.folder, event.video.id) as claimed:
-        if claimed:
-            Chunks(plan.folder, event.video.id).clear()
-            remove_half_written(feature_path(plan.folder, event.video.id))
-            change_failures(plan.folder, (), {event.video.id: event.message}, plan.failures)
-
-
 def _work(pipe: Any, plan: Plan, options: WorkerOptions) -> None:
     """Body of a worker process: one extractor, any number of videos."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent, which ends us
@@ -240,7 +217,7 @@ def _work(pipe: Any, plan: Plan, options: WorkerOptions) -> None:
             else:
                 extractor.use_threads(message)
     except Exception as error:
-        _send(pipe, _portable(error))
+        _send(pipe, portable(error))
 
 
 def _receive(pipe: Any) -> Any:
@@ -259,8 +236,8 @@ def _send(pipe: Any, message: object) -> None:
         sys.exit(1)
 
 
-def _portable(error: Exception) -> Exception:
-    """The error itself if it can pass to another process, else its words."""
+def portable(error: Exception) -> Exception:
+    """An error itself if it can pass to another process, else its words."""
     try:
         pickle.loads(pickle.dumps(error))
     except Exception:  # whatever its class does there

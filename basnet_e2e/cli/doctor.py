@@ -25,6 +25,7 @@ DOWNLOAD = "basnet weights download "
 PER_LINE = 3  # fit into 80 columns
 OPTIONAL = {
     "openvino": "runs the zoo's networks faster on a CPU: pip install 'basnet-e2e[cpu]'",
+    "ray": "extracts on a cluster: pip install 'basnet-e2e[ray]'",
     "transformers": "has V-JEPA 2, VideoMAE, CLIP: pip install 'basnet-e2e[transformers]'",
 }
 

@@ -10,6 +10,7 @@ import click
 
 from basnet_e2e.cli.common import (
     OneOf,
+    PathOrUrl,
     StreamList,
     decoding_options,
     device_option,
@@ -23,8 +24,9 @@ from basnet_e2e.cli.progress import clock
 
 if TYPE_CHECKING:
     from basnet_e2e.cli.video_time import VideoTime
-    from extract.folder import Plan, Summary
     from extract.pipeline import Extractor, ExtractSettings
+    from extract.remote.urls import Url
+    from extract.tasks import Plan, Summary
 
 log = logging.getLogger(__name__)
 
@@ -77,14 +79,15 @@ class JobCount(click.ParamType):
 @click.command(
     epilog="Example: basnet extract videos/ -o features/ --streams rgb",
 )
-@click.argument("videos", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("videos", nargs=-1, required=True, type=PathOrUrl())
 @click.option(
     "-o",
     "--output",
     "folder",
     required=True,
-    type=click.Path(path_type=Path, file_okay=False),
-    help="Folder of the feature files.",
+    type=PathOrUrl(),
+    metavar="FOLDER",
+    help="Folder of the feature files, or its URL.",
 )
 @click.option("--backbone", default="i3d", show_default=True, help="Network that makes features.")
 @click.option(
@@ -133,6 +136,11 @@ class JobCount(click.ParamType):
     show_default="the task of a SLURM array, else all",
     help="Only share I (from 0) of N of the videos.",
 )
+@click.option(
+    "--ray",
+    metavar="auto|ADDRESS",
+    help="On this Ray cluster (HOST:PORT or ray://...); needs [ray].",
+)
 @click.option("--overwrite", is_flag=True, help="Extract again what is there.")
 @click.option("--dry-run", is_flag=True, help="Only list what would be done.")
 @click.option("--json-log", is_flag=True, help="Progress as JSON lines on stderr.")
@@ -143,13 +151,14 @@ class JobCount(click.ParamType):
 @offline_option
 @message_options
 def extract(
-    videos: tuple[Path, ...],
-    folder: Path,
+    videos: "tuple[Path | Url, ...]",
+    folder: "Path | Url",
     overwrite: bool,
     dry_run: bool,
     json_log: bool,
     jobs: int | None,
     shard: str | None,
+    ray: str | None,
     force: bool,
     **options: Any,
 ) -> None:
@@ -157,6 +166,10 @@ def extract(
 
     A second run does what is missing; failures stand in failures.json in the output folder and do
     not stop the rest. Exit code 1 if a video failed.
+
+    VIDEOS and the output may be URLs (s3://, gs://, hf:// ...; videos also https://). A video is
+    fetched while it is worked on. Processes share a folder without doing anything twice; machines
+    that write to a URL know nothing of each other, so give each a --shard.
     """
     from extract.backbones.records import backbone_record
     from extract.estimate import record_pace
@@ -186,9 +199,11 @@ def extract(
     _announce(plan, dry_run)
     if not plan.todo:
         return
-    folder.mkdir(parents=True, exist_ok=True)
-    summary, took = _work(plan, extractor, settings, options, jobs, json_log)
-    record_pace(extractor.settings, options["device"], *took)
+    plan.place.local.mkdir(parents=True, exist_ok=True)
+    with ExtractReport(_video_time(plan, extractor), json_log) as reporter:
+        summary = _work(plan, extractor, settings, options, jobs, ray, reporter)
+    if not ray:
+        record_pace(extractor.settings, options["device"], *reporter.took)
     _conclude(plan, summary)
 
 
@@ -198,53 +213,64 @@ def _work(
     settings: "ExtractSettings",
     options: dict[str, Any],
     jobs: int | None,
-    json_log: bool,
-) -> tuple["Summary", tuple[float, float]]:
-    """Extract what the plan says; the outcome, and seconds of video and of time."""
+    ray: str | None,
+    reporter: ExtractReport,
+) -> "Summary":
+    """Extract what the plan says: here, in worker processes or on a cluster."""
     from extract.division import divide
-    from extract.folder import WorkerOptions, run_plan
+    from extract.folder import WorkerOptions, own_memory, run_plan
     from extract.workers import run_plan_with_workers
 
     backbone, device = extractor.backbone, options["device"]
+    how = {"keep_partial": options["keep_partial"], "decoder": options["decoder"]}
+    worker = WorkerOptions(settings, device, stall=options["stall"], **how)
+    if ray:
+        from extract.cluster import run_plan_on_cluster
+
+        return run_plan_on_cluster(plan, worker, ray, jobs, reporter.hear)
+    if jobs is None and own_memory(plan):
+        jobs = 1
     division = divide(
         backbone.record, settings.streams, len(plan.todo), device, jobs, backbone.weights_bytes()
     )
     log.info("%s", division)
-    how = {"keep_partial": options["keep_partial"], "decoder": options["decoder"]}
-    with ExtractReport(_video_time(plan, extractor), json_log) as reporter:
-        if division.workers == 1:
-            summary = run_plan(plan, extractor, listener=reporter.hear, **how)
-        else:
-            worker = WorkerOptions(settings, device, stall=options["stall"], **how)
-            devices = division.devices if len(division.devices) > 1 else ()
-            summary = run_plan_with_workers(plan, worker, division.workers, reporter.hear, devices)
-    return summary, reporter.took
+    if division.workers == 1:
+        return run_plan(plan, extractor, listener=reporter.hear, **how)
+    devices = division.devices if len(division.devices) > 1 else ()
+    return run_plan_with_workers(plan, worker, division.workers, reporter.hear, devices)
 
 
 def _video_time(plan: "Plan", extractor: "Extractor") -> "VideoTime":
-    """What counts the video time of the plan."""
+    """What counts the video time of the plan; videos that stand elsewhere count alike."""
     from basnet_e2e.cli.video_time import VideoTime
     from extract.chunks import SNIPPETS
 
     sizes = {}
     for video in plan.todo:
-        sizes[video.id] = 0
+        sizes[video.id] = 0 if isinstance(video.path, Path) else 1
         with contextlib.suppress(OSError):  # gone by now: to extract it says so
-            sizes[video.id] = video.path.stat().st_size
+            if isinstance(video.path, Path):
+                sizes[video.id] = video.path.stat().st_size
     return VideoTime(sizes, float(extractor.grid.stride / extractor.grid.fps), SNIPPETS)
 
 
-def _check_outputs(plan: "Plan", given: tuple[Path, ...], force: bool) -> None:
+def _check_outputs(plan: "Plan", given: "tuple[Path | Url, ...]", force: bool) -> None:
     """A feature file replaces nothing but a feature file, and no input."""
     from basnet_e2e.data.kinds import Kind
     from basnet_e2e.data.outputs import check_folder, check_output, check_outputs
+    from extract.failures import FAILURES
     from extract.features import feature_path
+    from extract.places import Elsewhere
 
+    place = plan.place
+    if isinstance(place, Elsewhere):
+        place.check(plan.stamps, force)
+        return
     read = [*given, *(video.path for video in (*plan.todo, *plan.present))]
-    targets = [feature_path(plan.folder, video.id) for video in plan.todo]
-    check_folder(plan.folder)
+    targets = [feature_path(place.local, video.id) for video in plan.todo]
+    check_folder(place.local)
     check_outputs(targets, Kind.FEATURES, read, force=force)
-    check_output(plan.folder / plan.failures, Kind.FAILURES, read, force=force)
+    check_output(place.local / (plan.failures or FAILURES), Kind.FAILURES, read, force=force)
 
 
 def _announce(plan: "Plan", dry_run: bool) -> None:
@@ -287,7 +313,7 @@ def _conclude(plan: "Plan", summary: "Summary") -> None:
     if summary.elsewhere:
         log.info("%d done by other processes", len(summary.elsewhere))
     if summary.failed:
-        log.warning("%d failed, see %s", len(summary.failed), plan.folder / plan.failures)
+        log.warning("%d failed, see %s", len(summary.failed), plan.folder / (plan.failures or ""))
         for reason, count in reasons(summary.failed.values()):
             log.warning("  %d: %s", count, reason)
         raise click.exceptions.Exit(1)

@@ -30,7 +30,8 @@ class ExtractBar:
     def __init__(self, time: VideoTime, quiet: bool = False) -> None:
         self._time = time
         self._quiet = quiet
-        self._began = self._printed = _now()
+        self._began: float | None = None  # with the first event: loading networks is no speed
+        self._printed = _now()
         self._live = None
         if is_terminal() and not quiet:
             from rich.console import Console
@@ -60,12 +61,17 @@ class ExtractBar:
     def update(self) -> None:
         """Something has changed: where there is no bar, a line is due from time to time."""
         now = _now()
+        if self._began is None:
+            self._began = now
         if self._live or self._quiet or now - self._printed < PLAIN_LINE_EVERY:
             return
         self._printed = now
-        click.echo(self._time.line(now - self._began), err=True)
+        click.echo(self._line(), err=True)
         if at_work := self._time.at_work():
             click.echo(f"  {at_work}", err=True)
+
+    def _line(self) -> str:
+        return self._time.line(0.0 if self._began is None else _now() - self._began)
 
     def _picture(self) -> "RenderableType":
         from rich.console import Group
@@ -77,7 +83,7 @@ class ExtractBar:
         row = Table.grid(padding=(0, 1))
         row.add_row(
             ProgressBar(total=total, completed=done, width=BAR_WIDTH, pulse=total is None),
-            Text(self._time.line(_now() - self._began), no_wrap=True, overflow="ellipsis"),
+            Text(self._line(), no_wrap=True, overflow="ellipsis"),
         )
         at_work = Text(self._time.at_work(), style="dim", no_wrap=True, overflow="ellipsis")
         return Group(row, at_work)

@@ -2,11 +2,15 @@
 
 import logging
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from extract.remote.urls import Url
 
 log = logging.getLogger(__name__)
 
 
-def failure_message(error: Exception, path: Path, *, alone: bool = False) -> str:
+def failure_message(error: Exception, path: "Path | Url", *, alone: bool = False) -> str:
     """One line about a video that failed, for the list of failures.
 
     Args:

@@ -14,6 +14,7 @@ import click
 from basnet_e2e.cli.common import (
     Destination,
     FileOrFolder,
+    PathOrUrl,
     StreamList,
     check_kept_features,
     decoding_options,
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from basnet_e2e.localization.localizer import Localizer
     from basnet_e2e.localization.sources import Source
     from basnet_e2e.report.live import LiveReport
+    from extract.remote.urls import Url
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +46,7 @@ log = logging.getLogger(__name__)
     nargs=-1,
     required=True,
     metavar="VIDEO_OR_FEATURES...",
-    type=click.Path(path_type=Path),
+    type=PathOrUrl(),
 )
 @click.option(
     "-m",
@@ -118,7 +120,7 @@ log = logging.getLogger(__name__)
 @offline_option
 @message_options
 def localize(
-    inputs: tuple[Path, ...],
+    inputs: "tuple[Path | Url, ...]",
     model: Path | None,
     output: Destination | None,
     layout: str,
@@ -139,6 +141,8 @@ def localize(
 ) -> None:
     """Find action intervals in videos or in feature files (or folders of either).
 
+    Videos may be URLs (s3://, gs://, https:// ...), each fetched while it is worked on.
+
     The result is JSON on stdout (a table and a timeline on a terminal), or in the file given with
     -o. With -o and a folder each video has a file there as soon as it is done. What an earlier run
     left in the output is not computed again where video, model and settings are the same.
@@ -147,9 +151,10 @@ def localize(
     from basnet_e2e.localization.localizer import Localizer
     from basnet_e2e.localization.sources import find_sources
     from extract.feature_store import choose_store
+    from extract.inputs import is_folder
 
     sources = find_sources(inputs, grid=grid)
-    many = len(inputs) > 1 or any(path.is_dir() for path in inputs)
+    many = len(inputs) > 1 or any(map(is_folder, inputs))
     store = _open_store(output, layout, sources, many, [*inputs, model], force)
     if features_folder is not None:
         check_kept_features(
@@ -194,7 +199,7 @@ def _open_store(
     layout: str,
     sources: "Sequence[Source]",
     many: bool,
-    inputs: Sequence[Path | None],
+    inputs: "Sequence[Path | Url | None]",
     force: bool,
 ) -> "Store":
     from basnet_e2e.export.result_store import Document, FolderStore
@@ -211,7 +216,7 @@ def _open_report(
     layout: str,
     sources: "Sequence[Source]",
     many: bool,
-    inputs: Sequence[Path | None],
+    inputs: "Sequence[Path | Url | None]",
     force: bool,
 ) -> "LiveReport | None":
     if page is None:

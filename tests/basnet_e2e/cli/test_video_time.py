@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from basnet_e2e.cli import extract_bar
 from basnet_e2e.cli.extract_bar import ExtractBar
 from basnet_e2e.cli.video_time import COLUMNS, VideoTime
-from extract.folder import Event
 from extract.inputs import VideoInput
+from extract.tasks import Event
 
 SNIPPET = 0.64
 PART = 64
@@ -98,15 +98,18 @@ def test_a_log_has_a_line_from_time_to_time(time, monkeypatch, capsys):
     now = [100.0]
     monkeypatch.setattr(extract_bar, "_now", lambda: now[0])
     with ExtractBar(time) as bar:
+        now[0] += 10  # while networks are loaded
+        time.hear(event("start", "a"))
+        bar.update()
         for step in range(1, 7):
             now[0] += 5
             time.hear(event("progress", "a", step, 100))
             bar.update()
     assert capsys.readouterr().err.splitlines() == [
-        "0/4 videos: 0:02 of 4:48, 0.13x real time, 37:15 left",
-        "  a 3 %",
-        "0/4 videos: 0:04 of 4:48, 0.13x real time, 37:00 left",
-        "  a 6 %",
+        "0/4 videos: 0:01 of 4:48, 0.13x real time, 37:25 left",
+        "  a 1 %",
+        "0/4 videos: 0:03 of 4:48, 0.13x real time, 37:10 left",
+        "  a 4 %",
     ]
 
 
