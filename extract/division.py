@@ -16,6 +16,8 @@ from extract.video.memory_limit import memory_of_machine
 WORKER_BYTES = 2 << 30
 # Threads of a worker that one reader of frames keeps busy with networks of the published size.
 THREADS_A_READER = 4
+# Video files that keep a worker busy for several times as long as its start takes.
+FEWEST_BYTES = 4 << 20
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,7 @@ class Division:
 def divide(
     record: BackboneRecord,
     streams: Sequence[str],
-    videos: int,
+    sizes: Sequence[int],
     device: str,
     jobs: int | None = None,
     weights: int = 0,
@@ -59,12 +61,13 @@ def divide(
 
     On a CPU a worker's reader of frames feeds some threads where networks are large. Small networks
     leave reading as most of the work, so that each core has a worker of its own. A single video
-    gets all threads. Fewer workers are taken where memory is short. Each GPU has one worker.
+    gets all threads. Fewer workers are taken where memory is short or where there is so little to
+    do that their start would be most of it. Each GPU has one worker.
 
     Args:
         record: the network.
         streams: those that are extracted.
-        videos: how many are to be done.
+        sizes: bytes of the videos that are to be done.
         device: ``auto``, ``cpu`` or ``cuda[:N]``.
         jobs: workers that the user asks for; None leaves it to this function.
         weights: bytes of the files of weights.
@@ -76,14 +79,16 @@ def divide(
     if chosen != "cpu":
         found = gpus() if device in ("auto", "cuda") else ()
         devices = found if len(found) > 1 else (chosen,)
-        workers = max(1, min(jobs or len(devices), videos))
+        workers = max(1, min(jobs or len(devices), len(sizes)))
         return Division(workers, max(1, cores() // workers), devices)
-    wanted = max(1, min(jobs or _workers_that_pay(record, streams), videos))
-    workers, scarce = wanted, ""
-    if jobs is None:
-        room = _room(weights)
-        if room is not None and room < wanted:
-            workers, scarce = max(1, room), "too little memory"
+    if jobs is not None:
+        workers = max(1, min(jobs, len(sizes)))
+        return Division(workers, max(1, cores() // workers))
+    busy = sum(sizes) // FEWEST_BYTES
+    workers, scarce = max(1, min(_workers_that_pay(record, streams), len(sizes), busy)), ""
+    room = _room(weights)
+    if room is not None and room < workers:
+        workers, scarce = max(1, room), "too little memory"
     return Division(workers, max(1, cores() // workers), scarce=scarce)
 
 

@@ -9,13 +9,14 @@ import contextlib
 import hashlib
 import json
 import logging
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
 from extract.chunks import Chunks
-from extract.errors import ExtractError
+from extract.errors import DiskError, ExtractError
 from extract.features import (
     SUFFIX,
     Features,
@@ -161,7 +162,7 @@ class FeatureFolder:
         Raises:
             ExtractError: the folder holds features of the video with other settings.
             VideoError: the video is damaged or no video.
-            OSError: the folder cannot be written.
+            DiskError: the folder cannot be written or the disk is full.
         """
         path = feature_path(self._folder, video.id)
         with claim(self._folder, video.id, patience=float("inf")):
@@ -173,7 +174,10 @@ class FeatureFolder:
             chunks = Chunks(self._folder, video.id)
             with at_hand(video.path) as copy:
                 made = extractor.extract(copy, keep_partial=keep_partial, chunks=chunks, **how)
-            made.save(path)
+            try:
+                made.save(path)
+            except OSError as error:
+                raise DiskError(error.errno, error.strerror, os.fspath(path)) from error
             chunks.clear()
         return made
 

@@ -20,6 +20,7 @@ from extract.inputs import VideoInput, path_or_url
 from extract.locks import claim
 from extract.pipeline import Extractor, ExtractSettings
 from extract.places import place_of
+from extract.presence import check_filled, common_folder
 from extract.remote.fetching import at_hand
 from extract.remote.urls import OF_ONE_PROCESS, Url
 from extract.tasks import Event, Listener, Plan, Summary, Task, note
@@ -28,7 +29,6 @@ from extract.waiting import Patient, Waiting, at_once
 from weights.errors import WeightsError
 
 log = logging.getLogger(__name__)
-PATIENCE = 2.0  # seconds of waiting for another process before the next video has its turn
 
 
 def make_plan(
@@ -79,7 +79,15 @@ def make_plan(
     stood = [video.id for video in todo if video.id in metas or video.id in again]
     found = {video_id: place.stamp(video_id) for video_id in stood}
     stamps = {key: stamp for key, stamp in found.items() if stamp is not None}
-    return Plan(target, tuple(todo), tuple(present), failures, stamps, read_failures(target))
+    return Plan(
+        target,
+        tuple(todo),
+        tuple(present),
+        failures,
+        stamps,
+        read_failures(target),
+        common_folder(todo),
+    )
 
 
 def _fingerprint_or_none(path: Path | Url) -> str | None:
@@ -151,7 +159,12 @@ def refuse_memory(plan: Plan) -> None:
 
 
 def settle(plan: Plan) -> None:
-    """Take out of the lists of failures what is there by now."""
+    """Make the features folder, and take out of its lists of failures what is there by now.
+
+    Raises:
+        OSError: the folder cannot be made or written.
+    """
+    plan.place.local.mkdir(parents=True, exist_ok=True)
     change_failures(plan.folder, [video.id for video in plan.present])
 
 
@@ -208,9 +221,10 @@ def extract_steps(
 
     Raises:
         WeightsError: a stream's weights are not there, which stops every video.
-        OSError: the features folder cannot be written.
+        OSError: the features folder cannot be written, or it or the videos' folder is gone.
     """
     video = task.video
+    plan.place.check_there()
     with claim(plan.place.local, video.id, task.patience) as claimed:
         if not claimed:
             return Event("busy", video)
@@ -283,8 +297,12 @@ def _extract(
     except Exception as error:
         log.debug("%s", traceback.format_exc())
         chunks.clear()
+        plan.place.check_there()
+        if plan.source and isinstance(video.path, Path) and not video.path.exists():
+            check_filled(plan.source)
         message = _reason(video.path, error)
         return Event("failed", video, seconds=time.monotonic() - began, message=message)
+    plan.place.check_there()
     plan.place.keep(features, video.id)
     chunks.clear()
     rows = len(features.start)

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from extract.errors import ExtractError
 from extract.remote import urls
-from extract.remote.urls import Url
+from extract.remote.urls import TransferError, Url
 
 # What counts as a video when a folder is searched; a file that is named itself is always tried.
 VIDEO_SUFFIXES = frozenset(
@@ -47,7 +47,7 @@ def find_videos(paths: Sequence[str | os.PathLike[str] | Url]) -> list[VideoInpu
 
     Raises:
         ExtractError: a path does not exist, a folder holds no video, or two inputs have one id.
-        OSError: a URL cannot be asked.
+        OSError: a folder elsewhere cannot be listed.
     """
     videos: list[tuple[VideoInput, Path | Url]] = []
     for given in map(path_or_url, paths):
@@ -86,15 +86,17 @@ def is_folder(given: Path | Url) -> bool:
     """Whether an input is a folder; False of a file.
 
     Raises:
-        ExtractError: there is nothing of that name.
-        OSError: a URL cannot be asked.
+        ExtractError: there is nothing of that name, or a URL cannot be asked.
     """
     try:
         if isinstance(given, Url):
             return urls.is_folder(given)
-        given.stat()
     except FileNotFoundError as error:
         raise ExtractError(f"{given}: no such file or folder") from error
+    except TransferError as error:
+        raise ExtractError(str(error)) from error
+    if not given.exists():
+        raise ExtractError(f"{given}: no such file or folder")
     return given.is_dir()
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from extract.errors import ExtractError
 from extract.features import SUFFIX, Features, feature_path, read_meta, read_meta_of_bytes
+from extract.presence import check_there
 from extract.remote import urls
 from extract.remote.urls import TransferError, Url
 from weights.files import atomic_write, cache_folder
@@ -35,6 +36,13 @@ class Place(ABC):
     """
 
     local: Path
+
+    def check_there(self) -> None:  # noqa: B027 - a URL tells when it is written
+        """Stop where the folder has gone since the work began.
+
+        Raises:
+            DiskError: it is gone.
+        """
 
     @abstractmethod
     def metas(self, without: Collection[str] = ()) -> Metas:
@@ -86,6 +94,10 @@ class Folder(Place):
 
     def __init__(self, folder: Path) -> None:
         self.local = folder
+
+    def check_there(self) -> None:
+        """See ``Place``."""
+        check_there(self.local)
 
     def metas(self, without: Collection[str] = ()) -> Metas:
         """See ``Place``."""
@@ -189,6 +201,10 @@ class Elsewhere(Place):
             start = urls.read(url, 0, HEADER_BYTES)
         except FileNotFoundError:
             return None
+        except TransferError:
+            if urls.about(url).size:
+                raise
+            start = b""  # nothing is no part of which could be read
         return _or_none(lambda: read_meta_of_bytes(url, start))
 
     def _features(self, video_id: str) -> Url:
@@ -237,8 +253,6 @@ def place_of(folder: Path | Url) -> Place:
 def _or_none(read: Callable[[], dict[str, Any]]) -> dict[str, Any] | None:
     try:
         return read()
-    except TransferError:
-        raise
     except ExtractError as error:
         log.warning("%s; not counted as done", error)
         return None

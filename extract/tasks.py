@@ -47,6 +47,7 @@ class Plan:
         failures: name of the list that takes those that fail; None where another process keeps it.
         stamps: of the feature files that are to be replaced, by id.
         failed: why videos failed in earlier runs, by id.
+        source: folder that all videos to do have in common, None where they have none.
     """
 
     folder: Path | Url
@@ -55,6 +56,7 @@ class Plan:
     failures: str | None = FAILURES
     stamps: dict[str, Stamp] = field(default_factory=dict)
     failed: dict[str, str] = field(default_factory=dict)
+    source: Path | None = None
 
     @property
     def place(self) -> Place:

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
-from typing import Any
+from typing import Any, NoReturn
 
 from extract.devices import cores
 from extract.folder import Queue, WorkerOptions, extract_one, give_up, refuse_memory, settle
@@ -112,8 +112,8 @@ class _Worker:
 
     def _spawn(self, context: Any, options: WorkerOptions) -> None:
         self.pipe, theirs = context.Pipe()
-        # Of the plan a worker needs the folder and the list of failures; its tasks come one by one.
-        empty = Plan(self._plan.folder, (), (), self._plan.failures)
+        # A worker's tasks come one by one.
+        empty = replace(self._plan, todo=(), present=(), stamps={}, failed={})
         self.process = context.Process(target=_work, args=(theirs, empty, options), daemon=True)
         with _interrupts_held_back():
             self.process.start()
@@ -199,8 +199,7 @@ def _interrupts_held_back() -> Iterator[None]:
 def _work(pipe: Any, plan: Plan, options: WorkerOptions) -> None:
     """Body of a worker process: one extractor, any number of videos."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent, which ends us
-    # So that half-written files are removed.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(STOPPED_CODE))
+    signal.signal(signal.SIGTERM, _stop_cleanly)
     try:
         extractor = options.make_extractor()
 
@@ -217,7 +216,15 @@ def _work(pipe: Any, plan: Plan, options: WorkerOptions) -> None:
             else:
                 extractor.use_threads(message)
     except Exception as error:
+        # The parent ends all of us now; a signal amid this one's own ending would be an error.
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
         _send(pipe, portable(error))
+
+
+def _stop_cleanly(number: int, frame: object) -> NoReturn:
+    """End by an exception, so that half-written files are removed."""
+    signal.signal(number, signal.SIG_IGN)  # a second one would cut the cleaning short
+    sys.exit(STOPPED_CODE)
 
 
 def _receive(pipe: Any) -> Any:

@@ -75,8 +75,10 @@ def ray_cluster() -> Iterator[Any]:
     pytest.importorskip("ray", reason="needs Ray (the extra [ray])")
     from ray.cluster_utils import Cluster
 
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 2})
+    cluster = Cluster(
+        initialize_head=True, head_node_args={"num_cpus": 2, "include_dashboard": False}
+    )
     cluster.add_node(num_cpus=2)
-    cluster.wait_for_nodes()
+    cluster.wait_for_nodes(timeout=300)
     yield cluster
     cluster.shutdown()

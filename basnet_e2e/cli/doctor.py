@@ -201,9 +201,9 @@ def _write_video(path: Path) -> str:
 
 
 def _decode(path: Path, decoder: str) -> str:
-    from extract.video.clip import open_video
+    from extract.video.isolation import open_isolated
 
-    with open_video(path, decoder=decoder) as clip:
+    with open_isolated(path, decoder=decoder) as clip:
         count = sum(1 for _ in clip.frames(25))
     if count != 51:  # 60 frames at 30000/1001 fps last 2.002 s, which 51 grid frames begin within
         raise RuntimeError(f"{count} frames on the 25 fps grid instead of 51")

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+SIZE_ELSEWHERE = 16 << 20  # bytes; to ask for the size of each URL would take longer than it helps
+
 
 def flow_methods() -> tuple[str, ...]:
     """Names of the flow methods, looked up when one is given."""
@@ -195,11 +197,11 @@ def extract(
     plan = make_plan(
         inputs, folder, extractor.settings, overwrite=overwrite, failures=share.failures
     )
-    _check_outputs(plan, videos, force)
+    if plan.todo:
+        _check_outputs(plan, videos, force)
     _announce(plan, dry_run)
     if not plan.todo:
         return
-    plan.place.local.mkdir(parents=True, exist_ok=True)
     with ExtractReport(_video_time(plan, extractor), json_log) as reporter:
         summary = _work(plan, extractor, settings, options, jobs, ray, reporter)
     if not ray:
@@ -230,9 +232,8 @@ def _work(
         return run_plan_on_cluster(plan, worker, ray, jobs, reporter.hear)
     if jobs is None and own_memory(plan):
         jobs = 1
-    division = divide(
-        backbone.record, settings.streams, len(plan.todo), device, jobs, backbone.weights_bytes()
-    )
+    sizes, weights = list(reporter.time.sizes.values()), backbone.weights_bytes()
+    division = divide(backbone.record, settings.streams, sizes, device, jobs, weights)
     log.info("%s", division)
     if division.workers == 1:
         return run_plan(plan, extractor, listener=reporter.hear, **how)
@@ -247,7 +248,7 @@ def _video_time(plan: "Plan", extractor: "Extractor") -> "VideoTime":
 
     sizes = {}
     for video in plan.todo:
-        sizes[video.id] = 0 if isinstance(video.path, Path) else 1
+        sizes[video.id] = 0 if isinstance(video.path, Path) else SIZE_ELSEWHERE
         with contextlib.suppress(OSError):  # gone by now: to extract it says so
             if isinstance(video.path, Path):
                 sizes[video.id] = video.path.stat().st_size

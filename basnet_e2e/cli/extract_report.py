@@ -31,11 +31,14 @@ class ExtractReport:
     Args:
         time: counts the events.
         json_log: JSON lines on stderr instead.
+
+    Attributes:
+        time: see above.
     """
 
     def __init__(self, time: VideoTime, json_log: bool) -> None:
         self._videos = len(time.sizes)
-        self._time = time
+        self.time = time
         self._json = json_log
         self._how = ""
         self._began = monotonic()
@@ -54,9 +57,9 @@ class ExtractReport:
         trace: TracebackType | None,
     ) -> None:
         self._bar.__exit__(kind, error, trace)
-        if isinstance(error, KeyboardInterrupt):
+        if isinstance(error, KeyboardInterrupt | OSError):
             error.add_note(
-                f"{self._time.ended} of {self._videos} videos are done; the same command goes on "
+                f"{self.time.ended} of {self._videos} videos are done; the same command goes on "
                 "with the rest"
             )
         elif error is None and self._seconds_of_video and not self._json:
@@ -69,7 +72,7 @@ class ExtractReport:
 
     def hear(self, event: "Event") -> None:
         """Show an event."""
-        self._time.hear(event)
+        self.time.hear(event)
         self._seconds_of_video += event.duration
         if self._json:
             self._write_json(event)
@@ -77,7 +80,7 @@ class ExtractReport:
             log.warning("%s", event.message)
         elif event.kind == "done":
             self._tell_how(event.message)
-            place = f"[{self._time.ended}/{self._videos}]"
+            place = f"[{self.time.ended}/{self._videos}]"
             log.info("%s %s: %s", place, event.video.id, pace(event.duration, event.seconds))
         self._bar.update()
 

@@ -19,14 +19,14 @@ def failure_message(error: Exception, path: "Path | Url", *, alone: bool = False
         alone: whether it is the only one: a mistake of the user's then ends the command as such.
 
     Raises:
-        Exception: the error itself, where it stops every video: missing weights, or a mistake about
-            the only one.
+        Exception: the error itself, where it stops every video: missing weights, a full disk, or a
+            mistake about the only one.
     """
     from basnet_e2e.errors import BasnetError
-    from extract.errors import ExtractError, VideoError
+    from extract.errors import DiskError, ExtractError, VideoError
     from weights.errors import WeightsError
 
-    if isinstance(error, WeightsError):
+    if isinstance(error, WeightsError | DiskError):
         raise error
     known = isinstance(error, BasnetError | ExtractError)
     if known and alone and not isinstance(error, VideoError):

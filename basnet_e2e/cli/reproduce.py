@@ -51,6 +51,12 @@ def _names(
     help="Annotations of both subsets, where they are not DIR/gt.json.",
 )
 @click.option(
+    "--labels",
+    metavar="CSV",
+    type=click.Path(path_type=Path),
+    help="Labels of the training videos (video,labels), where the annotations are of test videos.",
+)
+@click.option(
     "-o",
     "--output",
     type=click.Path(path_type=Path, file_okay=False),
@@ -111,6 +117,7 @@ def reproduce(
     benchmark: str,
     root: Path,
     ground_truth: Path | None,
+    labels: Path | None,
     output: Path | None,
     select: str,
     streams: tuple[str, ...] | None,
@@ -137,12 +144,14 @@ def reproduce(
 
     folder = output or Path(f"reproduce-{benchmark}")
     check_folder(folder)
-    check_output(folder / "report.json", Kind.REPORT, [root, ground_truth], force=force)
+    check_output(folder / "report.json", Kind.REPORT, [root, ground_truth, labels], force=force)
     place = choose_device(device)
     wanted = protocol(benchmark)
     shown = {"video": video, "select": None if select == "last" else select}
     study = _study(wanted, shown=shown, **asked)
-    data = read_benchmark(root, wanted, ground_truth=ground_truth, streams=streams, grid=grid)
+    data = read_benchmark(
+        root, wanted, ground_truth=ground_truth, labels=labels, streams=streams, grid=grid
+    )
     study = replace(study, protocol=data.protocol)
     for note in data.notes:
         log.warning("%s", note)

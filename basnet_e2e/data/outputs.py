@@ -125,4 +125,9 @@ def _check_place(folder: Path) -> None:
     if not folder.is_dir():
         raise BasnetError(f"{folder}: is a file, so nothing can be written into it as a folder")
     if not os.access(folder, os.W_OK | os.X_OK):
-        raise BasnetError(f"{folder}: this folder cannot be written (permission denied)")
+        raise BasnetError(f"{folder}: this folder cannot be written ({_why_closed(folder)})")
+
+
+def _why_closed(folder: Path) -> str:
+    flags = os.statvfs(folder).f_flag if hasattr(os, "statvfs") else 0  # not on Windows
+    return "read-only file system" if flags & getattr(os, "ST_RDONLY", 0) else "permission denied"

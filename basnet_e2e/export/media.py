@@ -111,9 +111,9 @@ def source_rate(path: Path) -> Fraction:
     Raises:
         ExtractError: the file cannot be read.
     """
-    from extract.video.clip import open_video
+    from extract.video.isolation import open_isolated
 
-    with open_video(path) as clip:
+    with open_isolated(path) as clip:
         return exact_rate(clip.fps)
 
 

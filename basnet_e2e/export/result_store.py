@@ -226,4 +226,4 @@ def _write(path: Path, text: str) -> None:
     try:
         write_text(path, text)
     except OSError as error:
-        raise DiskError(f"{path}: the result cannot be written ({error})") from error
+        raise DiskError(f"{path}: the result cannot be written ({error.strerror})") from error

@@ -1,26 +1,35 @@
-"""Plus: BaS-Net's network and loss, read with what the field has learnt since.
+"""Plus: BaS-Net's idea on single rows, read by class shares within unchanging stretches of time.
 
-Every ingredient is a setting of the reading, so each can be switched off alone: which curves are
-cut (``curve``), how copies of one interval are suppressed (``suppression``, ``nms_iou``,
-``soft_sigma``), and the shared settings that differ from BaS-Net's (thresholds, classes, class
-score, outer margin).
+Of BaS-Net it keeps the two branches with opposite targets for background. The rest is a setting
+each, so that it can be switched off alone:
+
+* features on their principal axes (``components``) and several small classifiers of single
+  rows (``networks``), trained on a few rows of each video at a time (``segments``);
+* the shares of a softmax over classes and background are cut, not a class's activation scaled to
+  its own range in the video (``activation``);
+* the activation is averaged over neighbouring rows, but hardly across a change of the features
+  (``reach``, :mod:`basnet_e2e.heads.guided`);
+* shares are weighted by the foreground weight (``weighting``);
+* soft suppression (``suppression``, ``soft_sigma``), thresholds from .05 to .9, classes from .1.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
+from torch import Tensor, nn
 
+from basnet_e2e.data.dataset import LabelledSet
 from basnet_e2e.errors import BasnetError
-from basnet_e2e.heads.basnet_head import BasnetHead
-from basnet_e2e.heads.basnet_settings import PRESETS
+from basnet_e2e.heads.guided import guided_mean, stretched_time
+from basnet_e2e.heads.head import Batch, Head, Loss, Shape
 from basnet_e2e.heads.nms import non_maximum_suppression
-from basnet_e2e.heads.rules import Curve, Proposals, Rules, Seen
-from basnet_e2e.heads.settings import Preset, Reading
-from basnet_e2e.intervals import temporal_iou
-
-LEAST_SCORE = 1e-3  # what soft suppression leaves below it is dropped
+from basnet_e2e.heads.plus_network import Output, PlusNet, PlusSettings, plus_loss
+from basnet_e2e.heads.pooling import as_array
+from basnet_e2e.heads.rules import Floats, Proposals, Rules, Seen
+from basnet_e2e.heads.settings import Preset, Reading, Training
+from basnet_e2e.heads.soft_suppression import soft_suppression
 
 
 @dataclass(frozen=True)
@@ -28,8 +37,11 @@ class PlusReading(Reading):
     """Reading, with these settings more.
 
     Attributes:
-        curve: ``activation`` is cut, or its ``product`` with the foreground weight, or ``both``,
-            whose proposals are pooled.
+        activation: what is cut: ``shares`` of the softmax over classes and background of the base
+            branch, or the ``suppressed`` activation, which ``normalise`` = ``minmax`` has to scale.
+        reach: how far, in changes of the features, the activation is averaged over time; 0 is not
+            at all.
+        weighting: power of the foreground weight that shares are multiplied by; 0 is not at all.
         suppression: ``hard`` drops what overlaps a better interval by ``nms_iou``; ``soft`` lowers
             the score of every worse one by ``exp(-iou^2 / soft_sigma)``.
         soft_sigma: see above.
@@ -37,11 +49,13 @@ class PlusReading(Reading):
 
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {
         **Reading.CHOICES,
-        "curve": ("activation", "product", "both"),
+        "activation": ("shares", "suppressed"),
         "suppression": ("hard", "soft"),
     }
 
-    curve: str = "activation"
+    activation: str = "shares"
+    reach: float = 0.3
+    weighting: float = 0.5
     suppression: str = "soft"
     soft_sigma: float = 0.3
 
@@ -49,18 +63,9 @@ class PlusReading(Reading):
         super().__post_init__()
         if self.soft_sigma <= 0:
             raise BasnetError(f"setting soft_sigma is above 0, not {self.soft_sigma}")
-
-
-def curves(seen: Seen, index: int, reading: PlusReading) -> Sequence[Curve]:
-    """The class's activation scaled to [0, 1], its product with the foreground weight, or both."""
-    activation = seen.cas[:, index]
-    low = max(activation.min(), 0.0)
-    span = max(activation.max(), 0.0) - low
-    scaled = (activation - low) / (span if span > 0 else 1.0)
-    if seen.foreground is None or reading.curve == "activation":
-        return [Curve(scaled)]
-    product = Curve(scaled * seen.foreground)
-    return [product] if reading.curve == "product" else [Curve(scaled), product]
+        for name in ("reach", "weighting"):
+            if getattr(self, name) < 0:
+                raise BasnetError(f"setting {name} is 0 or more, not {getattr(self, name)}")
 
 
 def suppress(found: Proposals, reading: PlusReading) -> Proposals:
@@ -71,50 +76,101 @@ def suppress(found: Proposals, reading: PlusReading) -> Proposals:
     return soft_suppression(found, reading.soft_sigma)
 
 
-def soft_suppression(found: Proposals, sigma: float) -> Proposals:
-    """Gaussian soft suppression: each interval in turn lowers the scores of those it overlaps."""
-    score = found.score.copy()
-    left = np.arange(len(score))
-    order = []
-    while len(left):
-        best = left[score[left].argmax()]
-        if score[best] < LEAST_SCORE:
-            break
-        order.append(best)
-        left = left[left != best]
-        overlap = temporal_iou(
-            found.start[best], found.end[best], found.start[left], found.end[left]
-        )
-        score[left] *= np.exp(-(overlap**2) / sigma)
-    return replace(found, score=score).take(np.array(order, np.intp))
+def shares_of(logits: Floats) -> Floats:
+    """Softmax over the classes of each row ``[n, N]``."""
+    powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    return np.asarray(powers / powers.sum(axis=-1, keepdims=True))
 
 
-def _plus(preset: Preset) -> Preset:
-    kept = {each.name: getattr(preset.reading, each.name) for each in fields(Reading)}
-    kept |= {
-        "theta_act": tuple(step / 20 for step in range(1, 19)),  # .05 to .9
-        "theta_class": 0.1,
-        "gamma": 0.5,
-        "outer": 0.5,
-        "nms_iou": 0.3,
-    }
-    return replace(preset, head="plus", reading=PlusReading(**kept))
+def highest_mean(values: Floats, ratio: int) -> Floats:
+    """Mean of the ``max(1, n // ratio)`` highest of each column of ``[n, N]``: ``[N]``."""
+    count = max(1, len(values) // ratio)
+    return np.asarray(np.sort(values, axis=0)[-count:].mean(axis=0))
 
 
-class PlusHead(BasnetHead):
-    """BaS-Net, read otherwise."""
+def see(
+    cas: Floats, foreground: Floats, x: Floats, own: PlusSettings, reading: PlusReading
+) -> Seen:
+    """What the network's activations of one video mean.
+
+    Args:
+        cas: ``[n, C + 1]`` of the base branch, background last; of several networks their mean.
+        foreground: weights ``[n]``.
+        x: rows ``[n, K]``, less their mean over videos, whose changes guide the mean.
+        own: ``ratio``.
+        reading: the settings of this file.
+    """
+    places = stretched_time(x)
+    suppressed = cas * foreground[:, None]
+    calm = guided_mean(np.column_stack([cas, suppressed, foreground]), places, reading.reach)
+    classes = cas.shape[1]
+    shares = shares_of(calm[:, :classes])
+    if reading.activation == "suppressed":
+        raw = calm[:, classes:-1]
+    else:
+        raw = shares * calm[:, -1:] ** reading.weighting
+    scores = shares_of(highest_mean(suppressed, own.ratio))
+    return Seen(raw, scores[:-1], 1 - shares[:, -1])
+
+
+_PLUS_READING = PlusReading(
+    theta_class=0.1,
+    theta_act=tuple(step / 20 for step in range(1, 19)),  # .05 to .9
+    gamma=0.5,
+    outer=0.5,
+    nms_iou=0.3,
+    normalise="none",
+)
+_DEFAULT = Preset(
+    "default",
+    "plus",
+    PlusSettings(),
+    Training(segments=64, steps=200, batch=16, rate=3e-3, weight_decay=5e-4),
+    _PLUS_READING,
+)
+
+
+class PlusHead(Head):
+    """Two branches on rows, guided reading."""
 
     name = "plus"
+    own = PlusSettings
     reading = PlusReading
-    recipes = ()
-    mends = {}  # noqa: RUF012
-    # Nothing was released of it: ``official`` is ``default`` by another name.
-    presets = {  # noqa: RUF012
-        "official": _plus(PRESETS["default"].named("official")),
-        "default": _plus(PRESETS["default"]),
-        "small": _plus(PRESETS["small"]),
+    # Nothing was released of it, and it is small enough for CPUs: one choice by three names.
+    presets: Mapping[str, Preset] = {
+        "official": _DEFAULT.named("official"),
+        "default": _DEFAULT,
+        "small": _DEFAULT.named("small"),
     }
-    rules = Rules(curves=curves, suppress=suppress)
+    rules = Rules(suppress=suppress)
+
+    def network(self, shape: Shape, preset: Preset) -> PlusNet:
+        """Both branches share all but the foreground weights."""
+        return PlusNet(shape, preset.own_as(PlusSettings))
+
+    def prepare(self, net: nn.Module, data: LabelledSet, preset: Preset) -> None:
+        """Measure the principal axes."""
+        assert isinstance(net, PlusNet)
+        net.project.measure(video.x for video in data.videos)
+
+    def loss(self, output: Output, batch: Batch, preset: Preset) -> Loss:
+        """Cross-entropy of both branches, and the norm of the foreground weights."""
+        batch.check_finite(output.cas, output.foreground)
+        return plus_loss(output, batch.labels, preset.own_as(PlusSettings))
+
+    def read(self, net: nn.Module, x: Tensor, preset: Preset) -> Seen:
+        """Class shares of each row, averaged where the features do not change."""
+        output: Output = net(x[None])
+        reading = preset.reading
+        assert isinstance(reading, PlusReading)
+        assert isinstance(net, PlusNet)
+        cas, foreground = (as_array(each[:, 0].mean(0)) for each in (output.cas, output.foreground))
+        rows = as_array(net.project(x))
+        return see(cas, foreground, rows, preset.own_as(PlusSettings), reading)
+
+    def background_rule(self, preset: Preset) -> str:
+        """By the softmax over classes and background."""
+        return "share of background above .5"
 
 
 HEAD = PlusHead()

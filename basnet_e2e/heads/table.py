@@ -28,7 +28,10 @@ HEADS: "dict[str, Entry | Head]" = {
         "basnet_e2e.heads.basnet_head",
         "suppresses background by a filter that two branches train (AAAI 2020)",
     ),
-    "plus": Entry("basnet_e2e.heads.plus", "is basnet, read with soft suppression"),
+    "plus": Entry(
+        "basnet_e2e.heads.plus",
+        "is the one to use: basnet's idea on single rows, with what the field has learnt since",
+    ),
     "untrimmednet": Entry("basnet_e2e.heads.untrimmednet", "weighs shots by attention (CVPR 2017)"),
     "hide-and-seek": Entry(
         "basnet_e2e.heads.hide_and_seek", "hides random parts in training (ICCV 2017)"

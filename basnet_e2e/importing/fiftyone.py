@@ -85,8 +85,8 @@ class _Frames:
 
     def _of(self, video: str) -> tuple[float, int]:
         if video not in self._facts:
-            from extract.video.clip import open_video
+            from extract.video.isolation import open_isolated
 
-            with open_video(self._files[video]) as clip:
+            with open_isolated(self._files[video]) as clip:
                 self._facts[video] = clip.duration, clip.source_frames
         return self._facts[video]

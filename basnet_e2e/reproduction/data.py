@@ -54,6 +54,7 @@ def read_benchmark(
     protocol: Protocol,
     *,
     ground_truth: Path | None = None,
+    labels: Path | None = None,
     streams: Sequence[str] | None = None,
     grid: str | None = None,
 ) -> Benchmark:
@@ -66,7 +67,9 @@ def read_benchmark(
     Args:
         root: holds ``features/`` (or is it), and ``gt.json`` unless that is given.
         protocol: what the data are taken for.
-        ground_truth: ActivityNet-style annotations of both subsets.
+        ground_truth: ActivityNet-style annotations of both subsets; with ``labels`` of the test
+            subset, or a CSV of intervals.
+        labels: which classes occur in each training video, where the annotations do not say so.
         streams: read only these; all there are without it.
         grid: ``fps,length,stride`` of array files; 25,16,16 without it.
 
@@ -80,8 +83,8 @@ def read_benchmark(
         raise BasnetError(f"{path}: no annotations there; name them with --ground-truth")
     folders = list(dict.fromkeys((root, path.parent)))
     splits = {part: _split(folders, part) for part in ("train", "test")}
-    labels, truth = _annotated(path, splits)
-    train = load_labelled(root, labels, streams=streams, grid=grid)
+    learnt, truth = _annotated(path, labels, splits)
+    train = load_labelled(root, learnt, streams=streams, grid=grid)
     test, truth, absent = _test(root, truth, streams, grid)
     check_settings(train.settings, test[0].settings, "training videos", f"test video {test[0].id}")
     _check_widths(train, test)
@@ -129,13 +132,15 @@ def _listed(split: Sequence[str], annotated: Iterable[str], path: Path, part: st
     return list(dict.fromkeys(found.found.values()))
 
 
-def _annotated(path: Path, splits: Mapping[str, list[str] | None]) -> tuple[Labels, GroundTruth]:
-    """Labels of the training videos and intervals of the test videos.
+def _annotated(
+    path: Path, labelled: Path | None, splits: Mapping[str, list[str] | None]
+) -> tuple[Labels, GroundTruth]:
+    """Labels of the training videos (from a file of their own where it is given), test intervals.
 
     Raises:
         BasnetError: the two parts share a video, or the annotations do not tell them apart.
     """
-    labels, truth = read_labels(path), read_ground_truth(path)
+    labels, truth = read_labels(labelled or path), read_ground_truth(path)
     videos = labels.videos
     if splits["train"] is not None:
         names = set(_listed(splits["train"], videos, path, "train"))
@@ -144,7 +149,7 @@ def _annotated(path: Path, splits: Mapping[str, list[str] | None]) -> tuple[Labe
     if splits["test"] is not None:
         wanted = _listed(splits["test"], wanted, path, "test")
     both = videos.keys() & set(wanted)
-    if both and None in splits.values():
+    if both and None in splits.values() and labelled is None:
         raise BasnetError(
             f"{path}: no test subset beside the training subset; name the videos of both parts in "
             f"{SPLIT.format('train')} and {SPLIT.format('test')}"

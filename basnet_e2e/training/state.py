@@ -75,7 +75,9 @@ def save_state(
         with atomic_write(path) as file:
             torch.save(state, file)
     except OSError as error:
-        raise DiskError(f"{path}: the training state cannot be written ({error})") from error
+        raise DiskError(
+            f"{path}: the training state cannot be written ({error.strerror})"
+        ) from error
 
 
 def load_state(

@@ -5,6 +5,7 @@ memory. So it works in another one (``decoding_process``), and where that is los
 goes on once, from the last good frame.
 """
 
+import contextlib
 import logging
 import os
 from collections.abc import Generator, Iterator
@@ -184,3 +185,29 @@ class IsolatedClip:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+
+# Decoding processes that have nothing to do, each with the folder that relative paths start from.
+_idle: list[tuple[str, Isolation]] = []
+
+
+@contextlib.contextmanager
+def open_isolated(
+    path: str | os.PathLike[str], decoder: str = "auto", *, keep_partial: bool = False
+) -> Iterator[IsolatedClip]:
+    """As ``open_video``, in a decoding process that this process keeps for the next video.
+
+    Raises:
+        VideoError: as ``Isolation.open`` and ``IsolatedClip.frames``.
+    """
+    here = os.getcwd()
+    home = next((home for folder, home in _idle if folder == here), None)
+    if home is None:
+        home = Isolation()
+    else:
+        _idle.remove((here, home))
+    try:
+        with home.open(path, decoder, keep_partial=keep_partial) as clip:
+            yield clip
+    finally:
+        _idle.append((here, home))

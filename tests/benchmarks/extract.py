@@ -238,15 +238,13 @@ class Obvious:
     def extract(self, path: Path) -> dict[str, np.ndarray]:
         """Features of the snippets that the video fills."""
         rows: dict[str, list[np.ndarray]] = {stream: [] for stream in self._networks}
-        frames: list[np.ndarray] = []
-        for frame in self._frames(path):
-            frames.append(frame)
-            if len(frames) == LENGTH + 1:
-                for stream, clip in (("rgb", self._rgb(frames)), ("flow", self._flow(frames))):
-                    with torch.inference_mode():
-                        found = self._networks[stream].features(torch.from_numpy(clip[None]))
-                    rows[stream].append(found.numpy()[0])
-                frames = frames[LENGTH:]
+        frames = list(self._frames(path))
+        for first in range(0, len(frames) - LENGTH + 1, LENGTH):
+            seen = frames[first : first + LENGTH + 1]
+            for stream, clip in (("rgb", self._rgb(seen[:LENGTH])), ("flow", self._flow(seen))):
+                with torch.inference_mode():
+                    found = self._networks[stream].features(torch.from_numpy(clip[None]))
+                rows[stream].append(found.numpy()[0])
         return {stream: np.stack(found) for stream, found in rows.items()}
 
     def _frames(self, path: Path) -> Iterator[np.ndarray]:
@@ -266,14 +264,15 @@ class Obvious:
         return np.ascontiguousarray(cropped.transpose(3, 0, 1, 2), np.float32)
 
     def _rgb(self, frames: Sequence[np.ndarray]) -> np.ndarray:
-        clip = np.stack([cv2.cvtColor(frame, cv2.COLOR_BGR2RGB) for frame in frames[:LENGTH]])
+        clip = np.stack([cv2.cvtColor(frame, cv2.COLOR_BGR2RGB) for frame in frames])
         return self._crop(clip) / 127.5 - 1
 
     def _flow(self, frames: Sequence[np.ndarray]) -> np.ndarray:
         grey = [cv2.cvtColor(frame, cv2.COLOR_BGR2GRAY) for frame in frames]
         pairs = itertools.pairwise(grey)
-        fields = np.stack([self._solver.calc(one, other, None) for one, other in pairs])
-        return quantize_flow(self._crop(fields))
+        fields = [self._solver.calc(one, other, None) for one, other in pairs]
+        fields += fields[-1:] * (LENGTH - len(fields))  # the last frame has none that follows
+        return quantize_flow(self._crop(np.stack(fields)))
 
 
 def timed(work: Callable[[], object]) -> tuple[float, float]:
@@ -289,12 +288,11 @@ def ratio(folder: Path, made: Path, name: str, seconds: float, videos: Sequence[
     extractor = Extractor(ExtractSettings(name), device="cpu")
     obvious = Obvious(extractor.backbone)
     extractor.load()
-    # A whole number of snippets and the frame after them, so that both do the same work.
-    frames = round(seconds * FPS / LENGTH) * LENGTH + 1
+    frames = round(seconds * FPS / LENGTH) * LENGTH  # whole snippets: both do the same work
     clips = {
         each: cut(folder / each, made / f"{n}.mp4", frames / FPS) for n, each in enumerate(videos)
     }
-    warm_up = cut(folder / videos[0], made / "warm-up.mp4", (LENGTH + 1) / FPS)
+    warm_up = cut(folder / videos[0], made / "warm-up.mp4", LENGTH / FPS)
     extractor.extract(warm_up)
     obvious.extract(warm_up)
     print(
@@ -303,11 +301,14 @@ def ratio(folder: Path, made: Path, name: str, seconds: float, videos: Sequence[
     rows = []
     for each, clip in clips.items():
         length = frames / FPS
-        ours, theirs = (
-            timed(lambda work=work, clip=clip: work.extract(clip)) for work in (extractor, obvious)
+        ours = timed(lambda clip=clip: extractor.extract(clip))
+        print(
+            f"  {each:28} ours {ours[0] / length:7.2f} ({ours[1] / length:6.2f})",
+            end="",
+            flush=True,
         )
+        theirs = timed(lambda clip=clip: obvious.extract(clip))
         rows.append((theirs[0] / ours[0], theirs[1] / ours[1]))
-        print(f"  {each:28} ours {ours[0] / length:7.2f} ({ours[1] / length:6.2f})", end="")
         print(f"  obvious {theirs[0] / length:7.2f} ({theirs[1] / length:6.2f})", end="")
         print(f"  {rows[-1][0]:5.1f}x ({rows[-1][1]:.1f}x)")
     by_clock, by_processor = (median(column) for column in zip(*rows, strict=True))

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import signal
 import sys
 import threading
 import time
@@ -159,7 +160,7 @@ def test_a_video_that_kills_its_worker_each_time_is_a_failure(work):
 def test_a_machine_that_dies_costs_no_video(work, ray_cluster, tmp_path):
     go_on = tmp_path / "go on"
     node = ray_cluster.add_node(num_cpus=2)
-    ray_cluster.wait_for_nodes()
+    ray_cluster.wait_for_nodes(timeout=300)
     killed = []
 
     def hear(event):
@@ -189,6 +190,18 @@ def test_ctrl_c_ends_everything(work):
     with pytest.raises(KeyboardInterrupt):
         work.run("wait /nowhere", "wait /nowhere", hear=stop)
     assert not [path for path in work.out.rglob("*") if path.is_file()]
+
+
+def test_a_schedulers_stop_still_comes_here(work):
+    def ours(number, frame):
+        pass
+
+    before, seen = signal.signal(signal.SIGTERM, ours), []
+    try:
+        work.run("", hear=lambda event: seen.append(signal.getsignal(signal.SIGTERM)))
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert set(seen) == {ours}
 
 
 def test_missing_weights_stop_the_run(work):

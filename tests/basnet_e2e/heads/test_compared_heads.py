@@ -21,7 +21,7 @@ from basnet_e2e.training.identity import run_identity
 from basnet_e2e.training.loop import Run
 
 pytestmark = pytest.mark.usefixtures("one_thread")
-ALL = tuple(name for name in HEADS if name not in ("basnet", "plus"))
+ALL = tuple(name for name in HEADS if name != "basnet")
 TINY = {
     "untrimmednet": {},
     "hide-and-seek": {"hidden": 5},
@@ -30,6 +30,7 @@ TINY = {
     "wtalc": {"hidden": 5},
     "cmcs": {"hidden": 4, "branch_hidden": 3, "branches": 3},
     "maan": {"attention_hidden": 4},
+    "plus": {"components": 4, "networks": 2, "hidden": 5, "attention_hidden": 4},
 }
 
 
@@ -41,6 +42,7 @@ LEARNT = {
     "wtalc": {"steps": 100, "hidden": 16, "rate": 1e-2},
     "cmcs": {"steps": 100},
     "maan": {"steps": 200, "attention_hidden": 16, "rate": 2e-2, "weight_decay": 0.0},
+    "plus": {"steps": 100, "hidden": 16, "attention_hidden": 8},
 }
 
 

@@ -1,49 +1,194 @@
-"""BaS-Net's network read otherwise: each ingredient by hand."""
+"""Plus: each ingredient by hand or against a slow transcription."""
+
+import itertools
+import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
+from by_hand import array, batch, made, rows, sigmoid, softmax
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
 
 from basnet_e2e import BasnetError
 from basnet_e2e.heads import plus
+from basnet_e2e.heads.guided import PER_ROW, guided_mean, stretched_time
 from basnet_e2e.heads.presets import preset
-from basnet_e2e.heads.rules import Proposals, Seen
+from basnet_e2e.heads.principal import Projection
+from basnet_e2e.heads.rules import Proposals
+from basnet_e2e.heads.soft_suppression import LEAST_SCORE
+from basnet_e2e.heads.table import find_head
 from basnet_e2e.intervals import temporal_iou
 
-SEEN = Seen(np.array([[0.0], [2], [4], [-1]]), np.array([0.9]), np.array([1.0, 0.5, 0.25, 1]))
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+# Features ----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("curve", "wanted"),
-    [
-        ("activation", [[0, 0.5, 1, -0.25]]),
-        ("product", [[0, 0.25, 0.25, -0.25]]),
-        ("both", [[0, 0.5, 1, -0.25], [0, 0.25, 0.25, -0.25]]),
-    ],
+def test_principal_axes_are_those_of_a_singular_value_decomposition():
+    rng = np.random.default_rng(0)
+    x = (rng.normal(size=(60, 5)) @ rng.normal(size=(5, 5)) + 3).astype(np.float32)
+    project = Projection(5, 2)
+    project.measure([x[:20], x[20:]])
+    found = array(project(torch.from_numpy(x)))
+    left, singular, _ = np.linalg.svd(x - x.mean(0), full_matrices=False)
+    wanted = left[:, :2] * singular[:2]
+    wanted /= math.sqrt((wanted**2).mean())
+    for one, other in zip(found.T, wanted.T, strict=True):
+        assert min(abs(one - other).max(), abs(one + other).max()) < 1e-3  # a sign is free
+    assert (found**2).mean() == pytest.approx(1, rel=1e-3)
+
+
+def test_more_axes_than_features_are_those_there_are():
+    project = Projection(3, 256)
+    assert project.width == 3
+    # Features that never change are nothing, not infinite.
+    project.measure([np.ones((4, 3), np.float32)])
+    assert array(project(torch.ones(2, 3))).tolist() == [[0] * 3] * 2
+
+
+# Network and loss --------------------------------------------------------------------------------
+
+
+def test_loss_by_loops():
+    net, chosen = made("plus", components=4, networks=2, hidden=5, attention_hidden=4, norm=0.3)
+    net.project.measure([rows(20, seed=4).astype(np.float32)])
+    videos = np.stack([rows(9, seed=1), rows(9, seed=2), rows(9, seed=3)])
+    labels = [[1, 0, 0], [1, 0, 1], [0, 0, 0]]
+    base, supp, norm = [], [], []
+    for one, (x, y) in itertools.product(net.networks, zip(videos, labels, strict=True)):
+        z = (x - array(net.project.mean)) @ array(net.project.axes)
+        hidden = np.maximum(z @ array(one.embed.weight).T + array(one.embed.bias), 0)
+        cas = hidden @ array(one.classify.weight).T + array(one.classify.bias)
+        inner = np.maximum(z @ array(one.squeeze.weight).T + array(one.squeeze.bias), 0)
+        weight = sigmoid(inner @ array(one.decide.weight)[0] + array(one.decide.bias)[0])
+        for terms, curve, background in ((base, cas, 1), (supp, cas * weight[:, None], 0)):
+            pooled = [np.mean(sorted(curve[:, c])[-2:]) for c in range(4)]  # 9 // 4 highest
+            targets = [*y, background]
+            if sum(targets):
+                logs = np.log(softmax(np.array(pooled)))
+                terms.append(-sum(t * log for t, log in zip(targets, logs, strict=True)))
+                terms[-1] /= sum(targets)
+        norm.append(weight.mean())
+    assert (len(base), len(supp)) == (6, 4)  # no example without label
+    method, fed = find_head("plus"), batch(videos, labels)
+    loss = method.loss(method.forward(net, fed, chosen), fed, chosen)
+    wanted = {"base": np.mean(base), "suppression": np.mean(supp), "norm": np.mean(norm)}
+    for name, value in wanted.items():
+        assert loss.parts[name].item() == pytest.approx(value, rel=1e-6), name
+    total = wanted["base"] + wanted["suppression"] + 0.3 * wanted["norm"]
+    assert loss.total.item() == pytest.approx(total, rel=1e-6)
+
+
+def test_several_networks_are_read_as_their_mean():
+    net, chosen = made("plus", components=4, networks=3, hidden=5, attention_hidden=4)
+    x = torch.from_numpy(rows(9))
+    parts = [net(x[None]).cas[each, 0] for each in range(3)]
+    assert (parts[0] != parts[1]).any()
+    found = find_head("plus").read(net, x, chosen.changed(reach=0.0, weighting=0.0)).raw
+    assert found == pytest.approx(softmax(array(sum(parts) / 3)))
+
+
+# Guided mean -------------------------------------------------------------------------------------
+
+
+def test_time_is_stretched_by_changes():
+    x = np.array([[2.0, 0], [4, 0], [0, 1], [0, -1], [0, 0]])
+    steps = np.diff(stretched_time(x))
+    # The same direction, a right angle, the opposite, and none at all.
+    assert steps == pytest.approx([PER_ROW, 1 + PER_ROW, 2 + PER_ROW, 1 + PER_ROW])
+    assert stretched_time(x[:1]).tolist() == [0]
+
+
+@given(
+    arrays.arrays(np.float64, st.tuples(st.integers(1, 12), st.just(2)), elements=st.floats(-5, 5)),
+    st.floats(0.05, 3),
 )
-def test_curves(curve, wanted):
-    reading = preset("small", head="plus", curve=curve).reading
-    assert [each.cut.tolist() for each in plus.curves(SEEN, 0, reading)] == wanted
+@settings(max_examples=40, deadline=None)
+def test_guided_mean_by_all_pairs(values, reach):
+    places = stretched_time(np.cumsum(values + 0.1, axis=0))
+    weights = np.exp(-abs(places[:, None] - places) / reach)
+    wanted = weights @ values / weights.sum(1, keepdims=True)
+    np.testing.assert_allclose(guided_mean(values, places, reach), wanted, atol=1e-9)
 
 
-def test_without_foreground_weights_activation_is_cut():
-    reading = preset("small", head="plus", curve="both").reading
-    assert len(plus.curves(Seen(SEEN.raw, SEEN.video_scores), 0, reading)) == 1
+def test_a_guided_mean_calms_but_keeps_borders():
+    rng = np.random.default_rng(1)
+    inside = np.arange(40) // 10 % 2
+    x = np.eye(2)[inside]
+    noisy = inside + rng.normal(0, 0.3, 40)
+    calm = guided_mean(noisy[:, None], stretched_time(x), 0.3)[:, 0]
+    assert abs(calm - inside).max() < 0.3 < abs(noisy - inside).max()
+    assert ((calm > 0.5) == inside).all()
+    assert (guided_mean(noisy[:, None], stretched_time(x), 0.0)[:, 0] == noisy).all()
+
+
+# Reading -----------------------------------------------------------------------------------------
+
+CAS = np.log(np.array([[2.0, 1, 1], [1, 1, 8], [6, 2, 2], [1, 8, 1]]))
+WEIGHTS = np.array([1.0, 0.5, 0.5, 0])
+X = np.eye(4)
+
+
+def seen(**changes):
+    chosen = preset("small", head="plus", **{"reach": 0.0, "weighting": 0.0, "ratio": 2} | changes)
+    return plus.see(CAS, WEIGHTS, X, chosen.own_as(plus.PlusSettings), chosen.reading)
+
+
+def test_shares_are_cut():
+    found = seen()
+    assert found.raw == pytest.approx(
+        np.array([[0.5, 0.25, 0.25], [0.1, 0.1, 0.8], [0.6, 0.2, 0.2], [0.1, 0.8, 0.1]])
+    )
+    assert found.foreground == pytest.approx([0.75, 0.2, 0.8, 0.9])
+
+
+def test_the_suppressed_activation_is_cut():
+    found = seen(activation="suppressed", normalise="minmax")
+    assert found.raw == pytest.approx(CAS * WEIGHTS[:, None])
+
+
+def test_shares_are_weighted_by_the_foreground():
+    plain, weighted = seen(), seen(weighting=0.5)
+    assert weighted.raw == pytest.approx(plain.raw * np.sqrt(WEIGHTS)[:, None])
+    assert (weighted.foreground == plain.foreground).all()
+
+
+def test_class_scores_are_of_the_suppressed_activation():
+    found = seen()
+    pooled = [
+        (math.log(2) + math.log(6) / 2) / 2,
+        math.log(2) / 2 / 2,
+        (math.log(8) / 2 + math.log(2) / 2) / 2,
+    ]
+    assert found.video_scores == pytest.approx(softmax(np.array(pooled))[:2])
+
+
+def test_reach_averages_what_is_cut():
+    far, near = seen(reach=50.0), seen()
+    assert np.ptp(far.raw, axis=0).max() < 0.05 < np.ptp(near.raw, axis=0).min()
+    same = seen(reach=50.0, activation="suppressed").raw
+    assert np.ptp(same, axis=0).max() < np.ptp(CAS * WEIGHTS[:, None], axis=0).min()
 
 
 def test_soft_suppression_by_loops():
     rng = np.random.default_rng(0)
     start = rng.uniform(0, 10, 12)
     found = Proposals(start, start + rng.uniform(1, 5, 12), rng.uniform(0.1, 1, 12))
-    kept = plus.suppress(found, preset("small", head="plus", suppression="soft").reading)
+    reading = preset("small", head="plus", suppression="soft").reading
+    kept = plus.suppress(found, reading)
     left = list(zip(found.start, found.end, found.score, strict=True))
     wanted = []
     while left:
         best = max(left, key=lambda each: each[2])
         left.remove(best)
-        if best[2] >= plus.LEAST_SCORE:
+        if best[2] >= LEAST_SCORE:
             wanted.append(best)
+        sigma = reading.soft_sigma
         left = [
-            (a, b, score * np.exp(-(float(temporal_iou(best[0], best[1], a, b)) ** 2) / 0.3))
+            (a, b, score * np.exp(-(float(temporal_iou(best[0], best[1], a, b)) ** 2) / sigma))
             for a, b, score in left
         ]
     np.testing.assert_allclose(np.column_stack([kept.start, kept.end, kept.score]), wanted)
@@ -52,17 +197,23 @@ def test_soft_suppression_by_loops():
 
 def test_hard_suppression_is_strict():
     found = Proposals(np.array([0.0, 2, 9]), np.array([4.0, 6, 10]), np.array([0.9, 0.8, 0.7]))
-    kept = plus.suppress(found, preset("small", head="plus", suppression="hard").reading)
-    assert kept.start.tolist() == [0, 9]
-    lax = preset("small", head="plus", suppression="hard", nms_iou=0.7).reading
-    lax = plus.suppress(found, lax)
+    reading = preset("small", head="plus", suppression="hard", nms_iou=0.3).reading
+    assert plus.suppress(found, reading).start.tolist() == [0, 9]
+    lax = plus.suppress(found, replace(reading, nms_iou=0.7))
     assert lax.start.tolist() == [0, 2, 9]
 
 
-def test_it_trains_as_basnet():
-    ours, basnet = preset("small", head="plus"), preset("small")
-    assert ours.learnt() | {"head": "basnet"} == basnet.learnt()
-    with pytest.raises(BasnetError, match="has no recipes"):
-        preset("small", head="plus", recipe="base")
-    with pytest.raises(BasnetError, match="soft_sigma is above 0"):
-        preset("small", head="plus", soft_sigma=0.0)
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"recipe": "base"}, "has no recipes"),
+        ({"soft_sigma": 0.0}, "soft_sigma is above 0"),
+        ({"reach": -1.0}, "reach is 0 or more"),
+        ({"weighting": -1.0}, "weighting is 0 or more"),
+        ({"dropout": 1.0}, "dropout is within"),
+        ({"activation": "cas"}, "activation is one of shares, suppressed"),
+    ],
+)
+def test_settings_that_cannot_be(changes, said):
+    with pytest.raises(BasnetError, match=said):
+        preset("small", head="plus", **changes)

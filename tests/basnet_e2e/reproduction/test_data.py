@@ -33,6 +33,26 @@ def test_split_lists_choose_the_videos(tree):
     assert list(found.truth.videos) == [video.id for video in found.test] == ["test_0", "test_3"]
 
 
+def test_labels_of_their_own_stand_in_for_annotated_training_videos(tree, tmp_path, run):
+    whole = read_benchmark(tree, THUMOS)
+    database = read_truth(tree)
+    write_truth(tree, {name: each for name, each in database.items() if name.startswith("test")})
+    labels = tmp_path / "labels.csv"
+    rows = [f"train_{n},{CLASSES[n % 2]}" for n in range(6)]
+    labels.write_text("\n".join(["video,labels", *rows]) + "\n")
+    found = read_benchmark(tree, THUMOS, labels=labels)
+    assert found.train.labels == whole.train.labels
+    assert found.train.classes == whole.train.classes
+    assert found.truth.videos == whole.truth.videos
+    labels.write_text("\n".join(["video,labels", *rows, "test_0,swim"]) + "\n")
+    with pytest.raises(BasnetError, match="trained and tested on the same videos: 'test_0'"):
+        read_benchmark(tree, THUMOS, labels=labels)
+    command = ("reproduce", "thumos14", "--features", tree, "--labels", labels)
+    code, _, err = run(*command, "-o", tmp_path / "out", "--heads", "basnet")
+    assert code == 2
+    assert any("trained and tested on the same videos" in line for line in err)
+
+
 @pytest.mark.parametrize(("part", "name"), [("train", "test_0"), ("test", "train_0")])
 def test_a_split_list_cannot_move_videos_between_the_subsets(tree, part, name):
     (tree / f"split_{part}.txt").write_text(f"{part}_0\n{name}\n")

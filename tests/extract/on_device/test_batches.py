@@ -109,7 +109,7 @@ def folder_of(tmp_path, monkeypatch):
             path = tmp_path / f"{n}.mp4"
             path.write_bytes(bytes([n]))
             inputs.append(VideoInput(str(n), path))
-            clips[path] = Video(path, count or 1)
+            clips[path] = Video(path, count or 40)
             if count is None:
                 clips[path].frames = broken
         opened = lambda self, path, *how: clips[path]  # noqa: E731

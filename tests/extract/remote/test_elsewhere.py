@@ -120,6 +120,11 @@ def test_what_is_no_feature_file_is_not_overwritten(folder):
     assert urls.read(folder / "out/a.safetensors") == b"something else"
 
 
+def test_an_empty_object_is_no_features(anywhere):
+    urls.write(anywhere / "out/a.safetensors", b"")
+    assert "a" in run(anywhere, Counting()).done
+
+
 def test_a_folder_that_cannot_be_written_is_told_before_work_starts(monkeypatch, wire):
     with pytest.raises(ExtractError, match=r"s3://nosuch/out: cannot be written"):
         Elsewhere(Url("s3://nosuch/out")).check((), force=False)
