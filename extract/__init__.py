@@ -8,7 +8,8 @@ if TYPE_CHECKING:
     from extract.backbones.loading import load_backbone
     from extract.features import Features
     from extract.flow.tvl1.solver import tvl1
-    from extract.pipeline import Extractor, ExtractSettings, extract_features
+    from extract.one_video import extract_features
+    from extract.pipeline import Extractor, ExtractSettings
     from extract.video.clip import open_video
 
 __all__ = [
@@ -26,7 +27,7 @@ _HOMES = {
     "ExtractSettings": "extract.pipeline",
     "Extractor": "extract.pipeline",
     "Features": "extract.features",
-    "extract_features": "extract.pipeline",
+    "extract_features": "extract.one_video",
     "load_backbone": "extract.backbones.loading",
     "open_video": "extract.video.clip",
     "tvl1": "extract.flow.tvl1.solver",

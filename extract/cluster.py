@@ -24,20 +24,11 @@ from extract.chunks import UNFINISHED, remove_empty
 from extract.cluster_slot import Greeting, Slot, code_hash
 from extract.errors import ExtractError
 from extract.failures import FAILURES, change_failures
-from extract.folder import (
-    Event,
-    Listener,
-    Plan,
-    Queue,
-    Summary,
-    Task,
-    WorkerOptions,
-    note,
-    settle,
-)
+from extract.folder import Queue, WorkerOptions, settle
 from extract.inputs import VideoInput
 from extract.remote.urls import Url
 from extract.sharing import give_up, leave, refuse_memory
+from extract.tasks import Event, Listener, Plan, Summary, Task, note
 
 log = logging.getLogger(__name__)
 

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from extract.folder import Event, Plan, Task, WorkerOptions, extract_one
+from extract.folder import WorkerOptions, extract_one
+from extract.tasks import Event, Plan, Task
 from extract.workers import portable
 
 PACKAGE = Path(__file__).resolve().parents[1]

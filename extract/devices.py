@@ -52,53 +52,73 @@ def choose_device(device: str = "auto") -> str:
     return device
 
 
-@contextlib.contextmanager
-def exact_float32() -> Iterator[None]:
+def exact_float32() -> contextlib.AbstractContextManager[None]:
     """Inside the block torch rounds nothing below float32 and picks deterministic convolutions.
 
     TensorFloat-32 rounds factors to 10 bits, and torch lets convolutions use it unless told not
     to: features and flow would depend on the device. What the caller had chosen comes back after
     the last of the threads that are inside.
     """
-    _exact.enter()
-    try:
-        yield
-    finally:
-        _exact.leave()
-
-
-class _Exact:
-    """These settings are the process's: the first thread makes them, the last takes them back."""
-
-    def __init__(self) -> None:
-        self._inside = 0
-        self._lock = threading.Lock()
-        self._before = contextlib.ExitStack()
-
-    def enter(self) -> None:
-        import torch
-
-        with self._lock:
-            if not self._inside:
-                flags: Any = torch.backends.cudnn.flags
-                self._before.enter_context(
-                    flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False)
-                )
-                self._before.enter_context(_exact_products())
-            self._inside += 1
-
-    def leave(self) -> None:
-        with self._lock:
-            self._inside -= 1
-            if not self._inside:
-                self._before.close()
-
-
-_exact = _Exact()
+    return multiplying(tf32=False)
 
 
 @contextlib.contextmanager
-def _exact_products() -> Iterator[None]:
+def multiplying(*, tf32: bool) -> Iterator[None]:
+    """`exact_float32`, or with TensorFloat-32 in convolutions and matrix products of GPUs.
+
+    The switches belong to the process: threads that ask for the same share them, and one that asks
+    for the other way waits until they are free. A block of one way holds none of the other.
+    """
+    _SWITCHES.take(tf32)
+    try:
+        yield
+    finally:
+        _SWITCHES.give_back()
+
+
+class _Switches:
+    """Torch's switches, in the hands of all threads that want them to stand in one way."""
+
+    def __init__(self) -> None:
+        self._free = threading.Condition()
+        self._users = 0
+        self._tf32 = False
+        self._before = contextlib.ExitStack()
+
+    def take(self, tf32: bool) -> None:
+        with self._free:
+            self._free.wait_for(lambda: not self._users or self._tf32 == tf32)
+            if not self._users:
+                self._before.enter_context(_switched(tf32))
+                self._tf32 = tf32
+            self._users += 1
+
+    def give_back(self) -> None:
+        with self._free:
+            self._users -= 1
+            if not self._users:
+                self._before.close()
+                self._free.notify_all()
+
+
+_SWITCHES = _Switches()
+
+
+@contextlib.contextmanager
+def _switched(tf32: bool) -> Iterator[None]:
+    import torch
+
+    with (
+        torch.backends.cudnn.flags(
+            enabled=True, benchmark=False, deterministic=True, allow_tf32=tf32
+        ),
+        _products(tf32),
+    ):
+        yield
+
+
+@contextlib.contextmanager
+def _products(tf32: bool) -> Iterator[None]:
     """The same for matrix products, which torch rounds only where a caller has asked for it."""
     import torch
 
@@ -109,18 +129,19 @@ def _exact_products() -> Iterator[None]:
         backends: Any = torch.backends
         switches = (backends.cuda.matmul, backends.mkldnn.matmul)
         chosen = [switch.fp32_precision for switch in switches]
-        for switch in switches:
-            switch.fp32_precision = "ieee"
+        for switch, value in zip(switches, ("tf32" if tf32 else "ieee", "ieee"), strict=True):
+            switch.fp32_precision = value
         try:
             yield
         finally:
             for switch, value in zip(switches, chosen, strict=True):
                 switch.fp32_precision = value
         return
-    if before == "highest":
+    wanted = "high" if tf32 else "highest"
+    if before == wanted:
         yield
         return
-    torch.set_float32_matmul_precision("highest")
+    torch.set_float32_matmul_precision(wanted)
     try:
         yield
     finally:

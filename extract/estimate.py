@@ -8,6 +8,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+from extract.features import UNSTATED
 from extract.inputs import VideoInput
 from extract.remote.urls import Url
 from weights.files import cache_folder, write_text
@@ -90,7 +91,8 @@ def _file() -> Path:
 def _key(settings: dict[str, Any], device: str) -> str:
     flow = (settings["flow"] or {}).get("method", "none")
     parts = (settings["backbone"], ",".join(settings["streams"]), flow, settings["fps"])
-    return " ".join([*parts, str(settings["stride"]), device])
+    precision = settings.get("precision", UNSTATED["precision"])
+    return " ".join([*parts, str(settings["stride"]), device, precision])
 
 
 def _paces() -> dict[str, float]:

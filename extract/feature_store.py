@@ -17,7 +17,14 @@ from typing import Any, Protocol
 
 from extract.chunks import Chunks
 from extract.errors import DiskError, ExtractError
-from extract.features import SUFFIX, Features, feature_path, read_meta, settings_difference
+from extract.features import (
+    SUFFIX,
+    Features,
+    essential,
+    feature_path,
+    read_meta,
+    settings_difference,
+)
 from extract.fingerprints import fingerprint
 from extract.inputs import VideoInput
 from extract.locks import claim
@@ -94,7 +101,7 @@ class FeatureCache:
             content = fingerprint(video)
         except OSError:  # extraction says what is wrong with it
             return None
-        text = json.dumps([content, settings], sort_keys=True)
+        text = json.dumps([content, essential(settings)], sort_keys=True)
         key = hashlib.sha256(text.encode()).hexdigest()
         return self._folder / key[:2] / f"{key}{SUFFIX}"
 
@@ -110,7 +117,7 @@ class FeatureCache:
         except (ExtractError, OSError, ValueError) as error:
             log.info("%s in the feature cache is not used: %s", path.name, error)
             return None
-        return features if features.settings == settings else None
+        return features if essential(features.settings) == essential(settings) else None
 
     def _keep(self, features: Features, path: Path) -> None:
         try:

@@ -24,7 +24,7 @@ from weights.files import atomic_write
 FORMAT_VERSION = 1
 METADATA_KEY = "basnet"
 SUFFIX = ".safetensors"
-UNSTATED: dict[str, Any] = {"flow.warm_start": False}
+UNSTATED: dict[str, Any] = {"flow.warm_start": False, "precision": "float32"}
 """What a file was made with that does not name a setting: one that is older than the setting, or
 younger than its end (TV-L1 no longer begins a pair from the flow of the one before)."""
 
@@ -223,7 +223,17 @@ def _parse_meta(
 
 
 # What a user chose comes before what follows from it; the rest comes in order of the alphabet.
-CHOSEN_FIRST = ("format", "backbone", "streams", "fps", "stride", "flow", "method", "quantize")
+CHOSEN_FIRST = (
+    "format",
+    "backbone",
+    "streams",
+    "fps",
+    "stride",
+    "flow",
+    "method",
+    "quantize",
+    "precision",
+)
 HASH_DIGITS = 64
 SHOWN_DIGITS = 8
 
@@ -260,6 +270,26 @@ def settings_difference(
         else:
             return f"{name.removesuffix('.method')}: {_brief(left)} against {_brief(right)}"
     return None
+
+
+def essential(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Settings without those whose value goes without saying (``UNSTATED``).
+
+    Equal for files made alike, whichever version wrote them: what else is known by settings, such
+    as a place in a cache, is known by these.
+
+    Args:
+        settings: of a feature file.
+        prefix: of the names.
+    """
+    kept: dict[str, Any] = {}
+    for key, value in settings.items():
+        name = f"{prefix}{key}"
+        if isinstance(value, Mapping):
+            kept[key] = essential(value, f"{name}.")
+        elif name not in UNSTATED or value != UNSTATED[name]:
+            kept[key] = value
+    return kept
 
 
 def _chosen_first(key: str) -> tuple[int, str]:

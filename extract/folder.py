@@ -1,12 +1,13 @@
 """Many videos into one folder of feature files: plan, resume, keep going, record failures."""
 
+import functools
 import logging
 import os
 import time
 import traceback
 from collections import deque
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,106 +19,16 @@ from extract.fingerprints import fingerprint
 from extract.inputs import VideoInput, path_or_url
 from extract.locks import claim
 from extract.pipeline import Extractor, ExtractSettings
-from extract.places import Place, Stamp, place_of
+from extract.places import place_of
 from extract.presence import check_filled, common_folder
 from extract.remote.fetching import at_hand
 from extract.remote.urls import Url
+from extract.tasks import Event, Listener, Plan, Summary, Task, note
 from extract.video.isolation import STALL
+from extract.waiting import Patient, Waiting, at_once
 from weights.errors import WeightsError
 
 log = logging.getLogger(__name__)
-PATIENCE = 2.0  # seconds of waiting for another process before the next video has its turn
-
-
-@dataclass(frozen=True)
-class Event:
-    """Something that happened to one video.
-
-    Attributes:
-        kind: ``start``, ``progress``, ``done`` or ``failed``; ``busy`` where another process has
-            the video in hand, ``elsewhere`` where it was done by one.
-        video: which one.
-        done: snippets done so far.
-        total: snippets in all, 0 while unknown.
-        seconds: time since the start of this video.
-        message: the error of a failed video, the decoder and engine of a done one.
-        duration: seconds of video, of a done one.
-    """
-
-    kind: str
-    video: VideoInput
-    done: int = 0
-    total: int = 0
-    seconds: float = 0.0
-    message: str = ""
-    duration: float = 0.0
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What is to be done in a features folder.
-
-    Attributes:
-        todo: videos to extract.
-        present: videos whose features are there already, made with equal settings.
-        folder: the features folder.
-        failures: name of the list that takes those that fail; None where another process keeps it.
-        stamps: of the feature files that are to be replaced, by id.
-        failed: why videos failed in earlier runs, by id.
-        source: folder that all videos to do have in common, None where they have none.
-    """
-
-    folder: Path | Url
-    todo: tuple[VideoInput, ...]
-    present: tuple[VideoInput, ...]
-    failures: str | None = FAILURES
-    stamps: dict[str, Stamp] = field(default_factory=dict)
-    failed: dict[str, str] = field(default_factory=dict)
-    source: Path | None = None
-
-    @property
-    def place(self) -> Place:
-        """The features folder."""
-        return place_of(self.folder)
-
-    def tasks(self) -> "list[Task]":
-        """The work, video by video."""
-        return [
-            Task(video, self.stamps.get(video.id), self.failed.get(video.id)) for video in self.todo
-        ]
-
-
-@dataclass(frozen=True)
-class Task:
-    """One video to extract, and what stood in the folder when the plan was made.
-
-    Attributes:
-        video: which one.
-        stamp: of the feature file that is to be replaced, None where there is none.
-        failure: why it failed before, None where it did not.
-        patience: seconds to wait for another process that has it in hand.
-    """
-
-    video: VideoInput
-    stamp: Stamp | None = None
-    failure: str | None = None
-    patience: float = 0.0
-
-    def later(self) -> "Task":
-        """The same at a time when there may be nothing else to do."""
-        return replace(self, patience=PATIENCE)
-
-
-@dataclass
-class Summary:
-    """Outcome of a run over a folder."""
-
-    done: list[str] = field(default_factory=list)
-    failed: dict[str, str] = field(default_factory=dict)
-    elsewhere: list[str] = field(default_factory=list)
-
-
-Listener = Callable[[Event], None]
 
 
 def make_plan(
@@ -197,8 +108,8 @@ def run_plan(
 ) -> Summary:
     """Extract the videos of a plan one after the other in this process.
 
-    A video that fails is recorded in the list of failures and the rest go on. One that another
-    process has in hand comes last, and is taken over where that process ends without it.
+    A video that fails is recorded and the rest go on. One that another process has in hand comes
+    last, and is taken over where that process ends without it.
 
     Raises:
         ExtractError: the weights are those of another network.
@@ -209,13 +120,22 @@ def run_plan(
     extractor.load()
     settle(plan)
     queue = Queue(plan)
-    while task := queue.next():
-        event = extract_one(task, plan, extractor, keep_partial, decoder, listener)
+
+    def ended(task: Task, event: Event) -> None:
         if event.kind == "busy":
             queue.put_off(task)
-            continue
-        note(event, summary)
+        else:
+            note(event, summary)
+            listener(event)
+
+    def hear(event: Event) -> None:
         listener(event)
+        waiting.look()
+
+    with Waiting[Event]() as waiting:
+        while task := queue.next():
+            work = extract_steps(task, plan, extractor, keep_partial, decoder, hear)
+            waiting.begin(work, functools.partial(ended, task))
     return summary
 
 
@@ -263,10 +183,22 @@ def extract_one(
     decoder: str,
     listener: Listener,
 ) -> Event:
+    """`extract_steps` at once."""
+    return at_once(extract_steps(task, plan, extractor, keep_partial, decoder, listener))
+
+
+def extract_steps(
+    task: Task,
+    plan: Plan,
+    extractor: Extractor,
+    keep_partial: bool,
+    decoder: str,
+    listener: Listener,
+) -> Patient[Event]:
     """Extract one video into its feature file; its failure is an event, not an exception.
 
-    The event is ``busy`` where another process works on the video, and tells of that one's outcome
-    where it was done since the plan was made.
+    It waits where all that is left is to fill a batch with other videos. The event is ``busy``
+    where another process works on the video, and tells of its outcome where it was done since.
 
     Raises:
         WeightsError: a stream's weights are not there, which stops every video.
@@ -283,7 +215,7 @@ def extract_one(
         if plan.failures is not None:
             change_failures(plan.folder, [video.id])
         plan.place.remove_half_written(video.id)
-        event = _extract(task, plan, extractor, keep_partial, decoder, listener)
+        event = yield from _extract(task, plan, extractor, keep_partial, decoder, listener)
         if event.kind == "failed" and plan.failures is not None:
             change_failures(plan.folder, (), {video.id: event.message}, plan.failures)
     return event
@@ -296,7 +228,7 @@ def _extract(
     keep_partial: bool,
     decoder: str,
     listener: Listener,
-) -> Event:
+) -> Patient[Event]:
     video, began = task.video, time.monotonic()
     chunks = Chunks(plan.place.local, video.id)
     listener(Event("start", video))
@@ -306,13 +238,16 @@ def _extract(
 
     try:
         with at_hand(video.path) as path:
-            features = extractor.extract(
+            work = extractor.steps(
                 path,
                 decoder=decoder,
                 keep_partial=keep_partial,
                 progress=on_progress,
                 chunks=chunks,
             )
+            # What was fetched is not kept while others fill a batch.
+            fetched = isinstance(video.path, Url)
+            features = at_once(work) if fetched else (yield from work)
         features.check_finite(video.path)
     except (WeightsError, DiskError):
         raise
@@ -357,16 +292,6 @@ def _reason(path: Path | Url, error: Exception) -> str:
         return f"{path}: cannot be read ({error.strerror})"
     text = " ".join(f"{type(error).__name__}: {error}".split())
     return f"{path}: {text.rstrip(': ')} (not expected; please report it, -v says more)"
-
-
-def note(event: Event, summary: Summary) -> None:
-    """Add the end of one video to a summary."""
-    if event.kind == "elsewhere":
-        summary.elsewhere.append(event.video.id)
-    elif event.kind == "done":
-        summary.done.append(event.video.id)
-    elif event.kind == "failed":
-        summary.failed[event.video.id] = event.message
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,10 @@ import logging
 from typing import Any
 
 from extract.backbones.records import backbone_record
+from extract.devices import choose_device
 from extract.flow.methods import flow_method
 from extract.pipeline import ExtractSettings, file_settings
+from extract.precision import check_precision
 from weights.errors import WeightsError
 from weights.registry import resolve, resolve_model
 
@@ -23,8 +25,10 @@ def forecast_settings(
         device: ``auto``, ``cpu`` or ``cuda[:N]``.
 
     Raises:
-        ExtractError: an unknown backbone or flow method.
+        ExtractError: an unknown backbone or flow method, or a precision that the device lacks.
     """
+    if choices.precision != ExtractSettings.precision:
+        check_precision(choices.precision, choose_device(device))
     record = backbone_record(choices.backbone)
     unknown, weights = [], {}
     for stream in choices.streams:

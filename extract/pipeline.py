@@ -1,25 +1,23 @@
 """One video to its snippet features, in bounded memory: decode, resize, flow, crop, backbone."""
 
-import contextlib
 import itertools
 import logging
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from extract.errors import ExtractError, MiscountError, VideoError
-from extract.features import FORMAT_VERSION, Features
+from extract.features import FORMAT_VERSION, UNSTATED, Features
 from extract.fingerprints import fingerprint
+from extract.growing import Growing, Listener, Progress
 from extract.snippets import SnippetGrid, snippet_count, snippet_times
 from extract.stages import Stages
 from extract.streams import STREAMS
 from extract.video.isolation import STALL, Isolation
+from extract.waiting import Patient, at_once
 from extract.window import Watch
 
 if TYPE_CHECKING:
@@ -34,13 +32,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-Progress = Callable[[int, int], None]
-# Is given features as they come: start and end in seconds of some snippets ``[n]``, and their
-# features ``[n, D]`` of each stream.
-Listener = Callable[
-    [NDArray[np.float64], NDArray[np.float64], Mapping[str, NDArray[np.float32]]], None
-]
-
 
 @dataclass(frozen=True)
 class ExtractSettings:
@@ -54,6 +45,7 @@ class ExtractSettings:
         stride: grid frames from one snippet's start to the next one's.
         quantize: ``uint8`` maps flow to 256 levels as the published networks saw it; ``none`` keeps
             real values.
+        precision: how exactly a GPU multiplies in networks, see ``extract.precision``.
     """
 
     backbone: str = "i3d"
@@ -62,6 +54,7 @@ class ExtractSettings:
     fps: Fraction | None = None
     stride: int = 16
     quantize: str = "uint8"
+    precision: str = UNSTATED["precision"]
 
     @classmethod
     def from_file(cls, settings: dict[str, Any]) -> "ExtractSettings":
@@ -74,6 +67,7 @@ class ExtractSettings:
             fps=Fraction(settings["fps"]),
             stride=int(settings["stride"]),
             quantize=settings.get("quantize") or "uint8",
+            precision=settings.get("precision", UNSTATED["precision"]),
         )
 
 
@@ -103,6 +97,7 @@ def file_settings(
         "quantize": choices.quantize if flow else None,
         "resize": record.frame_side,
         "crop": record.crop,
+        "precision": choices.precision,
         "dtype": "float32",
     }
 
@@ -119,9 +114,12 @@ class Extractor:
         threads: processor threads for networks and flow; None leaves it to the libraries.
         stall: seconds without a new frame after which a decoder counts as hung and is ended; it
             works in a process of its own. None decodes in this process, where nothing can end it.
+        tensors: work on tensors of the device. None does so on a GPU alone; on the processor it is
+            a way to test what a GPU does.
 
     Raises:
-        ExtractError: an unknown backbone or flow method, or a stream the backbone does not have.
+        ExtractError: an unknown backbone or flow method, a stream the backbone does not have, or a
+            precision that the device does not have.
         WeightsError: the weights of a stream are not there.
     """
 
@@ -134,6 +132,7 @@ class Extractor:
         backbone: "Backbone | None" = None,
         threads: int | None = None,
         stall: float | None = STALL,
+        tensors: bool | None = None,
     ) -> None:
         from extract.backbones.loading import load_backbone
         from extract.flow.methods import flow_method
@@ -141,8 +140,17 @@ class Extractor:
         self.choices = settings
         self._isolation = None if stall is None else Isolation(stall)
         self.backbone = backbone or load_backbone(
-            settings.backbone, streams=settings.streams, device=device, runtime=runtime
+            settings.backbone,
+            streams=settings.streams,
+            device=device,
+            runtime=runtime,
+            precision=settings.precision,
         )
+        if self.backbone.precision != settings.precision:
+            raise ExtractError(
+                f"the settings ask for precision {settings.precision}, the backbone given computes "
+                f"in {self.backbone.precision}"
+            )
         record = self.backbone.record
         self.grid = SnippetGrid(settings.fps or record.fps, record.length, settings.stride)
         self.flow_method: FlowMethod | None = None
@@ -159,6 +167,7 @@ class Extractor:
             self._frame_by_frame,
             settings.quantize,
             threads,
+            tensors=self.backbone.device != "cpu" if tensors is None else tensors,
         )
         flow = self.flow_method.settings() if self.flow_method else None
         self.settings = file_settings(
@@ -212,12 +221,42 @@ class Extractor:
         Raises:
             VideoError: the file is no video, a frame cannot be decoded, or decoding hangs.
         """
+        return at_once(
+            self.steps(
+                path,
+                decoder=decoder,
+                keep_partial=keep_partial,
+                progress=progress,
+                listener=listener,
+                chunks=chunks,
+                watch=watch,
+            )
+        )
+
+    def steps(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        decoder: str = "auto",
+        keep_partial: bool = False,
+        progress: Progress | None = None,
+        listener: Listener | None = None,
+        chunks: "Chunks | None" = None,
+        watch: "Callable[[OpenVideo], Watch] | None" = None,
+    ) -> Patient[Features]:
+        """`extract`, which waits where all that is left is to fill a batch with other videos."""
+        hear = (progress, listener)
         how = chunks.decoder(path, decoder) if chunks else decoder
 
-        def work(clip: "OpenVideo", decoder: str) -> Features:
-            return self._extract(clip, progress, listener, chunks, decoder, watch)
+        def read(clip: "OpenVideo", decoder: str) -> Growing:
+            return self._read(clip, hear, chunks, decoder, watch)
 
-        return self._decoded(path, how, keep_partial, work, chunks.clear if chunks else None)
+        rows = self._decoded(path, how, keep_partial, read, chunks.clear if chunks else None)
+        # The video is closed by now: the next one may be read.
+        while rows.waiting:
+            yield rows.ready
+            rows.take()
+        return rows.features()
 
     def extract_snippets(
         self,
@@ -244,48 +283,42 @@ class Extractor:
         wanted = [int(n) for n in first_frames]
         if not wanted or wanted[0] < 0 or any(b <= a for a, b in itertools.pairwise(wanted)):
             raise ExtractError("snippets begin at frames of the grid, in ascending order")
-        return self._decoded(
-            path,
-            decoder,
-            keep_partial,
-            lambda clip, _: self._extract_snippets(clip, wanted, progress),
+        rows = self._decoded(
+            path, decoder, keep_partial, lambda clip, _: self._read_snippets(clip, wanted, progress)
         )
+        while rows.waiting:
+            rows.take()
+        return rows.features()
 
-    def _extract_snippets(
+    def _read_snippets(
         self, clip: "OpenVideo", wanted: list[int], progress: Progress | None
-    ) -> Features:
+    ) -> Growing:
         frames = clip.frame_count(self.grid.fps)
         if wanted[-1] >= frames:
             raise ExtractError(
                 f"{clip.path}: no snippet can begin at frame {wanted[-1]} of {frames}; the file "
                 "changed while it was read?"
             )
-        parts: dict[str, list[NDArray[np.float32]]] = {name: [] for name in self.choices.streams}
-        done = 0
-        with contextlib.closing(self._stages.rows(clip, frames, wanted)) as groups:
-            for group in groups:
-                for name, rows in group.items():
-                    parts[name].append(rows)
-                done += len(next(iter(group.values())))
-                if progress:
-                    progress(done, len(wanted))
         start, end = snippet_times(frames, self._frame_by_frame, clip.duration)
+        times = (start[wanted], end[wanted])
+        rows = Growing(self._stages, self.choices.streams, times, (progress, None), None)
+        rows.grow(self._stages.rows(clip, frames, wanted))
         settings = self.settings | {"stride": self._frame_by_frame.stride}
-        facts = self._facts(clip)
-        return _features(parts, start[wanted], end[wanted], {"settings": settings, "facts": facts})
+        rows.meta = {"settings": settings, "facts": self._facts(clip)}
+        return rows
 
     def _decoded(
         self,
         path: str | os.PathLike[str],
         decoder: str,
         keep_partial: bool,
-        work: "Callable[[OpenVideo, str], Features]",
+        read: "Callable[[OpenVideo, str], Growing]",
         before_again: Callable[[], None] | None = None,
-    ) -> Features:
-        """What ``work`` makes of the opened video and its decoder; if need be again on PyAV."""
+    ) -> Growing:
+        """What ``read`` makes of the opened video and its decoder; if need be again on PyAV."""
         try:
             with self._open(path, decoder, keep_partial) as clip:
-                return work(clip, decoder)
+                return read(clip, decoder)
         except MiscountError as error:
             if decoder != "auto":
                 raise
@@ -293,7 +326,7 @@ class Extractor:
         if before_again:
             before_again()
         with self._open(path, "pyav", keep_partial) as clip:
-            return work(clip, "pyav")
+            return read(clip, "pyav")
 
     def _open(self, path: str | os.PathLike[str], decoder: str, keep_partial: bool) -> "OpenVideo":
         if self._isolation is not None:
@@ -302,46 +335,35 @@ class Extractor:
 
         return open_video(path, decoder, keep_partial=keep_partial)
 
-    def _extract(
+    def _read(
         self,
         clip: "OpenVideo",
-        progress: Progress | None,
-        listener: Listener | None,
+        hear: tuple[Progress | None, Listener | None],
         chunks: "Chunks | None",
         decoder: str,
         watch: "Callable[[OpenVideo], Watch] | None",
-    ) -> Features:
+    ) -> Growing:
+        """Read a video to its end; its last features may wait for a batch to be filled."""
         frames = clip.frame_count(self.grid.fps)
         if frames == 0:
             raise VideoError(f"{clip.path}: the video has no frames that a player would show")
         count = snippet_count(frames, self.grid.length, self.grid.stride)
         facts = self._facts(clip)
-        parts: dict[str, list[NDArray[np.float32]]] = {name: [] for name in self.choices.streams}
-        start, end = snippet_times(count, self.grid, clip.duration)
-        done = 0
+        times = snippet_times(count, self.grid, clip.duration)
+        rows = Growing(self._stages, self.choices.streams, times, hear, chunks)
         if chunks:
             made = {"settings": self.settings, "facts": facts, "frames": frames}
-            done = chunks.begin(made, decoder, parts)
-        onlooker = watch(clip) if watch and not done else None
+            rows.done = chunks.begin(made, decoder, rows.parts)
+        onlooker = watch(clip) if watch and not rows.done else None
         # A listener waits for the first snippet, not for a whole group.
-        one_by_one = listener is not None
-        first_frames = range(done * self.grid.stride, count * self.grid.stride, self.grid.stride)
-        groups = self._stages.rows(
-            clip, frames, first_frames, watch=onlooker, one_by_one=one_by_one
+        one_by_one = hear[1] is not None
+        stride = self.grid.stride
+        first_frames = range(rows.done * stride, count * stride, stride)
+        rows.grow(
+            self._stages.rows(clip, frames, first_frames, watch=onlooker, one_by_one=one_by_one)
         )
-        with contextlib.closing(groups):
-            for group in groups:
-                for name, rows in group.items():
-                    parts[name].append(rows)
-                before, done = done, done + len(next(iter(group.values())))
-                if chunks and done < count:
-                    chunks.keep(done, parts)
-                if progress:
-                    progress(done, count)
-                if listener:
-                    listener(start[before:done], end[before:done], group)
-        meta = {"settings": self.settings, "facts": facts | {"decoder": clip.decoder}}
-        return _features(parts, start, end, meta)
+        rows.meta = {"settings": self.settings, "facts": facts | {"decoder": clip.decoder}}
+        return rows
 
     def _facts(self, clip: "OpenVideo") -> dict[str, Any]:
         return {
@@ -355,55 +377,3 @@ class Extractor:
             "runtime": self.backbone.runtime,
             **({"partial": clip.partial} if clip.partial else {}),
         }
-
-
-def _features(
-    parts: Mapping[str, Sequence[NDArray[np.float32]]],
-    start: NDArray[np.float64],
-    end: NDArray[np.float64],
-    meta: dict[str, Any],
-) -> Features:
-    streams = {name: np.concatenate(rows) for name, rows in parts.items()}
-    return Features(streams.get("rgb"), streams.get("flow"), start, end, meta)
-
-
-def extract_features(
-    path: str | os.PathLike[str],
-    backbone: "Backbone | None" = None,
-    *,
-    settings: ExtractSettings | None = None,
-    device: str = "auto",
-    decoder: str = "auto",
-    keep_partial: bool = False,
-    progress: Progress | None = None,
-) -> Features:
-    """Two-stream snippet features of one video.
-
-    Args:
-        path: the video file.
-        backbone: a loaded backbone (``extract.load_backbone``); None loads the settings' one.
-        settings: choices of extraction; without them the streams are the backbone's.
-        device: ``auto``, ``cpu`` or ``cuda[:N]``.
-        decoder: ``auto``, ``decord`` or ``pyav``.
-        keep_partial: keep what comes before a damaged place instead of refusing the video.
-        progress: called with (snippets done, snippets in all).
-
-    Returns:
-        ``Features`` with ``rgb [T, D]``, ``flow [T, D]``, ``start [T]`` and ``end [T]``.
-
-    Raises:
-        VideoError: the file is no video or is damaged.
-        ExtractError: a setting does not fit.
-        WeightsError: a stream's weights are not there.
-    """
-    if settings is None:
-        streams = backbone.streams if backbone is not None else STREAMS
-        name = backbone.record.name if backbone is not None else ExtractSettings.backbone
-        settings = ExtractSettings(backbone=name, streams=tuple(streams))
-    elif backbone is not None and backbone.record.name != settings.backbone:
-        raise ExtractError(
-            f"the settings name the backbone {settings.backbone}, the one given is "
-            f"{backbone.record.name}"
-        )
-    extractor = Extractor(settings, device=device, backbone=backbone)
-    return extractor.extract(path, decoder=decoder, keep_partial=keep_partial, progress=progress)

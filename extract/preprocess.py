@@ -6,14 +6,17 @@ pinned down to the pixel so that the features of a video do not depend on the li
 
 import itertools
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from extract.errors import ExtractError
 
-Array = TypeVar("Array", NDArray[np.uint8], NDArray[np.float32])
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Array = TypeVar("Array", NDArray[np.uint8], NDArray[np.float32], "Tensor")
 
 # A trailing axis of at most this many entries holds colour channels and not a row of pixels.
 MOST_CHANNELS = 4
@@ -131,7 +134,7 @@ def centre_crop(array: Array, size: int) -> Array:
 
     Args:
         array: pictures ``[..., H, W, channels]`` with at most four channels, or fields
-            ``[..., H, W]``.
+            ``[..., H, W]``; an array or a tensor.
         size: pixels of each side.
 
     Raises:

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from extract.errors import ExtractError
+from extract.preprocess import Array
 
 
 @dataclass(frozen=True)
@@ -55,8 +56,10 @@ class Resize:
         return resized.numpy().transpose(1, 2, 0)
 
 
-def even_crop(picture: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
+def even_crop(picture: Array, side: int) -> Array:
     """The middle ``side`` by ``side`` pixels of ``[H, W, 3]``, a half offset rounded to even.
+
+    Of an array or a tensor.
 
     Raises:
         ExtractError: the picture is smaller than the crop.

@@ -3,10 +3,10 @@
 from extract.chunks import Chunks
 from extract.errors import ExtractError
 from extract.failures import FAILURES, change_failures
-from extract.folder import Event, Plan
 from extract.inputs import VideoInput
 from extract.locks import claim
 from extract.remote.urls import OF_ONE_PROCESS, Url
+from extract.tasks import Event, Plan
 
 
 def own_memory(plan: Plan) -> Url | None:

@@ -9,7 +9,7 @@ GPU. A value depends neither on the number of lanes nor on what else is at work.
 
 import functools
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,11 +17,10 @@ from numpy.typing import NDArray
 from extract.ahead import Ahead
 from extract.backbones.batches import GPU_BATCH, cpu_batch
 from extract.lanes import Lanes, Task
-from extract.preprocess import centre_crop, grey
-from extract.quantize import quantize_flow
 from extract.snippets import SnippetGrid, flow_rows, frame_rows
 from extract.streams import CHANNELS
 from extract.window import Field, Pictures, Watch, Window, runs
+from extract.work import ArrayWork, Work
 
 if TYPE_CHECKING:
     from extract.backbones.loading import Backbone
@@ -36,6 +35,8 @@ SPARE_GROUPS = 2
 FLOW_TASKS = 4
 
 Rows = dict[str, NDArray[np.float32]]
+Found = dict[str, Any]
+"""Features that are on their way, by stream."""
 FLOW, NETWORK = 0, 1  # flow first: a network waits for it
 
 
@@ -56,6 +57,7 @@ class Stages:
         grid: how a video is cut into snippets.
         quantize: see ``quantize_flow``.
         threads: processor threads; None takes torch's number.
+        tensors: work on tensors of the backbone's device, not on arrays.
     """
 
     def __init__(
@@ -66,17 +68,18 @@ class Stages:
         grid: SnippetGrid,
         quantize: str,
         threads: int | None = None,
+        *,
+        tensors: bool = False,
     ) -> None:
         self._backbone = backbone
-        self._flow = flow
         self._streams = tuple(streams)
         self._grid = grid
-        self._quantize = quantize
+        self._work = _work(backbone, flow, quantize, tensors)
         self._threads = threads
         self._prepared_for = threads
         self._lanes: Lanes | None = None
         record, runtime = backbone.record, backbone.runtime
-        self._on_cpu = runtime.endswith("cpu")
+        self._on_cpu = runtime.endswith("cpu") and not tensors
         self._openvino = runtime.startswith("openvino")
         self._spread = (
             self._on_cpu
@@ -112,8 +115,8 @@ class Stages:
         *,
         watch: Watch | None = None,
         one_by_one: bool = False,
-    ) -> Generator[Rows]:
-        """Features of the wanted snippets, some at a time, in order.
+    ) -> Generator[Found]:
+        """What `fetch` makes features of the wanted snippets of, some at a time, in order.
 
         At the generator's end, also by ``close`` or an error, no thread of it is left.
 
@@ -144,6 +147,14 @@ class Stages:
             # The lanes' number is theirs, but other threads to come would begin with it.
             torch.set_num_threads(before)
 
+    def ready(self, found: Found) -> bool:
+        """Whether features need not wait for more snippets to be computed along with."""
+        return all(self._work.ready(rows) for rows in found.values())
+
+    def fetch(self, found: Found) -> Rows:
+        """Features ``[n, D]`` of each stream; waits until they are there."""
+        return {name: self._work.rows(rows) for name, rows in found.items()}
+
     def _prepare(self) -> None:
         """Set the number of torch's threads, which each thread that computes has for itself."""
         import torch
@@ -165,11 +176,11 @@ class Stages:
         wanted: Sequence[int],
         size: int,
         watch: Watch | None,
-    ) -> Generator[dict[str, Task[NDArray[np.float32]]]]:
+    ) -> Generator[dict[str, Task[Any]]]:
         """Tasks that give the rows of ``size`` of the wanted snippets at a time, in one pass."""
         if not len(wanted):
             return
-        window = Window(clip, frames, self._backbone.record.resized, self._grid, wanted, watch)
+        window = Window(clip, frames, self._work, self._grid, wanted, watch)
         for first in range(0, len(wanted), size):
             rows = wanted[first : first + size]
             group = {}
@@ -183,19 +194,19 @@ class Stages:
 
     def _submit_rgb(
         self, lanes: Lanes, window: Window, rows: Sequence[int], frames: int
-    ) -> Task[NDArray[np.float32]]:
+    ) -> Task[Any]:
         wanted = [frame_rows(row, frames, self._grid) for row in rows]
         pictures = {n: window.picture(n) for row in wanted for n in row}
-        return lanes.submit((rows[0], NETWORK), functools.partial(self._rgb_rows, pictures, wanted))
+        return lanes.submit((rows[0], NETWORK), functools.partial(self._work.rgb, pictures, wanted))
 
     def _submit_flow(
         self, lanes: Lanes, window: Window, rows: Sequence[int], frames: int
-    ) -> Task[NDArray[np.float32]]:
+    ) -> Task[Any]:
         wanted = [flow_rows(row, frames, self._grid) for row in rows]
         missing = sorted({n for row in wanted for n in row} - window.flow.keys())
         for run in self._shared_out(missing):
             pictures = [window.picture(n) for n in range(run.start, run.stop + 1)]
-            task = lanes.submit((rows[0], FLOW), functools.partial(self._fields, pictures))
+            task = lanes.submit((rows[0], FLOW), functools.partial(self._work.fields, pictures))
             for place, n in enumerate(run):
                 window.flow[n] = Field(task, place)
         fields = {n: window.flow[n] for row in wanted for n in row}
@@ -212,39 +223,15 @@ class Stages:
             for first in run[::most]:
                 yield range(first, min(first + most, run.stop))
 
-    def _fields(self, pictures: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
-        """Flow between consecutive pictures, cropped: ``[N, 2, crop, crop]`` pixels per frame."""
-        assert self._flow is not None
-        fields = self._flow.compute(
-            np.stack([grey(picture) for picture in pictures]), np.stack(pictures)
-        )
-        return centre_crop(fields, self._backbone.record.crop).copy()
-
-    def _rgb_rows(
-        self, pictures: Mapping[int, NDArray[np.uint8]], wanted: Sequence[Sequence[int]]
-    ) -> NDArray[np.float32]:
-        """Features ``[len(wanted), D]`` of pictures as the network's preprocessing asks."""
-        record = self._backbone.record
-        cropped = {n: record.cropped(picture) for n, picture in pictures.items()}
-        clips = np.stack([np.stack([cropped[n] for n in row]) for row in wanted])
-        return self._network("rgb", record.scale_rgb(clips).transpose(0, 4, 1, 2, 3))
-
-    def _flow_rows(
-        self, fields: Mapping[int, Field], wanted: Sequence[Sequence[int]]
-    ) -> NDArray[np.float32]:
-        """Features ``[len(wanted), D]`` of flow in [-1, 1]."""
-        crop = self._backbone.record.crop
-        zero = np.zeros((2, crop, crop), np.float32)  # a video of one frame has no motion
+    def _flow_rows(self, fields: Mapping[int, Field], wanted: Sequence[Sequence[int]]) -> Any:
+        """Features of fields that have been computed by now."""
         found = {n: field.run.result()[field.place] for n, field in fields.items()}
-        clips = np.stack(
-            [
-                np.stack([found[n] for n in row] if len(row) else [zero] * self._grid.length)
-                for row in wanted
-            ]
-        )
-        scaled = quantize_flow(clips.transpose(0, 2, 1, 3, 4), self._quantize)
-        return self._network("flow", scaled)
+        return self._work.flow(found, wanted)
 
-    def _network(self, stream: str, clips: NDArray[np.float32]) -> NDArray[np.float32]:
-        rows: NDArray[np.float32] = getattr(self._backbone, stream)(clips)
-        return rows
+
+def _work(backbone: "Backbone", flow: "FlowMethod | None", quantize: str, tensors: bool) -> Work:
+    if tensors:
+        from extract.on_device.work import DeviceWork
+
+        return DeviceWork(backbone, flow, quantize)
+    return ArrayWork(backbone, flow, quantize)

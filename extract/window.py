@@ -14,7 +14,16 @@ from extract.video.clock import FrameRate
 
 # Is shown each grid frame on its way: seconds and ``[H, W, 3] uint8``.
 Watch = Callable[[float, NDArray[np.uint8]], None]
-Resizer = Callable[[NDArray[np.uint8]], NDArray[np.uint8]]
+
+
+class Maker(Protocol):
+    """What brings frames to the size that flow and networks see."""
+
+    def slab(self, frame: NDArray[np.uint8]) -> int:
+        """How many frames like this one are made into pictures at a time."""
+
+    def pictures(self, frames: Sequence[NDArray[np.uint8]]) -> Sequence[Any]:
+        """The pictures of frames of one size."""
 
 
 class Pictures(Protocol):
@@ -30,11 +39,11 @@ class Field(NamedTuple):
     """A flow field that is computed or will be.
 
     Attributes:
-        run: gives consecutive fields ``[N, 2, crop, crop] float32``.
+        run: gives consecutive fields, to be had by index.
         place: which of them it is.
     """
 
-    run: Task[NDArray[np.float32]]
+    run: Task[Any]
     place: int
 
 
@@ -47,7 +56,7 @@ class Window:
     Args:
         clip: the video.
         frames: grid frames in all.
-        resize: brings a frame to the size that flow and networks see.
+        maker: makes pictures of frames.
         grid: how the video is cut into snippets.
         wanted: numbers of the snippets that are wanted, ascending.
         watch: is shown each grid frame on its way.
@@ -57,14 +66,14 @@ class Window:
         self,
         clip: Pictures,
         frames: int,
-        resize: Resizer,
+        maker: Maker,
         grid: SnippetGrid,
         wanted: Sequence[int],
         watch: "Watch | None" = None,
     ) -> None:
         self.flow: dict[int, Field] = {}
-        self._pictures: dict[int, NDArray[np.uint8]] = {}
-        self._resize = resize
+        self._pictures: dict[int, Any] = {}
+        self._maker = maker
         self._length = grid.length
         self._starts = [row * grid.stride for row in wanted]
         # A snippet that begins with the last frame repeats the field before it.
@@ -76,18 +85,27 @@ class Window:
         self._padding_from = frames - 2
         self._frames = frames
 
-    def picture(self, n: int) -> NDArray[np.uint8]:
-        """Grid frame ``n``, ``[H, W, 3] uint8`` resized as the backbone asks."""
+    def picture(self, n: int) -> Any:
+        """The picture of grid frame ``n``, in the size that the backbone asks for."""
         while n not in self._pictures:
-            index, frame = next(self._source, (-1, None))
-            if frame is None:
-                raise VideoError(
-                    f"{self._clip.path}: decoding ended before frame {n} of {self._frames}; "
-                    "the file changed while it was read?"
-                )
-            if self._needed(index):
-                self._pictures[index] = self._resize(frame)
+            self._read(n)
         return self._pictures[n]
+
+    def _read(self, n: int) -> None:
+        """Make pictures of the next frames that are needed, in search of frame ``n``."""
+        frames: dict[int, NDArray[np.uint8]] = {}
+        for index, frame in self._source:
+            if self._needed(index):
+                frames[index] = frame
+                if len(frames) >= self._maker.slab(frame):
+                    break
+        if not frames:
+            raise VideoError(
+                f"{self._clip.path}: decoding ended before frame {n} of {self._frames}; "
+                "the file changed while it was read?"
+            )
+        made = self._maker.pictures(list(frames.values()))
+        self._pictures.update(zip(frames, made, strict=True))
 
     def _needed(self, index: int) -> bool:
         """Whether a snippet to come reads a frame; between snippets far apart lie some for none."""

@@ -14,19 +14,9 @@ from multiprocessing.process import BaseProcess
 from typing import Any, NoReturn
 
 from extract.devices import cores
-from extract.folder import (
-    Event,
-    Listener,
-    Plan,
-    Queue,
-    Summary,
-    Task,
-    WorkerOptions,
-    extract_one,
-    note,
-    settle,
-)
+from extract.folder import Queue, WorkerOptions, extract_one, settle
 from extract.sharing import give_up, refuse_memory
+from extract.tasks import Event, Listener, Plan, Summary, Task, note
 
 log = logging.getLogger(__name__)
 STOP = None

@@ -15,6 +15,7 @@ from basnet_e2e.cli.common import (
     feature_store_options,
     message_options,
     offline_option,
+    precision_option,
 )
 from basnet_e2e.cli.failures import failure_message
 from basnet_e2e.cli.progress import ProgressBar
@@ -37,6 +38,7 @@ log = logging.getLogger(__name__)
 @click.option("--streams", type=StreamList(), default="rgb", show_default=True, help="Streams.")
 @decoding_options
 @feature_store_options
+@precision_option("float32")
 @device_option
 @offline_option
 @message_options
@@ -46,6 +48,7 @@ def classify(
     backbone: str,
     streams: tuple[str, ...],
     device: str,
+    precision: str,
     stall: float,
     features_folder: Path | None,
     no_cache: bool,
@@ -64,7 +67,7 @@ def classify(
     inputs = find_videos(videos)
     if features_folder is not None:
         check_kept_features(features_folder, inputs, videos, force=False)
-    extractor = _extractor(backbone, streams, device, stall)
+    extractor = _extractor(backbone, streams, device, precision, stall)
     failed = False
     with ProgressBar("classify", quiet=log.getEffectiveLevel() > logging.INFO) as bar:
         for video in inputs:
@@ -82,15 +85,18 @@ def classify(
         raise click.exceptions.Exit(1)
 
 
-def _extractor(name: str, streams: tuple[str, ...], device: str, stall: float) -> "Extractor":
+def _extractor(
+    name: str, streams: tuple[str, ...], device: str, precision: str, stall: float
+) -> "Extractor":
     """Clips of the classifier's own length, side by side."""
     from extract.backbones.loading import load_backbone
     from extract.backbones.records import backbone_record
     from extract.pipeline import Extractor, ExtractSettings
 
     length = backbone_record(name).classifier_length
-    backbone = load_backbone(name, streams, device=device, length=length)
-    settings = ExtractSettings(name, streams=streams, stride=length or ExtractSettings.stride)
+    backbone = load_backbone(name, streams, device=device, length=length, precision=precision)
+    stride = length or ExtractSettings.stride
+    settings = ExtractSettings(name, streams=streams, stride=stride, precision=precision)
     return Extractor(settings, device=device, backbone=backbone, stall=stall)
 
 

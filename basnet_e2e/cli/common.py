@@ -74,6 +74,28 @@ def device_option(command: Command) -> Command:
     )(command)
 
 
+def precision_option(default: str | None, shown: str | bool = True) -> Callable[[Command], Command]:
+    """Add --precision.
+
+    Args:
+        default: the value without it.
+        shown: what the help says of that.
+    """
+    return click.option(
+        "--precision",
+        type=OneOf("precision", _precisions),
+        default=default,
+        show_default=shown,
+        help="Of networks on a GPU: float32, tf32, bfloat16 or float16.",
+    )
+
+
+def _precisions() -> Sequence[str]:
+    from extract.precision import PRECISIONS
+
+    return PRECISIONS
+
+
 def _check_device(ctx: click.Context, parameter: click.Parameter, value: str) -> str:
     head, _, index = value.partition(":")
     valid = value in ("auto", "cpu") or (head == "cuda" and (not index or index.isdigit()))

@@ -17,15 +17,16 @@ from basnet_e2e.cli.common import (
     force_option,
     message_options,
     offline_option,
+    precision_option,
 )
 from basnet_e2e.cli.extract_report import ExtractReport, reasons
 from basnet_e2e.cli.progress import clock
 
 if TYPE_CHECKING:
     from basnet_e2e.cli.video_time import VideoTime
-    from extract.folder import Plan, Summary
     from extract.pipeline import Extractor, ExtractSettings
     from extract.remote.urls import Url
+    from extract.tasks import Plan, Summary
 
 log = logging.getLogger(__name__)
 
@@ -147,6 +148,7 @@ class JobCount(click.ParamType):
 @click.option("--json-log", is_flag=True, help="Progress as JSON lines on stderr.")
 @decoding_options
 @force_option
+@precision_option("float32")
 @device_option
 @offline_option
 @message_options
@@ -180,7 +182,7 @@ def extract(
 
     share = parse_shard(shard) if shard else shard_of_array()
     inputs = share.of(find_videos(videos))
-    names = ("backbone", "streams", "flow", "fps", "stride", "quantize")
+    names = ("backbone", "streams", "flow", "fps", "stride", "quantize", "precision")
     options["streams"] = options["streams"] or backbone_record(options["backbone"]).streams
     settings = ExtractSettings(**{name: options[name] for name in names})
     if dry_run:

@@ -16,7 +16,7 @@ from basnet_e2e.cli.progress import clock
 from basnet_e2e.cli.video_time import VideoTime
 
 if TYPE_CHECKING:
-    from extract.folder import Event
+    from extract.tasks import Event
 
 log = logging.getLogger(__name__)
 

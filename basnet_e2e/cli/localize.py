@@ -23,6 +23,7 @@ from basnet_e2e.cli.common import (
     force_option,
     message_options,
     offline_option,
+    precision_option,
 )
 from basnet_e2e.cli.progress import ProgressBar
 
@@ -120,6 +121,7 @@ log = logging.getLogger(__name__)
 @decoding_options
 @feature_store_options
 @force_option
+@precision_option(None, "the model's; float32 without -m")
 @device_option
 @offline_option
 @message_options
@@ -136,6 +138,7 @@ def localize(
     page: Path | None,
     force: bool,
     device: str,
+    precision: str | None,
     decoder: str,
     keep_partial: bool,
     stall: float,
@@ -171,6 +174,7 @@ def localize(
         backbone=backbone,
         prompts=prompts,
         device=device,
+        precision=precision,
         decoder=decoder,
         keep_partial=keep_partial,
         stall=stall,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from basnet_e2e.cli.progress import clock
 
 if TYPE_CHECKING:
-    from extract.folder import Event
+    from extract.tasks import Event
 
 COLUMNS = 79
 LONGEST_NAME = 24

@@ -65,6 +65,8 @@ class Localizer:
             network of its features is, if that is a local folder.
         prompts: without a model, texts to look for in place of a classifier's classes.
         device: ``auto``, ``cpu`` or ``cuda[:N]``.
+        precision: of the networks that make features, see `extract.precision`; without it the one
+            that the model's features were made with, float32 without a model.
         decoder: ``auto``, ``decord`` or ``pyav``.
         keep_partial: use a damaged video up to the damage instead of refusing it.
         glimpses: shown what each snippet of a video looks like as soon as it is computed; for the
@@ -77,8 +79,8 @@ class Localizer:
             model's are all looked at.
 
     Raises:
-        BasnetError: the model file is missing or no model, streams or prompts are given beside a
-            model, or there is no such device.
+        BasnetError: the model file is missing or no model, other streams, another precision or
+            prompts are given beside a model, or there is no such device.
     """
 
     def __init__(
@@ -89,6 +91,7 @@ class Localizer:
         backbone: str | None = None,
         prompts: Sequence[str] = (),
         device: str = "auto",
+        precision: str | None = None,
         decoder: str = "auto",
         keep_partial: bool = False,
         glimpses: "Callable[[Glimpse], None] | None" = None,
@@ -113,7 +116,9 @@ class Localizer:
                 self._untrained.announce()
             self.name = self._untrained.name
             self._settings = ExtractSettings(
-                self._untrained.backbone, streams=self._untrained.streams
+                self._untrained.backbone,
+                streams=self._untrained.streams,
+                precision=precision or ExtractSettings.precision,
             )
             return
         if prompts:
@@ -127,7 +132,7 @@ class Localizer:
         else:
             self.model = model.copy_on(place)
         self.name = self.model.name
-        self._settings = self._settings_of(self.model, streams)
+        self._settings = self._settings_of(self.model, streams, precision)
         if backbone is not None:
             self._settings = replace(self._settings, backbone=backbone)
 
@@ -150,14 +155,24 @@ class Localizer:
         return hashlib.sha256(text.encode()).hexdigest()[:32]
 
     @staticmethod
-    def _settings_of(model: "HeadModel", streams: tuple[str, ...] | None) -> ExtractSettings:
+    def _settings_of(
+        model: "HeadModel", streams: tuple[str, ...] | None, precision: str | None
+    ) -> ExtractSettings:
         trained = model.extractor
         if streams is not None and streams != tuple(trained.get("streams", streams)):
             raise BasnetError(
                 f"the model was trained on {','.join(trained['streams'])}, so it cannot run on "
                 f"{','.join(streams)} alone; train another with 'basnet train --streams'"
             )
-        return ExtractSettings.from_file(trained) if "backbone" in trained else ExtractSettings()
+        if "backbone" not in trained:
+            return ExtractSettings()
+        settings = ExtractSettings.from_file(trained)
+        if precision not in (None, settings.precision):
+            raise BasnetError(
+                f"the model was trained on features of precision {settings.precision}, so it "
+                f"cannot run on those of {precision}; drop --precision"
+            )
+        return settings
 
     @property
     def extractor(self) -> Extractor:

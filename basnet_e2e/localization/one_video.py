@@ -24,6 +24,7 @@ def localize(
     backbone: str | None = None,
     prompts: Sequence[str] = (),
     device: str = "auto",
+    precision: str | None = None,
     decoder: str = "auto",
     keep_partial: bool = False,
     refine: bool = False,
@@ -41,6 +42,7 @@ def localize(
         backbone: see ``Localizer``.
         prompts: without a model: texts to look for.
         device: ``auto``, ``cpu`` or ``cuda[:N]``.
+        precision: see ``Localizer``.
         decoder: ``auto``, ``decord`` or ``pyav``.
         keep_partial: use a damaged video up to the damage instead of refusing it.
         refine: move borders to where the video changes; see ``Localizer``.
@@ -61,6 +63,7 @@ def localize(
         backbone=backbone,
         prompts=prompts,
         device=device,
+        precision=precision,
         decoder=decoder,
         keep_partial=keep_partial,
         refine=refine,

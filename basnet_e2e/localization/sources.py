@@ -17,7 +17,7 @@ from basnet_e2e.data.naming import base_name, counted
 from basnet_e2e.errors import BasnetError
 from basnet_e2e.intervals import Localization
 from extract.errors import ExtractError
-from extract.features import SUFFIX, Features, read_meta
+from extract.features import SUFFIX, Features, essential, read_meta
 from extract.fingerprints import fingerprint
 from extract.inputs import (
     VideoInput,
@@ -75,7 +75,7 @@ class VideoSource(Source):
 
     def made_from(self, localizer: "Localizer") -> dict[str, Any]:
         """Content of the video and settings of the features."""
-        settings = json.dumps(localizer.extractor.settings, sort_keys=True)
+        settings = json.dumps(essential(localizer.extractor.settings), sort_keys=True)
         return {
             "input": fingerprint(self.path),
             "model": localizer.digest,

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from extract.backbones.record import BackboneRecord
 from extract.backbones.records import backbone_record
-from extract.backbones.runtimes import Runtime, choose_runtime, make_runtime
+from extract.backbones.runtimes import Choice, Runtime, choose_runtime, make_runtime
 from extract.backbones.transformers_model import (
     KNOWN,
     TextTower,
@@ -20,6 +20,7 @@ from extract.backbones.transformers_model import (
     load_model,
 )
 from extract.errors import ExtractError
+from extract.precision import check_precision
 from extract.streams import CHANNELS, STREAMS
 from weights.keys import COUNTER
 from weights.manifest import network as manifest_entry
@@ -70,6 +71,9 @@ class Backbone:
     Attributes:
         record: what it is.
         streams: the streams asked for.
+        runtime: what computes, for the log and the feature file.
+        device: where, as torch names it.
+        precision: how exactly, see `extract.precision`.
     """
 
     def __init__(
@@ -77,11 +81,14 @@ class Backbone:
         record: BackboneRecord,
         streams: Sequence[str],
         prepare: "Callable[[nn.Module, tuple[int, ...]], Runtime]",
-        runtime: str,
+        choice: Choice,
+        precision: str = "float32",
     ) -> None:
         self.record = record
         self.streams = tuple(streams)
-        self.runtime = runtime
+        self.runtime = choice.describe()
+        self.device = choice.device
+        self.precision = precision
         self._prepare = prepare
         self._files: dict[str, WeightsFile] = {}
         self._runtimes: dict[str, Runtime] = {}
@@ -139,7 +146,7 @@ class Backbone:
         """Features of picture clips ``[B, 3, length, crop, crop]``: ``[B, D] float32``.
 
         Colours are scaled as `BackboneRecord.scale_rgb` does (I3D: [-1, 1]). A torch tensor gives a
-        torch tensor, an array an array.
+        torch tensor on its own device, an array an array.
         """
         return self._features("rgb", clip)
 
@@ -183,11 +190,10 @@ class Backbone:
                 f"{self.record.name} {stream} takes clips [B, {', '.join(map(str, expected))}], "
                 f"got {list(clip.shape)}"
             )
-        run = self._loaded(stream).run
+        runtime = self._loaded(stream)
         if isinstance(clip, torch.Tensor):
-            rows = run(clip.detach().to("cpu", torch.float32).numpy())
-            return torch.from_numpy(rows).to(clip.device)
-        return run(np.asarray(clip, dtype=np.float32))
+            return runtime.run_there(clip.detach().float()).to(clip.device)
+        return runtime.run(np.asarray(clip, dtype=np.float32))
 
     def load(self, streams: Sequence[str]) -> None:
         """Load the networks of streams before their first clips.
@@ -229,6 +235,7 @@ def load_backbone(
     runtime: str = "auto",
     threads: int | None = None,
     length: int | None = None,
+    precision: str = "float32",
 ) -> Backbone:
     """Make a backbone ready; weights are fetched and loaded at the first use of their stream.
 
@@ -238,13 +245,15 @@ def load_backbone(
         device: ``auto`` (a GPU where there is one), ``cpu``, ``cuda`` or ``cuda:N``.
         runtime: ``torch``; on a CPU ``winograd`` (Inception-I3D) or ``openvino`` (extra ``[cpu]``);
             or ``auto``: torch, but on a CPU what computes this network fastest
-            (`BackboneRecord.on_cpu`). All compute in float32.
+            (`BackboneRecord.on_cpu`). All compute in float32 on a CPU.
         threads: CPU threads; None leaves them as they are.
         length: frames of a clip instead of the record's; a longer clip's feature is the mean over
             its time, as in the published evaluation.
+        precision: of the networks, float32 or one that a GPU has, see `extract.precision`.
 
     Raises:
-        ExtractError: an unknown backbone, stream, device or runtime.
+        ExtractError: an unknown backbone, stream, device or runtime, or a precision that the device
+            does not have.
     """
     record = backbone_record(name)
     if length is not None:
@@ -257,11 +266,18 @@ def load_backbone(
     if not streams:
         raise ExtractError(f"no stream was chosen; {name} has {' and '.join(record.streams)}")
     chosen = choose_runtime(runtime, device, record.on_cpu)
+    check_precision(precision, chosen.device)
     return Backbone(
         record,
         streams,
         functools.partial(
-            make_runtime, choice=chosen, frames=record.frames, step=record.step, threads=threads
+            make_runtime,
+            choice=chosen,
+            frames=record.frames,
+            step=record.step,
+            threads=threads,
+            precision=precision,
         ),
-        chosen.describe(),
+        chosen,
+        precision,
     )

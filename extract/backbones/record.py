@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from extract.preprocess import centre_crop, resize_short_side
+from extract.preprocess import Array, centre_crop, resize_short_side
 from extract.resizing import Resize, even_crop
 
 if TYPE_CHECKING:
@@ -83,10 +83,11 @@ class BackboneRecord:
             return resize_short_side(frame, self.frame_side)
         return self.resize.of(frame)
 
-    def cropped(self, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """The middle of a resized picture, ``[crop, crop, 3]``."""
-        crop = centre_crop if self.resize is None else even_crop
-        return crop(picture, self.crop)
+    def cropped(self, picture: Array) -> Array:
+        """The middle of a resized picture, ``[crop, crop, 3]``, an array or a tensor."""
+        if self.resize is None:
+            return centre_crop(picture, self.crop)
+        return even_crop(picture, self.crop)
 
     def scale_rgb(self, pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Pictures ``[..., W, 3]`` of 0..255 to what the network was trained on (I3D: [-1, 1])."""

@@ -85,3 +85,7 @@ class OpenVINORuntime:
             for batch, real in batches(clips, self._batch)
         ]
         return np.concatenate(found) if found else np.zeros((0, 0), np.float32)
+
+    def run_there(self, clips: torch.Tensor) -> torch.Tensor:
+        """`run` of a tensor, to a tensor on the processor."""
+        return torch.from_numpy(self.run(clips.cpu().numpy()))

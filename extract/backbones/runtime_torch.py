@@ -3,23 +3,24 @@
 import copy
 import logging
 from collections.abc import Callable
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
+from torch.nn import functional
 
 from extract.backbones.batches import GPU_BATCH, batches, cpu_batch
 from extract.backbones.i3d import InceptionI3D, fold_batch_norm
 from extract.backbones.i3d_packed import PackedI3D, usable
-from extract.devices import exact_float32
+from extract.precision import rounding
 
 log = logging.getLogger(__name__)
 
 
 class TorchRuntime:
-    """A network of one input shape, in float32.
+    """A network of one input shape.
 
     Args:
         network: see `extract.backbones.records.FeatureNetwork`.
@@ -27,6 +28,7 @@ class TorchRuntime:
         device: as torch names it.
         threads: CPU threads; None leaves them.
         winograd: compute Inception-I3D's larger convolutions on a CPU by Winograd's filtering.
+        precision: see `extract.precision`.
     """
 
     def __init__(
@@ -36,10 +38,12 @@ class TorchRuntime:
         device: str = "cpu",
         threads: int | None = None,
         winograd: bool = False,
+        precision: str = "float32",
     ) -> None:
         if threads is not None:
             torch.set_num_threads(threads)
         self._device = torch.device(device)
+        self._precision = precision
         self._batch = cpu_batch(shape) if self._device.type == "cpu" else GPU_BATCH
         self._features = self._fastest(network, winograd)
 
@@ -54,21 +58,40 @@ class TorchRuntime:
             if usable():
                 return PackedI3D(network).features
             log.info("torch %s lacks packed convolutions, the plain ones run", torch.__version__)
-        network = _prepared(network).to(self._device)
+        network = _prepared(network)
         kernels = {weight.ndim for weight in network.parameters()}
-        if 5 in kernels and 4 not in kernels:  # torch lays out all of a network or nothing
-            network = network.to(memory_format=torch.channels_last_3d)
+        # Torch lays out all of a network or nothing.
+        volumes = 5 in kernels and 4 not in kernels
+        layout: dict[str, Any] = {"memory_format": torch.channels_last_3d} if volumes else {}
+        network = network.to(self._device, **layout)
         return cast("Callable[[torch.Tensor], torch.Tensor]", network.features)
 
     def run(self, clips: NDArray[np.float32]) -> NDArray[np.float32]:
         """Clips ``[N, C, T, H, W]`` to features ``[N, D]``."""
-        found = []
-        with torch.inference_mode(), exact_float32():
-            for batch, real in batches(clips, self._batch):
-                x = torch.from_numpy(batch).to(self._device)
-                x = x.contiguous(memory_format=torch.channels_last_3d)
-                found.append(self._features(x)[:real].float().cpu().numpy())
+        found = [
+            self._whole(torch.from_numpy(batch).to(self._device))[:real].cpu().numpy()
+            for batch, real in batches(clips, self._batch)
+        ]
         return np.concatenate(found) if found else np.zeros((0, 0), np.float32)
+
+    def run_there(self, clips: torch.Tensor) -> torch.Tensor:
+        """`run` of a tensor: from the device that holds it to this one, where the features stay.
+
+        Batches have the shape that they have there, so that both give the same values.
+        """
+        found = []
+        for first in range(0, len(clips), self._batch):
+            batch = clips[first : first + self._batch].to(self._device)
+            missing = self._batch - len(batch)
+            whole = functional.pad(batch, (0, 0) * 4 + (0, missing)) if missing else batch
+            found.append(self._whole(whole)[: len(batch)])
+        return torch.cat(found) if found else clips.new_zeros((0, 0))
+
+    def _whole(self, batch: torch.Tensor) -> torch.Tensor:
+        """Features ``[B, D] float32`` of one batch of the fixed shape."""
+        with torch.inference_mode(), rounding(self._precision, self._device.type):
+            x = batch.contiguous(memory_format=torch.channels_last_3d)
+            return self._features(x).float()
 
 
 def _prepared(network: nn.Module) -> nn.Module:

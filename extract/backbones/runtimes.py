@@ -5,9 +5,9 @@ torch on a CPU, as ``tests/benchmarks/backbones.py`` prints it. Winograd's minim
 (`extract.backbones.winograd`) is part of this package and computes Inception-I3D, whose other
 layers are torch's.
 
-All compute in float32, on GPUs too, and agree to 1e-3 relative. There is no autocast: rounding as
-it does moves I3D's feature of a real clip by 1.2e-3 of its largest value in float16 and by 1.5e-2
-in bfloat16, and the features of one folder may come from different machines.
+All compute in float32, on GPUs too unless another precision is asked for (`extract.precision`),
+and agree to 1e-3 relative. Rounding as autocast does moves I3D's feature of a real clip by 1.2e-3
+of its largest value in float16 and by 1.5e-2 in bfloat16.
 """
 
 import importlib.metadata
@@ -23,7 +23,7 @@ from extract.devices import choose_device
 from extract.errors import ExtractError
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
 RUNTIMES = ("torch", "openvino", "winograd")
 ON_CPU = RUNTIMES[1:]
@@ -34,6 +34,10 @@ class Runtime(Protocol):
 
     def run(self, clips: NDArray[np.float32]) -> NDArray[np.float32]:
         """Clips ``[N, C, T, H, W]`` to features ``[N, D]``, any N."""
+        ...
+
+    def run_there(self, clips: "Tensor") -> "Tensor":
+        """The same of tensors, with the features on the device that computes."""
         ...
 
 
@@ -93,6 +97,7 @@ def make_runtime(
     frames: int | None = None,
     step: int = 1,
     threads: int | None = None,
+    precision: str = "float32",
 ) -> Runtime:
     """Prepare a network in inference mode for clips of one shape.
 
@@ -103,6 +108,7 @@ def make_runtime(
         frames: frames of a clip that the network sees, spread evenly; None for all.
         step: it sees every step-th of a clip's frames.
         threads: CPU threads; None leaves them.
+        precision: one that the device has, see `extract.precision`.
     """
     rows = None if frames is None else spread(shape[1], frames)
     if step > 1:
@@ -117,7 +123,9 @@ def make_runtime(
         from extract.backbones.runtime_torch import TorchRuntime
 
         winograd = choice.name == "winograd"
-        runtime = TorchRuntime(network, seen, choice.device, threads, winograd=winograd)
+        runtime = TorchRuntime(
+            network, seen, choice.device, threads, winograd=winograd, precision=precision
+        )
     return runtime if rows is None else _FrameSampler(runtime, rows)
 
 
@@ -137,3 +145,9 @@ class _FrameSampler:
 
     def run(self, clips: NDArray[np.float32]) -> NDArray[np.float32]:
         return self._runtime.run(clips[:, :, self._rows])
+
+    def run_there(self, clips: "Tensor") -> "Tensor":
+        import torch
+
+        rows = torch.tensor(self._rows, device=clips.device)
+        return self._runtime.run_there(clips.index_select(2, rows))

@@ -8,12 +8,15 @@ which the flow network has never seen.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from extract.errors import ExtractError
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class FlowMethod(Protocol):
@@ -46,6 +49,10 @@ class FlowMethod(Protocol):
         Returns:
             ``[N, 2, H, W] float32``, pixels per frame, u then v.
         """
+        ...
+
+    def compute_there(self, grey: "Tensor", rgb: "Tensor") -> "Tensor":
+        """`compute` on tensors, by torch on the device that holds them: nothing leaves it."""
         ...
 
 

@@ -1,16 +1,21 @@
 """RAFT (Teed and Deng 2020) as a flow method, by torchvision's network."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from extract.devices import choose_device, exact_float32
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
 UPDATES = 12
 """Refinements of the flow (torchvision's default)."""
 MIN_SIDE = 128
 """Frames below this are padded: the network's coarsest correlation map needs at least 2 pixels."""
+GPU_PAIRS = 8
+"""Pairs that a GPU is given at once."""
 
 
 class RAFTFlow:
@@ -53,25 +58,57 @@ class RAFTFlow:
         """See ``FlowMethod.compute``; the grey frames are not used."""
         return raft_flow(self._model, rgb, self._device)
 
+    def compute_there(self, grey: "Tensor", rgb: "Tensor") -> "Tensor":
+        """See ``FlowMethod.compute_there``."""
+        return raft_tensors(self._model, rgb)
+
 
 def raft_flow(model: Any, rgb: NDArray[np.uint8], device: str = "cpu") -> NDArray[np.float32]:
-    """Flow ``[N, 2, H, W]`` of a RAFT network, pair by pair, on frames ``[N+1, H, W, 3] uint8``.
+    """`raft_tensors` of an array, computed on a device."""
+    import torch
+
+    found: NDArray[np.float32] = raft_tensors(model, torch.from_numpy(rgb).to(device)).cpu().numpy()
+    return found
+
+
+def raft_tensors(model: Any, rgb: "Tensor", batch: int | None = None) -> "Tensor":
+    """Flow ``[N, 2, H, W]`` of a RAFT network on frames ``[N+1, H, W, 3] uint8``, where they are.
 
     The network needs sides that are multiples of 8 and at least 128; frames are padded by
-    repeating their border, evenly on both sides, and the flow is cut back.
+    repeating their border, evenly on both sides, and the flow is cut back. It sees batches of one
+    fixed number of pairs, the last filled up with grey frames, so that a field does not depend on
+    the pairs beside it.
+
+    Args:
+        model: the network.
+        rgb: frames.
+        batch: pairs at once; None takes one on a CPU and ``GPU_PAIRS`` on a GPU.
     """
     import torch
-    from torch.nn.functional import pad
 
     height, width = rgb.shape[1:3]
     tall, wide = (max(-(-side // 8) * 8, MIN_SIDE) for side in (height, width))
     top, left = (tall - height) // 2, (wide - width) // 2
     borders = (left, wide - width - left, top, tall - height - top)
-    flow = np.empty((max(len(rgb) - 1, 0), 2, height, width), np.float32)
+    count = batch or (GPU_PAIRS if rgb.device.type == "cuda" else 1)
+    pairs = max(len(rgb) - 1, 0)
     with torch.inference_mode(), exact_float32():
-        for n in range(len(flow)):
-            pair = torch.from_numpy(np.ascontiguousarray(rgb[n : n + 2])).to(device)
-            scaled = pad(pair.permute(0, 3, 1, 2).float() / 127.5 - 1, borders, mode="replicate")
-            field = model(scaled[:1], scaled[1:], num_flow_updates=UPDATES)[-1][0]
-            flow[n] = field[:, top : top + height, left : left + width].cpu().numpy()
+        flow = torch.empty((pairs, 2, height, width), device=rgb.device)
+        for start in range(0, pairs, count):
+            stop = min(start + count, pairs)
+            first, second = (
+                _scaled(frames, count, borders)
+                for frames in (rgb[start:stop], rgb[start + 1 : stop + 1])
+            )
+            fields = model(first, second, num_flow_updates=UPDATES)[-1][: stop - start]
+            flow[start:stop] = fields[..., top : top + height, left : left + width]
     return flow
+
+
+def _scaled(frames: "Tensor", count: int, borders: tuple[int, ...]) -> "Tensor":
+    """``count`` frames as the network sees them; those that are missing are grey."""
+    from torch.nn.functional import pad
+
+    scaled = pad(frames.permute(0, 3, 1, 2).float() / 127.5 - 1, borders, mode="replicate")
+    missing = count - len(scaled)
+    return pad(scaled, (0, 0) * 3 + (0, missing), mode="constant") if missing else scaled

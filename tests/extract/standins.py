@@ -4,6 +4,7 @@ import dataclasses
 import threading
 
 import numpy as np
+import torch
 
 from extract.backbones.records import BACKBONES
 
@@ -17,6 +18,8 @@ class TinyBackbone:
     """Its feature of a clip is every value of the clip: nothing can be mixed up unnoticed."""
 
     record = RECORD
+    device = "cpu"
+    precision = "float32"
 
     def __init__(self, streams=("rgb", "flow"), runtime="test cpu"):
         self.streams = streams
@@ -29,6 +32,8 @@ class TinyBackbone:
         pass
 
     def rgb(self, clips):
+        if isinstance(clips, torch.Tensor):
+            return clips.flatten(1)
         return np.asarray(clips, np.float32).reshape(len(clips), -1)
 
     flow = rgb
@@ -52,6 +57,9 @@ class TinyFlow:
             self.pairs += len(grey) - 1
         before, after = grey[:-1].astype(np.float32), grey[1:].astype(np.float32)
         return np.stack([(before - after) / 20, (before + 2 * after) / 50], axis=1)
+
+    def compute_there(self, grey, rgb):
+        return torch.from_numpy(self.compute(grey.numpy(), rgb.numpy()))
 
 
 class TinyClip:

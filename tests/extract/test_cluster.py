@@ -41,6 +41,10 @@ class Scripted:
     def use_threads(self, threads):
         pass
 
+    def steps(self, path, **how):
+        return self.extract(path, **how)
+        yield  # a generator, which waits for nothing
+
     def extract(self, path, *, decoder, keep_partial, progress, chunks):
         import ray
 

@@ -1,8 +1,10 @@
+import threading
+
 import pytest
 import torch
 
 from extract import ExtractError
-from extract.devices import choose_device, cores, default_threads, exact_float32
+from extract.devices import choose_device, cores, default_threads, exact_float32, multiplying
 
 
 @pytest.fixture
@@ -88,3 +90,51 @@ def test_nor_where_the_caller_used_the_newer_switches(switches):
     with exact_float32():
         assert (cuda.fp32_precision, mkldnn.fp32_precision) == ("ieee", "ieee")
     assert (cuda.fp32_precision, mkldnn.fp32_precision) == ("tf32", "bf16")
+
+
+def test_tensor_float_32_where_it_is_asked_for(switches):
+    with multiplying(tf32=True):
+        assert torch.get_float32_matmul_precision() == "high"
+        assert torch.backends.cuda.matmul.allow_tf32
+        assert torch.backends.cudnn.allow_tf32
+        assert torch.backends.cudnn.deterministic
+    assert torch.get_float32_matmul_precision() == "highest"
+
+
+def test_a_thread_that_ends_takes_nothing_from_another(switches):
+    torch.set_float32_matmul_precision("medium")
+    inside, go_on, seen = threading.Event(), threading.Event(), []
+
+    def longer():
+        with exact_float32():
+            inside.set()
+            go_on.wait(30)
+            seen.append((torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32))
+
+    with exact_float32():
+        thread = threading.Thread(target=longer)
+        thread.start()
+        assert inside.wait(30)
+    go_on.set()
+    thread.join()
+    assert seen == [("highest", False)]
+    assert torch.get_float32_matmul_precision() == "medium"
+
+
+def test_threads_of_different_ways_take_turns(switches):
+    asked, done = threading.Event(), []
+
+    def other():
+        asked.set()
+        with multiplying(tf32=True):
+            done.append(torch.backends.cudnn.allow_tf32)
+
+    thread = threading.Thread(target=other)
+    with exact_float32():
+        thread.start()
+        assert asked.wait(30)
+        thread.join(0.05)
+        assert not done
+        assert not torch.backends.cudnn.allow_tf32
+    thread.join(30)
+    assert done == [True]

@@ -79,6 +79,13 @@ def test_other_settings_are_other_features(tmp_path, video):
         get(folder, video, other)
 
 
+def test_what_an_older_version_kept_is_of_use(store, video):
+    get(store, video, Counting())
+    now = Counting(precision="float32")
+    assert "precision" not in get(store, video, now).settings
+    assert now.made == 0
+
+
 def test_a_cached_file_goes_by_what_it_holds(tmp_path, video):
     cache, extractor = FeatureCache(tmp_path / "kept"), Counting()
     get(cache, video, extractor)

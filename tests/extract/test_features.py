@@ -9,6 +9,7 @@ from safetensors.numpy import save_file
 from extract.errors import ExtractError
 from extract.features import (
     Features,
+    essential,
     feature_path,
     read_meta,
     settings_difference,
@@ -119,6 +120,19 @@ def test_files_that_say_that_pairs_begin_afresh_equal_those_that_need_not_say_it
     assert settings_difference(now, earlier) is settings_difference(earlier, now) is None
     warm = SETTINGS | {"flow": flow | {"warm_start": True}}
     assert settings_difference(now, warm) == "flow.warm_start: false against true"
+
+
+def test_files_of_before_there_were_precisions_are_float32():
+    exact, rounded = (SETTINGS | {"precision": name} for name in ("float32", "float16"))
+    assert settings_difference(SETTINGS, exact) is settings_difference(exact, SETTINGS) is None
+    assert settings_difference(SETTINGS, rounded) == "precision: float32 against float16"
+    assert essential(exact) == essential(SETTINGS) != essential(rounded)
+
+
+def test_what_goes_without_saying_is_left_out_at_any_depth():
+    given = {"precision": "float32", "flow": {"warm_start": False, "warps": 5}, "fps": "25"}
+    assert essential(given) == {"flow": {"warps": 5}, "fps": "25"}
+    assert essential({"flow": {"warm_start": True}}) == {"flow": {"warm_start": True}}
 
 
 def test_a_head_on_rgb_does_not_care_about_flow():

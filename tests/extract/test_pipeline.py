@@ -55,19 +55,26 @@ LENGTHS = st.integers(1, 64).flatmap(
 )
 
 
-@given(LENGTHS, st.sampled_from(["test cpu", "test cuda"]), st.sampled_from(["uint8", "none"]))
-@example((129, 32), "test cpu", "uint8")
-@example((1, 1), "test cpu", "uint8")
-@example((2, 64), "test cuda", "none")
+# Runtime of the networks, and whether the work is done on tensors.
+WAYS = (("test cpu", False), ("test cuda", False), ("test cpu", True))
+
+
+@given(LENGTHS, st.sampled_from(WAYS), st.sampled_from(["uint8", "none"]))
+@example((129, 32), WAYS[0], "uint8")
+@example((1, 1), WAYS[0], "uint8")
+@example((2, 64), WAYS[1], "none")
+@example((1, 1), WAYS[2], "uint8")
+@example((200, 7), WAYS[2], "none")
 @settings(max_examples=150, deadline=None)
-def test_streaming_gives_what_holding_all_frames_gives(video, runtime, quantize):
+def test_streaming_gives_what_holding_all_frames_gives(video, way, quantize):
     frames, stride = video
+    runtime, tensors = way
     pictures, flow = random_pictures(frames), TinyFlow()
     choices = extract.ExtractSettings(stride=stride, quantize=quantize)
     with pytest.MonkeyPatch.context() as patch:
         stand_in(patch, flow, TinyClip(pictures))
-        extractor = extract.Extractor(choices, backbone=TinyBackbone(runtime=runtime))
-        found = extractor.extract("tiny.mp4")
+        backbone = TinyBackbone(runtime=runtime)
+        found = extract.Extractor(choices, backbone=backbone, tensors=tensors).extract("tiny.mp4")
     rgb, motion = plain(pictures, stride, quantize)
     np.testing.assert_array_equal(found.rgb, rgb)
     np.testing.assert_array_equal(found.flow, motion)

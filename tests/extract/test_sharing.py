@@ -39,6 +39,10 @@ class Noting:
     def load(self):
         pass
 
+    def steps(self, path, **how):
+        return self.extract(path, **how)
+        yield  # a generator, which waits for nothing
+
     def extract(self, path, **how):
         with self.notes.open("a") as file:
             file.write(f"{path.stem}\n")

@@ -35,6 +35,10 @@ class ScriptedExtractor:
     def use_threads(self, threads):
         self.threads.append(threads)
 
+    def steps(self, path, **how):
+        return self.extract(path, **how)
+        yield  # a generator, which waits for nothing
+
     def extract(self, path, *, decoder, keep_partial, progress, chunks):
         progress(0, 1)
         for line in path.read_text().splitlines():

@@ -38,10 +38,12 @@ class Kernels(NamedTuple):
     Attributes:
         linearise: see ``extract.flow.tvl1.warp.linearise``.
         step: a compiled ``fused_step``, or None for plain steps.
+        early: whether a warp ends as soon as all pairs have met the stop test.
     """
 
     linearise: Callable[..., Linear]
     step: Callable[..., Any] | None
+    early: bool = True
 
 
 PLAIN = Kernels(linearise, None)

@@ -2,13 +2,18 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from extract.flow.tvl1.params import TVL1Params, params_with
 from extract.flow.tvl1.solver import check_frames, choose_engine, solve
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from extract.flow.tvl1.torch_engine import Execution
 
 FAST_WARPS = 2
 """At most this many warps in ``tvl1-fast``, whatever a backbone's own schedule has."""
@@ -27,6 +32,8 @@ class TVL1Flow:
     """
 
     name = "tvl1"
+    how: "Execution | None" = None
+    """How tensors are solved where it is not left to the engine; changes no value."""
 
     def __init__(
         self, overrides: Mapping[str, Any], device: str = "auto", threads: int | None = None
@@ -61,6 +68,12 @@ class TVL1Flow:
     def compute(self, grey: NDArray[np.uint8], rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
         """See ``FlowMethod.compute``; the colours are not used."""
         return solve(check_frames(grey), self._engine, self.params, threads=self._threads)
+
+    def compute_there(self, grey: "Tensor", rgb: "Tensor") -> "Tensor":
+        """See ``FlowMethod.compute_there``; the torch engine on any device."""
+        from extract.flow.tvl1.torch_engine import solve_tensors
+
+        return solve_tensors(grey.float(), self.params, self.how)
 
 
 class FastTVL1Flow(TVL1Flow):

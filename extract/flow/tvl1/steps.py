@@ -165,6 +165,8 @@ def iterate(
     params: TVL1Params,
     steps: int,
     fused: Callable[..., Any] | None = None,
+    *,
+    early: bool = True,
 ) -> None:
     """Steps of one warp on ``state``, until each pair has met the stop test or the limit.
 
@@ -174,6 +176,8 @@ def iterate(
         params: solver settings.
         steps: at most this many.
         fused: a compiled ``fused_step``; without it steps are plain.
+        early: end where all pairs have met the test; without it all steps are taken, to the same
+            values.
     """
     limit = params.epsilon**2 * linear.rest[0].numel()
     pace = paces(params, linear.rest.shape[0], linear.rest.device)
@@ -187,5 +191,5 @@ def iterate(
         if change is None:
             continue
         pace.mul_((change > limit)[:, None, None])
-        if watch.all_ended(pace):
+        if early and watch.all_ended(pace):
             break

@@ -6,7 +6,7 @@ pyramid; ``extract.flow.tvl1.warp`` linearises, ``extract.flow.tvl1.steps`` iter
 engine, so that on a CPU both give the same bits.
 """
 
-from functools import lru_cache
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -35,6 +35,22 @@ def batch_size(height: int, width: int, device: torch.device) -> int:
     return max(1, min(MAX_GPU_BATCH, free // 2 // (height * width * 4 * ARRAYS_PER_PAIR)))
 
 
+@dataclass(frozen=True)
+class Execution:
+    """How the work is done; nothing here changes a value.
+
+    Attributes:
+        batch: pairs at once; None chooses by the free memory.
+        compiled: use torch.compile where it works; None wants it on a GPU.
+        early: look whether all pairs have met the stop test, and end a warp there. Without it the
+            steps that are left are taken, and what is done never depends on what was computed.
+    """
+
+    batch: int | None = None
+    compiled: bool | None = None
+    early: bool = True
+
+
 def solve_pairs(
     images: NDArray[np.float32],
     params: TVL1Params,
@@ -48,20 +64,36 @@ def solve_pairs(
         images: checked frames, see ``extract.flow.tvl1.solver.check_frames``.
         params: solver settings.
         device: where to compute, as torch writes it.
-        batch: pairs at once; by default chosen from the free memory.
-        compiled: use torch.compile where it works, by default on a GPU. Changes no value.
+        batch: see `Execution`.
+        compiled: see `Execution`.
     """
+    there = torch.from_numpy(images).to(device)
+    return solve_tensors(there, params, Execution(batch, compiled)).cpu().numpy()
+
+
+def solve_tensors(
+    images: torch.Tensor, params: TVL1Params, how: Execution | None = None
+) -> torch.Tensor:
+    """`solve_pairs` on the device that holds the images: nothing leaves it.
+
+    Args:
+        images: ``[N+1, H, W] float32`` in 0..255.
+        params: solver settings.
+        how: the way to compute; without it the one for the device.
+
+    Returns:
+        ``[N, 2, H, W] float32``.
+    """
+    how = how or Execution()
     pairs, (height, width) = max(len(images) - 1, 0), images.shape[1:]
-    flow = np.empty((pairs, 2, height, width), np.float32)
-    place = torch.device(device)
-    count = batch or batch_size(height, width, place)
-    kernels = choose_kernels(place, compiled)
+    count = how.batch or batch_size(height, width, images.device)
+    kernels = choose_kernels(images.device, how.compiled)._replace(early=how.early)
     with torch.inference_mode():
+        flow = images.new_empty((pairs, 2, height, width))
         for start in range(0, pairs, count):
             stop = min(start + count, pairs)
-            batch_now = torch.from_numpy(images[start : stop + 1]).to(place)
-            found = _solve_batch(batch_now[:-1], batch_now[1:], params, kernels)
-            flow[start:stop] = found.cpu().numpy()
+            now = images[start : stop + 1]
+            flow[start:stop] = _solve_batch(now[:-1], now[1:], params, kernels)
     return flow
 
 
@@ -101,17 +133,15 @@ def _resize(
     return top.add_(down[:, None] * (rows[..., lower, :] - top))
 
 
-@lru_cache(maxsize=64)
 def _taps(
     count: int, limit: int, step: float, device: torch.device
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Two neighbours of each sample on a line of ``limit`` pixels, and the second one's weight."""
-    place = (np.arange(count) + 0.5) * step - 0.5
-    place = np.clip(place, 0, limit - 1)
-    low = np.floor(place).astype(np.int64)
-    high = np.minimum(low + 1, limit - 1)
-    weight = (place - low).astype(np.float32)
-    return tuple(torch.from_numpy(values).to(device) for values in (low, high, weight))  # type: ignore[return-value]  # three items
+    place = torch.arange(count, dtype=torch.float64, device=device)
+    place = ((place + 0.5) * step - 0.5).clamp_(0, limit - 1)
+    low = place.floor()
+    high = (low + 1).clamp_(max=limit - 1)
+    return low.long(), high.long(), (place - low).float()
 
 
 def _solve_level(
@@ -127,5 +157,5 @@ def _solve_level(
     state = State(flow)
     for _ in range(params.warps):
         linear = kernels.linearise(first, taps, state.flow)
-        iterate(state, linear, params, steps, kernels.step)
+        iterate(state, linear, params, steps, kernels.step, early=kernels.early)
     return state.flow

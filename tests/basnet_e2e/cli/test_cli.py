@@ -195,6 +195,12 @@ def bad_calls(tmp_path, videos, labels, features, model):
         "preset": ((*train, labels, "--preset", "smal"), 2, "small"),
         "recipe": ((*train, labels, "--recipe", "ful"), 2, "full"),
         "device": (("localize", text, "--device", "gpu"), 2, "cuda"),
+        "precision": (("extract", videos, "-o", out, "--precision", "half"), 2, "bfloat16"),
+        "no such precision here": (
+            ("extract", videos, "-o", out, "--precision", "tf32", "--device", "cpu"),
+            2,
+            "--precision float32",
+        ),
         "tiou": (
             ("evaluate", text, "--ground-truth", text, "--tiou", "0:0:0"),
             2,
@@ -207,6 +213,7 @@ CASES = (
     *("missing file", "empty folder", "text named mp4", "unknown video", "missing column"),
     *("missing labels", "not a model", "missing model", "no flow weights", "backbone", "stream"),
     *("option", "command", "preset", "recipe", "device", "tiou"),
+    *("precision", "no such precision here"),
 )
 
 

@@ -4,8 +4,8 @@ import logging
 
 from basnet_e2e.cli.extract_report import ExtractReport, pace, reasons
 from basnet_e2e.cli.video_time import VideoTime
-from extract.folder import Event
 from extract.inputs import VideoInput
+from extract.tasks import Event
 
 
 def done(name, how, duration=60.0, seconds=120.0):

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from basnet_e2e.cli import extract_bar
 from basnet_e2e.cli.extract_bar import ExtractBar
 from basnet_e2e.cli.video_time import COLUMNS, VideoTime
-from extract.folder import Event
 from extract.inputs import VideoInput
+from extract.tasks import Event
 
 SNIPPET = 0.64
 PART = 64

@@ -45,6 +45,17 @@ def test_a_device_that_is_not_there_is_said_at_once():
         Localizer(make_model(), device="cuda:63")
 
 
+def test_a_model_has_the_precision_of_the_features_it_was_trained_on():
+    made = {"backbone": "i3d", "streams": ["rgb"], "fps": "25", "stride": 16}
+    for trained, other in ((made, "tf32"), (made | {"precision": "tf32"}, "float32")):
+        model = dataclasses.replace(make_model(), extractor=trained)
+        precision = trained.get("precision", "float32")
+        for asked in (None, precision):
+            assert Localizer(model, device="cpu", precision=asked)._settings.precision == precision
+        with pytest.raises(BasnetError, match=rf"{precision}, .* of {other}; drop --precision"):
+            Localizer(model, device="cpu", precision=other)
+
+
 def test_a_models_own_name_stands_in_results(tmp_path):
     assert basnet_e2e.localize(make_rows(), make_model("sport"), device="cpu").model == "sport"
     save_model(make_model("sport"), tmp_path / "file.safetensors")

@@ -321,6 +321,39 @@ def test_weights_of_a_stream_that_is_not_used_are_not_asked_for(
         )
 
 
+def test_a_backbone_of_another_precision_is_refused(
+    mini: dict[str, WeightsFile], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(ExtractError, match="precision bfloat16 needs a GPU"):
+        load_backbone("i3d-mini", device="cpu", precision="bfloat16")
+    backbone = load_backbone("i3d-mini", device="cpu")
+    chosen = ExtractSettings("i3d-mini", precision="bfloat16")
+    with pytest.raises(ExtractError, match=r"ask for precision bfloat16, .* in float32"):
+        Extractor(chosen, backbone=backbone, device="cpu")
+    exact = Extractor(ExtractSettings("i3d-mini"), backbone=backbone, device="cpu")
+    assert exact.settings["precision"] == "float32"
+
+
+def test_a_rounded_network_rounds_and_still_gives_float32(mini: dict[str, WeightsFile]) -> None:
+    network = load_network(MINI, "rgb", mini["rgb"])
+    exact, rounded = (
+        # On a network that no packed kernels know, so that torch's own are run.
+        TorchRuntime(WithoutPacking(network), (3, 16, 64, 64), precision=precision).run(clips(1))
+        for precision in ("float32", "bfloat16")
+    )
+    assert rounded.dtype == np.float32
+    apart = np.abs(rounded - exact).max() / np.abs(exact).max()
+    assert 1e-5 < apart < 0.1
+
+
+class WithoutPacking(torch.nn.Module):
+    """The same network under another class."""
+
+    def __init__(self, network: torch.nn.Module) -> None:
+        super().__init__()
+        self.features = network.features
+
+
 def test_every_backbone_has_weights_in_the_manifest() -> None:
     known = {(item.name, item.stream) for item in networks()}
     for record in BACKBONES.values():

@@ -5,7 +5,7 @@ import torch
 from extract import ExtractError
 from extract.backbones.records import BACKBONES
 from extract.flow.methods import METHODS, flow_method
-from extract.flow.raft import RAFTFlow, raft_flow
+from extract.flow.raft import RAFTFlow, raft_flow, raft_tensors
 from extract.flow.tvl1.params import TVL1Params
 from weights import WeightsError
 
@@ -72,6 +72,29 @@ def test_raft_pads_small_and_odd_frames_and_cuts_back():
     flow = raft_flow(raft_small(weights=None).eval(), rgb)
     assert flow.shape == (1, 2, 37, 45)
     assert np.isfinite(flow).all()
+
+
+def test_a_field_of_raft_does_not_depend_on_the_pairs_beside_it():
+    """A network that mixes nothing between pairs, but tells how many it was given."""
+
+    def network(first, second, num_flow_updates):
+        means = (second - first).mean((1, 2, 3))[:, None, None, None]
+        return [(means + len(first)).expand(-1, 2, *first.shape[2:])]
+
+    rgb = torch.from_numpy(clip(6, 24, 30)[1])
+    together = raft_tensors(network, rgb, batch=4)
+    assert together.shape == (5, 2, 24, 30)
+    for n in range(5):
+        torch.testing.assert_close(together[n : n + 1], raft_tensors(network, rgb[n : n + 2], 4))
+    torch.testing.assert_close(raft_tensors(network, rgb, batch=1), together - 3)
+
+
+@pytest.mark.parametrize("name", ["tvl1", "tvl1-fast"])
+def test_flow_of_tensors_is_that_of_arrays(name):
+    method = flow_method(name, device="cpu", overrides=SHORT)
+    grey, rgb = clip(4)
+    found = method.compute_there(torch.from_numpy(grey), torch.from_numpy(rgb))
+    np.testing.assert_array_equal(found.numpy(), method.compute(grey, rgb))
 
 
 def test_raft_computes_in_exact_float32_whatever_the_caller_chose():

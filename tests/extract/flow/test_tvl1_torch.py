@@ -17,7 +17,7 @@ from extract.flow.tvl1.kernels import PLAIN, Kernels, choose_kernels
 from extract.flow.tvl1.params import TVL1Params
 from extract.flow.tvl1.solver import Engine, check_frames, solve
 from extract.flow.tvl1.steps import Watch, fused_step
-from extract.flow.tvl1.torch_engine import solve_pairs
+from extract.flow.tvl1.torch_engine import Execution, solve_pairs, solve_tensors
 from extract.flow.tvl1.warp import linearise
 
 sys.path.insert(0, str(Path(__file__).parent))  # tests are not a package
@@ -88,6 +88,14 @@ def test_ended_pairs_stay_where_they_are_when_nothing_is_read_back(monkeypatch):
     monkeypatch.setattr(Watch, "all_ended", lambda self, pace: going.append(bool(pace.any())))
     np.testing.assert_array_equal(solve_pairs(images, params, batch=6), usual)
     assert not all(going), "no step was taken after the last pair had ended"
+
+
+def test_without_a_look_at_the_stop_test_the_flow_is_the_same():
+    images, params = torch.from_numpy(mixed_pairs()), replace(SHORT, iterations=60, epsilon=0.05)
+    usual, blind = (
+        solve_tensors(images, params, Execution(batch=6, early=early)) for early in (True, False)
+    )
+    torch.testing.assert_close(blind, usual, rtol=0, atol=0)
 
 
 @pytest.mark.parametrize("step", [None, fused_step], ids=["plain", "fused"])
