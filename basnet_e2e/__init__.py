@@ -9,7 +9,8 @@ if TYPE_CHECKING:
     from basnet_e2e.evaluation.evaluate import evaluate
     from basnet_e2e.heads.basnet import BaSNet
     from basnet_e2e.intervals import Interval, Localization
-    from basnet_e2e.localization.localizer import Localizer, localize
+    from basnet_e2e.localization.localizer import Localizer
+    from basnet_e2e.localization.one_video import localize
     from basnet_e2e.training.train import train
 
 __version__ = "0.1.0"
@@ -33,7 +34,7 @@ _HOMES = {
     "Localization": "basnet_e2e.intervals",
     "Localizer": "basnet_e2e.localization.localizer",
     "evaluate": "basnet_e2e.evaluation.evaluate",
-    "localize": "basnet_e2e.localization.localizer",
+    "localize": "basnet_e2e.localization.one_video",
     "train": "basnet_e2e.training.train",
 }
 

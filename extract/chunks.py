@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from extract.errors import DiskError
 from extract.fingerprints import fingerprint
+from extract.presence import check_there
 from weights.files import atomic_write
 
 log = logging.getLogger(__name__)
@@ -87,7 +88,7 @@ class Chunks:
         """Write the part that the first ``done`` snippets complete, if they complete one.
 
         Raises:
-            DiskError: the folder cannot be written or the disk is full.
+            DiskError: the features folder is gone or cannot be written, or the disk is full.
         """
         if done - self._kept < self._snippets:
             return
@@ -98,6 +99,7 @@ class Chunks:
         for name, arrays in parts.items():
             parts[name] = [np.concatenate(arrays)]
         path = self._path(first)
+        check_there(self._root.parent)
         try:
             with atomic_write(path) as file:
                 file.write(save(rows, metadata={KEY: self._made}))

@@ -6,6 +6,7 @@ Nothing here imports torch before it is needed, so that a question about cores c
 import contextlib
 import os
 import sys
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -56,17 +57,44 @@ def exact_float32() -> Iterator[None]:
     """Inside the block torch rounds nothing below float32 and picks deterministic convolutions.
 
     TensorFloat-32 rounds factors to 10 bits, and torch lets convolutions use it unless told not
-    to: features and flow would depend on the device. What the caller had chosen comes back after.
+    to: features and flow would depend on the device. What the caller had chosen comes back after
+    the last of the threads that are inside.
     """
-    import torch
-
-    with (
-        torch.backends.cudnn.flags(
-            enabled=True, benchmark=False, deterministic=True, allow_tf32=False
-        ),
-        _exact_products(),
-    ):
+    _exact.enter()
+    try:
         yield
+    finally:
+        _exact.leave()
+
+
+class _Exact:
+    """These settings are the process's: the first thread makes them, the last takes them back."""
+
+    def __init__(self) -> None:
+        self._inside = 0
+        self._lock = threading.Lock()
+        self._before = contextlib.ExitStack()
+
+    def enter(self) -> None:
+        import torch
+
+        with self._lock:
+            if not self._inside:
+                flags: Any = torch.backends.cudnn.flags
+                self._before.enter_context(
+                    flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False)
+                )
+                self._before.enter_context(_exact_products())
+            self._inside += 1
+
+    def leave(self) -> None:
+        with self._lock:
+            self._inside -= 1
+            if not self._inside:
+                self._before.close()
+
+
+_exact = _Exact()
 
 
 @contextlib.contextmanager

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from extract.inputs import VideoInput
+from extract.remote.urls import Url
 from weights.files import cache_folder, write_text
 
 NUMBER_BYTES = 4
@@ -54,8 +55,10 @@ def estimate(
     return Estimate(total, len(lengths) - len(known), size, pace and pace * total)
 
 
-def header_seconds(path: Path) -> float | None:
-    """Seconds that a file's header states; None where it states none or cannot be read."""
+def header_seconds(path: Path | Url) -> float | None:
+    """Seconds that a file's header states; None where it states none or is not at hand."""
+    if isinstance(path, Url):
+        return None
     import av
     import av.error
 

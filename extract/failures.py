@@ -11,7 +11,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from extract.locks import listing
-from weights.files import write_text
+from extract.places import Place, place_of
+from extract.remote.urls import Url
 
 log = logging.getLogger(__name__)
 
@@ -21,18 +22,17 @@ OF_A_SHARD = re.compile(r"failures-\d+-of-\d+\.json")
 
 def failure_lists(folder: Path) -> list[Path]:
     """Files of a features folder that list failures."""
-    lists = [folder / FAILURES] if (folder / FAILURES).is_file() else []
-    found = sorted(folder.glob("failures-*-of-*.json"))
-    return lists + [path for path in found if OF_A_SHARD.fullmatch(path.name)]
+    return [folder / name for name in _lists(place_of(folder))]
 
 
-def read_failures(folder: Path) -> dict[str, str]:
+def read_failures(folder: Path | Url) -> dict[str, str]:
     """Why each video failed, by id, from all lists of a features folder."""
-    return {key: value for path in failure_lists(folder) for key, value in _read(path).items()}
+    place = place_of(folder)
+    return {key: value for name in _lists(place) for key, value in _read(place, name).items()}
 
 
 def change_failures(
-    folder: Path,
+    folder: Path | Url,
     settled: Iterable[str] = (),
     failed: Mapping[str, str] | None = None,
     name: str = FAILURES,
@@ -42,33 +42,41 @@ def change_failures(
     Raises:
         OSError: the folder cannot be written.
     """
+    place = place_of(folder)
     gone, added = set(settled), dict(failed or {})
-    if not added and not (gone and failure_lists(folder)):
+    if not added and not (gone and _lists(place)):
         return
-    with listing(folder):
-        for path in {*failure_lists(folder), *([folder / name] if added else [])}:
-            before = _read(path)
+    with listing(place.local):
+        for each in {*_lists(place), *([name] if added else [])}:
+            before = _read(place, each)
             after = {key: text for key, text in before.items() if key not in gone | added.keys()}
-            if path.name == name:
+            if each == name:
                 after |= added
             if after != before:
-                _write(path, after)
+                _write(place, each, after)
 
 
-def _write(path: Path, failures: Mapping[str, str]) -> None:
+def _lists(place: Place) -> list[str]:
+    """Names of the lists, that of whole runs first."""
+    found = [name for name in place.lists() if name == FAILURES or OF_A_SHARD.fullmatch(name)]
+    return sorted(found, key=lambda name: (name != FAILURES, name))
+
+
+def _write(place: Place, name: str, failures: Mapping[str, str]) -> None:
     if not failures:
-        path.unlink(missing_ok=True)
+        place.remove(name)
         return
     rows = [{"video": key, "error": failures[key]} for key in sorted(failures)]
-    write_text(path, json.dumps({"failed": rows}, indent=1, ensure_ascii=False) + "\n")
+    text = json.dumps({"failed": rows}, indent=1, ensure_ascii=False) + "\n"
+    place.write(name, text.encode())
 
 
-def _read(path: Path) -> dict[str, str]:
+def _read(place: Place, name: str) -> dict[str, str]:
     try:
-        rows = json.loads(path.read_text("utf-8"))["failed"]
+        rows = json.loads(place.read(name))["failed"]
         return {row["video"]: row["error"] for row in rows}
     except FileNotFoundError:
         return {}
     except (ValueError, KeyError, TypeError):
-        log.warning("%s cannot be read; it is written anew", path)
+        log.warning("%s cannot be read; it is written anew", name)
         return {}

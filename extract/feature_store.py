@@ -9,19 +9,22 @@ import contextlib
 import hashlib
 import json
 import logging
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
 from extract.chunks import Chunks
-from extract.errors import ExtractError
+from extract.errors import DiskError, ExtractError
 from extract.features import SUFFIX, Features, feature_path, read_meta, settings_difference
 from extract.fingerprints import fingerprint
-from extract.folder import remove_half_written
 from extract.inputs import VideoInput
 from extract.locks import claim
 from extract.pipeline import Extractor
+from extract.places import Folder
+from extract.remote.fetching import at_hand
+from extract.remote.urls import Url
 from weights.files import cache_folder, sha256_of, write_text
 
 log = logging.getLogger(__name__)
@@ -45,7 +48,8 @@ class NothingKept:
         self, video: VideoInput, extractor: Extractor, *, keep_partial: bool, **how: Any
     ) -> Features:
         """Extract."""
-        return extractor.extract(video.path, keep_partial=keep_partial, **how)
+        with at_hand(video.path) as path:
+            return extractor.extract(path, keep_partial=keep_partial, **how)
 
 
 def default_folder() -> Path:
@@ -78,13 +82,14 @@ class FeatureCache:
             log.debug("%s: features from %s", video.path, path)
             facts = kept.facts | {"file": video.path.name}
             return replace(kept, meta=kept.meta | {"facts": facts})
-        made = extractor.extract(video.path, keep_partial=keep_partial, **how)
+        with at_hand(video.path) as copy:
+            made = extractor.extract(copy, keep_partial=keep_partial, **how)
         # A video that changed on the way is not what the path stands for.
         if path is not None and path == self._path(video.path, extractor.settings):
             self._keep(made, path)
         return made
 
-    def _path(self, video: Path, settings: dict[str, Any]) -> Path | None:
+    def _path(self, video: Path | Url, settings: dict[str, Any]) -> Path | None:
         try:
             content = fingerprint(video)
         except OSError:  # extraction says what is wrong with it
@@ -150,7 +155,7 @@ class FeatureFolder:
         Raises:
             ExtractError: the folder holds features of the video with other settings.
             VideoError: the video is damaged or no video.
-            OSError: the folder cannot be written.
+            DiskError: the folder cannot be written or the disk is full.
         """
         path = feature_path(self._folder, video.id)
         with claim(self._folder, video.id, patience=float("inf")):
@@ -158,10 +163,14 @@ class FeatureFolder:
             if kept is not None and (keep_partial or not kept.facts.get("partial")):
                 log.debug("%s: features from %s", video.path, path)
                 return kept
-            remove_half_written(path)
+            Folder(self._folder).remove_half_written(video.id)
             chunks = Chunks(self._folder, video.id)
-            made = extractor.extract(video.path, keep_partial=keep_partial, chunks=chunks, **how)
-            made.save(path)
+            with at_hand(video.path) as copy:
+                made = extractor.extract(copy, keep_partial=keep_partial, chunks=chunks, **how)
+            try:
+                made.save(path)
+            except OSError as error:
+                raise DiskError(error.errno, error.strerror, os.fspath(path)) from error
             chunks.clear()
         return made
 

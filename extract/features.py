@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from extract.errors import ExtractError
+from extract.remote.urls import Url
 from extract.streams import STREAMS
 from weights.files import atomic_write
 
@@ -94,7 +95,7 @@ class Features:
         named = {"rgb": self.rgb, "flow": self.flow, "start": self.start, "end": self.end}
         return {name: array for name, array in named.items() if array is not None}
 
-    def check_finite(self, path: str | os.PathLike[str]) -> None:
+    def check_finite(self, path: str | os.PathLike[str] | Url) -> None:
         """Refuse numbers that are none.
 
         Args:
@@ -114,13 +115,25 @@ class Features:
             ExtractError: the features hold NaN or infinity.
             OSError: the folder cannot be written or the disk is full.
         """
+        data = self.to_bytes(path)
+        with atomic_write(path) as file:
+            file.write(data)
+
+    def to_bytes(self, path: str | os.PathLike[str] | Url) -> bytes:
+        """The content of the feature file.
+
+        Args:
+            path: what to name in the message.
+
+        Raises:
+            ExtractError: the features hold NaN or infinity.
+        """
         from safetensors.numpy import save
 
         self.check_finite(path)
         tensors = {name: np.ascontiguousarray(array) for name, array in self._tensors().items()}
         text = json.dumps(self.meta, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-        with atomic_write(path) as file:
-            file.write(save(tensors, metadata={METADATA_KEY: text}))
+        return bytes(save(tensors, metadata={METADATA_KEY: text}))
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> "Features":
@@ -159,6 +172,25 @@ def read_meta(path: str | os.PathLike[str]) -> dict[str, Any]:
         raise ExtractError(f"{path}: cannot be read as a feature file ({error})") from error
 
 
+def read_meta_of_bytes(url: Url, start: bytes) -> dict[str, Any]:
+    """As ``read_meta``, from the first bytes of a feature file.
+
+    Args:
+        url: what to name in the message.
+        start: enough to hold the header.
+
+    Raises:
+        ExtractError: they do not begin a feature file of this format.
+    """
+    length = int.from_bytes(start[:8], "little")
+    try:
+        header = json.loads(start[8 : 8 + length])
+        metadata = header.get("__metadata__")
+    except (ValueError, AttributeError) as error:
+        raise ExtractError(f"{url}: cannot be read as a feature file ({error})") from error
+    return _parse_meta(url, metadata)
+
+
 def _read(path: str | os.PathLike[str]) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
     from safetensors import SafetensorError, safe_open
 
@@ -170,7 +202,9 @@ def _read(path: str | os.PathLike[str]) -> tuple[dict[str, NDArray[Any]], dict[s
         raise ExtractError(f"{path}: cannot be read as a feature file ({error})") from error
 
 
-def _parse_meta(path: str | os.PathLike[str], metadata: Mapping[str, str] | None) -> dict[str, Any]:
+def _parse_meta(
+    path: str | os.PathLike[str] | Url, metadata: Mapping[str, str] | None
+) -> dict[str, Any]:
     try:
         meta = json.loads((metadata or {})[METADATA_KEY])
         if meta.get("kind") == "head":

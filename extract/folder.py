@@ -1,6 +1,5 @@
 """Many videos into one folder of feature files: plan, resume, keep going, record failures."""
 
-import glob
 import logging
 import os
 import time
@@ -14,20 +13,20 @@ from typing import Any
 from extract.chunks import Chunks
 from extract.errors import DiskError, ExtractError
 from extract.failures import FAILURES, change_failures, read_failures
-from extract.features import SUFFIX, feature_path, read_meta, settings_difference
+from extract.features import SUFFIX, settings_difference
 from extract.fingerprints import fingerprint
-from extract.inputs import VideoInput
+from extract.inputs import VideoInput, path_or_url
 from extract.locks import claim
 from extract.pipeline import Extractor, ExtractSettings
+from extract.places import Place, Stamp, place_of
+from extract.presence import check_filled, common_folder
+from extract.remote.fetching import at_hand
+from extract.remote.urls import Url
 from extract.video.isolation import STALL
 from weights.errors import WeightsError
 
 log = logging.getLogger(__name__)
 PATIENCE = 2.0  # seconds of waiting for another process before the next video has its turn
-
-
-Stamp = tuple[int, int]
-"""What tells two files of one name apart: number on the disk and time of change."""
 
 
 @dataclass(frozen=True)
@@ -61,17 +60,25 @@ class Plan:
     Attributes:
         todo: videos to extract.
         present: videos whose features are there already, made with equal settings.
-        failures: name of the list that takes those that fail.
+        folder: the features folder.
+        failures: name of the list that takes those that fail; None where another process keeps it.
         stamps: of the feature files that are to be replaced, by id.
         failed: why videos failed in earlier runs, by id.
+        source: folder that all videos to do have in common, None where they have none.
     """
 
-    folder: Path
+    folder: Path | Url
     todo: tuple[VideoInput, ...]
     present: tuple[VideoInput, ...]
-    failures: str = FAILURES
+    failures: str | None = FAILURES
     stamps: dict[str, Stamp] = field(default_factory=dict)
     failed: dict[str, str] = field(default_factory=dict)
+    source: Path | None = None
+
+    @property
+    def place(self) -> Place:
+        """The features folder."""
+        return place_of(self.folder)
 
     def tasks(self) -> "list[Task]":
         """The work, video by video."""
@@ -115,7 +122,7 @@ Listener = Callable[[Event], None]
 
 def make_plan(
     videos: Sequence[VideoInput],
-    folder: str | os.PathLike[str],
+    folder: str | os.PathLike[str] | Url,
     settings: dict[str, Any],
     *,
     overwrite: bool = False,
@@ -138,55 +145,45 @@ def make_plan(
     Raises:
         ExtractError: a feature file of the folder was made with other settings.
     """
-    target = Path(folder)
-    replaced = {feature_path(target, video.id) for video in videos} if overwrite else set()
-    metas = {
-        path: _meta_or_none(path)
-        for path in sorted(target.rglob(f"*{SUFFIX}"))
-        if path not in replaced
-    }
-    for path, meta in metas.items():
+    target = path_or_url(folder)
+    place = place_of(target)
+    again = {video.id for video in videos} if overwrite else set()
+    metas = place.metas(without=again)
+    for video_id, meta in metas.items():
         difference = meta and settings_difference(meta["settings"], settings, unknown=unknown)
         if difference:
             raise ExtractError(
-                f"{path} was made with other settings ({difference} now); use another output "
-                "folder, or --overwrite to extract its videos again"
+                f"{target / video_id}{SUFFIX} was made with other settings ({difference} now); use "
+                "another output folder, or --overwrite to extract its videos again"
             )
     todo, present = [], []
     for video in videos:
-        meta = metas.get(feature_path(target, video.id))
+        meta = metas.get(video.id)
         if meta and meta["facts"].get("fingerprint") == _fingerprint_or_none(video.path):
             present.append(video)
         else:
             if meta:
                 log.warning("%s has changed since its features were made: again", video.path)
             todo.append(video)
-    found = {video.id: _stamp(feature_path(target, video.id)) for video in todo}
+    stood = [video.id for video in todo if video.id in metas or video.id in again]
+    found = {video_id: place.stamp(video_id) for video_id in stood}
     stamps = {key: stamp for key, stamp in found.items() if stamp is not None}
-    return Plan(target, tuple(todo), tuple(present), failures, stamps, read_failures(target))
+    return Plan(
+        target,
+        tuple(todo),
+        tuple(present),
+        failures,
+        stamps,
+        read_failures(target),
+        common_folder(todo),
+    )
 
 
-def _stamp(path: Path) -> Stamp | None:
-    try:
-        about = path.stat()
-    except OSError:
-        return None
-    return about.st_ino, about.st_mtime_ns
-
-
-def _fingerprint_or_none(path: Path) -> str | None:
+def _fingerprint_or_none(path: Path | Url) -> str | None:
     """None for a file that is gone: to extract it will say so."""
     try:
         return fingerprint(path)
     except OSError:
-        return None
-
-
-def _meta_or_none(path: Path) -> dict[str, Any] | None:
-    try:
-        return read_meta(path)
-    except ExtractError as error:
-        log.warning("%s; not counted as done", error)
         return None
 
 
@@ -223,7 +220,12 @@ def run_plan(
 
 
 def settle(plan: Plan) -> None:
-    """Take out of the lists of failures what is there by now."""
+    """Make the features folder, and take out of its lists of failures what is there by now.
+
+    Raises:
+        OSError: the folder cannot be made or written.
+    """
+    plan.place.local.mkdir(parents=True, exist_ok=True)
     change_failures(plan.folder, [video.id for video in plan.present])
 
 
@@ -240,6 +242,10 @@ class Queue:
     def next(self) -> Task | None:
         """The next task, None where there is no other."""
         return self._tasks.popleft() if self._tasks else None
+
+    def put_first(self, task: Task) -> None:
+        """Have a task come again at once."""
+        self._tasks.appendleft(task)
 
     def put_off(self, task: Task) -> None:
         """Have a task come again, and say so once nothing else is left."""
@@ -264,19 +270,21 @@ def extract_one(
 
     Raises:
         WeightsError: a stream's weights are not there, which stops every video.
-        OSError: the features folder cannot be written.
+        OSError: the features folder cannot be written, or it or the videos' folder is gone.
     """
     video = task.video
-    with claim(plan.folder, video.id, task.patience) as claimed:
+    plan.place.check_there()
+    with claim(plan.place.local, video.id, task.patience) as claimed:
         if not claimed:
             return Event("busy", video)
         elsewhere = _done_elsewhere(task, plan)
         if elsewhere is not None:
             return elsewhere
-        change_failures(plan.folder, [video.id])
-        remove_half_written(feature_path(plan.folder, video.id))
+        if plan.failures is not None:
+            change_failures(plan.folder, [video.id])
+        plan.place.remove_half_written(video.id)
         event = _extract(task, plan, extractor, keep_partial, decoder, listener)
-        if event.kind == "failed":
+        if event.kind == "failed" and plan.failures is not None:
             change_failures(plan.folder, (), {video.id: event.message}, plan.failures)
     return event
 
@@ -290,29 +298,34 @@ def _extract(
     listener: Listener,
 ) -> Event:
     video, began = task.video, time.monotonic()
-    chunks = Chunks(plan.folder, video.id)
+    chunks = Chunks(plan.place.local, video.id)
     listener(Event("start", video))
 
     def on_progress(done: int, total: int) -> None:
         listener(Event("progress", video, done, total, time.monotonic() - began))
 
     try:
-        features = extractor.extract(
-            video.path,
-            decoder=decoder,
-            keep_partial=keep_partial,
-            progress=on_progress,
-            chunks=chunks,
-        )
+        with at_hand(video.path) as path:
+            features = extractor.extract(
+                path,
+                decoder=decoder,
+                keep_partial=keep_partial,
+                progress=on_progress,
+                chunks=chunks,
+            )
         features.check_finite(video.path)
     except (WeightsError, DiskError):
         raise
     except Exception as error:
         log.debug("%s", traceback.format_exc())
         chunks.clear()
+        plan.place.check_there()
+        if plan.source and isinstance(video.path, Path) and not video.path.exists():
+            check_filled(plan.source)
         message = _reason(video.path, error)
         return Event("failed", video, seconds=time.monotonic() - began, message=message)
-    features.save(feature_path(plan.folder, video.id))
+    plan.place.check_there()
+    plan.place.keep(features, video.id)
     chunks.clear()
     rows = len(features.start)
     facts = features.facts
@@ -325,9 +338,8 @@ def _extract(
 
 def _done_elsewhere(task: Task, plan: Plan) -> Event | None:
     """What became of a video that another process had in hand since the plan was made."""
-    path = feature_path(plan.folder, task.video.id)
-    if _stamp(path) not in (None, task.stamp):
-        meta = _meta_or_none(path)
+    if plan.place.stamp(task.video.id) not in (None, task.stamp):
+        meta = plan.place.meta(task.video.id)
         made_from = (meta or {}).get("facts", {}).get("fingerprint")
         if made_from is not None and made_from == _fingerprint_or_none(task.video.path):
             return Event("elsewhere", task.video)
@@ -337,13 +349,7 @@ def _done_elsewhere(task: Task, plan: Plan) -> Event | None:
     return None
 
 
-def remove_half_written(path: Path) -> None:
-    """What a process that was killed while writing a file has left beside it."""
-    for part in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
-        part.unlink(missing_ok=True)
-
-
-def _reason(path: Path, error: Exception) -> str:
+def _reason(path: Path | Url, error: Exception) -> str:
     """One line on why a video failed, whatever was raised."""
     if isinstance(error, ExtractError):
         return str(error)

@@ -18,6 +18,7 @@ from extract.chunks import UNFINISHED, remove_empty
 log = logging.getLogger(__name__)
 
 POLL_SECONDS = 0.2
+MOST_TRIES = 1000
 LIST = "list-of-failures"
 NO_LOCKS = {errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS}
 _warned: set[Path] = set()
@@ -89,11 +90,18 @@ def _try(path: Path) -> int | None:
 
 
 def _opened(path: Path) -> int:
+    """Descriptor of a lock file that is there now, whoever made it."""
+    tries = 0
     while True:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        # Another process may remove the empty folder in between.
-        with contextlib.suppress(FileNotFoundError):
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
             return os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        except (FileNotFoundError, FileExistsError):
+            # Another process may remove the empty folder, or one above it, at any time in between:
+            # ``mkdir`` then misses the one above, or finds a folder that is none when it looks.
+            tries += 1
+            if tries == MOST_TRIES:
+                raise
 
 
 def _lock(handle: int) -> None:

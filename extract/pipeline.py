@@ -1,9 +1,11 @@
 """One video to its snippet features, in bounded memory: decode, resize, flow, crop, backbone."""
 
+import contextlib
+import itertools
 import logging
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,16 +13,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from extract.backbones.batches import GPU_BATCH
 from extract.errors import ExtractError, MiscountError, VideoError
 from extract.features import FORMAT_VERSION, Features
 from extract.fingerprints import fingerprint
-from extract.preprocess import centre_crop, grey
-from extract.quantize import quantize_flow
-from extract.snippets import SnippetGrid, flow_rows, frame_rows, snippet_count, snippet_times
+from extract.snippets import SnippetGrid, snippet_count, snippet_times
+from extract.stages import Stages
 from extract.streams import STREAMS
 from extract.video.isolation import STALL, Isolation
-from extract.window import Watch, Window, runs
+from extract.window import Watch
 
 if TYPE_CHECKING:
     from extract.backbones.loading import Backbone
@@ -33,11 +33,6 @@ if TYPE_CHECKING:
     OpenVideo = Clip | IsolatedClip
 
 log = logging.getLogger(__name__)
-
-# Snippets that are decoded, given flow and passed through the network together: large enough to
-# keep the machine busy (a GPU takes one whole batch), small enough to stay within some hundred
-# megabytes.
-CPU_GROUP = 4
 
 Progress = Callable[[int, int], None]
 # Is given features as they come: start and end in seconds of some snippets ``[n]``, and their
@@ -118,7 +113,8 @@ class Extractor:
     Args:
         settings: what to compute.
         device: ``auto``, ``cpu`` or ``cuda[:N]``.
-        runtime: ``auto``, ``torch`` or ``openvino``, see ``extract.backbones.loading``.
+        runtime: ``auto``, ``torch``, ``winograd`` or ``openvino``, see
+            ``extract.backbones.loading``.
         backbone: a loaded backbone to use instead of ``settings.backbone``.
         threads: processor threads for networks and flow; None leaves it to the libraries.
         stall: seconds without a new frame after which a decoder counts as hung and is ended; it
@@ -145,21 +141,25 @@ class Extractor:
         self.choices = settings
         self._isolation = None if stall is None else Isolation(stall)
         self.backbone = backbone or load_backbone(
-            settings.backbone,
-            streams=settings.streams,
-            device=device,
-            runtime=runtime,
-            threads=threads,
+            settings.backbone, streams=settings.streams, device=device, runtime=runtime
         )
         record = self.backbone.record
         self.grid = SnippetGrid(settings.fps or record.fps, record.length, settings.stride)
         self.flow_method: FlowMethod | None = None
         if "flow" in settings.streams:
             self.flow_method = flow_method(
-                settings.flow, device=device, overrides=record.flow_overrides, threads=threads
+                settings.flow, device=device, overrides=record.flow_overrides
             )
-        on_cpu = self.backbone.runtime.endswith("cpu")
-        self._group = CPU_GROUP if on_cpu else GPU_BATCH
+        # Snippets may begin at any frame: their number on this grid.
+        self._frame_by_frame = replace(self.grid, stride=1)
+        self._stages = Stages(
+            self.backbone,
+            self.flow_method,
+            settings.streams,
+            self._frame_by_frame,
+            settings.quantize,
+            threads,
+        )
         flow = self.flow_method.settings() if self.flow_method else None
         self.settings = file_settings(
             settings, record, self.backbone.weights_hashes(settings.streams), flow
@@ -174,20 +174,14 @@ class Extractor:
         """
         if self._isolation is not None:
             self._isolation.start()  # comes up while the networks are read
-        self.backbone.load(self.choices.streams)
+        self._stages.load()
 
     def use_threads(self, threads: int) -> None:
         """Compute on that many processor threads from the next snippets on.
 
         Values agree as they do between machines; OpenVINO's networks are compiled anew.
         """
-        import torch
-
-        if threads == torch.get_num_threads():
-            return
-        torch.set_num_threads(threads)
-        if self.backbone.runtime.startswith("openvino"):
-            self.backbone.unload()
+        self._stages.use_threads(threads)
 
     def extract(
         self,
@@ -219,17 +213,87 @@ class Extractor:
             VideoError: the file is no video, a frame cannot be decoded, or decoding hangs.
         """
         how = chunks.decoder(path, decoder) if chunks else decoder
+
+        def work(clip: "OpenVideo", decoder: str) -> Features:
+            return self._extract(clip, progress, listener, chunks, decoder, watch)
+
+        return self._decoded(path, how, keep_partial, work, chunks.clear if chunks else None)
+
+    def extract_snippets(
+        self,
+        path: str | os.PathLike[str],
+        first_frames: Sequence[int],
+        *,
+        decoder: str = "auto",
+        keep_partial: bool = False,
+        progress: Progress | None = None,
+    ) -> Features:
+        """Features of single snippets wherever they begin, to look closer at a part of a video.
+
+        Args:
+            path: the video file.
+            first_frames: grid frames at which the snippets begin, ascending.
+            decoder: as :meth:`extract`.
+            keep_partial: as :meth:`extract`.
+            progress: called with (snippets done, snippets in all) after each group.
+
+        Raises:
+            ExtractError: no frame is given, or they do not ascend within the video.
+            VideoError: as :meth:`extract`.
+        """
+        wanted = [int(n) for n in first_frames]
+        if not wanted or wanted[0] < 0 or any(b <= a for a, b in itertools.pairwise(wanted)):
+            raise ExtractError("snippets begin at frames of the grid, in ascending order")
+        return self._decoded(
+            path,
+            decoder,
+            keep_partial,
+            lambda clip, _: self._extract_snippets(clip, wanted, progress),
+        )
+
+    def _extract_snippets(
+        self, clip: "OpenVideo", wanted: list[int], progress: Progress | None
+    ) -> Features:
+        frames = clip.frame_count(self.grid.fps)
+        if wanted[-1] >= frames:
+            raise ExtractError(
+                f"{clip.path}: no snippet can begin at frame {wanted[-1]} of {frames}; the file "
+                "changed while it was read?"
+            )
+        parts: dict[str, list[NDArray[np.float32]]] = {name: [] for name in self.choices.streams}
+        done = 0
+        with contextlib.closing(self._stages.rows(clip, frames, wanted)) as groups:
+            for group in groups:
+                for name, rows in group.items():
+                    parts[name].append(rows)
+                done += len(next(iter(group.values())))
+                if progress:
+                    progress(done, len(wanted))
+        start, end = snippet_times(frames, self._frame_by_frame, clip.duration)
+        settings = self.settings | {"stride": self._frame_by_frame.stride}
+        facts = self._facts(clip)
+        return _features(parts, start[wanted], end[wanted], {"settings": settings, "facts": facts})
+
+    def _decoded(
+        self,
+        path: str | os.PathLike[str],
+        decoder: str,
+        keep_partial: bool,
+        work: "Callable[[OpenVideo, str], Features]",
+        before_again: Callable[[], None] | None = None,
+    ) -> Features:
+        """What ``work`` makes of the opened video and its decoder; if need be again on PyAV."""
         try:
-            with self._open(path, how, keep_partial) as clip:
-                return self._extract(clip, progress, listener, chunks, how, watch)
+            with self._open(path, decoder, keep_partial) as clip:
+                return work(clip, decoder)
         except MiscountError as error:
-            if how != "auto":
+            if decoder != "auto":
                 raise
             log.warning("%s; it begins again on PyAV", str(error).partition(", so ")[0])
-        if chunks:
-            chunks.clear()
+        if before_again:
+            before_again()
         with self._open(path, "pyav", keep_partial) as clip:
-            return self._extract(clip, progress, listener, chunks, "pyav", watch)
+            return work(clip, "pyav")
 
     def _open(self, path: str | os.PathLike[str], decoder: str, keep_partial: bool) -> "OpenVideo":
         if self._isolation is not None:
@@ -260,26 +324,24 @@ class Extractor:
             done = chunks.begin(made, decoder, parts)
         onlooker = watch(clip) if watch and not done else None
         # A listener waits for the first snippet, not for a whole group.
-        size = 1 if listener and self._group == CPU_GROUP else self._group
-        for group in self._groups(clip, frames, range(done, count), size, onlooker):
-            for name, batch in group.items():
-                parts[name].append(getattr(self.backbone, name)(batch))
-            before, done = done, done + len(next(iter(group.values())))
-            if chunks and done < count:
-                chunks.keep(done, parts)
-            if progress:
-                progress(done, count)
-            if listener:
-                latest = {name: rows[-1] for name, rows in parts.items()}
-                listener(start[before:done], end[before:done], latest)
-        streams = {name: np.concatenate(rows) for name, rows in parts.items()}
-        return Features(
-            rgb=streams.get("rgb"),
-            flow=streams.get("flow"),
-            start=start,
-            end=end,
-            meta={"settings": self.settings, "facts": facts | {"decoder": clip.decoder}},
+        one_by_one = listener is not None
+        first_frames = range(done * self.grid.stride, count * self.grid.stride, self.grid.stride)
+        groups = self._stages.rows(
+            clip, frames, first_frames, watch=onlooker, one_by_one=one_by_one
         )
+        with contextlib.closing(groups):
+            for group in groups:
+                for name, rows in group.items():
+                    parts[name].append(rows)
+                before, done = done, done + len(next(iter(group.values())))
+                if chunks and done < count:
+                    chunks.keep(done, parts)
+                if progress:
+                    progress(done, count)
+                if listener:
+                    listener(start[before:done], end[before:done], group)
+        meta = {"settings": self.settings, "facts": facts | {"decoder": clip.decoder}}
+        return _features(parts, start, end, meta)
 
     def _facts(self, clip: "OpenVideo") -> dict[str, Any]:
         return {
@@ -294,57 +356,15 @@ class Extractor:
             **({"partial": clip.partial} if clip.partial else {}),
         }
 
-    def _groups(
-        self, clip: "OpenVideo", frames: int, wanted: range, size: int, watch: Watch | None
-    ) -> Iterator[dict[str, NDArray[np.float32]]]:
-        """Network inputs of ``size`` of the wanted snippets at a time, in one pass."""
-        first_frame = wanted.start * self.grid.stride
-        resize = self.backbone.record.resized
-        window = Window(clip, frames, resize, self.grid, first_frame, watch)
-        for first in wanted[::size]:
-            rows = range(first, min(first + size, wanted.stop))
-            group: dict[str, NDArray[np.float32]] = {}
-            if "rgb" in self.choices.streams:
-                group["rgb"] = self._rgb_clips(window, rows, frames)
-            if self.flow_method is not None:
-                group["flow"] = self._flow_clips(window, rows, frames)
-            yield group
-            window.forget_before(rows.stop * self.grid.stride)
 
-    def _rgb_clips(self, window: Window, rows: range, frames: int) -> NDArray[np.float32]:
-        """``[len(rows), 3, length, crop, crop] float32`` as the network's preprocessing asks."""
-        record = self.backbone.record
-        clips = []
-        for row in rows:
-            indices = frame_rows(row, frames, self.grid)
-            pictures = {n: record.cropped(window.picture(n)) for n in set(indices)}
-            clips.append(np.stack([pictures[n] for n in indices]))
-        return record.scale_rgb(np.stack(clips)).transpose(0, 4, 1, 2, 3)
-
-    def _flow_clips(self, window: Window, rows: range, frames: int) -> NDArray[np.float32]:
-        """``[len(rows), 2, length, crop, crop] float32`` in [-1, 1]."""
-        crop = self.backbone.record.crop
-        wanted = [flow_rows(row, frames, self.grid) for row in rows]
-        self._compute_flow(window, wanted)
-        zero = np.zeros((2, crop, crop), np.float32)  # a video of one frame has no motion
-        clips = [
-            np.stack([window.flow[n] for n in row] if len(row) else [zero] * self.grid.length)
-            for row in wanted
-        ]
-        return quantize_flow(np.stack(clips).transpose(0, 2, 1, 3, 4), self.choices.quantize)
-
-    def _compute_flow(self, window: Window, wanted: Sequence[Sequence[int]]) -> None:
-        """Fill ``window.flow`` with the fields that are missing, cropped, each computed once."""
-        assert self.flow_method is not None
-        crop = self.backbone.record.crop
-        missing = sorted({n for row in wanted for n in row} - window.flow.keys())
-        for run in runs(missing):
-            pictures = [window.picture(n) for n in range(run.start, run.stop + 1)]
-            fields = self.flow_method.compute(
-                np.stack([grey(picture) for picture in pictures]), np.stack(pictures)
-            )
-            for n, field in zip(run, centre_crop(fields, crop), strict=True):
-                window.flow[n] = field
+def _features(
+    parts: Mapping[str, Sequence[NDArray[np.float32]]],
+    start: NDArray[np.float64],
+    end: NDArray[np.float64],
+    meta: dict[str, Any],
+) -> Features:
+    streams = {name: np.concatenate(rows) for name, rows in parts.items()}
+    return Features(streams.get("rgb"), streams.get("flow"), start, end, meta)
 
 
 def extract_features(

@@ -1,12 +1,14 @@
 """What the snippets at hand need of a video, and no more: memory stays bounded."""
 
+import bisect
 from collections.abc import Callable, Iterator, Sequence
-from typing import Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from extract.errors import VideoError
+from extract.lanes import Task
 from extract.snippets import SnippetGrid
 from extract.video.clock import FrameRate
 
@@ -24,15 +26,30 @@ class Pictures(Protocol):
         """Times and pictures of the grid frames from ``first`` on."""
 
 
+class Field(NamedTuple):
+    """A flow field that is computed or will be.
+
+    Attributes:
+        run: gives consecutive fields ``[N, 2, crop, crop] float32``.
+        place: which of them it is.
+    """
+
+    run: Task[NDArray[np.float32]]
+    place: int
+
+
 class Window:
     """Resized grid frames and cropped flow fields that the next snippets still need.
+
+    Attributes:
+        flow: fields by number.
 
     Args:
         clip: the video.
         frames: grid frames in all.
         resize: brings a frame to the size that flow and networks see.
         grid: how the video is cut into snippets.
-        first: grid frame at which the first snippet that is wanted begins.
+        wanted: numbers of the snippets that are wanted, ascending.
         watch: is shown each grid frame on its way.
     """
 
@@ -42,15 +59,16 @@ class Window:
         frames: int,
         resize: Resizer,
         grid: SnippetGrid,
-        first: int = 0,
+        wanted: Sequence[int],
         watch: "Watch | None" = None,
     ) -> None:
-        self.flow: dict[int, NDArray[np.float32]] = {}
+        self.flow: dict[int, Field] = {}
         self._pictures: dict[int, NDArray[np.uint8]] = {}
         self._resize = resize
-        self._grid = grid
+        self._length = grid.length
+        self._starts = [row * grid.stride for row in wanted]
         # A snippet that begins with the last frame repeats the field before it.
-        begin = max(0, min(first, frames - 2))
+        begin = max(0, min(self._starts[0], frames - 2))
         self._source = enumerate(_watched(clip.frames(grid.fps, begin), watch), begin)
         self._keep_from = begin
         self._clip = clip
@@ -75,13 +93,17 @@ class Window:
         """Whether a snippet to come reads a frame; between snippets far apart lie some for none."""
         if index >= self._padding_from:
             return True
+        latest = bisect.bisect_right(self._starts, index) - 1
+        if index < self._keep_from or latest < 0:
+            return False
         # A snippet's last field reaches one frame past it.
-        return index >= self._keep_from and index % self._grid.stride <= self._grid.length
+        return index - self._starts[latest] <= self._length
 
     def forget_before(self, n: int) -> None:
         """Drop what lies before frame ``n``; what is repeated past the end is kept."""
         self._keep_from = min(n, self._padding_from)
-        for store in (self._pictures, self.flow):
+        stores: tuple[dict[int, Any], ...] = (self._pictures, self.flow)
+        for store in stores:
             for index in [i for i in store if i < self._keep_from]:
                 del store[index]
 

@@ -7,15 +7,13 @@ import pickle
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
-from typing import Any
+from typing import Any, NoReturn
 
-from extract.chunks import Chunks
 from extract.devices import cores
-from extract.failures import change_failures
-from extract.features import feature_path
 from extract.folder import (
     Event,
     Listener,
@@ -26,10 +24,9 @@ from extract.folder import (
     WorkerOptions,
     extract_one,
     note,
-    remove_half_written,
     settle,
 )
-from extract.locks import claim
+from extract.sharing import give_up, refuse_memory
 
 log = logging.getLogger(__name__)
 STOP = None
@@ -46,7 +43,11 @@ def threads_each(workers: int) -> int:
 
 
 def run_plan_with_workers(
-    plan: Plan, options: WorkerOptions, jobs: int, listener: Listener
+    plan: Plan,
+    options: WorkerOptions,
+    jobs: int,
+    listener: Listener,
+    devices: Sequence[str] = (),
 ) -> Summary:
     """Extract the videos of a plan in ``jobs`` processes.
 
@@ -54,17 +55,26 @@ def run_plan_with_workers(
     (a decoder's crash, the system short of memory) costs the one video it was working on: that is
     recorded as failed and another worker takes the dead one's place.
 
+    Args:
+        plan: what is to be done.
+        options: what each worker is made from.
+        jobs: how many workers.
+        listener: hears the events of all of them.
+        devices: what they compute on, in turn; without it all on the options' one.
+
     Raises:
         Exception: whatever else than a broken video stops a worker (weights, a full disk).
     """
+    refuse_memory(plan)
     summary = Summary()
     queue = Queue(plan)
     context = multiprocessing.get_context("spawn")
     settle(plan)
     workers: list[_Worker] = []
     try:
-        for _ in range(min(jobs, len(queue))):
-            workers.append(_Worker(context, plan, options))
+        for number in range(min(jobs, len(queue))):
+            own = replace(options, device=devices[number % len(devices)]) if devices else options
+            workers.append(_Worker(context, plan, own))
         for worker in workers:
             _next(worker, workers, queue)
         while busy := _by_pipe(workers):
@@ -113,8 +123,8 @@ class _Worker:
 
     def _spawn(self, context: Any, options: WorkerOptions) -> None:
         self.pipe, theirs = context.Pipe()
-        # Of the plan a worker needs the folder and the list of failures; its tasks come one by one.
-        empty = Plan(self._plan.folder, (), (), self._plan.failures)
+        # A worker's tasks come one by one.
+        empty = replace(self._plan, todo=(), present=(), stamps={}, failed={})
         self.process = context.Process(target=_work, args=(theirs, empty, options), daemon=True)
         with _interrupts_held_back():
             self.process.start()
@@ -156,7 +166,7 @@ class _Worker:
             )
             self.pipe.close()
             self._start()
-            _clean_up_after_death(self._plan, event)
+            give_up(self._plan, event)
         if isinstance(event, BaseException):
             raise event
         assert isinstance(event, Event)
@@ -197,20 +207,10 @@ def _interrupts_held_back() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _clean_up_after_death(plan: Plan, event: Event) -> None:
-    """Record what a worker that died could not, unless another process has the video by now."""
-    with claim(plan.folder, event.video.id) as claimed:
-        if claimed:
-            Chunks(plan.folder, event.video.id).clear()
-            remove_half_written(feature_path(plan.folder, event.video.id))
-            change_failures(plan.folder, (), {event.video.id: event.message}, plan.failures)
-
-
 def _work(pipe: Any, plan: Plan, options: WorkerOptions) -> None:
     """Body of a worker process: one extractor, any number of videos."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent, which ends us
-    # So that half-written files are removed.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(STOPPED_CODE))
+    signal.signal(signal.SIGTERM, _stop_cleanly)
     try:
         extractor = options.make_extractor()
 
@@ -227,7 +227,15 @@ def _work(pipe: Any, plan: Plan, options: WorkerOptions) -> None:
             else:
                 extractor.use_threads(message)
     except Exception as error:
-        _send(pipe, _portable(error))
+        # The parent ends all of us now; a signal amid this one's own ending would be an error.
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        _send(pipe, portable(error))
+
+
+def _stop_cleanly(number: int, frame: object) -> NoReturn:
+    """End by an exception, so that half-written files are removed."""
+    signal.signal(number, signal.SIG_IGN)  # a second one would cut the cleaning short
+    sys.exit(STOPPED_CODE)
 
 
 def _receive(pipe: Any) -> Any:
@@ -246,8 +254,8 @@ def _send(pipe: Any, message: object) -> None:
         sys.exit(1)
 
 
-def _portable(error: Exception) -> Exception:
-    """The error itself if it can pass to another process, else its words."""
+def portable(error: Exception) -> Exception:
+    """An error itself if it can pass to another process, else its words."""
     try:
         pickle.loads(pickle.dumps(error))
     except Exception:  # whatever its class does there

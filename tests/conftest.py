@@ -7,6 +7,7 @@ import signal
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -63,3 +64,30 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path
         return made[kind]
 
     return make
+
+
+@pytest.fixture(scope="session")
+def ray_cluster() -> Iterator[Any]:
+    """A Ray cluster of two machines of two cores on this one; skipped where Ray is not installed.
+
+    Tests that use it belong to the group ``ray``, so that it is started once.
+    """
+    pytest.importorskip("ray", reason="needs Ray (the extra [ray])")
+    from ray.cluster_utils import Cluster
+
+    def started() -> Any:
+        head = {"num_cpus": 2, "include_dashboard": False}
+        cluster = Cluster(initialize_head=True, head_node_args=head)
+        cluster.add_node(num_cpus=2)
+        cluster.wait_for_nodes(timeout=300)
+        return cluster
+
+    for attempts_left in (2, 1, 0):
+        try:
+            cluster = started()
+            break
+        except Exception:  # Ray gives a machine 30 s to come up, and a busy one needs more
+            if not attempts_left:
+                raise
+    yield cluster
+    cluster.shutdown()

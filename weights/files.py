@@ -19,9 +19,21 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
     reader never sees half a file and a failed write leaves nothing behind. Folders are made.
 
     Raises:
-        OSError: the folder cannot be made or written, or the disk is full.
+        OSError: the folder cannot be made or written, or the disk is full; it names ``path``, not
+            the temporary file.
     """
-    target = Path(path)
+    try:
+        with _written_beside(Path(path)) as file:
+            yield file
+    except OSError as error:
+        if error.errno is None:
+            raise
+        raise OSError(error.errno, error.strerror, os.fspath(path)) from error
+
+
+@contextlib.contextmanager
+def _written_beside(target: Path) -> Iterator[IO[bytes]]:
+    """A temporary file in the folder of ``target`` that takes its place at the end."""
     target.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent)
     try:

@@ -95,7 +95,7 @@ class Network:
         stream: ``rgb`` or ``flow``.
         title: what it is.
         trained_on: data it was trained on.
-        licence: SPDX name of the weights' licence.
+        licence: SPDX name of the weights' licence; in words where none is stated with them.
         architecture: which tensors its file must hold, see `weights.registry`.
         channels: input channels.
         classes: width of its classifier; 0 where there is none or the file says.

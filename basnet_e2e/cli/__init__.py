@@ -1,6 +1,7 @@
 """The command line: one module per command, each imported only when its command runs."""
 
 import difflib
+import errno
 import importlib
 import os
 import sys
@@ -36,6 +37,7 @@ COMMANDS = {
     "doctor": ("basnet_e2e.cli.doctor", "doctor", "Check this installation and this machine."),
 }
 DISK_FAILED = 1
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 class Basnet(click.Group):
@@ -100,6 +102,14 @@ def _known_error(error: Exception) -> int:
     raise error
 
 
+def _disk_words(error: OSError) -> str:
+    """What is wrong with which file or folder, and what a command added by ``add_note``."""
+    # Whatever else is written has a name.
+    place = error.filename or ("standard output" if error.errno in DISK_FULL else None)
+    text = f"{place}: {error.strerror}" if place and error.strerror else str(error)
+    return ": ".join([text, *getattr(error, "__notes__", ())])
+
+
 HELP = """Raw video in, action intervals out.
 
 \b
@@ -147,7 +157,7 @@ def _run(arguments: Sequence[str] | None) -> object:
         click.echo("interrupted", err=True)
         return INTERRUPTED
     except OSError as error:
-        click.echo(f"error: {error}", err=True)
+        click.echo(f"error: {_disk_words(error)}", err=True)
         return DISK_FAILED
     except Exception as error:
         return _known_error(error)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from basnet_e2e.cli.common import (
+    PathOrUrl,
     StreamList,
     check_kept_features,
     decoding_options,
@@ -22,12 +23,13 @@ if TYPE_CHECKING:
     from extract.feature_store import FeatureStore
     from extract.inputs import VideoInput
     from extract.pipeline import Extractor
+    from extract.remote.urls import Url
 
 log = logging.getLogger(__name__)
 
 
 @click.command(epilog="Example: basnet classify video.mp4 --top 5")
-@click.argument("videos", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("videos", nargs=-1, required=True, type=PathOrUrl())
 @click.option("--top", type=click.IntRange(min=1), default=5, show_default=True, help="Classes.")
 @click.option(
     "--backbone", default="i3d", show_default=True, help="Network with a published classifier."
@@ -39,7 +41,7 @@ log = logging.getLogger(__name__)
 @offline_option
 @message_options
 def classify(
-    videos: tuple[Path, ...],
+    videos: "tuple[Path | Url, ...]",
     top: int,
     backbone: str,
     streams: tuple[str, ...],

@@ -15,6 +15,7 @@ from extract.streams import STREAMS
 
 if TYPE_CHECKING:
     from extract.inputs import VideoInput
+    from extract.remote.urls import Url
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -134,7 +135,7 @@ def decoding_options(command: Command) -> Command:
         type=click.Choice(["auto", "decord", "pyav"]),
         default="auto",
         show_default=True,
-        help="auto is decord, and PyAV where decord fails.",
+        help="auto is decord for short videos, PyAV where decord fails and for long ones.",
     )(command)
 
 
@@ -153,7 +154,7 @@ def feature_store_options(command: Command) -> Command:
 
 
 def check_kept_features(
-    folder: Path, videos: "Sequence[VideoInput]", given: Sequence[Path], force: bool
+    folder: Path, videos: "Sequence[VideoInput]", given: "Sequence[Path | Url]", force: bool
 ) -> None:
     """Refuse a folder for features in which a file of another kind, or an input, stands in the way.
 
@@ -199,6 +200,20 @@ class FileOrFolder(click.ParamType):
         if path.is_file() and text.endswith(ends):
             self.fail(f"{path} is a file, not a folder")
         return Destination(path, path.is_dir() or text.endswith(ends))
+
+
+class PathOrUrl(click.ParamType):
+    """A path of this machine, or a URL, whose two slashes a path would lose."""
+
+    name = "path"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> "Path | Url":
+        """Tell one from the other by ``scheme://``."""
+        from extract.inputs import path_or_url
+
+        return path_or_url(value)
 
 
 class OneOf(click.ParamType):

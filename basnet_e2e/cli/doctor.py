@@ -25,6 +25,7 @@ DOWNLOAD = "basnet weights download "
 PER_LINE = 3  # fit into 80 columns
 OPTIONAL = {
     "openvino": "runs the zoo's networks faster on a CPU: pip install 'basnet-e2e[cpu]'",
+    "ray": "extracts on a cluster: pip install 'basnet-e2e[ray]'",
     "transformers": "has V-JEPA 2, VideoMAE, CLIP: pip install 'basnet-e2e[transformers]'",
 }
 
@@ -200,9 +201,9 @@ def _write_video(path: Path) -> str:
 
 
 def _decode(path: Path, decoder: str) -> str:
-    from extract.video.clip import open_video
+    from extract.video.isolation import open_isolated
 
-    with open_video(path, decoder=decoder) as clip:
+    with open_isolated(path, decoder=decoder) as clip:
         count = sum(1 for _ in clip.frames(25))
     if count != 51:  # 60 frames at 30000/1001 fps last 2.002 s, which 51 grid frames begin within
         raise RuntimeError(f"{count} frames on the 25 fps grid instead of 51")

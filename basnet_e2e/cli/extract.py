@@ -1,5 +1,6 @@
 """`basnet extract`: videos to feature files."""
 
+import contextlib
 import logging
 from fractions import Fraction
 from pathlib import Path
@@ -9,6 +10,7 @@ import click
 
 from basnet_e2e.cli.common import (
     OneOf,
+    PathOrUrl,
     StreamList,
     decoding_options,
     device_option,
@@ -20,9 +22,14 @@ from basnet_e2e.cli.extract_report import ExtractReport, reasons
 from basnet_e2e.cli.progress import clock
 
 if TYPE_CHECKING:
+    from basnet_e2e.cli.video_time import VideoTime
     from extract.folder import Plan, Summary
+    from extract.pipeline import Extractor, ExtractSettings
+    from extract.remote.urls import Url
 
 log = logging.getLogger(__name__)
+
+SIZE_ELSEWHERE = 16 << 20  # bytes; to ask for the size of each URL would take longer than it helps
 
 
 def flow_methods() -> tuple[str, ...]:
@@ -50,17 +57,38 @@ class ExactRate(click.ParamType):
         return rate
 
 
+class JobCount(click.ParamType):
+    """How many videos at a time: a number, or ``auto``, which is None."""
+
+    name = "N|auto"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> int | None:
+        """Parse ``auto`` or a number above 0."""
+        if value == "auto":
+            return None
+        try:
+            number = int(value)
+        except ValueError:
+            number = 0
+        if number < 1:
+            self.fail(f"{value!r} is not auto or a number from 1 on")
+        return number
+
+
 @click.command(
     epilog="Example: basnet extract videos/ -o features/ --streams rgb",
 )
-@click.argument("videos", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("videos", nargs=-1, required=True, type=PathOrUrl())
 @click.option(
     "-o",
     "--output",
     "folder",
     required=True,
-    type=click.Path(path_type=Path, file_okay=False),
-    help="Folder of the feature files.",
+    type=PathOrUrl(),
+    metavar="FOLDER",
+    help="Folder of the feature files, or its URL.",
 )
 @click.option("--backbone", default="i3d", show_default=True, help="Network that makes features.")
 @click.option(
@@ -97,13 +125,22 @@ class ExactRate(click.ParamType):
     help="Flow in 256 levels, as the networks were trained, or real.",
 )
 @click.option(
-    "--jobs", type=click.IntRange(min=1), default=1, show_default=True, help="Videos at a time."
+    "--jobs",
+    type=JobCount(),
+    default="auto",
+    show_default=True,
+    help="Videos at a time; auto fills the cores, or has one on each GPU.",
 )
 @click.option(
     "--shard",
     metavar="I/N",
     show_default="the task of a SLURM array, else all",
     help="Only share I (from 0) of N of the videos.",
+)
+@click.option(
+    "--ray",
+    metavar="auto|ADDRESS",
+    help="On this Ray cluster (HOST:PORT or ray://...); needs [ray].",
 )
 @click.option("--overwrite", is_flag=True, help="Extract again what is there.")
 @click.option("--dry-run", is_flag=True, help="Only list what would be done.")
@@ -114,13 +151,14 @@ class ExactRate(click.ParamType):
 @offline_option
 @message_options
 def extract(
-    videos: tuple[Path, ...],
-    folder: Path,
+    videos: "tuple[Path | Url, ...]",
+    folder: "Path | Url",
     overwrite: bool,
     dry_run: bool,
     json_log: bool,
-    jobs: int,
+    jobs: int | None,
     shard: str | None,
+    ray: str | None,
     force: bool,
     **options: Any,
 ) -> None:
@@ -128,10 +166,14 @@ def extract(
 
     A second run does what is missing; failures stand in failures.json in the output folder and do
     not stop the rest. Exit code 1 if a video failed.
+
+    VIDEOS and the output may be URLs (s3://, gs://, hf:// ...; videos also https://). A video is
+    fetched while it is worked on. Processes share a folder without doing anything twice; machines
+    that write to a URL know nothing of each other, so give each a --shard.
     """
     from extract.backbones.records import backbone_record
     from extract.estimate import record_pace
-    from extract.folder import make_plan, run_plan
+    from extract.folder import make_plan
     from extract.inputs import find_videos
     from extract.pipeline import Extractor, ExtractSettings
     from extract.shards import parse_shard, shard_of_array
@@ -153,37 +195,82 @@ def extract(
     plan = make_plan(
         inputs, folder, extractor.settings, overwrite=overwrite, failures=share.failures
     )
-    _check_outputs(plan, videos, force)
+    if plan.todo:
+        _check_outputs(plan, videos, force)
     _announce(plan, dry_run)
     if not plan.todo:
         return
-    how = {"keep_partial": options["keep_partial"], "decoder": options["decoder"]}
-    folder.mkdir(parents=True, exist_ok=True)
-    jobs = min(jobs, len(plan.todo))
-    with ExtractReport(len(plan.todo), jobs, json_log) as reporter:
-        if jobs == 1:
-            summary = run_plan(plan, extractor, listener=reporter.hear, **how)
-        else:
-            from extract.folder import WorkerOptions
-            from extract.workers import run_plan_with_workers
-
-            worker = WorkerOptions(settings, options["device"], stall=options["stall"], **how)
-            summary = run_plan_with_workers(plan, worker, jobs, reporter.hear)
-    record_pace(extractor.settings, options["device"], *reporter.took)
+    with ExtractReport(_video_time(plan, extractor), json_log) as reporter:
+        summary = _work(plan, extractor, settings, options, jobs, ray, reporter)
+    if not ray:
+        record_pace(extractor.settings, options["device"], *reporter.took)
     _conclude(plan, summary)
 
 
-def _check_outputs(plan: "Plan", given: tuple[Path, ...], force: bool) -> None:
+def _work(
+    plan: "Plan",
+    extractor: "Extractor",
+    settings: "ExtractSettings",
+    options: dict[str, Any],
+    jobs: int | None,
+    ray: str | None,
+    reporter: ExtractReport,
+) -> "Summary":
+    """Extract what the plan says: here, in worker processes or on a cluster."""
+    from extract.division import divide
+    from extract.folder import WorkerOptions, run_plan
+    from extract.sharing import own_memory
+    from extract.workers import run_plan_with_workers
+
+    backbone, device = extractor.backbone, options["device"]
+    how = {"keep_partial": options["keep_partial"], "decoder": options["decoder"]}
+    worker = WorkerOptions(settings, device, stall=options["stall"], **how)
+    if ray:
+        from extract.cluster import run_plan_on_cluster
+
+        return run_plan_on_cluster(plan, worker, ray, jobs, reporter.hear)
+    if jobs is None and own_memory(plan):
+        jobs = 1
+    sizes, weights = list(reporter.time.sizes.values()), backbone.weights_bytes()
+    division = divide(backbone.record, settings.streams, sizes, device, jobs, weights)
+    log.info("%s", division)
+    if division.workers == 1:
+        return run_plan(plan, extractor, listener=reporter.hear, **how)
+    devices = division.devices if len(division.devices) > 1 else ()
+    return run_plan_with_workers(plan, worker, division.workers, reporter.hear, devices)
+
+
+def _video_time(plan: "Plan", extractor: "Extractor") -> "VideoTime":
+    """What counts the video time of the plan; videos that stand elsewhere count alike."""
+    from basnet_e2e.cli.video_time import VideoTime
+    from extract.chunks import SNIPPETS
+
+    sizes = {}
+    for video in plan.todo:
+        sizes[video.id] = 0 if isinstance(video.path, Path) else SIZE_ELSEWHERE
+        with contextlib.suppress(OSError):  # gone by now: to extract it says so
+            if isinstance(video.path, Path):
+                sizes[video.id] = video.path.stat().st_size
+    return VideoTime(sizes, float(extractor.grid.stride / extractor.grid.fps), SNIPPETS)
+
+
+def _check_outputs(plan: "Plan", given: "tuple[Path | Url, ...]", force: bool) -> None:
     """A feature file replaces nothing but a feature file, and no input."""
     from basnet_e2e.data.kinds import Kind
     from basnet_e2e.data.outputs import check_folder, check_output, check_outputs
+    from extract.failures import FAILURES
     from extract.features import feature_path
+    from extract.places import Elsewhere
 
+    place = plan.place
+    if isinstance(place, Elsewhere):
+        place.check(plan.stamps, force)
+        return
     read = [*given, *(video.path for video in (*plan.todo, *plan.present))]
-    targets = [feature_path(plan.folder, video.id) for video in plan.todo]
-    check_folder(plan.folder)
+    targets = [feature_path(place.local, video.id) for video in plan.todo]
+    check_folder(place.local)
     check_outputs(targets, Kind.FEATURES, read, force=force)
-    check_output(plan.folder / plan.failures, Kind.FAILURES, read, force=force)
+    check_output(place.local / (plan.failures or FAILURES), Kind.FAILURES, read, force=force)
 
 
 def _announce(plan: "Plan", dry_run: bool) -> None:
@@ -226,7 +313,7 @@ def _conclude(plan: "Plan", summary: "Summary") -> None:
     if summary.elsewhere:
         log.info("%d done by other processes", len(summary.elsewhere))
     if summary.failed:
-        log.warning("%d failed, see %s", len(summary.failed), plan.folder / plan.failures)
+        log.warning("%d failed, see %s", len(summary.failed), plan.folder / (plan.failures or ""))
         for reason, count in reasons(summary.failed.values()):
             log.warning("  %d: %s", count, reason)
         raise click.exceptions.Exit(1)

@@ -3,15 +3,17 @@
 import json
 import logging
 import re
-import time
 from collections import Counter
 from collections.abc import Iterable
+from time import monotonic
 from types import TracebackType
 from typing import TYPE_CHECKING
 
 import click
 
-from basnet_e2e.cli.progress import ProgressBar, clock
+from basnet_e2e.cli.extract_bar import ExtractBar
+from basnet_e2e.cli.progress import clock
+from basnet_e2e.cli.video_time import VideoTime
 
 if TYPE_CHECKING:
     from extract.folder import Event
@@ -26,28 +28,26 @@ PATH = re.compile(r"\S*[/\\]\S+")
 class ExtractReport:
     """Events of extraction as a bar and lines, or as JSON lines.
 
-    One video at a time shows its snippets; several at a time show how many videos are done.
-
     Args:
-        videos: how many are to be done.
-        jobs: how many at a time.
+        time: counts the events.
         json_log: JSON lines on stderr instead.
+
+    Attributes:
+        time: see above.
     """
 
-    def __init__(self, videos: int, jobs: int, json_log: bool) -> None:
-        self._videos = videos
-        self._jobs = jobs
-        self._ended = 0
-        self._failed = 0
+    def __init__(self, time: VideoTime, json_log: bool) -> None:
+        self._videos = len(time.sizes)
+        self.time = time
         self._json = json_log
         self._how = ""
-        self._began = time.monotonic()
+        self._began = monotonic()
         self._seconds_of_video = 0.0
         quiet = json_log or log.getEffectiveLevel() > logging.INFO
-        self._progress = ProgressBar("videos", quiet=quiet)
+        self._bar = ExtractBar(time, quiet=quiet)
 
     def __enter__(self) -> "ExtractReport":
-        self._progress.__enter__()
+        self._bar.__enter__()
         return self
 
     def __exit__(
@@ -56,24 +56,23 @@ class ExtractReport:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._progress.__exit__(kind, error, trace)
-        if isinstance(error, KeyboardInterrupt):
+        self._bar.__exit__(kind, error, trace)
+        if isinstance(error, KeyboardInterrupt | OSError):
             error.add_note(
-                f"{self._ended} of {self._videos} videos are done; the same command goes on with "
-                "the rest"
+                f"{self.time.ended} of {self._videos} videos are done; the same command goes on "
+                "with the rest"
             )
         elif error is None and self._seconds_of_video and not self._json:
-            log.info("%s", pace(self._seconds_of_video, time.monotonic() - self._began))
+            log.info("%s", pace(self._seconds_of_video, monotonic() - self._began))
 
     @property
     def took(self) -> tuple[float, float]:
         """Seconds of video that were done, and seconds since the beginning."""
-        return self._seconds_of_video, time.monotonic() - self._began
+        return self._seconds_of_video, monotonic() - self._began
 
     def hear(self, event: "Event") -> None:
         """Show an event."""
-        self._ended += event.kind in ("done", "failed", "elsewhere")
-        self._failed += event.kind == "failed"
+        self.time.hear(event)
         self._seconds_of_video += event.duration
         if self._json:
             self._write_json(event)
@@ -81,25 +80,15 @@ class ExtractReport:
             log.warning("%s", event.message)
         elif event.kind == "done":
             self._tell_how(event.message)
-            place = f"[{self._ended}/{self._videos}]"
+            place = f"[{self.time.ended}/{self._videos}]"
             log.info("%s %s: %s", place, event.video.id, pace(event.duration, event.seconds))
-        self._show(event)
+        self._bar.update()
 
     def _tell_how(self, how: str) -> None:
         """Decoder, engine and runtime once, and again where a video differs."""
         if how != self._how:
             log.info("by %s:", how)
         self._how = how
-
-    def _show(self, event: "Event") -> None:
-        failed = f", {self._failed} failed" if self._failed else ""
-        if self._jobs > 1:
-            self._progress.update(self._ended, self._videos, failed.removeprefix(", "))
-        elif event.kind == "start":
-            self._progress.restart(event.video.id)
-        elif event.kind == "progress":
-            note = f"video {self._ended + 1}/{self._videos}{failed}"
-            self._progress.update(event.done, event.total, note)
 
     def _write_json(self, event: "Event") -> None:
         row = {

@@ -2,11 +2,15 @@
 
 import logging
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from extract.remote.urls import Url
 
 log = logging.getLogger(__name__)
 
 
-def failure_message(error: Exception, path: Path, *, alone: bool = False) -> str:
+def failure_message(error: Exception, path: "Path | Url", *, alone: bool = False) -> str:
     """One line about a video that failed, for the list of failures.
 
     Args:
@@ -15,14 +19,14 @@ def failure_message(error: Exception, path: Path, *, alone: bool = False) -> str
         alone: whether it is the only one: a mistake of the user's then ends the command as such.
 
     Raises:
-        Exception: the error itself, where it stops every video: missing weights, or a mistake about
-            the only one.
+        Exception: the error itself, where it stops every video: missing weights, a full disk, or a
+            mistake about the only one.
     """
     from basnet_e2e.errors import BasnetError
-    from extract.errors import ExtractError, VideoError
+    from extract.errors import DiskError, ExtractError, VideoError
     from weights.errors import WeightsError
 
-    if isinstance(error, WeightsError):
+    if isinstance(error, WeightsError | DiskError):
         raise error
     known = isinstance(error, BasnetError | ExtractError)
     if known and alone and not isinstance(error, VideoError):

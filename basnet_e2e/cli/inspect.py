@@ -70,6 +70,11 @@ def _model(found: Mapping[str, Any]) -> dict[str, str]:
             f"step {validated['step']} was the best, average mAP "
             f"{100 * validated['average_map']:.1f} %"
         )
+    if stopped := training.get("stopping"):
+        lines["stopped"] = (
+            f"step {stopped['step']} was the best, loss {stopped['loss']:.4f} on the videos "
+            "held out"
+        )
     if held := training.get("holdout"):
         lines["held out"] = (
             f"{counted(held['videos'], 'video')}, mean average precision of their labels "

@@ -90,6 +90,16 @@ log = logging.getLogger(__name__)
     "recognised.",
 )
 @click.option(
+    "--stop-early",
+    is_flag=True,
+    help="With --holdout: keep the step that recognises them best, and end when it gets worse.",
+)
+@click.option(
+    "--balanced",
+    is_flag=True,
+    help="Draw every class, and background, equally often, however many videos it has.",
+)
+@click.option(
     "--log",
     "log_to",
     type=click.Choice(["csv", "tensorboard"]),

@@ -11,21 +11,24 @@ from pathlib import Path
 
 from basnet_e2e.data.kinds import Kind, kind_of
 from basnet_e2e.errors import BasnetError
+from extract.remote.urls import Url
 
 Name = str | os.PathLike[str]
+Read = Name | Url
 # What commands read out of a folder that they are given.
 READ_FROM_FOLDERS = frozenset({Kind.FEATURES, Kind.ARRAYS, Kind.VIDEO})
 
 
 def check_output(
-    path: Name, kind: Kind, inputs: Iterable[Name | None] = (), *, force: bool = False
+    path: Name, kind: Kind, inputs: Iterable[Read | None] = (), *, force: bool = False
 ) -> None:
     """Refuse to write a file where that would destroy something.
 
     Args:
         path: the file to write; nothing there is fine, its folders are made later.
         kind: what will be written.
-        inputs: files and folders that the command reads; None is skipped.
+        inputs: files and folders that the command reads; None is skipped, and what stands
+            elsewhere is no file that could be written.
         force: replace a file of another kind too, but never an input.
 
     Raises:
@@ -36,7 +39,7 @@ def check_output(
 
 
 def check_outputs(
-    paths: Iterable[Name], kind: Kind, inputs: Iterable[Name | None] = (), *, force: bool = False
+    paths: Iterable[Name], kind: Kind, inputs: Iterable[Read | None] = (), *, force: bool = False
 ) -> None:
     """As :func:`check_output`, of any number of files."""
     read = _Inputs.of(inputs)
@@ -74,8 +77,8 @@ class _Inputs:
     folders: frozenset[Path]
 
     @classmethod
-    def of(cls, names: Iterable[Name | None]) -> "_Inputs":
-        paths = [Path(name) for name in names if name is not None]
+    def of(cls, names: Iterable[Read | None]) -> "_Inputs":
+        paths = [Path(name) for name in names if not isinstance(name, Url | None)]
         there = [path for path in paths if path.exists()]
         return cls(
             frozenset(_identity(path) for path in there if not path.is_dir()),
@@ -122,4 +125,9 @@ def _check_place(folder: Path) -> None:
     if not folder.is_dir():
         raise BasnetError(f"{folder}: is a file, so nothing can be written into it as a folder")
     if not os.access(folder, os.W_OK | os.X_OK):
-        raise BasnetError(f"{folder}: this folder cannot be written (permission denied)")
+        raise BasnetError(f"{folder}: this folder cannot be written ({_why_closed(folder)})")
+
+
+def _why_closed(folder: Path) -> str:
+    flags = os.statvfs(folder).f_flag if hasattr(os, "statvfs") else 0  # not on Windows
+    return "read-only file system" if flags & getattr(os, "ST_RDONLY", 0) else "permission denied"

@@ -9,6 +9,7 @@ from basnet_e2e.errors import BasnetError
 
 CSV_SUFFIX = ".log.csv"
 STEP, LOSS, RATE, VALIDATION = "step", "loss", "rate", "validation_map"
+HELD_OUT = "held_out_loss"
 
 
 def read_log(path: str | os.PathLike[str]) -> dict[str, list[float | None]]:

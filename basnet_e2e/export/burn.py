@@ -41,13 +41,13 @@ def burn(
     Raises:
         VideoError: the video is damaged.
     """
-    from extract.video.clip import open_video
+    from extract.video.isolation import open_isolated
     from extract.video.timestamps import read_timestamps
 
     found = in_time(result)
     colours = {label: colour(k) for k, label in enumerate(dict.fromkeys(f.label for f in found))}
     origin = read_timestamps(str(source)).timeline.origin
-    with open_video(source) as clip:
+    with open_isolated(source) as clip:
         rate = exact_rate(clip.fps)
         count = clip.frame_count(rate)
         with encoded_video(output, clip.size, rate, source, origin) as writer:

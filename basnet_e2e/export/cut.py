@@ -143,9 +143,9 @@ def _within(packets: Any, leading: Any, end: Fraction) -> list[Any]:
 
 def _encode(source: Path, pieces: Sequence[Piece], origin: Fraction) -> None:
     """Decode the video once and hand its pictures to the clips that are open."""
-    from extract.video.clip import open_video
+    from extract.video.isolation import open_isolated
 
-    with open_video(source) as clip, ExitStack() as all_clips:
+    with open_isolated(source) as clip, ExitStack() as all_clips:
         rate = exact_rate(clip.fps)
         waiting = list(pieces)
         running: list[tuple[Piece, Writer, ExitStack]] = []

@@ -93,11 +93,11 @@ def find_media(results: Sequence[Localization], given: Sequence[Path]) -> dict[s
         BasnetError: a name could mean several files.
     """
     from basnet_e2e.data.naming import match_ids
-    from extract.inputs import find_videos
+    from extract.inputs import files_by_id
 
     found: dict[str, Path] = {}
     for place in given:
-        files = {video.id: video.path for video in find_videos([place])}
+        files = files_by_id([place])
         wanted = [result.video for result in results if result.video not in found]
         matches = match_ids(wanted, files)
         found |= {name: files[video_id] for name, video_id in matches.found.items()}
@@ -111,9 +111,9 @@ def source_rate(path: Path) -> Fraction:
     Raises:
         ExtractError: the file cannot be read.
     """
-    from extract.video.clip import open_video
+    from extract.video.isolation import open_isolated
 
-    with open_video(path) as clip:
+    with open_isolated(path) as clip:
         return exact_rate(clip.fps)
 
 

@@ -14,7 +14,7 @@ from basnet_e2e import __version__
 from basnet_e2e.data.documents import parse_json
 from basnet_e2e.data.kinds import Kind
 from basnet_e2e.data.naming import counted
-from basnet_e2e.data.outputs import Name, check_folder, check_output, check_outputs
+from basnet_e2e.data.outputs import Read, check_folder, check_output, check_outputs
 from basnet_e2e.data.predictions import read_results
 from basnet_e2e.errors import BasnetError, DiskError
 from basnet_e2e.export.table import format_results
@@ -83,7 +83,7 @@ class FolderStore:
         folder: Path,
         layout: str,
         sources: Sequence[Source],
-        inputs: Sequence[Name | None] = (),
+        inputs: Sequence[Read | None] = (),
         *,
         force: bool = False,
     ) -> None:
@@ -157,7 +157,7 @@ class Document:
         layout: str,
         sources: Sequence[Source],
         many: bool,
-        inputs: Sequence[Name | None] = (),
+        inputs: Sequence[Read | None] = (),
         *,
         force: bool = False,
     ) -> None:
@@ -226,4 +226,4 @@ def _write(path: Path, text: str) -> None:
     try:
         write_text(path, text)
     except OSError as error:
-        raise DiskError(f"{path}: the result cannot be written ({error})") from error
+        raise DiskError(f"{path}: the result cannot be written ({error.strerror})") from error

@@ -153,6 +153,7 @@ class AutoLocHead(Head):
     """Outer-inner-contrastive regression on a frozen classifier."""
 
     name = "autoloc"
+    may_stop = False
     own = AutoLocSettings
     # Batch of all, and steps and rates of the latter two, are this project's.
     presets = {  # noqa: RUF012

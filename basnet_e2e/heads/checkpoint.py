@@ -112,7 +112,7 @@ def save_model(model: HeadModel, path: str | os.PathLike[str]) -> None:
         with atomic_write(path) as file:
             file.write(save(tensors, metadata={METADATA_KEY: text}))
     except OSError as error:
-        raise DiskError(f"{path}: the model cannot be written ({error})") from error
+        raise DiskError(f"{path}: the model cannot be written ({error.strerror})") from error
 
 
 def load_model(path: str | os.PathLike[str], device: str | torch.device = "cpu") -> HeadModel:

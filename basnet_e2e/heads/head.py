@@ -116,6 +116,8 @@ class Head(ABC):
         recipes: rows of its ablation, values of the setting ``recipe``.
         mends: named changes of settings, for settings that repeat a released code's defects.
         rules: its own steps of reading.
+        may_stop: whether training may end before its last step; not where a method learns one thing
+            after the other.
     """
 
     name: ClassVar[str]
@@ -126,6 +128,7 @@ class Head(ABC):
     recipes: Sequence[str] = ()
     mends: Mapping[str, Mapping[str, Any]] = {}
     rules: Rules = SHARED
+    may_stop: ClassVar[bool] = True
 
     # The network, its loss and its reading: what every head has to say ------------------------
 
@@ -175,7 +178,7 @@ class Head(ABC):
             seed: of the run.
             preset: ``batch`` and ``batches``.
         """
-        return choose_videos(len(labels), step, seed, preset.training)
+        return choose_videos(labels, step, seed, preset.training)
 
     def sample(
         self, x: NDArray[np.float32], preset: Preset, rng: np.random.Generator

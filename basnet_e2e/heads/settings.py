@@ -88,13 +88,15 @@ class Training(Settings):
         rate: the optimiser's learning rate.
         weight_decay: the optimiser's L2 term.
         unlabelled: training videos without label are dropped, or learnt as background.
-        batches: ``independent`` draws each batch anew; ``epochs`` takes each video once an epoch.
+        batches: ``independent`` draws each batch anew; ``epochs`` takes each video once an epoch;
+            ``balanced`` draws every class, and background, equally often, however many videos it
+            has.
     """
 
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {
         "length": ("repeat", "pad", "rescale"),
         "unlabelled": ("drop", "background"),
-        "batches": ("independent", "epochs"),
+        "batches": ("independent", "epochs", "balanced"),
     }
     COUNTS = ("steps", "batch")
 

@@ -54,14 +54,14 @@ class _Frames:
 
     def __init__(self, path: Path, help: Help, names: list[str]) -> None:
         from basnet_e2e.data.naming import match_ids
-        from extract.inputs import find_videos
+        from extract.inputs import files_by_id
 
         self._path = path
         self._files: dict[str, Path] = {}
         data = path.parent / "data"
         place = help.videos or (data if data.is_dir() and any(data.iterdir()) else None)
         if place is not None:
-            files = {video.id: video.path for video in find_videos([place])}
+            files = files_by_id([place])
             matched = match_ids(names, files).found
             self._files = {name: files[video_id] for name, video_id in matched.items()}
         self._facts: dict[str, tuple[float, int]] = {}
@@ -85,8 +85,8 @@ class _Frames:
 
     def _of(self, video: str) -> tuple[float, int]:
         if video not in self._facts:
-            from extract.video.clip import open_video
+            from extract.video.isolation import open_isolated
 
-            with open_video(self._files[video]) as clip:
+            with open_isolated(self._files[video]) as clip:
                 self._facts[video] = clip.duration, clip.source_frames
         return self._facts[video]

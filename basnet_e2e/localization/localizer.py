@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from basnet_e2e.data.dataset import VideoFeatures
 from basnet_e2e.errors import BasnetError
-from basnet_e2e.intervals import Localization, Selection
+from basnet_e2e.intervals import Localization
+from basnet_e2e.localization.feature_rows import as_rows, strides_between, thinned
 from basnet_e2e.localization.untrained import BUILT_IN, Untrained
 from extract.feature_store import FeatureStore, NothingKept
 from extract.features import (
@@ -23,6 +24,7 @@ from extract.features import (
 )
 from extract.inputs import VideoInput
 from extract.pipeline import Extractor, ExtractSettings, Progress
+from extract.remote.fetching import at_hand
 from extract.streams import STREAMS
 from extract.video.isolation import STALL
 
@@ -70,6 +72,9 @@ class Localizer:
         stall: seconds without a new frame after which a decoder counts as hung and is ended.
         store: where features of videos are kept; without it nowhere.
         witness: is shown the frames and activations of each video, for a report.
+        refine: move borders to where the features change, which is finer than snippets; of a video
+            some snippets more are extracted around them, and features of a finer stride than the
+            model's are all looked at.
 
     Raises:
         BasnetError: the model file is missing or no model, streams or prompts are given beside a
@@ -90,7 +95,9 @@ class Localizer:
         stall: float = STALL,
         store: FeatureStore | None = None,
         witness: "Witness | None" = None,
+        refine: bool = False,
     ) -> None:
+        self._refines = refine
         self._glimpses = glimpses
         self._witness = witness
         self._device = device
@@ -126,7 +133,15 @@ class Localizer:
 
     @functools.cached_property
     def digest(self) -> str:
-        """Short id of the model: equal ones find equal intervals in equal features."""
+        """Short id of the model and how it is read: equal ones find the same in equal features."""
+        if not self._refines:
+            return self._model_digest()
+        from basnet_e2e.localization.refinement import REFINEMENT
+
+        text = f"{self._model_digest()} {REFINEMENT}"
+        return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+    def _model_digest(self) -> str:
         if self.model is not None:
             return self.model.digest()
         backbone = self.extractor.backbone
@@ -190,11 +205,17 @@ class Localizer:
         trained = self.model.extractor
         if "backbone" not in trained and "backbone" not in settings:
             return
+        if self._refines and strides_between(trained, settings) > 1:
+            settings = {**settings, "stride": trained["stride"]}
         difference = settings_difference(
             trained, settings_for_streams(settings, trained.get("streams", STREAMS))
         )
         if difference:
-            raise BasnetError(f"the model was trained on other features than {what} ({difference})")
+            finer = strides_between(trained, settings) > 1
+            raise BasnetError(
+                f"the model was trained on other features than {what} ({difference})"
+                + ("; --refine reads them" if finer else "")
+            )
 
     def localize(
         self, video_or_features: "str | os.PathLike[str] | Features | VideoFeatures"
@@ -206,7 +227,7 @@ class Localizer:
             BasnetError: model and features do not fit, or several videos are given.
             WeightsError: the backbone's weights are not there.
         """
-        _refuse_several(video_or_features)
+        refuse_several(video_or_features)
         if isinstance(video_or_features, Features):
             name = Path(str(video_or_features.facts.get("file", "video"))).stem
             return self.features(video_or_features, name)
@@ -235,7 +256,33 @@ class Localizer:
         )
         if features.facts.get("partial"):
             log.warning("%s: %s", video.path, features.facts["partial"])
-        return self.features(features, video.id, video.path.name)
+        found = self.features(features, video.id, video.path.name)
+        return self._closer(found, features, video, progress) if self._refines else found
+
+    def _closer(
+        self,
+        found: Localization,
+        features: Features,
+        video: VideoInput,
+        progress: Progress | None,
+    ) -> Localization:
+        """Intervals whose borders are seen on snippets extracted around them."""
+        from basnet_e2e.localization.change import Snippets
+        from basnet_e2e.localization.refinement import REFINEMENT, closer_frames, to_changes
+
+        frames = closer_frames(found, self.extractor.grid, len(features.start))
+        if frames:
+            with at_hand(video.path) as path:
+                more = self.extractor.extract_snippets(
+                    path,
+                    frames,
+                    decoder=self._decoder,
+                    keep_partial=self.keep_partial,
+                    progress=progress,
+                )
+            passes = [as_rows(each, video.id, features.streams) for each in (features, more)]
+            found = to_changes(found, Snippets.of(passes), REFINEMENT.again)
+        return replace(found, made=found.made | {"closer_snippets": len(frames)})
 
     def features(self, features: Features, video_id: str, file: str | None = None) -> Localization:
         """All proposals of a video whose features are there.
@@ -265,10 +312,30 @@ class Localizer:
                 f"{video.id}: {self.name} needs features that basnet extracted with the "
                 f"{self._untrained.backbone_name} backbone; give a model with -m"
             )
-        seen, classes = activations(self.model, video), self.model.classes
+        every, classes = video, self.model.classes
+        if self._refines:
+            video = thinned(video, strides_between(self.model.extractor, video.settings))
+        seen = activations(self.model, video)
         if self._witness:
             self._witness.see(classes, seen.centres, seen.cas, seen.foreground)
-        return localization_of(seen, self.model.preset, classes, video, self.name)
+        found = localization_of(seen, self.model.preset, classes, video, self.name)
+        return self._refined(found, every, classes, seen.centres, seen.cas)
+
+    def _refined(
+        self,
+        found: Localization,
+        video: VideoFeatures,
+        classes: Sequence[str],
+        centres: "NDArray[np.float64]",
+        cas: "NDArray[np.float64]",
+    ) -> Localization:
+        """Intervals with borders at changes of all features there are, where that is asked for."""
+        if not self._refines:
+            return found
+        from basnet_e2e.localization.change import Snippets
+        from basnet_e2e.localization.refinement import Activation, refine
+
+        return refine(found, Snippets.of([video]), Activation(classes, centres, cas))
 
     def _built_in(self, features: Features, video_id: str) -> Localization:
         """What is said of every snippet without training is a class activation sequence."""
@@ -281,9 +348,11 @@ class Localizer:
             backbone, {name: getattr(features, name) for name in used}
         )
         classes = self._untrained.classes(backbone)
+        centres = (rows.start + rows.end) / 2
         if self._witness:
-            self._witness.see(classes, (rows.start + rows.end) / 2, cas, None)
-        return localize_untrained(cas, rows, classes, self.name)
+            self._witness.see(classes, centres, cas, None)
+        found = localize_untrained(cas, rows, classes, self.name)
+        return self._refined(found, rows, classes, centres, cas)
 
     def _glimpse(
         self,
@@ -301,71 +370,12 @@ class Localizer:
             self._glimpses(Glimpse(float(first), float(last), names[best], float(row[best])))
 
 
-def as_rows(features: Features, video_id: str, streams: tuple[str, ...]) -> VideoFeatures:
-    """A feature file's content as the head reads it: streams side by side, times, duration."""
-    return VideoFeatures(
-        id=video_id,
-        x=features.matrix(streams),
-        start=features.start,
-        end=features.end,
-        duration=features.duration,
-        settings=features.settings,
-    )
-
-
-def localize(
-    video_or_features: "str | os.PathLike[str] | Features | VideoFeatures",
-    model: "HeadModel | str | os.PathLike[str] | None" = None,
-    *,
-    keep: str = "best",
-    min_score: float | None = None,
-    min_length: float = 0.0,
-    streams: tuple[str, ...] | None = None,
-    backbone: str | None = None,
-    prompts: Sequence[str] = (),
-    device: str = "auto",
-    decoder: str = "auto",
-    keep_partial: bool = False,
-) -> Localization:
-    """Action intervals of one video.
-
-    Args:
-        video_or_features: a video file, a feature file (``.safetensors``) or loaded features.
-        model: a trained model or its file; None uses the built-in ``kinetics400``.
-        keep: ``best`` leaves no overlap within a class; ``all`` gives every proposal after
-            non-maximum suppression.
-        min_score: lowest score that is kept; without it 0.2 for ``best``, no limit for ``all``.
-        min_length: shortest interval in seconds that is kept.
-        streams: without a model: which streams classify.
-        backbone: see ``Localizer``.
-        prompts: without a model: texts to look for.
-        device: ``auto``, ``cpu`` or ``cuda[:N]``.
-        decoder: ``auto``, ``decord`` or ``pyav``.
-        keep_partial: use a damaged video up to the damage instead of refusing it.
-
-    Returns:
-        A ``Localization`` whose intervals are in seconds of the original file.
+def refuse_several(given: object) -> None:
+    """Refuse anything but one video.
 
     Raises:
-        VideoError: the video is damaged or no video.
-        BasnetError: model and features do not fit, or several videos are given.
-        WeightsError: the backbone's weights are not there.
+        BasnetError: names what was given and what to call for several.
     """
-    selection = Selection(keep, min_score, min_length)
-    _refuse_several(video_or_features)
-    localizer = Localizer(
-        model,
-        streams=streams,
-        backbone=backbone,
-        prompts=prompts,
-        device=device,
-        decoder=decoder,
-        keep_partial=keep_partial,
-    )
-    return selection.of(localizer.localize(video_or_features))
-
-
-def _refuse_several(given: object) -> None:
     if isinstance(given, str | os.PathLike | Features | VideoFeatures):
         return
     raise BasnetError(

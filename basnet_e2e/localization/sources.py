@@ -14,11 +14,20 @@ from basnet_e2e.data.dataset import VideoFeatures
 from basnet_e2e.data.feature_files import feature_files, feature_id, refuse_other_kind
 from basnet_e2e.data.layouts import ARRAY_SUFFIXES, ArraySource, find_arrays, parse_grid
 from basnet_e2e.data.naming import base_name, counted
+from basnet_e2e.errors import BasnetError
 from basnet_e2e.intervals import Localization
 from extract.errors import ExtractError
 from extract.features import SUFFIX, Features, read_meta
 from extract.fingerprints import fingerprint
-from extract.inputs import VideoInput, same_name, search, with_unique_ids
+from extract.inputs import (
+    VideoInput,
+    is_folder,
+    path_or_url,
+    same_name,
+    search,
+    with_unique_ids,
+)
+from extract.remote.urls import Url
 
 if TYPE_CHECKING:
     from basnet_e2e.localization.localizer import Localizer
@@ -83,6 +92,8 @@ class VideoSource(Source):
 class FeatureSource(Source):
     """A feature file."""
 
+    path: Path
+
     def check(self, localizer: "Localizer") -> None:
         """The features must be of the kind that the model was trained on."""
         localizer.check(read_meta(self.path)["settings"], self.id)
@@ -127,7 +138,7 @@ class ArrayFiles(Source):
 
 
 def find_sources(
-    paths: Sequence[str | os.PathLike[str]], *, grid: str | None = None
+    paths: Sequence[str | os.PathLike[str] | Url], *, grid: str | None = None
 ) -> list[Source]:
     """Everything that the paths of a command line name, in their order.
 
@@ -135,28 +146,30 @@ def find_sources(
     there too counts once, by its features.
 
     Args:
-        paths: files and folders.
+        paths: files and folders; of URLs only videos and folders of videos.
         grid: ``fps,length,stride`` of array files, which do not record it; 25,16,16 by default.
 
     Raises:
         ExtractError: a path does not exist or holds nothing to work on, or two have one id.
         BasnetError: a file that is neither a video nor features.
     """
-    found: list[tuple[Source, Path]] = []
-    for given in map(Path, paths):
-        if given.is_dir():
+    found: list[tuple[Source, Path | Url]] = []
+    for given in map(path_or_url, paths):
+        if is_folder(given):
             inside = _in_folder(given, grid)
             if not inside:
                 raise ExtractError(f"{given}: neither videos nor features in this folder")
             found.extend((source, given) for source in inside)
-        elif given.exists():
-            found.append((_of_file(given, grid), given.parent))
         else:
-            raise ExtractError(f"{given}: no such file or folder")
+            found.append((_of_file(given, grid), given.parent))
     return with_unique_ids(_videos_once(found))
 
 
-def _of_file(path: Path, grid: str | None) -> Source:
+def _of_file(path: Path | Url, grid: str | None) -> Source:
+    if isinstance(path, Url):
+        if path.suffix in (SUFFIX, *ARRAY_SUFFIXES):
+            raise BasnetError(f"{path}: features are read from this machine only; fetch them first")
+        return VideoSource(path.stem, path)
     if path.suffix == SUFFIX:
         refuse_other_kind(path)
         return FeatureSource(path.stem, path)
@@ -165,12 +178,15 @@ def _of_file(path: Path, grid: str | None) -> Source:
     return VideoSource(path.stem, path)
 
 
-def _in_folder(folder: Path, grid: str | None) -> list[Source]:
+def _in_folder(folder: Path | Url, grid: str | None) -> list[Source]:
+    videos = [VideoSource(video.id, video.path) for video in search(folder)]
+    if isinstance(folder, Url):
+        return [*videos]
     sources: list[Source] = [
         FeatureSource(feature_id(path, folder), path) for path in feature_files(folder)
     ]
     sources += [_array_files(arrays) for arrays in find_arrays(folder, parse_grid(grid))]
-    sources += [VideoSource(video.id, video.path) for video in search(folder)]
+    sources += videos
     return sorted(sources, key=lambda source: source.id)
 
 
@@ -178,7 +194,9 @@ def _array_files(arrays: ArraySource) -> ArrayFiles:
     return ArrayFiles(arrays.id, next(iter(arrays.files.values())), arrays)
 
 
-def _videos_once(found: Iterable[tuple[Source, Path]]) -> list[tuple[Source, Path]]:
+def _videos_once(
+    found: Iterable[tuple[Source, Path | Url]],
+) -> list[tuple[Source, Path | Url]]:
     """Inputs without videos whose features are among them.
 
     Features count for a video if they were made of the video as it is now. Those that stand beside
@@ -186,11 +204,11 @@ def _videos_once(found: Iterable[tuple[Source, Path]]) -> list[tuple[Source, Pat
     were made of, as arrays, are believed.
     """
     entries = list(found)
-    stored: dict[str, list[tuple[Source, Path]]] = {}
+    stored: dict[str, list[tuple[Source, Path | Url]]] = {}
     for source, root in entries:
         if not isinstance(source, VideoSource):
             stored.setdefault(same_name(base_name(source.id)), []).append((source, root))
-    dropped: set[Path] = set()
+    dropped: set[Path | Url] = set()
     for source, root in entries:
         if not isinstance(source, VideoSource):
             continue

@@ -16,7 +16,7 @@ from basnet_e2e.report.page import Report
 from basnet_e2e.report.thumbnails import take_thumbnails
 from extract.errors import ExtractError
 from extract.failures import FAILURES
-from extract.inputs import VIDEO_SUFFIXES, find_videos
+from extract.inputs import VIDEO_SUFFIXES, files_by_id
 
 if TYPE_CHECKING:
     from basnet_e2e.data.annotations import GroundTruth
@@ -152,13 +152,13 @@ class Gatherer:
         if videos is not None and not videos.is_dir():
             raise BasnetError(f"{videos}: no such folder; --videos names the folder of the videos")
         self._folder = videos
-        self._videos = {each.id: each for each in find_videos([videos])} if videos else {}
+        self._videos = files_by_id([videos]) if videos else {}
         self._truth = truth
 
     @property
     def videos(self) -> list[Path]:
         """Files of the folder of videos."""
-        return [video.path for video in self._videos.values()]
+        return list(self._videos.values())
 
     def report(self, result: Result) -> Report:
         """What a page shows of a result.
@@ -180,7 +180,7 @@ class Gatherer:
             names = [result.id, str(result.document.get("file", ""))]
             found = match_ids([name for name in names if name], self._videos).found
             ids = [found[name] for name in names if name in found]
-            return self._videos[ids[0]].path if ids else None
+            return self._videos[ids[0]] if ids else None
         return video_beside(result.document, result.path.parent)
 
     def _truth_of(self, video: str) -> Any:

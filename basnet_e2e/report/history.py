@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from basnet_e2e.data.training_log import LOSS, RATE, STEP, VALIDATION
+from basnet_e2e.data.training_log import HELD_OUT, LOSS, RATE, STEP, VALIDATION
 from basnet_e2e.report.canvas import GREY, colour, new_figure, tidy
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ Columns = Mapping[str, Sequence[float | None]]
 
 
 def draw_history(columns: Columns, title: str) -> "Figure":
-    """Loss and its parts, validation where there was one, and rates, over the steps.
+    """Loss and its parts, what a judge found where there was one, and rates, over the steps.
 
     Args:
         columns: of a log, see ``data.training_log.read_log``.
@@ -30,6 +30,8 @@ def draw_history(columns: Columns, title: str) -> "Figure":
     panels = [("loss", [name for name in columns if name.split(" ")[0] == LOSS])]
     if any(value is not None for value in columns.get(VALIDATION, ())):
         panels.append(("validation mAP in %", [VALIDATION]))
+    if any(value is not None for value in columns.get(HELD_OUT, ())):
+        panels.append(("loss held out", [HELD_OUT]))
     panels.append(("rate", [name for name in columns if name.split(" ")[0] == RATE]))
     heights = [3.0, *(1.4 for _ in panels[1:])]
     figure = new_figure(7.2, sum(heights) + 0.6)
@@ -76,7 +78,8 @@ def _plot(axes: "Axes", columns: Columns, name: str, index: int, *, smoothed: bo
     shade = colour(index)
     if not smoothed:
         scale = 100 if name == VALIDATION else 1
-        axes.plot(steps, scale * values, "o-" if name == VALIDATION else "-", ms=3, color=shade)
+        dots = "o-" if name in (VALIDATION, HELD_OUT) else "-"
+        axes.plot(steps, scale * values, dots, ms=3, color=shade)
         return
     label = "total" if name == LOSS else name.removeprefix(f"{LOSS} ")
     axes.plot(steps, values, lw=0.6, alpha=0.3, color=shade)

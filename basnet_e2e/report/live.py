@@ -13,6 +13,7 @@ from basnet_e2e.report.collect import Gatherer, Result, find_results, video_besi
 from basnet_e2e.report.evidence import evidence_path
 from basnet_e2e.report.site import check_target, write_report
 from basnet_e2e.report.witnessing import EvidenceTaker
+from extract.remote.urls import Url
 
 
 class LiveReport:
@@ -39,7 +40,7 @@ class LiveReport:
         result_of: Callable[[Source], Path] | None,
         *,
         many: bool,
-        inputs: Sequence[Path | None] = (),
+        inputs: Sequence[Path | Url | None] = (),
         force: bool = False,
     ) -> None:
         read = [*inputs, *(source.path for source in sources)]
@@ -111,6 +112,8 @@ class LiveReport:
         return next((each for each in found if each.id == source.id), None)
 
     def _video(self, source: Source) -> Path | None:
+        if isinstance(source.path, Url):
+            return None  # what the page shows was kept while the video was here
         if isinstance(source, VideoSource):
             return source.path
         found = self._results.get(source.id)

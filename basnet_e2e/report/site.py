@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from basnet_e2e.data.kinds import Kind
-from basnet_e2e.data.outputs import Name, check_outputs
+from basnet_e2e.data.outputs import Read, check_outputs
 from basnet_e2e.errors import BasnetError
 from basnet_e2e.intervals import Failure
 from basnet_e2e.report.collect import Result
@@ -21,7 +21,7 @@ def is_page(target: Path) -> bool:
 
 
 def check_target(
-    target: Path, videos: Sequence[str], inputs: Iterable[Name | None], *, force: bool = False
+    target: Path, videos: Sequence[str], inputs: Iterable[Read | None], *, force: bool = False
 ) -> None:
     """Refuse, before work starts, a place that does not fit or holds something else.
 

@@ -14,7 +14,7 @@ from basnet_e2e.report.canvas import GREY, new_figure
 from extract.flow.picture import flow_picture
 from extract.preprocess import grey, resize_short_side
 from extract.snippets import SnippetGrid, frame_rows, snippet_count, snippet_times
-from extract.video.clip import open_video
+from extract.video.isolation import open_isolated
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -69,7 +69,7 @@ def take_snippet(
         VideoError: the video cannot be decoded.
     """
     grid = SnippetGrid()
-    with open_video(path, decoder) as clip:
+    with open_isolated(path, decoder) as clip:
         if at is not None and not 0 <= at < clip.duration:
             raise BasnetError(f"{path}: lasts {clip.duration:.2f} s, there is nothing at {at:g} s")
         frames = clip.frame_count(grid.fps)

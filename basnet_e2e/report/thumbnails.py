@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from basnet_e2e.report.evidence import Thumbnail
-from extract.video.clip import open_video
+from extract.video.isolation import open_isolated
 
 EVERY = 2.0  # seconds between two pictures of a short video
 MOST = 120  # pictures of any video: about half a megabyte in a page
@@ -68,7 +68,7 @@ def take_thumbnails(path: str | os.PathLike[str]) -> tuple[Thumbnail, ...]:
         VideoError: the file is no video or is damaged.
         ExtractError: there is no such file.
     """
-    with open_video(path) as clip:
+    with open_isolated(path) as clip:
         times = thumbnail_times(clip.duration)
         # A grid of twice the rate holds the middles of the parts as its odd frames.
         rate = Fraction(2 * len(times)) / Fraction(clip.duration).limit_denominator(10**6)

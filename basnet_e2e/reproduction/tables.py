@@ -15,7 +15,7 @@ from basnet_e2e.heads.settings import Preset
 from basnet_e2e.heads.table import find_head
 from basnet_e2e.reproduction.published import HEAD_TITLES, RECIPE_TITLES, Protocol
 from basnet_e2e.reproduction.runs import Figures, Outcome
-from basnet_e2e.training.loop import validated_steps
+from basnet_e2e.training.loop import looked_at
 
 BACKGROUND_COLUMNS = ("f_measure", "precision", "recall", "average_precision")
 Outcomes = dict[str, list[Outcome]]
@@ -67,7 +67,7 @@ def ablation(protocol: Protocol, outcomes: Outcomes) -> Sheet:
         notes.append("± is the standard deviation over seeds.")
     if selected:
         columns += ("best*",)
-        looks = len(validated_steps(next(iter(outcomes.values()))[0].spec.preset.training.steps))
+        looks = len(looked_at(next(iter(outcomes.values()))[0].spec.preset.training.steps))
         notes.append(
             f"best*: average of the best of {looks} looks at the test videos during training; the "
             "released code looks after every step. Chosen on the test videos, it is no fair figure."

@@ -25,6 +25,7 @@ from basnet_e2e.training.identity import (
     run_identity,
 )
 from basnet_e2e.training.loop import Run, StepListener
+from basnet_e2e.training.stopping import Stopping
 from basnet_e2e.training.validation import Validation
 
 log = logging.getLogger(__name__)
@@ -32,7 +33,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Trained:
-    """What a run gives: the last step's network, and the best validated one where it was asked."""
+    """What a run gives: the last step's network, and the best one where a judge was asked."""
 
     last: HeadModel
     best: HeadModel | None
@@ -46,6 +47,7 @@ def fit(
     device: torch.device | None = None,
     validation: Validation | None = None,
     holdout: Holdout | None = None,
+    stopping: Stopping | None = None,
     state: Path | None = None,
     resume: bool = False,
     progress: StepListener | None = None,
@@ -59,6 +61,8 @@ def fit(
         device: the CPU without it.
         validation: looked at now and then for the best step.
         holdout: videos that were kept out of ``data``; only to tell runs apart.
+        stopping: ends the run where held-out videos are no longer recognised better; not together
+            with ``validation``.
         state: file that the state of the run is kept in; the caller removes it when the result is
             safe.
         resume: go on from that file where it is there.
@@ -80,8 +84,8 @@ def fit(
         describe(chosen),
     )
     used = find_head(preset.head).videos(data, preset)
-    identity = run_identity(data, preset, seed, validation, holdout)
-    run = Run(used, preset, seed, chosen, identity, validation)
+    identity = run_identity(data, preset, seed, validation, holdout, stopping)
+    run = Run(used, preset, seed, chosen, identity, validation or stopping)
     if state is not None and state.is_file():
         if resume:
             run.load(state)
@@ -91,7 +95,9 @@ def fit(
     elif resume:
         log.info("no interrupted run at %s, starting from the beginning", state)
     run.train(state, progress)
-    return _trained(run, data, preset, seed)
+    if run.step < preset.training.steps:
+        log.info("stopped after step %d of %d", run.step, preset.training.steps)
+    return _trained(run, data, preset, seed, validation, stopping)
 
 
 def with_segments(preset: Preset, data: LabelledSet) -> Preset:
@@ -107,6 +113,7 @@ def finished_model(
     seed: int,
     validation: Validation | None,
     holdout: Holdout | None,
+    stopping: Stopping | None = None,
     networks: int = 1,
 ) -> HeadModel | None:
     """The model of this very run where it was finished before; None where there is no model.
@@ -117,7 +124,7 @@ def finished_model(
     if not output.is_file():
         return None
     model = load_model(output)
-    wanted = run_identity(data, with_segments(preset, data), seed, validation, holdout)
+    wanted = run_identity(data, with_segments(preset, data), seed, validation, holdout, stopping)
     difference = run_difference(model_identity(model), wanted | {"videos": data_digest(data)})
     held = len(model.net.members) if isinstance(model.net, Ensemble) else 1
     if difference is None and held != networks:
@@ -131,8 +138,15 @@ def finished_model(
     return model
 
 
-def _trained(run: Run, data: LabelledSet, preset: Preset, seed: int) -> Trained:
-    """The last step's network and the best validated one, on the CPU."""
+def _trained(
+    run: Run,
+    data: LabelledSet,
+    preset: Preset,
+    seed: int,
+    validation: Validation | None,
+    stopping: Stopping | None,
+) -> Trained:
+    """The last step's network and the best one, on the CPU."""
     training: dict[str, Any] = {
         "steps": run.step,
         "seed": seed,
@@ -148,9 +162,10 @@ def _trained(run: Run, data: LabelledSet, preset: Preset, seed: int) -> Trained:
         return Trained(last, None)
     chosen = copy.deepcopy(net)
     chosen.load_state_dict(run.best.weights)
-    validated = {
-        "step": run.best.step,
-        "average_map": run.best.score,
-        "videos": run.validation.identity if run.validation else None,
+    best = run.best.step, run.best.score
+    known = {
+        name: judge.record(*best)
+        for name, judge in (("validation", validation), ("stopping", stopping))
+        if judge is not None
     }
-    return Trained(last, replace(last, net=chosen, training=training | {"validation": validated}))
+    return Trained(last, replace(last, net=chosen, training=training | known))

@@ -10,6 +10,7 @@ from basnet_e2e.data.naming import listing
 from basnet_e2e.heads.checkpoint import HeadModel
 from basnet_e2e.heads.settings import Preset
 from basnet_e2e.training.holdout import Holdout
+from basnet_e2e.training.stopping import Stopping
 from basnet_e2e.training.validation import Validation
 
 
@@ -19,6 +20,7 @@ def run_identity(
     seed: int,
     validation: Validation | None,
     holdout: Holdout | None = None,
+    stopping: Stopping | None = None,
 ) -> dict[str, Any]:
     """All that a run's result depends on, as JSON values.
 
@@ -28,6 +30,7 @@ def run_identity(
         seed: of weights, samples and dropout.
         validation: what the best step is chosen by.
         holdout: videos that were kept out of ``data``.
+        stopping: what the run may be ended by.
     """
     return {
         **_settings(preset, seed, validation.identity if validation else None),
@@ -37,6 +40,7 @@ def run_identity(
             for video, labels in zip(data.videos, data.labels, strict=True)
         ],
         "holdout": held_out(holdout),
+        "patience": stopping.patience if stopping else None,
     }
 
 
@@ -56,6 +60,7 @@ def model_identity(model: HeadModel) -> dict[str, Any]:
         "classes": list(model.classes),
         "videos": training.get("data"),
         "holdout": held and {name: held.get(name) for name in ("share", "data")},
+        "patience": (training.get("stopping") or {}).get("patience"),
     }
 
 
@@ -88,6 +93,10 @@ def run_difference(before: Mapping[str, Any], now: Mapping[str, Any]) -> str | N
         return setting
     if held != holds:
         return "other videos held out, or other labels or features of them"
+    if before.get("patience") != now["patience"]:
+        if now["patience"] is None:
+            return "--stop-early, now without it"
+        return "no --stop-early, now with it"
     if before.get("validation") != now["validation"]:
         if now["validation"] is None:
             return "--validate, now without it"

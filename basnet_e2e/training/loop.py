@@ -6,24 +6,21 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from basnet_e2e.data.dataset import LabelledSet
-from basnet_e2e.data.sampling import padded
 from basnet_e2e.errors import BasnetError
-from basnet_e2e.heads.head import Batch, Loss, Shape
+from basnet_e2e.heads.head import Loss, Shape
 from basnet_e2e.heads.settings import Preset
 from basnet_e2e.heads.table import find_head
+from basnet_e2e.training.batches import draw_batch
 from basnet_e2e.training.state import Best, load_state, postponed_interrupt, save_state
-from basnet_e2e.training.validation import Validation
 
 SAVE_EVERY = 180.0  # seconds between saved states
-VALIDATIONS = 20  # validations in a run
+LOOKS = 20  # of a judge in a run
 SPEED_STEPS = 20  # steps over which the speed is averaged
 
 
@@ -37,10 +34,10 @@ class TrainingStep:
         loss: of this step's batch.
         speed: steps a second.
         left: seconds left at this speed.
-        validation: average mAP of the best validation so far, if there was one.
+        best: what the judge found at the best step so far, if it has looked.
         parts: the loss's named terms, before they are weighted.
         rates: learning rate of each of the optimiser's groups in this step.
-        validated: average mAP of the validation after this step, if there was one.
+        judged: what the judge found after this step, if it looked: its name and value.
     """
 
     step: int
@@ -48,40 +45,31 @@ class TrainingStep:
     loss: float
     speed: float
     left: float
-    validation: float | None = None
+    best: float | None = None
     parts: Mapping[str, float] = field(default_factory=dict)
     rates: tuple[float, ...] = ()
-    validated: float | None = None
+    judged: tuple[str, float] | None = None
 
 
 StepListener = Callable[[TrainingStep], None]
 
 
-def draw_batch(
-    data: LabelledSet, labels: NDArray[np.float32], preset: Preset, step: int, seed: int
-) -> Batch:
-    """Batch of one step as the head draws it, a function of seed and step alone.
+class Judge(Protocol):
+    """Looks at a network now and then, so that its best step is kept."""
 
-    Args:
-        data: training videos.
-        labels: their multi-hot labels ``[videos, C]``.
-        preset: names the head, with ``segments`` resolved.
-        step: counted from 0.
-        seed: of the run.
-    """
-    head = find_head(preset.head)
-    chosen = head.choose(labels, step, seed, preset)
-    rng = np.random.default_rng([seed, 1, step])
-    x, counts = padded([head.sample(data.videos[index].x, preset, rng) for index in chosen])
-    valid = torch.from_numpy(counts) if counts.min() < x.shape[1] else None
-    return Batch(
-        torch.from_numpy(x), valid, torch.from_numpy(labels[chosen]), step, preset.training.steps
-    )
+    def score(self, net: nn.Module, preset: Preset, step: int) -> float:
+        """Of a network in evaluation mode after ``step`` steps; higher is better."""
+
+    def gives_up(self, looks: list[int], best: int, step: int) -> bool:
+        """Whether training ends after ``step``, the best of its ``looks`` being ``best``."""
+
+    def logged(self, score: float) -> tuple[str, float]:
+        """Name and value of a score as people know it."""
 
 
-def validated_steps(steps: int) -> list[int]:
-    """Steps of a run after which it is validated, the last one among them."""
-    every = max(1, steps // VALIDATIONS)
+def looked_at(steps: int) -> list[int]:
+    """Steps of a run after which it is judged, the last one among them."""
+    every = max(1, steps // LOOKS)
     return sorted({*range(every, steps + 1, every), steps})
 
 
@@ -94,7 +82,7 @@ class Run:
         seed: of weights, samples and dropout.
         device: where the network runs.
         identity: all that the result depends on, to refuse another run's state.
-        validation: keeps the best step where given.
+        judge: keeps the best step where given, and may end the run.
     """
 
     def __init__(
@@ -104,16 +92,17 @@ class Run:
         seed: int,
         device: torch.device,
         identity: dict[str, Any],
-        validation: Validation | None = None,
+        judge: Judge | None = None,
     ) -> None:
         self.data, self.preset = data, preset
         self.head = find_head(preset.head)
         self.labels = data.targets()
-        self.seed, self.device, self.validation = seed, device, validation
+        self.seed, self.device, self.judge = seed, device, judge
         self.step = 0
         self.loss = float("nan")
         self.parts: dict[str, float] = {}
         self.best = Best()
+        self._looks = looked_at(preset.training.steps)
         self._run = identity
         with _own_random_state(device):
             torch.manual_seed(seed)
@@ -155,18 +144,18 @@ class Run:
         with _own_random_state(self.device), postponed_interrupt() as asked:
             _set_random_state(self._random, self.device)
             try:
-                while self.step < self.preset.training.steps and not asked.is_set():
+                while not self._is_over() and not asked.is_set():
                     self._take_step()
-                    validated = None
-                    if self.validation is not None and self._validates():
-                        validated = self._validate(self.validation)
+                    judged = None
+                    if self.judge is not None and self.step in self._looks:
+                        judged = self._judge(self.judge)
                     if path is not None and time.monotonic() - last_save > SAVE_EVERY:
                         self.save(path)
                         last_save = time.monotonic()
                     if progress is not None:
-                        progress(self._report(clock, validated))
+                        progress(self._report(clock, judged))
                 self._random = _random_state(self.device)
-                if asked.is_set() and self.step < self.preset.training.steps:
+                if asked.is_set() and not self._is_over():
                     if path is not None:
                         self.save(path)
                     raise KeyboardInterrupt
@@ -192,27 +181,33 @@ class Run:
             )
         self.step += 1
 
-    def _validates(self) -> bool:
-        return self.step in validated_steps(self.preset.training.steps)
+    def _is_over(self) -> bool:
+        """Whether there is no step left; a function of the state alone, so that resuming agrees."""
+        if self.step >= self.preset.training.steps:
+            return True
+        judge = self.judge
+        return judge is not None and judge.gives_up(self._looks, self.best.step, self.step)
 
-    def _validate(self, validation: Validation) -> float:
+    def _judge(self, judge: Judge) -> tuple[str, float]:
         self.net.eval()
-        score = validation.score(self.net, self.preset)
+        score = judge.score(self.net, self.preset, self.step)
         if score > self.best.score:
             weights = {
                 name: tensor.detach().clone() for name, tensor in self.net.state_dict().items()
             }
             self.best = Best(self.step, score, weights)
-        return score
+        return judge.logged(score)
 
-    def _report(self, clock: "_Clock", validated: float | None) -> TrainingStep:
+    def _report(self, clock: "_Clock", judged: tuple[str, float] | None) -> TrainingStep:
         speed = clock.tick()
         left = (self.preset.training.steps - self.step) / speed
-        shown = None if self.best.weights is None else self.best.score
+        best = None
+        if self.judge is not None and self.best.weights is not None:
+            best = self.judge.logged(self.best.score)[1]
         steps = self.preset.training.steps
         rates = tuple(float(group["lr"]) for group in self.optimizer.param_groups)
         return TrainingStep(
-            self.step, steps, self.loss, speed, left, shown, self.parts, rates, validated
+            self.step, steps, self.loss, speed, left, best, self.parts, rates, judged
         )
 
 

@@ -13,6 +13,7 @@ from basnet_e2e.training.fit import finished_model, fit
 from basnet_e2e.training.holdout import Holdout
 from basnet_e2e.training.identity import held_out
 from basnet_e2e.training.state import state_path
+from basnet_e2e.training.stopping import Stopping
 
 log = logging.getLogger(__name__)
 
@@ -31,6 +32,7 @@ def fit_ensemble(
     output: Path | None = None,
     resume: bool = False,
     holdout: Holdout | None = None,
+    stopping: Stopping | None = None,
     **options: Any,
 ) -> HeadModel:
     """Train networks of equal settings with one seed after the other, into one model.
@@ -43,6 +45,7 @@ def fit_ensemble(
         output: finished networks and the state of the running one are kept beside this file.
         resume: take what is there, and go on.
         holdout: videos that were kept out of ``data``.
+        stopping: ends each network's training for itself.
         options: ``device`` and ``progress`` of :func:`fit`.
 
     Raises:
@@ -54,19 +57,21 @@ def fit_ensemble(
         kept = None if output is None else member_path(output, index)
         model = None
         if resume and kept is not None:
-            model = finished_model(kept, data, preset, seed + index, None, holdout)
+            model = finished_model(kept, data, preset, seed + index, None, holdout, stopping)
         if model is None:
             log.info("network %d of %d, seed %d", index + 1, count, seed + index)
             state = None if output is None else state_path(output)
-            model = fit(
+            trained = fit(
                 data,
                 preset,
                 seed=seed + index,
                 state=state,
                 resume=resume and state is not None and state.is_file(),
                 holdout=holdout,
+                stopping=stopping,
                 **options,
-            ).last
+            )
+            model = trained.best or trained.last
             if holdout is not None:
                 model = replace(model, training=model.training | {"holdout": held_out(holdout)})
             if kept is not None and state is not None:

@@ -14,7 +14,15 @@ from pathlib import Path
 from typing import IO, Any, Protocol
 
 from basnet_e2e.data.kinds import Kind, kind_of
-from basnet_e2e.data.training_log import CSV_SUFFIX, LOSS, RATE, STEP, VALIDATION, read_log
+from basnet_e2e.data.training_log import (
+    CSV_SUFFIX,
+    HELD_OUT,
+    LOSS,
+    RATE,
+    STEP,
+    VALIDATION,
+    read_log,
+)
 from basnet_e2e.errors import BasnetError
 from basnet_e2e.training.loop import StepListener, TrainingStep
 from weights.files import write_text
@@ -70,12 +78,12 @@ def logged(
 
 
 def step_values(step: TrainingStep) -> dict[str, float]:
-    """What is logged of a step, by name: loss, its parts, rates, average mAP where validated."""
+    """What is logged of a step, by name: loss, its parts, rates, the score where judged."""
     values = {LOSS: step.loss} | {f"{LOSS} {name}": each for name, each in step.parts.items()}
     for index, rate in enumerate(step.rates):
         values[f"{RATE} {index + 1}" if index else RATE] = rate
-    if step.validated is not None:
-        values[VALIDATION] = step.validated
+    if step.judged is not None:
+        values |= dict([step.judged])
     return values
 
 
@@ -110,8 +118,8 @@ class CsvLog:
         before = read_log(self._path) if there else {STEP: []}
         names = [name for name in before if name != STEP]
         names += [name for name in values if name not in names]
-        # Validation comes last, though its first value does not come first.
-        self._columns = sorted(names, key=VALIDATION.__eq__)
+        # What a judge found comes last, though its first value does not come first.
+        self._columns = sorted(names, key=(VALIDATION, HELD_OUT).__contains__)
         text = io.StringIO(newline="")
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow([STEP, *self._columns])

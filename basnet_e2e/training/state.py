@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import math
 import os
 import signal
 import threading
@@ -23,10 +24,10 @@ STATE_VERSION = 2
 
 @dataclass
 class Best:
-    """Best validated weights so far."""
+    """Best weights so far, by a judge."""
 
     step: int = 0
-    score: float = -1.0
+    score: float = -math.inf
     weights: dict[str, Tensor] | None = None
 
 
@@ -54,7 +55,7 @@ def save_state(
         loss: of the last step.
         net: weights after that step.
         optimizer: with its moments.
-        best: best validated weights.
+        best: best weights, where a judge looks at them.
         device: whose random state belongs to the run, beside the CPU's.
 
     Raises:
@@ -75,7 +76,9 @@ def save_state(
         with atomic_write(path) as file:
             torch.save(state, file)
     except OSError as error:
-        raise DiskError(f"{path}: the training state cannot be written ({error})") from error
+        raise DiskError(
+            f"{path}: the training state cannot be written ({error.strerror})"
+        ) from error
 
 
 def load_state(
@@ -88,7 +91,7 @@ def load_state(
     """Put a run back where it stopped.
 
     Returns:
-        Steps done, the last loss and the best validated weights.
+        Steps done, the last loss and the best weights.
 
     Raises:
         BasnetError: the file is damaged, or belongs to a run with other settings or data.

@@ -14,6 +14,7 @@ from basnet_e2e.data.naming import listing
 from basnet_e2e.devices import choose_device
 from basnet_e2e.errors import BasnetError
 from basnet_e2e.heads.checkpoint import HeadModel, save_model
+from basnet_e2e.heads.head import Head
 from basnet_e2e.heads.presets import preset as find_preset
 from basnet_e2e.heads.settings import Preset
 from basnet_e2e.heads.table import find_head
@@ -24,6 +25,7 @@ from basnet_e2e.training.loop import StepListener
 from basnet_e2e.training.members import fit_ensemble, member_path
 from basnet_e2e.training.record import logged
 from basnet_e2e.training.state import state_path
+from basnet_e2e.training.stopping import Stopping, check_can_stop
 from basnet_e2e.training.validation import Validation
 
 log = logging.getLogger(__name__)
@@ -44,6 +46,8 @@ def train(
     steps: int | None = None,
     ensemble: int = 1,
     holdout: float | None = None,
+    stop_early: bool = False,
+    balanced: bool = False,
     log_to: str | None = None,
     device: str = "auto",
     resume: bool = False,
@@ -75,6 +79,9 @@ def train(
             their mean; not together with ``validate`` or ``log_to``.
         holdout: share of the videos, of each class alike, that are not trained on; in the end it is
             said, and kept in the model's training summary, how well their labels are recognised.
+        stop_early: keep the step with the lowest loss on the videos held out, and end where it no
+            longer falls; needs ``holdout``, not together with ``validate``.
+        balanced: draw every class, and background, equally often, however many videos it has.
         log_to: ``csv`` or ``tensorboard``: write loss, its parts, rates and validations of all
             steps beside ``output`` (``.log.csv``, ``.tensorboard``).
         device: ``auto``, ``cpu`` or ``cuda[:N]``.
@@ -92,6 +99,8 @@ def train(
     settings = find_preset(
         preset, head=head, **{name: value for name, value in asked.items() if value is not None}
     )
+    if balanced:
+        settings = drawn_evenly(settings)
     if resume and output is None:
         raise BasnetError("resuming needs the model file (output) that the state stands beside")
     if ensemble < 1:
@@ -101,6 +110,8 @@ def train(
             "an ensemble is the mean of the last steps of several networks; validation and a log "
             "are of one: leave out one of both"
         )
+    if stop_early:
+        check_can_stop(settings, holdout is not None, validate is not None)
     chosen = choose_device(device)
     wanted = read_classes(classes) if isinstance(classes, str | os.PathLike) else classes
     data = usable(_labelled(features, labels, wanted, streams, grid), settings)
@@ -110,14 +121,17 @@ def train(
     held = None
     if holdout is not None:
         data, held = hold_out(data, holdout, seed)
+    stopping = Stopping(held) if held is not None and stop_early else None
     if resume and output is not None and not state_path(output).is_file():
         finished = finished_model(
-            Path(output), data, settings, seed, validation, held, networks=ensemble
+            Path(output), data, settings, seed, validation, held, stopping, networks=ensemble
         )
         if finished is not None:
             return finished
     place = None if output is None else Path(output)
-    options: dict[str, Any] = {"device": chosen, "holdout": held, "resume": resume}
+    options: dict[str, Any] = {
+        **{"device": chosen, "holdout": held, "stopping": stopping, "resume": resume}
+    }
     if ensemble > 1:
         options["progress"] = progress
         last = fit_ensemble(data, settings, ensemble, seed=seed, output=place, **options)
@@ -144,16 +158,33 @@ def train(
     return model
 
 
+def drawn_evenly(settings: Preset) -> Preset:
+    """Settings whose batches hold every class equally often.
+
+    Raises:
+        BasnetError: the head draws its batches in its own way.
+    """
+    if type(find_head(settings.head)).choose is not Head.choose:
+        raise BasnetError(
+            f"the head {settings.head} draws its batches in its own way, which cannot be balanced; "
+            "leave out --balanced"
+        )
+    return settings.changed(batches="balanced")
+
+
 def _chosen(trained: "Trained", held: Holdout | None, log_to: str | None) -> HeadModel:
     """The best network, with what is known of it in its training summary."""
     model = trained.last
     if trained.best is not None:
         model = trained.best
-        log.info(
-            "kept step %d, average mAP %.1f on the validation videos",
-            model.training["validation"]["step"],
-            100 * model.training["validation"]["average_map"],
-        )
+        if kept := model.training.get("validation"):
+            log.info(
+                "kept step %d, average mAP %.1f on the validation videos",
+                kept["step"],
+                100 * kept["average_map"],
+            )
+        if kept := model.training.get("stopping"):
+            log.info("kept step %d, loss %.4f on the videos held out", kept["step"], kept["loss"])
     known: dict[str, Any] = {} if log_to is None else {"log": log_to}
     if held is not None:
         found = held.recognise(model.net, model.preset)

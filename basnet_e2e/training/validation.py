@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from torch import nn
 
@@ -20,6 +21,7 @@ from basnet_e2e.data.dataset import (
 )
 from basnet_e2e.data.layouts import find_stored, parse_grid
 from basnet_e2e.data.naming import counted, listing, match_ids
+from basnet_e2e.data.training_log import VALIDATION
 from basnet_e2e.errors import BasnetError
 from basnet_e2e.evaluation.evaluate import TIOUS, evaluate
 from basnet_e2e.heads.settings import Preset
@@ -92,10 +94,22 @@ class Validation:
             digest.update(video.start.tobytes() + video.end.tobytes())
         return digest.hexdigest()
 
-    def score(self, net: nn.Module, preset: Preset) -> float:
-        """Average mAP of a network in evaluation mode, in [0, 1]."""
+    def score(self, net: nn.Module, preset: Preset, step: int) -> float:
+        """Average mAP of a network in evaluation mode, in [0, 1], whatever the step."""
         found = [localize_network(net, preset, self.classes, video) for video in self.videos]
         return evaluate(found, self.truth, self.tious).average
+
+    def gives_up(self, looks: list[int], best: int, step: int) -> bool:
+        """Never: all steps are taken."""
+        return False
+
+    def logged(self, score: float) -> tuple[str, float]:
+        """Average mAP."""
+        return VALIDATION, score
+
+    def record(self, step: int, score: float) -> dict[str, Any]:
+        """What the model keeps of its best step."""
+        return {"step": step, "average_map": score, "videos": self.identity}
 
 
 def _intervals(path: str | os.PathLike[str]) -> GroundTruth:

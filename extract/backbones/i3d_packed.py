@@ -24,6 +24,8 @@ from extract.backbones.i3d import (
 )
 
 Layer = Callable[[Tensor], Tensor]
+Maker = Callable[[Tensor, Tensor, tuple[int, ...], tuple[int, ...]], Layer]
+"""Makes a convolution with SAME padding, bias and ReLU of weight, bias, kernel and stride."""
 
 
 def usable() -> bool:
@@ -36,7 +38,7 @@ def usable() -> bool:
     bias = torch.zeros(16)
     expected = functional.relu(functional.conv3d(x, weight, bias, padding=1))
     try:
-        found = _Convolution(weight, bias, (3, 3, 3), (1, 1, 1))(_last(x))
+        found = PackedConvolution(weight, bias, (3, 3, 3), (1, 1, 1))(_last(x))
     except (AttributeError, RuntimeError, TypeError):
         return False
     return found.shape == expected.shape and torch.allclose(found, expected, rtol=1e-4, atol=1e-4)
@@ -46,7 +48,7 @@ def _last(x: Tensor) -> Tensor:
     return x.contiguous(memory_format=torch.channels_last_3d)
 
 
-class _Convolution:
+class PackedConvolution:
     """Convolution with SAME padding, bias and ReLU; its kernel is packed at the first call."""
 
     def __init__(
@@ -57,6 +59,7 @@ class _Convolution:
         self.packed: Tensor | None = None
 
     def __call__(self, x: Tensor) -> Tensor:
+        """``[B, C, T, H, W]`` to ``[B, N, T', H', W']``, channels last in memory."""
         x, padding = pad_same(x, self.kernel, self.stride)
         form = (list(padding), list(self.stride), [1, 1, 1], 1)  # dilation 1, one group
         ops: Any = torch.ops.mkldnn
@@ -66,11 +69,11 @@ class _Convolution:
         return found
 
 
-def _convolution(*units: Unit3D) -> _Convolution:
+def _convolution(make: Maker, *units: Unit3D) -> Layer:
     """Convolutions over one input as one, their outputs side by side, batch norm folded."""
     weights, biases = zip(*(folded(unit) for unit in units), strict=True)
     weight, bias = (weights[0], biases[0]) if len(units) == 1 else map(torch.cat, (weights, biases))
-    return _Convolution(weight, bias, units[0].kernel, units[0].stride)
+    return make(weight, bias, units[0].kernel, units[0].stride)
 
 
 def _pool(layer: SamePool3d) -> Layer:
@@ -86,11 +89,11 @@ def _pool(layer: SamePool3d) -> Layer:
     return run
 
 
-def _block(layer: InceptionBlock) -> Layer:
+def _block(make: Maker, layer: InceptionBlock) -> Layer:
     """An Inception block whose three 1x1x1 convolutions of its input are one product."""
-    first = _convolution(layer.b1a, layer.b2a, layer.b0)
+    first = _convolution(make, layer.b1a, layer.b2a, layer.b0)
     left, middle = layer.b1a.conv3d.out_channels, layer.b2a.conv3d.out_channels
-    b1b, b2b, b3b = (_convolution(unit) for unit in (layer.b1b, layer.b2b, layer.b3b))
+    b1b, b2b, b3b = (_convolution(make, unit) for unit in (layer.b1b, layer.b2b, layer.b3b))
     pool = _pool(layer.b3a)
 
     def run(x: Tensor) -> Tensor:
@@ -111,18 +114,19 @@ class PackedI3D:
 
     Args:
         network: batch norm is folded on the way.
+        make: makes its convolutions.
     """
 
-    def __init__(self, network: InceptionI3D) -> None:
+    def __init__(self, network: InceptionI3D, make: Maker = PackedConvolution) -> None:
         self._whole = network.pool == "whole"
         self._layers: list[Layer] = []
         for name, layer in network.named_children():
             if isinstance(layer, InceptionBlock):
-                self._layers.append(_block(layer))
+                self._layers.append(_block(make, layer))
             elif isinstance(layer, SamePool3d):
                 self._layers.append(_pool(layer))
             elif isinstance(layer, Unit3D) and name != "logits":
-                self._layers.append(_convolution(layer))
+                self._layers.append(_convolution(make, layer))
 
     def features(self, x: Tensor) -> Tensor:
         """Clips ``[B, C, T, H, W]`` to features ``[B, D]``, as `InceptionI3D.features`."""

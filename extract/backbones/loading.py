@@ -1,6 +1,7 @@
 """A backbone with its weights, ready for inference."""
 
 import functools
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -84,6 +85,7 @@ class Backbone:
         self._prepare = prepare
         self._files: dict[str, WeightsFile] = {}
         self._runtimes: dict[str, Runtime] = {}
+        self._loading = threading.Lock()
         self._classifiers: dict[str, tuple[NDArray[np.float32], NDArray[np.float32]]] = {}
 
     def file(self, stream: str) -> WeightsFile:
@@ -118,6 +120,16 @@ class Backbone:
         used = self.streams if streams is None else streams
         return {stream: self.file(stream).sha256 for stream in used}
 
+    def weights_bytes(self) -> int:
+        """Bytes of the files of all streams.
+
+        Raises:
+            WeightsError: the weights of a stream are not here and cannot be had.
+        """
+        paths = {self.file(stream).path for stream in self.streams}
+        files = [file for path in paths for file in (path.rglob("*") if path.is_dir() else [path])]
+        return sum(file.stat().st_size for file in files)
+
     @property
     def class_names(self) -> tuple[str, ...]:
         """Names of the classifier's classes in the order of its logits."""
@@ -142,7 +154,7 @@ class Backbone:
             ExtractError: the network has none.
         """
         if stream not in self._classifiers:
-            self._load(stream)
+            self._loaded(stream)
         if stream not in self._classifiers:
             raise ExtractError(f"{self.record.name} has no classifier, it only makes features")
         weight, bias = self._classifiers[stream]
@@ -171,9 +183,7 @@ class Backbone:
                 f"{self.record.name} {stream} takes clips [B, {', '.join(map(str, expected))}], "
                 f"got {list(clip.shape)}"
             )
-        if stream not in self._runtimes:
-            self._load(stream)
-        run = self._runtimes[stream].run
+        run = self._loaded(stream).run
         if isinstance(clip, torch.Tensor):
             rows = run(clip.detach().to("cpu", torch.float32).numpy())
             return torch.from_numpy(rows).to(clip.device)
@@ -187,12 +197,19 @@ class Backbone:
             WeightsError: its weights are not here and cannot be had.
         """
         for stream in streams:
-            if stream not in self._runtimes:
-                self._load(stream)
+            self._loaded(stream)
 
     def unload(self) -> None:
         """Forget the networks; the next clips load them for the threads that there are then."""
-        self._runtimes.clear()
+        with self._loading:
+            self._runtimes.clear()
+
+    def _loaded(self, stream: str) -> Runtime:
+        """What runs a stream's network; the first of several threads loads it."""
+        with self._loading:
+            if stream not in self._runtimes:
+                self._load(stream)
+            return self._runtimes[stream]
 
     def _load(self, stream: str) -> None:
         network = load_network(self.record, stream, self.file(stream))
@@ -219,9 +236,9 @@ def load_backbone(
         name: a name of ``BACKBONES``.
         streams: streams that will be used.
         device: ``auto`` (a GPU where there is one), ``cpu``, ``cuda`` or ``cuda:N``.
-        runtime: ``torch``, ``openvino`` (CPU only, extra ``[cpu]``) or ``auto``: torch, but
-            openvino on a CPU where it is installed for the networks that gain by it
-            (`BackboneRecord.openvino`). Both compute in float32.
+        runtime: ``torch``; on a CPU ``winograd`` (Inception-I3D) or ``openvino`` (extra ``[cpu]``);
+            or ``auto``: torch, but on a CPU what computes this network fastest
+            (`BackboneRecord.on_cpu`). All compute in float32.
         threads: CPU threads; None leaves them as they are.
         length: frames of a clip instead of the record's; a longer clip's feature is the mean over
             its time, as in the published evaluation.
@@ -239,7 +256,7 @@ def load_backbone(
             )
     if not streams:
         raise ExtractError(f"no stream was chosen; {name} has {' and '.join(record.streams)}")
-    chosen = choose_runtime(runtime, device, record.openvino)
+    chosen = choose_runtime(runtime, device, record.on_cpu)
     return Backbone(
         record,
         streams,

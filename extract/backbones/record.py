@@ -49,7 +49,10 @@ class BackboneRecord:
         flow_overrides: parameters of TV-L1 that differ from its defaults.
         classifier_length: frames of the clips that its classifier was trained on, where they are
             more than a snippet's.
-        openvino: whether OpenVINO computes it at least 1.2 times as fast as torch on a CPU.
+        on_cpu: the runtime that computes it fastest on a CPU where it is installed, by at least 1.2
+            times.
+        clip_a_thread: whether torch on a CPU does more of its clips by a thread for each of them
+            than by all threads for one.
         resize: how its library resizes and crops; None for the definitions of published I3D
             features (`extract.preprocess`) with ``frame_side``.
         model: the model of transformers that it is: its name on the hub or a local folder.
@@ -69,7 +72,8 @@ class BackboneRecord:
     deviation: Colour = (0.5, 0.5, 0.5)
     flow_overrides: Mapping[str, Any] = field(default_factory=dict)
     classifier_length: int | None = None
-    openvino: bool = False
+    on_cpu: str = "torch"
+    clip_a_thread: bool = False
     resize: Resize | None = None
     model: str | None = None
 

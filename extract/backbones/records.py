@@ -49,7 +49,18 @@ def _zoo(name: str) -> "Callable[[str, int], nn.Module]":
     return build
 
 
-_I3D = BackboneRecord("i3d", STREAMS, 256, 224, 16, 1024, _inception, classifier_length=64)
+_I3D = BackboneRecord(
+    name="i3d",
+    streams=STREAMS,
+    frame_side=256,
+    crop=224,
+    length=16,
+    dimension=1024,
+    build=_inception,
+    classifier_length=64,
+    on_cpu="winograd",
+    clip_a_thread=True,
+)
 _SLOW = BackboneRecord(
     name="slow_r50",
     streams=("rgb",),
@@ -62,7 +73,7 @@ _SLOW = BackboneRecord(
     fps=Fraction(30),
     mean=(0.45, 0.45, 0.45),
     deviation=(0.225, 0.225, 0.225),
-    openvino=True,
+    on_cpu="openvino",
 )
 
 BACKBONES: dict[str, BackboneRecord] = {
@@ -81,6 +92,7 @@ BACKBONES: dict[str, BackboneRecord] = {
             dimension=256,
             build=_inception_mini,
             flow_overrides={"scales": 4, "warps": 3, "iterations": 30},
+            clip_a_thread=True,
         ),
         _SLOW,
         replace(_SLOW, name="i3d_r50", build=_zoo("i3d_r50")),

@@ -1,4 +1,4 @@
-"""Torch on any device: batch norm folded, channels last, and I3D on a CPU by packed kernels."""
+"""Torch on any device: batch norm folded, channels last, and I3D on a CPU by faster kernels."""
 
 import copy
 import logging
@@ -26,6 +26,7 @@ class TorchRuntime:
         shape: (C, T, H, W) of one clip.
         device: as torch names it.
         threads: CPU threads; None leaves them.
+        winograd: compute Inception-I3D's larger convolutions on a CPU by Winograd's filtering.
     """
 
     def __init__(
@@ -34,15 +35,22 @@ class TorchRuntime:
         shape: tuple[int, ...],
         device: str = "cpu",
         threads: int | None = None,
+        winograd: bool = False,
     ) -> None:
         if threads is not None:
             torch.set_num_threads(threads)
         self._device = torch.device(device)
         self._batch = cpu_batch(shape) if self._device.type == "cpu" else GPU_BATCH
-        self._features = self._fastest(network)
+        self._features = self._fastest(network, winograd)
 
-    def _fastest(self, network: nn.Module) -> Callable[[torch.Tensor], torch.Tensor]:
+    def _fastest(
+        self, network: nn.Module, winograd: bool
+    ) -> Callable[[torch.Tensor], torch.Tensor]:
         if self._device.type == "cpu" and isinstance(network, InceptionI3D):
+            if winograd:
+                from extract.backbones.winograd.fitting import fitting_convolutions
+
+                return PackedI3D(network, fitting_convolutions()).features
             if usable():
                 return PackedI3D(network).features
             log.info("torch %s lacks packed convolutions, the plain ones run", torch.__version__)

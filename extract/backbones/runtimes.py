@@ -1,9 +1,11 @@
-"""What computes a backbone: torch on any device, or OpenVINO on a CPU.
+"""What computes a backbone: torch on any device; on a CPU also OpenVINO, or Winograd's filtering.
 
 OpenVINO is an extra, and taken for the networks that it computes at least 1.2 times as fast as
-torch on a CPU, as ``tests/benchmarks/backbones.py`` prints it.
+torch on a CPU, as ``tests/benchmarks/backbones.py`` prints it. Winograd's minimal filtering
+(`extract.backbones.winograd`) is part of this package and computes Inception-I3D, whose other
+layers are torch's.
 
-Both compute in float32, on GPUs too, and agree to 1e-3 relative. There is no autocast: rounding as
+All compute in float32, on GPUs too, and agree to 1e-3 relative. There is no autocast: rounding as
 it does moves I3D's feature of a real clip by 1.2e-3 of its largest value in float16 and by 1.5e-2
 in bfloat16, and the features of one folder may come from different machines.
 """
@@ -23,7 +25,8 @@ from extract.errors import ExtractError
 if TYPE_CHECKING:
     from torch import nn
 
-RUNTIMES = ("torch", "openvino")
+RUNTIMES = ("torch", "openvino", "winograd")
+ON_CPU = RUNTIMES[1:]
 
 
 class Runtime(Protocol):
@@ -36,43 +39,49 @@ class Runtime(Protocol):
 
 @dataclass(frozen=True)
 class Choice:
-    """What computes: ``name`` is torch or openvino, ``device`` as torch names it."""
+    """What computes: ``name`` is one of ``RUNTIMES``, ``device`` as torch names it."""
 
     name: str
     device: str
 
     def describe(self) -> str:
         """Name, version and kind of device, for the log and the feature file."""
-        version = importlib.metadata.version(self.name).split("+")[0]
-        return f"{self.name} {version} {self.device.partition(':')[0]}"
+        library = "torch" if self.name == "winograd" else self.name
+        version = importlib.metadata.version(library).split("+")[0]
+        how = " winograd" if self.name == "winograd" else ""
+        return f"{library} {version}{how} {self.device.partition(':')[0]}"
 
 
-def choose_runtime(runtime: str = "auto", device: str = "auto", gains: bool = False) -> Choice:
+def choose_runtime(runtime: str = "auto", device: str = "auto", on_cpu: str = "torch") -> Choice:
     """Decide what computes.
 
     Args:
-        runtime: ``auto``, ``torch`` or ``openvino``.
+        runtime: ``auto``, ``torch``, ``openvino`` or ``winograd``.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
-        gains: whether ``auto`` takes OpenVINO on a CPU where it is installed, see
-            `extract.backbones.records.BackboneRecord.openvino`.
+        on_cpu: what ``auto`` takes on a CPU where it is installed, see
+            `extract.backbones.record.BackboneRecord.on_cpu`.
 
     Raises:
         ExtractError: an unknown runtime or device, or one that is not there.
     """
     if runtime not in ("auto", *RUNTIMES):
-        raise ExtractError(f"no runtime '{runtime}'; choose auto, {' or '.join(RUNTIMES)}")
+        raise ExtractError(
+            f"no runtime '{runtime}'; choose auto, {', '.join(RUNTIMES[:-1])} or {RUNTIMES[-1]}"
+        )
     chosen = choose_device(device)
     installed = importlib.util.find_spec("openvino") is not None
-    if runtime == "openvino":
-        if not installed:
-            raise ExtractError(
-                "openvino is not installed; install the extra: pip install basnet-e2e[cpu]"
-            )
+    if runtime == "openvino" and not installed:
+        raise ExtractError(
+            "openvino is not installed; install the extra: pip install basnet-e2e[cpu]"
+        )
+    if runtime == "winograd" and on_cpu != "winograd":
+        raise ExtractError("the winograd runtime computes I3D of the published size only; use auto")
+    if runtime in ON_CPU:
         if device not in ("auto", "cpu"):
-            raise ExtractError("the openvino runtime computes on a CPU only; drop --device cuda")
-        return Choice("openvino", "cpu")
-    if runtime == "auto" and chosen == "cpu" and installed and gains:
-        return Choice("openvino", "cpu")
+            raise ExtractError(f"the {runtime} runtime computes on a CPU only; drop --device cuda")
+        return Choice(runtime, "cpu")
+    if runtime == "auto" and chosen == "cpu" and (installed or on_cpu != "openvino"):
+        return Choice(on_cpu, "cpu")
     return Choice("torch", chosen)
 
 
@@ -107,7 +116,8 @@ def make_runtime(
     else:
         from extract.backbones.runtime_torch import TorchRuntime
 
-        runtime = TorchRuntime(network, seen, choice.device, threads)
+        winograd = choice.name == "winograd"
+        runtime = TorchRuntime(network, seen, choice.device, threads, winograd=winograd)
     return runtime if rows is None else _FrameSampler(runtime, rows)
 
 

@@ -17,9 +17,15 @@ from extract.errors import ExtractError
 
 
 class FlowMethod(Protocol):
-    """A way to compute flow between consecutive frames, each pair on its own."""
+    """A way to compute flow between consecutive frames, each pair on its own.
+
+    Attributes:
+        name: what users call it.
+        pair_a_thread: whether several threads may compute at a time, each of them other pairs.
+    """
 
     name: str
+    pair_a_thread: bool
 
     @property
     def engine(self) -> str:

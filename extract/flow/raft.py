@@ -22,8 +22,9 @@ class RAFTFlow:
     """
 
     name = "raft"
+    pair_a_thread = False  # torch shares out each pair
 
-    def __init__(self, device: str = "auto", offline: bool = False) -> None:
+    def __init__(self, device: str = "auto", offline: bool | None = None) -> None:
         import torch
         from safetensors.torch import load_file
         from torchvision.models.optical_flow import raft_large
@@ -42,7 +43,7 @@ class RAFTFlow:
         """For example ``torchvision 0.29.1 on cpu``."""
         from importlib.metadata import version
 
-        return f"torchvision {version('torchvision')} on {self._device}"
+        return f"torchvision {version('torchvision')} on {self._device.partition(':')[0]}"
 
     def settings(self) -> dict[str, Any]:
         """``{"method": "raft", "updates": 12, "weights": sha256}``."""

@@ -27,6 +27,10 @@ log = logging.getLogger(__name__)
 
 DECODERS = ("auto", "decord", "pyav")
 
+# Decord decodes ahead of its reader without a bound: on a machine whose cores are full it may hold
+# the pictures of the whole video. ``auto`` takes it for videos whose pictures fit into this much.
+DECORD_BYTES = 256 << 20
+
 
 class Pictures(Protocol):
     """What a decoder offers: the pictures of some frames of the timeline, in ascending order."""
@@ -141,6 +145,9 @@ class Clip:
             self._source, self._fallback = self._fallback, None
             yield from self._pictures(wanted[done:])
 
+    def abandon(self) -> None:
+        """As ``IsolatedClip.abandon``, but a decoder of this process cannot be ended."""
+
     def close(self) -> None:
         """Let go of the file; iterators over its frames end."""
         for frames in list(self._open):
@@ -168,8 +175,9 @@ def open_video(
 
     Args:
         path: the video file.
-        decoder: ``decord``, ``pyav``, or ``auto`` for decord wherever it provably gives the same
-            frames as PyAV and PyAV otherwise; a line in the log says why.
+        decoder: ``decord``, ``pyav``, or ``auto``: decord for short videos wherever it provably
+            gives the same frames as PyAV (a line in the log says why it does not), and PyAV
+            otherwise.
         keep_partial: let the video end at the last good frame before the first damage
             (``Clip.partial`` then says why). Costs one more pass of decoding.
 
@@ -189,7 +197,9 @@ def open_video(
         name, reading.timeline, reading.pairing, shape, partial=bool(reading.partial)
     )
     fallback = None
-    if decoder != "pyav":
+    height, width = Renderer(shape).picture(first).shape[:2]
+    fits = len(reading.timeline.ticks) * height * width * 3 <= DECORD_BYTES
+    if decoder == "decord" or (decoder == "auto" and fits):
         try:
             other = DecordPictures(name, reading, first, shape)
         except RefusedError as error:
@@ -198,7 +208,6 @@ def open_video(
             log.warning("%s: decoded by PyAV, not decord: %s", name, error)
         else:
             source, fallback = other, source if decoder == "auto" else None
-    height, width = Renderer(shape).picture(first).shape[:2]
     clip = Clip(name, reading, (width, height), source, fallback)
     log.debug(
         "%s: %d frames of %dx%d in %.3f s, decoded by %s",

@@ -9,6 +9,7 @@ random access and reading on are where it is known to hang.
 
 import logging
 import os
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -30,6 +31,10 @@ TIME_RELATIVE = 2e-7
 # Largest mean difference, in grey levels, of the first picture from PyAV's. Equal streams give 0;
 # another colour matrix or range gives 3 and more.
 PICTURE_TOLERANCE = 1.0
+# What stands before the message proper: the place in decord's source, the file's name.
+PLACES = [
+    re.compile(text) for text in (r"\.cc:\d+: (?:\[.*?\] )?", "Check failed: ", "Thread worker: ")
+]
 
 
 class RefusedError(Exception):
@@ -67,8 +72,8 @@ def _reader(path: str) -> Any:
 def _gist(error: Exception) -> str:
     """The message of decord without the places in its source code that come before it."""
     line = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
-    for place in ("Check failed: ", "Thread worker: "):
-        line = line.rpartition(place)[2]
+    for place in PLACES:
+        line = place.split(line)[-1]
     return line.strip().rstrip(".")[-120:]
 
 

@@ -5,6 +5,7 @@ memory. So it works in another one (``decoding_process``), and where that is los
 goes on once, from the last good frame.
 """
 
+import contextlib
 import logging
 import os
 from collections.abc import Generator, Iterator
@@ -108,6 +109,7 @@ class IsolatedClip:
         self._keep_partial = keep_partial
         self.path = path
         self._open: list[Generator[object]] = []
+        self._abandoned = False
         self._process, facts = self._opened(decoder)
         self.__dict__.update(facts)
 
@@ -147,7 +149,7 @@ class IsolatedClip:
                 return
             except LostError as error:
                 lost.append(f"{self.decoder} {error} at {float(at / rate):.1f} s")
-                if self._asked != "auto" or self.decoder != "decord":
+                if self._abandoned or self._asked != "auto" or self.decoder != "decord":
                     raise VideoError(f"{self.path}: {' and '.join(lost)}") from error
             log.warning("%s: %s, PyAV goes on from there", self.path, lost[-1])
             self._go_on_by_pyav(lost)
@@ -161,6 +163,11 @@ class IsolatedClip:
         if facts["duration"] != self.duration or facts["size"] != self.size:
             raise VideoError(f"{self.path}: the file changed while it was read")
         self.decoder = facts["decoder"]
+
+    def abandon(self) -> None:
+        """End the wait for a frame that another thread is in: it raises VideoError there."""
+        self._abandoned = True
+        self._process.kill()
 
     def close(self) -> None:
         """Iterators over its frames end; the process stays for the next video."""
@@ -178,3 +185,29 @@ class IsolatedClip:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+
+# Decoding processes that have nothing to do, each with the folder that relative paths start from.
+_idle: list[tuple[str, Isolation]] = []
+
+
+@contextlib.contextmanager
+def open_isolated(
+    path: str | os.PathLike[str], decoder: str = "auto", *, keep_partial: bool = False
+) -> Iterator[IsolatedClip]:
+    """As ``open_video``, in a decoding process that this process keeps for the next video.
+
+    Raises:
+        VideoError: as ``Isolation.open`` and ``IsolatedClip.frames``.
+    """
+    here = os.getcwd()
+    home = next((home for folder, home in _idle if folder == here), None)
+    if home is None:
+        home = Isolation()
+    else:
+        _idle.remove((here, home))
+    try:
+        with home.open(path, decoder, keep_partial=keep_partial) as clip:
+            yield clip
+    finally:
+        _idle.append((here, home))

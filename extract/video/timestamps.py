@@ -6,31 +6,27 @@ one, an index that claims too much). Only where they disagree, or the kind of st
 packets without a picture, is the whole stream decoded once to see what is in it.
 """
 
-import itertools
 import logging
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 import av
 import av.error
 import numpy as np
-from av.container import InputContainer
 from av.video.frame import VideoFrame
-from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from extract.errors import VideoError
+from extract.video.breaks import LONGEST_PAUSE, clock_breaks, closed
 from extract.video.clock import FrameClock, median_spacing
 from extract.video.decoder_pyav import (
     DamageError,
     Pairing,
-    container_start,
     decoded_frames,
     open_container,
-    reason_of,
     video_stream,
 )
-from extract.video.pulse import beat
+from extract.video.packets import Header, Packets, Stamps, read_header, read_packets
 from extract.video.truncation import missing_bytes
 
 log = logging.getLogger(__name__)
@@ -39,8 +35,11 @@ log = logging.getLogger(__name__)
 ONE_PICTURE_CODECS = {"h264", "hevc", "av1", "libdav1d", "vp9", "mjpeg", "gif", "prores"}
 # Containers with an index, by FFmpeg's names; decord cannot rewind others and begins elsewhere.
 INDEXED_FORMATS = {"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "avi", "gif", "flv", "asf"}
-# Containers whose timestamps say nothing of the order of presentation.
+# Containers whose timestamps say nothing of the order of presentation: they number the packets.
 BLIND_FORMATS = {"avi"}
+# Containers whose clock counts up to a limit (33 bits) and then from zero on. Times below zero are
+# FFmpeg's there, of a file that begins shortly before the limit; a player shows those frames.
+CIRCULAR_FORMATS = {"mpegts", "mpeg"}
 # A cut-off file is only refused where it is shorter than its header says by more than this.
 HEADER_SLACK = Fraction(1, 10)
 # Pictures are compared on every SAMPLING-th row of luma; they are different where that changes by
@@ -81,49 +80,6 @@ class Timestamps:
     partial: str | None = None
 
 
-@dataclass
-class _Stamps:
-    """Timestamps and durations, in ticks, in the order of packets or of decoded frames."""
-
-    ticks: list[int | None] = field(default_factory=list)
-    durations: list[int] = field(default_factory=list)
-    damage: DamageError | None = None
-
-    def add(self, tick: int | None, duration: int | None) -> None:
-        self.ticks.append(tick)
-        self.durations.append(duration or 0)
-
-    @property
-    def known(self) -> list[int]:
-        return [tick for tick in self.ticks if tick is not None]
-
-    @property
-    def ascending(self) -> bool:
-        return all(a < b for a, b in itertools.pairwise(self.known))
-
-
-@dataclass(frozen=True)
-class _Header:
-    """What the container states of the file and of the chosen stream."""
-
-    codec: str
-    format: str
-    time_base: Fraction
-    start: Fraction
-    rate: Fraction | None
-    frames: int
-    seconds: Fraction
-
-
-@dataclass(frozen=True)
-class _Packets:
-    """The packets of a stream that are to be shown, the key frames among them, and the others."""
-
-    shown: _Stamps
-    keys: list[int]
-    hidden: int
-
-
 def read_timestamps(path: str, *, keep_partial: bool = False) -> Timestamps:
     """Read when each shown frame of a video is presented.
 
@@ -137,27 +93,29 @@ def read_timestamps(path: str, *, keep_partial: bool = False) -> Timestamps:
     """
     with open_container(path) as container:
         stream = video_stream(container, path)
-        header = _header(container, stream)
-        packets = _packets(container, stream)
+        header = read_header(container, stream)
+        packets = read_packets(container, stream)
     tail = _decoded_tail(path, packets) if _plain(header, packets) and not keep_partial else None
-    stamps = packets.shown if tail else _decode_all(path)
-    # Packets stand in the order of decoding; only decoded frames tell of an order of presentation.
-    timeline, pairing = _timeline(path, header, stamps, not (tail or stamps.ascending))
+    stamps, by_order, broken = packets.shown, False, False
+    if tail is None:
+        # Packets stand in the order of decoding; only decoded frames tell of one of presentation.
+        decoded = _decode_all(path)
+        stamps = _numbered(header, packets, decoded)
+        by_order = not decoded.ascending or stamps is not decoded
+        stamps, broken = _unbroken(path, header, stamps)
+    timeline, pairing = _timeline(path, header, stamps, by_order or broken)
     cut = _cut(path, header, packets, timeline, stamps.damage is not None)
     damage = _damage(stamps, timeline)
     partial = cut or damage
     if partial and not keep_partial:
         raise VideoError(f"{path}: {partial}; --keep-partial keeps what comes before")
-    oddity = _oddity(header, packets, timeline, pairing, partial)
+    oddity = "the video is damaged" if partial else "its clock breaks off" if broken else None
+    oddity = oddity or _oddity(header, packets, timeline, pairing)
     return Timestamps(timeline, pairing, oddity, tail.anchor(timeline) if tail else None, partial)
 
 
-def _oddity(
-    header: _Header, packets: _Packets, timeline: FrameClock, pairing: Pairing, partial: str | None
-) -> str | None:
+def _oddity(header: Header, packets: Packets, timeline: FrameClock, pairing: Pairing) -> str | None:
     """Why frames cannot be numbered by packets, in a few words, or None."""
-    if partial:
-        return "the video is damaged"
     if header.format not in INDEXED_FORMATS:
         return f"a file of kind {header.format} has no index"
     if packets.hidden:
@@ -169,39 +127,7 @@ def _oddity(
     return None
 
 
-def _header(container: InputContainer, stream: VideoStream) -> _Header:
-    rate = stream.average_rate or stream.guessed_rate
-    assert stream.time_base is not None
-    return _Header(
-        codec=stream.codec_context.name,
-        format=container.format.name,
-        time_base=stream.time_base,
-        start=container_start(container, stream),
-        rate=Fraction(rate) if rate else None,
-        frames=stream.frames,
-        seconds=Fraction(container.duration or 0, av.time_base),
-    )
-
-
-def _packets(container: InputContainer, stream: VideoStream) -> _Packets:
-    shown, keys, hidden = _Stamps(), [], 0
-    try:
-        for packet in container.demux(stream):
-            beat()
-            if packet.size == 0:
-                continue
-            if packet.is_discard:
-                hidden += 1
-                continue
-            shown.add(packet.pts, packet.duration)
-            if packet.is_keyframe and packet.pts is not None:
-                keys.append(packet.pts)
-    except (av.error.FFmpegError, EOFError) as error:
-        shown.damage = DamageError(None, reason_of(error))
-    return _Packets(shown, keys, hidden)
-
-
-def _plain(header: _Header, packets: _Packets) -> bool:
+def _plain(header: Header, packets: Packets) -> bool:
     """Whether the packets' timestamps can be those of the frames."""
     ticks = packets.shown.ticks
     return (
@@ -212,6 +138,7 @@ def _plain(header: _Header, packets: _Packets) -> bool:
         and len(packets.keys) > 1
         and None not in ticks
         and len(set(ticks)) == len(ticks)
+        and not clock_breaks(sorted(packets.shown.known), header.time_base)
     )
 
 
@@ -219,7 +146,7 @@ class _Tail:
     """The frames from the last key frame on: their timestamps and the last change of picture."""
 
     def __init__(self) -> None:
-        self.stamps = _Stamps()
+        self.stamps = Stamps()
         self._change: tuple[int, VideoFrame, VideoFrame] | None = None
         self._last: tuple[int, VideoFrame, NDArray[np.int16]] | None = None
 
@@ -250,7 +177,7 @@ def _luma_sample(frame: VideoFrame) -> NDArray[np.int16]:
     return rows.reshape(plane.height, plane.line_size)[::SAMPLING, : plane.width].astype(np.int16)
 
 
-def _decoded_tail(path: str, packets: _Packets) -> _Tail | None:
+def _decoded_tail(path: str, packets: Packets) -> _Tail | None:
     """Decode both ends; None unless the first and the last timestamp belong to decodable frames.
 
     The end reaches back to a change of picture: to the last key frame, the second last, the fourth
@@ -278,9 +205,9 @@ def _decoded_tail(path: str, packets: _Packets) -> _Tail | None:
     return None
 
 
-def _decode_all(path: str) -> _Stamps:
+def _decode_all(path: str) -> Stamps:
     """Timestamps of all frames that decode, up to the first damage."""
-    stamps = _Stamps()
+    stamps = Stamps()
     with open_container(path) as container:
         try:
             for tick, frame in decoded_frames(container, video_stream(container, path)):
@@ -290,8 +217,37 @@ def _decode_all(path: str) -> _Stamps:
     return stamps
 
 
+def _numbered(header: Header, packets: Packets, decoded: Stamps) -> Stamps:
+    """The times of decoded frames, in a blind format those of the packets, one after the other.
+
+    FFmpeg guesses times of presentation there that are late by the frames held back for reordering.
+    """
+    if header.format not in BLIND_FORMATS or len(decoded.ticks) != len(packets.decoding):
+        return decoded
+    ticks = sorted(packets.decoding)
+    return decoded if ticks == decoded.ticks else replace(decoded, ticks=list(ticks))
+
+
+def _unbroken(path: str, header: Header, stamps: Stamps) -> tuple[Stamps, bool]:
+    """The times of frames with breaks of the clock closed, and whether there were any."""
+    ticks = stamps.known
+    breaks = clock_breaks(ticks, header.time_base) if len(ticks) == len(stamps.ticks) else []
+    if not breaks:
+        return stamps, False
+    ticks = closed(ticks, breaks)
+    first = float((ticks[breaks[0]] - ticks[0]) * header.time_base)
+    more = f" and at {len(breaks) - 1} more places" if len(breaks) > 1 else ""
+    log.warning(
+        "%s: its timestamps break off at %.1f s%s; what follows is taken to come right after",
+        path,
+        first,
+        more,
+    )
+    return replace(stamps, ticks=list(ticks)), True
+
+
 def _timeline(
-    path: str, header: _Header, stamps: _Stamps, by_order: bool
+    path: str, header: Header, stamps: Stamps, by_order: bool
 ) -> tuple[FrameClock, Pairing]:
     """The shown frames in order of presentation, and how to find them while decoding."""
     known, time_base = stamps.known, header.time_base
@@ -311,18 +267,22 @@ def _timeline(
             "e.g. ffmpeg -i IN -c:v libx264 -fps_mode cfr OUT.mp4"
         )
     ticks = np.sort(np.array(known, np.int64))
-    hidden = int(np.count_nonzero(ticks < 0))
+    circular = header.format in CIRCULAR_FORMATS
+    hidden = 0 if circular else int(np.count_nonzero(ticks < 0))
     ticks = ticks[hidden:]
     if not len(ticks):
         raise VideoError(f"{path}: all frames lie before time zero, a player shows none of them")
-    origin = min(max(header.start, Fraction(0)), int(ticks[0]) * time_base)
+    start = header.start if circular else max(header.start, Fraction(0))
+    first = int(ticks[0]) * time_base
+    origin = first if first - start > LONGEST_PAUSE else min(start, first)
     length = stamps.durations[stamps.ticks.index(int(ticks[-1]))] * time_base
-    last = length or median_spacing(ticks, time_base) or 1 / (header.rate or Fraction(25))
+    stated = length if length <= LONGEST_PAUSE else Fraction(0)
+    last = stated or median_spacing(ticks, time_base) or 1 / (header.rate or Fraction(25))
     return FrameClock(ticks, time_base, origin, last), Pairing(by_order, hidden)
 
 
 def _cut(
-    path: str, header: _Header, packets: _Packets, timeline: FrameClock, damaged: bool
+    path: str, header: Header, packets: Packets, timeline: FrameClock, damaged: bool
 ) -> str | None:
     """What is missing of a file that ends before its own structure says, or None.
 
@@ -341,7 +301,7 @@ def _cut(
     )
 
 
-def _damage(stamps: _Stamps, timeline: FrameClock) -> str | None:
+def _damage(stamps: Stamps, timeline: FrameClock) -> str | None:
     if stamps.damage is None:
         return None
     return f"decoding failed at {float(timeline.duration):.1f} s ({stamps.damage.reason})"

@@ -171,3 +171,20 @@ def test_rows_are_those_of_the_features(monkeypatch, tmp_path):
     made = {"settings": whole.settings, "facts": facts, "frames": 800}
     assert Chunks(tmp_path, "a/tiny", PART).begin(made, "auto", parts) == 32
     np.testing.assert_array_equal(np.concatenate(parts["flow"]), whole.flow[:32])
+
+
+def test_a_folder_that_goes_away_amid_a_video_is_not_made_anew(tmp_path, monkeypatch):
+    out = tmp_path / "out"
+    out.mkdir()
+    extractor, _ = extractor_of(monkeypatch, 900)
+    original = TinyBackbone.rgb
+
+    def unplugged(self, clips):
+        if out.exists():
+            out.rename(tmp_path / "away")
+        return original(self, clips)
+
+    monkeypatch.setattr(CutBackbone, "rgb", unplugged)
+    with pytest.raises(DiskError, match="this folder is gone"):
+        run(extractor, out)
+    assert not out.exists()

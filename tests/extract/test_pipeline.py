@@ -9,6 +9,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import extract
+from extract.errors import MiscountError
 from extract.preprocess import centre_crop, grey, resize_short_side
 from extract.quantize import quantize_flow
 
@@ -113,3 +114,76 @@ def test_a_listener_hears_every_snippet_as_soon_as_it_is_there(monkeypatch):
     plain = extractor.extract("tiny.mp4")
     assert np.array_equal(plain.rgb, features.rgb)
     assert np.array_equal(plain.flow, features.flow)
+
+
+@given(st.integers(1, 90), st.sets(st.integers(0, 89), min_size=1, max_size=12))
+@example(1, {0})
+@example(90, {0, 89})
+@settings(max_examples=80, deadline=None)
+def test_snippets_may_begin_anywhere(frames, begin):
+    wanted = sorted(n for n in begin if n < frames) or [0]
+    pictures, flow = random_pictures(frames), TinyFlow()
+    with pytest.MonkeyPatch.context() as patch:
+        stand_in(patch, flow, TinyClip(pictures))
+        extractor = extract.Extractor(extract.ExtractSettings(), backbone=TinyBackbone())
+        told = []
+        found = extractor.extract_snippets(
+            "tiny.mp4", wanted, progress=lambda done, count: told.append((done, count))
+        )
+    for row, n in enumerate(wanted):
+        # The same as of a video that begins there, but for the last field, which is repeated.
+        rgb, motion = plain(pictures[max(0, min(n, frames - 2)) :], 1, "uint8")
+        first = n - max(0, min(n, frames - 2))
+        if first == 0:
+            np.testing.assert_array_equal(found.rgb[row], rgb[0])
+            np.testing.assert_array_equal(found.flow[row], motion[0])
+        else:
+            np.testing.assert_array_equal(found.rgb[row], plain(pictures[n:], 1, "uint8")[0][0])
+    np.testing.assert_allclose(found.start, np.array(wanted) / 25)
+    np.testing.assert_allclose(found.end, np.minimum(np.array(wanted) + LENGTH, frames) / 25)
+    assert told[-1] == (len(wanted), len(wanted))
+    assert flow.pairs <= min(frames - 1, len(wanted) * LENGTH)
+
+
+def test_frames_between_single_snippets_are_not_kept(monkeypatch):
+    resized = []
+
+    def counted(picture, side):
+        resized.append(1)
+        return resize_short_side(picture, side)
+
+    stand_in(monkeypatch, TinyFlow(), TinyClip(random_pictures(200)))
+    extractor = extract.Extractor(extract.ExtractSettings(), backbone=TinyBackbone())
+    monkeypatch.setattr("extract.backbones.record.resize_short_side", counted)
+    found = extractor.extract_snippets("tiny.mp4", [3, 90, 94, 180])
+    assert len(found.start) == 4
+    assert len(resized) <= 2 * (LENGTH + 1) + LENGTH + 5 + 1
+
+
+@pytest.mark.parametrize("frames", [[], [3, 3], [5, 4], [-1, 2], [200]])
+def test_snippets_begin_in_order_within_the_video(monkeypatch, frames):
+    stand_in(monkeypatch, TinyFlow(), TinyClip(random_pictures(200)))
+    extractor = extract.Extractor(extract.ExtractSettings(), backbone=TinyBackbone())
+    with pytest.raises(extract.ExtractError, match=r"ascending order|frame 200 of 200"):
+        extractor.extract_snippets("tiny.mp4", frames)
+
+
+def test_single_snippets_begin_again_where_decord_loses_count(monkeypatch):
+    opened = []
+
+    def open_clip(self, path, decoder, keep_partial):
+        opened.append(decoder)
+        clip = TinyClip(random_pictures(40))
+        if decoder == "auto":
+
+            def lost(fps, first=0):
+                raise MiscountError("lost, so it is out of step")
+
+            clip.frames = lost
+        return clip
+
+    stand_in(monkeypatch, TinyFlow(), None)
+    monkeypatch.setattr(extract.Extractor, "_open", open_clip)
+    extractor = extract.Extractor(extract.ExtractSettings(), backbone=TinyBackbone())
+    assert len(extractor.extract_snippets("tiny.mp4", [4, 8]).start) == 2
+    assert opened == ["auto", "pyav"]

@@ -218,3 +218,25 @@ def test_a_damaged_list_is_written_anew(tmp_path, caplog):
         {"video": "a", "error": "broken"}
     ]
     assert "cannot be read" in caplog.text
+
+
+@pytest.mark.parametrize("error", [FileNotFoundError, FileExistsError])
+def test_a_folder_that_goes_while_it_is_made_is_made_again(tmp_path, monkeypatch, error):
+    made, lost = Path.mkdir, []
+
+    def unlucky(self, *arguments, **options):
+        if len(lost) < 3:
+            lost.append(self)
+            raise error
+        made(self, *arguments, **options)
+
+    monkeypatch.setattr(Path, "mkdir", unlucky)
+    with claim(tmp_path / "out", "a/b") as claimed:
+        assert claimed
+    assert len(lost) == 3
+
+
+def test_a_file_in_the_place_of_the_folder_is_an_error(tmp_path):
+    (tmp_path / "out").write_text("")
+    with pytest.raises(OSError, match=r"out"), claim(tmp_path / "out", "a"):
+        pass

@@ -25,8 +25,9 @@ class ScriptedExtractor:
 
     settings = SETTINGS
 
-    def __init__(self):
+    def __init__(self, device="cpu"):
         self.threads = [0]
+        self.device = device
 
     def load(self):
         pass
@@ -51,6 +52,7 @@ class ScriptedExtractor:
             elif word == "threads":
                 self._wait(lambda argument=argument: self.threads[-1] == int(argument), progress)
         facts = {"file": path.name, "fingerprint": fingerprint(path), "threads": self.threads[-1]}
+        facts["device"] = self.device
         ones = np.ones((1, 4), np.float32)
         return Features(ones, None, np.zeros(1), np.ones(1), {"settings": SETTINGS, "facts": facts})
 
@@ -77,9 +79,10 @@ class Scripted:
 
     keep_partial: bool = False
     decoder: str = "auto"
+    device: str = "cpu"
 
     def make_extractor(self):
-        return ScriptedExtractor()
+        return ScriptedExtractor(self.device)
 
 
 @pytest.fixture
@@ -103,8 +106,8 @@ def forked(monkeypatch):
     return context
 
 
-def run(plan, jobs=2, listener=lambda event: None):
-    return workers.run_plan_with_workers(plan, Scripted(), jobs, listener)
+def run(plan, jobs=2, listener=lambda event: None, devices=()):
+    return workers.run_plan_with_workers(plan, Scripted(), jobs, listener, devices)
 
 
 def threads_of(plan, name):
@@ -126,6 +129,16 @@ def test_a_single_worker_has_every_core(scripts, monkeypatch):
     plan = scripts("")
     run(plan, jobs=8)
     assert threads_of(plan, "a") == 8
+
+
+def test_each_worker_has_its_device(scripts, tmp_path):
+    """The third worker shares the first one's; all three are at work at the same time."""
+    begun = [tmp_path / f"begun {n}" for n in range(3)]
+    waits = "".join(f"\nwait {path}" for path in begun)
+    plan = scripts(*(f"touch {path}{waits}" for path in begun))
+    run(plan, jobs=3, devices=("cuda:0", "cuda:1"))
+    found = [Features.load(feature_path(plan.folder, name)).facts["device"] for name in "abc"]
+    assert found == ["cuda:0", "cuda:1", "cuda:0"]
 
 
 @pytest.mark.parametrize(("count", "expected"), [(1, 8), (3, 2), (8, 1), (20, 1)])

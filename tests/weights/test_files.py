@@ -1,6 +1,8 @@
+import errno
 import hashlib
 import os
 import subprocess
+import sys
 
 import pytest
 
@@ -20,6 +22,36 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
         fail_halfway()
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("place", ["tempfile.mkstemp", "os.fsync", "os.chmod", "os.replace"])
+def test_a_full_disk_is_reported_for_the_file_that_was_meant(tmp_path, monkeypatch, place):
+    path = tmp_path / "result.json"
+
+    def full(*arguments, **options):
+        raise OSError(errno.ENOSPC, "No space left on device", ".result.json.x1.part")
+
+    monkeypatch.setattr(f"weights.files.{place}", full)
+    with pytest.raises(OSError, match="No space left") as caught:
+        write_text(path, "new")
+    assert (caught.value.errno, caught.value.filename) == (errno.ENOSPC, str(path))
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no limits on files there")
+def test_a_file_over_the_limit_of_the_process_leaves_nothing(tmp_path):
+    import resource
+
+    path = tmp_path / "result.json"
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
+    try:
+        with pytest.raises(OSError, match="File too large") as caught:
+            write_text(path, "x" * 100_000)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert caught.value.filename == str(path)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_folders_are_made_and_permissions_are_those_of_any_new_file(tmp_path):

@@ -34,13 +34,15 @@ class TVL1Flow:
         self.params = params_with(TVL1Params(), dict(overrides))
         self._engine = choose_engine(device)
         self._threads = threads
+        self.pair_a_thread = self._engine.name == "numba"
 
     @property
     def engine(self) -> str:
         """For example ``numba 0.61.0 on cpu`` or ``torch 2.6.0 on cuda, compiled``."""
         from importlib.metadata import version
 
-        name, device = self._engine.name, self._engine.device
+        # Without a GPU's number: equal work on another one gives an equal file.
+        name, device = self._engine.name, self._engine.device.partition(":")[0]
         return f"{name} {version(name)} on {device}" + ", compiled" * self._is_compiled()
 
     def _is_compiled(self) -> bool:

@@ -3,6 +3,7 @@
 import logging
 
 from basnet_e2e.cli.extract_report import ExtractReport, pace, reasons
+from basnet_e2e.cli.video_time import VideoTime
 from extract.folder import Event
 from extract.inputs import VideoInput
 
@@ -13,7 +14,7 @@ def done(name, how, duration=60.0, seconds=120.0):
 
 def test_decoder_and_engine_are_told_once_and_where_they_differ(caplog):
     caplog.set_level(logging.INFO)
-    with ExtractReport(3, 1, False) as report:
+    with ExtractReport(VideoTime(dict.fromkeys("abc", 1), 0.64, 64), False) as report:
         for name, how in (("a", "decord, torch"), ("b", "decord, torch"), ("c", "pyav, torch")):
             report.hear(done(name, how))
     lines = [record.getMessage() for record in caplog.records]

@@ -36,6 +36,30 @@ def test_two_shards_make_what_one_run_makes(clips, tmp_path, run):
     assert run("extract", clips, "-o", tmp_path / "x", "--shard", "2/2")[0] == 2
 
 
+def test_how_the_machine_is_divided_is_said(clips, tmp_path, run, monkeypatch):
+    monkeypatch.setattr("extract.division.cores", lambda: 2)
+    _, _, err = run("extract", clips, "-o", tmp_path, *MINI)
+    assert "1 worker with 2 threads" in err  # so little work has no second one
+    for wrong in ("0", "all"):
+        code, _, err = run("extract", clips, "-o", tmp_path, *MINI, "--jobs", wrong)
+        assert code == 2
+        assert f"{wrong!r} is not auto or a number from 1 on" in err[-1]
+
+
+def test_auto_takes_a_worker_for_each_core(clips, tmp_path, run, monkeypatch):
+    """Both make what one makes; the files are small, so the bound on work is lowered."""
+    monkeypatch.setattr("extract.division.cores", lambda: 2)
+    monkeypatch.setattr("extract.division.FEWEST_BYTES", 1)
+    monkeypatch.setattr("extract.division.free_memory", lambda: None)
+    code, _, err = run("extract", clips, "-o", tmp_path / "two", *MINI)
+    assert code == 0
+    assert "2 workers with 1 thread each" in err
+    assert run("extract", clips, "-o", tmp_path / "one", *MINI, "--jobs", 1)[0] == 0
+    for name in ("a", "b", "c"):
+        two, one = (tmp_path / each / f"{name}.safetensors" for each in ("two", "one"))
+        assert two.read_bytes() == one.read_bytes()
+
+
 def test_the_task_of_an_array_is_the_shard(clips, tmp_path, run, monkeypatch):
     monkeypatch.setenv("SLURM_ARRAY_TASK_ID", "1")
     monkeypatch.setenv("SLURM_ARRAY_TASK_COUNT", "2")

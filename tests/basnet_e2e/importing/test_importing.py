@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from basnet_e2e import BasnetError, Interval, Localization
@@ -23,6 +23,7 @@ def times(video):
     return [(one.label, one.start, one.end) for one in video.intervals]
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.sampled_from("xyz"), TIMES, TIMES), max_size=8))
 def test_elan_and_back_keeps_every_millisecond(tmp_path_factory, found):
     intervals = []

@@ -1,5 +1,6 @@
 """`localize` and `Localizer` as a program calls them."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -13,6 +14,7 @@ from basnet_e2e.heads.basnet import BaSNet
 from basnet_e2e.heads.checkpoint import HeadModel, load_model, save_model
 from basnet_e2e.heads.head import Shape
 from basnet_e2e.heads.presets import preset
+from extract.features import Features
 
 
 def make_model(name="model", seed=1):
@@ -81,3 +83,69 @@ def test_digests_tell_models_apart(tmp_path):
     assert load_model(tmp_path / "m.safetensors").digest() == model.digest()
     assert make_model("other name").digest() == model.digest()
     assert make_model(seed=2).digest() != model.digest()
+
+
+# Refining ----------------------------------------------------------------------------------------
+
+SETTINGS = {"fps": "25", "length": 16, "stride": 16}
+
+
+def cut_in_two(stride=16, change=57, rows=9):
+    """Features of a video whose content changes once."""
+    first = np.arange(0, (rows - 1) * 16 + 1, stride)
+    frames = first[:, None] + np.arange(16)
+    looks = np.random.default_rng(3).normal(size=(2, 5))
+    x = looks[(frames >= change).astype(int)].mean(axis=1).astype(np.float32)
+    start = first / 25
+    found = SETTINGS | {"stride": stride}
+    return VideoFeatures("v", x, start, start + 0.64, rows * 0.64, found)
+
+
+def near_change(found, change=57):
+    borders = [time for one in found.intervals for time in (one.start, one.end)]
+    return min(abs(time - change / 25) for time in borders)
+
+
+def with_settings(model):
+    return dataclasses.replace(model, extractor=SETTINGS)
+
+
+def test_borders_are_refined_on_request():
+    model = with_settings(make_model(seed=6))
+    plain = basnet_e2e.localize(cut_in_two(), model, keep="all")
+    refined = basnet_e2e.localize(cut_in_two(), model, keep="all", refine=True)
+    assert len(refined.intervals) == len(plain.intervals) > 0
+    assert near_change(refined) < 0.05 < near_change(plain)
+    assert [one.score for one in refined.intervals] == [one.score for one in plain.intervals]
+    digests = {Localizer(model, refine=refine).digest for refine in (False, True)}
+    assert len(digests) == 2
+    assert Localizer(model).digest == model.digest()
+
+
+def test_a_finer_stride_is_read_at_the_models_and_seen_whole():
+    model = with_settings(make_model(seed=6))
+    coarse, fine = cut_in_two(16), cut_in_two(4)
+    refined = basnet_e2e.localize(fine, model, keep="all", refine=True)
+    assert near_change(refined) < 0.05
+    # The first pass is that of every fourth row.
+    thin = Localizer(model, refine=True)
+    assert thin.localize(fine).classes == thin.localize(coarse).classes
+
+
+def test_features_of_a_finer_stride_need_refining(tmp_path):
+    made = {
+        **{"format": 1, "backbone": "test", "streams": ["rgb"], "weights": {"rgb": "aa"}},
+        **{"flow": None, "quantize": None, **SETTINGS},
+    }
+    model = dataclasses.replace(make_model(seed=6), extractor=made)
+    for stride in (4, 6):
+        video = cut_in_two(stride)
+        meta = {"settings": made | {"stride": stride}, "facts": {"file": "v.mp4"}}
+        path = tmp_path / f"{stride}.safetensors"
+        Features(video.x, None, video.start, video.end, meta).save(path)
+    with pytest.raises(BasnetError, match="stride: 16 against 4"):
+        basnet_e2e.localize(tmp_path / "4.safetensors", model)
+    assert near_change(basnet_e2e.localize(
+        tmp_path / "4.safetensors", model, keep="all", refine=True)) < 0.05  # fmt: skip
+    with pytest.raises(BasnetError, match="stride: 16 against 6"):
+        basnet_e2e.localize(tmp_path / "6.safetensors", model, refine=True)

@@ -242,7 +242,7 @@ def test_progress_says_how_long(data):
     assert [state.step for state in states] == list(range(1, 13))
     assert all(state.steps == 12 and state.speed > 0 and state.left >= 0 for state in states)
     assert states[-1].left == 0
-    assert states[-1].validation is None
+    assert states[-1].best is None
     parts = states[-1].parts
     assert set(parts) == {"base", "suppression", "norm"}
     whole = parts["base"] + parts["suppression"] + TINY.own.alpha * parts["norm"]
@@ -261,7 +261,7 @@ def test_the_best_validated_step_is_kept(data):
     kept = model.training["validation"]
     found = [localize_features(model, video) for video in videos]
     assert evaluate(found, GroundTruth(truth)).average == pytest.approx(kept["average_map"])
-    assert kept["average_map"] == steps[-1].validation
+    assert kept["average_map"] == steps[-1].best
     # The same run up to that step has the same weights.
     shorter = train(data, preset=TINY, steps=kept["step"])
     assert same(weights(model), weights(shorter))
@@ -376,16 +376,18 @@ def test_a_device_is_named(data, caplog):
 
 def test_epochs_take_every_video_once():
     settings = preset("default", batch=4).training
-    seen = [index for step in range(5) for index in choose_videos(10, step, 0, settings)]
+    seen = [
+        index for step in range(5) for index in choose_videos(np.zeros((10, 2)), step, 0, settings)
+    ]
     assert sorted(seen[:10]) == sorted(seen[10:]) == list(range(10))
     assert seen[:10] != seen[10:]
-    assert choose_videos(3, 0, 0, settings) != []
-    assert sorted(choose_videos(3, 7, 0, settings)) == [0, 1, 2]
+    assert choose_videos(np.zeros((3, 2)), 0, 0, settings) != []
+    assert sorted(choose_videos(np.zeros((3, 2)), 7, 0, settings)) == [0, 1, 2]
 
 
 def test_official_batches_are_independent():
     settings = preset("official", batch=4).training
-    batches = [choose_videos(10, step, 0, settings) for step in range(200)]
+    batches = [choose_videos(np.zeros((10, 2)), step, 0, settings) for step in range(200)]
     assert all(len(set(batch)) == 4 for batch in batches)
     # Within what would be an epoch videos come back, unlike in shuffled epochs.
     assert any(set(a) & set(b) for a, b in zip(batches[::2], batches[1::2], strict=True))

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from extract.backbones.i3d import InceptionI3D
 from extract.backbones.loading import class_names, load_network
 from extract.backbones.records import BACKBONES
+from extract.backbones.runtime_torch import TorchRuntime
 from extract.preprocess import centre_crop, resize_short_side
 from weights import WeightsError
 from weights.files import git_blob_id
@@ -68,6 +69,19 @@ def test_known_clips_have_their_class_and_probability(
     label, expected = KNOWN[name]
     assert names[int(probabilities.argmax())] == label
     assert probabilities.max() == pytest.approx(expected, abs=TOLERANCE)
+
+
+@pytest.mark.parametrize("name", ["clean_and_jerk.mp4", "walking_the_dog.mp4"])
+def test_what_runs_on_a_cpu_computes_the_network(
+    name: str, shared_data: Path, network: InceptionI3D
+) -> None:
+    """To 1e-4, where 1e-3 is asked for between machines."""
+    clip = first_frames(shared_data / "clips" / name, RECORD.length)
+    with torch.inference_mode():
+        expected = network.features(torch.from_numpy(clip)).numpy()
+    for winograd in (False, True):
+        found = TorchRuntime(network, clip.shape[1:], winograd=winograd).run(clip)
+        assert np.abs(found - expected).max() <= 1e-4 * np.abs(expected).max()
 
 
 # DeepMind's sample, arrays [1, 79, 224, 224, C] in its repository under data/, by Git blob id.

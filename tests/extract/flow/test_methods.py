@@ -44,6 +44,15 @@ def test_engine_is_a_fact_with_its_version():
     assert flow_method("tvl1", device="cpu").engine.startswith("numba 0.")
 
 
+def test_engine_names_no_single_gpu(monkeypatch):
+    """Workers on several GPUs make equal files."""
+    monkeypatch.setattr("extract.flow.tvl1.solver.choose_device", lambda device: device)
+    monkeypatch.setattr("extract.flow.tvl1.method.TVL1Flow._is_compiled", lambda self: False)
+    names = {flow_method("tvl1", device=f"cuda:{n}").engine for n in range(2)}
+    assert len(names) == 1
+    assert names.pop().endswith(" on cuda")
+
+
 @pytest.mark.parametrize("backbone", [name for name in BACKBONES if name.startswith("i3d")])
 def test_every_method_takes_the_schedule_a_backbone_asks_for(backbone):
     asked = BACKBONES[backbone].flow_overrides

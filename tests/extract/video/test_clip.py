@@ -233,6 +233,7 @@ COLOURS = [(126, 128, 128), (90, 110, 190), (120, 90, 80), (70, 190, 110)]
 MATRICES = {
     "bt601": (5, 0.299, 0.114),
     "bt709": (1, 0.2126, 0.0722),
+    "bt2020nc": (9, 0.2627, 0.0593),
     "unspecified": (2, 0.299, 0.114),
 }
 
@@ -281,7 +282,7 @@ def test_colours_follow_matrix_and_range_of_the_stream(make_video, matrix, full,
 
 
 def _x264_name(code):
-    return {5: "bt470bg", 1: "bt709", 2: "undef"}[code]
+    return {5: "bt470bg", 1: "bt709", 2: "undef", 9: "bt2020nc"}[code]
 
 
 def test_decoder_is_named_in_the_log(make_video, caplog):
@@ -289,6 +290,19 @@ def test_decoder_is_named_in_the_log(make_video, caplog):
     with caplog.at_level(logging.DEBUG), open_video(video.path) as clip:
         assert clip.decoder == "decord"
     assert "decoded by decord" in caplog.text
+
+
+def test_a_video_that_decord_might_hold_whole_goes_through_pyav(make_video, monkeypatch, caplog):
+    """Nothing is wrong with such a video, so nothing is said."""
+    video = make_video("a.mp4", range(20), Fraction(1, 25))
+    size = 64 * 48 * 3 * 20
+    for bound, decoder in ((size, "decord"), (size - 1, "pyav")):
+        monkeypatch.setattr("extract.video.clip.DECORD_BYTES", bound)
+        with open_video(video.path) as clip:
+            assert clip.decoder == decoder
+    with open_video(video.path, "decord") as clip:
+        assert clip.decoder == "decord"
+    assert caplog.text == ""
 
 
 def test_what_decord_refuses_goes_through_pyav(make_video, number_in, monkeypatch, caplog):

@@ -1,0 +1,60 @@
+"""Breaks of a file's clock: places where its timestamps start over, or leap by hours.
+
+Recordings that were put together from several ones (parts of a transport stream or of a DVD one
+after the other, a receiver that changed the programme) have a clock that begins anew at each joint.
+A player shows the parts one after the other, and so does this package.
+"""
+
+import itertools
+from collections.abc import Sequence
+from fractions import Fraction
+
+import numpy as np
+
+# Frames that a decoder may hold back for reordering: H.264 and HEVC allow 16, others fewer. Times
+# that fall back by no more are out of order, not a new beginning.
+MOST_REORDERED = 16
+# Seconds for which a frame can be meant to stand; a longer step is an error in the timestamps.
+LONGEST_PAUSE = Fraction(3600)
+
+
+def clock_breaks(ticks: Sequence[int], time_base: Fraction) -> list[int]:
+    """Frames at which the clock breaks.
+
+    It breaks where a time falls back by more than frames are ever reordered, where it falls back to
+    a time that was there since the last break, and where it leaps ahead by more than an hour.
+
+    Args:
+        ticks: timestamps of the decoded frames, in order of presentation.
+        time_base: seconds per tick.
+    """
+    steps = np.diff(np.array(ticks, np.int64))
+    farthest = int(LONGEST_PAUSE / time_base)
+    if not len(steps) or (steps.min() >= 0 and steps.max() <= farthest):
+        return []
+    deepest = -MOST_REORDERED * _spacing(ticks)
+    found: list[int] = []
+    seen = {ticks[0]}
+    for k, (before, tick) in enumerate(itertools.pairwise(ticks), start=1):
+        step = tick - before
+        if step > farthest or step < deepest or (step < 0 and tick in seen):
+            found.append(k)
+            seen.clear()
+        seen.add(tick)
+    return found
+
+
+def closed(ticks: Sequence[int], breaks: Sequence[int]) -> list[int]:
+    """The timestamps with each part beginning one frame after the end of the one before."""
+    spacing, result = _spacing(ticks), list(ticks)
+    for begin, end, last in zip(breaks, [*breaks[1:], len(ticks)], [0, *breaks], strict=False):
+        shift = max(result[last:begin]) + spacing - ticks[begin]
+        result[begin:end] = [tick + shift for tick in ticks[begin:end]]
+    return result
+
+
+def _spacing(ticks: Sequence[int]) -> int:
+    """Median step ahead, in ticks."""
+    steps = np.sort(np.diff(np.array(ticks, np.int64)))
+    ahead = steps[steps > 0]
+    return int(ahead[len(ahead) // 2]) if len(ahead) else 1

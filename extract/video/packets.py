@@ -1,0 +1,113 @@
+"""What a file says of a stream before anything is decoded: its header and its packets."""
+
+import itertools
+from dataclasses import dataclass, field
+from fractions import Fraction
+
+import av
+import av.error
+from av.container import InputContainer
+from av.video.stream import VideoStream
+
+from extract.video.decoder_pyav import DamageError, container_start, reason_of
+from extract.video.pulse import beat
+
+
+@dataclass
+class Stamps:
+    """Timestamps and durations, in ticks, in the order of packets or of decoded frames."""
+
+    ticks: list[int | None] = field(default_factory=list)
+    durations: list[int] = field(default_factory=list)
+    damage: DamageError | None = None
+
+    def add(self, tick: int | None, duration: int | None) -> None:
+        """Add a packet or a frame; either may be unknown."""
+        self.ticks.append(tick)
+        self.durations.append(duration or 0)
+
+    @property
+    def known(self) -> list[int]:
+        """The timestamps that are there."""
+        return [tick for tick in self.ticks if tick is not None]
+
+    @property
+    def ascending(self) -> bool:
+        """Whether each known timestamp is above the one before."""
+        return all(a < b for a, b in itertools.pairwise(self.known))
+
+
+@dataclass(frozen=True)
+class Header:
+    """What the container states of the file and of the chosen stream.
+
+    Attributes:
+        codec: FFmpeg's name of the decoder.
+        format: FFmpeg's name of the container.
+        time_base: seconds per tick.
+        start: seconds at which the container's first stream starts.
+        rate: frames per second, None where nothing is known.
+        frames: number of frames, 0 where it is not stated.
+        seconds: duration, 0 where it is not stated.
+    """
+
+    codec: str
+    format: str
+    time_base: Fraction
+    start: Fraction
+    rate: Fraction | None
+    frames: int
+    seconds: Fraction
+
+
+@dataclass(frozen=True)
+class Packets:
+    """The packets of a stream.
+
+    Attributes:
+        shown: those that are to be shown.
+        keys: times of the key frames among them.
+        hidden: number of the others.
+        decoding: decoding times of those that are to be shown, as far as they have one.
+    """
+
+    shown: Stamps
+    keys: list[int]
+    hidden: int
+    decoding: list[int]
+
+
+def read_header(container: InputContainer, stream: VideoStream) -> Header:
+    """What the container states."""
+    rate = stream.average_rate or stream.guessed_rate
+    assert stream.time_base is not None
+    return Header(
+        codec=stream.codec_context.name,
+        format=container.format.name,
+        time_base=stream.time_base,
+        start=container_start(container, stream),
+        rate=Fraction(rate) if rate else None,
+        frames=stream.frames,
+        seconds=Fraction(container.duration or 0, av.time_base),
+    )
+
+
+def read_packets(container: InputContainer, stream: VideoStream) -> Packets:
+    """Read all packets of a stream, which is the pass over the file that decodes nothing."""
+    shown, keys, hidden, decoding = Stamps(), [], 0, []
+    try:
+        for packet in container.demux(stream):
+            beat()
+            if packet.size == 0:
+                continue
+            if packet.is_discard:
+                hidden += 1
+                continue
+            shown.add(packet.pts, packet.duration)
+            if packet.dts is not None:
+                decoding.append(packet.dts)
+            if packet.is_keyframe and packet.pts is not None:
+                keys.append(packet.pts)
+    except (av.error.FFmpegError, EOFError) as error:
+        shown.damage = DamageError(None, reason_of(error))
+    return Packets(shown, keys, hidden, decoding)

@@ -1,0 +1,156 @@
+"""How much a few training videos teach: average mAP against their number.
+
+Subsets of the training videos are drawn with about the same share of every class, several times,
+and a few networks are trained on each. The table has the mean of the single networks, their
+ensemble (one model read as the networks' mean), a network that stops early by a fifth of the videos
+held out, and one that draws every class equally often; with the spread (standard deviation) over
+the draws. Without folders it runs on generated features (`ablation.py`).
+
+    python tests/benchmarks/few_videos.py --train features/train --labels labels.csv \\
+        --test features/test --truth gt_test.json
+"""
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import click
+import numpy as np
+import torch
+from ablation import generated
+
+from basnet_e2e.cli.tables import new_table, show, show_text
+from basnet_e2e.data.annotations import GroundTruth, read_ground_truth
+from basnet_e2e.data.dataset import LabelledSet, VideoFeatures, load_features, load_labelled
+from basnet_e2e.data.naming import counted
+from basnet_e2e.errors import BasnetError
+from basnet_e2e.evaluation.evaluate import evaluate
+from basnet_e2e.heads.checkpoint import HeadModel
+from basnet_e2e.heads.ensemble import Ensemble
+from basnet_e2e.heads.presets import preset
+from basnet_e2e.localization.inference import localize_features
+from basnet_e2e.training.holdout import stratified
+from basnet_e2e.training.train import train
+
+HELD_OUT = 0.2
+COLUMNS = ("one network", "ensemble", "stopped early", "balanced")
+
+
+class Judged:
+    """Test videos and their intervals.
+
+    Args:
+        videos: features.
+        truth: their intervals.
+    """
+
+    def __init__(self, videos: Sequence[VideoFeatures], truth: GroundTruth) -> None:
+        self.videos, self.truth = videos, truth
+
+    def score(self, model: HeadModel) -> float:
+        """Average mAP in percent."""
+        found = [localize_features(model, video) for video in self.videos]
+        return 100 * evaluate(found, self.truth).average
+
+
+def subset(data: LabelledSet, count: int, seed: int) -> LabelledSet:
+    """About the same share of every class; all videos where as many are wanted."""
+    if count >= len(data.videos):
+        return data
+    rows = stratified(data.targets() > 0, count, seed)
+    return replace(
+        data, videos=[data.videos[row] for row in rows], labels=[data.labels[row] for row in rows]
+    )
+
+
+def members(model: HeadModel) -> list[HeadModel]:
+    """The networks of an ensemble, each by itself."""
+    assert isinstance(model.net, Ensemble)
+    return [replace(model, net=net) for net in model.net.members]
+
+
+def measure(
+    data: LabelledSet, judged: Judged, networks: int, seed: int, **how: object
+) -> list[float]:
+    """Average mAP in percent of the columns; NaN where too few videos are left to train on."""
+    options = {"seed": seed, **how}
+    together = train(data, ensemble=networks, **options)
+    single = float(np.mean([judged.score(model) for model in members(together)]))
+    try:
+        stopped = judged.score(train(data, holdout=HELD_OUT, stop_early=True, **options))
+    except BasnetError:
+        stopped = float("nan")
+    balanced = judged.score(train(data, balanced=True, **options))
+    return [single, judged.score(together), stopped, balanced]
+
+
+def read(
+    train_folder: Path | None, labels: Path | None, test: Path | None, truth: Path | None
+) -> tuple[LabelledSet, Judged, str]:
+    """Training videos, test videos, and what they are called."""
+    if train_folder is None or labels is None or test is None or truth is None:
+        benchmark = generated()
+        return benchmark.train, Judged(benchmark.test, benchmark.truth), "generated features"
+    known = read_ground_truth(truth)
+    found = load_features(test)
+    return load_labelled(train_folder, labels), Judged(found.videos, known), str(train_folder)
+
+
+def cell(scores: Sequence[float]) -> str:
+    """Mean and spread."""
+    if not np.isfinite(scores).all():
+        return "too few"
+    return (
+        f"{np.mean(scores):.1f} ± {np.std(scores):.1f}" if len(scores) > 1 else f"{scores[0]:.1f}"
+    )
+
+
+@click.command()
+@click.option("--train", "train_folder", type=click.Path(path_type=Path), help="Feature folder.")
+@click.option("--labels", type=click.Path(path_type=Path), help="Of the training videos.")
+@click.option("--test", type=click.Path(path_type=Path), help="Feature folder of the test videos.")
+@click.option("--truth", type=click.Path(path_type=Path), help="Their intervals.")
+@click.option("--sizes", default="5,10,20,40", show_default=True)
+@click.option("--draws", default=3, show_default=True, help="Subsets of each size.")
+@click.option("--networks", default=3, show_default=True, help="Of an ensemble.")
+@click.option("--head", default="basnet", show_default=True)
+@click.option("--steps", type=int, help="Of training; those of preset small without it.")
+@click.option("--rate", type=float, help="Learning rate; that of preset small without it.")
+@click.option("--threads", default=1, show_default=True)
+def main(
+    train_folder: Path | None,
+    labels: Path | None,
+    test: Path | None,
+    truth: Path | None,
+    sizes: str,
+    draws: int,
+    networks: int,
+    threads: int,
+    head: str,
+    steps: int | None,
+    rate: float | None,
+) -> None:
+    """Train on few and more videos and print the table."""
+    torch.set_num_threads(threads)
+    changed = {"steps": steps, "rate": rate}
+    chosen = preset("small", head=head, **{k: v for k, v in changed.items() if v is not None})
+    data, judged, name = read(train_folder, labels, test, truth)
+    began = time.monotonic()
+    title = f"average mAP in %, {head} small, {networks} networks, "
+    title += f"{counted(draws, 'draw')}; {name}"
+    table = new_table(title, "videos", *COLUMNS)
+    for count in map(int, sizes.split(",")):
+        rows = [
+            measure(subset(data, count, draw), judged, networks, 10 * draw, preset=chosen)
+            for draw in range(draws)
+        ]
+        cells = [cell(scores) for scores in zip(*rows, strict=True)]
+        table.add_row(str(min(count, len(data.videos))), *cells)
+        show_text(f"{count}: {', '.join(cells)}")
+    show(table)
+    show_text(f"{time.monotonic() - began:.0f} s")
+
+
+if __name__ == "__main__":
+    main()
