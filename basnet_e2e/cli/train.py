@@ -9,7 +9,7 @@ import click
 from basnet_e2e.cli.common import StreamList, device_option, force_option, message_options
 from basnet_e2e.cli.progress import ProgressBar
 from basnet_e2e.cli.tables import new_table, show
-from basnet_e2e.heads.table import DEFAULT_HEAD, described
+from basnet_e2e.heads.table import TRAINED_HEAD, described
 
 if TYPE_CHECKING:
     from basnet_e2e.heads.checkpoint import HeadModel
@@ -36,8 +36,7 @@ log = logging.getLogger(__name__)
 )
 @click.option(
     "--head",
-    default=DEFAULT_HEAD,
-    show_default=True,
+    show_default=f"{TRAINED_HEAD}; basnet with --recipe or its presets",
     help=f"Method: {described()}.",
 )
 @click.option(

@@ -110,7 +110,7 @@ def see(
     else:
         raw = shares * calm[:, -1:] ** reading.weighting
     scores = shares_of(highest_mean(suppressed, own.ratio))
-    return Seen(raw, scores[:-1], 1 - shares[:, -1])
+    return Seen(raw, scores[:-1], calm[:, -1])
 
 
 _PLUS_READING = PlusReading(
@@ -167,10 +167,6 @@ class PlusHead(Head):
         cas, foreground = (as_array(each[:, 0].mean(0)) for each in (output.cas, output.foreground))
         rows = as_array(net.project(x))
         return see(cas, foreground, rows, preset.own_as(PlusSettings), reading)
-
-    def background_rule(self, preset: Preset) -> str:
-        """By the softmax over classes and background."""
-        return "share of background above .5"
 
 
 HEAD = PlusHead()

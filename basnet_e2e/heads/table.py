@@ -47,8 +47,9 @@ HEADS: "dict[str, Entry | Head]" = {
     ),
     "maan": Entry("basnet_e2e.heads.maan", "averages attention over random subsets (ICLR 2019)"),
 }
-# Also the head of files that were written before heads had names.
+# Of settings that name no head, and of files that were written before heads had names.
 DEFAULT_HEAD = "basnet"
+TRAINED_HEAD = "plus"  # what is trained where nobody asks for a method
 
 
 def described() -> str:

@@ -17,7 +17,7 @@ from basnet_e2e.heads.checkpoint import HeadModel, save_model
 from basnet_e2e.heads.head import Head
 from basnet_e2e.heads.presets import preset as find_preset
 from basnet_e2e.heads.settings import Preset
-from basnet_e2e.heads.table import find_head
+from basnet_e2e.heads.table import DEFAULT_HEAD, TRAINED_HEAD, find_head
 from basnet_e2e.training.fit import Trained, finished_model, fit
 from basnet_e2e.training.holdout import Holdout, hold_out, report
 from basnet_e2e.training.identity import held_out
@@ -67,7 +67,8 @@ def train(
             ``activitynet``), or settings of one's own.
         recipe: row of the head's ablation (BaS-Net: ``full``, ``suppression``, ``base`` or
             ``baseline``); the preset's without it.
-        head: name of the method; that of the preset, or ``basnet``, without it.
+        head: name of the method. Without it that of the preset; of a preset's name ``plus``, or
+            ``basnet`` where a recipe is given or only ``basnet`` has that preset.
         validate: annotated intervals of videos that have features in ``features`` but no training
             label; the step with the best average mAP on them is kept. Without it the last step is.
         classes: class list, or a file of it, that fixes the order; else that of first appearance.
@@ -96,6 +97,8 @@ def train(
         KeyboardInterrupt: Ctrl-C; the state is saved first.
     """
     asked: dict[str, Any] = {"recipe": recipe, "steps": steps}
+    if head is None and isinstance(preset, str):
+        head = head_without_name(preset, recipe)
     settings = find_preset(
         preset, head=head, **{name: value for name, value in asked.items() if value is not None}
     )
@@ -170,6 +173,13 @@ def drawn_evenly(settings: Preset) -> Preset:
             "leave out --balanced"
         )
     return settings.changed(batches="balanced")
+
+
+def head_without_name(preset: str, recipe: str | None) -> str:
+    """The method of a run that names none: BaS-Net for what only it has, else the one to use."""
+    known = find_head(TRAINED_HEAD).presets
+    only_basnet = preset in find_head(DEFAULT_HEAD).presets and preset not in known
+    return DEFAULT_HEAD if recipe is not None or only_basnet else TRAINED_HEAD
 
 
 def _chosen(trained: "Trained", held: Holdout | None, log_to: str | None) -> HeadModel:

@@ -142,7 +142,7 @@ def test_shares_are_cut():
     assert found.raw == pytest.approx(
         np.array([[0.5, 0.25, 0.25], [0.1, 0.1, 0.8], [0.6, 0.2, 0.2], [0.1, 0.8, 0.1]])
     )
-    assert found.foreground == pytest.approx([0.75, 0.2, 0.8, 0.9])
+    assert found.foreground == pytest.approx(WEIGHTS)
 
 
 def test_the_suppressed_activation_is_cut():
@@ -169,6 +169,7 @@ def test_class_scores_are_of_the_suppressed_activation():
 def test_reach_averages_what_is_cut():
     far, near = seen(reach=50.0), seen()
     assert np.ptp(far.raw, axis=0).max() < 0.05 < np.ptp(near.raw, axis=0).min()
+    assert np.ptp(far.foreground) < 0.05 < np.ptp(near.foreground)
     same = seen(reach=50.0, activation="suppressed").raw
     assert np.ptp(same, axis=0).max() < np.ptp(CAS * WEIGHTS[:, None], axis=0).min()
 

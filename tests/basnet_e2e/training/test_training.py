@@ -17,6 +17,7 @@ from basnet_e2e.heads.batches import choose_videos
 from basnet_e2e.heads.checkpoint import load_model
 from basnet_e2e.heads.presets import preset
 from basnet_e2e.localization.inference import localize_features
+from basnet_e2e.training.train import head_without_name
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 WIDTH = 12
@@ -393,3 +394,21 @@ def test_official_batches_are_independent():
     assert any(set(a) & set(b) for a, b in zip(batches[::2], batches[1::2], strict=True))
     counts = np.bincount(np.concatenate(batches), minlength=10)
     assert counts.min() > 50
+
+
+@pytest.mark.parametrize(
+    ("preset", "recipe", "head"),
+    [
+        ("default", None, "plus"),
+        ("small", None, "plus"),
+        ("small", "base", "basnet"),
+        ("activitynet", None, "basnet"),
+    ],
+)
+def test_who_names_no_head_trains_the_one_to_use(preset, recipe, head):
+    assert head_without_name(preset, recipe) == head
+
+
+def test_the_head_that_is_trained_is_in_the_model(data):
+    assert train(data, preset="small", steps=1).preset.head == "plus"
+    assert train(data, preset="small", steps=1, head="basnet").preset.head == "basnet"
