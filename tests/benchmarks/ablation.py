@@ -14,6 +14,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import _packages  # noqa: F401
 import click
 import numpy as np
 from numpy.typing import NDArray

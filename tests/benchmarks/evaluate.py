@@ -9,6 +9,7 @@ Run: python tests/benchmarks/evaluate.py
 import statistics
 import time
 
+import _packages  # noqa: F401
 import numpy as np
 
 from basnet_e2e.data.annotations import GroundTruth

@@ -13,6 +13,8 @@ HERE = Path(__file__).resolve().parent
 if __name__ == "__main__":
     runpy.run_path(str(HERE / "_extract.py"), run_name="__main__")
 else:
-    sys.path[:] = [folder for folder in sys.path if Path(folder).resolve() != HERE]
+    before = sys.path[:]
+    sys.path[:] = [folder for folder in before if Path(folder).resolve() != HERE]
     del sys.modules[__name__]
     __import__(__name__)  # the package takes this file's place
+    sys.path[:] = before

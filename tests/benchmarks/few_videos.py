@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import _packages  # noqa: F401
 import click
 import numpy as np
 import torch

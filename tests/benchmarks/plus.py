@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import _packages  # noqa: F401
 import click
 import numpy as np
 import torch

@@ -11,6 +11,8 @@ import tempfile
 from pathlib import Path
 from statistics import median
 
+import _packages  # noqa: F401
+
 sys.path.insert(0, str(Path(__file__).parents[1] / "basnet_e2e" / "report"))
 from conftest import Browser, start_browser
 from made_reports import made_evidence, made_result

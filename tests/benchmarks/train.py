@@ -11,6 +11,7 @@ import statistics
 import time
 from collections.abc import Callable
 
+import _packages  # noqa: F401
 import click
 import torch
 import torch.nn.functional as F

@@ -104,7 +104,7 @@ def test_resumed_equals_uninterrupted_and_names_the_head(toy, tree, labels, tmp_
     output = tmp_path / "parts.safetensors"
     with pytest.raises(KeyboardInterrupt):
         train(tree, labels, toy, output=output, progress=interrupt)
-    with pytest.raises(BasnetError, match=r"another head \(toy against basnet\)"):
+    with pytest.raises(BasnetError, match=r"another head \(toy against plus\)"):
         train(tree, labels, "small", output=output, resume=True)
     parts = train(tree, labels, toy, output=output, resume=True)
     assert whole.training == parts.training
