@@ -24,6 +24,7 @@ from basnet_e2e.demo.footage.collection import (
 from basnet_e2e.errors import BasnetError
 
 BACKBONE = "i3d-mini"
+HEAD = "basnet"  # the paper's, whose recipes the comparison shows
 PRESET = "small"
 RECIPES = ("baseline", "base", "suppression", "full")
 
@@ -204,7 +205,7 @@ class Demo:
         model = self._model(variant)
         arguments = (
             *("train", str(features), "--labels", str(labels), "-o", str(model)),
-            *("--preset", PRESET, *variant.options),
+            *("--head", HEAD, "--preset", PRESET, *variant.options),
         )
         return Step("basnet_e2e", arguments, makes=model, needs=(labels, *_files(features)))
 
