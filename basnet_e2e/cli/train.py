@@ -43,7 +43,8 @@ log = logging.getLogger(__name__)
     "--preset",
     default="default",
     show_default=True,
-    help="Settings of the head: default, small (for CPUs) or official; basnet also: activitynet.",
+    help="Settings of the head: default, small (for CPUs); official (of the released code; not of "
+    "plus); basnet also: activitynet.",
 )
 @click.option(
     "--recipe",

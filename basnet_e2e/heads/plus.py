@@ -136,9 +136,8 @@ class PlusHead(Head):
     name = "plus"
     own = PlusSettings
     reading = PlusReading
-    # Nothing was released of it, and it is small enough for CPUs: one choice by three names.
+    # Nothing was released of it, so that it has no ``official``; it is small enough for CPUs.
     presets: Mapping[str, Preset] = {
-        "official": _DEFAULT.named("official"),
         "default": _DEFAULT,
         "small": _DEFAULT.named("small"),
     }

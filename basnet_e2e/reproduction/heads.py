@@ -10,7 +10,7 @@ from typing import Any
 from basnet_e2e.errors import BasnetError
 from basnet_e2e.heads.presets import preset
 from basnet_e2e.heads.settings import Preset, check_names
-from basnet_e2e.heads.table import HEADS
+from basnet_e2e.heads.table import HEADS, find_head
 from basnet_e2e.reproduction.published import HEAD_TITLES, Protocol
 from basnet_e2e.reproduction.runs import Outcome, Runner, Spec
 from basnet_e2e.reproduction.study import Reporter
@@ -26,7 +26,7 @@ from weights.files import write_text
 
 log = logging.getLogger(__name__)
 ALL = "all"
-PRESET = "official"
+RELEASED, OURS = "official", "default"
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,8 @@ class HeadResult:
         counts = [runs[0].spec.preset.training.steps for runs in self.outcomes.values()]
         low, high = min(counts), max(counts)
         steps = f"{low}" if low == high else f"{low} to {high}"
-        return f"preset {self.study.presets[0].name}, {steps} steps, last step, {seeds}"
+        names = " or ".join(dict.fromkeys(each.name for each in self.study.presets))
+        return f"preset {names}, {steps} steps, last step, {seeds}"
 
     def sheets(self) -> list[Sheet]:
         """MAP beside the published figures, cost, background detection."""
@@ -122,7 +123,8 @@ def make_head_study(
     Args:
         protocol: how it is judged.
         heads: their names, or ``all`` alone.
-        settings: name of a preset that every head has; ``official`` without it.
+        settings: name of a preset that every head has; without it ``official``, or ``default`` of
+            a head of ours, of which nothing was released.
         seeds: runs a row.
         steps: training steps instead of each preset's.
         segments: T instead of each preset's.
@@ -136,8 +138,12 @@ def make_head_study(
         raise BasnetError(f"no head named; known: {', '.join(HEADS)}")
     asked = {"steps": steps, "segments": segments}
     changes: dict[str, Any] = {name: value for name, value in asked.items() if value is not None}
-    presets = tuple(preset(settings or PRESET, head=name, **changes) for name in names)
+    presets = tuple(preset(settings or _released(name), head=name, **changes) for name in names)
     return HeadStudy(protocol, presets, seeds)
+
+
+def _released(head: str) -> str:
+    return RELEASED if RELEASED in find_head(head).presets else OURS
 
 
 def compare_heads(study: HeadStudy, runner: Runner, progress: Reporter | None = None) -> HeadResult:

@@ -159,6 +159,7 @@ def _origin(url: Url, error: BaseException) -> BaseException:
 
 def _final(error: BaseException) -> bool:
     """Whether trying again is no use."""
+    # A file system says by NotImplementedError and ValueError that it cannot do what is asked.
     if isinstance(error, PermissionError | NotImplementedError | IsADirectoryError | ValueError):
         return True
     status = getattr(error, "status", None)

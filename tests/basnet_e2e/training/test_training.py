@@ -403,6 +403,7 @@ def test_official_batches_are_independent():
         ("small", None, "plus"),
         ("small", "base", "basnet"),
         ("activitynet", None, "basnet"),
+        ("official", None, "basnet"),
     ],
 )
 def test_who_names_no_head_trains_the_one_to_use(preset, recipe, head):
