@@ -3,7 +3,6 @@
 import threading
 from collections import deque
 from collections.abc import Callable, Generator
-from types import TracebackType
 from typing import Generic, TypeVar
 
 from extract.lanes import LOOK_SECONDS
@@ -88,12 +87,7 @@ class Ahead(Generic[T]):
             self._ended = True
             self._changed.notify_all()
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         with self._changed:
             self._stopped = True
             self._changed.notify_all()

@@ -4,7 +4,6 @@ import heapq
 import itertools
 import threading
 from collections.abc import Callable, Iterable
-from types import TracebackType
 from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
@@ -158,12 +157,7 @@ class Lanes:
     def __enter__(self) -> "Lanes":
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.give_up()
         for thread in self._threads:
             thread.join()

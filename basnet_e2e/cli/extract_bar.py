@@ -1,7 +1,6 @@
 """The progress of an extraction on stderr: two moving lines on a terminal, plain ones elsewhere."""
 
 import time
-from types import TracebackType
 from typing import TYPE_CHECKING
 
 import click
@@ -49,12 +48,7 @@ class ExtractBar:
             self._live.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         if self._live:
             self._live.stop()
 

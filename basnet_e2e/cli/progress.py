@@ -1,7 +1,6 @@
 """Progress on stderr: a bar on a terminal, plain lines elsewhere."""
 
 import time
-from types import TracebackType
 
 import click
 
@@ -57,12 +56,7 @@ class ProgressBar:
             self._bar.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         if self._bar:
             self._bar.stop()
 

@@ -3,7 +3,6 @@
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from types import TracebackType
 
 from basnet_e2e.data.kinds import Kind
 from basnet_e2e.data.outputs import check_outputs
@@ -59,12 +58,7 @@ class LiveReport:
             self._folder = tempfile.TemporaryDirectory(prefix="basnet-report-")
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         if self._folder:
             self._folder.cleanup()
 

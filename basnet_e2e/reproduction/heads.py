@@ -12,8 +12,7 @@ from basnet_e2e.heads.presets import preset
 from basnet_e2e.heads.settings import Preset, check_names
 from basnet_e2e.heads.table import HEADS, find_head
 from basnet_e2e.reproduction.published import HEAD_TITLES, Protocol
-from basnet_e2e.reproduction.runs import Outcome, Runner, Spec
-from basnet_e2e.reproduction.study import Reporter
+from basnet_e2e.reproduction.runs import Outcome, Reporter, Runner, Spec
 from basnet_e2e.reproduction.tables import (
     Outcomes,
     Sheet,
@@ -152,17 +151,11 @@ def compare_heads(study: HeadStudy, runner: Runner, progress: Reporter | None = 
     Args:
         study: what to compute.
         runner: where and with which data.
-        progress: ``progress(index, runs, spec)`` gives what is called after each training step.
-
-    Raises:
-        BasnetError: see :meth:`Runner.run`.
-        KeyboardInterrupt: Ctrl-C; calling again goes on from there.
+        progress: see :meth:`Runner.all`, as for what is raised.
     """
     outcomes: dict[str, list[Outcome]] = {}
-    specs = study.specs()
-    for index, spec in enumerate(specs):
-        step = progress(index, len(specs), spec) if progress else None
-        outcomes.setdefault(spec.preset.head, []).append(runner.run(spec, step))
+    for outcome in runner.all(study.specs(), progress):
+        outcomes.setdefault(outcome.spec.preset.head, []).append(outcome)
     notes = [*runner.benchmark.notes, *_other_features(study)]
     return HeadResult(study, outcomes, tuple(notes))
 

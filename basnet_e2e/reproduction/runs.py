@@ -9,7 +9,7 @@ change without training again.
 import json
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
@@ -109,6 +109,9 @@ class Outcome:
     parameters: int = 0
 
 
+Reporter = Callable[[int, int, Spec], StepListener]
+
+
 class Runner:
     """Trains and judges runs in a folder.
 
@@ -134,6 +137,20 @@ class Runner:
         self.folder, self.benchmark = folder, benchmark
         self.tious, self.select = tuple(tious), select
         self.device = device or torch.device("cpu")
+
+    def all(self, specs: Sequence[Spec], progress: "Reporter | None" = None) -> Iterator[Outcome]:
+        """Take runs one after the other; what is on the disk already is not computed again.
+
+        Args:
+            specs: the runs.
+            progress: ``progress(index, runs, spec)`` gives what is called after each training step.
+
+        Raises:
+            BasnetError: see :meth:`run`.
+            KeyboardInterrupt: Ctrl-C; calling again goes on from there.
+        """
+        for index, spec in enumerate(specs):
+            yield self.run(spec, progress(index, len(specs), spec) if progress else None)
 
     def run(self, spec: Spec, progress: StepListener | None = None) -> Outcome:
         """Figures of a run, from what is on the disk or from training.

@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from basnet_e2e.heads.presets import preset
 from basnet_e2e.heads.settings import Preset
 from basnet_e2e.heads.table import find_head
 from basnet_e2e.reproduction.published import RECIPE_TITLES, Protocol
-from basnet_e2e.reproduction.runs import Outcome, Runner, Spec, changes_training
+from basnet_e2e.reproduction.runs import Outcome, Reporter, Runner, Spec, changes_training
 from basnet_e2e.reproduction.tables import (
     Outcomes,
     Sheet,
@@ -25,12 +25,10 @@ from basnet_e2e.reproduction.tables import (
     predicted_as,
     published_json,
 )
-from basnet_e2e.training.loop import StepListener
 from weights.files import write_text
 
 log = logging.getLogger(__name__)
 EACH_MEND = ("reading", "all")
-Reporter = Callable[[int, int, Spec], StepListener]
 
 
 @dataclass(frozen=True)
@@ -167,18 +165,12 @@ def reproduce(study: Study, runner: Runner, progress: Reporter | None = None) ->
     Args:
         study: what to compute.
         runner: where and with which data.
-        progress: ``progress(index, runs, spec)`` gives what is called after each training step.
-
-    Raises:
-        BasnetError: see :meth:`Runner.run`.
-        KeyboardInterrupt: Ctrl-C; calling again goes on from there.
+        progress: see :meth:`Runner.all`, as for what is raised.
     """
-    specs = [*study.specs(), *study.mend_specs()]
     outcomes: dict[str, list[Outcome]] = {}
     mended: dict[str, list[Outcome]] = {}
-    for index, spec in enumerate(specs):
-        step = progress(index, len(specs), spec) if progress else None
-        outcome = runner.run(spec, step)
+    for outcome in runner.all([*study.specs(), *study.mend_specs()], progress):
+        spec = outcome.spec
         kept = outcomes if spec.mend is None else mended
         kept.setdefault(spec.mend or spec.row, []).append(outcome)
     ordered = {name: outcomes[name] for name in RECIPE_TITLES if name in outcomes}

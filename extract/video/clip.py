@@ -5,7 +5,6 @@ import os
 import weakref
 from collections.abc import Generator, Iterator
 from fractions import Fraction
-from types import TracebackType
 from typing import Protocol
 
 import numpy as np
@@ -156,12 +155,7 @@ class Clip:
     def __enter__(self) -> "Clip":
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
 

@@ -10,7 +10,6 @@ import logging
 import os
 from collections.abc import Generator, Iterator
 from fractions import Fraction
-from types import TracebackType
 from typing import Any
 
 import numpy as np
@@ -178,12 +177,7 @@ class IsolatedClip:
     def __enter__(self) -> "IsolatedClip":
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
 
