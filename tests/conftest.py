@@ -75,9 +75,19 @@ def ray_cluster() -> Iterator[Any]:
     pytest.importorskip("ray", reason="needs Ray (the extra [ray])")
     from ray.cluster_utils import Cluster
 
+    class Machines(Cluster):  # type: ignore[misc]  # Ray's types are not known without Ray
+        """Ray's node leaves a handler of SIGTERM, at which forked children of tests would hang."""
+
+        def add_node(self, *arguments: Any, **options: Any) -> Any:
+            before = signal.getsignal(signal.SIGTERM)
+            try:
+                return super().add_node(*arguments, **options)
+            finally:
+                signal.signal(signal.SIGTERM, before)
+
     def started() -> Any:
         head = {"num_cpus": 2, "include_dashboard": False}
-        cluster = Cluster(initialize_head=True, head_node_args=head)
+        cluster = Machines(initialize_head=True, head_node_args=head)
         cluster.add_node(num_cpus=2)
         cluster.wait_for_nodes(timeout=300)
         return cluster
