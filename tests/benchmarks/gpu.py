@@ -185,13 +185,13 @@ def flows(bench: Bench, frames: list[np.ndarray], record: BackboneRecord) -> Non
         print(f"  {name:24} {pairs / seconds:8.1f} pairs a second, {ratio:6.2f} times RAFT's speed")
 
 
-def networks(bench: Bench, backbone: RandomBackbone) -> None:
+def networks(bench: Bench, backbone: RandomBackbone, count: int) -> None:
     """Each network beside the plain module, and in each precision that the device has."""
     record = backbone.record
     random = torch.Generator().manual_seed(0)
-    print(f"\nnetworks, {GPU_BATCH} snippets")
+    print(f"\nnetworks, {count} snippets")
     for stream in record.streams:
-        shape = (GPU_BATCH, CHANNELS[stream], record.length, record.crop, record.crop)
+        shape = (count, CHANNELS[stream], record.length, record.crop, record.crop)
         clips = (torch.rand(shape, generator=random) * 2 - 1).to(bench.device)
         plain = backbone.network(stream).to(bench.device)
 
@@ -213,21 +213,21 @@ def networks(bench: Bench, backbone: RandomBackbone) -> None:
         for name, seconds in found.items():
             apart = float((runs[name]() - exact).abs().max() / exact.abs().max())
             ratio = found["plain module, one at a time"] / seconds
-            print(f"  {stream:5} {name:28} {GPU_BATCH / seconds:8.1f} snippets a second, ", end="")
+            print(f"  {stream:5} {name:28} {count / seconds:8.1f} snippets a second, ", end="")
             print(f"{ratio:5.2f} times, off by {apart:.1e} of the largest value")
 
 
-def neighbours(device: str, backbone: RandomBackbone) -> bool:
+def neighbours(device: str, backbone: RandomBackbone, count: int) -> bool:
     """Whether a snippet's feature is the same in every place of a batch, whatever is beside it."""
     record = backbone.record
     random = torch.Generator().manual_seed(1)
     equal = True
     for stream in record.streams:
-        shape = (GPU_BATCH, CHANNELS[stream], record.length, record.crop, record.crop)
+        shape = (count, CHANNELS[stream], record.length, record.crop, record.crop)
         clips = (torch.rand(shape, generator=random) * 2 - 1).to(device)
         run = getattr(backbone, stream)
         alone = run(clips[:1])[0]
-        for place in range(0, GPU_BATCH, 3):
+        for place in range(0, count, 3):
             moved = clips.roll(place, 0)
             equal = equal and bool(torch.equal(run(moved)[place], alone))
     print(f"\na snippet's feature in other places of a batch: {'equal' if equal else 'NOT equal'}")
@@ -292,6 +292,7 @@ def main() -> None:
     parser.add_argument("--backbone", default="i3d", choices=["i3d", "i3d-mini"])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--frames", type=int, default=16 * GPU_BATCH + 1, help=argparse.SUPPRESS)
+    parser.add_argument("--clips", type=int, default=GPU_BATCH, help=argparse.SUPPRESS)
     parser.add_argument("--pairs", type=int, default=64, help=argparse.SUPPRESS)
     options = parser.parse_args()
     on_cpu = options.device == "cpu"  # for the test of this program alone
@@ -308,8 +309,8 @@ def main() -> None:
         right = pictures_agree(frames, backbone)
         parts(bench, path, frames, backbone)
         flows(bench, frames[: 1 + options.pairs], record)
-        networks(bench, backbone)
-        right = neighbours(options.device, backbone) and right
+        networks(bench, backbone, options.clips)
+        right = neighbours(options.device, backbone, options.clips) and right
         whole(bench, path, record)
     if not right:
         raise SystemExit("what must be equal is not")
