@@ -19,7 +19,7 @@ from basnet_e2e.cli.progress import ProgressBar, clock
 
 if TYPE_CHECKING:
     from basnet_e2e.intervals import Localization
-    from basnet_e2e.localization.localizer import Glimpse
+    from basnet_e2e.localization.glimpse import Glimpse
     from basnet_e2e.localization.sources import VideoSource
 
 log = logging.getLogger(__name__)
