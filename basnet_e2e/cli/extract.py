@@ -20,7 +20,7 @@ from basnet_e2e.cli.common import (
     precision_option,
 )
 from basnet_e2e.cli.extract_report import ExtractReport, reasons
-from basnet_e2e.cli.progress import clock
+from basnet_e2e.times import clock
 
 if TYPE_CHECKING:
     from basnet_e2e.cli.video_time import VideoTime

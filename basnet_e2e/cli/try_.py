@@ -15,7 +15,8 @@ from basnet_e2e.cli.common import (
     message_options,
     offline_option,
 )
-from basnet_e2e.cli.progress import ProgressBar, clock
+from basnet_e2e.cli.progress import ProgressBar
+from basnet_e2e.times import clock
 
 if TYPE_CHECKING:
     from basnet_e2e.intervals import Localization
