@@ -108,7 +108,7 @@ def test_a_log_has_a_line_from_time_to_time(time, monkeypatch, capsys):
     assert capsys.readouterr().err.splitlines() == [
         "0/4 videos: 0:00 of 4:48, 0.13x real time, 37:25 left",
         "  a 1 %",
-        "0/4 videos: 0:03 of 4:48, 0.13x real time, 37:10 left",
+        "0/4 videos: 0:02 of 4:48, 0.13x real time, 37:10 left",
         "  a 4 %",
     ]
 
