@@ -15,8 +15,11 @@ COPY pyproject.toml constraints.txt README.md LICENSE ./
 # builds, without which 5 GB of CUDA libraries come along. And the extras of this package.
 ARG TORCH_FROM=
 ARG EXTRAS=
+# Only these two come from there: such an index has its own, other releases of what they need.
 RUN python3 -m venv /opt/venv \
- && /opt/venv/bin/pip install --no-cache-dir -c constraints.txt ${TORCH_FROM} torch torchvision
+ && /opt/venv/bin/pip install --no-cache-dir --no-deps -c constraints.txt ${TORCH_FROM} \
+    torch torchvision \
+ && /opt/venv/bin/pip install --no-cache-dir -c constraints.txt torch torchvision
 COPY basnet_e2e basnet_e2e
 COPY extract extract
 COPY weights weights
