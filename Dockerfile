@@ -28,7 +28,7 @@ RUN /opt/venv/bin/pip install --no-cache-dir -c constraints.txt ".${EXTRAS}"
 # Weights that are downloaded once stay in a volume, and so does compiled code. Whoever the
 # container runs as (`--user`, to write into a mounted folder) can write there.
 ENV PATH=/opt/venv/bin:$PATH BASNET_CACHE=/cache MPLCONFIGDIR=/cache/matplotlib
-RUN mkdir -m 1777 /cache && chown basnet /cache
+RUN mkdir -m 1777 /cache /cache/downloads /cache/features /cache/weights && chown basnet /cache
 VOLUME /cache
 USER basnet
 WORKDIR /data
