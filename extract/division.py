@@ -8,6 +8,7 @@ from pathlib import Path
 from extract.backbones.batches import SMALL_CLIP
 from extract.backbones.record import BackboneRecord
 from extract.devices import choose_device, cores
+from extract.inputs import VideoInput
 from extract.streams import CHANNELS
 from extract.video.memory_limit import memory_of_machine
 
@@ -16,6 +17,8 @@ from extract.video.memory_limit import memory_of_machine
 WORKER_BYTES = 2 << 30
 # Threads of a worker that one reader of frames keeps busy with networks of the published size.
 THREADS_A_READER = 4
+# To ask for the size of each URL would take longer than it helps.
+BYTES_ELSEWHERE = 16 << 20
 # Video files that keep a worker busy for several times as long as its start takes.
 FEWEST_BYTES = 4 << 20
 
@@ -90,6 +93,17 @@ def divide(
     if room is not None and room < workers:
         workers, scarce = max(1, room), "too little memory"
     return Division(workers, max(1, cores() // workers), scarce=scarce)
+
+
+def sizes_of(videos: Sequence[VideoInput]) -> dict[str, int]:
+    """Bytes of video files by id; those that stand elsewhere count alike."""
+    sizes = {}
+    for video in videos:
+        sizes[video.id] = 0 if isinstance(video.path, Path) else BYTES_ELSEWHERE
+        with contextlib.suppress(OSError):  # gone by now: to extract it says so
+            if isinstance(video.path, Path):
+                sizes[video.id] = video.path.stat().st_size
+    return sizes
 
 
 def gpus() -> tuple[str, ...]:

@@ -47,9 +47,22 @@ class FeatureStore(Protocol):
     ) -> Features:
         """As ``Extractor.extract``."""
 
+    def has(self, video: VideoInput, extractor: Extractor) -> bool:
+        """Whether features seem to be kept; what they are worth is seen when they are read."""
+
+    def keep(self, video: VideoInput, made: Features) -> None:
+        """Take features that were made elsewhere."""
+
 
 class NothingKept:
     """Extracts every time."""
+
+    def has(self, video: VideoInput, extractor: Extractor) -> bool:
+        """Never."""
+        return False
+
+    def keep(self, video: VideoInput, made: Features) -> None:
+        """Keep nothing."""
 
     def features(
         self, video: VideoInput, extractor: Extractor, *, keep_partial: bool, **how: Any
@@ -74,6 +87,17 @@ class FeatureCache:
     def __init__(self, folder: Path | None = None) -> None:
         self._folder = folder or default_folder()
         self._warned = False
+
+    def has(self, video: VideoInput, extractor: Extractor) -> bool:
+        """Whether there is a file for what the video holds now."""
+        path = self._path(video.path, extractor.settings)
+        return path is not None and path.exists()
+
+    def keep(self, video: VideoInput, made: Features) -> None:
+        """Keep them by what they were made of."""
+        content = made.facts.get("fingerprint")
+        if content is not None:
+            self._keep(made, self._path_of(str(content), made.settings))
 
     def features(
         self, video: VideoInput, extractor: Extractor, *, keep_partial: bool, **how: Any
@@ -101,6 +125,9 @@ class FeatureCache:
             content = fingerprint(video)
         except OSError:  # extraction says what is wrong with it
             return None
+        return self._path_of(content, settings)
+
+    def _path_of(self, content: str, settings: dict[str, Any]) -> Path:
         text = json.dumps([content, essential(settings)], sort_keys=True)
         key = hashlib.sha256(text.encode()).hexdigest()
         return self._folder / key[:2] / f"{key}{SUFFIX}"
@@ -152,7 +179,23 @@ class FeatureFolder:
     """
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        self.folder = folder
+
+    def has(self, video: VideoInput, extractor: Extractor) -> bool:
+        """Whether there is a feature file of its name."""
+        return feature_path(self.folder, video.id).exists()
+
+    def keep(self, video: VideoInput, made: Features) -> None:
+        """Write them into the folder.
+
+        Raises:
+            DiskError: the folder cannot be written or the disk is full.
+        """
+        path = feature_path(self.folder, video.id)
+        try:
+            made.save(path)
+        except OSError as error:
+            raise DiskError(error.errno, error.strerror, os.fspath(path)) from error
 
     def features(
         self, video: VideoInput, extractor: Extractor, *, keep_partial: bool, **how: Any
@@ -164,20 +207,17 @@ class FeatureFolder:
             VideoError: the video is damaged or no video.
             DiskError: the folder cannot be written or the disk is full.
         """
-        path = feature_path(self._folder, video.id)
-        with claim(self._folder, video.id, patience=float("inf")):
+        path = feature_path(self.folder, video.id)
+        with claim(self.folder, video.id, patience=float("inf")):
             kept = self._kept(path, video, extractor.settings)
             if kept is not None and (keep_partial or not kept.facts.get("partial")):
                 log.debug("%s: features from %s", video.path, path)
                 return kept
-            Folder(self._folder).remove_half_written(video.id)
-            chunks = Chunks(self._folder, video.id)
+            Folder(self.folder).remove_half_written(video.id)
+            chunks = Chunks(self.folder, video.id)
             with at_hand(video.path) as copy:
                 made = extractor.extract(copy, keep_partial=keep_partial, chunks=chunks, **how)
-            try:
-                made.save(path)
-            except OSError as error:
-                raise DiskError(error.errno, error.strerror, os.fspath(path)) from error
+            self.keep(video, made)
             chunks.clear()
         return made
 

@@ -1,5 +1,7 @@
 """What several processes on one plan must heed: memory not in common, what a dead one leaves."""
 
+from pathlib import Path
+
 from extract.chunks import Chunks
 from extract.errors import ExtractError
 from extract.failures import FAILURES, change_failures
@@ -12,9 +14,14 @@ from extract.tasks import Event, Plan
 def own_memory(plan: Plan) -> Url | None:
     """An input or the output that stands in this process's memory, where no other one sees it."""
     for place in (plan.folder, *(video.path for video in plan.todo)):
-        if isinstance(place, Url) and place.scheme in OF_ONE_PROCESS:
+        if isinstance(place, Url) and in_one_process(place):
             return place
     return None
+
+
+def in_one_process(place: Path | Url) -> bool:
+    """Whether no other process sees what stands there."""
+    return isinstance(place, Url) and place.scheme in OF_ONE_PROCESS
 
 
 def refuse_memory(plan: Plan) -> None:

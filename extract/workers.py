@@ -7,7 +7,7 @@ import pickle
 import signal
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import replace
 from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
@@ -41,10 +41,6 @@ def run_plan_with_workers(
 ) -> Summary:
     """Extract the videos of a plan in ``jobs`` processes.
 
-    The processor's cores are shared evenly among the workers that have a video. A worker that dies
-    (a decoder's crash, the system short of memory) costs the one video it was working on: that is
-    recorded as failed and another worker takes the dead one's place.
-
     Args:
         plan: what is to be done.
         options: what each worker is made from.
@@ -55,8 +51,25 @@ def run_plan_with_workers(
     Raises:
         Exception: whatever else than a broken video stops a worker (weights, a full disk).
     """
-    refuse_memory(plan)
     summary = Summary()
+    with contextlib.closing(events_of_workers(plan, options, jobs, devices)) as events:
+        for event in events:
+            note(event, summary)
+            listener(event)
+    return summary
+
+
+def events_of_workers(
+    plan: Plan, options: WorkerOptions, jobs: int, devices: Sequence[str] = ()
+) -> Generator[Event, None, None]:
+    """What happens while ``jobs`` processes extract the videos of a plan; see above.
+
+    The processor's cores are shared evenly among the workers that have a video. A worker that dies
+    (a decoder's crash, the system short of memory) costs the one video it was working on: that is
+    recorded as failed and another worker takes the dead one's place. The processes end with the
+    generator.
+    """
+    refuse_memory(plan)
     queue = Queue(plan)
     context = multiprocessing.get_context("spawn")
     settle(plan)
@@ -71,16 +84,14 @@ def run_plan_with_workers(
             for pipe in wait(list(busy)):
                 worker, task = busy[pipe], busy[pipe].task
                 event = worker.receive()
-                if event.kind == "busy" and task is not None:
-                    queue.put_off(task)
-                else:
-                    note(event, summary)
-                    listener(event)
                 if worker.task is None:
+                    if event.kind == "busy" and task is not None:
+                        queue.put_off(task)
                     _next(worker, workers, queue)
+                if event.kind != "busy":
+                    yield event
     finally:
         _stop(workers)
-    return summary
 
 
 def _by_pipe(workers: "list[_Worker]") -> "dict[Any, _Worker]":

@@ -17,8 +17,8 @@ from basnet_e2e.cli.common import (
     offline_option,
     precision_option,
 )
-from basnet_e2e.cli.failures import failure_message
 from basnet_e2e.cli.progress import ProgressBar
+from basnet_e2e.localization.failures import failure_message
 
 if TYPE_CHECKING:
     from extract.feature_store import FeatureStore

@@ -132,6 +132,17 @@ def _check_rate(ctx: click.Context, parameter: click.Parameter, value: str | Non
     return None if value is None else frame_rate(value)
 
 
+def jobs_option(command: Command) -> Command:
+    """Add --jobs, which is None where the machine decides."""
+    return click.option(
+        "--jobs",
+        type=JobCount(),
+        default="auto",
+        show_default=True,
+        help="Videos at a time; auto fills the cores, or has one on each GPU.",
+    )(command)
+
+
 def force_option(command: Command) -> Command:
     """Add --force, which lets an output replace a file of another kind."""
     return click.option(
@@ -222,6 +233,26 @@ class FileOrFolder(click.ParamType):
         if path.is_file() and text.endswith(ends):
             self.fail(f"{path} is a file, not a folder")
         return Destination(path, path.is_dir() or text.endswith(ends))
+
+
+class JobCount(click.ParamType):
+    """How many videos at a time: a number, or ``auto``, which is None."""
+
+    name = "N|auto"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> int | None:
+        """Parse ``auto`` or a number above 0."""
+        if value == "auto":
+            return None
+        try:
+            number = int(value)
+        except ValueError:
+            number = 0
+        if number < 1:
+            self.fail(f"{value!r} is not auto or a number from 1 on")
+        return number
 
 
 class PathOrUrl(click.ParamType):

@@ -1,6 +1,5 @@
 """`basnet extract`: videos to feature files."""
 
-import contextlib
 import logging
 from fractions import Fraction
 from pathlib import Path
@@ -15,12 +14,13 @@ from basnet_e2e.cli.common import (
     decoding_options,
     device_option,
     force_option,
+    jobs_option,
     message_options,
     offline_option,
     precision_option,
 )
 from basnet_e2e.cli.extract_report import ExtractReport, reasons
-from basnet_e2e.cli.progress import clock
+from basnet_e2e.times import clock
 
 if TYPE_CHECKING:
     from basnet_e2e.cli.video_time import VideoTime
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from extract.tasks import Plan, Summary
 
 log = logging.getLogger(__name__)
-
-SIZE_ELSEWHERE = 16 << 20  # bytes; to ask for the size of each URL would take longer than it helps
 
 
 def flow_methods() -> tuple[str, ...]:
@@ -56,26 +54,6 @@ class ExactRate(click.ParamType):
         if not 0 < rate <= 1000:
             self.fail(f"{value} frames per second is outside 0 to 1000")
         return rate
-
-
-class JobCount(click.ParamType):
-    """How many videos at a time: a number, or ``auto``, which is None."""
-
-    name = "N|auto"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> int | None:
-        """Parse ``auto`` or a number above 0."""
-        if value == "auto":
-            return None
-        try:
-            number = int(value)
-        except ValueError:
-            number = 0
-        if number < 1:
-            self.fail(f"{value!r} is not auto or a number from 1 on")
-        return number
 
 
 @click.command(
@@ -125,13 +103,7 @@ class JobCount(click.ParamType):
     show_default=True,
     help="Flow in 256 levels, as the networks were trained, or real.",
 )
-@click.option(
-    "--jobs",
-    type=JobCount(),
-    default="auto",
-    show_default=True,
-    help="Videos at a time; auto fills the cores, or has one on each GPU.",
-)
+@jobs_option
 @click.option(
     "--shard",
     metavar="I/N",
@@ -243,17 +215,14 @@ def _work(
 
 
 def _video_time(plan: "Plan", extractor: "Extractor") -> "VideoTime":
-    """What counts the video time of the plan; videos that stand elsewhere count alike."""
+    """What counts the video time of the plan."""
     from basnet_e2e.cli.video_time import VideoTime
     from extract.chunks import SNIPPETS
+    from extract.division import sizes_of
 
-    sizes = {}
-    for video in plan.todo:
-        sizes[video.id] = 0 if isinstance(video.path, Path) else SIZE_ELSEWHERE
-        with contextlib.suppress(OSError):  # gone by now: to extract it says so
-            if isinstance(video.path, Path):
-                sizes[video.id] = video.path.stat().st_size
-    return VideoTime(sizes, float(extractor.grid.stride / extractor.grid.fps), SNIPPETS)
+    return VideoTime(
+        sizes_of(plan.todo), float(extractor.grid.stride / extractor.grid.fps), SNIPPETS
+    )
 
 
 def _check_outputs(plan: "Plan", given: "tuple[Path | Url, ...]", force: bool) -> None:

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import click
 
 from basnet_e2e.cli.extract_bar import ExtractBar
-from basnet_e2e.cli.progress import clock
 from basnet_e2e.cli.video_time import VideoTime
+from basnet_e2e.times import clock
 
 if TYPE_CHECKING:
     from extract.tasks import Event

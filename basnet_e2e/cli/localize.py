@@ -21,6 +21,7 @@ from basnet_e2e.cli.common import (
     device_option,
     feature_store_options,
     force_option,
+    jobs_option,
     message_options,
     offline_option,
     precision_option,
@@ -118,6 +119,7 @@ log = logging.getLogger(__name__)
     type=click.Path(path_type=Path),
     help="Page to look at and correct the result, or a folder of pages; see 'basnet report'.",
 )
+@jobs_option
 @decoding_options
 @feature_store_options
 @force_option
@@ -136,6 +138,7 @@ def localize(
     grid: str | None,
     refine: bool,
     page: Path | None,
+    jobs: int | None,
     force: bool,
     device: str,
     precision: str | None,
@@ -193,7 +196,7 @@ def localize(
             readable=layout == "json",
         )
         try:
-            run.all()
+            run.all(jobs)
         finally:
             run.close()
         if report:
@@ -289,13 +292,25 @@ class _Run:
         self._left = list(sources)
         self.failed: list[Failure] = []
 
-    def all(self) -> None:
-        """Localize what an earlier run has not."""
+    def all(self, jobs: int | None) -> None:
+        """Localize what an earlier run has not.
+
+        Args:
+            jobs: how many processes make features; None leaves it to the machine.
+        """
+        from basnet_e2e.localization.several import videos_ahead
+
         self._left = [source for source in self._sources if not self._is_done(source)]
         todo, count = list(self._left), len(self._sources)
         if len(todo) < count:
             log.info("%d of %d done before", count - len(todo), count)
-        with ProgressBar("localize", quiet=log.getEffectiveLevel() > logging.INFO) as bar:
+        quiet = log.getEffectiveLevel() > logging.INFO
+        with (
+            videos_ahead(self._localizer, todo, jobs) as division,
+            ProgressBar("localize", quiet=quiet) as bar,
+        ):
+            if division and division.workers > 1:
+                log.info("%s", division)
             for index, source in enumerate(todo, start=1):
                 bar.restart(source.id)
                 note = f"video {index}/{len(todo)}" if len(todo) > 1 else ""
@@ -303,9 +318,9 @@ class _Run:
                 self._left.remove(source)
 
     def _one(self, source: "Source", progress: Any) -> None:
-        from basnet_e2e.cli.failures import failure_message
         from basnet_e2e.export.result_store import stamp
         from basnet_e2e.intervals import Failure
+        from basnet_e2e.localization.failures import failure_message
 
         if self._report:
             self._report.witness.forget()

@@ -5,15 +5,9 @@ import time
 import click
 
 from basnet_e2e.cli.common import is_terminal
+from basnet_e2e.times import clock
 
 PLAIN_LINE_EVERY = 15.0  # seconds; a log file should not fill with progress
-
-
-def clock(seconds: float) -> str:
-    """Seconds as ``m:ss`` or ``h:mm:ss``."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
 class ProgressBar:

@@ -4,8 +4,8 @@ import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from basnet_e2e.cli.progress import clock
 from basnet_e2e.intervals import Interval
+from basnet_e2e.times import clock
 
 if TYPE_CHECKING:
     from rich.console import Console

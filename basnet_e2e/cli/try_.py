@@ -15,11 +15,12 @@ from basnet_e2e.cli.common import (
     message_options,
     offline_option,
 )
-from basnet_e2e.cli.progress import ProgressBar, clock
+from basnet_e2e.cli.progress import ProgressBar
+from basnet_e2e.times import clock
 
 if TYPE_CHECKING:
     from basnet_e2e.intervals import Localization
-    from basnet_e2e.localization.localizer import Glimpse
+    from basnet_e2e.localization.glimpse import Glimpse
     from basnet_e2e.localization.sources import VideoSource
 
 log = logging.getLogger(__name__)

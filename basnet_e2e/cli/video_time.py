@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from basnet_e2e.cli.progress import clock
+from basnet_e2e.times import clock
 
 if TYPE_CHECKING:
     from extract.tasks import Event

@@ -1,31 +1,28 @@
 """From a video, or its features, to action intervals: the stages joined for one video."""
 
+import contextlib
 import functools
 import hashlib
 import json
 import logging
 import os
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from basnet_e2e.data.dataset import VideoFeatures
 from basnet_e2e.errors import BasnetError
-from basnet_e2e.intervals import Localization
+from basnet_e2e.intervals import Failure, Localization
 from basnet_e2e.localization.feature_rows import as_rows, strides_between, thinned
+from basnet_e2e.localization.glimpse import Glimpse
+from basnet_e2e.localization.suiting import check_settings, settings_for
 from basnet_e2e.localization.untrained import BUILT_IN, Untrained
 from extract.feature_store import FeatureStore, NothingKept
-from extract.features import (
-    SUFFIX,
-    Features,
-    settings_difference,
-    settings_for_streams,
-)
+from extract.features import SUFFIX, Features
 from extract.inputs import VideoInput
 from extract.pipeline import Extractor, ExtractSettings, Progress
 from extract.remote.fetching import at_hand
-from extract.streams import STREAMS
 from extract.video.isolation import STALL
 
 if TYPE_CHECKING:
@@ -34,25 +31,10 @@ if TYPE_CHECKING:
 
     from basnet_e2e.heads.checkpoint import HeadModel
     from basnet_e2e.localization.witness import Witness
+    from extract.division import Division
+    from extract.remote.urls import Url
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Glimpse:
-    """What the built-in model takes a snippet for, before anything is known of the rest.
-
-    Attributes:
-        start: seconds.
-        end: seconds.
-        label: the most likely class.
-        probability: its share of the softmax over all classes.
-    """
-
-    start: float
-    end: float
-    label: str
-    probability: float
 
 
 class Localizer:
@@ -132,7 +114,7 @@ class Localizer:
         else:
             self.model = model.copy_on(place)
         self.name = self.model.name
-        self._settings = self._settings_of(self.model, streams, precision)
+        self._settings = settings_for(self.model, streams, precision)
         if backbone is not None:
             self._settings = replace(self._settings, backbone=backbone)
 
@@ -153,26 +135,6 @@ class Localizer:
         made_of = [self.name, backbone.weights_hashes(), list(self._settings.streams)]
         text = json.dumps([*made_of, *self._untrained.prompts])
         return hashlib.sha256(text.encode()).hexdigest()[:32]
-
-    @staticmethod
-    def _settings_of(
-        model: "HeadModel", streams: tuple[str, ...] | None, precision: str | None
-    ) -> ExtractSettings:
-        trained = model.extractor
-        if streams is not None and streams != tuple(trained.get("streams", streams)):
-            raise BasnetError(
-                f"the model was trained on {','.join(trained['streams'])}, so it cannot run on "
-                f"{','.join(streams)} alone; train another with 'basnet train --streams'"
-            )
-        if "backbone" not in trained:
-            return ExtractSettings()
-        settings = ExtractSettings.from_file(trained)
-        if precision not in (None, settings.precision):
-            raise BasnetError(
-                f"the model was trained on features of precision {settings.precision}, so it "
-                f"cannot run on those of {precision}; drop --precision"
-            )
-        return settings
 
     @property
     def extractor(self) -> Extractor:
@@ -215,22 +177,8 @@ class Localizer:
             )
 
     def _check(self, settings: Mapping[str, Any], what: str) -> None:
-        """Refuse features of another kind than those the model was trained on."""
         assert self.model is not None
-        trained = self.model.extractor
-        if "backbone" not in trained and "backbone" not in settings:
-            return
-        if self._refines and strides_between(trained, settings) > 1:
-            settings = {**settings, "stride": trained["stride"]}
-        difference = settings_difference(
-            trained, settings_for_streams(settings, trained.get("streams", STREAMS))
-        )
-        if difference:
-            finer = strides_between(trained, settings) > 1
-            raise BasnetError(
-                f"the model was trained on other features than {what} ({difference})"
-                + ("; --refine reads them" if finer else "")
-            )
+        check_settings(self.model.extractor, settings, what, finer=self._refines)
 
     def localize(
         self, video_or_features: "str | os.PathLike[str] | Features | VideoFeatures"
@@ -252,6 +200,52 @@ class Localizer:
         if path.suffix == SUFFIX:
             return self.features(Features.load(path), path.stem)
         return self.video(VideoInput(path.stem, path))
+
+    def videos(
+        self,
+        paths: "Iterable[str | os.PathLike[str] | Url]",
+        jobs: int | None = 1,
+        failed: Callable[[Failure], None] | None = None,
+    ) -> Iterator[Localization]:
+        """All proposals of each of many videos, in their order.
+
+        Args:
+            paths: video files, feature files, folders of them, URLs of videos.
+            jobs: how many processes make features while heads read them; None leaves it to the
+                machine. (A script's own code then belongs behind ``if __name__ == "__main__"``.)
+            failed: hears of videos that fail, and the rest go on; without it their error is raised.
+
+        Raises:
+            ExtractError: a path does not exist or holds nothing to work on, or a video is broken.
+            BasnetError: a file that is neither a video nor features, or is not the model's.
+            WeightsError: the backbone's weights are not there.
+        """
+        from basnet_e2e.localization.several import localize_several
+
+        yield from localize_several(self, paths, jobs, failed)
+
+    @contextlib.contextmanager
+    def ahead(self, videos: Sequence[VideoInput], jobs: int | None) -> "Iterator[Division]":
+        """Within the block processes make the features that these videos are asked for.
+
+        Args:
+            videos: in the order in which they are asked for.
+            jobs: how many processes; None leaves it to the machine, and one makes none.
+        """
+        from extract.features_ahead import made_ahead
+        from extract.folder import WorkerOptions
+
+        if self._witness:  # it must see the frames of what stands elsewhere
+            videos = [video for video in videos if isinstance(video.path, Path)]
+        options = WorkerOptions(
+            self._settings, self._device, self.keep_partial, self._decoder, self._stall
+        )
+        store = self._store
+        with made_ahead(store, videos, self.extractor, options, jobs) as (self._store, division):
+            try:
+                yield division
+            finally:
+                self._store = store
 
     def video(self, video: VideoInput, progress: Progress | None = None) -> Localization:
         """All proposals of a video file.

@@ -59,7 +59,7 @@ class Source(VideoInput, ABC):
         """
 
     @abstractmethod
-    def localize(self, localizer: "Localizer", progress: "Progress") -> Localization:
+    def localize(self, localizer: "Localizer", progress: "Progress | None") -> Localization:
         """All proposals of the video."""
 
 
@@ -83,7 +83,7 @@ class VideoSource(Source):
             "keep_partial": localizer.keep_partial,
         }
 
-    def localize(self, localizer: "Localizer", progress: "Progress") -> Localization:
+    def localize(self, localizer: "Localizer", progress: "Progress | None") -> Localization:
         """Extract features, then find intervals."""
         return localizer.video(self, progress)
 
@@ -102,7 +102,7 @@ class FeatureSource(Source):
         """Content of the feature file."""
         return {"input": fingerprint(self.path), "model": localizer.digest}
 
-    def localize(self, localizer: "Localizer", progress: "Progress") -> Localization:
+    def localize(self, localizer: "Localizer", progress: "Progress | None") -> Localization:
         """Find intervals in the stored features."""
         return localizer.features(Features.load(self.path), self.id)
 
@@ -125,7 +125,7 @@ class ArrayFiles(Source):
         digest = hashlib.sha256(" ".join(parts).encode()).hexdigest()[:32]
         return {"input": digest, "model": localizer.digest}
 
-    def localize(self, localizer: "Localizer", progress: "Progress") -> Localization:
+    def localize(self, localizer: "Localizer", progress: "Progress | None") -> Localization:
         """Find intervals in the rows."""
         notes: dict[str, str] = {}
         x, start, end, duration = self.arrays.read(notes)

@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
+from basnet_e2e.times import clock
+
 if TYPE_CHECKING:
     from jinja2 import Environment
 
@@ -100,14 +102,3 @@ def _environment() -> "Environment":
     environment.filters["script_json"] = lambda value: Markup(script_json(value))
     environment.filters["clock"] = clock
     return environment
-
-
-def clock(seconds: float) -> str:
-    """Seconds as ``m:ss`` or ``h:mm:ss``.
-
-    >>> clock(61.4), clock(3725)
-    ('1:01', '1:02:05')
-    """
-    minutes, rest = divmod(int(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

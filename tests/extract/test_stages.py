@@ -29,7 +29,8 @@ class BrokenError(Exception):
 
 @pytest.fixture(autouse=True)
 def nothing_is_left():
-    before = torch.get_num_threads()
+    outside, before = torch.get_num_threads(), 2
+    torch.set_num_threads(before)
     yield
     assert [t for t in threading.enumerate() if t.name.startswith("basnet-")] == []
     assert torch.get_num_threads() == before
@@ -38,6 +39,7 @@ def nothing_is_left():
     other.start()
     other.join()
     assert seen == [before]
+    torch.set_num_threads(outside)
 
 
 @pytest.fixture

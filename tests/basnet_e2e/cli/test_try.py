@@ -10,7 +10,7 @@ import pytest
 
 from basnet_e2e.cli.try_ import Teller
 from basnet_e2e.localization import untrained
-from basnet_e2e.localization.localizer import Glimpse
+from basnet_e2e.localization.glimpse import Glimpse
 
 SNIPPET = 16
 

@@ -106,9 +106,9 @@ def test_a_log_has_a_line_from_time_to_time(time, monkeypatch, capsys):
             time.hear(event("progress", "a", step, 100))
             bar.update()
     assert capsys.readouterr().err.splitlines() == [
-        "0/4 videos: 0:01 of 4:48, 0.13x real time, 37:25 left",
+        "0/4 videos: 0:00 of 4:48, 0.13x real time, 37:25 left",
         "  a 1 %",
-        "0/4 videos: 0:03 of 4:48, 0.13x real time, 37:10 left",
+        "0/4 videos: 0:02 of 4:48, 0.13x real time, 37:10 left",
         "  a 4 %",
     ]
 

@@ -1,0 +1,118 @@
+"""`localize --jobs` and `Localizer.videos`: other processes make features, the rest is as ever."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from basnet_e2e import Localizer
+from basnet_e2e.demo.footage.encode import write_video
+from basnet_e2e.heads.basnet import BaSNet
+from basnet_e2e.heads.checkpoint import HeadModel, save_model
+from basnet_e2e.heads.head import Shape
+from basnet_e2e.heads.presets import preset
+from extract.errors import ExtractError
+from extract.feature_store import FeatureCache, FeatureFolder, NothingKept
+from extract.inputs import find_videos
+from extract.pipeline import Extractor, ExtractSettings
+
+NAMES = ("a", "b", "c")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Three short videos, one that is none, and a model for their features."""
+    folder = tmp_path_factory.mktemp("several")
+    pictures = np.random.default_rng(0).integers(0, 255, (40, 96, 128, 3), np.uint8)
+    for index, name in enumerate(NAMES):
+        write_video(folder / "videos" / f"{name}.mp4", list(pictures[index:]), 25, (128, 96))
+    (folder / "videos" / "broken.mp4").write_text("no video")
+    chosen = preset("small", hidden=8, filter_hidden=4, segments=16, theta_class=0.0)
+    torch.manual_seed(1)
+    net = BaSNet.of(256, 2, chosen.own).eval()
+    settings = Extractor(ExtractSettings("i3d-mini", streams=("rgb",))).settings
+    model = HeadModel(net, ("run", "jump"), chosen, Shape(256, 2), settings)
+    save_model(model, folder / "m.safetensors")
+    return folder
+
+
+@pytest.fixture
+def nothing_here(monkeypatch):
+    """This process extracts nothing."""
+
+    def extract(self, path, **how):
+        raise AssertionError(f"{path} is extracted in this process")
+
+    monkeypatch.setattr(Extractor, "extract", extract)
+
+
+def localize(run, folder, out, *options):
+    model = ("-m", folder / "m.safetensors", "--device", "cpu")
+    code, _, err = run("localize", folder / "videos", *model, "-o", out, *options)
+    return code, json.loads(out.read_text()), err
+
+
+def test_two_processes_find_what_one_finds(folder, tmp_path, run, request):
+    code, one, _ = localize(run, folder, tmp_path / "one.json", "--jobs", 1, "--no-cache")
+    assert code == 1
+    request.getfixturevalue("nothing_here")
+    code, two, err = localize(run, folder, tmp_path / "two.json", "--jobs", 2, "--no-cache")
+    assert code == 1
+    assert one == two
+    assert [result["video"] for result in two["videos"]] == list(NAMES)
+    assert [each["video"] for each in two["failed"]] == ["broken"]
+    assert any(line.startswith("2 workers with ") for line in err)
+
+
+@pytest.mark.parametrize("options", [(), ("--features", "kept")])
+def test_what_they_made_is_kept(folder, tmp_path, run, monkeypatch, nothing_here, options):
+    monkeypatch.setenv("BASNET_CACHE", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+    first = localize(run, folder, tmp_path / "first.json", "--jobs", 2, *options)
+    store = FeatureFolder(tmp_path / "kept") if options else FeatureCache()
+    extractor = Extractor(ExtractSettings("i3d-mini", streams=("rgb",)))
+    kept = [video.id for video in find_videos([folder / "videos"]) if store.has(video, extractor)]
+    assert kept == list(NAMES)
+    monkeypatch.setattr(
+        "extract.features_ahead.events_of_workers", lambda plan, *rest: pytest.fail(str(plan.todo))
+    )
+    (folder / "videos" / "broken.mp4").rename(tmp_path / "broken.mp4")
+    try:
+        again = localize(run, folder, tmp_path / "again.json", "--jobs", 2, *options)
+    finally:
+        (tmp_path / "broken.mp4").rename(folder / "videos" / "broken.mp4")
+    assert again[0] == 0
+    assert again[1]["videos"] == first[1]["videos"]
+
+
+def test_videos_of_a_program(folder, nothing_here):
+    localizer = Localizer(folder / "m.safetensors", device="cpu", store=NothingKept())
+    failures = []
+    found = list(localizer.videos([folder / "videos"], jobs=2, failed=failures.append))
+    assert [one.video for one in found] == list(NAMES)
+    assert [one.video for one in failures] == ["broken"]
+    with pytest.raises(ExtractError, match=r"broken\.mp4"):
+        list(localizer.videos([folder / "videos"], jobs=2))
+
+
+def test_videos_one_after_the_other_and_features(folder, tmp_path):
+    localizer = Localizer(folder / "m.safetensors", device="cpu")
+    extractor = Extractor(ExtractSettings("i3d-mini", streams=("rgb",)), device="cpu")
+    extractor.extract(folder / "videos" / "b.mp4").save(tmp_path / "b.safetensors")
+    paths = [folder / "videos" / "a.mp4", tmp_path / "b.safetensors"]
+    assert [one.video for one in localizer.videos(paths)] == ["a", "b"]
+
+
+def test_who_stops_asking_ends_the_processes(folder, monkeypatch):
+    from extract import workers
+
+    ended = []
+    stop = workers._stop
+    monkeypatch.setattr(workers, "_stop", lambda all_of: (stop(all_of), ended.extend(all_of)))
+    localizer = Localizer(folder / "m.safetensors", device="cpu")
+    results = localizer.videos([folder / "videos"], jobs=2)
+    assert next(results).video == "a"
+    results.close()
+    assert len(ended) == 2
+    assert not any(worker.process.is_alive() for worker in ended)
