@@ -125,9 +125,9 @@ def main(
         for name, settings in rows.items():
             figures[name].append(judge.figures(settings))
             show_text(f"seed {seed}: {name}: {figures[name][-1][0]:.1f}")
-    show_text("\n| | average | .5 | .8 | change | seeds worse |\n|---|---|---|---|---|---|")
+    click.echo("\n| | average | .5 | .8 | change | seeds worse |\n|---|---|---|---|---|---|")
     for name, found in figures.items():
-        show_text(row(name, found, figures["plus"]))
+        click.echo(row(name, found, figures["plus"]))
 
 
 if __name__ == "__main__":
