@@ -15,8 +15,11 @@ COPY pyproject.toml constraints.txt README.md LICENSE ./
 # builds, without which 5 GB of CUDA libraries come along. And the extras of this package.
 ARG TORCH_FROM=
 ARG EXTRAS=
+# Only these two come from there: such an index has its own, other releases of what they need.
 RUN python3 -m venv /opt/venv \
- && /opt/venv/bin/pip install --no-cache-dir -c constraints.txt ${TORCH_FROM} torch torchvision
+ && /opt/venv/bin/pip install --no-cache-dir --no-deps -c constraints.txt ${TORCH_FROM} \
+    torch torchvision \
+ && /opt/venv/bin/pip install --no-cache-dir -c constraints.txt torch torchvision
 COPY basnet_e2e basnet_e2e
 COPY extract extract
 COPY weights weights
@@ -25,7 +28,7 @@ RUN /opt/venv/bin/pip install --no-cache-dir -c constraints.txt ".${EXTRAS}"
 # Weights that are downloaded once stay in a volume, and so does compiled code. Whoever the
 # container runs as (`--user`, to write into a mounted folder) can write there.
 ENV PATH=/opt/venv/bin:$PATH BASNET_CACHE=/cache MPLCONFIGDIR=/cache/matplotlib
-RUN mkdir -m 1777 /cache && chown basnet /cache
+RUN mkdir -m 1777 /cache /cache/downloads /cache/features /cache/weights && chown basnet /cache
 VOLUME /cache
 USER basnet
 WORKDIR /data

@@ -4,6 +4,7 @@ import warnings
 from typing import Any
 
 from weights.errors import WeightsError
+from weights.importing import import_torchvision
 from weights.keys import COUNTER
 from weights.manifest import Network
 
@@ -16,6 +17,7 @@ def library_shapes(item: Network) -> dict[str, tuple[int, ...]]:
     with torch.device("meta"):
         model: nn.Module
         if item.architecture == "raft_large":
+            import_torchvision()
             from torchvision.models.optical_flow import raft_large
 
             model = raft_large()
@@ -31,6 +33,7 @@ def library_shapes(item: Network) -> dict[str, tuple[int, ...]]:
 
 def torchvision_network(name: str, classes: int) -> Any:
     """A network for videos of torchvision with random weights, by its name there."""
+    import_torchvision()
     from torchvision.models import video
 
     return getattr(video, name)(num_classes=classes)

@@ -10,6 +10,7 @@ from typing import Any
 
 from weights.download import Content
 from weights.errors import WeightsError
+from weights.importing import import_torchvision
 from weights.package_index import PackageMember
 
 HERE = Path(__file__).resolve().parent
@@ -24,6 +25,7 @@ HASH_IN_NAME = re.compile(r"-([0-9a-f]{8,64})\.pth$")
 
 def library_weights(name: str) -> Any:
     """Torchvision's own entry of weights: address, preprocessing, classes, accuracy."""
+    import_torchvision()
     from torchvision.models import get_weight
 
     return get_weight(name)

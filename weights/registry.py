@@ -226,6 +226,8 @@ def download(
     sources = _fetchable(item, origin)
     if _is_offline(None) and (replace or not path.exists()):
         raise _forbidden(item)
+    if path.exists() and not replace and origin is None:
+        return check(path)  # without a lock, which only who may write there can take
     path.parent.mkdir(parents=True, exist_ok=True)
     with lock(path):
         if path.exists() and not replace and origin is None:

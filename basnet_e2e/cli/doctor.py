@@ -97,6 +97,20 @@ def _versions() -> Iterator[Finding]:
     for name, version in versions.items():
         if version is None:
             yield Finding("packages", f"{name} is missing", False, f"pip install {name}")
+    if versions["torchvision"]:
+        yield from _torchvision()
+
+
+def _torchvision() -> Iterator[Finding]:
+    """What installs beside torch without a word may still be of another build."""
+    from weights.errors import WeightsError
+    from weights.importing import import_torchvision
+
+    try:
+        import_torchvision()
+    except WeightsError as error:
+        what, _, advice = str(error).rpartition(": ")
+        yield Finding("packages", what, False, advice)
 
 
 def _version(name: str) -> str | None:

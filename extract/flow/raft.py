@@ -32,9 +32,12 @@ class RAFTFlow:
     def __init__(self, device: str = "auto", offline: bool | None = None) -> None:
         import torch
         from safetensors.torch import load_file
-        from torchvision.models.optical_flow import raft_large
 
+        from weights.importing import import_torchvision
         from weights.registry import resolve
+
+        import_torchvision()
+        from torchvision.models.optical_flow import raft_large
 
         self._device = choose_device(device)
         weights = resolve("raft", "flow", offline=offline)

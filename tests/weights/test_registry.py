@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from made_up_manifest import left_in, url_source
 
-from weights import WeightsError
+from weights import WeightsError, registry
 from weights.architectures import shapes
 from weights.files import sha256_of
 from weights.libraries import library_shapes
@@ -77,6 +77,7 @@ def test_download_converts_once(
     in_format: Callable[[str], Path],
     published: Tensors,
     caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     path = in_format(kind)
     server.files[f"/{path.name}"] = path.read_bytes()
@@ -93,6 +94,13 @@ def test_download_converts_once(
     assert resolve("i3d", "rgb", offline=True) == file
     assert len(server.requests) == 1
     assert left_in(cache) == ["i3d-rgb.safetensors"]
+
+    # In a volume that others fetched into, their lock cannot be taken, and need not be.
+    def no_lock(path: Path) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(registry, "lock", no_lock)
+    assert download("i3d", "rgb") == file
 
 
 def test_the_package_source(

@@ -301,6 +301,17 @@ def test_doctor_names_what_is_missing(run, monkeypatch):
     assert "No module named 'torch'" in out
 
 
+def test_doctor_names_a_torchvision_that_cannot_be_imported(run, monkeypatch):
+    from basnet_e2e.cli import doctor
+
+    monkeypatch.setitem(sys.modules, "torchvision", None)
+    monkeypatch.setattr(doctor, "_self_test", lambda: iter(()))
+    code, out, err = run("doctor")
+    assert (code, err) == (1, [])
+    assert "torchvision cannot be imported" in out
+    assert "pip install --force-reinstall torch torchvision" in out
+
+
 @pytest.mark.parametrize(
     ("name", "jobs", "expected"), [("SIGINT", 1, 130), ("SIGTERM", 1, 143), ("SIGTERM", 2, 143)]
 )
