@@ -3,6 +3,7 @@
 import torch
 
 import extract.devices
+from basnet_e2e.data.naming import counted
 from basnet_e2e.errors import BasnetError
 from extract.errors import ExtractError
 
@@ -23,4 +24,4 @@ def describe(device: torch.device) -> str:
     """The device for a message: ``CPU, 2 threads`` or the card's name."""
     if device.type == "cuda":
         return f"{torch.cuda.get_device_name(device)} ({device})"
-    return f"CPU, {torch.get_num_threads()} threads"
+    return f"CPU, {counted(torch.get_num_threads(), 'thread')}"
