@@ -3,7 +3,6 @@
 import torch
 
 import extract.devices
-from basnet_e2e.data.naming import counted
 from basnet_e2e.errors import BasnetError
 from extract.errors import ExtractError
 
@@ -24,4 +23,5 @@ def describe(device: torch.device) -> str:
     """The device for a message: ``CPU, 2 threads`` or the card's name."""
     if device.type == "cuda":
         return f"{torch.cuda.get_device_name(device)} ({device})"
-    return f"CPU, {counted(torch.get_num_threads(), 'thread')}"
+    threads = torch.get_num_threads()
+    return f"CPU, {threads} thread{'s' * (threads != 1)}"

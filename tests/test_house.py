@@ -17,6 +17,7 @@ ROOMS = (
     "basnet_e2e.errors",
     "basnet_e2e.neighbours",
     "basnet_e2e.colours",
+    "basnet_e2e.times",
     "basnet_e2e.devices",
     "basnet_e2e.intervals",
     "basnet_e2e.data",
