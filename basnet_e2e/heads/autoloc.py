@@ -162,7 +162,7 @@ class AutoLocHead(Head):
             "default", steps=1700, rate=0.01, flow_rate=0.05, regress_rate=0.01
         ),
         "small": _OFFICIAL.named(
-            "small", steps=700, rate=0.05, flow_rate=0.05, regress_steps=100, regress_rate=0.01
+            "small", steps=700, rate=0.02, flow_rate=0.05, regress_steps=100, regress_rate=0.01
         ),
     }
     rules = Rules(classes=two_best)

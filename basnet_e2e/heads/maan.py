@@ -75,7 +75,7 @@ class MaanHead(StpnHead):
     name = "maan"
     own = MaanSettings
     # Without weight decay the attention learns single rows of the training videos by heart.
-    presets = attention_presets("maan", MaanSettings(), small_rate=2e-3, weight_decay=0.1)
+    presets = attention_presets("maan", MaanSettings(), small_rate=2e-3, weight_decay=0.06)
 
     def network(self, shape: Shape, preset: Preset) -> Maan:
         """A network for each stream."""
