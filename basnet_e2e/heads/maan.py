@@ -74,7 +74,8 @@ class MaanHead(StpnHead):
 
     name = "maan"
     own = MaanSettings
-    # Without weight decay the attention learns single rows of the training videos by heart.
+    # Without weight decay the attention learns single rows of the training videos by heart; with
+    # more it learns nothing of few videos.
     presets = attention_presets("maan", MaanSettings(), small_rate=2e-3, weight_decay=0.06)
 
     def network(self, shape: Shape, preset: Preset) -> Maan:
