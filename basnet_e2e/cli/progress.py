@@ -20,8 +20,8 @@ class ProgressBar:
     def __init__(self, title: str, quiet: bool = False) -> None:
         self.title = title
         self._quiet = quiet
-        self._began = time.monotonic()
-        self._printed = self._began
+        self._printed = time.monotonic()
+        self._first: tuple[float, int] | None = None
         self._bar = None
         self._task = None
         if is_terminal() and not quiet:
@@ -64,16 +64,19 @@ class ProgressBar:
             )
             return
         now = time.monotonic()
+        # What was done before, and how long it took to begin, say nothing of the pace.
+        began, before = self._first = self._first or (now, done)
         if self._quiet or now - self._printed < PLAIN_LINE_EVERY:
             return
         self._printed = now
-        left = f", {clock((now - self._began) * (total - done) / done)} left" if done else ""
+        new = done - before
+        left = f", {clock((now - began) * (total - done) / new)} left" if new > 0 else ""
         tail = f", {note}" if note else ""
         click.echo(f"{self.title}: {done}/{total}{left}{tail}", err=True)
 
     def restart(self, title: str) -> None:
         """Begin the next piece of work: its time left is counted from now."""
         self.title = title
-        self._began = self._printed = time.monotonic()
+        self._printed, self._first = time.monotonic(), None
         if self._bar and self._task is not None:
             self._bar.reset(self._task, description=title, total=None, note="")
