@@ -133,4 +133,5 @@ class FeaturesAhead:
                 progress(event.done, event.total)
             if event.kind not in ("start", "progress"):
                 self._ended[event.video.id] = event
+        self._open.discard(video.id)  # asked for once more it comes from the store
         return self._ended.pop(video.id, None)

@@ -104,6 +104,16 @@ def test_videos_one_after_the_other_and_features(folder, tmp_path):
     assert [one.video for one in localizer.videos(paths)] == ["a", "b"]
 
 
+def test_a_video_that_is_asked_for_twice_does_not_wait_for_the_others(folder):
+    localizer = Localizer(folder / "m.safetensors", device="cpu")
+    videos = find_videos([folder / "videos"])
+    with localizer.ahead(videos, 2):
+        first = localizer.video(videos[0])
+        pump = localizer._store._events
+        assert localizer.video(videos[0]) == first
+        assert next(pump, None) is not None
+
+
 def test_who_stops_asking_ends_the_processes(folder, monkeypatch):
     from extract import workers
 
