@@ -51,7 +51,7 @@ def labels(
 ) -> None:
     """Read labels out of Label Studio, ELAN, FiftyOne, VIA or a corrected result."""
     from basnet_e2e.data.kinds import Kind
-    from basnet_e2e.data.naming import counted
+    from basnet_e2e.data.naming import counted, listing
     from basnet_e2e.data.outputs import check_output
     from basnet_e2e.export.json_text import json_text
     from basnet_e2e.importing.annotated import Help, ground_truth, labels_csv
@@ -73,6 +73,15 @@ def labels(
         counted(empty, "video"),
     )
     if intervals is not None:
-        write_text(intervals, json_text(ground_truth(found)))
-        count = sum(len(video.intervals) for video in found)
+        timed = [video for video in found if video.is_timed]
+        write_text(intervals, json_text(ground_truth(timed)))
+        count = sum(len(video.intervals) for video in timed)
         log.info("%s written: %s", intervals, counted(count, "interval"))
+        untimed = [video.video for video in found if not video.is_timed]
+        if untimed:
+            log.warning(
+                "%s leaves out %s that have labels without times: %s",
+                intervals,
+                counted(len(untimed), "video"),
+                listing(untimed),
+            )
