@@ -1,8 +1,9 @@
-"""What a person said of a video in some annotation tool, and the files it is written to."""
+"""What a person said about a video in some annotation tool, and the files it is written to."""
 
 import csv
 import io
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -17,7 +18,7 @@ SEPARATOR = ";"
 
 @dataclass(frozen=True)
 class Help:
-    """What a person can add where a file does not say all.
+    """What a person can add where a file does not say everything.
 
     Attributes:
         fps: frames per second that the tool counted in.
@@ -35,7 +36,7 @@ class AnnotatedVideo:
     Attributes:
         video: its id as far as the tool knows it.
         labels: what occurs in it, in order of first appearance; empty for background only.
-        intervals: when, in seconds; empty too where the tool was asked for labels only.
+        intervals: when, in seconds; an interval without extent is a point.
         duration: seconds; None where the tool does not say.
     """
 
@@ -48,14 +49,65 @@ class AnnotatedVideo:
     def of(
         cls,
         video: str,
-        intervals: Sequence[Interval],
-        labels: Sequence[str] = (),
+        intervals: Iterable[Interval],
+        labels: Iterable[str] = (),
         duration: float | None = None,
     ) -> "AnnotatedVideo":
         """From intervals in any order and labels of the whole video."""
         ordered = sorted(intervals, key=lambda one: (one.start, one.end, one.label))
         names = dict.fromkeys([*(one.label for one in ordered), *labels])
         return cls(video, tuple(names), tuple(ordered), duration)
+
+    @property
+    def is_timed(self) -> bool:
+        """Whether the annotation says when each of its classes occurs."""
+        return set(self.labels) == {one.label for one in self.intervals}
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """A video that is not read: writing it would take what was not understood for "no action".
+
+    Attributes:
+        video: its id as far as the tool knows it.
+        reason: what was not understood and where; empty where nobody annotated the video.
+    """
+
+    video: str
+    reason: str = ""
+
+
+class NotUnderstoodError(Exception):
+    """One annotation that a reader cannot interpret; its text says what and where."""
+
+
+class Unread:
+    """Collects the annotations of one video that a reader does not understand, by kind."""
+
+    def __init__(self) -> None:
+        self._counts: Counter[str] = Counter()
+        self._first: dict[str, str] = {}
+
+    def add(self, kind: str, where: str = "") -> None:
+        """Note one annotation.
+
+        Args:
+            kind: what it is, in the tool's words.
+            where: its place in the file or the video; only the first of a kind is told.
+        """
+        self._counts[kind] += 1
+        self._first.setdefault(kind, where)
+
+    def __bool__(self) -> bool:
+        return bool(self._counts)
+
+    def __str__(self) -> str:
+        parts = []
+        for kind, count in self._counts.items():
+            where = [f"first: {self._first[kind]}"] if count > 1 else [self._first[kind]]
+            inside = ", ".join([str(count), *(part for part in where if self._first[kind])])
+            parts.append(f"{kind} ({inside})")
+        return ", ".join(parts)
 
 
 def video_id(name: str) -> str:
@@ -72,7 +124,7 @@ def labels_csv(videos: Sequence[AnnotatedVideo]) -> str:
     """The label file of ``basnet train``: ``video,labels``.
 
     Raises:
-        BasnetError: a label cannot stand in one.
+        BasnetError: a label file cannot hold a label.
     """
     text = io.StringIO()
     rows = csv.writer(text, lineterminator="\n")
@@ -81,7 +133,7 @@ def labels_csv(videos: Sequence[AnnotatedVideo]) -> str:
         for label in video.labels:
             if SEPARATOR in label or label != label.strip() or not label:
                 raise BasnetError(
-                    f"the label '{label}' of video '{video.video}' cannot stand in a label file: "
+                    f"a label file cannot hold the label '{label}' of video '{video.video}': "
                     f"no '{SEPARATOR}', and no space at its ends; rename it in the tool"
                 )
         rows.writerow([video.video, SEPARATOR.join(video.labels)])
@@ -89,7 +141,11 @@ def labels_csv(videos: Sequence[AnnotatedVideo]) -> str:
 
 
 def ground_truth(videos: Sequence[AnnotatedVideo]) -> dict[str, Any]:
-    """The intervals as ActivityNet-style ground truth, without subsets."""
+    """The intervals as ActivityNet-style ground truth, without subsets.
+
+    Args:
+        videos: those of which every class has its times; a missing one would be background.
+    """
     database: dict[str, Any] = {}
     for video in videos:
         entry: dict[str, Any] = {}

@@ -12,6 +12,7 @@ from basnet_e2e.intervals import Localization
 
 # An average over rounded timestamps misses the rate that a file was made with by less than this.
 RATE_SLACK = Fraction(1, 10_000)
+ROUNDED = Fraction(5, 1000)
 BROADCAST = tuple(Fraction(rate * 1000, 1001) for rate in (24, 30, 60, 120))
 
 
@@ -128,6 +129,15 @@ def exact_rate(fps: float) -> Fraction:
     if nearest and abs(nearest - Fraction(fps)) <= RATE_SLACK * nearest:
         return nearest
     return Fraction(fps).limit_denominator(1001)
+
+
+def nominal_rate(fps: Fraction) -> Fraction:
+    """The broadcast rate that people write with two decimals; any other rate is itself.
+
+    >>> nominal_rate(Fraction("29.97")), nominal_rate(Fraction(24))
+    (Fraction(30000, 1001), Fraction(24, 1))
+    """
+    return next((rate for rate in BROADCAST if abs(rate - fps) <= ROUNDED), fps)
 
 
 def _video_suffix(name: str) -> str:

@@ -117,23 +117,27 @@ def intervals(
     burn: Path | None,
     force: bool,
 ) -> None:
-    """Write RESULTs (of 'basnet localize' or ActivityNet-style) in the format of another tool.
+    """Write RESULTs (files, or folders of 'basnet localize -o FOLDER/') for another tool.
 
     With --cut and --burn the videos themselves are cut and labelled.
     """
+    from basnet_e2e.data.annotations.result_files import read_all_results, result_files
     from basnet_e2e.data.files.file_kinds import Kind
     from basnet_e2e.data.files.overwrite_checks import check_outputs
-    from basnet_e2e.interchange.media import Media
+    from basnet_e2e.interchange.media import Media, nominal_rate
 
     if exact and cut is None:
         raise click.UsageError("--exact is how --cut writes its clips; say where with --cut DIR")
-    found, failed = _read(documents)
-    places = [videos] if videos else list(dict.fromkeys(path.parent for path in documents))
-    media = Media(_at_hand(found, places, given=videos is not None), fps=fps, prefix=link_prefix)
+    found, failed = read_all_results(documents)
+    beside = dict.fromkeys(path if path.is_dir() else path.parent for path in documents)
+    places = [videos] if videos else list(beside)
+    rate = None if fps is None else nominal_rate(fps)
+    media = Media(_at_hand(found, places, given=videos is not None), fps=rate, prefix=link_prefix)
     for result in found if cut or burn else []:
         media.file(result)
     chosen = layout or _format_of(output)
-    inputs = [*documents, *media.files.values()]
+    read = [file for path in documents for file in result_files(path)]
+    inputs = [*read, *media.files.values()]
     if output:
         _check_document(output, found, chosen, inputs, force)
     if burn:
@@ -165,22 +169,6 @@ def _check_document(
     if chosen and chosen.beside:
         beside = [path.with_suffix(chosen.beside) for path in targets]
         check_outputs(beside, kind, inputs, force=force)
-
-
-def _read(documents: "Sequence[Path]") -> "tuple[list[Localization], list[Failure]]":
-    from basnet_e2e.data.annotations.predictions import read_results
-    from basnet_e2e.errors import BasnetError
-
-    found: dict[str, Localization] = {}
-    failed = []
-    for path in documents:
-        results, failures = read_results(path)
-        failed += failures
-        for result in results:
-            if result.video in found:
-                raise BasnetError(f"{path}: the video '{result.video}' stands in two results")
-            found[result.video] = result
-    return list(found.values()), failed
 
 
 def _at_hand(

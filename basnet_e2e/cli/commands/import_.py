@@ -50,7 +50,7 @@ def labels(
     force: bool,
 ) -> None:
     """Read labels out of Label Studio, ELAN, FiftyOne, VIA or a corrected result."""
-    from basnet_e2e.data.annotations.video_names import counted
+    from basnet_e2e.data.annotations.video_names import counted, listing
     from basnet_e2e.data.files.file_kinds import Kind
     from basnet_e2e.data.files.overwrite_checks import check_output
     from basnet_e2e.interchange.annotated import Help, ground_truth, labels_csv
@@ -73,6 +73,15 @@ def labels(
         counted(empty, "video"),
     )
     if intervals is not None:
-        write_text(intervals, json_text(ground_truth(found)))
-        count = sum(len(video.intervals) for video in found)
+        timed = [video for video in found if video.is_timed]
+        write_text(intervals, json_text(ground_truth(timed)))
+        count = sum(len(video.intervals) for video in timed)
         log.info("%s written: %s", intervals, counted(count, "interval"))
+        untimed = [video.video for video in found if not video.is_timed]
+        if untimed:
+            log.warning(
+                "%s leaves out %s that have labels without times: %s",
+                intervals,
+                counted(len(untimed), "video"),
+                listing(untimed),
+            )

@@ -3,9 +3,13 @@
 import json
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+
+import msgspec
 
 from basnet_e2e.errors import BasnetError
+
+T = TypeVar("T")
 
 
 def read_text(path: str | os.PathLike[str]) -> str:
@@ -32,6 +36,18 @@ def parse_json(path: str | os.PathLike[str]) -> Any:
         return json.loads(read_text(path), object_pairs_hook=_without_repetition)
     except (json.JSONDecodeError, _RepeatedKeyError) as error:
         raise BasnetError(f"{path}: not valid JSON ({error})") from error
+
+
+def convert(path: str | os.PathLike[str], value: Any, kind: type[T], at: str = "$") -> T:
+    """A part of a JSON file as a type.
+
+    Raises:
+        BasnetError: it is of another type; names the place.
+    """
+    try:
+        return msgspec.convert(value, kind, strict=False)
+    except msgspec.ValidationError as error:
+        raise BasnetError(f"{path}: {error}".replace("$", at)) from error
 
 
 class _RepeatedKeyError(ValueError):

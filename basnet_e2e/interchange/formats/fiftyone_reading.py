@@ -1,56 +1,93 @@
-"""Temporal detection data sets exported by FiftyOne: a folder, or its labels.json."""
+"""Data sets exported by FiftyOne (classification, temporal detection): a folder, labels.json."""
 
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
+from basnet_e2e.data.files.text_files import convert
 from basnet_e2e.errors import BasnetError
-from basnet_e2e.interchange.annotated import AnnotatedVideo, Help
+from basnet_e2e.interchange.annotated import (
+    AnnotatedVideo,
+    Help,
+    LeftOut,
+    NotUnderstoodError,
+    Unread,
+)
 from basnet_e2e.intervals import Interval
 
 
-def read(path: Path, document: Any, help: Help) -> list[AnnotatedVideo]:
-    """All videos of the data set; one without detections is background.
+class _Document(msgspec.Struct):
+    """A label is a name, the number of a class, or an object; a video has one or a list of them."""
+
+    labels: dict[str, Any]
+    classes: list[str] | None = None
+
+
+def read(path: Path, document: Any, help: Help) -> Iterator[AnnotatedVideo | LeftOut]:
+    """All videos of the data set; one with an empty list is background, null is not annotated.
 
     Raises:
-        BasnetError: a detection lacks its times or label, or is counted in frames of a video that
-            is not at hand.
+        BasnetError: a detection is counted in frames of a video that is not available.
     """
-    classes = document.get("classes")
-    frames = _Frames(path, help, list(document["labels"]))
-    videos = []
-    for video, items in document["labels"].items():
-        found = [
-            Interval(_label(path, video, item, classes), *_times(path, video, item, frames))
-            for item in items or []
-        ]
-        videos.append(AnnotatedVideo.of(video, found, duration=frames.duration(video)))
-    return videos
+    found = convert(path, document, _Document)
+    frames = _Frames(path, help, list(found.labels))
+    for video, items in found.labels.items():
+        if items is None:
+            yield LeftOut(video)
+            continue
+        unread = Unread()
+        intervals: list[Interval] = []
+        labels: list[str] = []
+        for number, item in enumerate(items if isinstance(items, list) else [items], start=1):
+            try:
+                label = _label(item, found.classes or [])
+                times = _times(item, video, frames)
+            except NotUnderstoodError as error:
+                unread.add(str(error), f"label {number}")
+                continue
+            labels.append(label)
+            intervals += [Interval(label, *times)] if times else []
+        if unread:
+            yield LeftOut(video, str(unread))
+        else:
+            yield AnnotatedVideo.of(video, intervals, labels, frames.duration(video))
 
 
-def _label(path: Path, video: str, item: Any, classes: Any) -> str:
-    label = item.get("label") if isinstance(item, dict) else None
-    if isinstance(label, int) and isinstance(classes, list) and 0 <= label < len(classes):
-        label = classes[label]
-    if not isinstance(label, str) or not label:
-        raise BasnetError(f"{path}: a detection of '{video}' has no label")
+def _label(item: Any, classes: list[str]) -> str:
+    label = item.get("label") if isinstance(item, dict) else item
+    if isinstance(label, int) and not isinstance(label, bool):
+        if not 0 <= label < len(classes):
+            raise NotUnderstoodError(f"class {label} of {len(classes)} classes")
+        return classes[label]
+    if not isinstance(label, str) or not label.strip():
+        raise NotUnderstoodError("a detection with no label")
     return label
 
 
-def _times(path: Path, video: str, item: Any, frames: "_Frames") -> tuple[float, float]:
+def _times(item: Any, video: str, frames: "_Frames") -> tuple[float, float] | None:
+    """Seconds from and to; None for a classification of the whole video."""
+    if not isinstance(item, Mapping):
+        return None
     try:
         if "timestamps" in item:
             start, end = (float(time) for time in item["timestamps"])
-        else:
+        elif "support" in item:
             start, end = (frames.time(video, int(number)) for number in item["support"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise BasnetError(f"{path}: a detection of '{video}' has no start and end") from error
-    if not 0 <= start < end:
-        raise BasnetError(f"{path}: a detection of '{video}' ends before it starts")
+        elif item.keys() <= {"label", "confidence", "logits", "attributes", "tags"}:
+            return None
+        else:
+            raise NotUnderstoodError(f"an object with {', '.join(map(str, item))}")
+    except (TypeError, ValueError, OverflowError) as error:
+        raise NotUnderstoodError("a detection with no start and end") from error
+    if not 0 <= start <= end < float("inf"):
+        raise NotUnderstoodError("a detection that ends before it starts")
     return start, end
 
 
 class _Frames:
-    """Length and number of frames of the videos that are at hand."""
+    """Length and number of frames of the videos that are available."""
 
     def __init__(self, path: Path, help: Help, names: list[str]) -> None:
         from basnet_e2e.data.annotations.video_names import match_ids
@@ -73,7 +110,7 @@ class _Frames:
         """Seconds of a frame; FiftyOne spreads frames from the first to the last evenly.
 
         Raises:
-            BasnetError: the video is not at hand.
+            BasnetError: the video is not available.
         """
         if video not in self._files:
             raise BasnetError(

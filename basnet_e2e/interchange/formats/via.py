@@ -63,12 +63,13 @@ def write(results: Sequence[Localization], media: Media | None = None) -> str:
                 f"{numbers[video]}_{index:08d}": {
                     "vid": numbers[video],
                     "flg": 0,
-                    "z": [one.start, one.end],
+                    "z": [one.start, one.end] if one else [],
                     "xy": [],
-                    "av": {ATTRIBUTE: one.label},
+                    "av": {ATTRIBUTE: one.label if one else ""},
                 }
                 for video, intervals in found.items()
-                for index, one in enumerate(intervals)
+                # A file in which nothing happens has one annotation, which says nothing.
+                for index, one in enumerate(intervals or [None])
             },
             "view": {number: {"fid_list": [number]} for number in numbers.values()},
         }

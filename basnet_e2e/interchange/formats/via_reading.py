@@ -1,45 +1,111 @@
-"""Projects of VIA 3: stretches of time with a label."""
+"""Projects of VIA 3: stretches of time with a label, or labels of a whole video."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from basnet_e2e.errors import BasnetError
-from basnet_e2e.interchange.annotated import AnnotatedVideo, Help, video_id
+import msgspec
+
+from basnet_e2e.data.files.text_files import convert
+from basnet_e2e.interchange.annotated import (
+    AnnotatedVideo,
+    Help,
+    LeftOut,
+    NotUnderstoodError,
+    Unread,
+    video_id,
+)
 from basnet_e2e.intervals import Interval
 
 
-def read(path: Path, document: Any, help: Help) -> list[AnnotatedVideo]:
-    """All videos of a project. Regions in pictures and instants are left out.
+class _Attribute(msgspec.Struct):
+    options: dict[str, str] = {}
 
-    Every attribute that a stretch of time has a value of gives a label.
+
+class _File(msgspec.Struct):
+    fname: str
+
+
+class _View(msgspec.Struct):
+    fid_list: list[str | int]
+
+
+class _Metadata(msgspec.Struct):
+    """``z`` holds no time (the whole file), one (an instant) or two, ``xy`` a region."""
+
+    vid: str | int
+    z: list[float] = []
+    xy: list[float] = []
+    av: dict[str, str | int | float | bool | None] = {}
+
+
+class _Project(msgspec.Struct):
+    file: dict[str, _File]
+    view: dict[str, _View]
+    metadata: dict[str, _Metadata]
+    attribute: dict[str, _Attribute] = {}
+
+
+def read(path: Path, document: Any, help: Help) -> Iterator[AnnotatedVideo | LeftOut]:
+    """All annotated videos of a project; an instant is a point.
+
+    Every attribute that an annotation has a value of gives a label. An annotation of the whole
+    file without any value says that nothing happens; a file without annotations is not annotated.
 
     Raises:
-        BasnetError: the project is damaged, or a stretch belongs to no file.
+        BasnetError: the project is damaged.
     """
-    try:
-        names = {
-            view: video_id(str(document["file"][str(entry["fid_list"][0])]["fname"]))
-            for view, entry in document["view"].items()
-        }
-        found: dict[str, list[Interval]] = {name: [] for name in names.values()}
-        for item in document["metadata"].values():
-            if len(item["z"]) == 2:
-                found[names[str(item["vid"])]] += _intervals(path, item, document["attribute"])
-    except (KeyError, IndexError, TypeError, AttributeError, ValueError) as error:
-        raise BasnetError(
-            f"{path}: a damaged project of VIA ({type(error).__name__}: {error})"
-        ) from error
-    return [AnnotatedVideo.of(name, intervals) for name, intervals in found.items()]
+    project = convert(path, document, _Project)
+    items: dict[str, list[tuple[str, _Metadata]]] = {view: [] for view in project.view}
+    for key, item in project.metadata.items():
+        items.setdefault(str(item.vid), []).append((key, item))
+    for view, found in items.items():
+        numbers = project.view[view].fid_list if view in project.view else []
+        files = [str(number) for number in numbers]
+        if len(files) != 1 or files[0] not in project.file:
+            yield LeftOut(f"view {view}", f"a view of {len(files)} files, not of one")
+            continue
+        name = video_id(project.file[files[0]].fname)
+        yield _video(name, found, project.attribute) if found else LeftOut(name)
 
 
-def _intervals(path: Path, item: dict[str, Any], attributes: dict[str, Any]) -> list[Interval]:
-    start, end = (float(time) for time in item["z"])
-    if not 0 <= start < end:
-        raise BasnetError(f"{path}: a stretch of time ends before it starts ({start} to {end} s)")
+def _video(
+    name: str, items: list[tuple[str, _Metadata]], attributes: dict[str, _Attribute]
+) -> AnnotatedVideo | LeftOut:
+    unread = Unread()
+    intervals: list[Interval] = []
+    labels: list[str] = []
+    for key, item in items:
+        try:
+            times = _times(item)
+            names = _labels(item, attributes)
+        except NotUnderstoodError as error:
+            unread.add(str(error), f"metadata {key}")
+            continue
+        labels += names
+        intervals += [Interval(label, *times) for label in names if times]
+    return LeftOut(name, str(unread)) if unread else AnnotatedVideo.of(name, intervals, labels)
+
+
+def _times(item: _Metadata) -> tuple[float, float] | None:
+    if item.xy:
+        raise NotUnderstoodError("a region in the picture")
+    if not item.z:
+        return None
+    if len(item.z) > 2 or not 0 <= item.z[0] <= item.z[-1]:
+        raise NotUnderstoodError("a stretch of time that ends before it starts")
+    return item.z[0], item.z[-1]
+
+
+def _labels(item: _Metadata, attributes: dict[str, _Attribute]) -> list[str]:
     labels = []
-    for number, value in item["av"].items():
-        options = attributes.get(number, {}).get("options", {})
-        # Of several checked boxes VIA keeps the keys with commas between.
-        keys = [value] if value in options or not options else str(value).split(",")
-        labels += [str(options.get(key, key)).strip() for key in keys]
-    return [Interval(label, start, end) for label in labels if label]
+    for number, value in item.av.items():
+        options = attributes[number].options if number in attributes else {}
+        text = "" if value is None else str(value)
+        # Of several checked boxes VIA keeps the keys with commas between them.
+        keys = [text] if text in options or not options else text.split(",")
+        labels += [options.get(key, key).strip() for key in keys]
+    found = [label for label in labels if label]
+    if not found and item.z:
+        raise NotUnderstoodError("an annotation with no label")
+    return found

@@ -203,7 +203,7 @@ UNTIMED = (
         ("[1]", "JSON export"),
         ("[]", "no annotated video"),
         ("<a", "not valid XML"),
-        ("<html></html>", "no annotation file of ELAN"),
+        ("<html></html>", "not an annotation file of ELAN"),
         (BOMB, "document type"),
         (UNTIMED, "no start or end time"),
         ('{"labels": {"v": [{"timestamps": [1, 2]}]}}', "no label"),
@@ -211,7 +211,7 @@ UNTIMED = (
         ('{"labels": {"v": [{"label": "x", "timestamps": 3}]}}', "no start and end"),
         ('{"metadata": {"1": {"z": [1, 2], "vid": "9"}}, "file": {}, "view": {}}', "damaged"),
         ('[{"data": {"video": ""}, "annotations": [{"result": []}]}]', "names no video"),
-        ('[{"data": {"id": "v"}, "annotations": [{"result": [3]}]}]', "no value"),
+        ('[{"data": {"id": "v"}, "annotations": [{"result": [3]}]}]', "result[0]"),
     ],
 )
 def test_damaged_files_are_one_line(tmp_path, text, words, run):
