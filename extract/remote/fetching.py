@@ -15,6 +15,7 @@ from pathlib import Path
 
 from extract.errors import DiskError, ExtractError, VideoError
 from extract.locks import claim
+from extract.private_folders import private_folder
 from extract.remote.urls import About, TransferError, Url, about, file_system, patiently, read
 
 PIECE = 16 << 20  # bytes: what a dropped connection may cost
@@ -116,7 +117,7 @@ def _root() -> Path:
     user = os.getuid() if hasattr(os, "getuid") else "user"
     root = Path(tempfile.gettempdir()) / f"basnet-{user}"
     try:
-        root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        root = private_folder(root)
         for folder in root.iterdir():
             if folder.name.startswith("."):
                 continue
