@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from extract.inputs import printable
 from extract.locks import listing
 from extract.places import Place, place_of
 from extract.remote.urls import Url
@@ -68,7 +69,7 @@ def _write(place: Place, name: str, failures: Mapping[str, str]) -> None:
         return
     rows = [{"video": key, "error": failures[key]} for key in sorted(failures)]
     text = json.dumps({"failed": rows}, indent=1, ensure_ascii=False) + "\n"
-    place.write(name, text.encode())
+    place.write(name, printable(text).encode())
 
 
 def _read(place: Place, name: str) -> dict[str, str]:

@@ -16,13 +16,13 @@ from extract.errors import DiskError, ExtractError
 from extract.failures import FAILURES, change_failures, read_failures
 from extract.features import SUFFIX, settings_difference
 from extract.fingerprints import fingerprint
-from extract.inputs import VideoInput, path_or_url
+from extract.inputs import VideoInput, path_or_url, printable
 from extract.locks import claim
 from extract.pipeline import Extractor, ExtractSettings
 from extract.places import place_of
 from extract.presence import check_filled, common_folder
 from extract.remote.fetching import at_hand
-from extract.remote.urls import Url
+from extract.remote.urls import Url, masked
 from extract.tasks import Event, Listener, Plan, Summary, Task, note
 from extract.video.isolation import STALL
 from extract.waiting import Patient, Waiting, at_once
@@ -252,7 +252,7 @@ def _extract(
     except (WeightsError, DiskError):
         raise
     except Exception as error:
-        log.debug("%s", traceback.format_exc())
+        log.debug("%s", masked(traceback.format_exc()))
         chunks.clear()
         plan.place.check_there()
         if plan.source and isinstance(video.path, Path) and not video.path.exists():
@@ -287,11 +287,11 @@ def _done_elsewhere(task: Task, plan: Plan) -> Event | None:
 def _reason(path: Path | Url, error: Exception) -> str:
     """One line on why a video failed, whatever was raised."""
     if isinstance(error, ExtractError):
-        return str(error)
+        return printable(str(error))
     if isinstance(error, OSError) and error.strerror:
-        return f"{path}: cannot be read ({error.strerror})"
-    text = " ".join(f"{type(error).__name__}: {error}".split())
-    return f"{path}: {text.rstrip(': ')} (not expected; please report it, -v says more)"
+        return printable(f"{path}: cannot be read ({error.strerror})")
+    text = " ".join(masked(f"{type(error).__name__}: {error}").split())
+    return printable(f"{path}: {text.rstrip(': ')} (not expected; please report it, -v says more)")
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from extract.errors import ExtractError, MiscountError, VideoError
 from extract.features import FORMAT_VERSION, UNSTATED, Features
 from extract.fingerprints import fingerprint
 from extract.growing import Growing, Listener, Progress
+from extract.inputs import printable
 from extract.snippets import SnippetGrid, snippet_count, snippet_times
 from extract.stages import Stages
 from extract.streams import STREAMS
@@ -367,7 +368,7 @@ class Extractor:
 
     def _facts(self, clip: "OpenVideo") -> dict[str, Any]:
         return {
-            "file": Path(clip.path).name,
+            "file": printable(Path(clip.path).name),
             "fingerprint": fingerprint(clip.path),
             "duration": clip.duration,
             "source_fps": clip.fps,

@@ -265,7 +265,7 @@ class Localizer:
         )
         if features.facts.get("partial"):
             log.warning("%s: %s", video.path, features.facts["partial"])
-        found = self.features(features, video.id, video.path.name)
+        found = self.features(features, video.id, video.file)
         return self._closer(found, features, video, progress) if self._refines else found
 
     def _closer(

@@ -14,10 +14,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from extract.errors import DiskError, ExtractError, VideoError
+from extract.inputs import safe_id
 from extract.locks import claim
 from extract.private_folders import private_folder
 from extract.remote.urls import About, TransferError, Url, about, file_system, patiently, read
 
+LONGEST_SUFFIX = 16
 PIECE = 16 << 20  # bytes: what a dropped connection may cost
 FULL = (errno.ENOSPC, errno.EDQUOT)
 
@@ -34,7 +36,7 @@ def at_hand(video: Path | Url) -> Iterator[Path]:
         yield video
         return
     with _room() as folder:
-        copy = folder / (video.name or "video")
+        copy = folder / f"{safe_id(video.stem) or 'video'}{video.suffix[:LONGEST_SUFFIX]}"
         try:
             fetch(video, copy)
         except FileNotFoundError as error:

@@ -327,7 +327,7 @@ def test_exported_features_are_read_back(tmp_path, layout):
         export_features(tmp_path / "f", tmp_path / "f", layout)
 
 
-@pytest.mark.parametrize("bytes_of_group, mapped", [("100\n", True), ("max\n", False)])
+@pytest.mark.parametrize(("bytes_of_group", "mapped"), [("100\n", True), ("max\n", False)])
 def test_a_set_that_a_container_has_no_memory_for_is_mapped(
     tmp_path, monkeypatch, caplog, bytes_of_group, mapped
 ):
