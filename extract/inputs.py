@@ -129,8 +129,9 @@ def search(folder: Path | Url, read: Collection[str] = ()) -> list[VideoInput]:
         folder: where to search.
         read: suffixes of other files, which the caller reads.
     """
+    links: list[str] = []
     if isinstance(folder, Url):
-        files, links = urls.files_below(folder), []
+        files = urls.files_below(folder)
     else:
         files, links = _files_below(folder)
     taken = VIDEO_SUFFIXES.union(read)

@@ -20,7 +20,7 @@ from basnet_e2e.localization.suiting import check_settings, settings_for
 from basnet_e2e.localization.untrained import BUILT_IN, Untrained
 from extract.feature_store import FeatureStore, NothingKept
 from extract.features import SUFFIX, Features
-from extract.inputs import VideoInput
+from extract.inputs import VideoInput, safe_id
 from extract.pipeline import Extractor, ExtractSettings, Progress
 from extract.remote.fetching import at_hand
 from extract.video.isolation import STALL
@@ -199,7 +199,7 @@ class Localizer:
         path = Path(video_or_features)
         if path.suffix == SUFFIX:
             return self.features(Features.load(path), path.stem)
-        return self.video(VideoInput(path.stem, path))
+        return self.video(VideoInput(safe_id(path.stem), path))
 
     def videos(
         self,

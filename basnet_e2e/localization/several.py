@@ -32,7 +32,7 @@ def localize_several(
             except Exception as error:
                 if failed is None:
                     raise
-                failed(Failure(source.id, source.path.name, failure_message(error, source.path)))
+                failed(Failure(source.id, source.file, failure_message(error, source.path)))
                 continue
             yield found
 

@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 
 SCHEME = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]+)://")
 USER = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]*://)[^/?#\s'\"]*@")
-QUERY = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]*://[^?\s'\"]*\?)[^\s'\"]+")
+QUERY = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]*://[^?\s'\"]*\?)(?!\*{3})[^\s'\"]+")
 ATTEMPTS = 4
 PAUSE = 0.5  # seconds before the second attempt; doubled before each further one
 WEB = ("http", "https")
