@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from basnet_e2e import BasnetError
-from basnet_e2e.data.dataset import load_features, load_labelled
-from basnet_e2e.export.features import export_features
-from extract.features import Features
+from basnet_e2e.data.features.dataset import load_features, load_labelled
+from basnet_e2e.data.features.layout_writer import export_features
+from extract.features.feature_file import Features
 
 
 def rows(count, width=3, seed=0):
@@ -332,7 +332,7 @@ def test_a_set_that_a_container_has_no_memory_for_is_mapped(
     tmp_path, monkeypatch, caplog, bytes_of_group, mapped
 ):
     (tmp_path / "memory.max").write_text(bytes_of_group)
-    monkeypatch.setattr("extract.video.memory_limit.GROUP_LIMITS", (str(tmp_path / "memory.max"),))
+    monkeypatch.setattr("extract.machine.memory.GROUP_LIMITS", (str(tmp_path / "memory.max"),))
     monkeypatch.setenv("BASNET_CACHE", str(tmp_path / "cache"))
     array(tmp_path / "f" / "rgb" / "a.npy", rows(7))
     with caplog.at_level(logging.WARNING):
@@ -342,7 +342,7 @@ def test_a_set_that_a_container_has_no_memory_for_is_mapped(
 
 
 def test_a_system_that_does_not_tell_its_memory_has_some(tmp_path, monkeypatch):
-    monkeypatch.setattr("extract.video.memory_limit.GROUP_LIMITS", ())
+    monkeypatch.setattr("extract.machine.memory.GROUP_LIMITS", ())
     monkeypatch.delattr("os.sysconf")
     array(tmp_path / "rgb" / "a.npy", rows(7))
     assert not isinstance(load_features(tmp_path).videos[0].x, np.memmap)
