@@ -12,6 +12,7 @@ from pathlib import Path
 
 from extract.features.output_folder import Place, place_of
 from extract.machine.file_locks import listing
+from extract.sources.find import printable
 from extract.sources.urls import Url
 
 log = logging.getLogger(__name__)
@@ -68,7 +69,7 @@ def _write(place: Place, name: str, failures: Mapping[str, str]) -> None:
         return
     rows = [{"video": key, "error": failures[key]} for key in sorted(failures)]
     text = json.dumps({"failed": rows}, indent=1, ensure_ascii=False) + "\n"
-    place.write(name, text.encode())
+    place.write(name, printable(text).encode())
 
 
 def _read(place: Place, name: str) -> dict[str, str]:

@@ -17,6 +17,7 @@ from extract.pipeline.frame_window import Watch
 from extract.pipeline.scheduler import Stages
 from extract.pipeline.snippets import SnippetGrid, snippet_count, snippet_times
 from extract.pipeline.waiting import Patient, at_once
+from extract.sources.find import printable
 from extract.streams import STREAMS
 from extract.video.isolation.isolated_clip import STALL, Isolation
 
@@ -367,7 +368,7 @@ class Extractor:
 
     def _facts(self, clip: "OpenVideo") -> dict[str, Any]:
         return {
-            "file": Path(clip.path).name,
+            "file": printable(Path(clip.path).name),
             "fingerprint": fingerprint(clip.path),
             "duration": clip.duration,
             "source_fps": clip.fps,

@@ -21,6 +21,7 @@ from basnet_e2e.errors import BasnetError
 from extract.errors import ExtractError
 from extract.features.failure_lists import failure_lists
 from extract.features.feature_file import settings_difference
+from extract.machine.memory import memory_of_machine
 
 log = logging.getLogger(__name__)
 # Share of the machine's memory that features may take before they are kept in a scratch file.
@@ -251,7 +252,11 @@ def _keeper(sources: Iterable[StoredVideo], memory: int | None) -> Any:
     The scratch file lies in the cache folder, has no name and is gone with the process.
     """
     needed = sum(source.size for source in sources)
-    limit = memory if memory is not None else int(MEMORY_SHARE * _physical_memory())
+    limit = (
+        memory
+        if memory is not None
+        else int(MEMORY_SHARE * (memory_of_machine() or UNKNOWN_MEMORY))
+    )
     if needed <= limit:
         return lambda x: x
     import tempfile
@@ -277,11 +282,3 @@ def _keeper(sources: Iterable[StoredVideo], memory: int | None) -> Any:
         return np.memmap(scratch, np.float32, "r", offset, x.shape)
 
     return keep
-
-
-def _physical_memory() -> int:
-    """Bytes of memory of this machine, or a modest guess where the system does not say."""
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, ValueError, OSError):  # Windows has no sysconf
-        return UNKNOWN_MEMORY
