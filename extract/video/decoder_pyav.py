@@ -4,6 +4,7 @@ PyAV is the reference here: presentation times always come from it, whichever de
 pictures.
 """
 
+import itertools
 import logging
 import os
 import re
@@ -23,6 +24,7 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from extract.errors import VideoError
+from extract.video.bitstream import picture_test
 from extract.video.clock import FrameClock
 from extract.video.pulse import beat
 
@@ -151,20 +153,27 @@ def decoded_frames(
 def _decoded_packets(
     container: InputContainer, stream: VideoStream
 ) -> Iterator[tuple[int | None, list[VideoFrame], str | None]]:
-    """For each packet its timestamp, the frames that came out, and the error if there was one."""
-    packets = container.demux(stream)
+    """For each packet its timestamp, the frames that came out, and the error if there was one.
+
+    An empty packet is not decoded, since a decoder takes it for the end. What a decoder says against
+    a packet without a picture is no error.
+    """
+    may_hold_picture = picture_test(stream)
+    packets = itertools.chain(filter(lambda each: each.size, container.demux(stream)), [None])
     while True:
-        tick = None
+        tick, packet = None, None
         try:
-            packet = next(packets, None)
-            if packet is None:
-                return
-            tick = packet.pts if packet.pts is not None else packet.dts
-            frames = [frame for frame in packet.decode() if isinstance(frame, VideoFrame)]
+            packet = next(packets)
+            if packet is not None:
+                tick = packet.pts if packet.pts is not None else packet.dts
+            decoded = stream.codec_context.decode(packet)
+        except StopIteration:
+            return
         except (av.error.FFmpegError, EOFError) as error:
-            yield tick, [], reason_of(error)
+            if packet is None or may_hold_picture(packet):
+                yield tick, [], reason_of(error)
         else:
-            yield tick, frames, None
+            yield tick, [frame for frame in decoded if isinstance(frame, VideoFrame)], None
 
 
 def _held_back(stream: VideoStream) -> list[VideoFrame]:

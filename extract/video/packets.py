@@ -9,6 +9,7 @@ import av.error
 from av.container import InputContainer
 from av.video.stream import VideoStream
 
+from extract.video.bitstream import picture_test
 from extract.video.decoder_pyav import DamageError, container_start, reason_of
 from extract.video.pulse import beat
 
@@ -62,7 +63,7 @@ class Header:
 
 @dataclass(frozen=True)
 class Packets:
-    """The packets of a stream.
+    """The packets of a stream that may hold a picture.
 
     Attributes:
         shown: those that are to be shown.
@@ -93,12 +94,13 @@ def read_header(container: InputContainer, stream: VideoStream) -> Header:
 
 
 def read_packets(container: InputContainer, stream: VideoStream) -> Packets:
-    """Read all packets of a stream, which is the pass over the file that decodes nothing."""
+    """Read all packets of a stream that may hold a picture. This pass over the file decodes nothing."""
     shown, keys, hidden, decoding = Stamps(), [], 0, []
+    may_hold_picture = picture_test(stream)
     try:
         for packet in container.demux(stream):
             beat()
-            if packet.size == 0:
+            if not may_hold_picture(packet):
                 continue
             if packet.is_discard:
                 hidden += 1
