@@ -361,10 +361,13 @@ def first_frame(path: str) -> VideoFrame:
     raise VideoError(f"{path}: no frame of the video stream can be decoded")
 
 
-def container_start(container: InputContainer, stream: VideoStream) -> Fraction:
-    """Seconds on the container's clock at which its first stream starts, exact where possible."""
+def container_start(container: InputContainer, stream: VideoStream) -> Fraction | None:
+    """Seconds on the container's clock at which its first stream starts, exact where possible.
+
+    None of a raw stream, which has no clock.
+    """
     if container.start_time is None:
-        return Fraction(0)
+        return None
     rounded = Fraction(container.start_time, av.time_base)
     for other in (stream, *container.streams):
         if other.start_time is None or other.time_base is None:

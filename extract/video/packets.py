@@ -46,7 +46,8 @@ class Header:
         codec: FFmpeg's name of the decoder.
         format: FFmpeg's name of the container.
         time_base: seconds per tick.
-        start: seconds at which the container's first stream starts.
+        start: seconds at which the container's first stream starts; None of a raw stream, which has
+            no clock.
         rate: frames per second, None where nothing is known.
         frames: number of frames, 0 where it is not stated.
         seconds: duration, 0 where it is not stated.
@@ -55,7 +56,7 @@ class Header:
     codec: str
     format: str
     time_base: Fraction
-    start: Fraction
+    start: Fraction | None
     rate: Fraction | None
     frames: int
     seconds: Fraction
@@ -79,14 +80,18 @@ class Packets:
 
 
 def read_header(container: InputContainer, stream: VideoStream) -> Header:
-    """What the container states."""
-    rate = stream.average_rate or stream.guessed_rate
+    """What the container states.
+
+    FFmpeg takes 25 for the average rate of every raw stream; its guess heeds what the codec states.
+    """
+    start = container_start(container, stream)
+    rate = stream.guessed_rate if start is None else stream.average_rate or stream.guessed_rate
     assert stream.time_base is not None
     return Header(
         codec=stream.codec_context.name,
         format=container.format.name,
         time_base=stream.time_base,
-        start=container_start(container, stream),
+        start=start,
         rate=Fraction(rate) if rate else None,
         frames=stream.frames,
         seconds=Fraction(container.duration or 0, av.time_base),

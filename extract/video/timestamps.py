@@ -253,12 +253,13 @@ def _timeline(
     known, time_base = stamps.known, header.time_base
     if not stamps.ticks:
         raise VideoError(f"{path}: no frame of the video stream can be decoded")
-    if not known and header.rate:
+    if header.start is None:
         log.warning(
-            "%s: no timestamps in the file, its %s frames per second are taken to be even",
+            "%s: a raw stream has no timestamps; played at an even %s frames per second",
             path,
             header.rate,
         )
+    if not known and header.rate:
         ticks = np.arange(len(stamps.ticks), dtype=np.int64)
         return FrameClock(ticks, 1 / header.rate, Fraction(0), 1 / header.rate), Pairing(True)
     if not known or (by_order and len(known) != len(stamps.ticks)):
@@ -272,8 +273,9 @@ def _timeline(
     ticks = ticks[hidden:]
     if not len(ticks):
         raise VideoError(f"{path}: all frames lie before time zero, a player shows none of them")
-    start = header.start if circular else max(header.start, Fraction(0))
     first = int(ticks[0]) * time_base
+    start = first if header.start is None else header.start
+    start = start if circular else max(start, Fraction(0))
     origin = first if first - start > LONGEST_PAUSE else min(start, first)
     length = stamps.durations[stamps.ticks.index(int(ticks[-1]))] * time_base
     stated = length if length <= LONGEST_PAUSE else Fraction(0)
