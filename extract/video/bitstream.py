@@ -1,4 +1,4 @@
-"""Which packets of a coded stream hold no picture.
+"""What can be seen of a coded packet without decoding it: whether it holds a picture.
 
 Files also hold empty packets, and packets of parameters, delimiters or messages (SEI) alone. Some
 decoders of FFmpeg call these invalid although nothing is wrong.
@@ -17,8 +17,9 @@ PICTURE_STARTS = {
     "mpeg4": START_CODE + b"\xb6",
 }
 # Types of NAL units that are no part of a picture: messages, parameters, delimiters, filler.
-OTHER_UNITS = {"h264": range(6, 14), "hevc": range(32, 41)}
-DAMAGED = 0  # stands for the header of a unit that reaches past its packet: a picture's in H.264
+H264_OTHERS, HEVC_OTHERS = range(6, 14), range(32, 41)
+H264_SEQUENCE = 7
+DAMAGED = memoryview(b"\x00")  # a unit that is cut off; its type is that of no message
 
 
 def picture_test(stream: VideoStream) -> Callable[[Packet], bool]:
@@ -27,41 +28,60 @@ def picture_test(stream: VideoStream) -> Callable[[Packet], bool]:
     It says no only of packets that certainly hold none; damaged data may be anything.
     """
     codec = stream.codec_context.name
-    if codec in PICTURE_STARTS:
-        start = PICTURE_STARTS[codec]
-        return lambda packet: _found(start, bytes(packet))
-    if codec in OTHER_UNITS:
-        length_size = _length_size(codec, bytes(stream.codec_context.extradata or b""))
-        others, shift = OTHER_UNITS[codec], 1 if codec == "hevc" else 0
-        return lambda packet: any(
-            header >> shift & (63 if shift else 31) not in others
-            for header in _unit_headers(bytes(packet), length_size)
+    start, length_size = PICTURE_STARTS.get(codec), _length_size(stream)
+
+    def test(packet: Packet) -> bool:
+        if start and packet.size:
+            data = bytes(packet)
+            return start in data or not data.startswith(START_CODE)
+        if codec == "h264":
+            return any(unit[0] & 31 not in H264_OTHERS for unit in _units(packet, length_size))
+        if codec == "hevc":
+            return any(unit[0] >> 1 not in HEVC_OTHERS for unit in _units(packet, length_size))
+        return bool(packet.size)
+
+    return test
+
+
+def parameter_test(stream: VideoStream) -> Callable[[Packet], bool]:
+    """A function that says whether a packet of H.264 brings parameters that the header has not."""
+    header, length_size = _header(stream), _length_size(stream)
+
+    def test(packet: Packet) -> bool:
+        return packet.has_sidedata("new_extradata") or (
+            stream.codec_context.name == "h264"
+            and any(
+                unit[0] & 31 == H264_SEQUENCE and bytes(unit).rstrip(b"\x00") not in header
+                for unit in _units(packet, length_size)
+            )
         )
-    return lambda packet: bool(packet.size)
+
+    return test
 
 
-def _found(start: bytes, data: bytes) -> bool:
-    return bool(data) and (start in data or not data.startswith(START_CODE))
+def _header(stream: VideoStream) -> bytes:
+    return bytes(stream.codec_context.extradata or b"")
 
 
-def _length_size(codec: str, configuration: bytes) -> int:
-    """Bytes of the length before each NAL unit; 0 where start codes part them (ISO/IEC 14496-15)."""
-    place = 4 if codec == "h264" else 21
-    if len(configuration) <= place or configuration[0] != 1:
-        return 0
-    return 1 + (configuration[place] & 3)
+def _length_size(stream: VideoStream) -> int:
+    """Bytes of the length before each NAL unit (ISO/IEC 14496-15); 0 where there are start codes."""
+    place = 21 if stream.codec_context.name == "hevc" else 4
+    header = _header(stream)
+    return 1 + (header[place] & 3) if len(header) > place and header[0] == 1 else 0
 
 
-def _unit_headers(data: bytes, length_size: int) -> Iterator[int]:
-    """The first byte of each NAL unit."""
-    if not length_size or data.startswith(b"\x00" + START_CODE):
-        place = data.find(START_CODE)
-        while place >= 0:
-            yield data[place + 3] if place + 3 < len(data) else DAMAGED
-            place = data.find(START_CODE, place + 3)
+def _units(packet: Packet, length_size: int) -> Iterator[memoryview]:
+    """The NAL units of a packet."""
+    data = bytes(packet)
+    view, place = memoryview(data), 0
+    if length_size and not data.startswith(b"\x00" + START_CODE):
+        while place < len(data):
+            begin = place + length_size
+            place = begin + int.from_bytes(data[place:begin])
+            yield view[begin:place] if begin < place <= len(data) else DAMAGED
         return
-    place = 0
-    while place < len(data):
-        begin = place + length_size
-        place = begin + int.from_bytes(data[place:begin])
-        yield data[begin] if begin < place <= len(data) else DAMAGED
+    end = data.find(START_CODE)
+    while end >= 0:
+        begin = end + len(START_CODE)
+        end = data.find(START_CODE, begin)
+        yield view[begin:end] if end >= 0 else view[begin:] or DAMAGED

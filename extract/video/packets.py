@@ -9,7 +9,7 @@ import av.error
 from av.container import InputContainer
 from av.video.stream import VideoStream
 
-from extract.video.bitstream import picture_test
+from extract.video.bitstream import parameter_test, picture_test
 from extract.video.decoder_pyav import DamageError, container_start, reason_of
 from extract.video.pulse import beat
 
@@ -71,12 +71,14 @@ class Packets:
         keys: times of the key frames among them.
         hidden: number of the others.
         decoding: decoding times of those that are to be shown, as far as they have one.
+        changes: whether one brings other parameters than the header, such as another picture size.
     """
 
     shown: Stamps
     keys: list[int]
     hidden: int
     decoding: list[int]
+    changes: bool
 
 
 def read_header(container: InputContainer, stream: VideoStream) -> Header:
@@ -99,9 +101,9 @@ def read_header(container: InputContainer, stream: VideoStream) -> Header:
 
 
 def read_packets(container: InputContainer, stream: VideoStream) -> Packets:
-    """Read all packets of a stream that may hold a picture. This pass over the file decodes nothing."""
-    shown, keys, hidden, decoding = Stamps(), [], 0, []
-    may_hold_picture = picture_test(stream)
+    """Read the packets of a stream that may hold a picture; a pass that decodes nothing."""
+    shown, keys, hidden, decoding, changes = Stamps(), [], 0, [], False
+    may_hold_picture, has_new_parameters = picture_test(stream), parameter_test(stream)
     try:
         for packet in container.demux(stream):
             beat()
@@ -113,8 +115,10 @@ def read_packets(container: InputContainer, stream: VideoStream) -> Packets:
             shown.add(packet.pts, packet.duration)
             if packet.dts is not None:
                 decoding.append(packet.dts)
-            if packet.is_keyframe and packet.pts is not None:
-                keys.append(packet.pts)
+            if packet.is_keyframe:
+                changes |= has_new_parameters(packet)
+                if packet.pts is not None:
+                    keys.append(packet.pts)
     except (av.error.FFmpegError, EOFError) as error:
         shown.damage = DamageError(None, reason_of(error))
-    return Packets(shown, keys, hidden, decoding)
+    return Packets(shown, keys, hidden, decoding, changes)
