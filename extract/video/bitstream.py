@@ -64,7 +64,7 @@ def _header(stream: VideoStream) -> bytes:
 
 
 def _length_size(stream: VideoStream) -> int:
-    """Bytes of the length before each NAL unit (ISO/IEC 14496-15); 0 where there are start codes."""
+    """Bytes of the length before each NAL unit, 0 where they begin with start codes instead."""
     place = 21 if stream.codec_context.name == "hevc" else 4
     header = _header(stream)
     return 1 + (header[place] & 3) if len(header) > place and header[0] == 1 else 0

@@ -186,13 +186,12 @@ def _timeline(
     known, time_base = stamps.known, header.time_base
     if not stamps.ticks:
         raise VideoError(f"{path}: no frame of the video stream can be decoded")
-    if header.start is None:
+    if not known and header.rate:
         log.warning(
-            "%s: a raw stream has no timestamps; played at an even %s frames per second",
+            "%s: no timestamps in the file; it plays at an even %s frames per second",
             path,
             header.rate,
         )
-    if not known and header.rate:
         ticks = np.arange(len(stamps.ticks), dtype=np.int64)
         return FrameClock(ticks, 1 / header.rate, Fraction(0), 1 / header.rate), Pairing(True)
     if not known or (by_order and len(known) != len(stamps.ticks)):
