@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from extract.errors import ExtractError, VideoError
 from extract.video.clock import FrameRate, frame_rate
-from extract.video.decoder_decord import DecordPictures, RefusedError
-from extract.video.decoder_pyav import DamageError, PyAVPictures, first_picture
+from extract.video.decord_decoder import DecordPictures, RefusedError
+from extract.video.pyav_decoder import DamageError, PyAVPictures, first_picture
 from extract.video.rendering import Renderer
 from extract.video.timestamps import Timestamps, read_timestamps
 

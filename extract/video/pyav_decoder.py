@@ -1,0 +1,344 @@
+"""Decoding with PyAV: open a file, choose its video stream, decode it, pair frames with times.
+
+PyAV is the reference here: presentation times always come from it, whichever decoder supplies the
+pictures.
+"""
+
+import itertools
+import logging
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import NamedTuple
+
+import av
+import av.error
+import numpy as np
+from av.container import InputContainer
+from av.packet import Packet
+from av.stream import Disposition
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+from numpy.typing import NDArray
+
+from extract.errors import VideoError
+from extract.video.bitstream import picture_test
+from extract.video.clock import FrameClock
+from extract.video.heartbeat import beat
+from extract.video.matroska import picture_crop
+from extract.video.rendering import PictureShape, Renderer, turn_of
+
+log = logging.getLogger(__name__)
+
+# Formats that "decode" pictures or text although the file is no video.
+NOT_VIDEO = {"tty": "a text file", "bin": "not a media file"}
+MATROSKA = "matroska,webm"
+# Standards have pixels of up to 32:11; more is an error in the file.
+WIDEST_PIXEL = 4
+
+
+class DamageError(Exception):
+    """The decoder met data it cannot decode.
+
+    Attributes:
+        tick: presentation timestamp of the damaged packet, where it has one.
+        reason: what the decoder said.
+    """
+
+    def __init__(self, tick: int | None, reason: str) -> None:
+        super().__init__(reason)
+        self.tick = tick
+        self.reason = reason
+
+
+@dataclass(frozen=True)
+class Pairing:
+    """How decoded frames are matched to the timeline.
+
+    Attributes:
+        by_order: the i-th decoded frame is the i-th of the timeline; used where the timestamps of
+            the frames contradict their order (B-frames in AVI) or are absent. Otherwise a frame is
+            found by its own timestamp.
+        skip: with ``by_order``, decoded frames before the first one that is shown.
+    """
+
+    by_order: bool = False
+    skip: int = 0
+
+
+def reason_of(error: Exception) -> str:
+    """The part of an FFmpeg error that says what is wrong."""
+    text = str(getattr(error, "strerror", None) or error)
+    return text.splitlines()[0].rstrip(".") if text else type(error).__name__
+
+
+def open_container(path: str) -> InputContainer:
+    """Open a media file.
+
+    Raises:
+        VideoError: the file is not a media file or its index is missing.
+    """
+    try:
+        # An absolute path, for FFmpeg takes "12:30.mp4" for a protocol; local files only, for a
+        # playlist could name remote ones.
+        container = av.open(
+            os.path.abspath(path),
+            metadata_errors="replace",
+            options={"protocol_whitelist": "file"},
+        )
+    except av.error.FFmpegError as error:
+        raise VideoError(
+            f"{path}: cannot be opened as a video ({reason_of(error)}); it is cut off or not a "
+            "video file"
+        ) from error
+    if container.format.name in NOT_VIDEO:
+        kind = NOT_VIDEO[container.format.name]
+        container.close()
+        raise VideoError(f"{path}: this is {kind}, not a video")
+    return container
+
+
+def video_stream(container: InputContainer, path: str) -> VideoStream:
+    """The stream a player would show: FFmpeg's best one, cover pictures left aside.
+
+    Raises:
+        VideoError: the file has no video stream.
+    """
+    streams = [
+        stream
+        for stream in container.streams.video
+        if not stream.disposition & Disposition.attached_pic and stream.codec_context is not None
+    ]
+    if not streams:
+        raise VideoError(f"{path}: the file has no video stream")
+    best = container.streams.best("video")
+    stream = best if best in streams else max(streams, key=lambda s: (s.width or 0, -s.index))
+    assert isinstance(stream, VideoStream)
+    # Frame threads swallow errors and lose the frames in flight; slice threads report each error at
+    # its own packet.
+    stream.thread_type = "SLICE"
+    return stream
+
+
+def decoded_frames(
+    container: InputContainer, stream: VideoStream
+) -> Iterator[tuple[int | None, VideoFrame]]:
+    """Decode a stream from where it stands: (timestamp in ticks, frame) in order of presentation.
+
+    A frame without a timestamp takes its decoding one, else the end of the frame before it. Packets
+    before the first decodable frame may fail, as in a recording that begins between key frames.
+
+    Raises:
+        DamageError: a packet after that does not decode; the frames before it were given out.
+    """
+    started = False
+    clock: int | None = None
+    for tick, frames, damage in _decoded_packets(container, stream):
+        if damage is not None and started:
+            # What the decoder still held back for reordering came before the damage.
+            frames = [frame for frame in _held_back(stream) if _before(frame, tick)]
+        for frame in frames:
+            started = True
+            beat()
+            time = frame.pts if frame.pts is not None else frame.dts
+            if time is None and clock is not None and frame.duration:
+                time = clock + frame.duration
+            clock = time
+            yield time, frame
+        if damage is not None and started:
+            raise DamageError(tick, damage)
+
+
+def _decoded_packets(
+    container: InputContainer, stream: VideoStream
+) -> Iterator[tuple[int | None, list[VideoFrame], str | None]]:
+    """For each packet its timestamp, the frames that came out, and the error if there was one.
+
+    An empty packet is not decoded, since a decoder takes it for the end. A complaint about another
+    packet without a picture is not an error.
+    """
+    may_hold_picture = picture_test(stream)
+    full = (packet for packet in container.demux(stream) if packet.size)
+    packets: Iterator[Packet | None] = itertools.chain(full, [None])
+    while True:
+        tick, packet = None, None
+        try:
+            packet = next(packets)
+            if packet is not None:
+                tick = packet.pts if packet.pts is not None else packet.dts
+            decoded = stream.codec_context.decode(packet)
+        except StopIteration:
+            return
+        except (av.error.FFmpegError, EOFError) as error:
+            if packet is None or may_hold_picture(packet):
+                yield tick, [], reason_of(error)
+        else:
+            yield tick, [frame for frame in decoded if isinstance(frame, VideoFrame)], None
+
+
+def _held_back(stream: VideoStream) -> list[VideoFrame]:
+    try:
+        return list(stream.codec_context.decode(None))
+    except (av.error.FFmpegError, EOFError):
+        return []
+
+
+def _before(frame: VideoFrame, tick: int | None) -> bool:
+    return frame.pts is None or tick is None or frame.pts < tick
+
+
+class _Placed(NamedTuple):
+    """A decoded frame, its place in the timeline and the ratio of its pixels."""
+
+    place: int
+    frame: VideoFrame
+    ratio: Fraction
+
+
+class PyAVPictures:
+    """Pictures of a video by PyAV, matched to its timeline."""
+
+    name = "pyav"
+
+    def __init__(
+        self,
+        path: str,
+        timeline: FrameClock,
+        pairing: Pairing,
+        shape: PictureShape,
+        *,
+        partial: bool = False,
+    ) -> None:
+        self._path = path
+        self._timeline = timeline
+        self._pairing = pairing
+        self._shape = shape
+        self._partial = partial
+        self._changed = False
+
+    def pictures(self, wanted: Sequence[int]) -> Iterator[NDArray[np.uint8]]:
+        """Pictures ``[H, W, 3] uint8`` of the frames ``wanted`` (ascending), one after the other.
+
+        A frame that silently did not decode is replaced by the one before it, as on a player.
+
+        Raises:
+            DamageError: the decoder met damaged data.
+        """
+        renderer = Renderer(self._shape)
+        with open_container(self._path) as container:
+            frames = self._placed(container, video_stream(container, self._path))
+            held: _Placed | None = None
+            ahead = next(frames, None)
+            for k in wanted:
+                # Not a frame further than needed, so that damage shows where it is met.
+                while held is None or held.place < k:
+                    ahead = ahead or next(frames, None)
+                    if ahead is None or (ahead.place > k and held is not None):
+                        break
+                    held, ahead = ahead, None
+                if held is None:
+                    raise DamageError(None, "nothing decodes any more")
+                if not renderer.fits(held.frame, held.ratio):
+                    self._tell_of_change(k, held.frame)
+                yield renderer.picture(held.frame, held.ratio)
+
+    def _tell_of_change(self, k: int, frame: VideoFrame) -> None:
+        if not self._changed:
+            log.warning(
+                "%s: the picture changes its shape at %.1f s (%dx%d pixels, %dx%d before); what "
+                "follows is fitted into the first shape, with black bars",
+                self._path,
+                float(self._timeline.time(k)),
+                *(frame.width, frame.height),
+                *self._shape.stored,
+            )
+        self._changed = True
+
+    def _placed(self, container: InputContainer, stream: VideoStream) -> "Iterator[_Placed]":
+        """Decoded frames, their places strictly ascending."""
+        ticks = self._timeline.ticks
+        place, lost, faulty = -1, 0, 0
+        ratio = self._shape.ratio
+        # A codec states another ratio where a programme changes; the container's word is for all.
+        follow = pixel_ratio(stream.codec_context.sample_aspect_ratio) == ratio
+        try:
+            for number, (tick, frame) in enumerate(decoded_frames(container, stream)):
+                if follow and frame.key_frame:
+                    ratio = pixel_ratio(stream.codec_context.sample_aspect_ratio)
+                if self._pairing.by_order:
+                    found = number - self._pairing.skip
+                elif tick is None:
+                    continue
+                else:
+                    found = int(np.searchsorted(ticks, tick, side="right")) - 1
+                if found > place:
+                    lost += found - place - 1
+                    faulty += frame.is_corrupt
+                    place = found
+                    yield _Placed(place, frame, ratio)
+            if place < len(ticks) - 1 and not self._partial:
+                raise DamageError(int(ticks[place + 1]), "the decoder ended early")
+        except DamageError:
+            if not self._partial:
+                raise
+        finally:
+            if lost or faulty:
+                log.warning(
+                    "%s: damaged places were passed over (%d frames missing, %d faulty); the "
+                    "frame before a missing one stands in for it",
+                    self._path,
+                    lost,
+                    faulty,
+                )
+
+
+def pixel_ratio(stated: Fraction | None) -> Fraction:
+    """Width of a pixel, its height being 1; square where nothing sensible is stated."""
+    return stated if stated and 1 / WIDEST_PIXEL <= stated <= WIDEST_PIXEL else Fraction(1)
+
+
+def first_picture(path: str) -> tuple[VideoFrame, PictureShape]:
+    """The first frame that decodes, and the form that it gives the stream's pictures.
+
+    Raises:
+        VideoError: nothing decodes.
+    """
+    with open_container(path) as container:
+        stream = video_stream(container, path)
+        for _, frame in decoded_frames(container, stream):
+            stored = frame.width, frame.height
+            ratio = pixel_ratio(stream.sample_aspect_ratio)
+            crop = _crop(path, container, stream, stored)
+            return frame, PictureShape(stored, turn_of(frame), ratio, crop)
+    raise VideoError(f"{path}: no frame of the video stream can be decoded")
+
+
+def _crop(
+    path: str, container: InputContainer, stream: VideoStream, stored: tuple[int, int]
+) -> tuple[int, int, int, int]:
+    """What the container leaves out of the pictures; nothing where that would be all."""
+    if container.format.name != MATROSKA:
+        return 0, 0, 0, 0
+    left, top, right, bottom = picture_crop(path, container.streams.video.index(stream))
+    if left + right >= stored[0] or top + bottom >= stored[1]:
+        log.warning("%s: a crop that leaves nothing of its picture is not heeded", path)
+        return 0, 0, 0, 0
+    return left, top, right, bottom
+
+
+def container_start(container: InputContainer, stream: VideoStream) -> Fraction | None:
+    """Seconds on the container's clock at which its first stream starts, exact where possible.
+
+    None of a raw stream, which has no clock.
+    """
+    if container.start_time is None:
+        return None
+    rounded = Fraction(container.start_time, av.time_base)
+    for other in (stream, *container.streams):
+        if other.start_time is None or other.time_base is None:
+            continue
+        exact: Fraction = other.start_time * other.time_base
+        if abs(exact - rounded) <= Fraction(1, av.time_base):
+            return exact
+    return rounded
