@@ -14,7 +14,6 @@ from hypothesis.extra.numpy import array_shapes, arrays
 from weights import WeightsError
 from weights.pickle_numpy import load_arrays
 
-
 ROOT = Path(__file__).resolve().parents[2]
 
 
