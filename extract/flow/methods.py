@@ -24,14 +24,11 @@ class FlowMethod(Protocol):
 
     Attributes:
         name: what users call it.
+        pair_a_thread: whether several threads may compute at a time, each of them other pairs.
     """
 
     name: str
-
-    @property
-    def pair_a_thread(self) -> bool:
-        """Whether several threads may compute at a time, each of them other pairs."""
-        ...
+    pair_a_thread: bool
 
     @property
     def engine(self) -> str:

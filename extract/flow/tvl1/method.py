@@ -48,15 +48,11 @@ class TVL1Flow:
         self.params = params_with(TVL1Params(), dict(overrides))
         self._chosen = choose_engine(device)
         self._threads = threads
+        self.pair_a_thread = self._chosen.name == "numba"
 
     @functools.cached_property
     def _engine(self) -> Engine:
         return working_engine(self._chosen)
-
-    @property
-    def pair_a_thread(self) -> bool:
-        """See ``FlowMethod``."""
-        return self._engine.name == "numba"
 
     @property
     def engine(self) -> str:
