@@ -4,8 +4,8 @@ import functools
 
 import numpy as np
 
-from extract.compiled_code import works
 from extract.flow.tvl1.params import TVL1Params
+from extract.machine.numba_cache import works
 
 TOLERANCE = 1e-3  # pixels
 
@@ -17,12 +17,12 @@ def numba_works() -> bool:
 
 
 def _compare() -> bool:
-    from extract.flow.tvl1 import cpu, torch_engine
+    from extract.flow.tvl1 import numba_engine, torch_engine
 
     params = TVL1Params(scales=2, warps=1, iterations=4)
     rows, columns = np.mgrid[:20, :28]
     images = np.stack([99 + 50 * np.sin(rows + columns / (3 + n)) for n in range(2)])
     images = images.astype(np.float32)
-    found = cpu.solve_pairs(images, params, threads=1)
+    found = numba_engine.solve_pairs(images, params, threads=1)
     expected = torch_engine.solve_pairs(images, params)
     return bool(np.allclose(found, expected, rtol=0, atol=TOLERANCE))
