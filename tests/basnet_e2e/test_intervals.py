@@ -144,8 +144,8 @@ def test_weak_and_short_intervals_hide_nothing():
         ("[]", "no detections"),
         ('{"results": {"a": 3}}', "video 'a' are not a list"),
         ('{"results": {"a": [{"label": "x", "segment": [0, 1]}]}}', "video 'a' lacks"),
-        ('{"results": {"a": [{"label": "x", "score": NaN, "segment": [0, 1]}]}}', "not finite"),
-        ('{"results": {"a": [], "a": []}}', "'a' stands there twice"),
+        ('{"results": {"a": [{"label": "x", "score": NaN, "segment": [0, 1]}]}}', "NaN is not"),
+        ('{"results": {"a": [], "a": []}}', "duplicate key 'a'"),
         ('{"videos": [{"video": "a"}], "failed": []}', "damaged"),
     ],
 )

@@ -223,7 +223,7 @@ def test_names_of_classes_are_read_in_one_unicode_form(tmp_path):
         ('{"a": 1}', "not an annotation file"),
         ('{"database": {}}', "no videos"),
         ('{"database": {"a": {"annotations": 3}}}', "video 'a'"),
-        ('{"database": {"a": {"annotations": []}, "a": {"annotations": []}}}', "'a' stands there"),
+        ('{"database": {"a": {"annotations": []}, "a": {"annotations": []}}}', "duplicate key 'a'"),
         ('{"database": {"a": {"annotations": [{"segment": [0, 1]}]}}}', "'a' has no label"),
         ('{"database": {"a": {"annotations": [{"label": "x"}]}}}', "annotation 1 of video 'a'"),
         (
@@ -232,7 +232,7 @@ def test_names_of_classes_are_read_in_one_unicode_form(tmp_path):
         ),
         (
             '{"database": {"a": {"annotations": [{"label": "x", "segment": [0, NaN]}]}}}',
-            "not finite",
+            "NaN is not a number",
         ),
     ],
 )
