@@ -22,6 +22,8 @@ Name = Annotated[str, Meta(min_length=1, max_length=4096)]
 """The name of a video, file or class."""
 Number = Annotated[float, Meta(ge=-LARGEST, le=LARGEST)]
 Seconds = Annotated[float, Meta(ge=-1e9, le=1e9)]
+Duration = Annotated[float, Meta(ge=0, le=1e9)]
+"""Seconds, as are those of :data:`Seconds`."""
 Positive = Annotated[float, Meta(gt=0, le=LARGEST)]
 Count = Annotated[int, Meta(ge=0, le=1 << 53)]
 
