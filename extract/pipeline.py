@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from extract.errors import ExtractError, MiscountError, VideoError
-from extract.features import FORMAT_VERSION, UNSTATED, Features
+from extract.feature_metadata import FORMAT_VERSION
+from extract.features import UNSTATED, Features
 from extract.fingerprints import fingerprint
 from extract.growing import Growing, Listener, Progress
 from extract.snippets import SnippetGrid, snippet_count, snippet_times

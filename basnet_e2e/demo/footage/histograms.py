@@ -13,7 +13,8 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
-from extract.features import FORMAT_VERSION, Features, feature_path
+from extract.feature_metadata import FORMAT_VERSION
+from extract.features import Features, feature_path
 from extract.snippets import SnippetGrid, frame_rows, snippet_count, snippet_times
 from extract.video.clip import open_video
 
