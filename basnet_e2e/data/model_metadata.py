@@ -33,6 +33,7 @@ class Stopping(Struct):
 class Holdout(Struct):
     """How well the labels of videos held out were recognised."""
 
+    share: Number | None = None
     videos: Count = 0
     map: Number = 0.0
     chance: Number = 0.0
