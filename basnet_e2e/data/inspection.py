@@ -8,13 +8,13 @@ from typing import Any
 
 from msgspec import Struct
 
-from basnet_e2e.data.documents import convert, parse_json
-from basnet_e2e.data.kinds import Kind, kind_of
-from basnet_e2e.data.model_metadata import parse_metadata
-from basnet_e2e.data.predictions import is_activitynet, read_results
+from basnet_e2e.data.annotations.predictions import is_activitynet, read_results
+from basnet_e2e.data.files.file_kinds import Kind, kind_of
+from basnet_e2e.data.files.model_metadata import parse_metadata
+from basnet_e2e.data.files.text_files import convert, parse_json
 from basnet_e2e.errors import BasnetError
 from extract.errors import ExtractError
-from extract.features import read_meta
+from extract.features.feature_file import read_meta
 from weights.json_documents import Number, Text
 
 # What reads the kinds of files of which no more is said here.

@@ -17,13 +17,13 @@ from typing import Any
 import torch
 from torch import nn
 
-from basnet_e2e.data.model_metadata import FORMAT_VERSION, KIND, METADATA_KEY, parse_metadata
+from basnet_e2e.data.files.model_metadata import FORMAT_VERSION, KIND, METADATA_KEY, parse_metadata
 from basnet_e2e.errors import BasnetError, DiskError
+from basnet_e2e.heads.common.head import Shape
+from basnet_e2e.heads.common.settings import Preset
 from basnet_e2e.heads.ensemble import Ensemble, build
-from basnet_e2e.heads.head import Shape
 from basnet_e2e.heads.presets import preset_from_flat, preset_from_json
-from basnet_e2e.heads.settings import Preset
-from basnet_e2e.heads.table import DEFAULT_HEAD
+from basnet_e2e.heads.registry import DEFAULT_HEAD
 from weights.files import atomic_write
 
 

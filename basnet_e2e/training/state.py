@@ -16,7 +16,7 @@ from msgspec import Struct
 from torch import Tensor, nn
 
 from basnet_e2e.errors import BasnetError, DiskError
-from basnet_e2e.training.identity import read_identity, run_difference
+from basnet_e2e.training.run_identity import read_identity, run_difference
 from weights.files import atomic_write
 from weights.json_documents import Count, convert
 
