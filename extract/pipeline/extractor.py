@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from extract.errors import ExtractError, MiscountError, VideoError
-from extract.features.feature_file import FORMAT_VERSION, UNSTATED, Features
+from extract.features.feature_file import UNSTATED, Features
 from extract.features.fingerprint import fingerprint
+from extract.features.metadata import FORMAT_VERSION
 from extract.pipeline.accumulator import Growing, Listener, Progress
 from extract.pipeline.frame_window import Watch
 from extract.pipeline.scheduler import Stages
