@@ -54,9 +54,7 @@ def paces(params: TVL1Params, pairs: int, device: torch.device) -> torch.Tensor:
     return pace
 
 
-def step(
-    state: State, linear: Linear, pace: torch.Tensor, measure: bool
-) -> torch.Tensor | None:
+def step(state: State, linear: Linear, pace: torch.Tensor, measure: bool) -> torch.Tensor | None:
     """One step in place; the square change of each pair's flow ``[B] float64`` if asked for."""
     theta, bound, tau_over_theta = pace
     flow, dual, slope = state.flow, state.dual, state.slope

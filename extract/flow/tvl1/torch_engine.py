@@ -22,7 +22,9 @@ from extract.flow.tvl1.warp import interleave, linearise
 
 log = logging.getLogger(__name__)
 
-LevelSolver = Callable[[torch.Tensor, torch.Tensor, torch.Tensor, TVL1Params, int, bool], torch.Tensor]
+LevelSolver = Callable[
+    [torch.Tensor, torch.Tensor, torch.Tensor, TVL1Params, int, bool], torch.Tensor
+]
 """Takes the images ``first`` and ``second [B, H, W]`` of a level, the flow to start from
 ``[2, B, H, W]``, the parameters, the most steps per warp, and ``early`` (see `Execution`); gives
 the flow of the level."""
@@ -205,9 +207,7 @@ def check_level(solver: LevelSolver, device: torch.device) -> None:
     first, second = 99 + 50 * waves, 99 + 50 * waves.roll(1, -1)
     start = first.new_zeros((2, *first.shape))
     params = TVL1Params(warps=2, check_every=3)
-    plain, found = (
-        each(first, second, start, params, 7, False) for each in (plain_level, solver)
-    )
+    plain, found = (each(first, second, start, params, 7, False) for each in (plain_level, solver))
     apart = float((plain - found).abs().max())
     if not apart <= TOLERANCE:
         raise ArithmeticError(f"they differ from plain operations by {apart:.2g} px")

@@ -71,8 +71,7 @@ class TritonSolver:
         linear = flow.new_empty((4, *first.shape))
         status = torch.zeros((2, pairs), dtype=torch.int32, device=flow.device)
         sums = flow.new_empty((2, pairs, programs), dtype=torch.float64)
-        limit = params.epsilon**2 * height * width
-        limit = torch.full((1,), limit, dtype=torch.float64, device=flow.device)
+        limit = flow.new_full((1,), params.epsilon**2 * height * width, dtype=torch.float64)
         numbers = (params.lambda_ * params.theta, params.theta, params.tau / params.theta)
         size = (pairs, height, width)
         taps, first, turn = interleave(second), first.contiguous(), 0

@@ -1,8 +1,8 @@
 """TV-L1's two inner loops as Triton kernels: the linearised warp, and one or two primal-dual steps.
 
-Every operation is that of the CPU engine (``extract.flow.tvl1.cpu``), rounded by itself and in its
-order, so both give the same bits: launch with ``enable_fp_fusion=False``. Within a launch no
-program reads what another one writes, so there is nothing to synchronise.
+Operations, their order and their roundings are those of ``extract.flow.tvl1.numba_engine``, so both
+give the same bits: launch with ``enable_fp_fusion=False``. Within a launch no program reads what
+another one writes, so there is nothing to synchronise.
 
 A step needs ten floats of a pixel and changes six: 64 bytes. ``steps`` moves them once for two
 steps. A warp takes a strip of ``LANES`` columns down the image, one pixel a thread, and keeps the
@@ -33,7 +33,7 @@ CHUNK = tl.constexpr(128)
 
 
 @triton.jit
-def _cubic_weights(t):
+def _cubic_weights(t):  # type: ignore[no-untyped-def]  # triton's types
     """Weights of the neighbours at -1, 0, 1, 2: Keys' kernel with a = -0.5."""
     return (
         ((-0.5 * t + 1.0) * t - 0.5) * t,
@@ -44,7 +44,7 @@ def _cubic_weights(t):
 
 
 @triton.jit
-def _column(pixel, stride, mask, weights):
+def _column(pixel, stride, mask, weights):  # type: ignore[no-untyped-def]  # triton's types
     """Four pixels below each other, weighted: the image and its two differences."""
     value = tl.load(pixel, mask, 0.0) * weights[0]
     across = tl.load(pixel + 1, mask, 0.0) * weights[0]
@@ -60,9 +60,7 @@ def _column(pixel, stride, mask, weights):
     do_not_specialize=["turn", "pairs", "height", "width"],
     do_not_specialize_on_alignment=["first"],
 )
-def linearise(
-    first, taps, state, linear, status, turn, pairs, height, width, BLOCK: tl.constexpr
-):
+def linearise(first, taps, state, linear, status, turn, pairs, height, width, BLOCK: tl.constexpr):  # type: ignore[no-untyped-def]  # triton's types
     """The second image linearised at the flow of ``state``; opens all pairs to the next steps.
 
     Grid: pixels / ``BLOCK``, pairs. ``first [P, H, W]``; ``taps [P, H + 4, W + 4, 4]``, see
@@ -108,7 +106,7 @@ def linearise(
 
 
 @triton.jit
-def _row(now, data, above, x, y, lane, height, width, bound, theta, tau_over_theta):
+def _row(now, data, above, x, y, lane, height, width, bound, theta, tau_over_theta):  # type: ignore[no-untyped-def]  # triton's types
     """A primal step on row ``y`` and a dual step on the row above it.
 
     Args:
@@ -164,9 +162,7 @@ def _row(now, data, above, x, y, lane, height, width, bound, theta, tau_over_the
     return (new_u, new_v, ux, uy, vx, vy), done, du * du + dv * dv
 
 
-@triton.jit(
-    do_not_specialize=["turn", "tested", "pairs", "height", "width", "strips", "segment"]
-)
+@triton.jit(do_not_specialize=["turn", "tested", "pairs", "height", "width", "strips", "segment"])
 def steps(
     state,
     linear,
@@ -185,7 +181,7 @@ def steps(
     tau_over_theta,
     STEPS: tl.constexpr,
     GROUP: tl.constexpr,
-):
+):  # type: ignore[no-untyped-def]  # triton's types
     """``STEPS`` (1 or 2) primal-dual steps on all pairs that have not met the stop test.
 
     Grid: pieces of the image / ``GROUP``, pairs. A piece is ``segment`` rows of one of ``strips``
@@ -247,7 +243,16 @@ def steps(
             )
             if STEPS == 2:
                 above_two, done, change = _row(
-                    done, held, above_two, x, y - 1, lane, height, width, bound, theta,
+                    done,
+                    held,
+                    above_two,
+                    x,
+                    y - 1,
+                    lane,
+                    height,
+                    width,
+                    bound,
+                    theta,
                     tau_over_theta,
                 )
                 held = row

@@ -1,12 +1,11 @@
 """The torch engine against the CPU engine, and against itself in other batches."""
 
-import sys
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from flow_reference import MOTIONS, moved_pair, real_pairs, scene
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -14,9 +13,6 @@ from extract.flow.tvl1.params import TVL1Params
 from extract.flow.tvl1.solver import Engine, check_frames, solve
 from extract.flow.tvl1.steps import Watch
 from extract.flow.tvl1.torch_engine import Execution, plain_level, solve_pairs, solve_tensors
-
-sys.path.insert(0, str(Path(__file__).parent))  # tests are not a package
-from flow_reference import MOTIONS, moved_pair, real_pairs, scene
 
 NUMBA, TORCH = Engine("numba", "cpu"), Engine("torch", "cpu")
 # A short schedule, where a test is not about fidelity.
