@@ -106,28 +106,27 @@ def linearise(first, taps, state, linear, status, turn, pairs, height, width, BL
 
 
 @triton.jit
-def _row(now, data, above, x, y, lane, height, width, bound, theta, tau_over_theta):  # type: ignore[no-untyped-def]  # triton's types
+def _row(now, linear, above, x, y, lane, size, numbers):  # type: ignore[no-untyped-def]  # triton's types
     """A primal step on row ``y`` and a dual step on the row above it.
 
     Args:
         now: flow and dual variables of the row before the step.
-        data: ix, iy, rest, inverse of the row.
-        above: the row above, its flow after the primal step, its dual variables before the dual.
-        x: columns.
+        linear: ix, iy, rest, inverse of the row.
+        above: the row above: its flow after the primal step, its dual variables before the dual.
+        x: columns of the image.
         y: row.
-        lane: number of a column in its strip.
-        height: of the image.
-        width: of the image.
-        bound: the threshold.
-        theta: coupling.
-        tau_over_theta: time step of the dual variables.
+        lane: columns of the strip.
+        size: height and width of the image.
+        numbers: threshold, theta, tau / theta.
 
     Returns:
-        What ``above`` is for the next row, flow and dual variables of the row above after the
-        step, and the square change of the flow.
+        What ``above`` is for the next row; flow and dual variables of the row above after the
+        step; the square change of the flow of the row.
     """
+    height, width = size
+    bound, theta, tau_over_theta = numbers
     u, v, ux, uy, vx, vy = now
-    ix, iy, rest, inverse = data
+    ix, iy, rest, inverse = linear
     above_u, above_v, above_ux, above_uy, above_vx, above_vy = above
     # Thresholding (Zach et al., proposition 3).
     move = (rest + ix * u + iy * v) * inverse
@@ -162,8 +161,88 @@ def _row(now, data, above, x, y, lane, height, width, bound, theta, tau_over_the
     return (new_u, new_v, ux, uy, vx, vy), done, du * du + dv * dv
 
 
+@triton.jit
+def _loaded(fields, plane, mask, COUNT: tl.constexpr):  # type: ignore[no-untyped-def]  # triton's types
+    """The values of ``COUNT`` fields, 4 or 6, that lie ``plane`` floats apart."""
+    a, b = tl.load(fields, mask, 0.0), tl.load(fields + plane, mask, 0.0)
+    c, d = tl.load(fields + 2 * plane, mask, 0.0), tl.load(fields + 3 * plane, mask, 0.0)
+    if COUNT == 4:
+        return a, b, c, d
+    else:  # in one branch or the other, as Triton wants it
+        e, f = tl.load(fields + 4 * plane, mask, 0.0), tl.load(fields + 5 * plane, mask, 0.0)
+        return a, b, c, d, e, f
+
+
+@triton.jit
+def _changed_more(sums, programs, limit):  # type: ignore[no-untyped-def]  # triton's types
+    """Whether what all programs found for a pair adds up to more than the limit."""
+    change = tl.zeros((CHUNK,), tl.float64)
+    for start in range(0, programs, CHUNK):
+        place = start + tl.arange(0, CHUNK)
+        change += tl.load(sums + place, place < programs, 0.0)
+    return tl.sum(change) > tl.load(limit)
+
+
+@triton.jit
+def _pieces(  # type: ignore[no-untyped-def]  # triton's types
+    source,
+    target,
+    linear,
+    plane,
+    x,
+    first,
+    segment,
+    lane,
+    size,
+    numbers,
+    STEPS: tl.constexpr,
+):
+    """Steps on rows ``first`` to ``first + segment`` of strips; the square change of each thread's.
+
+    Args:
+        source: flow and dual variables of the pair, read here.
+        target: the same, written here.
+        linear: of the pair.
+        plane: floats from one field to the next.
+        x: columns of the image, ``[GROUP, LANES]``.
+        first: first row of each strip, ``[GROUP, 1]``.
+        segment: rows.
+        lane: columns of the strips, ``[GROUP, LANES]``.
+        size: height and width of the image.
+        numbers: threshold, theta, tau / theta.
+        STEPS: 1 or 2.
+    """
+    height, width = size
+    last = tl.minimum(first + segment, height)
+    inside = (x >= 0) & (x < width)
+    own = (lane >= STEPS) & (lane < STEPS + OWNED) & inside
+    nothing = tl.zeros(x.shape, tl.float32)
+    above = (nothing, nothing, nothing, nothing, nothing, nothing)
+    above_two, held = above, (nothing, nothing, nothing, nothing)
+    total = tl.zeros(x.shape, tl.float64)
+    for n in range(0, segment + 2 * STEPS):
+        y = first - STEPS + n
+        place = y * width + x
+        mask = inside & (y >= 0) & (y < height)
+        now = _loaded(source + place, plane, mask, 6)
+        row = _loaded(linear + place, plane, mask, 4)
+        above, done, change = _row(now, row, above, x, y, lane, size, numbers)
+        if STEPS == 2:
+            above_two, done, change = _row(done, held, above_two, x, y - 1, lane, size, numbers)
+            held = row
+        moved = y - (STEPS - 1)
+        counted = own & (moved >= first) & (moved < last)
+        total += tl.where(counted, change, 0.0).to(tl.float64)
+        out = y - STEPS
+        mask = own & (out >= first) & (out < last)
+        to = target + (out * width + x)
+        for field in tl.static_range(6):
+            tl.store(to + field * plane, done[field], mask)
+    return total
+
+
 @triton.jit(do_not_specialize=["turn", "tested", "pairs", "height", "width", "strips", "segment"])
-def steps(
+def steps(  # type: ignore[no-untyped-def]  # triton's types
     state,
     linear,
     sums,
@@ -181,7 +260,7 @@ def steps(
     tau_over_theta,
     STEPS: tl.constexpr,
     GROUP: tl.constexpr,
-):  # type: ignore[no-untyped-def]  # triton's types
+):
     """``STEPS`` (1 or 2) primal-dual steps on all pairs that have not met the stop test.
 
     Grid: pieces of the image / ``GROUP``, pairs. A piece is ``segment`` rows of one of ``strips``
@@ -193,12 +272,7 @@ def steps(
     was = tl.load(status + turn * pairs + pair)
     going = was < ENDED
     if tested:
-        change = tl.zeros((CHUNK,), tl.float64)
-        for start in range(0, programs, CHUNK):
-            place = start + tl.arange(0, CHUNK)
-            found = sums + (turn * pairs + pair) * programs + place
-            change += tl.load(found, place < programs, 0.0)
-        going = going & (tl.sum(change) > tl.load(limit))
+        going = going & _changed_more(sums + (turn * pairs + pair) * programs, programs, limit)
     half = was % ENDED
     if group == 0:
         tl.store(status + (1 - turn) * pairs + pair, tl.where(going, 1 - half, half + ENDED))
@@ -206,66 +280,11 @@ def steps(
         piece = group * GROUP + tl.arange(0, GROUP)[:, None]
         lane = tl.arange(0, LANES)[None, :] + tl.zeros((GROUP, LANES), tl.int32)
         x = piece % strips * OWNED - STEPS + lane
-        first = piece // strips * segment
-        last = tl.minimum(first + segment, height)
-        inside = (x >= 0) & (x < width)
-        own = (lane >= STEPS) & (lane < STEPS + OWNED) & inside
-        size = height.to(tl.int64) * width
-        plane = pairs * size
-        source = state + (half * FIELDS * plane + pair * size)
-        target = state + ((1 - half) * FIELDS * plane + pair * size)
-        data = linear + pair * size
-        nothing = tl.zeros((GROUP, LANES), tl.float32)
-        above = (nothing, nothing, nothing, nothing, nothing, nothing)
-        above_two = above
-        held = (nothing, nothing, nothing, nothing)
-        total = tl.zeros((GROUP, LANES), tl.float64)
-        for n in range(0, segment + 2 * STEPS):
-            y = first - STEPS + n
-            place = y * width + x
-            mask = inside & (y >= 0) & (y < height)
-            now = (
-                tl.load(source + place, mask, 0.0),
-                tl.load(source + plane + place, mask, 0.0),
-                tl.load(source + 2 * plane + place, mask, 0.0),
-                tl.load(source + 3 * plane + place, mask, 0.0),
-                tl.load(source + 4 * plane + place, mask, 0.0),
-                tl.load(source + 5 * plane + place, mask, 0.0),
-            )
-            row = (
-                tl.load(data + place, mask, 0.0),
-                tl.load(data + plane + place, mask, 0.0),
-                tl.load(data + 2 * plane + place, mask, 0.0),
-                tl.load(data + 3 * plane + place, mask, 0.0),
-            )
-            above, done, change = _row(
-                now, row, above, x, y, lane, height, width, bound, theta, tau_over_theta
-            )
-            if STEPS == 2:
-                above_two, done, change = _row(
-                    done,
-                    held,
-                    above_two,
-                    x,
-                    y - 1,
-                    lane,
-                    height,
-                    width,
-                    bound,
-                    theta,
-                    tau_over_theta,
-                )
-                held = row
-            moved = y - (STEPS - 1)
-            counted = own & (moved >= first) & (moved < last)
-            total += tl.where(counted, change, 0.0).to(tl.float64)
-            out = y - STEPS
-            mask = own & (out >= first) & (out < last)
-            place = out * width + x
-            tl.store(target + place, done[0], mask)
-            tl.store(target + plane + place, done[1], mask)
-            tl.store(target + 2 * plane + place, done[2], mask)
-            tl.store(target + 3 * plane + place, done[3], mask)
-            tl.store(target + 4 * plane + place, done[4], mask)
-            tl.store(target + 5 * plane + place, done[5], mask)
-        tl.store(sums + ((1 - turn) * pairs + pair) * programs + group, tl.sum(total))
+        pixels = height.to(tl.int64) * width
+        plane = pairs * pixels
+        source = state + (half * FIELDS * plane + pair * pixels)
+        target = state + ((1 - half) * FIELDS * plane + pair * pixels)
+        data, first = linear + pair * pixels, piece // strips * segment
+        size, numbers = (height, width), (bound, theta, tau_over_theta)
+        change = _pieces(source, target, data, plane, x, first, segment, lane, size, numbers, STEPS)
+        tl.store(sums + ((1 - turn) * pairs + pair) * programs + group, tl.sum(change))
