@@ -26,14 +26,16 @@ def read_text(path: str | os.PathLike[str]) -> str:
         raise BasnetError(f"{path}: cannot be read ({error.strerror})") from error
 
 
-def parse_json(path: str | os.PathLike[str]) -> Any:
+def parse_json(path: str | os.PathLike[str], text: str | None = None) -> Any:
     """Parse a UTF-8 JSON file, a repeated key being an error.
 
     Raises:
         BasnetError: the file is missing or is not JSON.
     """
     try:
-        return json.loads(read_text(path), object_pairs_hook=_without_repetition)
+        return json.loads(
+            read_text(path) if text is None else text, object_pairs_hook=_without_repetition
+        )
     except (json.JSONDecodeError, _RepeatedKeyError) as error:
         raise BasnetError(f"{path}: not valid JSON ({error})") from error
 
