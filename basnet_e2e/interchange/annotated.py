@@ -1,19 +1,33 @@
-"""What a person said about a video in some annotation tool, and the files it is written to."""
+"""What a person said about a video in some annotation tool."""
 
-import csv
-import io
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 from basnet_e2e.data.annotations.video_names import without_suffix
-from basnet_e2e.errors import BasnetError
-from basnet_e2e.intervals import SECOND_DECIMALS, Interval
+from basnet_e2e.intervals import Interval
 
-SEPARATOR = ";"
+
+@dataclass(frozen=True)
+class AnnotationFile:
+    """A file of some annotation tool.
+
+    Attributes:
+        path: its place.
+        text: its content, uncompressed.
+        document: the value of a JSON file; None for any other.
+    """
+
+    path: Path
+    text: str
+    document: Any = None
+
+    def has(self, *keys: str) -> bool:
+        """Whether it is a JSON object with these keys."""
+        return isinstance(self.document, dict) and set(keys) <= self.document.keys()
 
 
 @dataclass(frozen=True)
@@ -23,10 +37,16 @@ class Help:
     Attributes:
         fps: frames per second that the tool counted in.
         videos: video file or folder of videos.
+        with_modifiers: whether a behaviour of BORIS with a modifier is a class of its own.
+        observations: the only observations of BORIS to read; all where empty.
+        predictions: whether what a model found is read too, which nobody corrected.
     """
 
     fps: Fraction | None = None
     videos: Path | None = None
+    with_modifiers: bool = False
+    observations: tuple[str, ...] = ()
+    predictions: bool = False
 
 
 @dataclass(frozen=True)
@@ -38,12 +58,14 @@ class AnnotatedVideo:
         labels: what occurs in it, in order of first appearance; empty for background only.
         intervals: when, in seconds; an interval without extent is a point.
         duration: seconds; None where the tool does not say.
+        unknown: stretches that nobody looked at, from and to seconds.
     """
 
     video: str
     labels: tuple[str, ...]
     intervals: tuple[Interval, ...] = ()
     duration: float | None = None
+    unknown: tuple[tuple[float, float], ...] = ()
 
     @classmethod
     def of(
@@ -52,11 +74,18 @@ class AnnotatedVideo:
         intervals: Iterable[Interval],
         labels: Iterable[str] = (),
         duration: float | None = None,
+        unknown: Iterable[tuple[float, float]] = (),
     ) -> "AnnotatedVideo":
         """From intervals in any order and labels of the whole video."""
         ordered = sorted(intervals, key=lambda one: (one.start, one.end, one.label))
         names = dict.fromkeys([*(one.label for one in ordered), *labels])
-        return cls(video, tuple(names), tuple(ordered), duration)
+        return cls(video, tuple(names), tuple(ordered), duration, tuple(unknown))
+
+    @property
+    def seen(self) -> float | None:
+        """Seconds that somebody looked at; None where the duration is not known."""
+        unknown = sum(end - start for start, end in self.unknown)
+        return None if self.duration is None else max(self.duration - unknown, 0.0)
 
     @property
     def is_timed(self) -> bool:
@@ -118,45 +147,3 @@ def video_id(name: str) -> str:
     """
     parts = without_suffix(name.replace("\\", "/")).split("/")
     return "/".join(part for part in parts if part not in ("", ".", ".."))
-
-
-def labels_csv(videos: Sequence[AnnotatedVideo]) -> str:
-    """The label file of ``basnet train``: ``video,labels``.
-
-    Raises:
-        BasnetError: a label file cannot hold a label.
-    """
-    text = io.StringIO()
-    rows = csv.writer(text, lineterminator="\n")
-    rows.writerow(["video", "labels"])
-    for video in videos:
-        for label in video.labels:
-            if SEPARATOR in label or label != label.strip() or not label:
-                raise BasnetError(
-                    f"a label file cannot hold the label '{label}' of video '{video.video}': "
-                    f"no '{SEPARATOR}', and no space at its ends; rename it in the tool"
-                )
-        rows.writerow([video.video, SEPARATOR.join(video.labels)])
-    return text.getvalue()
-
-
-def ground_truth(videos: Sequence[AnnotatedVideo]) -> dict[str, Any]:
-    """The intervals as ActivityNet-style ground truth, without subsets.
-
-    Args:
-        videos: those of which every class has its times; a missing one would be background.
-    """
-    database: dict[str, Any] = {}
-    for video in videos:
-        entry: dict[str, Any] = {}
-        if video.duration is not None:
-            entry["duration"] = round(video.duration, SECOND_DECIMALS)
-        entry["annotations"] = [
-            {
-                "label": one.label,
-                "segment": [round(one.start, SECOND_DECIMALS), round(one.end, SECOND_DECIMALS)],
-            }
-            for one in video.intervals
-        ]
-        database[video.video] = entry
-    return {"database": database}

@@ -67,6 +67,11 @@ class Media:
             )
         return source_rate(path)
 
+    def known_rate(self, result: Localization) -> Fraction | None:
+        """As :meth:`rate`; None where neither the video nor a rate was given."""
+        is_known = self.fps is not None or result.video in self.files
+        return self.rate(result) if is_known else None
+
     def file(self, result: Localization) -> Path:
         """The video file.
 
@@ -103,6 +108,21 @@ def find_media(results: Sequence[Localization], given: Sequence[Path]) -> dict[s
         matches = match_ids(wanted, files)
         found |= {name: files[video_id] for name, video_id in matches.found.items()}
     return found
+
+
+def find_video(name: str, places: Sequence[Path]) -> Path | None:
+    """The video file that a name means, in folders that need not hold any."""
+    from basnet_e2e.data.annotations.video_names import match_ids
+    from extract.sources.find import VIDEO_SUFFIXES, files_by_id
+
+    for place in places:
+        holds = not place.is_dir() or any(
+            path.suffix.lower() in VIDEO_SUFFIXES for path in place.rglob("*")
+        )
+        files = files_by_id([place]) if holds else {}
+        for video in match_ids([name], files).found.values():
+            return files[video]
+    return None
 
 
 @functools.lru_cache(maxsize=256)

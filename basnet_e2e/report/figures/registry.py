@@ -111,6 +111,18 @@ def _map(request: Request) -> "Figure":
     return map_curves(curves, {}, "mAP against temporal IoU", _bands(curves))
 
 
+def _ethogram(request: Request) -> "Figure":
+    from basnet_e2e.interchange.annotated import Help
+    from basnet_e2e.interchange.compared import timed_videos
+    from basnet_e2e.report.figures.ethogram import ROWS, draw_ethogram
+
+    videos = timed_videos(list(request.inputs), Help(predictions=True))
+    if len(videos) > ROWS:
+        raise BasnetError(f"{len(videos)} videos; an ethogram has room for {ROWS}")
+    found = {video.video: video.intervals for video in videos}
+    return draw_ethogram(found, {video.video: video.duration for video in videos})
+
+
 PICTURES: dict[str, Picture] = {
     "video": Picture(
         "ground truth, detections, activation and foreground weight of a video over time",
@@ -125,6 +137,11 @@ PICTURES: dict[str, Picture] = {
     "snippet": Picture("frames and flow of a snippet side by side", "a video", _snippet),
     "training": Picture(
         "loss, its parts, validation and rate over the steps", "a log of training", _training
+    ),
+    "ethogram": Picture(
+        "what happens when in several videos, one row per video",
+        "results, or annotations of any tool",
+        _ethogram,
     ),
     "map": Picture("mAP against temporal IoU", "results of 'basnet evaluate --json'", _map),
 }

@@ -17,9 +17,8 @@ from basnet_e2e.interchange.formats.chapters import pieces
 from basnet_e2e.interchange.formats.labelstudio import frames_of, write_beside
 from basnet_e2e.interchange.media import Media, exact_rate
 from basnet_e2e.interchange.plain import one_line
+from basnet_e2e.interchange.registry import FORMATS, WRITERS
 from basnet_e2e.interchange.writers import (
-    FORMATS,
-    WRITERS,
     format_results,
     safe_name,
     write_results,

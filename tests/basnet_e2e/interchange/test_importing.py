@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from basnet_e2e import BasnetError, Interval, Localization
 from basnet_e2e.data.annotations.annotations import read_ground_truth, read_labels
-from basnet_e2e.interchange.annotated import ground_truth, labels_csv
+from basnet_e2e.interchange.formats.known_times import known_times
+from basnet_e2e.interchange.label_files import labels_csv
 from basnet_e2e.interchange.readers import read_annotations
 from basnet_e2e.interchange.writers import format_results, write_results
 
@@ -180,7 +181,7 @@ def test_what_is_written_is_what_train_and_evaluate_read(tmp_path):
     read = read_annotations([path])
     (tmp_path / "labels.csv").write_text(labels_csv(read))
     assert read_labels(tmp_path / "labels.csv").videos == {"v": ("dive",)}
-    (tmp_path / "gt.json").write_text(json.dumps(ground_truth(read)))
+    (tmp_path / "gt.json").write_text(known_times(tmp_path / "gt.json", read))
     truth = read_ground_truth(tmp_path / "gt.json")
     assert truth.videos == {"v": [Interval("dive", 1.0, 2.0)]}
     assert truth.durations == {"v": 9.5}
