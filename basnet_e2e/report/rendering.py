@@ -8,6 +8,7 @@ import base64
 import functools
 import hashlib
 import json
+import re
 from collections.abc import Sequence
 from importlib import resources
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,8 @@ from basnet_e2e.times import clock
 if TYPE_CHECKING:
     from jinja2 import Environment
 
+IMPORT = re.compile(r'^import [^;]*;\n+', re.MULTILINE)
+EXPORT = re.compile(r"^export (?=async |const |function|let )", re.MULTILINE)
 GENERATOR = "basnet report"
 # JSON inside a script element: nothing may look like the end of that element or like a comment.
 ESCAPES = {
@@ -34,11 +37,12 @@ def render(template: str, styles: Sequence[str], scripts: Sequence[str], **conte
     Args:
         template: file name in ``templates``.
         styles: files in ``assets``, in their order.
-        scripts: files in ``assets``; they share one scope, later ones use earlier ones.
+        scripts: ES modules in ``assets``, each after those it imports. A page from disk cannot
+            import modules, so they are joined into one scope: no two may declare one name.
         context: what the template shows; all of it is escaped.
     """
     style = "\n".join(map(_asset, styles))
-    joined = "\n".join(map(_asset, scripts))
+    joined = "\n".join(_without_modules(_asset(name)) for name in scripts)
     script = f'(() => {{\n"use strict";\n{joined}\n}})();'
     policy = (
         "default-src 'none'; img-src data:; media-src 'self' file: blob:; "
@@ -75,6 +79,15 @@ def script_json(value: Any) -> str:
     for character, escape in ESCAPES.items():
         text = text.replace(character, escape)
     return text
+
+
+def _without_modules(script: str) -> str:
+    """A module as part of one scope: without imports, and nothing exported.
+
+    >>> _without_modules('import { a } from "./a.js";\\nexport const b = a;')
+    'const b = a;'
+    """
+    return EXPORT.sub("", IMPORT.sub("", script))
 
 
 def _asset(name: str) -> str:

@@ -1,7 +1,28 @@
 // Correcting the result: drag, relabel, delete, add; "save" downloads it. Nothing is sent anywhere.
+import { byId, clamp, count, element, toMilliseconds } from "./text.js";
+import {
+  LEAST_LENGTH,
+  data,
+  duration,
+  edit,
+  emit,
+  forgetShown,
+  isChanged,
+  keyed,
+  redo,
+  say,
+  selected,
+  shown,
+  state,
+  undo,
+} from "./state.js";
+import { now } from "./player.js";
+import { toTime } from "./view.js";
+import { redraw } from "./drawing.js";
+
 const fields = { label: byId("edit-label"), start: byId("edit-start"), end: byId("edit-end") };
 
-function setEditing(editing) {
+export function setEditing(editing) {
   state.editing = editing;
   byId("edit").setAttribute("aria-pressed", String(editing));
   byId("editor").hidden = !editing;
@@ -20,7 +41,7 @@ function bounded(start, end) {
   return { start: first, end: last };
 }
 
-function setBorder(border, time) {
+export function setBorder(border, time) {
   const chosen = selected();
   if (!chosen) return;
   const other = border === "start" ? chosen.end : chosen.start;
@@ -32,7 +53,7 @@ function setBorder(border, time) {
   edit(changed(chosen.key, bounded(start, end)));
 }
 
-function removeSelected() {
+export function removeSelected() {
   const chosen = selected();
   if (!chosen) return;
   edit(state.intervals.filter((each) => each !== chosen));
@@ -65,7 +86,7 @@ function classNames() {
 }
 
 /** Drag what was hit, or a new interval over free space; one step to undo. */
-function startDrag(found, begin, lane) {
+export function startDrag(found, begin, lane) {
   if (!found && lane === null) return null;
   const before = state.intervals;
   const from = toTime(begin.x);
@@ -78,7 +99,7 @@ function startDrag(found, begin, lane) {
     move(place) {
       const by = toTime(place.x) - from;
       state.intervals = base.map((each) => (each === dragged ? moved(dragged, part, by) : each));
-      shownCache = null;
+      forgetShown();
       fillEditor();
       redraw("lanes", "overview");
     },
@@ -103,7 +124,7 @@ function moved(interval, part, by) {
 
 // The form ---------------------------------------------------------------------------------------
 
-function fillEditor() {
+export function fillEditor() {
   const chosen = selected();
   byId("chosen").disabled = !chosen;
   fields.label.value = chosen ? chosen.label : "";
@@ -111,7 +132,7 @@ function fillEditor() {
   fields.end.value = chosen ? chosen.end.toFixed(3) : "";
 }
 
-function editorChanged() {
+export function editorChanged() {
   if (!state.editing) return;
   fillEditor();
   byId("undo").disabled = !state.undo.length;
@@ -154,7 +175,7 @@ function correctedText() {
   return `${JSON.stringify({ ...data.document, corrected: true, intervals }, null, 1)}\n`;
 }
 
-function save() {
+export function save() {
   const url = URL.createObjectURL(new Blob([correctedText()], { type: "application/json" }));
   const name = String(data.document.video).split("/").pop();
   const link = element("a", { href: url, download: `${name}.corrected.json` });
@@ -165,7 +186,7 @@ function save() {
   say(`${count(state.intervals.length, "interval")} saved`);
 }
 
-function watchEditor() {
+export function watchEditor() {
   byId("edit").addEventListener("click", () => setEditing(!state.editing));
   byId("save").addEventListener("click", save);
   byId("add").addEventListener("click", addHere);

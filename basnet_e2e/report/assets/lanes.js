@@ -1,8 +1,13 @@
 // A lane per class: detections as bars, annotated intervals below them.
-const narrow = window.matchMedia("(max-width: 860px)");
+import { byId, element, scoreText } from "./text.js";
+import { colourOf, data, filterChanged, selected, shown, state, strength } from "./state.js";
+import { toX } from "./view.js";
+import { drawGrid, painters, paints } from "./drawing.js";
+
+export const narrow = window.matchMedia("(max-width: 860px)");
 let isNarrow = narrow.matches; // asked for thousands of times in a frame
 narrow.addEventListener("change", () => (isNarrow = narrow.matches));
-const lanesCanvas = byId("lanes");
+export const lanesCanvas = byId("lanes");
 const laneNames = byId("lane-names");
 const BAR = 20; // pixels
 const GAP = 6;
@@ -13,7 +18,7 @@ const laneTop = (index) => index * laneHeight() + (isNarrow ? TITLE : 0);
 const laneHeight = () => (isNarrow ? TITLE : 0) + BAR + 2 * GAP + (data.truth ? TRUTH + 3 : 0);
 
 /** Lane buttons: name, number of intervals shown, and a switch for the class. */
-function buildLanes() {
+export function buildLanes() {
   const height = laneHeight();
   lanesCanvas.style.height = `${state.lanes.length * height || 96}px`;
   const counts = new Map();
@@ -120,7 +125,7 @@ function drawHandles(context, x, top, width) {
 }
 
 /** The interval at a place of the canvas and the part that was hit, or null. */
-function hit(x, y, tolerance = 6) {
+export function hit(x, y, tolerance = 6) {
   const label = laneAt(y);
   if (label === null) return null;
   const chosen = selected();
@@ -139,7 +144,7 @@ function hit(x, y, tolerance = 6) {
   return null;
 }
 
-function laneAt(y) {
+export function laneAt(y) {
   const index = Math.floor(y / laneHeight());
   return index >= 0 && index < state.lanes.length ? state.lanes[index] : null;
 }

@@ -1,4 +1,24 @@
 // Mouse, pen and fingers on the timeline: seek, choose, pan, zoom, hover, and drag while editing.
+import { byId, clamp, clockText, scoreText } from "./text.js";
+import { LEAST_SPAN, duration, say, select, state } from "./state.js";
+import { seek } from "./player.js";
+import {
+  isWhole,
+  pan,
+  plotLeft,
+  plotWidth,
+  reveal,
+  show,
+  span,
+  toTime,
+  toX,
+  zoom,
+} from "./view.js";
+import { canvases, redraw } from "./drawing.js";
+import { hit, laneAt, lanesCanvas } from "./lanes.js";
+import { thumbnailAt, thumbnails } from "./strips.js";
+import { startDrag } from "./edit.js";
+
 const SLACK = 4; // pixels that a click may move
 let gesture = null; // {move(event), end(event)}
 const touches = new Map(); // pointer id -> x of fingers that are down
@@ -60,7 +80,7 @@ function click(found, place) {
 }
 
 /** Select an interval and bring the player to its start. */
-function choose(interval) {
+export function choose(interval) {
   select(interval.key);
   reveal(interval.start, interval.end);
   seek(interval.start);
@@ -180,7 +200,7 @@ function hideTip() {
   }
 }
 
-function watchPointers() {
+export function watchPointers() {
   for (const canvas of canvases) {
     const start = { lanes: startLanes, overview: startOverview }[canvas.id] || startScrub;
     watch(canvas, start);

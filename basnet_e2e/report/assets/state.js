@@ -1,12 +1,14 @@
 // What the page shows: the result, what is filtered, selected and visible, and how it was edited.
-const data = JSON.parse(byId("data").textContent);
-const duration = data.document.duration > 0 ? data.document.duration : 1;
-const LEAST_SPAN = Math.min(duration, 0.5); // seconds that fill the axis at the closest zoom
-const LEAST_LENGTH = 0.001; // seconds of an interval, the precision of a result
+import { byId, clamp, classColour } from "./text.js";
+
+export const data = JSON.parse(byId("data").textContent);
+export const duration = data.document.duration > 0 ? data.document.duration : 1;
+export const LEAST_SPAN = Math.min(duration, 0.5); // seconds that fill the axis at the closest zoom
+export const LEAST_LENGTH = 0.001; // seconds of an interval, the precision of a result
 
 let nextKey = 0;
 /** An interval with a key of its own; `source` keeps the fields that the page does not know. */
-const keyed = (source) => ({
+export const keyed = (source) => ({
   key: nextKey++,
   source,
   label: String(source.label),
@@ -15,7 +17,7 @@ const keyed = (source) => ({
   score: source.score,
 });
 
-const state = {
+export const state = {
   intervals: data.document.intervals.map(keyed),
   truth: data.truth || [],
   lanes: [...data.lanes],
@@ -34,10 +36,10 @@ state.saved = state.intervals;
 
 const listeners = new Map();
 /** Topics: intervals (or their filter), select, view, time, edit. */
-function on(topic, listener) {
+export function on(topic, listener) {
   listeners.set(topic, [...(listeners.get(topic) || []), listener]);
 }
-function emit(topic) {
+export function emit(topic) {
   for (const listener of listeners.get(topic) || []) listener();
 }
 
@@ -49,7 +51,7 @@ function colourIndex(label) {
 }
 for (const label of [...data.classes, ...data.lanes]) colourIndex(label);
 for (const curve of data.curves ? data.curves.classes : []) colourIndex(curve.label);
-const colourOf = (label) => classColour(colourIndex(label));
+export const colourOf = (label) => classColour(colourIndex(label));
 
 let highest = 1;
 let shownCache = null;
@@ -60,25 +62,29 @@ function measureScores() {
 measureScores();
 
 /** How strong an interval is drawn, in [0, 1]. */
-const strength = (interval) => clamp(interval.score / highest, 0, 1);
+export const strength = (interval) => clamp(interval.score / highest, 0, 1);
 
 /** Intervals that pass the filter, weakest first, so that the surest are drawn on top. */
-function shown() {
+export function shown() {
   shownCache ||= state.intervals
     .filter((each) => each.score >= state.threshold && !state.hidden.has(each.label))
     .sort((a, b) => a.score - b.score || a.start - b.start);
   return shownCache;
 }
 
-const inTime = () => [...shown()].sort((a, b) => a.start - b.start || a.end - b.end);
-const selected = () => state.intervals.find((each) => each.key === state.selected) || null;
+export const inTime = () => [...shown()].sort((a, b) => a.start - b.start || a.end - b.end);
+export const selected = () => state.intervals.find((each) => each.key === state.selected) || null;
 
-function filterChanged() {
+export function forgetShown() {
   shownCache = null;
+}
+
+export function filterChanged() {
+  forgetShown();
   emit("intervals");
 }
 
-function select(key) {
+export function select(key) {
   if (state.selected === key) return;
   state.selected = key;
   emit("select");
@@ -97,7 +103,7 @@ function replaceIntervals(intervals) {
 }
 
 /** Put other intervals in place of these; `undo` brings them back. */
-function edit(intervals) {
+export function edit(intervals) {
   state.undo.push(state.intervals);
   state.redo = [];
   replaceIntervals(intervals);
@@ -108,11 +114,11 @@ function step(back, forth) {
   forth.push(state.intervals);
   replaceIntervals(back.pop());
 }
-const undo = () => step(state.undo, state.redo);
-const redo = () => step(state.redo, state.undo);
-const isChanged = () => state.saved !== state.intervals;
+export const undo = () => step(state.undo, state.redo);
+export const redo = () => step(state.redo, state.undo);
+export const isChanged = () => state.saved !== state.intervals;
 
 /** Tell those who cannot see the page. */
-function say(text) {
+export function say(text) {
   byId("say").textContent = text;
 }

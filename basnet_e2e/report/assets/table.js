@@ -1,4 +1,8 @@
 // The table of intervals. Only rows in sight are in the document, so that thousands stay smooth.
+import { byId, cellText, clamp, clockText, count, element, scoreText } from "./text.js";
+import { colourOf, say, shown, state, strength } from "./state.js";
+import { choose } from "./pointer.js";
+
 const ROW = 35; // pixels, border included; the style sheet agrees
 const SPARE = 8; // rows above and below those in sight
 const rowsScroll = byId("rows-scroll");
@@ -25,7 +29,7 @@ function sortRows() {
   sorted = [...shown()].sort((a, b) => order.direction * compare(a, b) || a.start - b.start);
 }
 
-function tableChanged() {
+export function tableChanged() {
   sortRows();
   drawn = "";
   drawRows();
@@ -102,7 +106,7 @@ function row(each, index) {
   return made;
 }
 
-function showSelectedRow() {
+export function showSelectedRow() {
   const at = sorted.findIndex((each) => each.key === state.selected);
   if (at >= 0) {
     const top = at * ROW;
@@ -161,7 +165,7 @@ function copyBySelection(text) {
   area.remove();
 }
 
-function watchTable() {
+export function watchTable() {
   for (const head of document.querySelectorAll("th[data-column]")) {
     head.querySelector("button").addEventListener("click", () => sortBy(head.dataset.column));
   }
