@@ -13,7 +13,7 @@ import { editorChanged, fillEditor, watchEditor } from "./edit.js";
 const threshold = byId("threshold");
 
 function setUpThreshold() {
-  const scores = state.intervals.map((each) => each.score);
+  const scores = [...state.intervals, ...state.found].map((each) => each.score);
   const low = Math.floor(Math.min(0, ...scores) * 100) / 100;
   const high = Math.max(0.01, Math.ceil(Math.max(0, ...scores) * 100) / 100);
   Object.assign(threshold, { min: low, max: high, step: 0.01, value: low });

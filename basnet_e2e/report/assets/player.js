@@ -61,6 +61,21 @@ function follow() {
   if (isPlaying()) requestAnimationFrame(follow);
 }
 
+/** What a page can do about a video that this browser does not play; it may give another source. */
+export const remedies = { play: null };
+
+/** Play another file of the same video. */
+export function giveSource(source) {
+  byId("still").hidden = true;
+  video.hidden = false;
+  video.src = source;
+}
+
+function cannotPlay(note) {
+  showStill(note);
+  if (remedies.play) remedies.play(byId("still-note"));
+}
+
 export function openVideo() {
   const bytes = byId("video-bytes");
   const name = data.document.file || data.document.video;
@@ -72,7 +87,7 @@ export function openVideo() {
   video.hidden = false;
   video.addEventListener("loadedmetadata", () => {
     if (!video.videoWidth) {
-      showStill(`This browser cannot show the pictures of ${name}. Timeline and frames work.`);
+      cannotPlay(`This browser cannot show the pictures of ${name}. Timeline and frames work.`);
       return;
     }
     playable = true;
@@ -80,7 +95,7 @@ export function openVideo() {
   });
   video.addEventListener("error", () => {
     const where = bytes ? "" : ", or it is no longer where it was";
-    showStill(`This browser cannot play ${name}${where}. Timeline and frames work.`);
+    cannotPlay(`This browser cannot play ${name}${where}. Timeline and frames work.`);
   });
   for (const event of ["timeupdate", "seeked", "pause"]) {
     video.addEventListener(event, () => {

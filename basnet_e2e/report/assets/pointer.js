@@ -1,6 +1,6 @@
 // Mouse, pen and fingers on the timeline: seek, choose, pan, zoom, hover, and drag while editing.
-import { byId, clamp, clockText, scoreText } from "./text.js";
-import { LEAST_SPAN, duration, say, select, state } from "./state.js";
+import { byId, clamp, clockText } from "./text.js";
+import { LEAST_SPAN, duration, rankText, say, select, state } from "./state.js";
 import { seek } from "./player.js";
 import {
   isWhole,
@@ -20,6 +20,8 @@ import { thumbnailAt, thumbnails } from "./strips.js";
 import { startDrag } from "./edit.js";
 
 const SLACK = 4; // pixels that a click may move
+/** What a click on free space of a lane does beside seeking; a page may have a use for it. */
+export const gestures = { place: () => {} };
 let gesture = null; // {move(event), end(event)}
 const touches = new Map(); // pointer id -> x of fingers that are down
 let pinch = null;
@@ -74,6 +76,7 @@ function click(found, place) {
   if (!found) {
     select(null);
     seek(toTime(place.x));
+    gestures.place(laneAt(place.y), toTime(place.x));
     return;
   }
   choose(found.interval);
@@ -84,8 +87,8 @@ export function choose(interval) {
   select(interval.key);
   reveal(interval.start, interval.end);
   seek(interval.start);
-  const { label, start, end, score } = interval;
-  say(`${label}, ${clockText(start)} to ${clockText(end)}, score ${scoreText(score)}`);
+  const { label, start, end } = interval;
+  say(`${label}, ${clockText(start)} to ${clockText(end)}, ${rankText(interval)}`);
 }
 
 function startPinch() {
@@ -174,7 +177,7 @@ function fillTip(interval, time) {
   byId("tip-times").textContent = interval
     ? `${clockText(interval.start)} \u2013 ${clockText(interval.end)} (${(interval.end - interval.start).toFixed(2)} s)`
     : clockText(time);
-  byId("tip-score").textContent = interval ? `score ${scoreText(interval.score)}` : "";
+  byId("tip-score").textContent = interval ? rankText(interval) : "";
   const picture = byId("tip-picture");
   picture.hidden = !thumbnails.length;
   if (thumbnails.length) {

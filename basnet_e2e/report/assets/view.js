@@ -1,6 +1,6 @@
 // Which part of the video the axis shows, and where a second stands on it.
-import { byId, clamp, clockText, scoreText } from "./text.js";
-import { LEAST_SPAN, duration, emit, shown, state } from "./state.js";
+import { byId, clamp, clockText } from "./text.js";
+import { LEAST_SPAN, duration, emit, rankText, shown, state } from "./state.js";
 import { now } from "./player.js";
 
 const axis = byId("axis");
@@ -55,6 +55,6 @@ function spokenTime(time) {
   const there = shown()
     .filter((each) => each.start <= time && time < each.end)
     .reverse()
-    .map((each) => `${each.label}, score ${scoreText(each.score)}`);
+    .map((each) => `${each.label}, ${rankText(each)}`);
   return [clockText(time, 1), ...there.slice(0, 3)].join("; ");
 }
