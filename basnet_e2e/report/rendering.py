@@ -53,7 +53,7 @@ def render(template: str, styles: Sequence[str], scripts: Sequence[str], **conte
 
     # Our own files, not input: they are the only text that is not escaped.
     page = (
-        _environment()
+        environment("basnet_e2e.report")
         .get_template(template)
         .render(
             style=Markup(style),
@@ -100,18 +100,22 @@ def _hash(text: str) -> str:
 
 
 @functools.cache
-def _environment() -> "Environment":
-    from jinja2 import Environment, PackageLoader, StrictUndefined
+def environment(*rooms: str) -> "Environment":
+    """Templates of some rooms, those of the first before those of the others.
+
+    Filters: ``clock`` for seconds, ``script_json`` for data that a script reads.
+    """
+    from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
     from markupsafe import Markup
 
-    environment = Environment(
-        loader=PackageLoader("basnet_e2e.report", "templates"),
+    found = Environment(
+        loader=ChoiceLoader([PackageLoader(room, "templates") for room in rooms]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters["script_json"] = lambda value: Markup(script_json(value))
-    environment.filters["clock"] = clock
-    return environment
+    found.filters["script_json"] = lambda value: Markup(script_json(value))
+    found.filters["clock"] = clock
+    return found

@@ -11,7 +11,7 @@ from typing import Any
 
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from basnet_e2e.errors import BasnetError
@@ -56,8 +56,13 @@ def application(session: Session) -> Starlette:
             return Response("There is no such video any more.", 404, media_type="text/plain")
         return HTMLResponse(video_page(session, found))
 
+    def after(request: Request) -> Response:
+        found = session.after(request.path_params["key"])
+        return RedirectResponse("/" if found is None else f"/videos/{found.key}", 303)
+
     own = [
         Route("/", start),
+        Route("/videos/{key}/next", after),
         Route("/videos/{key}", video),
         Route("/assets/{name}", asset),
     ]

@@ -381,6 +381,7 @@ class Session:
             "strip": bool(preview and preview.duration),
             "state": annotation.state,
             "labels": list(annotation.labels or ()),
+            "version": annotation.version,
             "held_out": video.id in self.project.content.held_out,
             "features": features,
             "share": round(working.get("done", 0) / max(working.get("total", 0), 1), 2)
@@ -391,6 +392,29 @@ class Session:
             "place": None if place is None or annotation.state == "corrected" else place[0],
             "why": place[1] if place else "",
         }
+
+    def why(self, video: str) -> str:
+        """Why people should look at a video; empty where there is no reason."""
+        if self.project.content.of(video).state == "corrected":
+            return ""
+        return next((each["why"] for each in self._next if each["video"] == video), "")
+
+    def after(self, key: str) -> Video | None:
+        """The video to go on with after one: the next that teaches much, or has no label."""
+        videos = {video.id: video for video in self._all() if not video.problem}
+        here = self.video(key)
+        content = self.project.content
+        open_ = [each["video"] for each in self._next]
+        open_ = [id for id in open_ if id in videos and content.of(id).state != "corrected"]
+        if not open_:
+            ids = list(videos)
+            at = ids.index(here.id) + 1 if here and here.id in videos else 0
+            order = [id for id in ids[at:] + ids[:at] if here is None or id != here.id]
+            open_ = [id for id in order if content.of(id).state == "unlabelled"] or order
+        elif here and here.id in open_:
+            at = open_.index(here.id) + 1
+            open_ = open_[at:] + open_[: at - 1]
+        return videos[open_[0]] if open_ else None
 
     def result(self, video: str) -> tuple[Localization | None, Evidence | None]:
         """What the model found in a video, and its curves."""
