@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from basnet_e2e.data.naming import nfc
+from basnet_e2e.data.annotations.video_names import nfc
 from basnet_e2e.errors import BasnetError
 
 UNKNOWN = ""

@@ -11,7 +11,7 @@ from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from basnet_e2e.errors import BasnetError
-from basnet_e2e.report.page import media_type
+from basnet_e2e.report.pages.page import media_type
 from basnet_e2e.studio.catalogue import Video
 from basnet_e2e.studio.exports import EXPORTS, REPORT, exported
 from basnet_e2e.studio.project import StaleError

@@ -5,7 +5,7 @@ import threading
 from dataclasses import dataclass
 from pathlib import Path
 
-from extract.inputs import same_name, search
+from extract.sources.find import same_name, search
 
 
 @dataclass(frozen=True)

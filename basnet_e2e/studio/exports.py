@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from basnet_e2e.data.predictions import read_results
+from basnet_e2e.data.annotations.predictions import read_results
 from basnet_e2e.errors import BasnetError
-from basnet_e2e.export.table import WRITERS, format_results
+from basnet_e2e.interchange.writers import WRITERS, format_results
 from basnet_e2e.intervals import Interval, Localization
 from basnet_e2e.report.evidence import evidence_path
 from basnet_e2e.studio.documents import HIDDEN

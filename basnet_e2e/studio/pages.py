@@ -3,15 +3,15 @@
 from typing import Any
 
 from basnet_e2e import __version__
-from basnet_e2e.export.table import WRITERS
+from basnet_e2e.interchange.writers import WRITERS
 from basnet_e2e.intervals import keep_best
 from basnet_e2e.report.evidence import Evidence
-from basnet_e2e.report.page import curves_of, media_type, thumbnails_of
-from basnet_e2e.report.rendering import environment
+from basnet_e2e.report.pages.page import curves_of, media_type, thumbnails_of
+from basnet_e2e.report.pages.rendering import environment
 from basnet_e2e.studio.catalogue import Video
 from basnet_e2e.studio.session import Session
 
-ROOMS = ("basnet_e2e.studio", "basnet_e2e.report")
+ROOMS = ("basnet_e2e.studio", "basnet_e2e.report.pages")
 
 
 def list_page(session: Session) -> str:

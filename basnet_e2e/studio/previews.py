@@ -11,7 +11,7 @@ from basnet_e2e.report.evidence import Evidence
 from basnet_e2e.report.thumbnails import HEIGHT, take_thumbnails
 from basnet_e2e.studio.catalogue import Video
 from extract.errors import ExtractError
-from extract.video.isolation import open_isolated
+from extract.video.isolation.isolated_clip import open_isolated
 from weights.files import write_text
 
 STRIP = 6  # pictures of a video in the list

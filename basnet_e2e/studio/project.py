@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from basnet_e2e.data.documents import parse_json
-from basnet_e2e.data.naming import ambiguous_message, find_matches, nfc
+from basnet_e2e.data.files.text_files import parse_json
+from basnet_e2e.data.annotations.video_names import ambiguous_message, find_matches, nfc
 from basnet_e2e.errors import BasnetError
 from basnet_e2e.studio.annotation import Annotation
 from basnet_e2e.studio.documents import Documents

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from basnet_e2e.export.encode import encoded_video
-from basnet_e2e.export.media import exact_rate
-from extract.video.isolation import open_isolated
+from basnet_e2e.interchange.clips.encode import encoded_video
+from basnet_e2e.interchange.media import exact_rate
+from extract.video.isolation.isolated_clip import open_isolated
 from extract.video.timestamps import read_timestamps
 
 WIDEST, HIGHEST = 1280, 720  # pixels; more does not help to see what happens

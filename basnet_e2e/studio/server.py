@@ -23,7 +23,7 @@ from basnet_e2e.studio.session import Session
 LOOPBACK = "127.0.0.1"
 TYPES = {".js": "text/javascript", ".css": "text/css"}
 # Modules and styles of the report and of the studio; nothing else of the packages can be asked for.
-ASSET_ROOMS = ("basnet_e2e.studio", "basnet_e2e.report")
+ASSET_ROOMS = ("basnet_e2e.studio", "basnet_e2e.report.pages")
 
 
 def assets() -> dict[str, tuple[bytes, str]]:

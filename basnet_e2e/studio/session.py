@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from basnet_e2e.data.predictions import read_results
+from basnet_e2e.data.annotations.predictions import read_results
 from basnet_e2e.errors import BasnetError
 from basnet_e2e.intervals import Localization
 from basnet_e2e.report.evidence import Evidence, find_evidence
@@ -17,8 +17,8 @@ from basnet_e2e.studio.jobs import Job
 from basnet_e2e.studio.previews import Previews
 from basnet_e2e.studio.project import FEATURES, MODEL, PREVIOUS, RESULTS, Project
 from basnet_e2e.studio.training import NEXT, RUN, read_runs, restore
-from extract.failures import FAILURES
-from extract.features import SUFFIX
+from extract.features.failure_lists import FAILURES
+from extract.features.feature_file import SUFFIX
 from weights.files import cache_folder
 
 SCAN = 2.0  # seconds between two looks at the folders

@@ -5,9 +5,9 @@ import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from basnet_e2e.data.annotation_tables import COLUMNS, INTERVAL_COLUMNS, SEPARATOR
-from basnet_e2e.data.csv_rows import Row, read_rows
-from basnet_e2e.data.naming import nfc
+from basnet_e2e.data.annotations.csv_tables import COLUMNS, INTERVAL_COLUMNS, SEPARATOR
+from basnet_e2e.data.files.csv_rows import Row, read_rows
+from basnet_e2e.data.annotations.video_names import nfc
 from basnet_e2e.errors import BasnetError
 from basnet_e2e.studio.annotation import UNKNOWN, Annotation, Span
 

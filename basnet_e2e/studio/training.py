@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from basnet_e2e.data.dataset import VideoFeatures, load_features
+from basnet_e2e.data.features.dataset import VideoFeatures, load_features
 from basnet_e2e.errors import BasnetError
 from basnet_e2e.evaluation.evaluate import evaluate
 from basnet_e2e.evaluation.ranking import judged, recognition
@@ -34,7 +34,7 @@ from basnet_e2e.studio.ranking import Look, ranked
 from basnet_e2e.studio.tables import label_text, span_text
 from basnet_e2e.training.loop import looked_at
 from basnet_e2e.training.train import train
-from extract.features import SUFFIX
+from extract.features.feature_file import SUFFIX
 from weights.files import write_text
 
 if TYPE_CHECKING:
