@@ -123,7 +123,7 @@ def annotation_of(document: Any, classes: Iterable[str], duration: float | None)
         labels, spans = document["labels"], document["spans"]
         labels = None if labels is None else tuple(dict.fromkeys(nfc(str(each)) for each in labels))
         if spans is not None:
-            spans = tuple(_span(*each, duration) for each in spans)
+            spans = tuple(_span(each, duration) for each in spans)
     except (KeyError, TypeError, ValueError) as error:
         raise BasnetError(f"not an annotation ({error})") from error
     found = Annotation(labels, spans).consistent()
@@ -133,7 +133,8 @@ def annotation_of(document: Any, classes: Iterable[str], duration: float | None)
     return found
 
 
-def _span(label: Any, start: Any, end: Any, duration: float | None) -> Span:
+def _span(values: Any, duration: float | None) -> Span:
+    label, start, end = values
     limit = math.inf if duration is None else duration
     first = min(max(float(start), 0.0), limit)
     last = None if end is None else min(float(end), limit)

@@ -19,7 +19,7 @@ from basnet_e2e.studio.session import Session
 from extract.errors import ExtractError
 
 LARGEST = 20_000_000  # bytes of a request
-KEPT = {"Cache-Control": "private, max-age=31536000, immutable"}  # the address changes with the file
+KEPT = {"Cache-Control": "private, max-age=31536000, immutable"}  # addresses change
 
 Handler = Callable[[Session, Request, Any], Any]
 

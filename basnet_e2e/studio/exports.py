@@ -1,4 +1,4 @@
-"""What leaves the studio: intervals for other tools, and reports, by the commands that write them."""
+"""What leaves the studio: intervals for other tools and reports, by the commands for them."""
 
 import shutil
 from collections.abc import Mapping

@@ -93,7 +93,8 @@ class Guard:
         if not hmac.compare_digest(token.encode(), self.token.encode()):
             return PlainTextResponse("This address is of an earlier start.", 403)
         # Not a redirect: a strict cookie would not follow one that another program began.
-        page = '<!doctype html><meta http-equiv="refresh" content="0;url=/"><title>Studio</title>'
+        page = '<!doctype html><meta http-equiv="refresh" content="0;url=/"><link rel="icon" '
+        page += 'href="data:,"><title>Studio</title>'
         answer = HTMLResponse(page)
         answer.set_cookie(self._cookie, self.token, httponly=True, samesite="strict", path="/")
         return answer

@@ -32,7 +32,7 @@ def video_page(session: Session, video: Video) -> str:
     duration = session.duration(video)
     shown = seen(session, video)
     duration = duration or (pictures.duration if pictures else None) or shown["duration"] or 0.0
-    document = {
+    document: dict[str, Any] = {
         "video": video.id,
         "file": video.path.name,
         "duration": duration,
@@ -98,4 +98,3 @@ def seen(session: Session, video: Video) -> dict[str, Any]:
 def _render(template: str, **context: Any) -> str:
     text = environment(*ROOMS).get_template(template).render(generator=__version__, **context)
     return text.encode("utf-8", "replace").decode("utf-8")
-

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from basnet_e2e.data.files.text_files import parse_json
 from basnet_e2e.data.annotations.video_names import ambiguous_message, find_matches, nfc
+from basnet_e2e.data.files.text_files import parse_json
 from basnet_e2e.errors import BasnetError
 from basnet_e2e.studio.annotation import Annotation
 from basnet_e2e.studio.documents import Documents
@@ -19,6 +19,7 @@ FEATURES, RESULTS = "features", "results"
 MODEL, PREVIOUS = "model.safetensors", "model.previous.safetensors"
 HELD_OUT_EVERY = 4  # of the corrected videos one is kept for checking the model
 LONGEST_NAME = 200
+DEFAULT_FEATURES = {"backbone": "i3d", "streams": ["rgb"], "stride": 16}
 
 
 class StaleError(BasnetError):
@@ -75,6 +76,8 @@ class Project:
         self.revision = 1
         self.changed: dict[str, int] = {}
         self.refresh()
+        if not (folder / STUDIO).is_file() and self.problem is None:
+            self._save(self.content)  # how features are made holds from the first one on
 
     def refresh(self, ids: Iterable[str] | None = None) -> None:
         """Read what another program has changed.
@@ -252,7 +255,13 @@ class Project:
             raise BasnetError(f"{self.problem}; nothing is saved until this file is put right")
 
     def _save(self, content: Content) -> None:
-        self._files.write(_texts(content), _texts(self.content))
+        empty = _texts(Content())
+        texts = {
+            name: text
+            for name, text in _texts(content).items()
+            if text != empty[name] or (self.folder / name).is_file()
+        }
+        self._files.write(texts, _texts(self.content))
         self._stamps = self._files.stamps()
         self._take(content)
 
@@ -265,6 +274,30 @@ class Project:
         self.revision += 1
         for video in videos:
             self.changed[video] = self.revision
+
+
+def settings_of(folder: Path, **how: Any) -> dict[str, Any]:
+    """How the features of a project are made.
+
+    Args:
+        folder: the project; it need not be there yet.
+        how: what the user asks for: ``backbone``, ``streams``, ``stride``; None where nothing.
+
+    Raises:
+        BasnetError: the project's features are made otherwise.
+    """
+    path = folder / STUDIO
+    kept = parse_json(path).get("features", {}) if path.is_file() else {}
+    for name, value in how.items():
+        wanted = list(value) if isinstance(value, tuple) else value
+        if wanted is not None and kept.get(name, wanted) != wanted:
+            raise BasnetError(
+                f"{folder}: the features of this project are made with {name} {kept[name]}, not "
+                f"{wanted}; name another project with -o"
+            )
+        if wanted is not None:
+            kept[name] = wanted
+    return {**DEFAULT_FEATURES, **kept}
 
 
 def _texts(content: Content) -> dict[str, str]:

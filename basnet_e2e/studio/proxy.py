@@ -51,4 +51,4 @@ def _scaled(picture: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uin
     import av
 
     frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")
-    return frame.reformat(*size).to_ndarray(format="rgb24")
+    return np.asarray(frame.reformat(*size).to_ndarray(format="rgb24"), np.uint8)

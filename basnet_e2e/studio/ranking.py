@@ -74,7 +74,7 @@ def ranked(looks: Sequence[Look], classes: Sequence[str], most: int = 200) -> li
             "unlike": nearest,
         }
         worth = sum(WEIGHTS[name] * values for name, values in parts.items())
-        best = max(open_, key=lambda index: float(worth[index]))  # noqa: B023
+        best = max(open_, key=lambda index: float(worth[index]))
         found.append(Offer(looks[best].video, _why(looks[best], best, parts, classes, rare)))
         open_.remove(best)
         seen = seen + chances[best]

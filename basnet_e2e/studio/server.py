@@ -82,6 +82,7 @@ def bound(host: str, port: int) -> socket.socket:
         found = socket.socket(family, socket.SOCK_STREAM)
         found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         found.bind((host, port))
+        found.listen()  # who comes before the server is ready waits
     except OSError as error:
         raise BasnetError(
             f"{host}:{port} cannot be listened on ({error.strerror or error}); another studio may "

@@ -137,9 +137,7 @@ class Session:
 
     def _missing(self) -> list[Video]:
         return [
-            video
-            for video in self._all()
-            if not video.problem and video.id not in self._extracted
+            video for video in self._all() if not video.problem and video.id not in self._extracted
         ]
 
     def _extract_what_is_missing(self) -> None:
@@ -340,8 +338,8 @@ class Session:
             "folder": str(self.videos),
             "project": str(self.folder),
             "classes": [
-                {"name": name, "colour": content.colours[name], "videos": known.classes.get(name, 0)}
-                for name in content.classes
+                {"name": name, "colour": place, "videos": known.classes.get(name, 0)}
+                for name, place in ((each, content.colours[each]) for each in content.classes)
             ],
             "undo": self.project.can_undo,
             "known": known.to_json(),

@@ -1,4 +1,4 @@
-"""The project's files as text: labels, intervals and classes, as every other command reads them."""
+"""The project's files as text: labels and intervals, as every other command reads them."""
 
 import csv
 import io
@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from basnet_e2e.data.annotations.csv_tables import COLUMNS, INTERVAL_COLUMNS, SEPARATOR
-from basnet_e2e.data.files.csv_rows import Row, read_rows
 from basnet_e2e.data.annotations.video_names import nfc
+from basnet_e2e.data.files.csv_rows import Row, read_rows
 from basnet_e2e.errors import BasnetError
 from basnet_e2e.studio.annotation import UNKNOWN, Annotation, Span
 

@@ -71,14 +71,15 @@ def train_project(folder: Path, *, resume: bool, tell: Tell) -> None:
     checker = Checker(content, every, tuple(plan["trained"]), plan["classes"], tell)
     output = place / MODEL
     intervals = place / "intervals.csv"
+    times: dict[str, Any] = {"intervals": intervals} if intervals.is_file() else {}
     model = train(
         folder / FEATURES,
         place / "labels.csv",
-        intervals=intervals if intervals.is_file() else None,
         classes=plan["classes"],
         output=output,
         resume=resume,
         progress=checker.look,
+        **times,
     )
     old = _model_of(folder)
     before = checker.score(old) if old else None
@@ -166,7 +167,7 @@ def restore(folder: Path) -> None:
     Raises:
         BasnetError: there is none.
     """
-    current, previous = folder / MODEL, folder / PREVIOUS
+    previous = folder / PREVIOUS
     if not previous.is_file():
         raise BasnetError("there is no model before this one")
     link = folder / HIDDEN / MODEL

@@ -1,6 +1,6 @@
 // Every change goes to the server at once; the page says "Saved" when it is on the disk.
 import { byId } from "./text.js";
-import { on, say, state } from "./state.js";
+import { on, rules, say, state } from "./state.js";
 import { Refused, ask, hideNote, note } from "./ask.js";
 import { annotation, page, take } from "./annotation.js";
 import { merge } from "./merge.js";
@@ -87,6 +87,7 @@ export async function refresh(newer) {
   say("Changed in another tab.");
 }
 
+rules.save = send;
 on("edit", send);
 window.addEventListener("beforeunload", (event) => {
   if (isPending()) event.preventDefault();

@@ -1,11 +1,11 @@
 // One video of the studio: the report's page, with labels, marks of all kinds and a model's findings.
 import "./theme.js";
 import { byId, count, element, toMilliseconds } from "./text.js";
-import { colourOf, data, duration, edit, emit, filterChanged, keyed, on, redo, say, select, selected, shown, state, undo } from "./state.js";
-import { giveSource, isPlaying, now, remedies, video } from "./player.js";
+import { colourOf, data, edit, emit, filterChanged, keyed, on, redo, say, select, selected, setColour, shown, state, undo } from "./state.js";
+import { giveSource, now, remedies, video } from "./player.js";
 import { redraw } from "./drawing.js";
 import { gestures } from "./pointer.js";
-import { EDIT_KEYS, KEYS, neighbour, onKey } from "./keys.js";
+import { KEYS, neighbour } from "./keys.js";
 import { bounded, setEditing } from "./edit.js";
 import { ask, attempt, follow, hideNote, note } from "./ask.js";
 import { accept, isComplete, page, setComplete, tick } from "./annotation.js";
@@ -252,7 +252,7 @@ function changed({ rows, status }) {
   const names = status.classes.map((each) => each.name);
   if (JSON.stringify(names) !== JSON.stringify(classes)) {
     data.classes = data.fixed = classes = names;
-    for (const { name, colour } of status.classes) data.setColour(name, colour);
+    for (const { name, colour } of status.classes) setColour(name, colour);
     state.lanes = [...names];
     filterChanged();
     emit("intervals");
@@ -269,6 +269,9 @@ on("edit", () => {
 on("select", showTools);
 on("intervals", showTools);
 setEditing(true);
+byId("save").hidden = true;
+byId("threshold").closest("label").hidden = !page.looked;
+byId("next").title = "Following interval (F)";
 byId("accept").addEventListener("click", acceptSelected);
 byId("accept-all").addEventListener("click", acceptAll);
 byId("complete").addEventListener("click", toggleComplete);

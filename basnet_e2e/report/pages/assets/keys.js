@@ -33,7 +33,7 @@ function seekAndShow(time) {
   reveal(clamp(time, 0, duration));
 }
 
-const KEYS = {
+export const KEYS = {
   ArrowLeft: (event) => seekAndShow(now() - stepOf(event)),
   ArrowRight: (event) => seekAndShow(now() + stepOf(event)),
   Home: () => seekAndShow(0),

@@ -2,7 +2,7 @@
 import { byId, clamp, clockText } from "./text.js";
 import { data, duration, emit } from "./state.js";
 
-const video = byId("player");
+export const video = byId("player");
 const stillPicture = byId("still-picture");
 let playable = false;
 let wanted = 0; // seconds, until the video can seek and where there is none

@@ -58,6 +58,7 @@ function colourIndex(label) {
 }
 for (const label of [...data.classes, ...data.lanes]) colourIndex(label);
 for (const curve of data.curves ? data.curves.classes : []) colourIndex(curve.label);
+export const setColour = (label, place) => colourOrder.set(label, place);
 export const colourOf = (label) => classColour(colourIndex(label));
 
 let highest = 1;
@@ -124,7 +125,7 @@ export function replaceIntervals([intervals, found, extra]) {
 const snapshot = () => [state.intervals, state.found, state.extra];
 
 /** What an edit brings with it, of `[intervals, found, extra]`; a page may have rules of its own. */
-export const rules = { complete: (changed) => changed };
+export const rules = { complete: (changed) => changed, save: null };
 
 /** Put other intervals in place of these; `undo` brings them back. */
 export function edit(intervals, found = state.found, extra = state.extra) {
