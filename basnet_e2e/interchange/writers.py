@@ -52,7 +52,7 @@ class Format:
 
 
 def _row(name: str, suffix: str, about: str, **rest: Any) -> tuple[str, Format]:
-    return name, Format(f"basnet_e2e.export.{name}", suffix, about, **rest)
+    return name, Format(f"basnet_e2e.interchange.formats.{name}", suffix, about, **rest)
 
 
 WRITERS: dict[str, Format] = dict(
