@@ -12,6 +12,7 @@ from pathlib import Path
 
 import click
 
+from basnet_e2e.cli.help import SectionedCommand
 from basnet_e2e.cli.options import message_options
 from basnet_e2e.data.annotations.video_names import counted
 from basnet_e2e.version import __version__
@@ -41,7 +42,7 @@ class Finding:
     advice: str = ""
 
 
-@click.command(epilog="Example: basnet doctor")
+@click.command(cls=SectionedCommand, epilog="Example: basnet doctor")
 @message_options
 def doctor() -> None:
     """Show versions, devices, decoders, weights and a self-test, and what is missing.
