@@ -62,6 +62,8 @@ def _reader(path: str) -> Any:
     try:
         # One thread: more of them are not faster beside the networks, and lose frames at damage.
         return decord.VideoReader(os.path.abspath(path), num_threads=1)
+    except UnicodeError as error:
+        raise RefusedError("it opens no file whose name is not UTF-8") from error
     except (decord.DECORDError, RuntimeError) as error:
         raise RefusedError(f"it cannot open the file ({_gist(error)})") from error
 
