@@ -120,9 +120,7 @@ def circles():
 
 
 def test_no_circle():
-    # Inputs of `localize` ask the localizer back; to be dissolved.
-    known = ["inputs", "localizer", "many_videos"]
-    assert circles() == [[f"basnet_e2e.localization.{name}" for name in known]]
+    assert circles() == []
 
 
 def test_every_module_stands_in_a_room():

@@ -18,7 +18,7 @@ from basnet_e2e.data.files.text_files import parse_json
 from basnet_e2e.errors import BasnetError, DiskError
 from basnet_e2e.interchange.writers import format_results
 from basnet_e2e.intervals import Failure, Localization
-from basnet_e2e.localization.inputs import Source
+from basnet_e2e.localization.inputs import Input
 from basnet_e2e.version import __version__
 from extract.features.failure_lists import FAILURES
 from weights.files import write_text
@@ -37,13 +37,13 @@ class Store(Protocol):
 
     how_to_go_on: str
 
-    def is_done(self, source: Source, made: Mapping[str, Any]) -> bool:
+    def is_done(self, source: Input, made: Mapping[str, Any]) -> bool:
         """Whether an earlier run gave the result that would be computed now."""
 
-    def add(self, source: Source, result: Localization) -> None:
+    def add(self, source: Input, result: Localization) -> None:
         """Take the result of a video."""
 
-    def close(self, failed: Sequence[Failure], left: Sequence[Source]) -> str:
+    def close(self, failed: Sequence[Failure], left: Sequence[Input]) -> str:
         """Write what is not written yet; gives the text for stdout, if any.
 
         Args:
@@ -82,7 +82,7 @@ class FolderStore:
         self,
         folder: Path,
         layout: str,
-        sources: Sequence[Source],
+        sources: Sequence[Input],
         inputs: Sequence[Read | None] = (),
         *,
         force: bool = False,
@@ -102,10 +102,10 @@ class FolderStore:
         check_outputs(map(self._path, sources), Kind.RESULT, read, force=force)
         check_output(folder / FAILURES, Kind.FAILURES, read, force=force)
 
-    def _path(self, source: Source) -> Path:
+    def _path(self, source: Input) -> Path:
         return self._folder / f"{source.id}.json"
 
-    def is_done(self, source: Source, made: Mapping[str, Any]) -> bool:
+    def is_done(self, source: Input, made: Mapping[str, Any]) -> bool:
         """Whether the video's file is there and agrees."""
         document = _object_in(self._path(source))
         if self._layout == "json":
@@ -113,12 +113,12 @@ class FolderStore:
         external = document.get("external_data") or {}
         return "results" in document and agrees(external.get("made", {}).get(source.id), made)
 
-    def add(self, source: Source, result: Localization) -> None:
+    def add(self, source: Input, result: Localization) -> None:
         """Write the video's file."""
         _write(self._path(source), format_results([result], (), self._layout))
         self._written += 1
 
-    def close(self, failed: Sequence[Failure], left: Sequence[Source]) -> str:
+    def close(self, failed: Sequence[Failure], left: Sequence[Input]) -> str:
         """Write ``failures.json``: of this run, and of videos that it did not try."""
         tried = set(self._ids) - {source.id for source in left}
         rows = [row for row in self._earlier_failures() if row.get("video") not in tried]
@@ -155,7 +155,7 @@ class Document:
         self,
         path: Path | None,
         layout: str,
-        sources: Sequence[Source],
+        sources: Sequence[Input],
         many: bool,
         inputs: Sequence[Read | None] = (),
         *,
@@ -175,7 +175,7 @@ class Document:
         if resumes and path.is_file():
             self._earlier = _results_in(path)
 
-    def is_done(self, source: Source, made: Mapping[str, Any]) -> bool:
+    def is_done(self, source: Input, made: Mapping[str, Any]) -> bool:
         """Whether the document that is there holds the result; it is taken over."""
         earlier = self._earlier.get(source.id)
         if earlier is None or not agrees(earlier.made, made):
@@ -183,11 +183,11 @@ class Document:
         self._found[source.id] = earlier
         return True
 
-    def add(self, source: Source, result: Localization) -> None:
+    def add(self, source: Input, result: Localization) -> None:
         """Keep the result for the document."""
         self._found[source.id] = result
 
-    def close(self, failed: Sequence[Failure], left: Sequence[Source]) -> str:
+    def close(self, failed: Sequence[Failure], left: Sequence[Input]) -> str:
         """Write the document, or keep its text for stdout; none where there is nothing to say."""
         found = [self._found[video] for video in self._order if video in self._found]
         if not found and (left or not self._many):
