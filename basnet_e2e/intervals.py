@@ -127,8 +127,8 @@ class Failure:
     """A video that gave no result, and why."""
 
     video: str
-    file: str
-    error: str
+    file: str = ""
+    error: str = ""
 
     def to_json(self) -> dict[str, str]:
         """One JSON object."""

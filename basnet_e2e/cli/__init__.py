@@ -21,6 +21,11 @@ COMMANDS = {
         "try_",
         "Look at a video of yours, without any training.",
     ),
+    "studio": (
+        "basnet_e2e.cli.commands.studio",
+        "studio",
+        "Label, train, look and correct in one local page.",
+    ),
     "extract": ("basnet_e2e.cli.commands.extract", "extract", "Turn videos into snippet features."),
     "labels": (
         "basnet_e2e.cli.commands.labels",
