@@ -10,14 +10,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from extract.errors import ExtractError, MiscountError, VideoError
-from extract.features.feature_file import FORMAT_VERSION, UNSTATED, Features
+from extract.features.feature_file import UNSTATED, Features
 from extract.features.fingerprint import fingerprint
+from extract.features.metadata import FORMAT_VERSION
 from extract.pipeline.accumulator import Growing, Listener, Progress
 from extract.pipeline.device_check import proven_device
 from extract.pipeline.frame_window import Watch
 from extract.pipeline.scheduler import Stages
 from extract.pipeline.snippets import SnippetGrid, snippet_count, snippet_times
 from extract.pipeline.waiting import Patient, at_once
+from extract.sources.find import printable
 from extract.streams import STREAMS
 from extract.video.isolation.isolated_clip import STALL, Isolation
 
@@ -372,7 +374,7 @@ class Extractor:
 
     def _facts(self, clip: "OpenVideo") -> dict[str, Any]:
         return {
-            "file": Path(clip.path).name,
+            "file": printable(Path(clip.path).name),
             "fingerprint": fingerprint(clip.path),
             "duration": clip.duration,
             "source_fps": clip.fps,

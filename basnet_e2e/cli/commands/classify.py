@@ -78,7 +78,7 @@ def classify(
                 log.error("%s", failure_message(error, video.path, alone=len(inputs) == 1))
                 failed = True
                 continue
-            click.echo(video.path.name)
+            click.echo(video.file)
             for name, probability in ranked[:top]:
                 click.echo(f"  {probability:6.3f}  {name}")
     if failed:

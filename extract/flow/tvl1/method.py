@@ -1,5 +1,6 @@
 """TV-L1 as a flow method: ``tvl1``, and ``tvl1-fast`` with fewer warps."""
 
+import functools
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
@@ -8,7 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from extract.flow.tvl1.params import TVL1Params, params_with
-from extract.flow.tvl1.solver import check_frames, choose_engine, solve
+from extract.flow.tvl1.solver import (
+    Engine,
+    check_frames,
+    choose_engine,
+    solve,
+    working_engine,
+)
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -39,9 +46,13 @@ class TVL1Flow:
         self, overrides: Mapping[str, Any], device: str = "auto", threads: int | None = None
     ) -> None:
         self.params = params_with(TVL1Params(), dict(overrides))
-        self._engine = choose_engine(device)
+        self._chosen = choose_engine(device)
         self._threads = threads
-        self.pair_a_thread = self._engine.name == "numba"
+        self.pair_a_thread = self._chosen.name == "numba"
+
+    @functools.cached_property
+    def _engine(self) -> Engine:
+        return working_engine(self._chosen)
 
     @property
     def engine(self) -> str:
