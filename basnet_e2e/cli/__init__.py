@@ -57,6 +57,16 @@ COMMANDS = {
         "evaluate",
         "Score intervals against ground truth.",
     ),
+    "agreement": (
+        "basnet_e2e.cli.commands.agreement",
+        "agreement",
+        "Compare two annotations: Cohen's kappa.",
+    ),
+    "budget": (
+        "basnet_e2e.cli.commands.budget",
+        "budget",
+        "Say how often and how long each class happens.",
+    ),
     "import": (
         "basnet_e2e.cli.commands.import_",
         "import_",

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from basnet_e2e import __version__
 from basnet_e2e.interchange.writers import WRITERS
 from basnet_e2e.intervals import keep_best
 from basnet_e2e.report.evidence import Evidence
@@ -10,6 +9,7 @@ from basnet_e2e.report.pages.page import curves_of, media_type, thumbnails_of
 from basnet_e2e.report.pages.rendering import environment
 from basnet_e2e.studio.catalogue import Video
 from basnet_e2e.studio.session import Session
+from basnet_e2e.version import __version__
 
 ROOMS = ("basnet_e2e.studio", "basnet_e2e.report.pages")
 

@@ -18,7 +18,7 @@ from basnet_e2e.display import clock
 if TYPE_CHECKING:
     from jinja2 import Environment
 
-IMPORT = re.compile(r'^import [^;]*;\n+', re.MULTILINE)
+IMPORT = re.compile(r"^import [^;]*;\n+", re.MULTILINE)
 EXPORT = re.compile(r"^export (?=async |const |function|let )", re.MULTILINE)
 GENERATOR = "basnet report"
 # JSON inside a script element: nothing may look like the end of that element or like a comment.
@@ -82,9 +82,9 @@ def script_json(value: Any) -> str:
 
 
 def _without_modules(script: str) -> str:
-    """A module as part of one scope: without imports, and nothing exported.
+    r"""A module as part of one scope: without imports, and nothing exported.
 
-    >>> _without_modules('import { a } from "./a.js";\\nexport const b = a;')
+    >>> _without_modules('import { a } from "./a.js";\nexport const b = a;')
     'const b = a;'
     """
     return EXPORT.sub("", IMPORT.sub("", script))

@@ -37,7 +37,9 @@ def label_all(browser, known):
         saved(browser)
         address = browser.run("return location.href")
         browser.press("n")
-        browser.wait(f"location.href !== {json.dumps(address)} && !!document.getElementById('ticks')")
+        browser.wait(
+            f"location.href !== {json.dumps(address)} && !!document.getElementById('ticks')"
+        )
 
 
 def train(browser, studio, runs):
