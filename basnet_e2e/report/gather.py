@@ -15,8 +15,9 @@ from basnet_e2e.report.evidence import Evidence, find_evidence
 from basnet_e2e.report.pages.page import Report
 from basnet_e2e.report.thumbnails import take_thumbnails
 from extract.errors import ExtractError
-from extract.features.failure_lists import FAILURES
+from extract.features.failure_lists import FAILURES, parse_failures
 from extract.sources.find import VIDEO_SUFFIXES, files_by_id
+from weights.json_documents import JsonError
 
 if TYPE_CHECKING:
     from basnet_e2e.data.annotations.annotations import GroundTruth
@@ -76,12 +77,11 @@ def find_results(
 
 def _failures_of(path: Path) -> list[Failure]:
     """What a run over many videos wrote beside its results."""
-    rows = parse_json(path).get("failed", [])
-    return [
-        Failure(str(row["video"]), str(row.get("file", "")), str(row.get("error", "")))
-        for row in rows
-        if isinstance(row, dict) and "video" in row
-    ]
+    try:
+        rows = parse_failures(path.read_bytes())
+    except JsonError as error:
+        raise BasnetError(f"{path}: {error}; delete it or localize again") from error
+    return [Failure(row.video, row.file, row.error) for row in rows]
 
 
 def _results_below(folder: Path) -> list[Path]:

@@ -45,7 +45,7 @@ def _root(path: Path) -> ElementTree.Element:
     if "<!DOCTYPE" in text or "<!ENTITY" in text:
         raise BasnetError(f"{path}: holds a document type, which files of ELAN do not")
     try:
-        root = ElementTree.fromstring(text.encode())
+        root = ElementTree.fromstring(text)
     except ElementTree.ParseError as error:
         raise BasnetError(f"{path}: not valid XML ({error})") from error
     if root.tag != "ANNOTATION_DOCUMENT":

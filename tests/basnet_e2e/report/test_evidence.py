@@ -16,7 +16,9 @@ from basnet_e2e.report.evidence import (
 )
 
 values = st.floats(0, 1, width=32)
-name = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=8)
+name = st.text(
+    st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=8
+)
 
 
 def same(left, right):
