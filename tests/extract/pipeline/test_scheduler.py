@@ -15,7 +15,7 @@ from extract.pipeline.scheduler import SPARE_GROUPS
 
 LENGTH = RECORD.length
 GROUP = 4  # snippets of a batch of this network
-PATIENCE = 30
+PATIENCE = 600
 # With one lane: the one that is waited for, those that lie ready, and one in the making.
 MOST_GROUPS = 1 + (1 + SPARE_GROUPS) + 1
 
