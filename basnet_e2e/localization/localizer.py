@@ -22,7 +22,7 @@ from extract.features.feature_file import SUFFIX, Features, essential, read_meta
 from extract.features.fingerprint import fingerprint
 from extract.jobs.store import FeatureStore, NothingKept
 from extract.sources.download import at_hand
-from extract.sources.find import VideoInput
+from extract.sources.find import VideoInput, safe_id
 from extract.video.isolation.isolated_clip import STALL
 
 if TYPE_CHECKING:
@@ -213,7 +213,7 @@ class Localizer:
         path = Path(video_or_features)
         if path.suffix == SUFFIX:
             return self.features(Features.load(path), path.stem)
-        return self.video(VideoInput(path.stem, path))
+        return self.video(VideoInput(safe_id(path.stem), path))
 
     # Many inputs ----------------------------------------------------------------------------------
 
@@ -246,7 +246,7 @@ class Localizer:
                 except Exception as error:
                     if failed is None:
                         raise
-                    failed(Failure(given.id, given.path.name, failure_message(error, given.path)))
+                    failed(Failure(given.id, given.file, failure_message(error, given.path)))
                     continue
                 yield found
 
@@ -303,7 +303,7 @@ class Localizer:
         )
         if features.facts.get("partial"):
             log.warning("%s: %s", video.path, features.facts["partial"])
-        found = self.features(features, video.id, video.path.name)
+        found = self.features(features, video.id, video.file)
         return self._closer(found, features, video, progress) if self._refines else found
 
     def features(self, features: Features, video_id: str, file: str | None = None) -> Localization:

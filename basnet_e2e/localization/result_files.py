@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from basnet_e2e.data.annotations.predictions import read_results
+from basnet_e2e.data.annotations.predictions import is_activitynet, read_results
 from basnet_e2e.data.annotations.video_names import counted
 from basnet_e2e.data.files.file_kinds import Kind
 from basnet_e2e.data.files.overwrite_checks import Read, check_folder, check_output, check_outputs
@@ -20,8 +20,9 @@ from basnet_e2e.interchange.writers import format_results
 from basnet_e2e.intervals import Failure, Localization
 from basnet_e2e.localization.inputs import Input
 from basnet_e2e.version import __version__
-from extract.features.failure_lists import FAILURES
+from extract.features.failure_lists import FAILURES, parse_failures
 from weights.files import write_text
+from weights.json_documents import JsonError
 
 log = logging.getLogger(__name__)
 GO_ON = "the same command goes on with the rest"
@@ -57,11 +58,9 @@ def stamp(made: Mapping[str, Any]) -> dict[str, Any]:
     return {**made, "basnet": __version__}
 
 
-def agrees(earlier: object, made: Mapping[str, Any]) -> bool:
+def agrees(earlier: Mapping[str, Any], made: Mapping[str, Any]) -> bool:
     """Whether a result that records ``earlier`` is the one that would be made now."""
-    return isinstance(earlier, Mapping) and all(
-        key in earlier and earlier[key] == value for key, value in made.items()
-    )
+    return all(key in earlier and earlier[key] == value for key, value in made.items())
 
 
 class FolderStore:
@@ -107,11 +106,8 @@ class FolderStore:
 
     def is_done(self, source: Input, made: Mapping[str, Any]) -> bool:
         """Whether the video's file is there and agrees."""
-        document = _object_in(self._path(source))
-        if self._layout == "json":
-            return "intervals" in document and agrees(document.get("made"), made)
-        external = document.get("external_data") or {}
-        return "results" in document and agrees(external.get("made", {}).get(source.id), made)
+        earlier = _results_in(self._path(source), self._layout).get(source.id)
+        return earlier is not None and agrees(earlier.made, made)
 
     def add(self, source: Input, result: Localization) -> None:
         """Write the video's file."""
@@ -121,19 +117,15 @@ class FolderStore:
     def close(self, failed: Sequence[Failure], left: Sequence[Input]) -> str:
         """Write ``failures.json``: of this run, and of videos that it did not try."""
         tried = set(self._ids) - {source.id for source in left}
-        rows = [row for row in self._earlier_failures() if row.get("video") not in tried]
-        rows += [failure.to_json() for failure in failed]
         path = self._folder / FAILURES
-        if rows:
-            _write(path, json.dumps({"failed": rows}, indent=1, ensure_ascii=False) + "\n")
+        rows = [failure for failure in _failures_in(path) if failure.video not in tried]
+        if rows := [*rows, *failed]:
+            document = {"failed": [failure.to_json() for failure in rows]}
+            _write(path, json.dumps(document, indent=1, ensure_ascii=False) + "\n")
         elif path.exists():
             path.unlink()
         log.info("%s written to %s", counted(self._written, "result"), self._folder)
         return ""
-
-    def _earlier_failures(self) -> list[dict[str, Any]]:
-        rows = _object_in(self._folder / FAILURES).get("failed", [])
-        return [row for row in rows if isinstance(row, dict)]
 
 
 class Document:
@@ -172,8 +164,8 @@ class Document:
         check_output(
             path, Kind.RESULT, [*inputs, *(source.path for source in sources)], force=force
         )
-        if resumes and path.is_file():
-            self._earlier = _results_in(path)
+        if resumes:
+            self._earlier = _results_in(path, layout)
 
     def is_done(self, source: Input, made: Mapping[str, Any]) -> bool:
         """Whether the document that is there holds the result; it is taken over."""
@@ -202,20 +194,20 @@ class Document:
         return ""
 
 
-def _object_in(path: Path) -> dict[str, Any]:
-    """Content of a JSON file; empty where there is none, or another's that --force replaces."""
-    if not path.is_file():
-        return {}
+def _failures_in(path: Path) -> list[Failure]:
+    """Rows of an earlier list; none where there is none, or another file that --force replaces."""
     try:
-        document = parse_json(path)
-    except BasnetError:
-        return {}
-    return document if isinstance(document, dict) else {}
+        rows = parse_failures(path.read_bytes())
+    except (FileNotFoundError, JsonError):
+        return []
+    return [Failure(row.video, row.file, row.error) for row in rows]
 
 
-def _results_in(path: Path) -> dict[str, Localization]:
-    """Results of a document that may be damaged or of another layout: then it is made anew."""
+def _results_in(path: Path, layout: str) -> dict[str, Localization]:
+    """Results of a file; none where it is missing, damaged or of another layout."""
     try:
+        if is_activitynet(parse_json(path)) != (layout == "activitynet"):
+            return {}
         found, _ = read_results(path)
     except BasnetError:
         return {}

@@ -327,7 +327,7 @@ class _Run:
         except Exception as error:
             message = failure_message(error, source.path, alone=len(self._sources) == 1)
             log.error("%s", message)
-            self.failed.append(Failure(source.id, source.path.name, message))
+            self.failed.append(Failure(source.id, source.file, message))
             return
         kept = self._selection.of(found)
         result = replace(kept, made=kept.made | made)

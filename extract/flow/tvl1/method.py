@@ -56,21 +56,22 @@ class TVL1Flow:
 
     @property
     def engine(self) -> str:
-        """For example ``numba 0.61.0 on cpu`` or ``torch 2.6.0 on cuda, compiled``."""
+        """For example ``numba 0.61.0 on cpu`` or ``torch 2.6.0, triton 3.2.0 on cuda``."""
         from importlib.metadata import version
 
+        libraries = [self._engine.name] + ["triton"] * self._is_fused()
         # Without a GPU's number: equal work on another one gives an equal file.
-        name, device = self._engine.name, self._engine.device.partition(":")[0]
-        return f"{name} {version(name)} on {device}" + ", compiled" * self._is_compiled()
+        device = self._engine.device.partition(":")[0]
+        return ", ".join(f"{name} {version(name)}" for name in libraries) + f" on {device}"
 
-    def _is_compiled(self) -> bool:
+    def _is_fused(self) -> bool:
         if self._engine.name == "numba":
-            return False  # says it by its name
+            return False
         import torch
 
-        from extract.flow.tvl1.kernels import choose_kernels
+        from extract.flow.tvl1.torch_engine import level_solver, plain_level
 
-        return choose_kernels(torch.device(self._engine.device)).step is not None
+        return level_solver(torch.device(self._engine.device)) is not plain_level
 
     def settings(self) -> dict[str, Any]:
         """``{"method": name, "tau": ..., ...}``."""
