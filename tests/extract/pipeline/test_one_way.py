@@ -156,7 +156,8 @@ def features(backbone, flow, size=(120, 160)):
 @pytest.mark.parametrize(
     ("precision", "fused"), [("float32", False), ("float16", False), ("float32", True)]
 )
-def test_only_frames_go_up_and_only_features_are_to_come_down(i3d, precision, fused):
+def test_only_frames_go_up_and_only_features_are_to_come_down(i3d, monkeypatch, precision, fused):
+    monkeypatch.setattr(torch.cuda, "device_of", contextlib.nullcontext)  # there is none to choose
     kernels = NoKernels()
     with no_gpu() as guard:
         backbone = i3d(precision)
