@@ -85,7 +85,7 @@ class Stages:
             self._on_cpu
             and not self._openvino
             and record.clip_a_thread
-            and (flow is None or flow.pair_a_thread)
+            and (flow is None or flow.single_thread_per_pair)
         )
         clip = [(CHANNELS[name], record.length, record.crop, record.crop) for name in streams]
         batch = max(map(cpu_batch, clip)) if self._spread else CPU_GROUP
