@@ -43,8 +43,7 @@ from extract.flow.tvl1.torch_engine import Execution, plain_level  # noqa: E402
 from extract.inference.backbone import Backbone  # noqa: E402
 from extract.inference.batching import GPU_BATCH  # noqa: E402
 from extract.inference.precision import PRECISIONS, check_precision  # noqa: E402
-from extract.inference.runtimes import choose_runtime, make_runtime  # noqa: E402
-from extract.machine.devices import exact_float32  # noqa: E402
+from extract.machine.devices import choose_device, exact_float32  # noqa: E402
 from extract.pipeline.device_steps import DeviceWork  # noqa: E402
 from extract.pipeline.extractor import Extractor, ExtractSettings  # noqa: E402
 from extract.pipeline.transfer import slab_length, transfer_with  # noqa: E402
@@ -59,9 +58,7 @@ class RandomBackbone(Backbone):
     """A backbone whose networks have random weights that keep activations in a normal range."""
 
     def __init__(self, record: BackboneRecord, device: str, precision: str = "float32") -> None:
-        choice = choose_runtime("torch", device)
-        prepare = functools.partial(make_runtime, choice=choice, precision=precision)
-        super().__init__(record, STREAMS, prepare, choice, precision)
+        super().__init__(record, STREAMS, choose_device(device), precision=precision)
 
     def network(self, stream: str) -> nn.Module:
         """The plain module of a stream, the same each time."""
@@ -75,11 +72,6 @@ class RandomBackbone(Backbone):
     def weights_hashes(self, streams: Sequence[str] | None = None) -> dict[str, str]:
         """None that could be mistaken for those of real weights."""
         return dict.fromkeys(streams or self.streams, "random")
-
-    def _load(self, stream: str) -> None:
-        side = self.record.crop
-        shape = (CHANNELS[stream], self.record.length, side, side)
-        self._runtimes[stream] = self._prepare(self.network(stream), shape)
 
 
 @dataclass(frozen=True)
