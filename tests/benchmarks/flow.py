@@ -182,7 +182,9 @@ def curves(threads: int, with_torch: bool) -> None:
         if engine == "numba":
             work = functools.partial(numba_engine.solve_pairs, images, params, threads)
         else:
-            work = functools.partial(torch_engine.solve_pairs, images, params, how=Execution(batch))
+            work = functools.partial(
+                torch_engine.solve_pairs, images, params, execution=Execution(batch)
+            )
         return 1e3 * seconds(work) / batch
 
     print("\nms a pair by size")
