@@ -23,13 +23,20 @@ def timed_videos(paths: Sequence[Path], help: Help) -> list[AnnotatedVideo]:
         BasnetError: a file cannot be read, or none of its videos has times.
     """
     found = read_annotations(paths, help)
-    timed = [_without_overlaps(video) for video in found if video.is_timed]
+    whole = [video for video in found if video.is_timed]
+    timed = [_without_overlaps(video) for video in whole]
     untimed = [video.video for video in found if not video.is_timed]
     if untimed:
         text = f"{counted(len(untimed), 'video')} with labels without times: {listing(untimed)}"
         if not timed:
             raise BasnetError(f"{paths[0]}: nothing but {text}")
         log.warning("%s: left out %s", paths[0], text)
+    dropped = sum(len(video.intervals) for video in whole)
+    dropped -= sum(len(video.intervals) for video in timed)
+    if dropped:
+        log.warning(
+            "%s: of overlapping intervals of a class %d weaker are left out", paths[0], dropped
+        )
     return timed
 
 
@@ -81,11 +88,6 @@ def _pair(first: AnnotatedVideo, second: AnnotatedVideo) -> Pair:
 def _without_overlaps(video: AnnotatedVideo) -> AnnotatedVideo:
     points = [one for one in video.intervals if one.length == 0]
     best = keep_best([one for one in video.intervals if one.length > 0])
-    dropped = len(video.intervals) - len(points) - len(best)
-    if dropped:
-        log.warning(
-            "'%s': %d weaker of overlapping intervals of one class left out", video.video, dropped
-        )
     return AnnotatedVideo.of(
         video.video, [*points, *best], video.labels, video.duration, video.unknown
     )
