@@ -48,7 +48,7 @@ def test_the_command(tmp_path, run):
             "budget", tmp_path / "results", tmp_path / "known.csv", "-o", output, "-v"
         )
         assert code == 0, err
-    assert any("1 of 2 intervals" in line for line in err)
+    assert any("1 of 3 intervals" in line for line in err)
     assert any("'w'" in line and "length" in line for line in err)
     rows = list(csv.DictReader(output.open()))
     assert rows[0] == {
