@@ -92,6 +92,7 @@ def train_project(folder: Path, *, resume: bool, tell: Tell) -> None:
         {
             "known": known.to_json(),
             "trained": plan["trained"],
+            "corrected": plan["corrected"],
             "steps": facts["steps"],
             "loss": round(float(facts["loss"]), 4),
             "seconds": round(time.monotonic() - began, 1),
@@ -145,6 +146,7 @@ def _write_down(content: Content, folder: Path, place: Path) -> None:
         "known": {**known.__dict__},
         "trained": list(taught),
         "waiting": len(labelled) - len(taught),
+        "corrected": sum(each.state == "corrected" for each in content.videos.values()),
         "classes": [name for name in content.classes if name in known.classes],
     }
     write_text(place / "plan.json", json.dumps(plan))

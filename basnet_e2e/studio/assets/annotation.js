@@ -66,6 +66,10 @@ rules.complete = ([intervals, found, extra]) => {
   return [[...known, ...stretches], found, { labels, marked }];
 };
 
+/** A finding beside a person's interval of its class is shown, but tells nothing new. */
+rules.listed = (each) =>
+  !each.found || !state.intervals.some((one) => one.label === each.label && !one.point && one.start < each.end && each.start < one.end);
+
 /** Tick or untick a class of the whole video; without it its intervals go too. */
 export function tick(label, on = !state.extra.labels?.includes(label)) {
   const labels = (state.extra.labels || []).filter((each) => each !== label);

@@ -14,7 +14,7 @@ let revision = 0;
 let askedFor = "";
 let sortedByHand = false;
 
-const rowHeight = () => (narrow.matches ? 118 : 76);
+const rowHeight = () => (narrow.matches ? 128 : 76);
 const textOf = (row) =>
   [row.name, ...row.labels, row.error ? "failed" : "", row.held_out ? "kept for checking" : "", STATES[row.state]].join("\n").toLowerCase();
 
