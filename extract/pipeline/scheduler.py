@@ -76,16 +76,11 @@ class Stages:
         self._grid = grid
         self._work = _work(backbone, flow, quantize, tensors)
         self._threads = threads
-        self._prepared_for = threads
         self._lanes: Lanes | None = None
         record = backbone.record
         self._on_cpu = backbone.device == "cpu" and not tensors
-        self._openvino = record.on_cpu == "openvino" and backbone.runtime.startswith("openvino")
         self._spread = (
-            self._on_cpu
-            and not self._openvino
-            and record.clip_a_thread
-            and (flow is None or flow.pair_a_thread)
+            self._on_cpu and record.clip_a_thread and (flow is None or flow.pair_a_thread)
         )
         clip = [(CHANNELS[name], record.length, record.crop, record.crop) for name in streams]
         batch = max(map(cpu_batch, clip)) if self._spread else CPU_GROUP
@@ -164,9 +159,6 @@ class Stages:
         threads = 1 if self._spread and self._lanes else self._threads or torch.get_num_threads()
         if threads != torch.get_num_threads():
             torch.set_num_threads(threads)
-        if self._openvino and threads != self._prepared_for:
-            self._backbone.unload()  # compiled for a number of threads
-        self._prepared_for = threads
 
     def _groups(
         self,

@@ -309,22 +309,11 @@ def first_picture(path: str) -> tuple[VideoFrame, PictureShape]:
         for _, frame in decoded_frames(container, stream):
             stored = frame.width, frame.height
             ratio = pixel_ratio(stream.sample_aspect_ratio)
-            crop = _crop(path, container, stream, stored)
+            crop = (0, 0, 0, 0)
+            if container.format.name == MATROSKA:
+                crop = picture_crop(path, container.streams.video.index(stream))
             return frame, PictureShape(stored, turn_of(frame), ratio, crop)
     raise VideoError(f"{path}: no frame of the video stream can be decoded")
-
-
-def _crop(
-    path: str, container: InputContainer, stream: VideoStream, stored: tuple[int, int]
-) -> tuple[int, int, int, int]:
-    """What the container leaves out of the pictures; nothing where that would be all."""
-    if container.format.name != MATROSKA:
-        return 0, 0, 0, 0
-    left, top, right, bottom = picture_crop(path, container.streams.video.index(stream))
-    if left + right >= stored[0] or top + bottom >= stored[1]:
-        log.warning("%s: a crop that leaves nothing of its picture is not heeded", path)
-        return 0, 0, 0, 0
-    return left, top, right, bottom
 
 
 def container_start(container: InputContainer, stream: VideoStream) -> Fraction | None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from basnet_e2e.cli.annotation_options import annotation_options
+from basnet_e2e.cli.help import SectionedCommand
 from basnet_e2e.cli.options import message_options
 from basnet_e2e.cli.terminal.tables import new_table, show, width
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 CELL = 10  # columns of one number of the confusion
 
 
-@click.command(epilog="Example: basnet agreement anna.boris bert.boris")
+@click.command(cls=SectionedCommand, epilog="Example: basnet agreement anna.boris bert.boris")
 @click.argument("first", metavar="A", type=click.Path(path_type=Path))
 @click.argument("second", metavar="B", type=click.Path(path_type=Path))
 @click.option(

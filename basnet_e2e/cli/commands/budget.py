@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from basnet_e2e.cli.annotation_options import annotation_options
+from basnet_e2e.cli.help import SectionedCommand
 from basnet_e2e.cli.options import force_option, message_options
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ log = logging.getLogger(__name__)
 HEADER = "video,label,bouts,total,mean,median,share,latency"
 
 
-@click.command(epilog="Example: basnet budget results/ -o budget.csv")
+@click.command(cls=SectionedCommand, epilog="Example: basnet budget results/ -o budget.csv")
 @click.argument(
     "results", nargs=-1, required=True, metavar="RESULT...", type=click.Path(path_type=Path)
 )

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from basnet_e2e.cli.help import SectionedCommand
 from basnet_e2e.cli.options import (
     PathOrUrl,
     StreamList,
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-@click.command(epilog="Example: basnet classify video.mp4 --top 5")
+@click.command(cls=SectionedCommand, epilog="Example: basnet classify video.mp4 --top 5")
 @click.argument("videos", nargs=-1, required=True, type=PathOrUrl())
 @click.option("--top", type=click.IntRange(min=1), default=5, show_default=True, help="Classes.")
 @click.option(

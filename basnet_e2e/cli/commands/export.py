@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from basnet_e2e.cli.help import SectionedGroup
 from basnet_e2e.cli.options import force_option, frame_rate_option, message_options
 from basnet_e2e.cli.terminal.progress import ProgressBar
 
@@ -35,7 +36,7 @@ def _check_format(ctx: click.Context, parameter: click.Parameter, value: str | N
     raise click.BadParameter(f"no format {value!r}; {hint}formats are {', '.join(FORMATS)}")
 
 
-@click.group()
+@click.group(cls=SectionedGroup)
 def export() -> None:
     """Write features or intervals in formats that other programs read."""
 
@@ -75,15 +76,15 @@ def features(features: Path, output: Path, layout: str, force: bool) -> None:
     "-o",
     "--output",
     type=click.Path(path_type=Path),
-    help="File, or folder where there is a file a video; else stdout.",
+    help="File, or folder with one file per video. Default: stdout.",
 )
 @click.option("--format", "layout", metavar="NAME", callback=_check_format, help=_FORMAT_HELP)
 @click.option(
     "--videos",
     type=click.Path(path_type=Path),
-    help="The videos, or a folder of them; beside the RESULT without it.",
+    help="The videos, or a folder of them. Default: beside the RESULT.",
 )
-@frame_rate_option("Frames a second to count in; the video's without it (labelstudio: 25).")
+@frame_rate_option("Frames per second to count in. Default: the video's (labelstudio: 25).")
 @click.option(
     "--link-prefix",
     default="",
@@ -102,7 +103,11 @@ def features(features: Path, output: Path, layout: str, force: bool) -> None:
     metavar="DIR",
     help="Write a clip for each interval.",
 )
-@click.option("--exact", is_flag=True, help="Encode clips anew, exact to the frame.")
+@click.option(
+    "--exact",
+    is_flag=True,
+    help="Re-encode clips, exact to the frame; default: copied, from the key frame before.",
+)
 @click.option(
     "--burn",
     type=click.Path(path_type=Path),

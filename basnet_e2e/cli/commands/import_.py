@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from basnet_e2e.cli.annotation_options import annotation_options
+from basnet_e2e.cli.help import SectionedGroup
 from basnet_e2e.cli.options import force_option, message_options
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-@click.group(name="import")
+@click.group(name="import", cls=SectionedGroup)
 def import_() -> None:
     """Read what people annotated in other tools."""
 

@@ -138,12 +138,12 @@ PICTURES: dict[str, Picture] = {
     "training": Picture(
         "loss, its parts, validation and rate over the steps", "a log of training", _training
     ),
+    "map": Picture("mAP against temporal IoU", "results of 'basnet evaluate --json'", _map),
     "ethogram": Picture(
         "what happens when in several videos, one row per video",
         "results, or annotations of any tool",
         _ethogram,
     ),
-    "map": Picture("mAP against temporal IoU", "results of 'basnet evaluate --json'", _map),
 }
 
 

@@ -14,7 +14,7 @@ Layout, for P pairs of ``[H, W]``:
     state ``[2, 6, P, H, W]``: u, v, ux, uy, vx, vy. A launch reads one half and writes the other.
     linear ``[4, P, H, W]``: ix, iy, rest, inverse.
     status ``[2, P] int32``: the half that holds a pair's newest state, plus ``ENDED`` once it has
-        met the stop test. A launch reads the row ``turn`` and writes the other.
+        met the stop test. A launch reads the row ``slot`` and writes the other.
     sums ``[2, P, programs] float64``: square change of the flow, in the rows of ``status``.
 """
 
@@ -57,19 +57,19 @@ def _column(pixel, stride, mask, weights):  # type: ignore[no-untyped-def]  # tr
 
 
 @triton.jit(
-    do_not_specialize=["turn", "pairs", "height", "width"],
+    do_not_specialize=["slot", "pairs", "height", "width"],
     do_not_specialize_on_alignment=["first"],
 )
-def linearise(first, taps, state, linear, status, turn, pairs, height, width, BLOCK: tl.constexpr):  # type: ignore[no-untyped-def]  # triton's types
+def linearise(first, taps, state, linear, status, slot, pairs, height, width, BLOCK: tl.constexpr):  # type: ignore[no-untyped-def]  # triton's types
     """The second image linearised at the flow of ``state``; opens all pairs to the next steps.
 
     Grid: pixels / ``BLOCK``, pairs. ``first [P, H, W]``; ``taps [P, H + 4, W + 4, 4]``, see
     ``extract.flow.tvl1.warp.interleave``.
     """
     pair = tl.program_id(1).to(tl.int64)
-    half = tl.load(status + turn * pairs + pair) % ENDED
+    half = tl.load(status + slot * pairs + pair) % ENDED
     if tl.program_id(0) == 0:
-        tl.store(status + (1 - turn) * pairs + pair, half)
+        tl.store(status + (1 - slot) * pairs + pair, half)
     size = height.to(tl.int64) * width
     plane = pairs * size
     place = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
@@ -241,14 +241,14 @@ def _pieces(  # type: ignore[no-untyped-def]  # triton's types
     return total
 
 
-@triton.jit(do_not_specialize=["turn", "tested", "pairs", "height", "width", "strips", "segment"])
+@triton.jit(do_not_specialize=["slot", "tested", "pairs", "height", "width", "strips", "segment"])
 def steps(  # type: ignore[no-untyped-def]  # triton's types
     state,
     linear,
     sums,
     status,
     limit,
-    turn,
+    slot,
     tested,
     pairs,
     height,
@@ -269,13 +269,13 @@ def steps(  # type: ignore[no-untyped-def]  # triton's types
     """
     group, pair = tl.program_id(0), tl.program_id(1).to(tl.int64)
     programs = tl.num_programs(0)
-    was = tl.load(status + turn * pairs + pair)
+    was = tl.load(status + slot * pairs + pair)
     going = was < ENDED
     if tested:
-        going = going & _changed_more(sums + (turn * pairs + pair) * programs, programs, limit)
+        going = going & _changed_more(sums + (slot * pairs + pair) * programs, programs, limit)
     half = was % ENDED
     if group == 0:
-        tl.store(status + (1 - turn) * pairs + pair, tl.where(going, 1 - half, half + ENDED))
+        tl.store(status + (1 - slot) * pairs + pair, tl.where(going, 1 - half, half + ENDED))
     if going:
         piece = group * GROUP + tl.arange(0, GROUP)[:, None]
         lane = tl.arange(0, LANES)[None, :] + tl.zeros((GROUP, LANES), tl.int32)
@@ -287,4 +287,4 @@ def steps(  # type: ignore[no-untyped-def]  # triton's types
         data, first = linear + pair * pixels, piece // strips * segment
         size, numbers = (height, width), (bound, theta, tau_over_theta)
         change = _pieces(source, target, data, plane, x, first, segment, lane, size, numbers, STEPS)
-        tl.store(sums + ((1 - turn) * pairs + pair) * programs + group, tl.sum(change))
+        tl.store(sums + ((1 - slot) * pairs + pair) * programs + group, tl.sum(change))

@@ -26,15 +26,12 @@ from extract.flow.tvl1.torch_engine import Execution, plain_level
 from extract.flow.tvl1.triton_engine import TritonSolver
 from extract.inference import torch_runtime
 from extract.inference.backbone import Backbone
-from extract.inference.runtimes import Choice
-from extract.inference.torch_runtime import TorchRuntime
 from extract.pipeline.device_steps import DeviceWork
 
 SNIPPETS = 2
 LENGTH = 16
 SHORT = {"scales": 2, "warps": 2, "iterations": 3, "finest_iterations": 2}
 I3D = BACKBONES["i3d"]
-CUDA = Choice("torch", "cuda")
 
 
 class OneWay(TorchDispatchMode):
@@ -93,11 +90,15 @@ def i3d(networks, monkeypatch):
 
     monkeypatch.setattr(torch_runtime, "_prepared", prepared)
 
+    class Made(Backbone):
+        def network(self, stream):
+            return networks[stream]
+
     def make(precision="float32"):
-        backbone = Backbone(I3D, tuple(networks), None, CUDA, precision)
-        for stream, network in networks.items():
-            shape = (3 if stream == "rgb" else 2, LENGTH, I3D.crop, I3D.crop)
-            backbone._runtimes[stream] = TorchRuntime(network, shape, "cuda", precision=precision)
+        backbone = Made(I3D, tuple(networks), "cuda", precision=precision)
+        for network in networks.values():  # its values would have to be copied
+            monkeypatch.setattr(network, "classifier", lambda: None)
+        backbone.load(tuple(networks))
         return backbone
 
     return make
@@ -155,7 +156,8 @@ def features(backbone, flow, size=(120, 160)):
 @pytest.mark.parametrize(
     ("precision", "fused"), [("float32", False), ("float16", False), ("float32", True)]
 )
-def test_only_frames_go_up_and_only_features_are_to_come_down(i3d, precision, fused):
+def test_only_frames_go_up_and_only_features_are_to_come_down(i3d, monkeypatch, precision, fused):
+    monkeypatch.setattr(torch.cuda, "device_of", contextlib.nullcontext)  # there is none to choose
     kernels = NoKernels()
     with no_gpu() as guard:
         backbone = i3d(precision)
