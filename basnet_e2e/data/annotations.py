@@ -131,7 +131,7 @@ def read_labels(
             listing(group),
             len(group),
         )
-    return labels if classes is None else _with_classes(labels, classes)
+    return labels if classes is None else with_classes(labels, classes)
 
 
 def read_classes(path: str | os.PathLike[str]) -> tuple[str, ...]:
@@ -166,15 +166,15 @@ def read_ground_truth(path: str | os.PathLike[str], subset: str | None = None) -
         if subset is not None:
             raise BasnetError(f"{path}: a CSV file has no subset '{subset}'; go without --subset")
         return GroundTruth(read_interval_table(path), source=os.fspath(path))
-    entries = _read_database(path)
-    chosen = _choose_subset(path, entries, subset, TESTING)
+    entries = read_database(path)
+    chosen = choose_subset(path, entries, subset, TESTING)
     videos: dict[str, list[Interval]] = {}
     durations: dict[str, float] = {}
     for name, entry in entries.items():
         if chosen is not None and entry.get("subset") != chosen:
             continue
         videos[name] = _intervals(path, name, entry)
-        _note_duration(path, name, entry, durations)
+        note_duration(path, name, entry, durations)
     others = frozenset(entries.keys() - videos.keys())
     return GroundTruth(videos, durations, chosen, others, os.fspath(path))
 
@@ -188,7 +188,12 @@ def _classes_of(videos: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
     return first_appearance(label for labels in videos.values() for label in labels)
 
 
-def _with_classes(labels: Labels, classes: Sequence[str]) -> Labels:
+def with_classes(labels: Labels, classes: Sequence[str]) -> Labels:
+    """Labels whose classes are those of a list, in its order.
+
+    Raises:
+        BasnetError: a label is not in the list.
+    """
     wanted = tuple(nfc(name) for name in classes)
     extra = [name for name in labels.classes if name not in set(wanted)]
     if extra:
@@ -226,19 +231,19 @@ def _labels_of_folders(folder: Path) -> Labels:
 
 
 def _labels_of_database(path: Path, subset: str | None) -> Labels:
-    entries = _read_database(path)
-    chosen = _choose_subset(path, entries, subset, subsets.TRAIN, subsets.VALIDATION)
+    entries = read_database(path)
+    chosen = choose_subset(path, entries, subset, subsets.TRAIN, subsets.VALIDATION)
     videos: dict[str, tuple[str, ...]] = {}
     durations: dict[str, float] = {}
     for name, entry in entries.items():
         if chosen is None or entry.get("subset") == chosen:
-            videos[name] = first_appearance(_label(path, name, item) for item in _items(entry))
-            _note_duration(path, name, entry, durations)
+            videos[name] = first_appearance(_label(path, name, item) for item in items_of(entry))
+            note_duration(path, name, entry, durations)
     classes = _classes_of(videos)
     return Labels(videos, classes, durations, os.fspath(path), published=True)
 
 
-def _read_database(path: str | os.PathLike[str]) -> dict[str, dict[str, Any]]:
+def read_database(path: str | os.PathLike[str]) -> dict[str, dict[str, Any]]:
     document = parse_json(path)
     entries = document.get("database") if isinstance(document, dict) else None
     if not isinstance(entries, dict):
@@ -247,14 +252,14 @@ def _read_database(path: str | os.PathLike[str]) -> dict[str, dict[str, Any]]:
             "(ActivityNet format), or a CSV file with the header video,label,start,end"
         )
     for name, entry in entries.items():
-        if not isinstance(entry, dict) or not isinstance(_items(entry), list):
+        if not isinstance(entry, dict) or not isinstance(items_of(entry), list):
             raise BasnetError(f"{path}: video '{name}' is not an object with 'annotations'")
     if not entries:
         raise BasnetError(f"{path}: no videos in 'database'")
     return entries
 
 
-def _choose_subset(
+def choose_subset(
     path: str | os.PathLike[str],
     entries: dict[str, dict[str, Any]],
     wanted: str | None,
@@ -264,7 +269,7 @@ def _choose_subset(
     sizes: dict[str, int] = {}
     for entry in entries.values():
         if isinstance(entry.get("subset"), str):
-            sizes[entry["subset"]] = sizes.get(entry["subset"], 0) + len(_items(entry))
+            sizes[entry["subset"]] = sizes.get(entry["subset"], 0) + len(items_of(entry))
     present = ", ".join(sorted(sizes)) or "none"
     if wanted is not None:
         alike = subsets.spellings(wanted)
@@ -289,7 +294,7 @@ def _rank(name: str, names: Sequence[str]) -> int:
     return names.index(name.lower()) if name.lower() in names else len(names)
 
 
-def _items(entry: dict[str, Any]) -> Any:
+def items_of(entry: dict[str, Any]) -> Any:
     items = entry.get("annotations", [])
     return [] if items is None else items
 
@@ -303,7 +308,7 @@ def _label(path: str | os.PathLike[str], video: str, item: Any) -> str:
 
 def _intervals(path: str | os.PathLike[str], video: str, entry: dict[str, Any]) -> list[Interval]:
     found = []
-    for number, item in enumerate(_items(entry), start=1):
+    for number, item in enumerate(items_of(entry), start=1):
         label = _label(path, video, item)
         try:
             start, end = (float(second) for second in item["segment"])
@@ -318,7 +323,7 @@ def _intervals(path: str | os.PathLike[str], video: str, entry: dict[str, Any]) 
     return found
 
 
-def _note_duration(
+def note_duration(
     path: str | os.PathLike[str], video: str, entry: dict[str, Any], durations: dict[str, float]
 ) -> None:
     if entry.get("duration") is None:

@@ -1,4 +1,4 @@
-"""Training: features and video-level labels to a model."""
+"""Training: features, video-level labels and whatever times are known, to a model."""
 
 import logging
 import os
@@ -7,10 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from basnet_e2e.data.annotations import GroundTruth, Labels, read_classes
+from basnet_e2e.data.annotations import GroundTruth, Labels, read_classes, read_labels
 from basnet_e2e.data.dataset import FeatureSet, LabelledSet, load_labelled
-from basnet_e2e.data.label_matching import match_labels, nothing_to_learn
+from basnet_e2e.data.known_times import KnownTimes, read_known_times
+from basnet_e2e.data.label_matching import nothing_to_learn
 from basnet_e2e.data.naming import listing
+from basnet_e2e.data.training_videos import match_training
 from basnet_e2e.devices import choose_device
 from basnet_e2e.errors import BasnetError
 from basnet_e2e.heads.checkpoint import HeadModel, save_model
@@ -37,6 +39,7 @@ def train(
     preset: str | Preset = "default",
     recipe: str | None = None,
     *,
+    intervals: str | os.PathLike[str] | KnownTimes | None = None,
     head: str | None = None,
     validate: str | os.PathLike[str] | GroundTruth | None = None,
     classes: str | os.PathLike[str] | Sequence[str] | None = None,
@@ -67,6 +70,9 @@ def train(
             ``activitynet``), or settings of one's own.
         recipe: row of the head's ablation (BaS-Net: ``full``, ``suppression``, ``base`` or
             ``baseline``); the preset's without it.
+        intervals: what is known of when actions happen: intervals, points, unknown stretches; any
+            file of :func:`read_known_times`, or of an annotation tool (a corrected result too).
+            Videos that have times need no label.
         head: name of the method. Without it that of the preset; of a preset's name ``plus``, or
             ``basnet`` where a recipe is given or only ``basnet`` has that preset.
         validate: annotated intervals of videos that have features in ``features`` but no training
@@ -117,7 +123,9 @@ def train(
         check_can_stop(settings, holdout is not None, validate is not None)
     chosen = choose_device(device)
     wanted = read_classes(classes) if isinstance(classes, str | os.PathLike) else classes
-    data = usable(_labelled(features, labels, wanted, streams, grid), settings)
+    known = _known_times(intervals)
+    data = usable(_labelled(features, labels, known, wanted, streams, grid), settings)
+    settings = with_times(settings, data)
     validation = None
     if validate is not None:
         validation = Validation.of(validate, features, data, streams=streams, grid=grid)
@@ -203,32 +211,66 @@ def _chosen(trained: "Trained", held: Holdout | None, log_to: str | None) -> Hea
     return replace(model, training=model.training | known)
 
 
+def _known_times(given: str | os.PathLike[str] | KnownTimes | None) -> KnownTimes | None:
+    if given is None or isinstance(given, KnownTimes):
+        return given
+    from basnet_e2e.importing.table import is_of_a_tool, read_annotations
+
+    if not is_of_a_tool(given):
+        return read_known_times(given)
+    videos = read_annotations([given])
+    durations = {video.video: video.duration for video in videos if video.duration is not None}
+    rows = {video.video: list(video.intervals) for video in videos}
+    return KnownTimes.of(rows, durations, os.fspath(given))
+
+
 def _labelled(
     features: str | os.PathLike[str] | FeatureSet | LabelledSet,
     labels: str | os.PathLike[str] | Labels | None,
+    times: KnownTimes | None,
     classes: Sequence[str] | None,
     streams: Sequence[str] | None,
     grid: str | None,
 ) -> LabelledSet:
     if isinstance(features, LabelledSet):
-        return features
-    if labels is None:
-        raise BasnetError("training needs labels: which classes occur in which video")
+        if times is None:
+            return features
+        pairs = zip(features.videos, features.labels, strict=True)
+        named = {video.id: names for video, names in pairs}
+        labels, classes = Labels(named, features.classes), features.classes
+        features = FeatureSet(features.videos, features.settings)
     if not isinstance(features, FeatureSet):
-        return load_labelled(features, labels, classes=classes, streams=streams, grid=grid)
-    if not isinstance(labels, Labels):
-        from basnet_e2e.data.annotations import read_labels
-
-        labels = read_labels(labels, classes=classes)
+        return load_labelled(
+            features, labels, times=times, classes=classes, streams=streams, grid=grid
+        )
+    if labels is not None and not isinstance(labels, Labels):
+        labels = read_labels(labels)
     # Who reads features into memory chooses among them; labels of other videos are no mistake.
+    labels = labels and replace(labels, published=True)
+    times = times and replace(times, published=True)
     ids = [video.id for video in features.videos]
-    matched = match_labels(replace(labels, published=True), ids, "the set given")
+    matched = match_training(labels, times, ids, "the set given", classes=classes)
     matched.check()
-    by_id = matched.by_id
-    videos = [video for video in features.videos if video.id in by_id]
-    return LabelledSet(
-        videos, [by_id[video.id] for video in videos], labels.classes, features.settings
-    )
+    videos = [video for video in features.videos if video.id in matched.by_id]
+    names = [matched.by_id[video.id] for video in videos]
+    return LabelledSet(videos, names, matched.classes, features.settings, matched.times)
+
+
+def with_times(settings: Preset, data: LabelledSet) -> Preset:
+    """Settings that learn from known times, where there are any and the head can.
+
+    Raises:
+        BasnetError: the head learns from labels only.
+    """
+    if not data.times:
+        return settings
+    head = find_head(settings.head)
+    if not head.learns_times:
+        raise BasnetError(
+            f"the head {settings.head} learns from labels only; train plus or basnet, or leave out "
+            "--intervals"
+        )
+    return head.with_times(settings)
 
 
 def usable(data: LabelledSet, preset: Preset) -> LabelledSet:
