@@ -3,17 +3,17 @@
 from typing import TYPE_CHECKING
 
 from basnet_e2e.errors import BasnetError
-from basnet_e2e.neighbours import check_neighbours
+from basnet_e2e.package_conflicts import check_neighbours
+from basnet_e2e.version import __version__
 
 if TYPE_CHECKING:
     from basnet_e2e.evaluation.evaluate import evaluate
-    from basnet_e2e.heads.basnet import BaSNet
+    from basnet_e2e.heads.basnet.network import BaSNet
     from basnet_e2e.intervals import Interval, Localization
     from basnet_e2e.localization.localizer import Localizer
     from basnet_e2e.localization.one_video import localize
     from basnet_e2e.training.train import train
 
-__version__ = "0.1.0"
 __all__ = [
     "BaSNet",
     "BasnetError",
@@ -29,7 +29,7 @@ __all__ = [
 check_neighbours()
 
 _HOMES = {
-    "BaSNet": "basnet_e2e.heads.basnet",
+    "BaSNet": "basnet_e2e.heads.basnet.network",
     "Interval": "basnet_e2e.intervals",
     "Localization": "basnet_e2e.intervals",
     "Localizer": "basnet_e2e.localization.localizer",

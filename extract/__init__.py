@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING
 from extract.errors import ExtractError
 
 if TYPE_CHECKING:
-    from extract.backbones.loading import load_backbone
-    from extract.features import Features
+    from extract.features.feature_file import Features
     from extract.flow.tvl1.solver import tvl1
-    from extract.one_video import extract_features
-    from extract.pipeline import Extractor, ExtractSettings
+    from extract.inference.backbone import load_backbone
+    from extract.pipeline.extractor import Extractor, ExtractSettings
+    from extract.pipeline.one_video import extract_features
     from extract.video.clip import open_video
 
 __all__ = [
@@ -24,11 +24,11 @@ __all__ = [
 ]
 
 _HOMES = {
-    "ExtractSettings": "extract.pipeline",
-    "Extractor": "extract.pipeline",
-    "Features": "extract.features",
-    "extract_features": "extract.one_video",
-    "load_backbone": "extract.backbones.loading",
+    "ExtractSettings": "extract.pipeline.extractor",
+    "Extractor": "extract.pipeline.extractor",
+    "Features": "extract.features.feature_file",
+    "extract_features": "extract.pipeline.one_video",
+    "load_backbone": "extract.inference.backbone",
     "open_video": "extract.video.clip",
     "tvl1": "extract.flow.tvl1.solver",
 }

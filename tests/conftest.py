@@ -1,6 +1,5 @@
 """Fixtures that every test may use."""
 
-import importlib.util
 import logging
 import os
 import signal
@@ -35,8 +34,8 @@ def plain_process(
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     cache = tmp_path_factory.getbasetemp() / f"features-{uuid.uuid4().hex}"
-    monkeypatch.setattr("extract.feature_store.default_folder", lambda: cache)
-    monkeypatch.setattr("extract.estimate._file", lambda: cache / "pace.json")
+    monkeypatch.setattr("extract.jobs.store.default_folder", lambda: cache)
+    monkeypatch.setattr("extract.jobs.dry_run._file", lambda: cache / "pace.json")
     yield
     for name in ("basnet_e2e", "extract", "weights"):
         logger = logging.getLogger(name)
@@ -49,10 +48,7 @@ def plain_process(
 def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
     """Folder of a small random model of transformers, by its model type."""
     pytest.importorskip("transformers")
-    # Not by way of sys.path: below tests/ stand folders called as our packages are.
-    spec = importlib.util.spec_from_file_location("tiny_models", ROOT / "tests" / "tiny_models.py")
-    tiny_models = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(tiny_models)
+    import tiny_models
 
     made: dict[str, Path] = {}
 

@@ -71,7 +71,7 @@ def test_the_version_stands_in_one_place() -> None:
     assert "version" not in PROJECT["project"]
     assert "version" in PROJECT["project"]["dynamic"]
     attribute = PROJECT["tool"]["setuptools"]["dynamic"]["version"]["attr"]
-    assert attribute == "basnet_e2e.__version__"
+    assert attribute == "basnet_e2e.version.__version__"
     assert re.fullmatch(r"\d+\.\d+\.\d+", basnet_e2e.__version__)
 
 

@@ -21,10 +21,10 @@ from weights.download import fetch
 from weights.errors import WeightsError
 from weights.files import atomic_write, cache_folder, sha256_of
 from weights.formats import read_safetensors, read_tensors
+from weights.huggingface import ModelFolder, check_folder, fetch_model, model_folder
 from weights.keys import COUNTER, exactly, to_i3d
 from weights.libraries import library_shapes
 from weights.manifest import HERE, Network, Origin, network, networks
-from weights.model_folder import ModelFolder, check_folder, fetch_model, model_folder
 from weights.package_index import make_session, read_member
 from weights.pickle_numpy import load_arrays
 from weights.pip_settings import pip_settings

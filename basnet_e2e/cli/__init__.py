@@ -10,31 +10,83 @@ from typing import NoReturn
 
 import click
 
-from basnet_e2e import __version__
-from basnet_e2e.cli.stopping import INTERRUPTED, Stopped, sigterm_as_ctrl_c
+from basnet_e2e.cli.signals import INTERRUPTED, Stopped, sigterm_as_ctrl_c
+from basnet_e2e.version import __version__
 
 # name -> (module, attribute, line of help). The help lines stand here so that `basnet --help` need
 # not import the commands, some of which import torch.
 COMMANDS = {
-    "try": ("basnet_e2e.cli.try_", "try_", "Look at a video of yours, without any training."),
-    "extract": ("basnet_e2e.cli.extract", "extract", "Turn videos into snippet features."),
-    "labels": ("basnet_e2e.cli.labels", "labels", "Write a label file to fill in, or check one."),
-    "train": ("basnet_e2e.cli.train", "train", "Train BaS-Net on features and video labels."),
-    "localize": ("basnet_e2e.cli.localize", "localize", "Find action intervals in videos (JSON)."),
-    "classify": ("basnet_e2e.cli.classify", "classify", "Name the actions of whole videos."),
+    "try": (
+        "basnet_e2e.cli.commands.try_",
+        "try_",
+        "Look at a video of yours, without any training.",
+    ),
+    "extract": ("basnet_e2e.cli.commands.extract", "extract", "Turn videos into snippet features."),
+    "labels": (
+        "basnet_e2e.cli.commands.labels",
+        "labels",
+        "Write a label file to fill in, or check one.",
+    ),
+    "train": (
+        "basnet_e2e.cli.commands.train",
+        "train",
+        "Train BaS-Net on features and video labels.",
+    ),
+    "localize": (
+        "basnet_e2e.cli.commands.localize",
+        "localize",
+        "Find action intervals in videos (JSON).",
+    ),
+    "classify": (
+        "basnet_e2e.cli.commands.classify",
+        "classify",
+        "Name the actions of whole videos.",
+    ),
     "inspect": (
-        "basnet_e2e.cli.inspect",
+        "basnet_e2e.cli.commands.inspect",
         "inspect",
         "Say what a model, feature file or result is.",
     ),
-    "evaluate": ("basnet_e2e.cli.evaluate", "evaluate", "Score intervals against ground truth."),
-    "import": ("basnet_e2e.cli.import_", "import_", "Read labels that people made in other tools."),
-    "report": ("basnet_e2e.cli.report", "report", "Make pages to look at and correct results."),
-    "export": ("basnet_e2e.cli.export", "export", "Write features or intervals in other formats."),
-    "reproduce": ("basnet_e2e.cli.reproduce", "reproduce", "Compute the paper's tables anew."),
-    "weights": ("basnet_e2e.cli.weights", "weights", "List, fetch and check network weights."),
-    "demo": ("basnet_e2e.cli.demo", "demo", "Run every stage on generated videos, offline."),
-    "doctor": ("basnet_e2e.cli.doctor", "doctor", "Check this installation and this machine."),
+    "evaluate": (
+        "basnet_e2e.cli.commands.evaluate",
+        "evaluate",
+        "Score intervals against ground truth.",
+    ),
+    "import": (
+        "basnet_e2e.cli.commands.import_",
+        "import_",
+        "Read labels that people made in other tools.",
+    ),
+    "report": (
+        "basnet_e2e.cli.commands.report",
+        "report",
+        "Make pages to look at and correct results.",
+    ),
+    "export": (
+        "basnet_e2e.cli.commands.export",
+        "export",
+        "Write features or intervals in other formats.",
+    ),
+    "reproduce": (
+        "basnet_e2e.cli.commands.reproduce",
+        "reproduce",
+        "Compute the paper's tables anew.",
+    ),
+    "weights": (
+        "basnet_e2e.cli.commands.weights",
+        "weights",
+        "List, fetch and check network weights.",
+    ),
+    "demo": (
+        "basnet_e2e.cli.commands.demo",
+        "demo",
+        "Run every stage on generated videos, offline.",
+    ),
+    "doctor": (
+        "basnet_e2e.cli.commands.doctor",
+        "doctor",
+        "Check this installation and this machine.",
+    ),
 }
 DISK_FAILED = 1
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)

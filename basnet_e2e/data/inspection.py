@@ -6,9 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from basnet_e2e.data.documents import parse_json
-from basnet_e2e.data.kinds import Kind, basnet_metadata, kind_of, tensor_header
-from basnet_e2e.data.predictions import read_predictions, read_results
+from basnet_e2e.data.annotations.predictions import read_predictions, read_results
+from basnet_e2e.data.files.file_kinds import Kind, basnet_metadata, kind_of, tensor_header
+from basnet_e2e.data.files.text_files import parse_json
 from basnet_e2e.errors import BasnetError
 
 # What reads the kinds of files of which no more is said here.

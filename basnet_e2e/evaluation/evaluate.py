@@ -14,15 +14,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from basnet_e2e.data.annotation_checks import odd_annotations, without_duplicates
-from basnet_e2e.data.annotations import (
+from basnet_e2e.data.annotations.annotations import (
     GroundTruth,
     Predictions,
     read_ground_truth,
     read_predictions,
 )
-from basnet_e2e.data.naming import match_ids
-from basnet_e2e.data.predictions import labels_in_nfc
+from basnet_e2e.data.annotations.checks import odd_annotations, without_duplicates
+from basnet_e2e.data.annotations.predictions import labels_in_nfc
+from basnet_e2e.data.annotations.video_names import match_ids
 from basnet_e2e.errors import BasnetError
 from basnet_e2e.evaluation.matching import (
     Floats,

@@ -3,9 +3,9 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from basnet_e2e.data.annotations import GroundTruth
-from basnet_e2e.data.naming import listing, unknown_message
-from basnet_e2e.data.predictions import Predictions
+from basnet_e2e.data.annotations.annotations import GroundTruth
+from basnet_e2e.data.annotations.predictions import Predictions
+from basnet_e2e.data.annotations.video_names import listing, unknown_message
 from basnet_e2e.errors import BasnetError
 from basnet_e2e.intervals import Interval
 

@@ -19,11 +19,11 @@ import torch
 from torch import nn
 
 from basnet_e2e.errors import BasnetError, DiskError
+from basnet_e2e.heads.common.head import Shape
+from basnet_e2e.heads.common.settings import Preset
 from basnet_e2e.heads.ensemble import Ensemble, build
-from basnet_e2e.heads.head import Shape
 from basnet_e2e.heads.presets import preset_from_flat, preset_from_json
-from basnet_e2e.heads.settings import Preset
-from basnet_e2e.heads.table import DEFAULT_HEAD
+from basnet_e2e.heads.registry import DEFAULT_HEAD
 from weights.files import atomic_write
 
 FORMAT_VERSION = 2

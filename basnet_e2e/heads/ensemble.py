@@ -7,10 +7,10 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from basnet_e2e.heads.head import Shape
-from basnet_e2e.heads.rules import Floats, Proposals, Seen
-from basnet_e2e.heads.settings import Preset
-from basnet_e2e.heads.table import find_head
+from basnet_e2e.heads.common.decoding_rules import Floats, Proposals, Seen
+from basnet_e2e.heads.common.head import Shape
+from basnet_e2e.heads.common.settings import Preset
+from basnet_e2e.heads.registry import find_head
 
 
 class Ensemble(nn.Module):

@@ -5,8 +5,8 @@ from dataclasses import fields, replace
 from typing import Any
 
 from basnet_e2e.errors import BasnetError
-from basnet_e2e.heads.settings import PARTS, Preset, check_names
-from basnet_e2e.heads.table import DEFAULT_HEAD, find_head
+from basnet_e2e.heads.common.settings import PARTS, Preset, check_names
+from basnet_e2e.heads.registry import DEFAULT_HEAD, find_head
 
 
 def preset(

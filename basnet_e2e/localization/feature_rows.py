@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from basnet_e2e.data.dataset import VideoFeatures
-from extract.features import Features
+from basnet_e2e.data.features.dataset import VideoFeatures
+from extract.features.feature_file import Features
 
 
 def as_rows(features: Features, video_id: str, streams: tuple[str, ...]) -> VideoFeatures:

@@ -7,7 +7,7 @@ the threshold was.
 
 import numpy as np
 
-from basnet_e2e.heads.rules import Floats
+from basnet_e2e.heads.common.decoding_rules import Floats
 
 
 def half_height(

@@ -7,14 +7,14 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from basnet_e2e.data.dataset import VideoFeatures
-from basnet_e2e.data.sampling import Rows, reading_rows
+from basnet_e2e.data.features.dataset import VideoFeatures
+from basnet_e2e.data.features.sampling import Rows, reading_rows
 from basnet_e2e.errors import BasnetError
 from basnet_e2e.heads.checkpoint import HeadModel
+from basnet_e2e.heads.common.decoding_rules import LEAST_ACTIVE, SHARED, Floats, Rules, Seen
+from basnet_e2e.heads.common.settings import Preset, Reading
 from basnet_e2e.heads.ensemble import read
-from basnet_e2e.heads.rules import LEAST_ACTIVE, SHARED, Floats, Rules, Seen
-from basnet_e2e.heads.settings import Preset, Reading
-from basnet_e2e.heads.table import find_head
+from basnet_e2e.heads.registry import find_head
 from basnet_e2e.intervals import Interval, Localization, by_score
 from basnet_e2e.localization.proposals import normalise, propose, smooth
 

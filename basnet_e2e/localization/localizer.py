@@ -11,28 +11,28 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from basnet_e2e.data.dataset import VideoFeatures
+from basnet_e2e.data.features.dataset import VideoFeatures
 from basnet_e2e.errors import BasnetError
 from basnet_e2e.intervals import Failure, Localization
+from basnet_e2e.localization.compatibility import check_settings, settings_for
 from basnet_e2e.localization.feature_rows import as_rows, strides_between, thinned
-from basnet_e2e.localization.glimpse import Glimpse
-from basnet_e2e.localization.suiting import check_settings, settings_for
-from basnet_e2e.localization.untrained import BUILT_IN, Untrained
-from extract.feature_store import FeatureStore, NothingKept
-from extract.features import SUFFIX, Features
-from extract.inputs import VideoInput
-from extract.pipeline import Extractor, ExtractSettings, Progress
-from extract.remote.fetching import at_hand
-from extract.video.isolation import STALL
+from basnet_e2e.localization.pretrained import BUILT_IN, Untrained
+from basnet_e2e.localization.snippet_prediction import Glimpse
+from extract.features.feature_file import SUFFIX, Features
+from extract.jobs.store import FeatureStore, NothingKept
+from extract.pipeline.extractor import Extractor, ExtractSettings, Progress
+from extract.sources.download import at_hand
+from extract.sources.find import VideoInput
+from extract.video.isolation.isolated_clip import STALL
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
     from basnet_e2e.heads.checkpoint import HeadModel
-    from basnet_e2e.localization.witness import Witness
-    from extract.division import Division
-    from extract.remote.urls import Url
+    from basnet_e2e.localization.observer import Witness
+    from extract.jobs.resources import Division
+    from extract.sources.urls import Url
 
 log = logging.getLogger(__name__)
 
@@ -47,8 +47,8 @@ class Localizer:
             network of its features is, if that is a local folder.
         prompts: without a model, texts to look for in place of a classifier's classes.
         device: ``auto``, ``cpu`` or ``cuda[:N]``.
-        precision: of the networks that make features, see `extract.precision`; without it the one
-            that the model's features were made with, float32 without a model.
+        precision: of the networks that make features, see `extract.inference.precision`; default:
+            the one that the model's features were made with, float32 without a model.
         decoder: ``auto``, ``decord`` or ``pyav``.
         keep_partial: use a damaged video up to the damage instead of refusing it.
         glimpses: shown what each snippet of a video looks like as soon as it is computed; for the
@@ -105,8 +105,8 @@ class Localizer:
             return
         if prompts:
             raise BasnetError("a model knows its own classes: give either -m or --prompt")
-        from basnet_e2e.devices import choose_device
         from basnet_e2e.heads.checkpoint import load_model
+        from basnet_e2e.heads.common.devices import choose_device
 
         place = choose_device(device)
         if isinstance(model, str | os.PathLike):
@@ -123,7 +123,7 @@ class Localizer:
         """Short id of the model and how it is read: equal ones find the same in equal features."""
         if not self._refines:
             return self._model_digest()
-        from basnet_e2e.localization.refinement import REFINEMENT
+        from basnet_e2e.localization.boundary_refinement import REFINEMENT
 
         text = f"{self._model_digest()} {REFINEMENT}"
         return hashlib.sha256(text.encode()).hexdigest()[:32]
@@ -220,7 +220,7 @@ class Localizer:
             BasnetError: a file that is neither a video nor features, or is not the model's.
             WeightsError: the backbone's weights are not there.
         """
-        from basnet_e2e.localization.several import localize_several
+        from basnet_e2e.localization.many_videos import localize_several
 
         yield from localize_several(self, paths, jobs, failed)
 
@@ -232,8 +232,8 @@ class Localizer:
             videos: in the order in which they are asked for.
             jobs: how many processes; None leaves it to the machine, and one makes none.
         """
-        from extract.features_ahead import made_ahead
-        from extract.folder import WorkerOptions
+        from extract.jobs.prefetched_features import made_ahead
+        from extract.jobs.run import WorkerOptions
 
         if self._witness:  # it must see the frames of what stands elsewhere
             videos = [video for video in videos if isinstance(video.path, Path)]
@@ -276,8 +276,12 @@ class Localizer:
         progress: Progress | None,
     ) -> Localization:
         """Intervals whose borders are seen on snippets extracted around them."""
-        from basnet_e2e.localization.change import Snippets
-        from basnet_e2e.localization.refinement import REFINEMENT, closer_frames, to_changes
+        from basnet_e2e.localization.boundary_refinement import (
+            REFINEMENT,
+            closer_frames,
+            to_changes,
+        )
+        from basnet_e2e.localization.change_points import Snippets
 
         frames = closer_frames(found, self.extractor.grid, len(features.start))
         if frames:
@@ -341,8 +345,8 @@ class Localizer:
         """Intervals with borders at changes of all features there are, where that is asked for."""
         if not self._refines:
             return found
-        from basnet_e2e.localization.change import Snippets
-        from basnet_e2e.localization.refinement import Activation, refine
+        from basnet_e2e.localization.boundary_refinement import Activation, refine
+        from basnet_e2e.localization.change_points import Snippets
 
         return refine(found, Snippets.of([video]), Activation(classes, centres, cas))
 

@@ -4,10 +4,10 @@ import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from basnet_e2e.data.dataset import VideoFeatures
+from basnet_e2e.data.features.dataset import VideoFeatures
 from basnet_e2e.intervals import Localization, Selection
 from basnet_e2e.localization.localizer import Localizer, refuse_several
-from extract.features import Features
+from extract.features.feature_file import Features
 
 if TYPE_CHECKING:
     from basnet_e2e.heads.checkpoint import HeadModel

@@ -10,9 +10,18 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from basnet_e2e.heads.nms import non_maximum_suppression
-from basnet_e2e.heads.rules import SHARED, Curve, Cut, Floats, Ints, Proposals, Rules, Seen
-from basnet_e2e.heads.settings import Reading
+from basnet_e2e.heads.common.decoding_rules import (
+    SHARED,
+    Curve,
+    Cut,
+    Floats,
+    Ints,
+    Proposals,
+    Rules,
+    Seen,
+)
+from basnet_e2e.heads.common.nms import non_maximum_suppression
+from basnet_e2e.heads.common.settings import Reading
 
 
 def choose_classes(scores: Floats, reading: Reading) -> Ints:

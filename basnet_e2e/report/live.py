@@ -4,15 +4,15 @@ import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from basnet_e2e.data.kinds import Kind
-from basnet_e2e.data.outputs import check_outputs
+from basnet_e2e.data.files.file_kinds import Kind
+from basnet_e2e.data.files.overwrite_checks import check_outputs
 from basnet_e2e.intervals import Failure, Localization
-from basnet_e2e.localization.sources import Source, VideoSource
-from basnet_e2e.report.collect import Gatherer, Result, find_results, video_beside
+from basnet_e2e.localization.inputs import Source, VideoSource
 from basnet_e2e.report.evidence import evidence_path
-from basnet_e2e.report.site import check_target, write_report
-from basnet_e2e.report.witnessing import EvidenceTaker
-from extract.remote.urls import Url
+from basnet_e2e.report.gather import Gatherer, Result, find_results, video_beside
+from basnet_e2e.report.pages.site import check_target, write_report
+from basnet_e2e.report.recorder import EvidenceTaker
+from extract.sources.urls import Url
 
 
 class LiveReport:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from basnet_e2e.report.evidence import Thumbnail
-from extract.video.isolation import open_isolated
+from extract.video.isolation.isolated_clip import open_isolated
 
 EVERY = 2.0  # seconds between two pictures of a short video
 MOST = 120  # pictures of any video: about half a megabyte in a page

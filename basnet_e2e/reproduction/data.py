@@ -5,18 +5,23 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from basnet_e2e.data.annotation_checks import odd_annotations
-from basnet_e2e.data.annotations import GroundTruth, Labels, read_ground_truth, read_labels
-from basnet_e2e.data.dataset import (
+from basnet_e2e.data.annotations.annotations import (
+    GroundTruth,
+    Labels,
+    read_ground_truth,
+    read_labels,
+)
+from basnet_e2e.data.annotations.checks import odd_annotations
+from basnet_e2e.data.annotations.video_names import listing, match_ids
+from basnet_e2e.data.features.dataset import (
     LabelledSet,
     VideoFeatures,
     check_settings,
     load_features,
     load_labelled,
 )
-from basnet_e2e.data.documents import read_text
-from basnet_e2e.data.layouts import find_stored, parse_grid
-from basnet_e2e.data.naming import listing, match_ids
+from basnet_e2e.data.features.layouts import find_stored, parse_grid
+from basnet_e2e.data.files.text_files import read_text
 from basnet_e2e.errors import BasnetError
 from basnet_e2e.evaluation.background import background_truth
 from basnet_e2e.reproduction.published import Protocol

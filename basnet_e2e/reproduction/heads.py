@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from basnet_e2e.errors import BasnetError
+from basnet_e2e.heads.common.settings import Preset, check_names
 from basnet_e2e.heads.presets import preset
-from basnet_e2e.heads.settings import Preset, check_names
-from basnet_e2e.heads.table import HEADS, find_head
+from basnet_e2e.heads.registry import HEADS, find_head
 from basnet_e2e.reproduction.published import HEAD_TITLES, Protocol
 from basnet_e2e.reproduction.runs import Outcome, Reporter, Runner, Spec
 from basnet_e2e.reproduction.tables import (

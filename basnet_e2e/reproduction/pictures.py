@@ -5,17 +5,17 @@ from pathlib import Path
 
 import numpy as np
 
-from basnet_e2e.data.annotations import GroundTruth
-from basnet_e2e.data.dataset import VideoFeatures
-from basnet_e2e.data.naming import unknown_message
+from basnet_e2e.data.annotations.annotations import GroundTruth
+from basnet_e2e.data.annotations.video_names import unknown_message
+from basnet_e2e.data.features.dataset import VideoFeatures
 from basnet_e2e.errors import BasnetError
 from basnet_e2e.evaluation.matching import as_arrays, overlaps
 from basnet_e2e.heads.checkpoint import HeadModel
 from basnet_e2e.intervals import Localization
-from basnet_e2e.report.canvas import save
-from basnet_e2e.report.curves import MapCurve, map_curves
-from basnet_e2e.report.sight import look, timeline_of
-from basnet_e2e.report.timeline import draw_timeline
+from basnet_e2e.report.figures.canvas import save
+from basnet_e2e.report.figures.map_curves import MapCurve, map_curves
+from basnet_e2e.report.figures.model_view import look, timeline_of
+from basnet_e2e.report.figures.timeline import draw_timeline
 from basnet_e2e.reproduction.published import HEAD_TITLES, RECIPE_TITLES, Protocol
 from basnet_e2e.reproduction.tables import Outcomes
 

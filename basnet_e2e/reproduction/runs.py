@@ -16,8 +16,8 @@ from typing import Any
 
 import torch
 
-from basnet_e2e.data.dataset import LabelledSet
-from basnet_e2e.data.documents import parse_json
+from basnet_e2e.data.features.dataset import LabelledSet
+from basnet_e2e.data.files.text_files import parse_json
 from basnet_e2e.errors import BasnetError
 from basnet_e2e.evaluation.background import (
     BackgroundVideo,
@@ -25,16 +25,16 @@ from basnet_e2e.evaluation.background import (
     background_truth,
 )
 from basnet_e2e.evaluation.evaluate import prepare, score
-from basnet_e2e.export.table import write_results
 from basnet_e2e.heads.checkpoint import HeadModel, load_model, save_model
-from basnet_e2e.heads.settings import Preset
-from basnet_e2e.heads.table import find_head
+from basnet_e2e.heads.common.settings import Preset
+from basnet_e2e.heads.registry import find_head
+from basnet_e2e.interchange.writers import write_results
 from basnet_e2e.intervals import Localization
 from basnet_e2e.localization.inference import activations, background_of, localization_of
 from basnet_e2e.reproduction.data import Benchmark
 from basnet_e2e.training.fit import fit, with_segments
-from basnet_e2e.training.identity import data_digest
 from basnet_e2e.training.loop import StepListener
+from basnet_e2e.training.run_identity import data_digest
 from basnet_e2e.training.state import state_path
 from basnet_e2e.training.train import usable
 from basnet_e2e.training.validation import Validation

@@ -9,9 +9,9 @@ from typing import Any
 
 from basnet_e2e.errors import BasnetError
 from basnet_e2e.evaluation.background import DEFINITION
+from basnet_e2e.heads.common.settings import Preset
 from basnet_e2e.heads.presets import preset
-from basnet_e2e.heads.settings import Preset
-from basnet_e2e.heads.table import find_head
+from basnet_e2e.heads.registry import find_head
 from basnet_e2e.reproduction.published import RECIPE_TITLES, Protocol
 from basnet_e2e.reproduction.runs import Outcome, Reporter, Runner, Spec, changes_training
 from basnet_e2e.reproduction.tables import (

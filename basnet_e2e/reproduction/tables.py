@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from basnet_e2e.evaluation.background import DEFINITION
-from basnet_e2e.heads.settings import Preset
-from basnet_e2e.heads.table import find_head
+from basnet_e2e.heads.common.settings import Preset
+from basnet_e2e.heads.registry import find_head
 from basnet_e2e.reproduction.published import HEAD_TITLES, RECIPE_TITLES, Protocol
 from basnet_e2e.reproduction.runs import Figures, Outcome
 from basnet_e2e.training.loop import looked_at

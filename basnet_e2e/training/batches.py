@@ -4,11 +4,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from basnet_e2e.data.dataset import LabelledSet
-from basnet_e2e.data.sampling import padded
-from basnet_e2e.heads.head import Batch
-from basnet_e2e.heads.settings import Preset
-from basnet_e2e.heads.table import find_head
+from basnet_e2e.data.features.dataset import LabelledSet
+from basnet_e2e.data.features.sampling import padded
+from basnet_e2e.heads.common.head import Batch
+from basnet_e2e.heads.common.settings import Preset
+from basnet_e2e.heads.registry import find_head
 
 
 def draw_batch(

@@ -8,24 +8,24 @@ from typing import Any
 
 import torch
 
-from basnet_e2e.data.dataset import LabelledSet
-from basnet_e2e.data.naming import counted
-from basnet_e2e.data.sampling import segments_for
-from basnet_e2e.devices import describe
+from basnet_e2e.data.annotations.video_names import counted
+from basnet_e2e.data.features.dataset import LabelledSet
+from basnet_e2e.data.features.sampling import segments_for
 from basnet_e2e.errors import BasnetError
 from basnet_e2e.heads.checkpoint import HeadModel, load_model
+from basnet_e2e.heads.common.devices import describe
+from basnet_e2e.heads.common.settings import Preset
 from basnet_e2e.heads.ensemble import Ensemble
-from basnet_e2e.heads.settings import Preset
-from basnet_e2e.heads.table import find_head
+from basnet_e2e.heads.registry import find_head
+from basnet_e2e.training.early_stopping import Stopping
 from basnet_e2e.training.holdout import Holdout
-from basnet_e2e.training.identity import (
+from basnet_e2e.training.loop import Run, StepListener
+from basnet_e2e.training.run_identity import (
     data_digest,
     model_identity,
     run_difference,
     run_identity,
 )
-from basnet_e2e.training.loop import Run, StepListener
-from basnet_e2e.training.stopping import Stopping
 from basnet_e2e.training.validation import Validation
 
 log = logging.getLogger(__name__)

@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from basnet_e2e.data.dataset import LabelledSet
-from basnet_e2e.data.label_matching import nothing_to_learn
-from basnet_e2e.data.naming import counted
+from basnet_e2e.data.annotations.label_matching import nothing_to_learn
+from basnet_e2e.data.annotations.video_names import counted
+from basnet_e2e.data.features.dataset import LabelledSet
 from basnet_e2e.errors import BasnetError
 from basnet_e2e.evaluation.ranking import Recognition, judged, recognition
-from basnet_e2e.heads.settings import Preset
+from basnet_e2e.heads.common.settings import Preset
 from basnet_e2e.localization.inference import read_network
 
 log = logging.getLogger(__name__)

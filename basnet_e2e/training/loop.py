@@ -11,11 +11,11 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
-from basnet_e2e.data.dataset import LabelledSet
+from basnet_e2e.data.features.dataset import LabelledSet
 from basnet_e2e.errors import BasnetError
-from basnet_e2e.heads.head import Loss, Shape
-from basnet_e2e.heads.settings import Preset
-from basnet_e2e.heads.table import find_head
+from basnet_e2e.heads.common.head import Loss, Shape
+from basnet_e2e.heads.common.settings import Preset
+from basnet_e2e.heads.registry import find_head
 from basnet_e2e.training.batches import draw_batch
 from basnet_e2e.training.state import Best, load_state, postponed_interrupt, save_state
 

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from basnet_e2e.errors import BasnetError, DiskError
-from basnet_e2e.training.identity import run_difference
+from basnet_e2e.training.run_identity import run_difference
 from weights.files import atomic_write
 
 STATE_VERSION = 2

@@ -7,27 +7,32 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from basnet_e2e.data.annotations import GroundTruth, Labels, read_classes, read_labels
-from basnet_e2e.data.dataset import FeatureSet, LabelledSet, load_labelled
-from basnet_e2e.data.known_times import KnownTimes, read_known_times
-from basnet_e2e.data.label_matching import nothing_to_learn
-from basnet_e2e.data.naming import listing
-from basnet_e2e.data.training_videos import match_training
-from basnet_e2e.devices import choose_device
+from basnet_e2e.data.annotations.annotations import (
+    GroundTruth,
+    Labels,
+    read_classes,
+    read_labels,
+)
+from basnet_e2e.data.annotations.known_times import KnownTimes, read_known_times
+from basnet_e2e.data.annotations.label_matching import nothing_to_learn
+from basnet_e2e.data.annotations.training_videos import match_training
+from basnet_e2e.data.annotations.video_names import listing
+from basnet_e2e.data.features.dataset import FeatureSet, LabelledSet, load_labelled
 from basnet_e2e.errors import BasnetError
 from basnet_e2e.heads.checkpoint import HeadModel, save_model
-from basnet_e2e.heads.head import Head
+from basnet_e2e.heads.common.devices import choose_device
+from basnet_e2e.heads.common.head import Head
+from basnet_e2e.heads.common.settings import Preset
 from basnet_e2e.heads.presets import preset as find_preset
-from basnet_e2e.heads.settings import Preset
-from basnet_e2e.heads.table import DEFAULT_HEAD, TRAINED_HEAD, find_head
+from basnet_e2e.heads.registry import DEFAULT_HEAD, TRAINED_HEAD, find_head
+from basnet_e2e.training.early_stopping import Stopping, check_can_stop
+from basnet_e2e.training.ensemble import fit_ensemble, member_path
 from basnet_e2e.training.fit import Trained, finished_model, fit
 from basnet_e2e.training.holdout import Holdout, hold_out, report
-from basnet_e2e.training.identity import held_out
+from basnet_e2e.training.log_writers import logged
 from basnet_e2e.training.loop import StepListener
-from basnet_e2e.training.members import fit_ensemble, member_path
-from basnet_e2e.training.record import logged
+from basnet_e2e.training.run_identity import held_out
 from basnet_e2e.training.state import state_path
-from basnet_e2e.training.stopping import Stopping, check_can_stop
 from basnet_e2e.training.validation import Validation
 
 log = logging.getLogger(__name__)
@@ -214,7 +219,7 @@ def _chosen(trained: "Trained", held: Holdout | None, log_to: str | None) -> Hea
 def _known_times(given: str | os.PathLike[str] | KnownTimes | None) -> KnownTimes | None:
     if given is None or isinstance(given, KnownTimes):
         return given
-    from basnet_e2e.importing.table import is_of_a_tool, read_annotations
+    from basnet_e2e.interchange.readers import is_of_a_tool, read_annotations
 
     if not is_of_a_tool(given):
         return read_known_times(given)

@@ -10,21 +10,21 @@ from typing import Any
 
 from torch import nn
 
-from basnet_e2e.data import subsets
-from basnet_e2e.data.annotations import GroundTruth, read_ground_truth
-from basnet_e2e.data.dataset import (
+from basnet_e2e.data.annotations import subsets
+from basnet_e2e.data.annotations.annotations import GroundTruth, read_ground_truth
+from basnet_e2e.data.annotations.video_names import counted, listing, match_ids
+from basnet_e2e.data.features.dataset import (
     FeatureSet,
     LabelledSet,
     VideoFeatures,
     check_settings,
     load_features,
 )
-from basnet_e2e.data.layouts import find_stored, parse_grid
-from basnet_e2e.data.naming import counted, listing, match_ids
+from basnet_e2e.data.features.layouts import find_stored, parse_grid
 from basnet_e2e.data.training_log import VALIDATION
 from basnet_e2e.errors import BasnetError
 from basnet_e2e.evaluation.evaluate import TIOUS, evaluate
-from basnet_e2e.heads.settings import Preset
+from basnet_e2e.heads.common.settings import Preset
 from basnet_e2e.localization.inference import localize_network
 
 log = logging.getLogger(__name__)

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
-from extract.backbones.record import BackboneRecord
-from extract.resizing import Resize
+from extract.backbones.spec import BackboneRecord
+from extract.preprocessing.torchvision_resize import Resize
 from weights.libraries import torchvision_network
 from weights.manifest import library_weights, network
 
@@ -46,7 +46,7 @@ TORCHVISION = {
 
 def build(name: str, stream: str, classes: int) -> "nn.Module":
     """A network with random weights and torchvision's tensor names."""
-    from extract.backbones.wrapped import WrappedNetwork
+    from extract.backbones.wrapped_classifier import WrappedNetwork
 
     return WrappedNetwork(torchvision_network(name, classes), TORCHVISION[name].last)
 

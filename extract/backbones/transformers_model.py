@@ -19,10 +19,10 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from extract.backbones.record import BackboneRecord, Colour
+from extract.backbones.spec import BackboneRecord, Colour
 from extract.errors import ExtractError
-from extract.resizing import Resize
-from weights.model_folder import EXTRA, read_json
+from extract.preprocessing.torchvision_resize import Resize
+from weights.huggingface import EXTRA, read_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

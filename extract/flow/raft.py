@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from extract.devices import choose_device, exact_float32
+from extract.machine.devices import choose_device, exact_float32
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from extract.errors import ExtractError, MiscountError, VideoError
 from extract.video.clock import FrameRate, frame_rate
-from extract.video.decoder_decord import DecordPictures, MisnumberedError, RefusedError
-from extract.video.decoder_pyav import (
+from extract.video.decord_decoder import DecordPictures, MisnumberedError, RefusedError
+from extract.video.pyav_decoder import (
     DamageError,
     PictureShape,
     PyAVPictures,

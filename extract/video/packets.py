@@ -9,8 +9,8 @@ import av.error
 from av.container import InputContainer
 from av.video.stream import VideoStream
 
-from extract.video.decoder_pyav import DamageError, container_start, reason_of
-from extract.video.pulse import beat
+from extract.video.heartbeat import beat
+from extract.video.pyav_decoder import DamageError, container_start, reason_of
 
 
 @dataclass

@@ -17,16 +17,16 @@ from av.video.frame import VideoFrame
 from numpy.typing import NDArray
 
 from extract.errors import VideoError
-from extract.video.breaks import LONGEST_PAUSE, clock_breaks, closed
 from extract.video.clock import FrameClock, median_spacing
-from extract.video.decoder_pyav import (
+from extract.video.discontinuities import LONGEST_PAUSE, clock_breaks, closed
+from extract.video.packets import Header, Packets, Stamps, read_header, read_packets
+from extract.video.pyav_decoder import (
     DamageError,
     Pairing,
     decoded_frames,
     open_container,
     video_stream,
 )
-from extract.video.packets import Header, Packets, Stamps, read_header, read_packets
 from extract.video.truncation import missing_bytes
 
 log = logging.getLogger(__name__)

@@ -1,14 +1,9 @@
 """Fixtures for the tests of this package."""
 
-import sys
-from pathlib import Path
-
 import pytest
+from published_tree import write_tree
 
 from basnet_e2e.cli import main
-
-sys.path.insert(0, str(Path(__file__).parent))  # tests are not a package
-from published_tree import write_tree
 
 
 @pytest.fixture

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from basnet_e2e import BasnetError, Interval, Localization
-from basnet_e2e.data.predictions import read_predictions, read_results
-from basnet_e2e.export.table import format_results, write_results
+from basnet_e2e.data.annotations.predictions import read_predictions, read_results
+from basnet_e2e.interchange.writers import format_results, write_results
 from basnet_e2e.intervals import Failure, keep_best, temporal_iou
 
 GAME = Localization(

@@ -38,10 +38,10 @@ import cv2  # noqa: E402
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
 
-from extract.backbones.loading import Backbone, load_network  # noqa: E402
-from extract.devices import cores  # noqa: E402
-from extract.pipeline import Extractor, ExtractSettings  # noqa: E402
-from extract.quantize import quantize_flow  # noqa: E402
+from extract.inference.backbone import Backbone, load_network  # noqa: E402
+from extract.machine.devices import cores  # noqa: E402
+from extract.pipeline.extractor import Extractor, ExtractSettings  # noqa: E402
+from extract.preprocessing.flow_quantization import quantize_flow  # noqa: E402
 from weights.architectures import shapes  # noqa: E402
 from weights.files import cache_folder  # noqa: E402
 from weights.manifest import network  # noqa: E402

@@ -19,9 +19,9 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
-from basnet_e2e.cli.tables import show_sheets, show_text
-from basnet_e2e.data.annotations import GroundTruth
-from basnet_e2e.data.dataset import LabelledSet, VideoFeatures
+from basnet_e2e.cli.terminal.tables import show_sheets, show_text
+from basnet_e2e.data.annotations.annotations import GroundTruth
+from basnet_e2e.data.features.dataset import LabelledSet, VideoFeatures
 from basnet_e2e.intervals import Interval
 from basnet_e2e.reproduction.data import Benchmark
 from basnet_e2e.reproduction.published import RECIPE_TITLES, protocol

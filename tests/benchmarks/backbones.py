@@ -18,12 +18,12 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from extract.backbones.i3d import InceptionI3D, Unit3D
-from extract.backbones.record import BackboneRecord
-from extract.backbones.records import backbone_names, backbone_record
-from extract.backbones.runtime_openvino import OpenVINORuntime
-from extract.backbones.runtime_torch import TorchRuntime
+from extract.backbones.pytorchvideo import ZooNetwork
+from extract.backbones.registry import backbone_names, backbone_record
+from extract.backbones.spec import BackboneRecord
 from extract.backbones.transformers_network import NETWORKS
-from extract.backbones.zoo import ZooNetwork
+from extract.inference.openvino_runtime import OpenVINORuntime
+from extract.inference.torch_runtime import TorchRuntime
 from weights.manifest import network as network_entry
 
 SHAPE = (3, 16, 224, 224)

@@ -8,7 +8,7 @@ import sys
 import time
 
 from extract.errors import ExtractError
-from extract.preprocess import resize_short_side
+from extract.preprocessing.numpy_ops import resize_short_side
 from extract.video.clip import open_video
 
 

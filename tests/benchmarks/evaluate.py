@@ -12,7 +12,7 @@ import time
 import _packages  # noqa: F401
 import numpy as np
 
-from basnet_e2e.data.annotations import GroundTruth
+from basnet_e2e.data.annotations.annotations import GroundTruth
 from basnet_e2e.evaluation.evaluate import TIOUS, evaluate
 from basnet_e2e.intervals import Interval
 

@@ -21,10 +21,15 @@ import numpy as np
 import torch
 from ablation import generated
 
-from basnet_e2e.cli.tables import new_table, show, show_text
-from basnet_e2e.data.annotations import GroundTruth, read_ground_truth
-from basnet_e2e.data.dataset import LabelledSet, VideoFeatures, load_features, load_labelled
-from basnet_e2e.data.naming import counted
+from basnet_e2e.cli.terminal.tables import new_table, show, show_text
+from basnet_e2e.data.annotations.annotations import GroundTruth, read_ground_truth
+from basnet_e2e.data.annotations.video_names import counted
+from basnet_e2e.data.features.dataset import (
+    LabelledSet,
+    VideoFeatures,
+    load_features,
+    load_labelled,
+)
 from basnet_e2e.errors import BasnetError
 from basnet_e2e.evaluation.evaluate import evaluate
 from basnet_e2e.heads.checkpoint import HeadModel

@@ -23,7 +23,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "extract" / "flow")]
+sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "support")]
 
 import cv2  # noqa: E402  (found by the path above, as are the next)
 import numpy as np  # noqa: E402
@@ -41,8 +41,8 @@ from flow_reference import (  # noqa: E402
 )
 
 import extract  # noqa: E402
-from extract.flow.methods import flow_method  # noqa: E402
-from extract.flow.tvl1 import cpu, torch_engine  # noqa: E402
+from extract.flow.registry import flow_method  # noqa: E402
+from extract.flow.tvl1 import numba_engine, torch_engine  # noqa: E402
 from extract.flow.tvl1.kernels import choose_kernels  # noqa: E402
 from extract.flow.tvl1.params import TVL1Params  # noqa: E402
 from extract.flow.tvl1.solver import Engine, check_frames, solve  # noqa: E402
@@ -63,7 +63,7 @@ from extract.flow.tvl1.params import TVL1Params
 frames, params = check_frames(np.zeros((2, 64, 64), np.uint8)), TVL1Params()
 start = time.perf_counter()
 if sys.argv[2] == "numba":
-    from extract.flow.tvl1.cpu import solve_pairs
+    from extract.flow.tvl1.numba_engine import solve_pairs
     solve_pairs(frames, params)
 else:
     import torch
@@ -124,7 +124,7 @@ def memory() -> None:
 def by_threads(images: list[np.ndarray], params: TVL1Params, threads: int) -> None:
     """Pairs of unrelated frames solved as the numba engine solves those of a video."""
     with ThreadPoolExecutor(threads) as pool:
-        list(pool.map(lambda pair: cpu.solve_pairs(pair, params, threads=1), images))
+        list(pool.map(lambda pair: numba_engine.solve_pairs(pair, params, threads=1), images))
 
 
 def speed(pairs: list[Pair], threads: int, with_torch: bool, compiled: bool) -> None:
@@ -198,7 +198,7 @@ def curves(threads: int, with_torch: bool) -> None:
         """Milliseconds a pair; the numba engine solves all of a call's pairs as one batch."""
         images = check_frames(frames[np.arange(batch + 1) % 2])
         if engine == "numba":
-            work = functools.partial(cpu.solve_pairs, images, params, threads)
+            work = functools.partial(numba_engine.solve_pairs, images, params, threads)
         else:
             work = functools.partial(torch_engine.solve_pairs, images, params, batch=batch)
         return 1e3 * seconds(work) / batch
@@ -289,7 +289,7 @@ def agreement(pairs: list[Pair]) -> None:
 
 def fast_method(folder: Path) -> None:
     """What tvl1-fast loses against tvl1 over 16 fields, and what it saves."""
-    from extract.preprocess import grey, resize_short_side
+    from extract.preprocessing.numpy_ops import grey, resize_short_side
     from extract.video.clip import open_video
 
     print("\ntvl1-fast against tvl1 over 16 fields: difference, pixels; time")

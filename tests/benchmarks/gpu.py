@@ -27,24 +27,24 @@ import numpy as np  # noqa: E402  (found by the path above, as are the next)
 import torch  # noqa: E402
 from torch import nn  # noqa: E402
 
-from extract.backbones.batches import GPU_BATCH  # noqa: E402
-from extract.backbones.loading import Backbone  # noqa: E402
-from extract.backbones.record import BackboneRecord  # noqa: E402
-from extract.backbones.records import BACKBONES  # noqa: E402
-from extract.backbones.runtimes import choose_runtime, make_runtime  # noqa: E402
-from extract.devices import exact_float32  # noqa: E402
+from extract.backbones.registry import BACKBONES  # noqa: E402
+from extract.backbones.spec import BackboneRecord  # noqa: E402
 from extract.errors import ExtractError  # noqa: E402
 from extract.flow.raft import raft_tensors  # noqa: E402
 from extract.flow.tvl1.method import TVL1Flow  # noqa: E402
 from extract.flow.tvl1.torch_engine import Execution  # noqa: E402
-from extract.on_device import pictures as on_device  # noqa: E402
-from extract.on_device.transfer import slab_length, transfer_with  # noqa: E402
-from extract.on_device.work import DeviceWork  # noqa: E402
-from extract.pipeline import Extractor, ExtractSettings  # noqa: E402
-from extract.precision import PRECISIONS, check_precision  # noqa: E402
+from extract.inference.backbone import Backbone  # noqa: E402
+from extract.inference.batching import GPU_BATCH  # noqa: E402
+from extract.inference.precision import PRECISIONS, check_precision  # noqa: E402
+from extract.inference.runtimes import choose_runtime, make_runtime  # noqa: E402
+from extract.machine.devices import exact_float32  # noqa: E402
+from extract.pipeline.device_steps import DeviceWork  # noqa: E402
+from extract.pipeline.extractor import Extractor, ExtractSettings  # noqa: E402
+from extract.pipeline.frame_steps import ArrayWork  # noqa: E402
+from extract.pipeline.transfer import slab_length, transfer_with  # noqa: E402
+from extract.preprocessing import torch_ops as on_device  # noqa: E402
 from extract.streams import CHANNELS, STREAMS  # noqa: E402
 from extract.video.clip import open_video  # noqa: E402
-from extract.work import ArrayWork  # noqa: E402
 
 Work = Callable[[], Any]
 

@@ -21,9 +21,9 @@ import torch  # noqa: E402  (found by the path above, as are the next)
 from torch import Tensor, nn  # noqa: E402
 
 from extract.backbones.i3d import InceptionI3D, Unit3D, folded  # noqa: E402
-from extract.backbones.i3d_packed import PackedConvolution, PackedI3D  # noqa: E402
-from extract.backbones.winograd.convolution import form_for  # noqa: E402
-from extract.backbones.winograd.fitting import fitting_convolutions  # noqa: E402
+from extract.inference.packed_i3d import PackedConvolution, PackedI3D  # noqa: E402
+from extract.inference.winograd.choice import fitting_convolutions  # noqa: E402
+from extract.inference.winograd.convolution import form_for  # noqa: E402
 from extract.streams import CHANNELS  # noqa: E402
 
 SIDE = 2048

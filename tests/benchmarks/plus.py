@@ -19,12 +19,12 @@ import click
 import numpy as np
 import torch
 
-from basnet_e2e.cli.tables import show_text
-from basnet_e2e.data.annotations import GroundTruth, read_ground_truth
-from basnet_e2e.data.dataset import LabelledSet, VideoFeatures, load_labelled
+from basnet_e2e.cli.terminal.tables import show_text
+from basnet_e2e.data.annotations.annotations import GroundTruth, read_ground_truth
+from basnet_e2e.data.features.dataset import LabelledSet, VideoFeatures, load_labelled
 from basnet_e2e.evaluation.evaluate import TIOUS, evaluate
+from basnet_e2e.heads.common.settings import Preset
 from basnet_e2e.heads.presets import preset
-from basnet_e2e.heads.settings import Preset
 from basnet_e2e.localization.inference import localize_features
 from basnet_e2e.training.fit import fit
 

@@ -13,12 +13,12 @@ from statistics import median
 
 import _packages  # noqa: F401
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "basnet_e2e" / "report"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
 from conftest import Browser, start_browser
 from made_reports import made_evidence, made_result
 
 from basnet_e2e.report.evidence import Thumbnail
-from basnet_e2e.report.page import Report, write_page
+from basnet_e2e.report.pages.page import Report, write_page
 from basnet_e2e.report.thumbnails import encode, thumbnail_times
 
 DURATION = 3 * 3600.0

@@ -17,8 +17,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from basnet_e2e.heads.basnet import BaSNet, Output
-from basnet_e2e.heads.basnet_loss import basnet_loss
+from basnet_e2e.heads.basnet.loss import basnet_loss
+from basnet_e2e.heads.basnet.network import BaSNet, Output
 from basnet_e2e.heads.presets import preset
 
 CEILING = 11 / 8

@@ -4,7 +4,6 @@ import contextlib
 import hashlib
 import http.server
 import pickle
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -13,15 +12,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from made_up_manifest import ENTRY, lines
 from safetensors.numpy import save_file
 
 from weights import manifest
 from weights.architectures import shapes
 from weights.manifest import networks
 from weights.pip_settings import default_index, pip_settings
-
-sys.path.insert(0, str(Path(__file__).parent))  # tests are not a package
-from made_up_manifest import ENTRY, lines
 
 Tensors = dict[str, np.ndarray]
 

@@ -13,11 +13,11 @@ from basnet_e2e.demo.footage.scene import frames, random_scene
 from basnet_e2e.demo.footage.timeline import CLASSES, Script, plan
 from basnet_e2e.demo.footage.worlds import DEMO_WORLD
 from basnet_e2e.errors import BasnetError
-from extract.devices import cores
+from extract.machine.devices import cores
 from weights.files import write_text
 
 if TYPE_CHECKING:
-    from extract.pipeline import Progress
+    from extract.pipeline.extractor import Progress
 
 VERSION = 1
 """Raised whenever equal settings no longer give equal footage."""

@@ -13,8 +13,8 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
-from extract.features import FORMAT_VERSION, Features, feature_path
-from extract.snippets import SnippetGrid, frame_rows, snippet_count, snippet_times
+from extract.features.feature_file import FORMAT_VERSION, Features, feature_path
+from extract.pipeline.snippets import SnippetGrid, frame_rows, snippet_count, snippet_times
 from extract.video.clip import open_video
 
 LEVELS = 6

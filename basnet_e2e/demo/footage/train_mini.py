@@ -23,7 +23,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from basnet_e2e.demo.footage.pretraining import LABELS, MARGIN, ClipFormat, Clips, make_clips
-from extract.devices import cores
+from extract.machine.devices import cores
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -198,7 +198,7 @@ def measure(net: "InceptionI3D", stream: str, clips: Clips, form: ClipFormat) ->
 
 def mini_format() -> ClipFormat:
     """Input sizes and flow schedule of ``i3d-mini``, from its record in the backbone list."""
-    from extract.backbones.records import BACKBONES
+    from extract.backbones.registry import BACKBONES
 
     record = BACKBONES[NAME]
     return ClipFormat(

@@ -1,11 +1,11 @@
 """TV-L1 optical flow (Zach, Pock and Bischof 2007) in the variant published I3D features used.
 
 ``tvl1`` is the public function. It checks its input, chooses an engine and hands over: the numba
-engine (``extract.flow.tvl1.cpu``) on a CPU, the torch engine (``extract.flow.tvl1.torch_engine``)
-on a GPU. Both do the same operations in the same order, each rounded by itself, and give the same
-bits on a CPU. That matters: where the flow has no good answer (an occlusion, a motion blur) it
-amplifies the last digit to pixels, 0.03 px in the mean of a frame: engines that round differently
-differ visibly.
+engine (`extract.flow.tvl1.numba_engine`) on a CPU, the torch engine
+(`extract.flow.tvl1.torch_engine`) on a GPU. Both do the same operations in the same order, each
+rounded by itself, and give the same bits on a CPU. That matters: where the flow has no good answer
+(an occlusion, a motion blur) it amplifies the last digit to pixels, 0.03 px in the mean of a frame:
+engines that round differently differ visibly.
 
 The variant is that of OpenCV's CUDA class, with which the published two-stream networks were fed:
 no median filter on the flow, the second image warped by a bicubic kernel (a = -0.5), gradients by
@@ -39,9 +39,9 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from extract.devices import choose_device
 from extract.errors import ExtractError
 from extract.flow.tvl1.params import TVL1Params, params_with
+from extract.machine.devices import choose_device
 
 log = logging.getLogger(__name__)
 
@@ -141,9 +141,9 @@ def solve(
 ) -> NDArray[np.float32]:
     """``tvl1`` on checked frames with a chosen engine."""
     if engine.name == "numba":
-        from extract.flow.tvl1 import cpu
+        from extract.flow.tvl1 import numba_engine
 
-        return cpu.solve_pairs(images, params, threads=threads)
+        return numba_engine.solve_pairs(images, params, threads=threads)
     from extract.flow.tvl1 import torch_engine
 
     return torch_engine.solve_pairs(images, params, device=engine.device)

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from basnet_e2e.cli.extract_report import ExtractReport
+from basnet_e2e.cli.terminal.extract_report import ExtractReport
 from basnet_e2e.demo.footage.encode import write_video
 
 MINI = ("--backbone", "i3d-mini", "--streams", "rgb", "--device", "cpu")

@@ -10,9 +10,9 @@ import pytest
 from scipy.special import softmax
 
 from basnet_e2e.demo.footage.encode import write_video
-from extract.backbones.loading import load_backbone, load_network
-from extract.backbones.records import BACKBONES
-from extract.preprocess import centre_crop, resize_short_side
+from extract.backbones.registry import BACKBONES
+from extract.inference.backbone import load_backbone, load_network
+from extract.preprocessing.numpy_ops import centre_crop, resize_short_side
 from extract.video.clip import open_video
 
 Run = Callable[..., tuple[int, str, list[str]]]

@@ -13,9 +13,9 @@ from rich.console import Console
 from rich.live import Live
 
 from basnet_e2e.cli import COMMANDS, basnet, main
-from basnet_e2e.cli.common import set_up_messages
+from basnet_e2e.cli.options import set_up_messages
 from basnet_e2e.demo.footage.encode import write_video
-from extract.features import Features
+from extract.features.feature_file import Features
 
 MINI = ("--backbone", "i3d-mini", "-q")
 
@@ -278,7 +278,7 @@ def test_a_dry_run_counts_what_is_there(videos, features, run):
 def test_doctor_names_what_is_missing(run, monkeypatch):
     import importlib.metadata
 
-    from basnet_e2e.cli import doctor
+    from basnet_e2e.cli.commands import doctor
 
     real = importlib.metadata.version
 
@@ -302,7 +302,7 @@ def test_doctor_names_what_is_missing(run, monkeypatch):
 
 
 def test_doctor_names_a_torchvision_that_cannot_be_imported(run, monkeypatch):
-    from basnet_e2e.cli import doctor
+    from basnet_e2e.cli.commands import doctor
 
     monkeypatch.setitem(sys.modules, "torchvision", None)
     monkeypatch.setattr(doctor, "_self_test", lambda: iter(()))

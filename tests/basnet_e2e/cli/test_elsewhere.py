@@ -8,10 +8,10 @@ import pytest
 
 from basnet_e2e.cli import main
 from basnet_e2e.demo.footage.encode import write_video
-from extract.feature_store import FeatureCache
-from extract.pipeline import Extractor
-from extract.remote import urls
-from extract.remote.urls import Url
+from extract.jobs.store import FeatureCache
+from extract.pipeline.extractor import Extractor
+from extract.sources import urls
+from extract.sources.urls import Url
 
 NAMES = ("a", "b", "deep/c", "deep/d")
 BOTH = ("--backbone", "i3d-mini", "--device", "cpu")

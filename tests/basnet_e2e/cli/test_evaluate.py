@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import pytest
 
 from basnet_e2e.cli import main
-from basnet_e2e.export.table import write_results
+from basnet_e2e.interchange.writers import write_results
 from basnet_e2e.intervals import Failure, Interval, Localization
 
 

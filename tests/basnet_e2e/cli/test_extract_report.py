@@ -2,10 +2,10 @@
 
 import logging
 
-from basnet_e2e.cli.extract_report import ExtractReport, pace, reasons
-from basnet_e2e.cli.video_time import VideoTime
-from extract.inputs import VideoInput
-from extract.tasks import Event
+from basnet_e2e.cli.terminal.extract_report import ExtractReport, pace, reasons
+from basnet_e2e.cli.terminal.video_time import VideoTime
+from extract.jobs.plan import Event
+from extract.sources.find import VideoInput
 
 
 def done(name, how, duration=60.0, seconds=120.0):

@@ -11,13 +11,13 @@ import av
 import numpy as np
 import pytest
 
-from basnet_e2e.export.table import write_results
-from basnet_e2e.heads.basnet import BaSNet
+from basnet_e2e.heads.basnet.network import BaSNet
 from basnet_e2e.heads.checkpoint import HeadModel, save_model
-from basnet_e2e.heads.head import Shape
+from basnet_e2e.heads.common.head import Shape
 from basnet_e2e.heads.presets import preset
+from basnet_e2e.interchange.writers import write_results
 from basnet_e2e.intervals import Interval, Localization
-from extract.features import Features
+from extract.features.feature_file import Features
 
 ROOT = Path(__file__).resolve().parents[3]
 

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import numpy as np
 
-from basnet_e2e.export.table import format_results
-from basnet_e2e.heads.basnet import BaSNet
+from basnet_e2e.heads.basnet.network import BaSNet
 from basnet_e2e.heads.checkpoint import HeadModel, save_model
-from basnet_e2e.heads.head import Shape
+from basnet_e2e.heads.common.head import Shape
 from basnet_e2e.heads.presets import preset
+from basnet_e2e.interchange.writers import format_results
 from basnet_e2e.intervals import Failure, Interval, Localization
-from extract.features import Features
+from extract.features.feature_file import Features
 from weights.manifest import HERE
 
 SETTINGS = {

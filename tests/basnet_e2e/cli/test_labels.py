@@ -6,9 +6,9 @@ import sys
 import numpy as np
 import pytest
 
-from basnet_e2e.data.annotations import read_labels
-from basnet_e2e.data.dataset import load_labelled
-from extract.features import Features
+from basnet_e2e.data.annotations.annotations import read_labels
+from basnet_e2e.data.features.dataset import load_labelled
+from extract.features.feature_file import Features
 
 
 @pytest.fixture

@@ -8,13 +8,13 @@ import pytest
 import torch
 
 from basnet_e2e.demo.footage.encode import write_video
-from basnet_e2e.heads.basnet import BaSNet
+from basnet_e2e.heads.basnet.network import BaSNet
 from basnet_e2e.heads.checkpoint import HeadModel, save_model
-from basnet_e2e.heads.head import Shape
+from basnet_e2e.heads.common.head import Shape
 from basnet_e2e.heads.presets import preset
 from basnet_e2e.localization.localizer import Localizer
-from extract.features import Features
-from extract.pipeline import Extractor, ExtractSettings
+from extract.features.feature_file import Features
+from extract.pipeline.extractor import Extractor, ExtractSettings
 
 CLASSES = ("run", "jump")
 

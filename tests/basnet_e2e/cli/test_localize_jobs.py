@@ -8,14 +8,14 @@ import torch
 
 from basnet_e2e import Localizer
 from basnet_e2e.demo.footage.encode import write_video
-from basnet_e2e.heads.basnet import BaSNet
+from basnet_e2e.heads.basnet.network import BaSNet
 from basnet_e2e.heads.checkpoint import HeadModel, save_model
-from basnet_e2e.heads.head import Shape
+from basnet_e2e.heads.common.head import Shape
 from basnet_e2e.heads.presets import preset
 from extract.errors import ExtractError
-from extract.feature_store import FeatureCache, FeatureFolder, NothingKept
-from extract.inputs import find_videos
-from extract.pipeline import Extractor, ExtractSettings
+from extract.jobs.store import FeatureCache, FeatureFolder, NothingKept
+from extract.pipeline.extractor import Extractor, ExtractSettings
+from extract.sources.find import find_videos
 
 NAMES = ("a", "b", "c")
 
@@ -75,7 +75,8 @@ def test_what_they_made_is_kept(folder, tmp_path, run, monkeypatch, nothing_here
     kept = [video.id for video in find_videos([folder / "videos"]) if store.has(video, extractor)]
     assert kept == list(NAMES)
     monkeypatch.setattr(
-        "extract.features_ahead.events_of_workers", lambda plan, *rest: pytest.fail(str(plan.todo))
+        "extract.jobs.prefetched_features.events_of_workers",
+        lambda plan, *rest: pytest.fail(str(plan.todo)),
     )
     (folder / "videos" / "broken.mp4").rename(tmp_path / "broken.mp4")
     try:
@@ -115,7 +116,7 @@ def test_a_video_that_is_asked_for_twice_does_not_wait_for_the_others(folder):
 
 
 def test_who_stops_asking_ends_the_processes(folder, monkeypatch):
-    from extract import workers
+    from extract.jobs import workers
 
     ended = []
     stop = workers._stop

@@ -7,12 +7,12 @@ import pytest
 import torch
 
 from basnet_e2e.demo.footage.encode import write_video
-from basnet_e2e.heads.basnet import BaSNet
+from basnet_e2e.heads.basnet.network import BaSNet
 from basnet_e2e.heads.checkpoint import HeadModel, save_model
-from basnet_e2e.heads.head import Shape
+from basnet_e2e.heads.common.head import Shape
 from basnet_e2e.heads.presets import preset
 from basnet_e2e.report.evidence import Evidence
-from extract.pipeline import Extractor, ExtractSettings
+from extract.pipeline.extractor import Extractor, ExtractSettings
 
 CLASSES = ("run", "jump")
 
@@ -41,12 +41,12 @@ def clips(tmp_path_factory):
 
 @pytest.fixture
 def no_second_decoding(monkeypatch):
-    from basnet_e2e.report import collect
+    from basnet_e2e.report import gather
 
     def refuse(path):
         raise AssertionError(f"{path} decoded again")
 
-    monkeypatch.setattr(collect, "take_thumbnails", refuse)
+    monkeypatch.setattr(gather, "take_thumbnails", refuse)
 
 
 def localize(run, clips, *arguments):

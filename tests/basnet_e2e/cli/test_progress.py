@@ -1,7 +1,7 @@
 """Lines of progress in a log."""
 
-from basnet_e2e.cli import progress
-from basnet_e2e.cli.progress import ProgressBar
+from basnet_e2e.cli.terminal import progress
+from basnet_e2e.cli.terminal.progress import ProgressBar
 
 
 def test_time_left_is_that_of_the_work_and_not_of_what_came_before(monkeypatch, capsys):

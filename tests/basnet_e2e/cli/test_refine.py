@@ -9,13 +9,13 @@ import torch
 import torch.nn.functional as F
 
 from basnet_e2e.demo.footage.encode import write_video
-from basnet_e2e.heads.basnet import BaSNet
+from basnet_e2e.heads.basnet.network import BaSNet
 from basnet_e2e.heads.checkpoint import HeadModel, save_model
-from basnet_e2e.heads.head import Shape
+from basnet_e2e.heads.common.head import Shape
 from basnet_e2e.heads.presets import preset
-from extract.pipeline import Extractor, ExtractSettings
-from extract.remote import urls
-from extract.remote.urls import Url
+from extract.pipeline.extractor import Extractor, ExtractSettings
+from extract.sources import urls
+from extract.sources.urls import Url
 
 CLASSES = ("run", "jump")
 CUTS = (87, 141)  # frames at which another scene begins

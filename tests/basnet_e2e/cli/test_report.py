@@ -1,12 +1,8 @@
 """`basnet report` as a user runs it."""
 
 import json
-import sys
-from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "report"))
 from made_reports import made_evidence, made_result, write_clip, write_result
 
 from basnet_e2e.report.evidence import evidence_path
@@ -54,7 +50,7 @@ def test_without_a_video_there_is_still_a_page(run, tmp_path):
 
 
 def test_kept_thumbnails_spare_the_decoding(run, tmp_path, clip, monkeypatch):
-    from basnet_e2e.report import collect
+    from basnet_e2e.report import gather
     from basnet_e2e.report.evidence import Thumbnail
 
     result = made_result("game", 4.0, 1, file="game.webm")
@@ -64,7 +60,7 @@ def test_kept_thumbnails_spare_the_decoding(run, tmp_path, clip, monkeypatch):
     def refuse(path):
         raise AssertionError("decoded again")
 
-    monkeypatch.setattr(collect, "take_thumbnails", refuse)
+    monkeypatch.setattr(gather, "take_thumbnails", refuse)
     assert run("report", path, "--videos", clip.parent, "-o", tmp_path / "page.html")[0] == 0
     assert [each["time"] for each in data_of(tmp_path / "page.html")["thumbnails"]] == [1.0]
 

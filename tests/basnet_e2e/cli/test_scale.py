@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from basnet_e2e.demo.footage.encode import write_video
-from extract.feature_store import FeatureCache
-from extract.features import Features
-from extract.pipeline import Extractor
-from extract.shards import share
+from extract.features.feature_file import Features
+from extract.jobs.shards import share
+from extract.jobs.store import FeatureCache
+from extract.pipeline.extractor import Extractor
 
 MINI = ("--backbone", "i3d-mini", "--streams", "rgb", "--device", "cpu")
 
@@ -37,7 +37,7 @@ def test_two_shards_make_what_one_run_makes(clips, tmp_path, run):
 
 
 def test_how_the_machine_is_divided_is_said(clips, tmp_path, run, monkeypatch):
-    monkeypatch.setattr("extract.division.cores", lambda: 2)
+    monkeypatch.setattr("extract.jobs.resources.cores", lambda: 2)
     _, _, err = run("extract", clips, "-o", tmp_path, *MINI)
     assert "1 worker with 2 threads" in err  # so little work has no second one
     for wrong in ("0", "all"):
@@ -48,9 +48,9 @@ def test_how_the_machine_is_divided_is_said(clips, tmp_path, run, monkeypatch):
 
 def test_auto_takes_a_worker_for_each_core(clips, tmp_path, run, monkeypatch):
     """Both make what one makes; the files are small, so the bound on work is lowered."""
-    monkeypatch.setattr("extract.division.cores", lambda: 2)
-    monkeypatch.setattr("extract.division.FEWEST_BYTES", 1)
-    monkeypatch.setattr("extract.division.free_memory", lambda: None)
+    monkeypatch.setattr("extract.jobs.resources.cores", lambda: 2)
+    monkeypatch.setattr("extract.jobs.resources.FEWEST_BYTES", 1)
+    monkeypatch.setattr("extract.jobs.resources.free_memory", lambda: None)
     code, _, err = run("extract", clips, "-o", tmp_path / "two", *MINI)
     assert code == 0
     assert "2 workers with 1 thread each" in err

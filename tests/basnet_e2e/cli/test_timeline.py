@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from basnet_e2e.cli.evaluate import thresholds_that_fit
-from basnet_e2e.cli.localize import _Run
-from basnet_e2e.cli.timeline import lanes, show_document
+from basnet_e2e.cli.commands.evaluate import thresholds_that_fit
+from basnet_e2e.cli.commands.localize import _Run
+from basnet_e2e.cli.terminal.timeline import lanes, show_document
 from basnet_e2e.intervals import Interval
 
 GAME = {
@@ -105,7 +105,7 @@ def test_the_thresholds_that_papers_state_are_never_dropped():
 
 
 def test_tables_use_a_wide_terminal(monkeypatch):
-    from basnet_e2e.cli.tables import width
+    from basnet_e2e.cli.terminal.tables import width
 
     monkeypatch.setenv("COLUMNS", "140")
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
@@ -135,7 +135,7 @@ def test_class_names_stay_on_a_line(tmp_path, run):
 
 
 def test_doctor_says_what_to_do_next():
-    from basnet_e2e.cli.doctor import _next
+    from basnet_e2e.cli.commands.doctor import _next
 
     assert "marked" in _next(True, ["basnet weights download i3d flow"])
     both = [f"basnet weights download i3d {stream}" for stream in ("flow", "rgb")]

@@ -8,9 +8,9 @@ import av
 import numpy as np
 import pytest
 
-from basnet_e2e.cli.try_ import Teller
-from basnet_e2e.localization import untrained
-from basnet_e2e.localization.glimpse import Glimpse
+from basnet_e2e.cli.commands.try_ import Teller
+from basnet_e2e.localization import pretrained
+from basnet_e2e.localization.snippet_prediction import Glimpse
 
 SNIPPET = 16
 
@@ -33,7 +33,7 @@ def video(tmp_path):
 @pytest.fixture
 def bundled_network(monkeypatch):
     """The built-in model with the small network that is part of the package."""
-    monkeypatch.setattr(untrained, "BUILT_IN_BACKBONE", "i3d-mini")
+    monkeypatch.setattr(pretrained, "BUILT_IN_BACKBONE", "i3d-mini")
 
 
 def test_it_says_what_it_does_then_what_it_sees_then_how_to_go_on(
@@ -100,7 +100,7 @@ def test_it_speaks_before_torch_is_imported(video):
         "    def emit(self, record):\n"
         "        print('looking' in record.getMessage(), 'torch' in sys.modules)\n"
         "        raise SystemExit\n"
-        "import basnet_e2e.cli.common as common\n"
+        "import basnet_e2e.cli.options as common\n"
         "common._Stderr = Watch\n"
         "main()"
     )

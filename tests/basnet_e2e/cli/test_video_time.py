@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from basnet_e2e.cli import extract_bar
-from basnet_e2e.cli.extract_bar import ExtractBar
-from basnet_e2e.cli.video_time import COLUMNS, VideoTime
-from extract.inputs import VideoInput
-from extract.tasks import Event
+from basnet_e2e.cli.terminal import extract_bar
+from basnet_e2e.cli.terminal.extract_bar import ExtractBar
+from basnet_e2e.cli.terminal.video_time import COLUMNS, VideoTime
+from extract.jobs.plan import Event
+from extract.sources.find import VideoInput
 
 SNIPPET = 0.64
 PART = 64

@@ -6,7 +6,7 @@ import logging
 import pytest
 
 from basnet_e2e import BasnetError, Interval
-from basnet_e2e.data.annotations import read_classes, read_ground_truth, read_labels
+from basnet_e2e.data.annotations.annotations import read_classes, read_ground_truth, read_labels
 
 
 def write(path, text):

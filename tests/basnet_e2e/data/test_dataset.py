@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from basnet_e2e import BasnetError
-from basnet_e2e.data.dataset import load_features, load_labelled
-from basnet_e2e.export.features import export_features
-from extract.features import Features
+from basnet_e2e.data.features.dataset import load_features, load_labelled
+from basnet_e2e.data.features.layout_writer import export_features
+from extract.features.feature_file import Features
 
 
 def rows(count, width=3, seed=0):
@@ -328,7 +328,7 @@ def test_exported_features_are_read_back(tmp_path, layout):
 
 
 def test_a_system_without_sysconf_has_some_memory(monkeypatch):
-    from basnet_e2e.data import dataset
+    from basnet_e2e.data.features import dataset
 
     assert dataset._physical_memory() > 1 << 28
     monkeypatch.delattr("os.sysconf")

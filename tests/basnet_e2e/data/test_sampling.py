@@ -3,8 +3,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from basnet_e2e.data.dataset import VideoFeatures
-from basnet_e2e.data.sampling import (
+from basnet_e2e.data.features.dataset import VideoFeatures
+from basnet_e2e.data.features.sampling import (
     interpolated_rows,
     padded,
     reading_rows,

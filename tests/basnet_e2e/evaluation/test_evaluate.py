@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from basnet_e2e import BasnetError, Interval, Localization, evaluate
-from basnet_e2e.data.annotations import GroundTruth, read_ground_truth
+from basnet_e2e.data.annotations.annotations import GroundTruth, read_ground_truth
 from basnet_e2e.evaluation.evaluate import TIOUS, parse_tious
-from basnet_e2e.export.table import write_results
+from basnet_e2e.interchange.writers import write_results
 
 
 def iou(one, other):

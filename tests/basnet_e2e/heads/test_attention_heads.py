@@ -10,12 +10,12 @@ from by_hand import array, batch, made, read_as, rows, sigmoid, softmax
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from basnet_e2e.heads import maan, untrimmednet
-from basnet_e2e.heads.head import Shape
-from basnet_e2e.heads.hide_and_seek import HideAndSeek, HideSettings
+from basnet_e2e.heads.baselines import maan, untrimmednet
+from basnet_e2e.heads.baselines.hide_and_seek import HideAndSeek, HideSettings
+from basnet_e2e.heads.common.decoding_rules import Seen
+from basnet_e2e.heads.common.head import Shape
 from basnet_e2e.heads.presets import preset
-from basnet_e2e.heads.rules import Seen
-from basnet_e2e.heads.table import find_head
+from basnet_e2e.heads.registry import find_head
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -203,7 +203,7 @@ def test_hide_and_seek_is_cut_at_half_of_its_maximum():
 
 
 def test_hide_and_seek_measures_the_mean(tree):
-    from basnet_e2e.data.dataset import load_features
+    from basnet_e2e.data.features.dataset import load_features
 
     videos = load_features(tree, subset="train").videos
     data = type("Set", (), {"videos": videos})

@@ -8,11 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from basnet_e2e import BaSNet, BasnetError
-from basnet_e2e.heads.basnet_loss import basnet_loss
-from basnet_e2e.heads.basnet_settings import RECIPES
-from basnet_e2e.heads.pooling import top_mean
+from basnet_e2e.heads.basnet.loss import basnet_loss
+from basnet_e2e.heads.basnet.settings import RECIPES
+from basnet_e2e.heads.basnet.two_branch import convolve, convolve_both
+from basnet_e2e.heads.common.pooling import top_mean
 from basnet_e2e.heads.presets import preset
-from basnet_e2e.heads.two_branch import convolve, convolve_both
 
 
 def plain(net, x, dropout=None):

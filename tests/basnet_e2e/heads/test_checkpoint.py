@@ -6,9 +6,9 @@ import torch
 from safetensors.numpy import save_file
 
 from basnet_e2e import BaSNet, BasnetError
-from basnet_e2e.heads.basnet_settings import RECIPES
+from basnet_e2e.heads.basnet.settings import RECIPES
 from basnet_e2e.heads.checkpoint import HeadModel, load_model, save_model
-from basnet_e2e.heads.head import Shape
+from basnet_e2e.heads.common.head import Shape
 from basnet_e2e.heads.presets import preset
 
 

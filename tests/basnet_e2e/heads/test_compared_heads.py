@@ -8,17 +8,17 @@ import torch
 from torch.func import functional_call
 
 from basnet_e2e import evaluate, train
-from basnet_e2e.data.annotations import GroundTruth
-from basnet_e2e.data.dataset import LabelledSet, VideoFeatures
+from basnet_e2e.data.annotations.annotations import GroundTruth
+from basnet_e2e.data.features.dataset import LabelledSet, VideoFeatures
 from basnet_e2e.heads.checkpoint import load_model
-from basnet_e2e.heads.head import Batch, Shape
+from basnet_e2e.heads.common.head import Batch, Shape
 from basnet_e2e.heads.presets import preset, preset_from_json
-from basnet_e2e.heads.table import HEADS, find_head
+from basnet_e2e.heads.registry import HEADS, find_head
 from basnet_e2e.intervals import Interval
 from basnet_e2e.localization.inference import background, localize_features
 from basnet_e2e.training.fit import fit, with_segments
-from basnet_e2e.training.identity import run_identity
 from basnet_e2e.training.loop import Run
+from basnet_e2e.training.run_identity import run_identity
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 ALL = tuple(name for name in HEADS if name != "basnet")

@@ -10,13 +10,13 @@ from by_hand import SHAPE, array, batch, made, read_as, rows, softmax
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from basnet_e2e.heads import autoloc
-from basnet_e2e.heads.outer_inner import outer_inner_loss
-from basnet_e2e.heads.pairs import choose_pairs
+from basnet_e2e.heads.baselines import autoloc
+from basnet_e2e.heads.baselines.outer_inner import outer_inner_loss
+from basnet_e2e.heads.baselines.pairs import choose_pairs
+from basnet_e2e.heads.baselines.static_clips import static_runs
+from basnet_e2e.heads.common.decoding_rules import Proposals, Seen
 from basnet_e2e.heads.presets import preset
-from basnet_e2e.heads.rules import Proposals, Seen
-from basnet_e2e.heads.static_clips import static_runs
-from basnet_e2e.heads.table import find_head
+from basnet_e2e.heads.registry import find_head
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -147,7 +147,7 @@ def test_static_rows_are_found_as_videos_of_background():
     x = rng.normal(size=(40, 6)).astype(np.float32)
     x[12:20] = x[12] + 0.001 * rng.normal(size=(8, 6))
     assert static_runs(x, 3) == [(12, 19)]
-    from basnet_e2e.data.dataset import LabelledSet, VideoFeatures
+    from basnet_e2e.data.features.dataset import LabelledSet, VideoFeatures
 
     start = np.arange(40) * 0.64
     video = VideoFeatures("v", x, start, start + 0.64, 25.6, {})

@@ -3,8 +3,8 @@ import math
 import pytest
 import torch
 
-from basnet_e2e.heads.basnet import Output
-from basnet_e2e.heads.basnet_loss import basnet_loss
+from basnet_e2e.heads.basnet.loss import basnet_loss
+from basnet_e2e.heads.basnet.network import Output
 from basnet_e2e.heads.presets import preset
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from basnet_e2e import BasnetError, localize
 from basnet_e2e.heads.checkpoint import load_model, save_model
-from extract.features import Features
+from extract.features.feature_file import Features
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 

@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from basnet_e2e import BasnetError
-from basnet_e2e.heads import plus
-from basnet_e2e.heads.guided import PER_ROW, guided_mean, stretched_time
+from basnet_e2e.heads.common.decoding_rules import Proposals
+from basnet_e2e.heads.plus import head as plus
+from basnet_e2e.heads.plus.guided_filter import PER_ROW, guided_mean, stretched_time
+from basnet_e2e.heads.plus.pca import Projection
+from basnet_e2e.heads.plus.soft_suppression import LEAST_SCORE
 from basnet_e2e.heads.presets import preset
-from basnet_e2e.heads.principal import Projection
-from basnet_e2e.heads.rules import Proposals
-from basnet_e2e.heads.soft_suppression import LEAST_SCORE
-from basnet_e2e.heads.table import find_head
+from basnet_e2e.heads.registry import find_head
 from basnet_e2e.intervals import temporal_iou
 
 pytestmark = pytest.mark.usefixtures("one_thread")

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 import pytest
 
 from basnet_e2e import BasnetError
-from basnet_e2e.heads.basnet_settings import MENDS, PRESETS, RECIPES, recipe
+from basnet_e2e.heads.basnet.settings import MENDS, PRESETS, RECIPES, recipe
 from basnet_e2e.heads.presets import preset, preset_from_flat, preset_from_json
 
 

@@ -12,14 +12,14 @@ import torch
 from toy_head import ToyHead, ToySettings
 
 from basnet_e2e import BasnetError, evaluate, localize, train
-from basnet_e2e.data.annotations import read_ground_truth
-from basnet_e2e.data.dataset import LabelledSet, VideoFeatures, load_features
+from basnet_e2e.data.annotations.annotations import read_ground_truth
+from basnet_e2e.data.features.dataset import LabelledSet, VideoFeatures, load_features
 from basnet_e2e.heads.checkpoint import HeadModel, load_model, save_model
+from basnet_e2e.heads.common.decoding_rules import Curve, Proposals, Rules, Seen
+from basnet_e2e.heads.common.head import Shape
 from basnet_e2e.heads.ensemble import Ensemble, build, read
-from basnet_e2e.heads.head import Shape
 from basnet_e2e.heads.presets import preset, preset_from_json
-from basnet_e2e.heads.rules import Curve, Proposals, Rules, Seen
-from basnet_e2e.heads.table import HEADS
+from basnet_e2e.heads.registry import HEADS
 from basnet_e2e.localization.inference import activations, background, localize_features
 from basnet_e2e.training.fit import fit
 

@@ -3,10 +3,10 @@ import pytest
 import torch
 
 from basnet_e2e import BaSNet, BasnetError
-from basnet_e2e.data.dataset import VideoFeatures
-from basnet_e2e.heads.basnet_settings import RECIPES
+from basnet_e2e.data.features.dataset import VideoFeatures
+from basnet_e2e.heads.basnet.settings import RECIPES
 from basnet_e2e.heads.checkpoint import HeadModel
-from basnet_e2e.heads.head import Shape
+from basnet_e2e.heads.common.head import Shape
 from basnet_e2e.heads.presets import preset
 from basnet_e2e.localization.inference import (
     activations,

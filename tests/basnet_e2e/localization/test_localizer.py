@@ -8,13 +8,14 @@ import pytest
 import torch
 
 import basnet_e2e
-from basnet_e2e import BasnetError, Localizer, devices
-from basnet_e2e.data.dataset import VideoFeatures
-from basnet_e2e.heads.basnet import BaSNet
+from basnet_e2e import BasnetError, Localizer
+from basnet_e2e.data.features.dataset import VideoFeatures
+from basnet_e2e.heads.basnet.network import BaSNet
 from basnet_e2e.heads.checkpoint import HeadModel, load_model, save_model
-from basnet_e2e.heads.head import Shape
+from basnet_e2e.heads.common import devices
+from basnet_e2e.heads.common.head import Shape
 from basnet_e2e.heads.presets import preset
-from extract.features import Features
+from extract.features.feature_file import Features
 
 
 def make_model(name="model", seed=1):

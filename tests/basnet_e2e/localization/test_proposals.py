@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from basnet_e2e.heads.nms import non_maximum_suppression
+from basnet_e2e.heads.common.decoding_rules import Seen
+from basnet_e2e.heads.common.nms import non_maximum_suppression
 from basnet_e2e.heads.presets import preset
-from basnet_e2e.heads.rules import Seen
 from basnet_e2e.localization.proposals import (
     choose_classes,
     class_proposals,

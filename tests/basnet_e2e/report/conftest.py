@@ -2,12 +2,9 @@
 
 import json
 import shutil
-import sys
 from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))  # tests are not a package
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 FLAGS = (
@@ -238,7 +235,7 @@ def report(clip):
     from game_page import document
     from made_reports import made_evidence
 
-    from basnet_e2e.report.page import Report
+    from basnet_e2e.report.pages.page import Report
     from basnet_e2e.report.thumbnails import take_thumbnails
 
     found = document(made={"basnet": "0.1"})
@@ -248,7 +245,7 @@ def report(clip):
 @pytest.fixture
 def page(report, browser, tmp_path):
     """The page of the made video, opened."""
-    from basnet_e2e.report.page import write_page
+    from basnet_e2e.report.pages.page import write_page
 
     path = tmp_path / "page.html"
     write_page(report, path)

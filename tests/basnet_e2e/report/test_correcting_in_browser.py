@@ -5,7 +5,7 @@ import json
 import pytest
 from game_page import bare, document, lane_row, rows
 
-from basnet_e2e.data.predictions import read_results
+from basnet_e2e.data.annotations.predictions import read_results
 
 pytestmark = pytest.mark.xdist_group("browser")
 

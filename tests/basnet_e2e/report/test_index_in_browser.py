@@ -6,10 +6,10 @@ import pytest
 from made_reports import made_result
 
 from basnet_e2e.intervals import Failure
-from basnet_e2e.report.collect import Result
 from basnet_e2e.report.evidence import Evidence
-from basnet_e2e.report.page import Report
-from basnet_e2e.report.site import write_report
+from basnet_e2e.report.gather import Result
+from basnet_e2e.report.pages.page import Report
+from basnet_e2e.report.pages.site import write_report
 
 pytestmark = pytest.mark.xdist_group("browser")
 

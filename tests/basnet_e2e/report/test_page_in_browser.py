@@ -5,7 +5,7 @@ from game_page import BAR_TOP, INTERVALS, bare, document, lane_row, player_time,
 from made_reports import made_result
 
 from basnet_e2e.intervals import Interval
-from basnet_e2e.report.page import Report, write_page
+from basnet_e2e.report.pages.page import Report, write_page
 
 pytestmark = pytest.mark.xdist_group("browser")
 

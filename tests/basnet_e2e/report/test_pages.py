@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from made_reports import made_evidence, made_result
 
 from basnet_e2e.errors import BasnetError
-from basnet_e2e.report import page as pages
 from basnet_e2e.report.evidence import Evidence
-from basnet_e2e.report.index import index_html, line_of, page_names
-from basnet_e2e.report.page import Report, page_html, relative_url
-from basnet_e2e.report.rendering import script_json
+from basnet_e2e.report.pages import page as pages
+from basnet_e2e.report.pages.index import index_html, line_of, page_names
+from basnet_e2e.report.pages.page import Report, page_html, relative_url
+from basnet_e2e.report.pages.rendering import script_json
 from basnet_e2e.report.thumbnails import ThumbnailTaker, encode, take_thumbnails, thumbnail_times
 
 ASSETS = Path(pages.__file__).parent / "assets"
@@ -83,7 +83,7 @@ def test_a_minute_of_video_stays_below_a_megabyte(tmp_path):
 
 
 def test_every_asset_is_used():
-    from basnet_e2e.report import index
+    from basnet_e2e.report.pages import index
 
     used = {*pages.STYLES, *pages.SCRIPTS, *index.STYLES, *index.SCRIPTS}
     assert used == {path.name for path in ASSETS.iterdir() if path.is_file()}

@@ -9,19 +9,19 @@ import pytest
 import torch
 
 from basnet_e2e import BasnetError, Interval, Localization
-from basnet_e2e.cli.report_pictures import draw_picture
-from basnet_e2e.data.kinds import Kind, kind_of
-from basnet_e2e.heads.basnet import BaSNet
+from basnet_e2e.cli.commands.report_pictures import draw_picture
+from basnet_e2e.data.files.file_kinds import Kind, kind_of
+from basnet_e2e.heads.basnet.network import BaSNet
 from basnet_e2e.heads.checkpoint import HeadModel, save_model
-from basnet_e2e.heads.head import Shape
+from basnet_e2e.heads.common.head import Shape
 from basnet_e2e.heads.presets import preset
-from basnet_e2e.report.canvas import save_picture
 from basnet_e2e.report.evidence import Evidence, evidence_path
-from basnet_e2e.report.heatmap import MOST_ROWS, draw_heat_map
-from basnet_e2e.report.history import draw_history, running_mean
-from basnet_e2e.report.pictures import PICTURES, Request, find_picture
-from basnet_e2e.report.sight import Sight, remember, timeline_of
-from basnet_e2e.report.snippet import draw_snippet, take_snippet
+from basnet_e2e.report.figures.canvas import save_picture
+from basnet_e2e.report.figures.heatmap import MOST_ROWS, draw_heat_map
+from basnet_e2e.report.figures.model_view import Sight, remember, timeline_of
+from basnet_e2e.report.figures.registry import PICTURES, Request, find_picture
+from basnet_e2e.report.figures.snippet import draw_snippet, take_snippet
+from basnet_e2e.report.figures.training_curves import draw_history, running_mean
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 WIDTH, HEIGHT = 64, 48
@@ -248,7 +248,7 @@ def test_the_last_snippet_and_beyond(video):
 
 
 def test_flow_of_what_moves_right_is_red(video):
-    from extract.flow.methods import flow_method
+    from extract.flow.registry import flow_method
 
     snippet = take_snippet(video, 0.7, flow_method("tvl1-fast", device="cpu"), side=48)
     assert np.median(snippet.flow[:, 0]) == pytest.approx(2, abs=0.5)

@@ -5,7 +5,7 @@ import pytest
 from published_tree import CLASSES, WIDTH, read_truth, write_tree, write_truth
 
 from basnet_e2e import BasnetError, Interval
-from basnet_e2e.heads.basnet_settings import RECIPES
+from basnet_e2e.heads.basnet.settings import RECIPES
 from basnet_e2e.reproduction.data import read_benchmark
 from basnet_e2e.reproduction.published import PROTOCOLS, RECIPE_TITLES, protocol
 

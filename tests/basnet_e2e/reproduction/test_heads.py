@@ -7,9 +7,9 @@ from PIL import Image
 from published_tree import TINY
 
 from basnet_e2e import BasnetError
-from basnet_e2e.data.kinds import Kind, kind_of
+from basnet_e2e.data.files.file_kinds import Kind, kind_of
 from basnet_e2e.heads.presets import preset
-from basnet_e2e.heads.table import HEADS
+from basnet_e2e.heads.registry import HEADS
 from basnet_e2e.reproduction.heads import HeadResult, HeadStudy, make_head_study
 from basnet_e2e.reproduction.published import HEAD_TITLES, protocol
 from basnet_e2e.reproduction.runs import Figures, Outcome, Spec

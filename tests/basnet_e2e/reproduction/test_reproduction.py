@@ -5,8 +5,8 @@ from PIL import Image
 from published_tree import TINY, read_truth, tiny, write_tree, write_truth
 
 from basnet_e2e import BasnetError, Interval, Localization
-from basnet_e2e.data.annotations import GroundTruth
-from basnet_e2e.heads.basnet_settings import MENDS, PRESETS, RECIPES
+from basnet_e2e.data.annotations.annotations import GroundTruth
+from basnet_e2e.heads.basnet.settings import MENDS, PRESETS, RECIPES
 from basnet_e2e.reproduction import study, tables
 from basnet_e2e.reproduction.data import read_benchmark
 from basnet_e2e.reproduction.pictures import mean_best_iou

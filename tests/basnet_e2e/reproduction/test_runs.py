@@ -7,7 +7,7 @@ import torch
 from published_tree import TINY, read_truth, tiny, write_truth
 
 from basnet_e2e import BasnetError
-from basnet_e2e.heads.basnet_settings import MENDS
+from basnet_e2e.heads.basnet.settings import MENDS
 from basnet_e2e.heads.presets import preset
 from basnet_e2e.reproduction.data import read_benchmark
 from basnet_e2e.reproduction.published import protocol

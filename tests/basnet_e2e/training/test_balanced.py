@@ -6,10 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from basnet_e2e import BasnetError, train
-from basnet_e2e.data.dataset import LabelledSet, VideoFeatures
-from basnet_e2e.heads.batches import choose_videos
+from basnet_e2e.data.features.dataset import LabelledSet, VideoFeatures
 from basnet_e2e.heads.checkpoint import load_model
-from basnet_e2e.heads.settings import Training
+from basnet_e2e.heads.common.settings import Training
+from basnet_e2e.heads.common.video_order import choose_videos
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from basnet_e2e import BasnetError, train
-from basnet_e2e.data.dataset import LabelledSet, VideoFeatures
+from basnet_e2e.data.features.dataset import LabelledSet, VideoFeatures
 from basnet_e2e.heads.checkpoint import load_model
 from basnet_e2e.heads.presets import preset
 from basnet_e2e.localization.inference import activations

@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from basnet_e2e import BasnetError, train
-from basnet_e2e.data.dataset import LabelledSet, VideoFeatures
+from basnet_e2e.data.features.dataset import LabelledSet, VideoFeatures
 from basnet_e2e.evaluation.ranking import judged, recognition, tied_average_precision
 from basnet_e2e.heads.checkpoint import load_model
 from basnet_e2e.heads.presets import preset
-from basnet_e2e.heads.table import HEADS
+from basnet_e2e.heads.registry import HEADS
 from basnet_e2e.training.holdout import hold_out, stratified
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -187,7 +187,7 @@ def test_a_run_is_known_by_what_it_held_out(tmp_path):
 
 def test_validation_does_not_see_held_out_videos():
     from basnet_e2e import Interval
-    from basnet_e2e.data.annotations import GroundTruth
+    from basnet_e2e.data.annotations.annotations import GroundTruth
 
     data = make_set()
     truth = GroundTruth({video.id: [Interval("jump", 5, 12)] for video in data.videos})

@@ -10,11 +10,11 @@ import pytest
 import torch
 
 from basnet_e2e import BasnetError, Interval, train
-from basnet_e2e.data.annotations import GroundTruth, Labels
-from basnet_e2e.data.dataset import FeatureSet, LabelledSet, VideoFeatures
+from basnet_e2e.data.annotations.annotations import GroundTruth, Labels
+from basnet_e2e.data.features.dataset import FeatureSet, LabelledSet, VideoFeatures
 from basnet_e2e.evaluation.evaluate import evaluate
-from basnet_e2e.heads.batches import choose_videos
 from basnet_e2e.heads.checkpoint import load_model
+from basnet_e2e.heads.common.video_order import choose_videos
 from basnet_e2e.heads.presets import preset
 from basnet_e2e.localization.inference import localize_features
 from basnet_e2e.training.train import head_without_name

@@ -9,15 +9,15 @@ import torch
 from torch import nn
 
 from extract import ExtractError
-from extract.backbones import loading
-from extract.backbones.batches import SMALL_BATCH, batches, cpu_batch
 from extract.backbones.i3d import InceptionI3D
-from extract.backbones.i3d_packed import usable
-from extract.backbones.loading import load_backbone, load_network
-from extract.backbones.records import BACKBONES
-from extract.backbones.runtime_torch import TorchRuntime
-from extract.backbones.runtimes import choose_runtime, make_runtime, spread
-from extract.pipeline import Extractor, ExtractSettings
+from extract.backbones.registry import BACKBONES
+from extract.inference import backbone as loading
+from extract.inference.backbone import load_backbone, load_network
+from extract.inference.batching import SMALL_BATCH, batches, cpu_batch
+from extract.inference.packed_i3d import usable
+from extract.inference.runtimes import choose_runtime, make_runtime, spread
+from extract.inference.torch_runtime import TorchRuntime
+from extract.pipeline.extractor import Extractor, ExtractSettings
 from weights import WeightsError
 from weights.manifest import networks
 from weights.registry import WeightsFile, check, write_bundled
@@ -202,7 +202,7 @@ def test_torch_without_packed_convolutions(
 ) -> None:
     x = clips(1)
     packed = load_backbone("i3d-mini", ("rgb",), device="cpu", runtime="torch").rgb(x)
-    monkeypatch.setattr("extract.backbones.runtime_torch.usable", lambda: False)
+    monkeypatch.setattr("extract.inference.torch_runtime.usable", lambda: False)
     with caplog.at_level("INFO"):
         plain = load_backbone("i3d-mini", ("rgb",), device="cpu", runtime="torch").rgb(x)
     assert "lacks packed convolutions" in caplog.text
@@ -210,7 +210,7 @@ def test_torch_without_packed_convolutions(
 
 
 def test_packed_convolutions_are_tried_before_use(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("extract.backbones.i3d_packed.pad_same", lambda x, k, s: (x, (0, 0, 0)))
+    monkeypatch.setattr("extract.inference.packed_i3d.pad_same", lambda x, k, s: (x, (0, 0, 0)))
     assert not usable()  # another shape or value comes out: the plain module must run
 
 

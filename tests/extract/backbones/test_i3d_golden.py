@@ -9,10 +9,10 @@ import torch
 from numpy.typing import NDArray
 
 from extract.backbones.i3d import InceptionI3D
-from extract.backbones.loading import class_names, load_network
-from extract.backbones.records import BACKBONES
-from extract.backbones.runtime_torch import TorchRuntime
-from extract.preprocess import centre_crop, resize_short_side
+from extract.backbones.registry import BACKBONES
+from extract.inference.backbone import class_names, load_network
+from extract.inference.torch_runtime import TorchRuntime
+from extract.preprocessing.numpy_ops import centre_crop, resize_short_side
 from weights import WeightsError
 from weights.files import git_blob_id
 from weights.manifest import network as network_entry

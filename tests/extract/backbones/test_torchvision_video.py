@@ -10,12 +10,13 @@ import torch
 from torchvision.models import video
 from torchvision.models.video.mvit import MSBlockConfig, MViT
 
-from extract.backbones import loading, torchvision_video
-from extract.backbones.loading import Backbone, load_backbone
-from extract.backbones.records import backbone_record
+from extract.backbones import torchvision_video
+from extract.backbones.registry import backbone_record
 from extract.backbones.torchvision_video import TORCHVISION
 from extract.errors import ExtractError
-from extract.resizing import Resize, even_crop
+from extract.inference import backbone as loading
+from extract.inference.backbone import Backbone, load_backbone
+from extract.preprocessing.torchvision_resize import Resize, even_crop
 from weights import WeightsError
 from weights.manifest import library_weights, network
 

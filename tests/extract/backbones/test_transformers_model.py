@@ -5,17 +5,17 @@ import shutil
 import numpy as np
 import pytest
 
-from extract.backbones.loading import load_backbone
-from extract.backbones.records import backbone_record
+from extract.backbones.registry import backbone_record
 from extract.backbones.transformers_model import KNOWN, check_known
 from extract.errors import ExtractError
-from extract.forecast import forecast_settings
-from extract.pipeline import ExtractSettings
+from extract.inference.backbone import load_backbone
+from extract.pipeline.extractor import ExtractSettings
+from extract.pipeline.settings import forecast_settings
 from weights import WeightsError
-from weights.imports import import_file
+from weights.huggingface import check_folder
 from weights.manifest import network
-from weights.model_folder import check_folder
 from weights.registry import entries, resolve
+from weights.user_files import import_file
 
 transformers = pytest.importorskip("transformers")
 import torch  # noqa: E402
@@ -240,7 +240,7 @@ def test_nothing_of_the_library_is_loaded_unless_used():
     import sys
 
     program = (
-        "import sys, extract\nfrom extract.backbones.records import backbone_record\n"
+        "import sys, extract\nfrom extract.backbones.registry import backbone_record\n"
         "backbone_record('i3d'); backbone_record('clip-vit-b32')\n"
         "print([n for n in ('transformers', 'huggingface_hub', 'torchvision') if n in sys.modules])"
     )

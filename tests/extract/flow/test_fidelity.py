@@ -1,17 +1,12 @@
 """The default flow against OpenCV's on real video; the full table is in benchmarks/flow.py."""
 
-import sys
-from pathlib import Path
-
 import cv2
 import numpy as np
 import pytest
 import torch
+from flow_reference import MOVING, PAIRS, length, opencv_flow, real_pairs, within_one_level
 
 import extract
-
-sys.path.insert(0, str(Path(__file__).parent))  # tests are not a package
-from flow_reference import MOVING, PAIRS, length, opencv_flow, real_pairs, within_one_level
 
 
 @pytest.fixture(autouse=True)

@@ -1,7 +1,6 @@
 import hashlib
 import multiprocessing
 import os
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -9,15 +8,13 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from flow_reference import MOTIONS, length, moved_pair, opencv_flow, outer, scene
 
 import extract
 from extract import ExtractError
-from extract.flow.methods import flow_method
+from extract.flow.registry import flow_method
 from extract.flow.tvl1.params import TVL1Params, pyramid_sizes
 from extract.flow.tvl1.solver import Engine, check_frames, choose_engine, solve
-
-sys.path.insert(0, str(Path(__file__).parent))  # tests are not a package
-from flow_reference import MOTIONS, length, moved_pair, opencv_flow, outer, scene
 
 ENGINES = (Engine("numba", "cpu"), Engine("torch", "cpu"))
 ROOT = Path(__file__).resolve().parents[3]

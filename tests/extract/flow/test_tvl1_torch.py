@@ -2,13 +2,12 @@
 
 import logging
 import os
-import sys
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from flow_reference import MOTIONS, moved_pair, real_pairs, scene
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -19,9 +18,6 @@ from extract.flow.tvl1.solver import Engine, check_frames, solve
 from extract.flow.tvl1.steps import Watch, fused_step
 from extract.flow.tvl1.torch_engine import Execution, solve_pairs, solve_tensors
 from extract.flow.tvl1.warp import linearise
-
-sys.path.insert(0, str(Path(__file__).parent))  # tests are not a package
-from flow_reference import MOTIONS, moved_pair, real_pairs, scene
 
 NUMBA, TORCH = Engine("numba", "cpu"), Engine("torch", "cpu")
 CPU = torch.device("cpu")

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from extract.errors import ExtractError, VideoError
-from extract.video import decoder_decord
+from extract.video import decord_decoder
 from extract.video.clip import open_video
 
 MILLISECOND = Fraction(1, 1000)
@@ -307,9 +307,9 @@ def test_a_video_that_decord_might_hold_whole_goes_through_pyav(make_video, monk
 
 def test_what_decord_refuses_goes_through_pyav(make_video, number_in, monkeypatch, caplog):
     def refuse(path):
-        raise decoder_decord.RefusedError("it cannot open the file (no such codec)")
+        raise decord_decoder.RefusedError("it cannot open the file (no such codec)")
 
-    monkeypatch.setattr(decoder_decord, "_reader", refuse)
+    monkeypatch.setattr(decord_decoder, "_reader", refuse)
     video = make_video("a.mp4", range(20), Fraction(1, 25))
     with caplog.at_level(logging.WARNING), open_video(video.path) as clip:
         assert clip.decoder == "pyav"
@@ -321,7 +321,7 @@ def test_what_decord_refuses_goes_through_pyav(make_video, number_in, monkeypatc
 
 def test_decoding_is_lazy(make_video, monkeypatch):
     read = []
-    original = decoder_decord._next_picture
+    original = decord_decoder._next_picture
 
     def counted(reader):
         read.append(1)
@@ -329,7 +329,7 @@ def test_decoding_is_lazy(make_video, monkeypatch):
 
     video = make_video("a.mp4", range(200), Fraction(1, 25))
     with open_video(video.path) as clip:
-        monkeypatch.setattr(decoder_decord, "_next_picture", counted)
+        monkeypatch.setattr(decord_decoder, "_next_picture", counted)
         frames = clip.frames()
         next(frames)
         assert len(read) <= 2

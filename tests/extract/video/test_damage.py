@@ -1,21 +1,17 @@
 """Files that are broken, cut off or no videos: one clear line, never a short video in silence."""
 
 import logging
-import sys
 from fractions import Fraction
-from pathlib import Path
 
 import av
 import numpy as np
 import pytest
+from standins import TinyBackbone, TinyFlow, stand_in_flow
 
 import extract
 from extract.errors import VideoError
 from extract.video.clip import open_video
 from extract.video.truncation import missing_bytes
-
-sys.path.insert(0, str(Path(__file__).parents[1]))  # tests are not a package
-from standins import TinyBackbone, TinyFlow, stand_in_flow
 
 RATE = Fraction(1, 25)
 INDEX_FIRST = {"movflags": "faststart"}
@@ -162,20 +158,20 @@ def test_decord_alone_refuses_damage_too(make_video):
 
 
 def test_decord_failing_on_the_way_hands_over_to_pyav(make_video, monkeypatch, number_in, caplog):
-    from extract.video import decoder_decord
+    from extract.video import decord_decoder
 
     video = make_video("a.mp4", range(60), RATE)
-    original, read = decoder_decord._next_picture, []
+    original, read = decord_decoder._next_picture, []
     with open_video(video.path) as clip:
         assert clip.decoder == "decord"
 
         def failing(reader):
             read.append(1)
             if len(read) > 20:
-                raise decoder_decord.DamageError(None, "Error sending packet")
+                raise decord_decoder.DamageError(None, "Error sending packet")
             return original(reader)
 
-        monkeypatch.setattr(decoder_decord, "_next_picture", failing)
+        monkeypatch.setattr(decord_decoder, "_next_picture", failing)
         with caplog.at_level(logging.WARNING):
             assert [number_in(frame) for _, frame in clip.frames()] == list(range(60))
         assert clip.decoder == "pyav"
@@ -186,10 +182,10 @@ def test_decord_failing_on_the_way_hands_over_to_pyav(make_video, monkeypatch, n
 def test_a_decord_that_loses_count_leaves_the_video_to_pyav(
     make_video, monkeypatch, decoder, caplog
 ):
-    from extract.video import decoder_decord
+    from extract.video import decord_decoder
 
     video = make_video("a.mp4", range(60), RATE)
-    original, read = decoder_decord._next_picture, []
+    original, read = decord_decoder._next_picture, []
 
     def forgetful(reader):
         read.append(1)
@@ -200,7 +196,7 @@ def test_a_decord_that_loses_count_leaves_the_video_to_pyav(
     stand_in_flow(monkeypatch, TinyFlow())
     extractor = extract.Extractor(extract.ExtractSettings(), backbone=TinyBackbone(), stall=None)
     expected = extractor.extract(video.path, decoder="pyav")
-    monkeypatch.setattr(decoder_decord, "_next_picture", forgetful)
+    monkeypatch.setattr(decord_decoder, "_next_picture", forgetful)
     if decoder == "decord":
         with pytest.raises(VideoError, match="decode it with --decoder pyav"):
             extractor.extract(video.path, decoder=decoder)

@@ -5,22 +5,18 @@
 
 import os
 import random
-import sys
 from fractions import Fraction
-from pathlib import Path
 
 import numpy as np
 import pytest
+from standins import TinyBackbone, TinyFlow, stand_in_flow
 
 import extract
 from extract.errors import VideoError
-from extract.features import Features, feature_path
-from extract.folder import make_plan, run_plan
-from extract.inputs import find_videos
-from extract.video.isolation import Isolation
-
-sys.path.insert(0, str(Path(__file__).parents[1]))  # tests are not a package
-from standins import TinyBackbone, TinyFlow, stand_in_flow
+from extract.features.feature_file import Features, feature_path
+from extract.jobs.run import make_plan, run_plan
+from extract.sources.find import find_videos
+from extract.video.isolation.isolated_clip import Isolation
 
 COUNT = int(os.environ.get("BASNET_FUZZ", "20"))
 FRAMES = 60

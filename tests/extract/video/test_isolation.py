@@ -16,10 +16,9 @@ import pytest
 import extract
 from extract.errors import ExtractError, MiscountError, VideoError
 from extract.video.clip import open_video
-from extract.video.isolation import Isolation
-from extract.video.shared_frames import FEWEST_SLOTS, MOST_SLOTS, slots_for
+from extract.video.isolation.isolated_clip import Isolation
+from extract.video.isolation.shared_memory import FEWEST_SLOTS, MOST_SLOTS, slots_for
 
-sys.path.insert(0, str(Path(__file__).parent))  # tests are not a package
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from doubles import AT, OPENER
 from standins import TinyBackbone, TinyFlow, stand_in_flow
@@ -182,7 +181,7 @@ def test_the_process_ends_when_its_parent_is_killed(tmp_path):
     path.write_bytes(b"video")
     program = (
         f"import sys; sys.path[:] = {sys.path!r}\n"
-        "from extract.video.isolation import Isolation\n"
+        "from extract.video.isolation.isolated_clip import Isolation\n"
         f"home = Isolation(1000.0, opener={OPENER!r})\n"
         "print(home.process()._process.pid, flush=True)\n"
         f"home.open({str(path)!r}, 'pyav')"

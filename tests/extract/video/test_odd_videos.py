@@ -5,7 +5,6 @@ Every frame carries its number in blocks of black and white, so a picture at a w
 
 import contextlib
 import os
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -13,14 +12,12 @@ from pathlib import Path
 
 import av
 import numpy as np
+import odd_files
 import pytest
+from odd_files import COVER, RATE, Track
 
 from extract.errors import VideoError
 from extract.video.clip import open_video
-
-sys.path.insert(0, str(Path(__file__).parent))  # tests are not a package
-import odd_files
-from odd_files import COVER, RATE, Track
 
 FRAMES = 40
 WHOLE = list(range(FRAMES))

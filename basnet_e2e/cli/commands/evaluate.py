@@ -1,0 +1,193 @@
+"""`basnet evaluate`: predicted intervals against annotated ones."""
+
+import json
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from basnet_e2e.cli.options import message_options
+from basnet_e2e.cli.terminal.tables import new_table, show, width
+
+if TYPE_CHECKING:
+    from basnet_e2e.evaluation.analysis import (
+        Classification,
+        Confidence,
+        FalsePositives,
+        LengthResult,
+    )
+    from basnet_e2e.evaluation.evaluate import Table
+
+log = logging.getLogger(__name__)
+DETAIL_TIOU = 0.5
+STATED = (0.5, 0.75, 0.95)
+LONGEST_NAME = 30  # columns for a class name before it goes over several lines
+NUMBER = 7  # columns of one number and the gap after it
+
+
+@click.command(
+    epilog="Example: basnet evaluate result.json --ground-truth gt.json --subset test",
+)
+@click.argument("predictions", type=click.Path(path_type=Path))
+@click.option(
+    "--ground-truth",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="Annotated intervals: ActivityNet-style JSON, or CSV video,label,start,end.",
+)
+@click.option("--subset", help="Subset to evaluate; test or validation without it.")
+@click.option(
+    "--tiou",
+    default="0.1:0.9:0.1",
+    show_default=True,
+    metavar="FIRST:LAST:STEP",
+    help="Temporal IoU thresholds, both ends included, or a list: 0.3,0.5.",
+)
+@click.option("--dedupe", is_flag=True, help="Count repeated annotations once.")
+@click.option(
+    "--bootstrap",
+    "draws",
+    type=click.IntRange(min=0),
+    default=1000,
+    show_default=True,
+    help="Draws of videos for the confidence intervals; 0 leaves them out.",
+)
+@click.option("--json", "as_json", is_flag=True, help="JSON on stdout instead of tables.")
+@message_options
+def evaluate(
+    predictions: Path,
+    ground_truth: Path,
+    subset: str | None,
+    tiou: str,
+    dedupe: bool,
+    draws: int,
+    as_json: bool,
+) -> None:
+    """Score intervals in PREDICTIONS (of 'basnet localize' or ActivityNet-style).
+
+    Prints mAP per threshold with averages and 95 % confidence intervals over videos, AP per class,
+    what the errors are, and results by length of the action.
+    """
+    from basnet_e2e.evaluation import analysis
+    from basnet_e2e.evaluation.evaluate import parse_tious, prepare, score
+
+    tious = parse_tious(tiou)
+    case = prepare(predictions, ground_truth, subset=subset, dedupe=dedupe)
+    for warning in case.warnings:
+        log.warning("%s", warning)
+    table = score(case, tious)
+    confidence = analysis.bootstrap(case, tious, draws) if draws else None
+    errors = analysis.false_positives(case, DETAIL_TIOU)
+    lengths = analysis.by_length(case, DETAIL_TIOU)
+    classes = analysis.classification(case)
+    if as_json:
+        document = table.to_json() | {
+            "confidence": confidence.to_json() if confidence else None,
+            "false_positives": errors.to_json(),
+            "by_length": {"tiou": DETAIL_TIOU, "ranges": [row.to_json() for row in lengths]},
+            "classification": classes.to_json() if classes else None,
+        }
+        click.echo(json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False))
+        return
+    show(
+        _map_table(table, confidence),
+        _class_table(table),
+        _error_table(errors),
+        _length_table(lengths),
+    )
+    click.echo(f"\n{_classification_line(classes)}")
+
+
+def _map_table(table: "Table", confidence: "Confidence | None") -> Any:
+    """One row per threshold, then the averages."""
+    from basnet_e2e.data.annotations.video_names import counted
+
+    subset = f", subset {table.subset}" if table.subset else ""
+    title = (
+        f"mAP in % over {counted(len(table.classes), 'class')}, "
+        f"{counted(int(table.positives.sum()), 'interval')} in "
+        f"{counted(table.videos, 'video')}{subset}"
+    )
+    columns = ["mAP", "95 % confidence"] if confidence else ["mAP"]
+    shown = new_table(title, "tIoU", *columns)
+    for column, tiou in enumerate(table.tious):
+        bounds = (confidence.low[column], confidence.high[column]) if confidence else None
+        shown.add_row(f"{tiou:g}", *_with_bounds(table.map[column], bounds))
+    shown.add_section()
+    for name, value in table.averages.items():
+        shown.add_row(f"average {name}", f"{100 * value:.2f}")
+    shown.add_row(
+        "average of all", *_with_bounds(table.average, confidence.average if confidence else None)
+    )
+    return shown
+
+
+def _with_bounds(value: float, bounds: tuple[float, float] | None) -> list[str]:
+    cells = [f"{100 * value:.2f}"]
+    return cells if bounds is None else [*cells, f"{100 * bounds[0]:.2f} - {100 * bounds[1]:.2f}"]
+
+
+def _class_table(table: "Table") -> Any:
+    """AP per class: the average, and as many thresholds as stand beside the names."""
+    average = table.ap.mean(axis=1)
+    longest = max((len(name) for name in table.classes), default=0)
+    room = width() - min(max(longest, len("class")), LONGEST_NAME) - 3 * NUMBER
+    columns = thresholds_that_fit(table.tious, max(room // NUMBER, 1))
+    title = "AP in % per class and tIoU"
+    if len(columns) < len(table.tious):
+        title += f" ({len(columns)} of {len(table.tious)}; all in --json)"
+    heads = [f"{table.tious[column]:g}" for column in columns]
+    shown = new_table(title, "class", "true", "mean", *heads)
+    for row, name in enumerate(table.classes):
+        cells = [f"{100 * table.ap[row, column]:.1f}" for column in columns]
+        shown.add_row(name, str(table.positives[row]), f"{100 * average[row]:.1f}", *cells)
+    return shown
+
+
+def thresholds_that_fit(tious: Sequence[float], room: int) -> list[int]:
+    """Which thresholds to show, in their order: those that papers state first, then evenly."""
+    last = len(tious) - 1
+    stated = [k for k, tiou in enumerate(tious) if any(abs(tiou - s) < 1e-9 for s in STATED)]
+    even = [round(k * last / max(room - 1, 1)) for k in range(room)]
+    chosen = list(dict.fromkeys([*stated, 0, last, *even, *range(last + 1)]))
+    return sorted(chosen[:room])
+
+
+def _error_table(errors: "FalsePositives") -> Any:
+    from basnet_e2e.evaluation.analysis import KIND_MEANING, LOOKED_AT
+
+    title = (
+        f"The best {LOOKED_AT} detections per annotated interval of a class, tIoU {errors.tiou:g}"
+    )
+    shown = new_table(title, "kind", "number", "%")
+    shown.add_column("meaning", overflow="fold")
+    total = max(errors.looked_at, 1)
+    shown.add_row("true", str(errors.true), f"{100 * errors.true / total:.1f}", "")
+    for kind, count in errors.kinds.items():
+        shown.add_row(kind, str(count), f"{100 * count / total:.1f}", KIND_MEANING[kind])
+    return shown
+
+
+def _length_table(lengths: "list[LengthResult]") -> Any:
+    title = f"Results by length of the action, tIoU {DETAIL_TIOU:g}"
+    shown = new_table(title, "seconds", "annotated", "recall %", "mAP %")
+    for row in lengths:
+        seconds = f"above {row.first:g}" if row.last == float("inf") else f"to {row.last:g}"
+        shown.add_row(
+            seconds, str(row.positives), f"{100 * row.recall:.1f}", f"{100 * row.map:.1f}"
+        )
+    return shown
+
+
+def _classification_line(classes: "Classification | None") -> str:
+    from basnet_e2e.data.annotations.video_names import counted
+
+    if classes is None:
+        return "classification: the predictions hold no video-level scores"
+    return (
+        f"classification of {counted(classes.videos, 'video')}: "
+        f"accuracy {100 * classes.accuracy:.1f} %, "
+        f"mAP {100 * classes.map:.1f} %"
+    )

@@ -1,0 +1,279 @@
+"""`basnet export`: features and intervals in the formats of other programs."""
+
+import contextlib
+import difflib
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from basnet_e2e.cli.options import force_option, frame_rate_option, message_options
+from basnet_e2e.cli.terminal.progress import ProgressBar
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from fractions import Fraction
+
+    from basnet_e2e.interchange.media import Media
+    from basnet_e2e.intervals import Failure, Localization
+
+log = logging.getLogger(__name__)
+_FORMAT_HELP = (
+    "json, activitynet, csv, srt, vtt, tsv, fiftyone, labelstudio, elan, otio, edl, chapters or "
+    "via; without it the one that the suffix of -o means, else csv."
+)
+
+
+def _check_format(ctx: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+    from basnet_e2e.interchange.writers import FORMATS
+
+    if value is None or value in FORMATS:
+        return value
+    near = difflib.get_close_matches(value, FORMATS, n=1)
+    hint = f"did you mean '{near[0]}'? " if near else ""
+    raise click.BadParameter(f"no format {value!r}; {hint}formats are {', '.join(FORMATS)}")
+
+
+@click.group()
+def export() -> None:
+    """Write features or intervals in formats that other programs read."""
+
+
+@export.command(epilog="Example: basnet export features FEATURES -o arrays --layout basnet")
+@click.argument("features", type=click.Path(path_type=Path))
+@click.option(
+    "-o",
+    "--output",
+    required=True,
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder to write into.",
+)
+@click.option(
+    "--layout",
+    type=click.Choice(["basnet", "actionformer", "npz"]),
+    default="basnet",
+    show_default=True,
+    help="{rgb,flow}/<video>.npy, <video>.npy with both side by side, or <video>.npz.",
+)
+@force_option
+@message_options
+def features(features: Path, output: Path, layout: str, force: bool) -> None:
+    """Write a folder of FEATURES as plain arrays."""
+    from basnet_e2e.data.annotations.video_names import counted
+    from basnet_e2e.data.features.layout_writer import export_features
+
+    count = export_features(features, output, layout, force=force)
+    log.info("features of %s written to %s", counted(count, "video"), output)
+
+
+@export.command(epilog="Example: basnet export intervals result.json --format srt -o video.srt")
+@click.argument(
+    "documents", nargs=-1, required=True, metavar="RESULT...", type=click.Path(path_type=Path)
+)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    help="File, or folder where there is a file a video; else stdout.",
+)
+@click.option("--format", "layout", metavar="NAME", callback=_check_format, help=_FORMAT_HELP)
+@click.option(
+    "--videos",
+    type=click.Path(path_type=Path),
+    help="The videos, or a folder of them; beside the RESULT without it.",
+)
+@frame_rate_option("Frames a second to count in; the video's without it (labelstudio: 25).")
+@click.option(
+    "--link-prefix",
+    default="",
+    metavar="URL",
+    help="Put before each video's name in links, as Label Studio's server wants.",
+)
+@click.option(
+    "--cut",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    help="Write a clip for each interval.",
+)
+@click.option("--exact", is_flag=True, help="Encode clips anew, exact to the frame.")
+@click.option(
+    "--burn",
+    type=click.Path(path_type=Path),
+    metavar="OUT.mp4",
+    help="Write a copy of the video with the labels drawn in.",
+)
+@force_option
+@message_options
+def intervals(
+    documents: tuple[Path, ...],
+    output: Path | None,
+    layout: str | None,
+    videos: Path | None,
+    fps: "Fraction | None",
+    link_prefix: str,
+    cut: Path | None,
+    exact: bool,
+    burn: Path | None,
+    force: bool,
+) -> None:
+    """Write RESULTs (of 'basnet localize' or ActivityNet-style) in the format of another tool.
+
+    With --cut and --burn the videos themselves are cut and labelled.
+    """
+    from basnet_e2e.data.files.file_kinds import Kind
+    from basnet_e2e.data.files.overwrite_checks import check_outputs
+    from basnet_e2e.interchange.media import Media
+
+    if exact and cut is None:
+        raise click.UsageError("--exact is how --cut writes its clips; say where with --cut DIR")
+    found, failed = _read(documents)
+    places = [videos] if videos else list(dict.fromkeys(path.parent for path in documents))
+    media = Media(_at_hand(found, places, given=videos is not None), fps=fps, prefix=link_prefix)
+    for result in found if cut or burn else []:
+        media.file(result)
+    chosen = layout or _format_of(output)
+    inputs = [*documents, *media.files.values()]
+    if output:
+        _check_document(output, found, chosen, inputs, force)
+    if burn:
+        check_outputs(_burnt(found, burn).values(), Kind.PROJECT, inputs, force=force)
+    if layout or output or not (cut or burn):
+        _write(found, failed, chosen, output, media)
+    if cut:
+        _cut(found, media, cut, exact)
+    if burn:
+        _burn(found, media, burn)
+
+
+def _check_document(
+    output: Path,
+    found: "Sequence[Localization]",
+    layout: str,
+    inputs: "Sequence[Path]",
+    force: bool,
+) -> None:
+    """Refuse to write over an input or over something of another kind."""
+    from basnet_e2e.data.files.file_kinds import Kind
+    from basnet_e2e.data.files.overwrite_checks import check_outputs
+    from basnet_e2e.interchange.writers import WRITERS, planned
+
+    chosen = WRITERS.get(layout)
+    targets = list(planned(output, found, layout))
+    kind = chosen.kind if chosen else Kind.RESULT
+    check_outputs(targets, kind, inputs, force=force)
+    if chosen and chosen.beside:
+        beside = [path.with_suffix(chosen.beside) for path in targets]
+        check_outputs(beside, kind, inputs, force=force)
+
+
+def _read(documents: "Sequence[Path]") -> "tuple[list[Localization], list[Failure]]":
+    from basnet_e2e.data.annotations.predictions import read_results
+    from basnet_e2e.errors import BasnetError
+
+    found: dict[str, Localization] = {}
+    failed = []
+    for path in documents:
+        results, failures = read_results(path)
+        failed += failures
+        for result in results:
+            if result.video in found:
+                raise BasnetError(f"{path}: the video '{result.video}' stands in two results")
+            found[result.video] = result
+    return list(found.values()), failed
+
+
+def _at_hand(
+    found: "Sequence[Localization]", places: "Sequence[Path]", *, given: bool
+) -> dict[str, Path]:
+    """Video files of the results; a folder that was not named may as well have none."""
+    from basnet_e2e.interchange.media import find_media
+    from extract.errors import ExtractError
+
+    if given:
+        return find_media(found, places)
+    files: dict[str, Path] = {}
+    for place in places:
+        names = {result.file for result in found} | {result.video for result in found}
+        candidates = [place / name for name in sorted(names) if (place / name).is_file()]
+        with contextlib.suppress(ExtractError):
+            files |= find_media(found, candidates)
+    return files
+
+
+def _write(
+    found: "Sequence[Localization]",
+    failed: "Sequence[Failure]",
+    layout: str,
+    output: Path | None,
+    media: "Media",
+) -> None:
+    from basnet_e2e.interchange.writers import WRITERS, format_results, write_results
+    from extract.sources.find import VIDEO_SUFFIXES
+
+    chosen = WRITERS.get(layout)
+    if layout == "json" and not all(one.file for one in found):
+        log.warning(
+            "a result does not say how long its videos are: the last interval's end is written"
+        )
+    if output is None:
+        if chosen and (chosen.document or chosen.beside):
+            raise click.UsageError(f"{layout} is several files: say where they go with -o")
+        click.echo(format_results(found, failed, layout, media=media), nl=False)
+        return
+    if layout == "chapters" and output.suffix.lower() in VIDEO_SUFFIXES:
+        from basnet_e2e.interchange.formats.chapters import write_video
+
+        result = _only(found, output)
+        write_video(media.file(result), output, result)
+        log.info("%s written, with chapters", output)
+        return
+    for path in write_results(output, found, failed, layout, media=media):
+        log.info("%s written", path)
+        if chosen and chosen.beside:
+            log.info("%s written", path.with_suffix(chosen.beside))
+
+
+def _format_of(output: Path | None) -> str:
+    """The format that the suffix of a file means, csv without one."""
+    from basnet_e2e.interchange.writers import WRITERS
+
+    suffix = output.suffix.lower() if output else ""
+    own = {".json": "json"}
+    by_suffix = {row.suffix: name for name, row in WRITERS.items() if row.suffix} | own
+    return by_suffix.get(suffix, "csv")
+
+
+def _only(found: "Sequence[Localization]", output: Path) -> "Localization":
+    if len(found) != 1:
+        raise click.UsageError(f"{output} holds one video, here are {len(found)}: name a folder")
+    return found[0]
+
+
+def _cut(found: "Sequence[Localization]", media: "Media", folder: Path, exact: bool) -> None:
+    from basnet_e2e.interchange.clips.cut import cut
+
+    count = sum(len(cut(one, media.file(one), folder, exact=exact)) for one in found)
+    log.info("%d clips written to %s", count, folder)
+
+
+def _burnt(found: "Sequence[Localization]", output: Path) -> dict[str, Path]:
+    """Id -> labelled copy: the file named, or of several videos files in that folder."""
+    from basnet_e2e.interchange.writers import safe_name
+
+    if len(found) == 1:
+        return {found[0].video: output}
+    return {one.video: output / f"{safe_name(one.video)}.mp4" for one in found}
+
+
+def _burn(found: "Sequence[Localization]", media: "Media", output: Path) -> None:
+    from basnet_e2e.interchange.clips.burn import burn
+
+    targets = _burnt(found, output)
+    for result in found:
+        target = targets[result.video]
+        with ProgressBar(
+            f"burn {result.video}", quiet=log.getEffectiveLevel() > logging.INFO
+        ) as bar:
+            burn(result, media.file(result), target, bar.update)
+        log.info("%s written", target)

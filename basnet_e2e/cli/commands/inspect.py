@@ -1,0 +1,169 @@
+"""`basnet inspect`: what a file is."""
+
+import json
+import textwrap
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from basnet_e2e.cli.options import message_options
+
+WIDTH = 80
+TOPIC = 12
+
+
+@click.command(epilog="Example: basnet inspect model.safetensors")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="All that the file says, as JSON.")
+@message_options
+def inspect(file: Path, as_json: bool) -> None:
+    """Say what FILE is: a model, features of a video, a result, or what else basnet knows.
+
+    Of a model: its classes, what it was trained on and which features it needs. Of features: how
+    they were made. Of a result: what it holds and how it was made.
+    """
+    from basnet_e2e.data.files.file_kinds import Kind
+    from basnet_e2e.data.inspection import inspect as look
+
+    found = look(file)
+    if as_json:
+        click.echo(json.dumps(found, indent=1, ensure_ascii=False))
+        return
+    click.echo(f"{file}: {Kind[found['kind'].upper()]}")
+    describe = {"model": _model, "features": _features, "result": _result}.get(found["kind"], _use)
+    for topic, text in describe(found).items():
+        click.echo(
+            textwrap.fill(
+                text,
+                WIDTH,
+                initial_indent=f"  {topic:<{TOPIC}}",
+                subsequent_indent=" " * (TOPIC + 2),
+            )
+        )
+
+
+def _use(found: Mapping[str, Any]) -> dict[str, str]:
+    return {"use": found["use"]}
+
+
+def _model(found: Mapping[str, Any]) -> dict[str, str]:
+    from basnet_e2e.data.annotations.video_names import counted
+
+    training = found.get("training", {})
+    classes = found.get("classes", [])
+    lines = {
+        "head": _head(found),
+        "classes": f"{len(classes)}: {', '.join(classes)}",
+        "reads": _reads(found.get("extractor", {})),
+        "width": f"{found.get('features')} numbers a snippet",
+    }
+    if training:
+        lines["trained on"] = (
+            f"{counted(training.get('videos', 0), 'video')}, {training.get('unlabelled', 0)} of "
+            f"them without label; {counted(training.get('steps', 0), 'step')}, seed "
+            f"{training.get('seed')}, loss {training.get('loss', 0):.4f}"
+        )
+    if validated := training.get("validation"):
+        lines["validated"] = (
+            f"step {validated['step']} was the best, average mAP "
+            f"{100 * validated['average_map']:.1f} %"
+        )
+    if stopped := training.get("stopping"):
+        lines["stopped"] = (
+            f"step {stopped['step']} was the best, loss {stopped['loss']:.4f} on the videos "
+            "held out"
+        )
+    if held := training.get("holdout"):
+        lines["held out"] = (
+            f"{counted(held['videos'], 'video')}, mean average precision of their labels "
+            f"{100 * held['map']:.1f} % (chance {100 * held['chance']:.1f} %)"
+        )
+    return lines
+
+
+def _head(found: Mapping[str, Any]) -> str:
+    """Head, recipe if it has any, preset and T, of any format of the model file."""
+    from basnet_e2e.heads.registry import DEFAULT_HEAD
+
+    # Format 1 has no parts: settings stand side by side, the recipe apart.
+    settings = found.get("settings") or {
+        **{"head": DEFAULT_HEAD, "name": found.get("preset", {}).get("name")},
+        **{"own": {"recipe": found.get("recipe")}, "training": found.get("preset", {})},
+    }
+    recipe = settings["own"].get("recipe")
+    return (
+        f"{settings['head']}, "
+        + (f"recipe {recipe}, " if recipe else "")
+        + f"preset {settings['name']}, T = {settings['training'].get('segments')}"
+        + (f", mean of {found['members']} networks" if found.get("members") else "")
+    )
+
+
+def _reads(settings: Mapping[str, Any]) -> str:
+    """Features as the settings of extraction describe them."""
+    parts = [str(settings.get("backbone", "features of another program"))]
+    if settings.get("streams"):
+        parts.append("streams " + ",".join(settings["streams"]))
+    if "fps" in settings:
+        parts.append(
+            f"{settings['fps']} fps, snippets of {settings['length']} frames every "
+            f"{settings['stride']}"
+        )
+    if settings.get("flow"):
+        parts.append(f"flow {settings['flow'].get('method')}, quantize {settings.get('quantize')}")
+    return ", ".join(parts)
+
+
+def _features(found: Mapping[str, Any]) -> dict[str, str]:
+    facts = found["facts"]
+    widths = ", ".join(f"{name} {width}" for name, width in found["widths"].items())
+    video = [str(facts.get("file", "unknown"))]
+    if "duration" in facts:
+        video.append(f"{facts['duration']:.2f} s")
+    if "source_fps" in facts:
+        video.append(f"{facts['source_fps']:.4g} fps")
+    if "size" in facts:
+        video.append("{} x {}".format(*facts["size"]))
+    lines = {
+        "video": ", ".join(video),
+        "rows": f"{found['rows']} snippets; numbers each: {widths}",
+        "made as": _reads(found["settings"]),
+    }
+    used = [str(facts[key]) for key in ("decoder", "engine", "runtime") if facts.get(key)]
+    if used:
+        lines["made with"] = ", ".join(used)
+    if facts.get("partial"):
+        lines["partial"] = str(facts["partial"])
+    return lines
+
+
+def _result(found: Mapping[str, Any]) -> dict[str, str]:
+    from basnet_e2e.data.annotations.video_names import counted, listing
+
+    count = sum(found["intervals"].values())
+    labels = ", ".join(f"{label} {number}" for label, number in found["intervals"].items())
+    seconds = f", {found['seconds']:.1f} s" if "seconds" in found else ""
+    lines = {
+        "format": found["format"],
+        "videos": f"{found['videos']}{seconds}",
+        "intervals": f"{counted(count, 'interval')}{': ' if labels else ''}{labels}",
+    }
+    if found.get("models"):
+        lines["model"] = ", ".join(found["models"])
+    if found["kept"]:
+        lines["kept"] = "; ".join(map(_kept, found["kept"]))
+    for topic in ("failed", "left"):
+        if found[topic]:
+            lines[topic] = f"{len(found[topic])}: {listing(found[topic])}"
+    return lines
+
+
+def _kept(selection: Mapping[str, Any]) -> str:
+    parts = [f"--keep {selection['keep']}"]
+    if selection["min_score"] is not None:
+        parts.append(f"score at least {selection['min_score']:g}")
+    if selection["min_length"]:
+        parts.append(f"{selection['min_length']:g} s or longer")
+    return ", ".join(parts)

@@ -1,0 +1,146 @@
+"""`basnet labels`: a label file to fill in, and what a filled one means for these videos."""
+
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from basnet_e2e.cli.options import message_options
+from basnet_e2e.cli.terminal.tables import new_table, show, show_text
+
+if TYPE_CHECKING:
+    from basnet_e2e.data.annotations.label_matching import LabelMatches
+    from basnet_e2e.data.annotations.label_template import FolderIds
+
+log = logging.getLogger(__name__)
+BACKGROUND = "(background only)"
+
+
+@click.command(
+    epilog="Example: basnet labels features/ -o labels.csv; later: basnet labels features/ "
+    "--check labels.csv",
+)
+@click.argument("folder", metavar="FEATURES_OR_VIDEOS", type=click.Path(path_type=Path))
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Label file to write; stdout without it. One that exists is kept.",
+)
+@click.option(
+    "--check",
+    "labels",
+    type=click.Path(path_type=Path),
+    metavar="LABELS",
+    help="Labels (in any form that 'basnet train' reads) to look through instead.",
+)
+@click.option("--force", is_flag=True, help="Replace a label file that exists.")
+@message_options
+def labels(folder: Path, output: Path | None, labels: Path | None, force: bool) -> None:
+    """Write a template of labels for a folder, or look through one with --check.
+
+    The template has a row for each video, to fill in which actions occur in it. A check shows the
+    videos of each class, which row meets which video and how, and what is left over; exit code 2
+    says that 'basnet train' would refuse these labels.
+    """
+    from basnet_e2e.data.annotations.label_template import find_ids
+
+    if labels is None:
+        _write_template(folder, output, force)
+    elif output is not None:
+        raise click.UsageError("-o writes a template and --check reads labels; give one of them")
+    else:
+        _check(folder, labels, find_ids(folder))
+
+
+def _write_template(folder: Path, output: Path | None, force: bool) -> None:
+    from basnet_e2e.data.annotations.label_template import find_ids, template
+    from basnet_e2e.data.annotations.video_names import counted, without_suffix
+    from basnet_e2e.errors import BasnetError
+    from weights.files import write_text
+
+    if output is not None and without_suffix(output.name) != output.name:
+        raise BasnetError(f"{output}: labels are a CSV file, name it so, such as labels.csv")
+    if output is not None and output.exists() and not force:
+        raise BasnetError(
+            f"{output}: exists, and labels may be filled in there; --force replaces it, --check "
+            "looks through it"
+        )
+    ids = find_ids(folder).all
+    text = template(ids)
+    if output is None:
+        click.echo(text, nl=False)
+        return
+    write_text(output, text)
+    log.info(
+        "%s written, %s: fill in the actions of each, several separated by ';'; a row left empty "
+        "says that none occurs",
+        output,
+        counted(len(ids), "video"),
+    )
+
+
+def _check(folder: Path, path: Path, ids: "FolderIds") -> None:
+    from basnet_e2e.data.annotations.annotations import read_labels
+    from basnet_e2e.data.annotations.label_matching import match_labels, nothing_to_learn
+    from basnet_e2e.data.annotations.video_names import counted
+    from basnet_e2e.data.features.dataset import failed_ids
+
+    what, known = ("features", ids.features) if ids.features else ("a file", ids.videos)
+    found = match_labels(read_labels(path), known, str(folder), failed_ids(folder), what)
+    show_text(
+        f"{len(found.matches.found)} of {counted(len(found.labels.videos), 'row')} meet a video, "
+        f"{len(found.by_id)} of {counted(len(known), 'video')} with {what} have a row\n"
+    )
+    tables = [_class_table(found), _row_table(found)]
+    show(*(table for table in [*tables, _left_over_table(found)] if table.row_count))
+    mistakes = found.mistakes()
+    problem = nothing_to_learn(list(found.by_id.values()))
+    if problem is not None and not mistakes:
+        mistakes.append(f"{path}: {problem}")
+    for mistake in mistakes:
+        log.error("%s", mistake)
+    if mistakes:
+        raise click.exceptions.Exit(2)
+    then = "'basnet train' can learn from these labels"
+    log.info("%s", then if ids.features else f"{then} once 'basnet extract' has made features")
+
+
+def _class_table(found: "LabelMatches") -> Any:
+    """Videos of each class; one with several labels counts for each."""
+    shown = new_table("Videos by class", "class", "videos")
+    for name in found.labels.classes:
+        shown.add_row(name, str(sum(name in labels for labels in found.by_id.values())))
+    background = sum(not labels for labels in found.by_id.values())
+    if background:
+        shown.add_row(BACKGROUND, str(background))
+    return shown
+
+
+def _row_table(found: "LabelMatches") -> Any:
+    shown = new_table("Rows that meet a video", "row")
+    shown.add_column("video", overflow="fold")
+    shown.add_column("by", no_wrap=True)
+    shown.add_column("labels", overflow="fold")
+    for name, video_id in found.matches.found.items():
+        labels = "; ".join(found.labels.videos[name]) or BACKGROUND
+        shown.add_row(name, video_id, str(found.matches.ways[name]), labels)
+    return shown
+
+
+def _left_over_table(found: "LabelMatches") -> Any:
+    from basnet_e2e.data.annotations.video_names import listing, nearest
+
+    shown = new_table("Left over", "name")
+    shown.add_column("what it is", overflow="fold")
+    for name, candidates in found.matches.ambiguous.items():
+        shown.add_row(name, f"row that could mean {listing(candidates)}")
+    for name in found.unknown:
+        near = nearest(name, found.ids)
+        shown.add_row(name, "row of no video" + (f"; did you mean '{near}'?" if near else ""))
+    for name in found.failed:
+        shown.add_row(name, "row of a video that could not be extracted")
+    for video_id in found.matches.unnamed:
+        shown.add_row(video_id, "video without a row, not trained on")
+    return shown

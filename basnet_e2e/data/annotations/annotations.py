@@ -1,0 +1,336 @@
+"""Annotations of videos: labels for training, intervals for evaluation, and predictions to judge.
+
+Labels are read from a CSV file (header ``video,labels``), from an ActivityNet-style JSON file or
+from one folder per class; ground truth from a CSV file (header ``video,label,start,end``) or from
+ActivityNet-style JSON:
+``{"database": {video: {"subset", "duration", "annotations": [{"label", "segment": [s, e]}]}}}``.
+"""
+
+import logging
+import math
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from basnet_e2e.data.annotations import subsets
+from basnet_e2e.data.annotations.csv_tables import is_table, read_interval_table, read_label_table
+from basnet_e2e.data.annotations.predictions import Predictions, read_predictions
+from basnet_e2e.data.annotations.video_names import (
+    Matches,
+    alike_classes,
+    listing,
+    match_ids,
+    nfc,
+    unknown_message,
+    without_suffix,
+)
+from basnet_e2e.data.files.text_files import parse_json, read_text
+from basnet_e2e.errors import BasnetError
+from basnet_e2e.intervals import Interval
+
+__all__ = [
+    "GroundTruth",
+    "Labels",
+    "Matches",
+    "Predictions",
+    "match_ids",
+    "read_classes",
+    "read_ground_truth",
+    "read_labels",
+    "read_predictions",
+]
+
+log = logging.getLogger(__name__)
+# Looked for in this order when the caller names no subset to evaluate.
+TESTING = subsets.candidates("test")
+
+
+@dataclass(frozen=True)
+class Labels:
+    """Which classes occur in which video.
+
+    Attributes:
+        videos: name as written -> classes; an empty tuple means background only.
+        classes: all classes in order of first appearance, or in the order the caller gave.
+        durations: seconds, where the file states them.
+        source: file or folder they were read from, for messages.
+        published: whether they come from an annotation database, which may name videos that
+            nobody can get any more; elsewhere an unknown name is a mistake.
+        folders: whether they are class folders: the first part of a name is then a class.
+    """
+
+    videos: dict[str, tuple[str, ...]]
+    classes: tuple[str, ...]
+    durations: dict[str, float] = field(default_factory=dict)
+    source: str = "labels"
+    published: bool = False
+    folders: bool = False
+
+
+@dataclass(frozen=True)
+class GroundTruth:
+    """Annotated intervals of the videos of one subset.
+
+    Attributes:
+        videos: video -> intervals in file order; empty where nothing was annotated.
+        durations: seconds, where the file states them.
+        subset: name of the subset read; None where the file knows no subsets.
+        others: videos of the file that belong to other subsets.
+        source: the file, for messages.
+    """
+
+    videos: dict[str, list[Interval]]
+    durations: dict[str, float] = field(default_factory=dict)
+    subset: str | None = None
+    others: frozenset[str] = frozenset()
+    source: str = "ground truth"
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Classes that have at least one interval, in order of first appearance."""
+        return first_appearance(
+            found.label for intervals in self.videos.values() for found in intervals
+        )
+
+
+def read_labels(
+    path: str | os.PathLike[str],
+    subset: str | None = None,
+    classes: Sequence[str] | None = None,
+) -> Labels:
+    """Read video-level labels from a CSV file, an ActivityNet-style JSON file or class folders.
+
+    Of a JSON file only the classes of the training subset are read, never an interval and never
+    another subset. The training subset is ``train`` or ``training``; where there is none it is
+    ``validation``, as in THUMOS'14.
+
+    Args:
+        path: the file, or a folder with one folder of videos (or features) per class; videos
+            beside the class folders have no label.
+        subset: subset of a JSON file to read instead of the training subset.
+        classes: class list that fixes the order and must cover every label.
+
+    Raises:
+        BasnetError: the file is missing or damaged, names a video twice, or holds a label that is
+            not in ``classes``.
+    """
+    source = Path(path)
+    if source.is_dir():
+        labels = _labels_of_folders(source)
+    elif source.suffix.lower() == ".json":
+        labels = _labels_of_database(source, subset)
+    else:
+        videos = read_label_table(source)
+        labels = Labels(videos, _classes_of(videos), source=os.fspath(source))
+    for group in alike_classes(labels.classes):
+        log.warning(
+            "%s: %s are taken for %d classes; spell them alike if they are one",
+            path,
+            listing(group),
+            len(group),
+        )
+    return labels if classes is None else with_classes(labels, classes)
+
+
+def read_classes(path: str | os.PathLike[str]) -> tuple[str, ...]:
+    """Read a class list, one name a line; blank lines are skipped.
+
+    Raises:
+        BasnetError: the file is missing, empty or names a class twice.
+    """
+    names = [nfc(line.strip()) for line in read_text(path).splitlines() if line.strip()]
+    if not names:
+        raise BasnetError(f"{path}: no class names in this file (one a line)")
+    doubled = sorted({name for name in names if names.count(name) > 1})
+    if doubled:
+        raise BasnetError(f"{path}: {listing(doubled)} stands there twice")
+    return tuple(names)
+
+
+def read_ground_truth(path: str | os.PathLike[str], subset: str | None = None) -> GroundTruth:
+    """Read the annotated intervals of one subset.
+
+    Args:
+        path: ActivityNet-style JSON (segments may be numbers or strings, in seconds), or a CSV
+            file with the columns ``video,label,start,end``, which knows no subsets; a row that
+            names only a video says that nothing happens in it.
+        subset: its name; by default ``test``, ``testing`` or ``validation``, the first of these
+            that has intervals, or the only one there is.
+
+    Raises:
+        BasnetError: the file is missing or not of these formats, or the subset is not in it.
+    """
+    if is_table(path):
+        if subset is not None:
+            raise BasnetError(f"{path}: a CSV file has no subset '{subset}'; go without --subset")
+        return GroundTruth(read_interval_table(path), source=os.fspath(path))
+    entries = read_database(path)
+    chosen = choose_subset(path, entries, subset, TESTING)
+    videos: dict[str, list[Interval]] = {}
+    durations: dict[str, float] = {}
+    for name, entry in entries.items():
+        if chosen is not None and entry.get("subset") != chosen:
+            continue
+        videos[name] = _intervals(path, name, entry)
+        note_duration(path, name, entry, durations)
+    others = frozenset(entries.keys() - videos.keys())
+    return GroundTruth(videos, durations, chosen, others, os.fspath(path))
+
+
+def first_appearance(names: Iterable[str]) -> tuple[str, ...]:
+    """Each name once, in order of first appearance."""
+    return tuple(dict.fromkeys(names))
+
+
+def _classes_of(videos: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
+    return first_appearance(label for labels in videos.values() for label in labels)
+
+
+def with_classes(labels: Labels, classes: Sequence[str]) -> Labels:
+    """Labels whose classes are those of a list, in its order.
+
+    Raises:
+        BasnetError: a label is not in the list.
+    """
+    wanted = tuple(nfc(name) for name in classes)
+    extra = [name for name in labels.classes if name not in set(wanted)]
+    if extra:
+        raise BasnetError(
+            f"{labels.source}: not in the class list: {unknown_message(extra, wanted)}"
+        )
+    return replace(labels, classes=wanted)
+
+
+# One folder per class ----------------------------------------------------------------------------
+
+
+def _labels_of_folders(folder: Path) -> Labels:
+    videos: dict[str, tuple[str, ...]] = {}
+    for path in sorted(folder.rglob("*")):
+        relative = path.relative_to(folder)
+        hidden = any(part.startswith(".") for part in relative.parts)
+        name = relative.as_posix()
+        stem = without_suffix(name)
+        if hidden or stem == name or not path.is_file():
+            continue
+        if stem in videos:
+            raise BasnetError(f"{folder}: two files are called '{stem}' but for their suffix")
+        videos[stem] = (nfc(relative.parts[0]),) if len(relative.parts) > 1 else ()
+    classes = _classes_of(videos)
+    if not classes:
+        raise BasnetError(
+            f"{folder}: no labels in this folder; expected one folder of videos per class, or give "
+            "a CSV or JSON file"
+        )
+    return Labels(videos, classes, source=os.fspath(folder), folders=True)
+
+
+# ActivityNet-style JSON --------------------------------------------------------------------------
+
+
+def _labels_of_database(path: Path, subset: str | None) -> Labels:
+    entries = read_database(path)
+    chosen = choose_subset(path, entries, subset, subsets.TRAIN, subsets.VALIDATION)
+    videos: dict[str, tuple[str, ...]] = {}
+    durations: dict[str, float] = {}
+    for name, entry in entries.items():
+        if chosen is None or entry.get("subset") == chosen:
+            videos[name] = first_appearance(_label(path, name, item) for item in items_of(entry))
+            note_duration(path, name, entry, durations)
+    classes = _classes_of(videos)
+    return Labels(videos, classes, durations, os.fspath(path), published=True)
+
+
+def read_database(path: str | os.PathLike[str]) -> dict[str, dict[str, Any]]:
+    document = parse_json(path)
+    entries = document.get("database") if isinstance(document, dict) else None
+    if not isinstance(entries, dict):
+        raise BasnetError(
+            f"{path}: not an annotation file; expected an object 'database' of videos "
+            "(ActivityNet format), or a CSV file with the header video,label,start,end"
+        )
+    for name, entry in entries.items():
+        if not isinstance(entry, dict) or not isinstance(items_of(entry), list):
+            raise BasnetError(f"{path}: video '{name}' is not an object with 'annotations'")
+    if not entries:
+        raise BasnetError(f"{path}: no videos in 'database'")
+    return entries
+
+
+def choose_subset(
+    path: str | os.PathLike[str],
+    entries: dict[str, dict[str, Any]],
+    wanted: str | None,
+    *preferred: Sequence[str],
+) -> str | None:
+    """Name of the subset to read as the file spells it; None where the file has no subsets."""
+    sizes: dict[str, int] = {}
+    for entry in entries.values():
+        if isinstance(entry.get("subset"), str):
+            sizes[entry["subset"]] = sizes.get(entry["subset"], 0) + len(items_of(entry))
+    present = ", ".join(sorted(sizes)) or "none"
+    if wanted is not None:
+        alike = subsets.spellings(wanted)
+        for name in sizes:
+            if name == wanted or name.lower() in alike:
+                return name
+        raise BasnetError(f"{path}: no subset '{wanted}' (subsets: {present})")
+    if not sizes:
+        return None
+    for names in preferred:
+        for name in sorted(sizes, key=lambda name: _rank(name, names)):
+            if name.lower() in names and (sizes[name] or len(sizes) == 1):
+                return name
+    if len(sizes) == 1 and preferred[0] is TESTING:
+        return next(iter(sizes))
+    raise BasnetError(
+        f"{path}: no {preferred[0][0]} subset with annotations in this file (subsets: {present})"
+    )
+
+
+def _rank(name: str, names: Sequence[str]) -> int:
+    return names.index(name.lower()) if name.lower() in names else len(names)
+
+
+def items_of(entry: dict[str, Any]) -> Any:
+    items = entry.get("annotations", [])
+    return [] if items is None else items
+
+
+def _label(path: str | os.PathLike[str], video: str, item: Any) -> str:
+    label = item.get("label") if isinstance(item, dict) else None
+    if not isinstance(label, str) or not label:
+        raise BasnetError(f"{path}: an annotation of video '{video}' has no label")
+    return nfc(label)
+
+
+def _intervals(path: str | os.PathLike[str], video: str, entry: dict[str, Any]) -> list[Interval]:
+    found = []
+    for number, item in enumerate(items_of(entry), start=1):
+        label = _label(path, video, item)
+        try:
+            start, end = (float(second) for second in item["segment"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise BasnetError(
+                f"{path}: annotation {number} of video '{video}' has no segment [start, end] in "
+                "seconds"
+            ) from error
+        if not (math.isfinite(start) and math.isfinite(end)):
+            raise BasnetError(f"{path}: annotation {number} of video '{video}' is not finite")
+        found.append(Interval(label, start, end))
+    return found
+
+
+def note_duration(
+    path: str | os.PathLike[str], video: str, entry: dict[str, Any], durations: dict[str, float]
+) -> None:
+    if entry.get("duration") is None:
+        return
+    try:
+        duration = float(entry["duration"])
+    except (TypeError, ValueError) as error:
+        raise BasnetError(f"{path}: the duration of video '{video}' is no number") from error
+    if math.isfinite(duration) and duration > 0:
+        durations[video] = duration

@@ -1,0 +1,99 @@
+"""Annotations in CSV files: labels (``video,labels``) and intervals (``video,label,start,end``)."""
+
+import math
+import os
+from pathlib import Path
+
+from basnet_e2e.data.annotations.video_names import nfc
+from basnet_e2e.data.files.csv_rows import Row, read_rows
+from basnet_e2e.data.files.text_files import read_text
+from basnet_e2e.errors import BasnetError
+from basnet_e2e.intervals import Interval
+
+SEPARATOR = ";"
+COLUMNS = ("video", "labels")
+INTERVAL_COLUMNS = ("video", "label", "start", "end")
+
+
+def is_table(path: str | os.PathLike[str]) -> bool:
+    """Whether annotations are a CSV file: by the suffix, or since they cannot be JSON.
+
+    Raises:
+        BasnetError: the file is missing or no text.
+    """
+    suffix = Path(path).suffix.lower()
+    if suffix in (".csv", ".tsv", ".json"):
+        return suffix != ".json"
+    return not read_text(path).lstrip().startswith(("{", "["))
+
+
+def read_label_table(path: str | os.PathLike[str]) -> dict[str, tuple[str, ...]]:
+    """Classes by video, from a CSV file with the columns ``video`` and ``labels``.
+
+    Raises:
+        BasnetError: the file is missing or damaged, holds no video or one twice.
+    """
+    videos: dict[str, tuple[str, ...]] = {}
+    lines: dict[str, int] = {}
+    for row in read_rows(Path(path), COLUMNS, _several_labels):
+        name = _video_of(row)
+        if nfc(name) in lines:
+            raise BasnetError(
+                f"{row.where}: video '{name}' stands on line {lines[nfc(name)]} already"
+            )
+        lines[nfc(name)] = row.line
+        labels = (nfc(label.strip()) for label in row.cells["labels"].split(SEPARATOR))
+        videos[name] = tuple(dict.fromkeys(label for label in labels if label))
+    if not videos:
+        raise BasnetError(f"{path}: no labelled video; expected the header video,labels and rows")
+    return videos
+
+
+def read_interval_table(path: str | os.PathLike[str]) -> dict[str, list[Interval]]:
+    """Annotated intervals by video, from a CSV file with ``video``, ``label``, ``start``, ``end``.
+
+    Times are seconds. A row that names only a video says that nothing happens in it.
+
+    Raises:
+        BasnetError: the file is missing or damaged, or holds no video.
+    """
+    videos: dict[str, list[Interval]] = {}
+    spellings: dict[str, str] = {}
+    for row in read_rows(Path(path), INTERVAL_COLUMNS):
+        name = _video_of(row)
+        intervals = videos.setdefault(spellings.setdefault(nfc(name), name), [])
+        label = nfc(row.cells["label"])
+        if label or row.cells["start"] or row.cells["end"]:
+            intervals.append(_interval_of(row, label))
+    if not videos:
+        raise BasnetError(
+            f"{path}: no annotated video; expected the header {','.join(INTERVAL_COLUMNS)} and rows"
+        )
+    return videos
+
+
+def _video_of(row: Row) -> str:
+    if not row.cells["video"]:
+        raise BasnetError(f"{row.where}: no video named")
+    return row.cells["video"]
+
+
+def _interval_of(row: Row, label: str) -> Interval:
+    if not label:
+        raise BasnetError(f"{row.where}: an interval without a label")
+    times = []
+    for column in ("start", "end"):
+        try:
+            times.append(float(row.cells[column]))
+        except ValueError as error:
+            raise BasnetError(
+                f"{row.where}: {column} '{row.cells[column]}' is no number of seconds, such as 12.5"
+            ) from error
+    if not all(map(math.isfinite, times)):
+        raise BasnetError(f"{row.where}: an interval that is not finite")
+    return Interval(label, times[0], times[1])
+
+
+def _several_labels(delimiter: str) -> str:
+    text = f"several labels of one video are separated by '{SEPARATOR}'"
+    return f'{text}, here in quotes: "run{SEPARATOR}jump"' if delimiter == SEPARATOR else text

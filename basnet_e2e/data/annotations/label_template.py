@@ -1,0 +1,75 @@
+"""A label file to fill in: one row for each video of a folder."""
+
+import csv
+import io
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from basnet_e2e.data.annotations.csv_tables import COLUMNS
+from basnet_e2e.data.annotations.video_names import FEATURE_SUFFIXES
+from basnet_e2e.data.features.layouts import find_stored, parse_grid
+from basnet_e2e.errors import BasnetError
+from extract.sources.find import VIDEO_SUFFIXES, find_videos
+
+
+@dataclass(frozen=True)
+class FolderIds:
+    """Ids of what a folder (or file) holds.
+
+    Attributes:
+        features: videos with features that training would read.
+        videos: video files.
+    """
+
+    features: tuple[str, ...]
+    videos: tuple[str, ...]
+
+    @property
+    def all(self) -> tuple[str, ...]:
+        """Each video once, whether it is there as features, as a file or as both."""
+        return tuple(sorted({*self.features, *self.videos}))
+
+
+def find_ids(path: str | os.PathLike[str]) -> FolderIds:
+    """Ids of all videos below a folder, or of one file; of divided features the training part.
+
+    Raises:
+        BasnetError: there is neither a video nor a feature file.
+        ExtractError: two videos would have one id.
+    """
+    root = Path(path)
+    if not root.exists():
+        raise BasnetError(f"{root}: no such file or folder")
+    features: list[str] = []
+    videos: list[str] = []
+    if _holds(root, FEATURE_SUFFIXES):
+        sources = find_stored(root, subset="train", streams=None, grid=parse_grid(None))
+        features = [source.id for source in sources]
+    if _holds(root, VIDEO_SUFFIXES) or (root.is_file() and not features):
+        videos = [video.id for video in find_videos([root])]
+    if not features and not videos:
+        raise BasnetError(f"{root}: neither videos nor features in this folder")
+    return FolderIds(tuple(features), tuple(videos))
+
+
+def template(ids: Iterable[str]) -> str:
+    """CSV with the header ``video,labels`` and a row without labels for each video."""
+    text = io.StringIO()
+    rows = csv.writer(text, lineterminator="\n")
+    rows.writerow(COLUMNS)
+    rows.writerows([video_id, ""] for video_id in ids)
+    return text.getvalue()
+
+
+def _holds(root: Path, suffixes: Iterable[str]) -> bool:
+    """Whether a file of these suffixes is there that is not hidden."""
+    wanted = set(suffixes)
+    if root.is_file():
+        return root.suffix.lower() in wanted
+    return any(
+        path.suffix.lower() in wanted
+        and not any(part.startswith(".") for part in path.relative_to(root).parts)
+        for path in root.rglob("*")
+    )

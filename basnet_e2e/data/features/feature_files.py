@@ -1,0 +1,131 @@
+"""Our feature files as a source of rows, and which files of a folder are such files."""
+
+import functools
+import logging
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from basnet_e2e.data.annotations.video_names import listing
+from basnet_e2e.data.files.file_kinds import Kind, kind_of
+from basnet_e2e.errors import BasnetError
+from extract.errors import ExtractError
+from extract.features.feature_file import SUFFIX, Features, read_meta, settings_for_streams
+
+log = logging.getLogger(__name__)
+Read = tuple[NDArray[np.float32], NDArray[np.float64], NDArray[np.float64], float]
+# Files of the same suffix that are no features, and what to say where one is given as features.
+NO_FEATURES = {
+    Kind.MODEL: "a model, no features; 'basnet localize -m' applies it to features or videos",
+    Kind.WEIGHTS: "the weights of a network, no features; 'basnet extract' makes them",
+    Kind.TENSORS: "not a feature file of basnet (made by another program?)",
+}
+
+
+@dataclass(frozen=True)
+class FileSource:
+    """A feature file of ``basnet extract``."""
+
+    id: str
+    path: Path
+    streams: Sequence[str] | None
+    timed = True
+
+    @property
+    def name(self) -> str:
+        """File name for messages."""
+        return os.fspath(self.path)
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """The file."""
+        return (self.path,)
+
+    @property
+    def size(self) -> int:
+        """Bytes of the file, which holds little but the matrix."""
+        return self.path.stat().st_size
+
+    def settings(self) -> dict[str, Any]:
+        """Settings of the file, narrowed to the streams that are read."""
+        try:
+            settings = dict(read_meta(self.path)["settings"])
+        except ExtractError as error:
+            raise BasnetError(str(error)) from error
+        return settings if self.streams is None else settings_for_streams(settings, self.streams)
+
+    def read(self, notes: dict[str, str]) -> Read:
+        """Load the whole file."""
+        features = self._load()
+        try:
+            x = features.matrix(self.streams)
+        except ExtractError as error:
+            raise BasnetError(f"{self.path}: {error}") from error
+        return x.astype(np.float32, copy=False), features.start, features.end, features.duration
+
+    def _load(self) -> Features:
+        try:
+            return Features.load(self.path)
+        except ExtractError as error:
+            raise BasnetError(_naming(error, self.path)) from error
+
+    def by_stream(self) -> dict[str, NDArray[Any]]:
+        """Each stream's matrix as stored."""
+        features = self._load()
+        chosen = self.streams if self.streams is not None else features.streams
+        return {name: features.matrix([name]) for name in chosen}
+
+
+def feature_files(folder: Path) -> list[Path]:
+    """Feature files of a folder in depth and in order; other files of their suffix get a line."""
+    files = sorted(path for path in folder.rglob(f"*{SUFFIX}") if visible(path, folder))
+    others = {path: kind for path in files if (kind := other_kind(path)) is not None}
+    if others:
+        _say_skipped(tuple(f"{path} ({kind})" for path, kind in others.items()))
+    return [path for path in files if path not in others]
+
+
+@functools.cache
+def _say_skipped(files: tuple[str, ...]) -> None:
+    """Once, however often a command looks through its folder."""
+    log.warning("files that are no features, left alone (%d): %s", len(files), listing(files))
+
+
+def other_kind(path: Path) -> Kind | None:
+    """What a file of the features' suffix is where it is none; a damaged one counts as features."""
+    try:
+        kind = kind_of(path)
+    except OSError:
+        return None
+    return kind if kind in NO_FEATURES else None
+
+
+def feature_id(path: Path, folder: Path) -> str:
+    """Id of the video whose features stand in a folder."""
+    return path.relative_to(folder).as_posix().removesuffix(SUFFIX)
+
+
+def refuse_other_kind(path: Path) -> None:
+    """Say what a file that was given as features is.
+
+    Raises:
+        BasnetError: it is a model or another file of the same suffix.
+    """
+    kind = other_kind(path)
+    if kind is not None:
+        raise BasnetError(f"{path}: {NO_FEATURES[kind]}")
+
+
+def visible(path: Path, folder: Path) -> bool:
+    """Whether neither the file nor a folder above it, up to the one given, is hidden."""
+    return not any(part.startswith(".") for part in path.relative_to(folder).parts)
+
+
+def _naming(error: Exception, path: Path) -> str:
+    text = str(error)
+    return text if os.fspath(path) in text else f"{path}: {text}"

@@ -1,0 +1,101 @@
+"""Rows of a CSV file whose header names its columns."""
+
+import csv
+import io
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from basnet_e2e.data.files.text_files import read_text
+from basnet_e2e.errors import BasnetError
+
+# Spreadsheets of some languages separate by semicolons, and copied cells by tabs.
+DELIMITERS = (",", ";", "\t")
+
+
+def quote_advice(delimiter: str) -> str:
+    """What to do about a row with more cells than the header."""
+    return f"put a value that holds '{delimiter}' in quotes"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row.
+
+    Attributes:
+        where: file and line, for messages.
+        line: number of the line.
+        cells: column -> text without blanks around it, for the columns asked for.
+    """
+
+    where: str
+    line: int
+    cells: dict[str, str]
+
+
+def read_rows(
+    path: Path, columns: Sequence[str], advice: Callable[[str], str] = quote_advice
+) -> Iterator[Row]:
+    """Read the columns of a CSV file by their names; other columns and empty rows are skipped.
+
+    Cells are separated by commas, or by semicolons or tabs where only these make the header name
+    all columns.
+
+    Args:
+        path: the file.
+        columns: names of columns that must be there, in lower case.
+        advice: what to do about a row with more cells than the header, by delimiter.
+
+    Raises:
+        BasnetError: the file is missing or no text, or its header lacks a column.
+    """
+    text = read_text(path)
+    delimiter = _delimiter(text, columns)
+    rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+    places: dict[str, int] | None = None
+    width = 0
+    try:
+        for row in rows:
+            if not any(cell.strip() for cell in row):
+                continue
+            if places is None:
+                places, width = _places(path, rows.line_num, row, columns), len(row)
+                continue
+            where = f"{path}, line {rows.line_num}"
+            if any(cell.strip() for cell in row[width:]):
+                raise BasnetError(
+                    f"{where}: {len(row)} values for {width} columns; {advice(delimiter)}"
+                )
+            full = [*row, *[""] * (width - len(row))]
+            cells = {name: full[place].strip() for name, place in places.items()}
+            yield Row(where, rows.line_num, cells)
+    except csv.Error as error:
+        raise BasnetError(f"{path}, line {rows.line_num}: not a CSV file ({error})") from error
+
+
+def _delimiter(text: str, columns: Sequence[str]) -> str:
+    """What separates cells: the first delimiter by which the header names all columns."""
+    header = next((line for line in text.splitlines() if line.strip()), "")
+    for delimiter in DELIMITERS:
+        names = _names(cell.strip().strip('"') for cell in header.split(delimiter))
+        if set(columns) <= set(names):
+            return delimiter
+    return DELIMITERS[0]
+
+
+def _places(path: Path, line: int, header: Sequence[str], columns: Sequence[str]) -> dict[str, int]:
+    names = _names(header)
+    for wanted in columns:
+        if wanted not in names:
+            raise BasnetError(
+                f"{path}, line {line}: no column '{wanted}' (the header is "
+                f"'{','.join(header)}'); expected {','.join(columns)}, separated by commas, "
+                "semicolons or tabs"
+            )
+        if names.count(wanted) > 1:
+            raise BasnetError(f"{path}, line {line}: two columns are called '{wanted}'")
+    return {name: names.index(name) for name in columns}
+
+
+def _names(header: Iterable[str]) -> list[str]:
+    return [name.strip().lower() for name in header]

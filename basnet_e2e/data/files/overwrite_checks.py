@@ -1,0 +1,133 @@
+"""The rule for every file that a command writes: nothing a user owns is overwritten by mistake.
+
+An output that is one of the inputs is refused, whatever its spelling. An existing file is replaced
+only by one of its own kind, unless the user insists. All this is seen before work starts.
+"""
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from basnet_e2e.data.files.file_kinds import Kind, kind_of
+from basnet_e2e.errors import BasnetError
+from extract.sources.urls import Url
+
+Name = str | os.PathLike[str]
+Read = Name | Url
+# What commands read out of a folder that they are given.
+READ_FROM_FOLDERS = frozenset({Kind.FEATURES, Kind.ARRAYS, Kind.VIDEO})
+
+
+def check_output(
+    path: Name, kind: Kind, inputs: Iterable[Read | None] = (), *, force: bool = False
+) -> None:
+    """Refuse to write a file where that would destroy something.
+
+    Args:
+        path: the file to write; nothing there is fine, its folders are made later.
+        kind: what will be written.
+        inputs: files and folders that the command reads; None is skipped, and what stands
+            elsewhere is no file that could be written.
+        force: replace a file of another kind too, but never an input.
+
+    Raises:
+        BasnetError: the path is an input, a folder or a file of another kind, or its folder cannot
+            be written.
+    """
+    check_outputs([path], kind, inputs, force=force)
+
+
+def check_outputs(
+    paths: Iterable[Name], kind: Kind, inputs: Iterable[Read | None] = (), *, force: bool = False
+) -> None:
+    """As :func:`check_output`, of any number of files."""
+    read = _Inputs.of(inputs)
+    for target in map(Path, paths):
+        if target.is_dir():
+            raise BasnetError(f"{target}: is a folder; name a file to write {kind} into")
+        if read.holds(target):
+            raise BasnetError(
+                f"{target}: is an input of this command and would be overwritten; choose another "
+                "output"
+            )
+        _check_replaced(target, kind, force)
+        _check_place(target.parent)
+
+
+def check_folder(folder: Name) -> None:
+    """Refuse a folder of outputs that cannot be made or written.
+
+    Raises:
+        BasnetError: a file stands in its place, or the folder above cannot be written.
+    """
+    _check_place(Path(folder))
+
+
+@dataclass(frozen=True)
+class _Inputs:
+    """What a command reads, as the disk knows it.
+
+    Attributes:
+        files: device and number of each file, which no spelling hides.
+        folders: resolved folders.
+    """
+
+    files: frozenset[tuple[int, int]]
+    folders: frozenset[Path]
+
+    @classmethod
+    def of(cls, names: Iterable[Read | None]) -> "_Inputs":
+        paths = [Path(name) for name in names if not isinstance(name, Url | None)]
+        there = [path for path in paths if path.exists()]
+        return cls(
+            frozenset(_identity(path) for path in there if not path.is_dir()),
+            frozenset(path.resolve() for path in there if path.is_dir()),
+        )
+
+    def holds(self, target: Path) -> bool:
+        """Whether the target is a file given, or something to read in a folder given."""
+        if not target.exists():
+            return False
+        if _identity(target) in self.files:
+            return True
+        inside = bool(self.folders & set(target.resolve().parents))
+        return inside and target.is_file() and kind_of(target) in READ_FROM_FOLDERS
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    found = path.stat()
+    return found.st_dev, found.st_ino
+
+
+def _check_replaced(target: Path, kind: Kind, force: bool) -> None:
+    if not target.exists():
+        return
+    if not target.is_file():
+        raise BasnetError(f"{target}: is no ordinary file and cannot be replaced by {kind}")
+    if force:
+        return
+    try:
+        found = kind_of(target)
+    except OSError as error:
+        raise BasnetError(f"{target}: exists and cannot be read ({error.strerror})") from error
+    if found not in (kind, Kind.EMPTY):
+        raise BasnetError(
+            f"{target}: holds {found}, not {kind}, and is not overwritten; choose another output, "
+            "or --force"
+        )
+
+
+def _check_place(folder: Path) -> None:
+    """The nearest folder above that exists must be one, and writable."""
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    if not folder.is_dir():
+        raise BasnetError(f"{folder}: is a file, so nothing can be written into it as a folder")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise BasnetError(f"{folder}: this folder cannot be written ({_why_closed(folder)})")
+
+
+def _why_closed(folder: Path) -> str:
+    flags = os.statvfs(folder).f_flag if hasattr(os, "statvfs") else 0  # not on Windows
+    return "read-only file system" if flags & getattr(os, "ST_RDONLY", 0) else "permission denied"

@@ -1,0 +1,203 @@
+"""CMCS (Liu et al.): several classifiers that must look at different rows (CVPR 2019).
+
+Numbers of the preset ``official`` are those of the released code's THUMOS'14 settings. UNVERIFIED:
+that rates of the released code apply to streams side by side (here one network reads all streams).
+Static clips, found there by the flow's magnitude, are found here by how little features change,
+since cached features have no magnitude (``basnet_e2e.heads.baselines.static_clips``).
+"""
+
+import itertools
+from dataclasses import dataclass, replace
+from typing import ClassVar, NamedTuple
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from basnet_e2e.data.features.dataset import LabelledSet
+from basnet_e2e.heads.baselines.static_clips import static_clips
+from basnet_e2e.heads.common.decoding_rules import Floats, Ints, Rules, Seen
+from basnet_e2e.heads.common.head import Batch, Head, Loss, Shape
+from basnet_e2e.heads.common.pooling import (
+    as_array,
+    at_least_float,
+    label_entropy,
+    real_rows,
+    softmax_rows,
+)
+from basnet_e2e.heads.common.settings import Preset, Reading, Settings, Training
+
+DILATION = 1.25  # rows
+
+
+@dataclass(frozen=True)
+class CmcsSettings(Settings):
+    """Network and loss.
+
+    Attributes:
+        hidden: channels that all branches share.
+        branch_hidden: channels within a branch, and within the attention.
+        branches: classifiers.
+        dropout: share of the features dropped, each for the whole video.
+        diversity: weight of the branches' likeness.
+        balance: weight of the difference of their norms.
+        static: ``features`` adds clips whose features hardly change as videos of background;
+            ``none`` adds nothing.
+    """
+
+    CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"static": ("features", "none")}
+    COUNTS = ("hidden", "branch_hidden", "branches")
+
+    hidden: int = 32
+    branch_hidden: int = 16
+    branches: int = 4
+    dropout: float = 0.5
+    diversity: float = 0.2
+    balance: float = 0.2
+    static: str = "features"
+
+
+class Output(NamedTuple):
+    """What the network says of B videos.
+
+    Attributes:
+        scores: ``[B, C + 1]`` logits of the video.
+        branches: ``[K, B, T, C + 1]`` activation of each branch, background last.
+        mask: real rows ``[B, T] bool``.
+    """
+
+    scores: Tensor
+    branches: Tensor
+    mask: Tensor
+
+
+class Cmcs(nn.Module):
+    """A shared layer, branches that classify rows, attention over time."""
+
+    def __init__(self, shape: Shape, settings: CmcsSettings) -> None:
+        super().__init__()
+        self.dropout = settings.dropout
+        self.share = nn.Linear(shape.features, settings.hidden)
+        self.look = nn.ModuleList(
+            nn.Conv1d(settings.hidden, settings.branch_hidden, 3, padding=1)
+            for _ in range(settings.branches)
+        )
+        self.classify = nn.ModuleList(
+            nn.Linear(settings.branch_hidden, shape.classes + 1) for _ in range(settings.branches)
+        )
+        self.squeeze = nn.Linear(settings.hidden, settings.branch_hidden)
+        self.attend = nn.Linear(settings.branch_hidden, 1)
+
+    def forward(self, x: Tensor, valid: Tensor | None = None) -> Output:
+        """Videos ``[B, T, F]``, of which ``valid [B]`` rows are real."""
+        mask = real_rows(x, valid)
+        if self.training and self.dropout:
+            x = F.dropout1d(x.transpose(1, 2), self.dropout).transpose(1, 2)
+        # Padding is 0, as what lies before and behind a video.
+        shared = F.relu(self.share(x)) * mask[:, :, None]
+        columns = shared.transpose(1, 2)
+        branches = torch.stack(
+            [
+                at_least_float(classify(F.relu(look(columns)).transpose(1, 2)))
+                for look, classify in zip(self.look, self.classify, strict=True)
+            ]
+        )
+        attention = at_least_float(self.attend(F.relu(self.squeeze(shared))))[:, :, 0]
+        shares = softmax_rows(attention, mask)
+        return Output((shares[:, :, None] * branches.mean(0)).sum(1), branches, mask)
+
+
+def likeness(branches: Tensor, mask: Tensor) -> Tensor:
+    """Cosine over time of two branches' softmax, mean over their pairs, classes and videos.
+
+    Args:
+        branches: ``[K, B, T, N]``.
+        mask: real rows ``[B, T] bool``.
+    """
+    shares = torch.softmax(branches, dim=3) * mask[:, :, None]
+    pairs = list(itertools.combinations(range(len(shares)), 2))
+    if not pairs:
+        return branches.new_zeros(())
+    each = [F.cosine_similarity(shares[one], shares[other], dim=1) for one, other in pairs]
+    return torch.stack(each).mean()
+
+
+def imbalance(branches: Tensor, mask: Tensor) -> Tensor:
+    """``| ||S_b||_1 / T - mean over b |`` of each class, mean over branches, classes and videos."""
+    norms = (branches.abs() * mask[:, :, None]).sum(2) / mask.sum(1)[:, None]
+    return (norms - norms.mean(0, keepdim=True)).abs().mean()
+
+
+def mean_threshold(values: Floats, reading: Reading) -> list[float]:
+    """One threshold: the mean of the curve."""
+    return [float(values.mean())]
+
+
+def dilated(values: Floats, threshold: float, reading: Reading) -> tuple[Ints, Ints]:
+    """Runs above the threshold, widened to both sides by half of the dilation."""
+    reach = int(DILATION * reading.upsample) // 2
+    above = np.convolve(values > threshold, np.ones(2 * reach + 1))[reach:][: len(values)] > 0
+    changes = np.flatnonzero(np.diff(np.pad(above, 1).astype(np.int8)))
+    return changes[0::2], changes[1::2]
+
+
+_OFFICIAL = Preset(
+    "official",
+    "cmcs",
+    CmcsSettings(),
+    Training(steps=15000, batch=24, rate=1e-4, weight_decay=1e-3),
+    # A single threshold, so nothing overlaps and nothing is suppressed.
+    Reading(theta_class=0.1, outer=0.25, gamma=0.25, nms_iou=1.0, shortest=1),
+)
+
+
+class CmcsHead(Head):
+    """Completeness by branches that differ, context by static clips."""
+
+    name = "cmcs"
+    own = CmcsSettings
+    # Steps, rate and batch of the latter two are this project's.
+    presets = {  # noqa: RUF012
+        "official": _OFFICIAL,
+        "default": _OFFICIAL.named("default", steps=1500, rate=1e-3),
+        "small": _OFFICIAL.named("small", steps=300, rate=3e-3, batch=16),
+    }
+    rules = Rules(thresholds=mean_threshold, runs=dilated)
+
+    def network(self, shape: Shape, preset: Preset) -> Cmcs:
+        """One network for all streams side by side."""
+        return Cmcs(shape, preset.own_as(CmcsSettings))
+
+    def videos(self, data: LabelledSet, preset: Preset) -> LabelledSet:
+        """Static clips are videos of background."""
+        if preset.own_as(CmcsSettings).static == "none":
+            return data
+        clips = [clip for video in data.videos for clip in static_clips(video)]
+        labels = [*data.labels, *([()] * len(clips))]
+        return replace(data, videos=[*data.videos, *clips], labels=labels)
+
+    def loss(self, output: Output, batch: Batch, preset: Preset) -> Loss:
+        """Cross-entropy (a video of n classes is n examples of weight 1/n), the branches' terms."""
+        own = preset.own_as(CmcsSettings)
+        batch.check_finite(output.scores)
+        background = (batch.labels.sum(1, keepdim=True) == 0).to(batch.labels.dtype)
+        labels = torch.cat([batch.labels, background], dim=1)
+        classes = label_entropy(torch.log_softmax(output.scores, dim=1), labels)
+        alike = likeness(output.branches, output.mask)
+        uneven = imbalance(output.branches, output.mask)
+        total = classes + own.diversity * alike + own.balance * uneven
+        return Loss(total, {"classes": classes, "diversity": alike, "balance": uneven})
+
+    def read(self, net: nn.Module, x: Tensor, preset: Preset) -> Seen:
+        """Softmax over classes and background of the branches' mean."""
+        output: Output = net(x[None])
+        rows = torch.softmax(output.branches[:, 0].mean(0), dim=1)
+        return Seen(as_array(rows), as_array(torch.softmax(output.scores[0], dim=0)[:-1]))
+
+    def background_rule(self, preset: Preset) -> str:
+        """By its background class."""
+        return "background is the most active class"
+
+
+HEAD = CmcsHead()

@@ -1,0 +1,171 @@
+"""W-TALC: top-k classification, and pairs of videos whose shared class looks alike (ECCV 2018).
+
+Numbers of the preset ``official`` are those of the released code. UNVERIFIED: that longer videos
+are sampled evenly (here one row from each of equal parts).
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from basnet_e2e.heads.baselines.pairs import choose_pairs, co_activity
+from basnet_e2e.heads.common.decoding_rules import Cut, Floats, Ints, Rules, Seen
+from basnet_e2e.heads.common.head import Batch, Head, Loss, Shape
+from basnet_e2e.heads.common.pooling import (
+    as_array,
+    at_least_float,
+    label_entropy,
+    real_rows,
+    top_mean,
+)
+from basnet_e2e.heads.common.settings import Preset, Reading, Settings, Training
+
+
+@dataclass(frozen=True)
+class WtalcSettings(Settings):
+    """Network and loss.
+
+    Attributes:
+        hidden: width of the layer before the classifier.
+        dropout: share of its channels dropped.
+        ratio: a video's score is the mean of its ``ceil(rows / ratio)`` highest activations.
+        pairs: pairs of a batch that share a class.
+        margin: by which the pair's actions must be closer to each other than to background.
+        co_activity: weight of that loss; the classification has the rest.
+    """
+
+    COUNTS = ("hidden", "ratio")
+
+    hidden: int = 2048
+    dropout: float = 0.7
+    ratio: int = 8
+    pairs: int = 3
+    margin: float = 0.5
+    co_activity: float = 0.5
+
+
+class Output(NamedTuple):
+    """What the network says of B videos of T rows.
+
+    Attributes:
+        embedded: ``[B, T, H]`` rows that the classifier sees.
+        cas: ``[B, T, C]``; no background class.
+        scores: ``[B, C]`` mean of the highest activations.
+        mask: real rows ``[B, T] bool``.
+    """
+
+    embedded: Tensor
+    cas: Tensor
+    scores: Tensor
+    mask: Tensor
+
+
+class Wtalc(nn.Module):
+    """A hidden layer and a classifier of rows."""
+
+    def __init__(self, shape: Shape, settings: WtalcSettings) -> None:
+        super().__init__()
+        self.embed = nn.Linear(shape.features, settings.hidden)
+        self.classify = nn.Linear(settings.hidden, shape.classes)
+        self.dropout, self.ratio = settings.dropout, settings.ratio
+        for layer in (self.embed, self.classify):
+            nn.init.xavier_uniform_(layer.weight)
+            nn.init.zeros_(layer.bias)
+
+    def forward(self, x: Tensor, valid: Tensor | None = None) -> Output:
+        """Videos ``[B, T, F]``, of which ``valid [B]`` rows are real."""
+        mask = real_rows(x, valid)
+        embedded = F.dropout(F.relu(self.embed(x)), self.dropout, self.training)
+        cas = at_least_float(self.classify(embedded))
+        return Output(at_least_float(embedded), cas, top_mean(cas, mask, self.ratio, up=True), mask)
+
+
+def active_classes(scores: Floats, reading: Reading) -> Ints:
+    """Classes whose highest activations are above 0 on average."""
+    return np.flatnonzero(scores > 0)
+
+
+def middle(values: Floats, reading: Reading) -> list[float]:
+    """One threshold in the middle of the curve's range."""
+    return [float(values.max() - (values.max() - values.min()) / 2)]
+
+
+def runs_above(values: Floats, threshold: float, reading: Reading) -> tuple[Ints, Ints]:
+    """Runs above the threshold, which may be below 0."""
+    above = np.pad(values > threshold, 1)
+    changes = np.flatnonzero(above[1:] != above[:-1])
+    return changes[0::2], changes[1::2]
+
+
+def score(cut: Cut, reading: Reading) -> Floats:
+    """Maximum of each run and a share of the video's score."""
+    highest = [cut.scored[a:b].max() for a, b in zip(cut.first, cut.stop, strict=True)]
+    return np.asarray(highest, np.float64) + reading.gamma * cut.class_score
+
+
+# A run of two rows at least; with one threshold nothing overlaps, so nothing is suppressed.
+_READING = Reading(upsample=1, shortest=2, gamma=0.7, normalise="none", nms_iou=1.0)
+_OFFICIAL = Preset(
+    "official",
+    "wtalc",
+    WtalcSettings(),
+    Training(segments=750, steps=20000, batch=10, rate=1e-4, weight_decay=5e-4),
+    _READING,
+)
+
+
+class WtalcHead(Head):
+    """Multiple-instance and co-activity losses."""
+
+    name = "wtalc"
+    own = WtalcSettings
+    # Steps of all, and rate and width of the latter two, are this project's.
+    presets = {  # noqa: RUF012
+        "official": _OFFICIAL,
+        "default": _OFFICIAL.named("default", segments=None, steps=1500),
+        "small": _OFFICIAL.named("small", segments=None, hidden=512, steps=300, rate=5e-4),
+    }
+    rules = Rules(classes=active_classes, thresholds=middle, runs=runs_above, score=score)
+
+    def network(self, shape: Shape, preset: Preset) -> Wtalc:
+        """One network for all streams side by side."""
+        return Wtalc(shape, preset.own_as(WtalcSettings))
+
+    def learns_background(self, preset: Preset) -> bool:
+        """It has no background class."""
+        return False
+
+    def choose(
+        self, labels: NDArray[np.float32], step: int, seed: int, preset: Preset
+    ) -> list[int]:
+        """First pairs that share a class, then other videos."""
+        pairs = preset.own_as(WtalcSettings).pairs
+        return choose_pairs(labels, step, seed, preset.training.batch, pairs)
+
+    def loss(self, output: Output, batch: Batch, preset: Preset) -> Loss:
+        """Cross-entropy of the top-k scores and the co-activity of the batch's first pairs."""
+        own = preset.own_as(WtalcSettings)
+        batch.check_finite(output.scores)
+        classes = label_entropy(torch.log_softmax(output.scores, dim=1), batch.labels)
+        similar = co_activity(
+            output.embedded, output.cas, output.mask, batch.labels, own.pairs, own.margin
+        )
+        total = (1 - own.co_activity) * classes + own.co_activity * similar
+        return Loss(total, {"classes": classes, "co_activity": similar})
+
+    def read(self, net: nn.Module, x: Tensor, preset: Preset) -> Seen:
+        """The activation of rows as it is."""
+        output: Output = net(x[None])
+        return Seen(as_array(output.cas[0]), as_array(output.scores[0]))
+
+    def background_rule(self, preset: Preset) -> str:
+        """It has none of its own."""
+        return "no class more active than .1"
+
+
+HEAD = WtalcHead()

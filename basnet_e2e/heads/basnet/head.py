@@ -1,0 +1,72 @@
+"""BaS-Net as one of the heads: network, loss and reading behind the common names."""
+
+from torch import Tensor, nn
+
+from basnet_e2e.heads.basnet.loss import basnet_loss
+from basnet_e2e.heads.basnet.network import BaSNet, Output
+from basnet_e2e.heads.basnet.settings import (
+    MENDS,
+    NAME,
+    PRESETS,
+    RECIPES,
+    BasnetSettings,
+    Recipe,
+    recipe,
+)
+from basnet_e2e.heads.common.decoding_rules import Seen
+from basnet_e2e.heads.common.head import Batch, Head, Loss, Shape
+from basnet_e2e.heads.common.pooling import as_array
+from basnet_e2e.heads.common.settings import Preset
+
+
+class BasnetHead(Head):
+    """Background suppression by a filter that two branches with opposite targets train."""
+
+    name = NAME
+    presets = PRESETS
+    own = BasnetSettings
+    recipes = tuple(RECIPES)
+    mends = MENDS
+
+    def network(self, shape: Shape, preset: Preset) -> BaSNet:
+        """The branches of the recipe."""
+        return BaSNet.of(shape.features, shape.classes, _own(preset))
+
+    def learns_background(self, preset: Preset) -> bool:
+        """Where the recipe has a background class."""
+        return _recipe(preset).background
+
+    def loss(self, output: Output, batch: Batch, preset: Preset) -> Loss:
+        """Cross-entropy of the branches, and the norm of the filter."""
+        batch.check_finite(output.scores_base, output.scores_supp)
+        return basnet_loss(output, batch.labels, _own(preset), batch.valid)
+
+    def read(self, net: nn.Module, x: Tensor, preset: Preset) -> Seen:
+        """The suppression branch where there is one, else the base branch."""
+        reads = _recipe(preset).reads
+        output: Output = net(x[None], only=reads)
+        parts: tuple[Tensor | None, ...]
+        if reads == "base":
+            parts = output.cas_base, output.scores_base, None
+        else:
+            parts = output.cas_supp, output.scores_supp, output.foreground
+        cas, scores, foreground = (None if part is None else as_array(part[0]) for part in parts)
+        assert cas is not None
+        assert scores is not None
+        actions = len(scores) - _recipe(preset).background
+        return Seen(cas, scores[:actions], foreground)
+
+    def background_rule(self, preset: Preset) -> str:
+        """By its recipe."""
+        return _recipe(preset).background_rule
+
+
+def _own(preset: Preset) -> BasnetSettings:
+    return preset.own_as(BasnetSettings)
+
+
+def _recipe(preset: Preset) -> Recipe:
+    return recipe(_own(preset).recipe)
+
+
+HEAD = BasnetHead()

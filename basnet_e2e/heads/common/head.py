@@ -1,0 +1,227 @@
+"""What a head is: one weakly supervised method on cached features.
+
+A head gives a network, its loss, how batches are drawn and how the network is read. Everything else
+is shared: data sets, training loop, resuming, model file, localization, evaluation, reports. To add
+one, derive from :class:`Head` in a file of its own and name it in :mod:`basnet_e2e.heads.registry`.
+What a method does not override is done the common way.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from basnet_e2e.data.features.dataset import LabelledSet
+from basnet_e2e.data.features.sampling import training_rows
+from basnet_e2e.errors import BasnetError
+from basnet_e2e.heads.common.decoding_rules import SHARED, Rules, Seen
+from basnet_e2e.heads.common.settings import Preset, Reading, Settings, Training
+from basnet_e2e.heads.common.video_order import choose_videos
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What a network is built for.
+
+    Attributes:
+        features: width F of the feature rows.
+        classes: number of action classes C, background not counted.
+        streams: widths of the streams that lie side by side in a row; their sum is F. One where
+            there is a single stream or none is told apart.
+    """
+
+    features: int
+    classes: int
+    streams: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.streams:
+            object.__setattr__(self, "streams", (self.features,))
+        if sum(self.streams) != self.features:
+            raise BasnetError(f"streams {self.streams} do not add up to {self.features}")
+
+    @classmethod
+    def of(cls, features: int, classes: int, settings: Mapping[str, Any]) -> "Shape":
+        """From how the features were made (their ``streams``, and ``dimensions`` if these differ).
+
+        Features that do not tell their streams apart count as one stream.
+        """
+        names = settings.get("streams") or ()
+        known = settings.get("dimensions") or {}
+        if names and all(name in known for name in names):
+            widths = tuple(int(known[name]) for name in names)
+        else:
+            widths = (features // len(names),) * len(names) if names else ()
+        return cls(features, classes, widths if sum(widths) == features else ())
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Videos of one training step.
+
+    Attributes:
+        x: ``[B, T, F]``, zeros behind the last row of shorter videos.
+        valid: real rows of each ``[B] int``; None where all are.
+        labels: multi-hot ``[B, C]``; a row of zeros is a video of background alone.
+        step: counted from 0.
+        steps: in all; a method of several phases tells by both which one it is in.
+    """
+
+    x: Tensor
+    valid: Tensor | None
+    labels: Tensor
+    step: int
+    steps: int
+
+    def to(self, device: torch.device) -> "Batch":
+        """The batch on a device."""
+        valid = None if self.valid is None else self.valid.to(device)
+        return Batch(self.x.to(device), valid, self.labels.to(device), self.step, self.steps)
+
+    def check_finite(self, *scores: Tensor | None) -> None:
+        """Refuse scores that no loss can be computed of.
+
+        Raises:
+            BasnetError: they are not finite.
+        """
+        if not all(bool(part.isfinite().all()) for part in scores if part is not None):
+            raise BasnetError(
+                f"the scores of step {self.step + 1} are not finite: the features hold values that "
+                "cannot be learnt from (very large ones?)"
+            )
+
+
+@dataclass(frozen=True)
+class Loss:
+    """What is minimised, and its named terms before they are weighted; scalars."""
+
+    total: Tensor
+    parts: Mapping[str, Tensor] = field(default_factory=dict)
+
+
+class Head(ABC):
+    """One method. Its state is in the network and the settings; the head itself has none.
+
+    Attributes:
+        name: as the table and every model file name it.
+        presets: settings by name; ``default`` is among them.
+        own: class of its own settings; its field ``recipe`` names a row of an ablation, if any.
+        training: class of its training settings.
+        reading: class of its reading settings.
+        recipes: rows of its ablation, values of the setting ``recipe``.
+        mends: named changes of settings, for settings that repeat a released code's defects.
+        rules: its own steps of reading.
+        may_stop: whether training may end before its last step; not where a method learns one thing
+            after the other.
+    """
+
+    name: ClassVar[str]
+    presets: Mapping[str, Preset]
+    own: type[Settings] = Settings
+    training: type[Training] = Training
+    reading: type[Reading] = Reading
+    recipes: Sequence[str] = ()
+    mends: Mapping[str, Mapping[str, Any]] = {}
+    rules: Rules = SHARED
+    may_stop: ClassVar[bool] = True
+
+    # The network, its loss and its reading: what every head has to say ------------------------
+
+    @abstractmethod
+    def network(self, shape: Shape, preset: Preset) -> nn.Module:
+        """The untrained network. Random numbers are torch's, seeded by the caller.
+
+        All that is learnt or measured on the training videos belongs to its state: parameters,
+        and buffers for the rest.
+        """
+
+    @abstractmethod
+    def loss(self, output: Any, batch: Batch, preset: Preset) -> Loss:
+        """Loss of what :meth:`forward` gave, in float32."""
+
+    @abstractmethod
+    def read(self, net: nn.Module, x: Tensor, preset: Preset) -> Seen:
+        """What the network, in evaluation mode and without gradients, sees in one video.
+
+        Args:
+            net: as :meth:`network` made it.
+            x: rows ``[n, F]`` on the network's device.
+            preset: all settings.
+        """
+
+    # Data: which videos are learnt from, and how batches are drawn ----------------------------
+
+    def learns_background(self, preset: Preset) -> bool:
+        """Whether videos without any label teach it something."""
+        return True
+
+    def videos(self, data: LabelledSet, preset: Preset) -> LabelledSet:
+        """The videos that are learnt from: those given, and what the method makes of them.
+
+        Cut-outs that are background, for one, are videos of their own without label.
+        """
+        return data
+
+    def choose(
+        self, labels: NDArray[np.float32], step: int, seed: int, preset: Preset
+    ) -> list[int]:
+        """Videos of one step, a function of these arguments alone.
+
+        Args:
+            labels: multi-hot ``[videos, C]``.
+            step: counted from 0.
+            seed: of the run.
+            preset: ``batch`` and ``batches``.
+        """
+        return choose_videos(labels, step, seed, preset.training)
+
+    def sample(
+        self, x: NDArray[np.float32], preset: Preset, rng: np.random.Generator
+    ) -> NDArray[np.float32]:
+        """Rows of a training sample of one video ``[T, F]``, drawn with ``rng`` alone.
+
+        Several shots of a video lie one behind the other; the network knows how many there are.
+        """
+        assert preset.training.segments is not None  # resolved before training
+        return training_rows(x, preset.training.segments, preset.training.length, rng)
+
+    # Training ----------------------------------------------------------------------------------
+
+    def prepare(  # noqa: B027 - most heads need none
+        self, net: nn.Module, data: LabelledSet, preset: Preset
+    ) -> None:
+        """Once before the first step: fill buffers with what is measured on the videos (a mean)."""
+
+    def optimizer(self, net: nn.Module, preset: Preset) -> torch.optim.Optimizer:
+        """The optimiser of all steps, with groups where parts of the network differ."""
+        return torch.optim.Adam(
+            net.parameters(),
+            lr=preset.training.rate,
+            betas=(0.9, 0.999),
+            weight_decay=preset.training.weight_decay,
+            fused=True,
+        )
+
+    def before_step(  # noqa: B027 - most heads need none
+        self, net: nn.Module, optimizer: torch.optim.Optimizer, step: int, preset: Preset
+    ) -> None:
+        """Before each step, with the network in training mode: rates, what is frozen.
+
+        It follows from the step alone, so that a resumed run goes on alike. A parameter without
+        gradient is left as it is by every optimiser.
+        """
+
+    def forward(self, net: nn.Module, batch: Batch, preset: Preset) -> Any:
+        """What the loss is computed of; runs in lower precision where the device has it."""
+        return net(batch.x, batch.valid)
+
+    # Words for reports ----------------------------------------------------------------------------
+
+    def background_rule(self, preset: Preset) -> str:
+        """What it takes for background, in words (see ``localization.inference``)."""
+        return "foreground weight below .5"

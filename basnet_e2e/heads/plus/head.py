@@ -1,0 +1,171 @@
+"""Plus: BaS-Net's idea on single rows, read by class shares within unchanging stretches of time.
+
+Of BaS-Net it keeps the two branches with opposite targets for background. The rest is a setting
+each, so that it can be switched off alone:
+
+* features on their principal axes (``components``) and several small classifiers of single
+  rows (``networks``), trained on a few rows of each video at a time (``segments``);
+* the shares of a softmax over classes and background are cut, not a class's activation scaled to
+  its own range in the video (``activation``);
+* the activation is averaged over neighbouring rows, but hardly across a change of the features
+  (``reach``, :mod:`basnet_e2e.heads.plus.guided_filter`);
+* shares are weighted by the foreground weight (``weighting``);
+* soft suppression (``suppression``, ``soft_sigma``), thresholds from .05 to .9, classes from .1.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from torch import Tensor, nn
+
+from basnet_e2e.data.features.dataset import LabelledSet
+from basnet_e2e.errors import BasnetError
+from basnet_e2e.heads.common.decoding_rules import Floats, Proposals, Rules, Seen
+from basnet_e2e.heads.common.head import Batch, Head, Loss, Shape
+from basnet_e2e.heads.common.nms import non_maximum_suppression
+from basnet_e2e.heads.common.pooling import as_array
+from basnet_e2e.heads.common.settings import Preset, Reading, Training
+from basnet_e2e.heads.plus.guided_filter import guided_mean, stretched_time
+from basnet_e2e.heads.plus.network import Output, PlusNet, PlusSettings, plus_loss
+from basnet_e2e.heads.plus.soft_suppression import soft_suppression
+
+
+@dataclass(frozen=True)
+class PlusReading(Reading):
+    """Reading, with these settings more.
+
+    Attributes:
+        activation: what is cut: ``shares`` of the softmax over classes and background of the base
+            branch, or the ``suppressed`` activation, which ``normalise`` = ``minmax`` has to scale.
+        reach: how far, in changes of the features, the activation is averaged over time; 0 is not
+            at all.
+        weighting: power of the foreground weight that shares are multiplied by; 0 is not at all.
+        suppression: ``hard`` drops what overlaps a better interval by ``nms_iou``; ``soft`` lowers
+            the score of every worse one by ``exp(-iou^2 / soft_sigma)``.
+        soft_sigma: see above.
+    """
+
+    CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {
+        **Reading.CHOICES,
+        "activation": ("shares", "suppressed"),
+        "suppression": ("hard", "soft"),
+    }
+
+    activation: str = "shares"
+    reach: float = 0.3
+    weighting: float = 0.5
+    suppression: str = "soft"
+    soft_sigma: float = 0.3
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.soft_sigma <= 0:
+            raise BasnetError(f"setting soft_sigma is above 0, not {self.soft_sigma}")
+        for name in ("reach", "weighting"):
+            if getattr(self, name) < 0:
+                raise BasnetError(f"setting {name} is 0 or more, not {getattr(self, name)}")
+
+
+def suppress(found: Proposals, reading: PlusReading) -> Proposals:
+    """Proposals of one class, hard or soft, best first."""
+    if reading.suppression == "hard":
+        kept = non_maximum_suppression(found.start, found.end, found.score, reading.nms_iou)
+        return found.take(kept)
+    return soft_suppression(found, reading.soft_sigma)
+
+
+def shares_of(logits: Floats) -> Floats:
+    """Softmax over the classes of each row ``[n, N]``."""
+    powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    return np.asarray(powers / powers.sum(axis=-1, keepdims=True))
+
+
+def highest_mean(values: Floats, ratio: int) -> Floats:
+    """Mean of the ``max(1, n // ratio)`` highest of each column of ``[n, N]``: ``[N]``."""
+    count = max(1, len(values) // ratio)
+    return np.asarray(np.sort(values, axis=0)[-count:].mean(axis=0))
+
+
+def see(
+    cas: Floats, foreground: Floats, x: Floats, own: PlusSettings, reading: PlusReading
+) -> Seen:
+    """What the network's activations of one video mean.
+
+    Args:
+        cas: ``[n, C + 1]`` of the base branch, background last; of several networks their mean.
+        foreground: weights ``[n]``.
+        x: rows ``[n, K]``, less their mean over videos, whose changes guide the mean.
+        own: ``ratio``.
+        reading: the settings of this file.
+    """
+    places = stretched_time(x)
+    suppressed = cas * foreground[:, None]
+    calm = guided_mean(np.column_stack([cas, suppressed, foreground]), places, reading.reach)
+    classes = cas.shape[1]
+    shares = shares_of(calm[:, :classes])
+    if reading.activation == "suppressed":
+        raw = calm[:, classes:-1]
+    else:
+        raw = shares * calm[:, -1:] ** reading.weighting
+    scores = shares_of(highest_mean(suppressed, own.ratio))
+    return Seen(raw, scores[:-1], calm[:, -1])
+
+
+_PLUS_READING = PlusReading(
+    theta_class=0.1,
+    theta_act=tuple(step / 20 for step in range(1, 19)),  # .05 to .9
+    gamma=0.5,
+    outer=0.5,
+    nms_iou=0.3,
+    normalise="none",
+)
+_DEFAULT = Preset(
+    "default",
+    "plus",
+    PlusSettings(),
+    Training(segments=64, steps=200, batch=16, rate=3e-3, weight_decay=5e-4),
+    _PLUS_READING,
+)
+
+
+class PlusHead(Head):
+    """Two branches on rows, guided reading."""
+
+    name = "plus"
+    own = PlusSettings
+    reading = PlusReading
+    # Nothing was released of it, so that it has no ``official``; it is small enough for CPUs.
+    presets: Mapping[str, Preset] = {
+        "default": _DEFAULT,
+        "small": _DEFAULT.named("small"),
+    }
+    rules = Rules(suppress=suppress)
+
+    def network(self, shape: Shape, preset: Preset) -> PlusNet:
+        """Both branches share all but the foreground weights."""
+        return PlusNet(shape, preset.own_as(PlusSettings))
+
+    def prepare(self, net: nn.Module, data: LabelledSet, preset: Preset) -> None:
+        """Measure the principal axes."""
+        assert isinstance(net, PlusNet)
+        net.project.measure(video.x for video in data.videos)
+
+    def loss(self, output: Output, batch: Batch, preset: Preset) -> Loss:
+        """Cross-entropy of both branches, and the norm of the foreground weights."""
+        batch.check_finite(output.cas, output.foreground)
+        return plus_loss(output, batch.labels, preset.own_as(PlusSettings))
+
+    def read(self, net: nn.Module, x: Tensor, preset: Preset) -> Seen:
+        """Class shares of each row, averaged where the features do not change."""
+        output: Output = net(x[None])
+        reading = preset.reading
+        assert isinstance(reading, PlusReading)
+        assert isinstance(net, PlusNet)
+        cas, foreground = (as_array(each[:, 0].mean(0)) for each in (output.cas, output.foreground))
+        rows = as_array(net.project(x))
+        return see(cas, foreground, rows, preset.own_as(PlusSettings), reading)
+
+
+HEAD = PlusHead()

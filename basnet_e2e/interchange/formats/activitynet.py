@@ -1,0 +1,29 @@
+"""Intervals in the detection format of the ActivityNet toolkit."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from basnet_e2e.interchange.json_text import json_text
+from basnet_e2e.interchange.media import Media
+from basnet_e2e.intervals import Localization, written_intervals
+
+
+def write(results: Sequence[Localization], media: Media | None = None) -> str:
+    """One document ``{"version", "results": {video: [...]}, "external_data"}``."""
+    return json_text(to_activitynet(results))
+
+
+def to_activitynet(results: Sequence[Localization]) -> dict[str, Any]:
+    """Detections as the ActivityNet toolkit reads them; how they were made is external data."""
+    made = {result.video: result.made for result in results if result.made}
+    return {
+        "version": "VERSION 1.3",
+        "results": {
+            result.video: [
+                {"label": found.label, "score": found.score, "segment": [found.start, found.end]}
+                for found in written_intervals(result.intervals, result.duration)
+            ]
+            for result in results
+        },
+        "external_data": {"made": made} if made else {},
+    }

@@ -1,0 +1,197 @@
+"""Every format that intervals can be written in: one row here and one file beside it."""
+
+import logging
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from basnet_e2e.data.files.file_kinds import Kind
+from basnet_e2e.errors import BasnetError
+from basnet_e2e.interchange.formats.result_document import result_document
+from basnet_e2e.interchange.json_text import json_text
+from basnet_e2e.interchange.media import Media
+from basnet_e2e.intervals import Failure, Localization, keep_best
+
+log = logging.getLogger(__name__)
+OWN = "json"
+
+
+@dataclass(frozen=True)
+class Format:
+    """One outside format.
+
+    Attributes:
+        module: has ``write(results, media) -> str``; imported at first use.
+        suffix: of its files.
+        about: what it is for, in a few words.
+        one_video: a document holds one video; several videos are written as a folder of documents.
+        overlaps: intervals of one class may overlap in it.
+        kind: of its documents; an annotation project, in which a person may have worked on, is
+            never replaced without asking.
+        document: the format is a folder and this the name of the document in it; the module then
+            also has ``place_videos(folder, media)``.
+        beside: suffix of a second document that stands beside the first; the module then also has
+            ``write_beside(results, media) -> str``.
+    """
+
+    module: str
+    suffix: str
+    about: str
+    one_video: bool = False
+    overlaps: bool = False
+    kind: Kind = Kind.PROJECT
+    document: str | None = None
+    beside: str | None = None
+
+    def load(self) -> Any:
+        """The module that writes it."""
+        return import_module(self.module)
+
+
+def _row(name: str, suffix: str, about: str, **rest: Any) -> tuple[str, Format]:
+    return name, Format(f"basnet_e2e.export.{name}", suffix, about, **rest)
+
+
+WRITERS: dict[str, Format] = dict(
+    [
+        _row("activitynet", ".json", "ActivityNet detections", overlaps=True, kind=Kind.RESULT),
+        _row("csv", ".csv", "spreadsheets", overlaps=True, kind=Kind.TABLE),
+        _row("srt", ".srt", "subtitles", one_video=True, kind=Kind.SUBTITLES),
+        _row("vtt", ".vtt", "subtitles of web pages", one_video=True, kind=Kind.SUBTITLES),
+        _row("tsv", ".tsv", "whisper's table in ms", one_video=True),
+        _row("fiftyone", "", "a folder for FiftyOne", document="labels.json"),
+        _row("labelstudio", ".json", "tasks to correct in Label Studio", beside=".xml"),
+        _row("elan", ".eaf", "ELAN", one_video=True),
+        _row("otio", ".otio", "OpenTimelineIO", one_video=True),
+        _row("edl", ".edl", "cut list of an editor", one_video=True),
+        _row("chapters", ".ffmeta", "chapter marks", one_video=True),
+        _row("via", ".json", "VIA 3"),
+    ]
+)
+FORMATS = (OWN, *WRITERS)
+
+
+def format_results(
+    results: Sequence[Localization],
+    failed: Sequence[Failure] = (),
+    format: str = OWN,
+    *,
+    many: bool | None = None,
+    media: Media | None = None,
+    left: Sequence[str] = (),
+) -> str:
+    """One document with the intervals of all videos, ending in a line end.
+
+    Args:
+        results: one entry for each video that was localized.
+        failed: videos that gave no result; only the format ``json`` can hold them.
+        format: one of ``FORMATS``; ``json`` is an object for one video, else
+            ``{"videos", "failed"}``.
+        many: write the ``videos`` document even for one video; by default it is written unless
+            there is exactly one result and no failure.
+        media: the video files, for formats that link them or count frames.
+        left: ids of videos that an interrupted run did not come to (format ``json``).
+
+    Raises:
+        BasnetError: the format is unknown, or holds one video and there are none or several.
+    """
+    if format == OWN:
+        document = result_document(results, failed, many)
+        return json_text(document | ({"left": list(left)} if left else {}))
+    chosen = _chosen(format)
+    if chosen.one_video and len(results) != 1:
+        raise BasnetError(f"a document of {format} belongs to one video, here are {len(results)}")
+    text: str = chosen.load().write(_fitting(format, results), media or Media())
+    return text
+
+
+def write_results(
+    path: str | os.PathLike[str],
+    results: Sequence[Localization],
+    failed: Sequence[Failure] = (),
+    format: str = OWN,
+    *,
+    many: bool | None = None,
+    media: Media | None = None,
+) -> list[Path]:
+    """Write results in a format, each file whole or not at all.
+
+    Args:
+        path: the file; a folder where the format is one, or where it holds one video a document
+            and there are several: then ``<folder>/<id><suffix>``.
+        results: as for :func:`format_results`.
+        failed: likewise.
+        format: likewise.
+        many: likewise.
+        media: likewise.
+
+    Returns:
+        The documents that were written.
+
+    Raises:
+        BasnetError: as :func:`format_results`.
+    """
+    from weights.files import write_text
+
+    target, media = Path(path), media or Media()
+    chosen = None if format == OWN else _chosen(format)
+    documents = planned(target, results, format)
+    for file, part in documents.items():
+        here = replace(media, folder=file.parent)
+        write_text(file, format_results(part, failed, format, many=many, media=here))
+        if chosen and chosen.beside:
+            write_text(file.with_suffix(chosen.beside), chosen.load().write_beside(part, here))
+    if chosen and chosen.document:
+        chosen.load().place_videos(target, media)
+    return list(documents)
+
+
+def planned(
+    path: Path, results: Sequence[Localization], format: str
+) -> dict[Path, list[Localization]]:
+    """The documents that :func:`write_results` writes, and which results each holds."""
+    chosen = None if format == OWN else _chosen(format)
+    if chosen and chosen.document:
+        return {path / chosen.document: list(results)}
+    if chosen and chosen.one_video and len(results) != 1:
+        return {path / f"{safe_name(one.video)}{chosen.suffix}": [one] for one in results}
+    return {path: list(results)}
+
+
+def safe_name(video_id: str) -> str:
+    """An id as a path that stays inside the folder it is put in.
+
+    >>> safe_name("match/03"), safe_name("../../etc/passwd"), safe_name("/etc")
+    ('match/03', '_/_/etc/passwd', '_/etc')
+    """
+    parts = video_id.replace("\\", "/").replace(":", "_").split("/")
+    return "/".join("_" if part in ("", ".", "..") else part for part in parts)
+
+
+def _chosen(format: str) -> Format:
+    if format not in WRITERS:
+        raise BasnetError(f"no result format {format!r}; choose one of {', '.join(FORMATS)}")
+    return WRITERS[format]
+
+
+def _fitting(format: str, results: Sequence[Localization]) -> list[Localization]:
+    """The results without overlaps within a class where the format cannot hold them."""
+    if WRITERS[format].overlaps:
+        return list(results)
+    fitting = []
+    dropped = 0
+    for result in results:
+        kept = [one for one in result.intervals if one.length > 0]
+        best = keep_best(kept)
+        dropped += len(kept) - len(best)
+        fitting.append(replace(result, intervals=best))
+    if dropped:
+        log.warning(
+            "%s holds no overlapping intervals of one class: %d weaker ones are left out",
+            format,
+            dropped,
+        )
+    return fitting

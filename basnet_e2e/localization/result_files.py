@@ -1,0 +1,229 @@
+"""Where results of many videos go: one file each as soon as it is done, or one document at the end.
+
+Both know what an earlier run left behind: a result counts as done if it was made of the same input
+by the same model with the same settings, which each result records (``made``).
+"""
+
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from basnet_e2e.data.annotations.predictions import read_results
+from basnet_e2e.data.annotations.video_names import counted
+from basnet_e2e.data.files.file_kinds import Kind
+from basnet_e2e.data.files.overwrite_checks import Read, check_folder, check_output, check_outputs
+from basnet_e2e.data.files.text_files import parse_json
+from basnet_e2e.errors import BasnetError, DiskError
+from basnet_e2e.interchange.writers import format_results
+from basnet_e2e.intervals import Failure, Localization
+from basnet_e2e.localization.inputs import Source
+from basnet_e2e.version import __version__
+from extract.features.failure_lists import FAILURES
+from weights.files import write_text
+
+log = logging.getLogger(__name__)
+GO_ON = "the same command goes on with the rest"
+BEGIN_AGAIN = "with -o FOLDER/ the same command would go on with the rest"
+
+
+class Store(Protocol):
+    """Takes results one by one.
+
+    Attributes:
+        how_to_go_on: what to do after an interrupted run.
+    """
+
+    how_to_go_on: str
+
+    def is_done(self, source: Source, made: Mapping[str, Any]) -> bool:
+        """Whether an earlier run gave the result that would be computed now."""
+
+    def add(self, source: Source, result: Localization) -> None:
+        """Take the result of a video."""
+
+    def close(self, failed: Sequence[Failure], left: Sequence[Source]) -> str:
+        """Write what is not written yet; gives the text for stdout, if any.
+
+        Args:
+            failed: videos that gave no result.
+            left: videos that an interrupted run did not come to.
+        """
+
+
+def stamp(made: Mapping[str, Any]) -> dict[str, Any]:
+    """What a result records of its making, with the version that made it."""
+    return {**made, "basnet": __version__}
+
+
+def agrees(earlier: object, made: Mapping[str, Any]) -> bool:
+    """Whether a result that records ``earlier`` is the one that would be made now."""
+    return isinstance(earlier, Mapping) and all(
+        key in earlier and earlier[key] == value for key, value in made.items()
+    )
+
+
+class FolderStore:
+    """One file per video, written when the video is done; failures in ``failures.json``.
+
+    Args:
+        folder: it is made.
+        layout: ``json`` or ``activitynet``.
+        sources: all that will be localized.
+        inputs: what the command reads, which is never overwritten.
+        force: replace files of another kind.
+
+    Raises:
+        BasnetError: a file to write is an input or of another kind.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        layout: str,
+        sources: Sequence[Source],
+        inputs: Sequence[Read | None] = (),
+        *,
+        force: bool = False,
+    ) -> None:
+        self.how_to_go_on = GO_ON
+        self._folder, self._layout = folder, layout
+        self._ids = [source.id for source in sources]
+        self._written = 0
+        check_folder(folder)
+        read = [*inputs, *(source.path for source in sources)]
+        for source in sources:
+            if self._path(source) == folder / FAILURES:
+                raise BasnetError(
+                    f"{source.path}: its result would be called {FAILURES}, which lists failures; "
+                    "rename it"
+                )
+        check_outputs(map(self._path, sources), Kind.RESULT, read, force=force)
+        check_output(folder / FAILURES, Kind.FAILURES, read, force=force)
+
+    def _path(self, source: Source) -> Path:
+        return self._folder / f"{source.id}.json"
+
+    def is_done(self, source: Source, made: Mapping[str, Any]) -> bool:
+        """Whether the video's file is there and agrees."""
+        document = _object_in(self._path(source))
+        if self._layout == "json":
+            return "intervals" in document and agrees(document.get("made"), made)
+        external = document.get("external_data") or {}
+        return "results" in document and agrees(external.get("made", {}).get(source.id), made)
+
+    def add(self, source: Source, result: Localization) -> None:
+        """Write the video's file."""
+        _write(self._path(source), format_results([result], (), self._layout))
+        self._written += 1
+
+    def close(self, failed: Sequence[Failure], left: Sequence[Source]) -> str:
+        """Write ``failures.json``: of this run, and of videos that it did not try."""
+        tried = set(self._ids) - {source.id for source in left}
+        rows = [row for row in self._earlier_failures() if row.get("video") not in tried]
+        rows += [failure.to_json() for failure in failed]
+        path = self._folder / FAILURES
+        if rows:
+            _write(path, json.dumps({"failed": rows}, indent=1, ensure_ascii=False) + "\n")
+        elif path.exists():
+            path.unlink()
+        log.info("%s written to %s", counted(self._written, "result"), self._folder)
+        return ""
+
+    def _earlier_failures(self) -> list[dict[str, Any]]:
+        rows = _object_in(self._folder / FAILURES).get("failed", [])
+        return [row for row in rows if isinstance(row, dict)]
+
+
+class Document:
+    """One document of all videos, written at the end, however the run ends.
+
+    Args:
+        path: the file; None collects the text for stdout.
+        layout: ``json`` or ``activitynet``.
+        sources: all that will be localized.
+        many: whether the document is a list even if it holds one video.
+        inputs: what the command reads, which is never overwritten.
+        force: replace a file of another kind.
+
+    Raises:
+        BasnetError: the file to write is an input or of another kind.
+    """
+
+    def __init__(
+        self,
+        path: Path | None,
+        layout: str,
+        sources: Sequence[Source],
+        many: bool,
+        inputs: Sequence[Read | None] = (),
+        *,
+        force: bool = False,
+    ) -> None:
+        resumes = path is not None and layout == "json"
+        self.how_to_go_on = GO_ON if resumes else BEGIN_AGAIN
+        self._path, self._layout, self._many = path, layout, many
+        self._order = [source.id for source in sources]
+        self._found: dict[str, Localization] = {}
+        self._earlier: dict[str, Localization] = {}
+        if path is None:
+            return
+        check_output(
+            path, Kind.RESULT, [*inputs, *(source.path for source in sources)], force=force
+        )
+        if resumes and path.is_file():
+            self._earlier = _results_in(path)
+
+    def is_done(self, source: Source, made: Mapping[str, Any]) -> bool:
+        """Whether the document that is there holds the result; it is taken over."""
+        earlier = self._earlier.get(source.id)
+        if earlier is None or not agrees(earlier.made, made):
+            return False
+        self._found[source.id] = earlier
+        return True
+
+    def add(self, source: Source, result: Localization) -> None:
+        """Keep the result for the document."""
+        self._found[source.id] = result
+
+    def close(self, failed: Sequence[Failure], left: Sequence[Source]) -> str:
+        """Write the document, or keep its text for stdout; none where there is nothing to say."""
+        found = [self._found[video] for video in self._order if video in self._found]
+        if not found and (left or not self._many):
+            return ""
+        text = format_results(
+            found, failed, self._layout, many=self._many, left=[source.id for source in left]
+        )
+        if self._path is None:
+            return text
+        _write(self._path, text)
+        log.info("%s written (%s)", self._path, counted(len(found), "video"))
+        return ""
+
+
+def _object_in(path: Path) -> dict[str, Any]:
+    """Content of a JSON file; empty where there is none, or another's that --force replaces."""
+    if not path.is_file():
+        return {}
+    try:
+        document = parse_json(path)
+    except BasnetError:
+        return {}
+    return document if isinstance(document, dict) else {}
+
+
+def _results_in(path: Path) -> dict[str, Localization]:
+    """Results of a document that may be damaged or of another layout: then it is made anew."""
+    try:
+        found, _ = read_results(path)
+    except BasnetError:
+        return {}
+    return {result.video: result for result in found}
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        write_text(path, text)
+    except OSError as error:
+        raise DiskError(f"{path}: the result cannot be written ({error.strerror})") from error

@@ -1,0 +1,40 @@
+"""Errors that belong to one video, so that the others go on."""
+
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from extract.sources.urls import Url
+
+log = logging.getLogger(__name__)
+
+
+def failure_message(error: Exception, path: "Path | Url", *, alone: bool = False) -> str:
+    """One line about a video that failed, for the list of failures.
+
+    Args:
+        error: what its work raised.
+        path: the video.
+        alone: whether it is the only one: a mistake of the user's then ends the command as such.
+
+    Raises:
+        Exception: the error itself, where it stops every video: missing weights, a full disk, or a
+            mistake about the only one.
+    """
+    from basnet_e2e.errors import BasnetError
+    from extract.errors import DiskError, ExtractError, VideoError
+    from weights.errors import WeightsError
+
+    if isinstance(error, WeightsError | DiskError):
+        raise error
+    known = isinstance(error, BasnetError | ExtractError)
+    if known and alone and not isinstance(error, VideoError):
+        raise error
+    text = " ".join(str(error).split())
+    if isinstance(error, OSError):
+        text = error.strerror or text
+    elif not known:
+        log.debug("%s failed", path, exc_info=error)
+        text = f"{type(error).__name__}: {text}"
+    return text if path.name in text else f"{path}: {text}"

@@ -1,0 +1,93 @@
+"""What a model sees in one video, as pictures of it are drawn."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from basnet_e2e.data.features.dataset import VideoFeatures
+from basnet_e2e.heads.checkpoint import HeadModel
+from basnet_e2e.intervals import Interval, Localization, keep_best
+from basnet_e2e.localization.inference import activations, localization_of
+from basnet_e2e.localization.proposals import Floats
+from basnet_e2e.report.evidence import LEVELS, Evidence
+from basnet_e2e.report.figures.timeline import Timeline
+
+
+@dataclass(frozen=True)
+class Sight:
+    """One video as a model sees it.
+
+    Attributes:
+        result: the intervals that a person would be shown, and the scores of the video.
+        classes: names of the columns of ``cas``.
+        edges: ``[n + 1]`` seconds between rows.
+        centres: ``[n]`` seconds at which the rows' values sit.
+        cas: ``[n, len(classes)]`` activation, as intervals are cut from it.
+        foreground: ``[n]`` foreground weights in [0, 1]; None where the model has none.
+    """
+
+    result: Localization
+    classes: tuple[str, ...]
+    edges: Floats
+    centres: Floats
+    cas: Floats
+    foreground: Floats | None = None
+
+    def curve(self, name: str) -> Floats:
+        """Activation of a class ``[n]``, 0 where it is below."""
+        return np.maximum(self.cas[:, self.classes.index(name)], 0)
+
+    def order(self, truth: Sequence[Interval] = ()) -> list[str]:
+        """Classes by weight: annotated ones, detected ones, the others by their score."""
+        scores = self.result.classes
+        rest = sorted(self.classes, key=lambda name: -scores.get(name, 0.0))
+        shown = [each.label for each in [*truth, *self.result.intervals]]
+        return [name for name in dict.fromkeys([*shown, *rest]) if name in self.classes]
+
+
+def look(model: HeadModel, video: VideoFeatures) -> Sight:
+    """Apply a model to the features of a video.
+
+    Raises:
+        BasnetError: the features have another width than those the model was trained on.
+    """
+    found = activations(model, video)
+    every = localization_of(found, model.preset, model.classes, video, model.name)
+    best = replace(every, intervals=keep_best(every.intervals))
+    return Sight(best, model.classes, found.edges, found.centres, found.cas, found.foreground)
+
+
+def remember(result: Localization, evidence: Evidence) -> Sight:
+    """What a model saw when it localized a video, of the classes that were kept."""
+    centres = evidence.centres.astype(np.float64)
+    # Rows meet in the middle between their centres; the outer ones end with the video.
+    edges = np.concatenate([[0.0], (centres[1:] + centres[:-1]) / 2, [evidence.duration]])
+    weights = evidence.foreground
+    return Sight(
+        replace(result, intervals=keep_best(result.intervals)),
+        evidence.classes,
+        edges,
+        centres,
+        evidence.cas / LEVELS,
+        None if weights is None else weights / LEVELS,
+    )
+
+
+def timeline_of(sight: Sight, truth: Sequence[Interval] = ()) -> Timeline:
+    """What the qualitative figure shows: curves of annotated and detected classes.
+
+    Where there are none of either, the curve of the likeliest class.
+    """
+    result = sight.result
+    labels = dict.fromkeys(each.label for each in [*truth, *result.intervals])
+    shown = [name for name in labels if name in sight.classes] or sight.order()[:1]
+    return Timeline(
+        title=result.video,
+        duration=result.duration,
+        truth=truth,
+        found=result.intervals,
+        centres=sight.centres,
+        activation={name: sight.curve(name) for name in shown},
+        foreground=sight.foreground,
+    )

@@ -1,0 +1,104 @@
+"""Templates, styles and scripts to self-contained HTML.
+
+Styles and scripts stand in files of their own and are inlined on writing. A content security policy
+in each page allows exactly these by their hash, and nothing from any network.
+"""
+
+import base64
+import functools
+import hashlib
+import json
+from collections.abc import Sequence
+from importlib import resources
+from typing import TYPE_CHECKING, Any
+
+from basnet_e2e.display import clock
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+GENERATOR = "basnet report"
+# JSON inside a script element: nothing may look like the end of that element or like a comment.
+ESCAPES = {
+    "<": "\\u003c",
+    ">": "\\u003e",
+    "&": "\\u0026",
+    "\u2028": "\\u2028",
+    "\u2029": "\\u2029",
+}
+
+
+def render(template: str, styles: Sequence[str], scripts: Sequence[str], **context: Any) -> str:
+    """A page of one template.
+
+    Args:
+        template: file name in ``templates``.
+        styles: files in ``assets``, in their order.
+        scripts: files in ``assets``; they share one scope, later ones use earlier ones.
+        context: what the template shows; all of it is escaped.
+    """
+    style = "\n".join(map(_asset, styles))
+    joined = "\n".join(map(_asset, scripts))
+    script = f'(() => {{\n"use strict";\n{joined}\n}})();'
+    policy = (
+        "default-src 'none'; img-src data:; media-src 'self' file: blob:; "
+        f"style-src '{_hash(style)}'; script-src '{_hash(script)}'; "
+        "base-uri 'none'; form-action 'none'"
+    )
+    from markupsafe import Markup
+
+    # Our own files, not input: they are the only text that is not escaped.
+    page = (
+        _environment()
+        .get_template(template)
+        .render(
+            style=Markup(style),
+            script=Markup(script),
+            policy=policy,
+            generator=GENERATOR,
+            **context,
+        )
+    )
+    # A damaged file name may hold half characters that no file can.
+    return page.encode("utf-8", "replace").decode("utf-8")
+
+
+def script_json(value: Any) -> str:
+    r"""JSON that is harmless within a script element, whatever text it holds.
+
+    >>> script_json({"label": "</script>"})
+    '{"label":"\\u003c/script\\u003e"}'
+    """
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    # Lone surrogates of a damaged file name cannot be written as UTF-8.
+    text = text.encode("utf-8", "backslashreplace").decode("utf-8")
+    for character, escape in ESCAPES.items():
+        text = text.replace(character, escape)
+    return text
+
+
+def _asset(name: str) -> str:
+    return (resources.files("basnet_e2e.report.pages") / "assets" / name).read_text("utf-8")
+
+
+def _hash(text: str) -> str:
+    digest = hashlib.sha256(text.encode("utf-8")).digest()
+    return f"sha256-{base64.b64encode(digest).decode('ascii')}"
+
+
+@functools.cache
+def _environment() -> "Environment":
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+    from markupsafe import Markup
+
+    environment = Environment(
+        loader=PackageLoader("basnet_e2e.report.pages", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters["script_json"] = lambda value: Markup(script_json(value))
+    environment.filters["clock"] = clock
+    return environment

@@ -1,0 +1,55 @@
+"""What a report shows of a video, kept while the video is localized."""
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from basnet_e2e.localization.proposals import Floats
+from basnet_e2e.report.evidence import Evidence, shown_classes
+from basnet_e2e.report.thumbnails import ThumbnailTaker
+
+if TYPE_CHECKING:
+    from extract.pipeline.extractor import OpenVideo
+
+
+class EvidenceTaker:
+    """A witness of one video after the other: see :mod:`basnet_e2e.localization.observer`."""
+
+    def __init__(self) -> None:
+        self._thumbnails: ThumbnailTaker | None = None
+        self._seen: tuple[Sequence[str], Floats, Floats, Floats | None] | None = None
+
+    def watch(self, clip: "OpenVideo") -> Callable[[float, NDArray[np.uint8]], None]:
+        """Take thumbnails out of the frames that are decoded anyway."""
+        self._thumbnails = ThumbnailTaker(clip.duration)
+        return self._thumbnails.see
+
+    def see(
+        self, classes: Sequence[str], centres: Floats, cas: Floats, foreground: Floats | None
+    ) -> None:
+        """Keep the activations until the video's intervals are known."""
+        self._seen = classes, centres, cas, foreground
+
+    def forget(self) -> None:
+        """Begin with another video, whatever became of the last one."""
+        self._thumbnails = self._seen = None
+
+    def take(self, document: dict[str, Any]) -> Evidence:
+        """Evidence of the video that was just localized.
+
+        Args:
+            document: its result as one JSON object.
+        """
+        pictures = self._thumbnails.taken if self._thumbnails else []
+        video, duration = str(document["video"]), float(document["duration"])
+        if self._seen is None:
+            return Evidence.none(video, duration).with_thumbnails(pictures)
+        classes, centres, cas, foreground = self._seen
+        columns = {name: column for column, name in enumerate(classes)}
+        labels = [str(each["label"]) for each in document["intervals"]]
+        curves = {
+            name: cas[:, columns[name]] for name in shown_classes(labels, document["classes"])
+        }
+        return Evidence.of(video, duration, centres, curves, foreground, pictures)

@@ -1,0 +1,169 @@
+"""A log of training that stays: a CSV file or TensorBoard's, beside the model.
+
+A log is told of every step. One that goes on with an interrupted run drops what was written behind
+the step that the run went on from, so each step stands in it once.
+"""
+
+import contextlib
+import csv
+import importlib.util
+import io
+import os
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import IO, Any, Protocol
+
+from basnet_e2e.data.files.file_kinds import Kind, kind_of
+from basnet_e2e.data.training_log import (
+    CSV_SUFFIX,
+    HELD_OUT,
+    LOSS,
+    RATE,
+    STEP,
+    VALIDATION,
+    read_log,
+)
+from basnet_e2e.errors import BasnetError
+from basnet_e2e.training.loop import StepListener, TrainingStep
+from weights.files import write_text
+
+
+class TrainingLog(Protocol):
+    """Where the steps of a run are written."""
+
+    def write(self, step: TrainingStep) -> None:
+        """Write what is known after a step."""
+
+    def close(self) -> None:
+        """Nothing more comes."""
+
+
+def log_path(kind: str, output: str | os.PathLike[str]) -> Path:
+    """File or folder of the log of the run that writes the model ``output``."""
+    return Path(f"{os.fspath(output)}{LOGS[kind][0]}")
+
+
+@contextlib.contextmanager
+def logged(
+    kind: str | None, output: str | os.PathLike[str] | None, progress: StepListener | None
+) -> Iterator[StepListener | None]:
+    """A progress function that also writes a log.
+
+    Args:
+        kind: ``csv`` or ``tensorboard``; None writes no log.
+        output: model file that the log stands beside.
+        progress: to be called too.
+
+    Raises:
+        BasnetError: there is no such log, none can be written, or there is no output.
+    """
+    if kind is None:
+        yield progress
+        return
+    if kind not in LOGS:
+        raise BasnetError(f"a training log is one of {', '.join(LOGS)}, not {kind!r}")
+    if output is None:
+        raise BasnetError("a training log needs the model file (output) that it stands beside")
+    log = LOGS[kind][1](log_path(kind, output))
+
+    def follow(step: TrainingStep) -> None:
+        log.write(step)
+        if progress is not None:
+            progress(step)
+
+    try:
+        yield follow
+    finally:
+        log.close()
+
+
+def step_values(step: TrainingStep) -> dict[str, float]:
+    """What is logged of a step, by name: loss, its parts, rates, the score where judged."""
+    values = {LOSS: step.loss} | {f"{LOSS} {name}": each for name, each in step.parts.items()}
+    for index, rate in enumerate(step.rates):
+        values[f"{RATE} {index + 1}" if index else RATE] = rate
+    if step.judged is not None:
+        values |= dict([step.judged])
+    return values
+
+
+class CsvLog:
+    """A row a step; columns as :func:`step_values` names them, empty where there is no value."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._columns: list[str] = []
+        self._file: IO[str] | None = None
+        self._writer: Any = None
+
+    def write(self, step: TrainingStep) -> None:
+        """Append a row; the first one drops older rows from its step on."""
+        values = step_values(step)
+        if self._file is None or not values.keys() <= set(self._columns):
+            self._open(step.step, values)
+        self._writer.writerow(
+            [step.step, *(_text(values.get(name)) for name in self._columns)],
+        )
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    def _open(self, first: int, values: Mapping[str, float]) -> None:
+        """Write the rows before a step anew, with columns for all values, and append from there."""
+        self.close()
+        there = first > 1 and self._path.is_file() and kind_of(self._path) is Kind.TRAINING_LOG
+        before = read_log(self._path) if there else {STEP: []}
+        names = [name for name in before if name != STEP]
+        names += [name for name in values if name not in names]
+        # What a judge found comes last, though its first value does not come first.
+        self._columns = sorted(names, key=(VALIDATION, HELD_OUT).__contains__)
+        text = io.StringIO(newline="")
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow([STEP, *self._columns])
+        for row, step in enumerate(before[STEP]):
+            if step is not None and step < first:
+                cells = (before[name][row] if name in before else None for name in self._columns)
+                writer.writerow([int(step), *map(_text, cells)])
+        write_text(self._path, text.getvalue())
+        # A line at a time, so that the file can be watched.
+        self._file = self._path.open("a", encoding="utf-8", newline="", buffering=1)
+        self._writer = csv.writer(self._file, lineterminator="\n")
+
+
+class TensorBoardLog:
+    """Scalars in TensorBoard's event files."""
+
+    def __init__(self, path: Path) -> None:
+        if importlib.util.find_spec("tensorboard") is None:
+            raise BasnetError(
+                "logging for TensorBoard needs its package: pip install 'basnet-e2e[tensorboard]'"
+            )
+        self._path = path
+        self._writer: Any = None
+
+    def write(self, step: TrainingStep) -> None:
+        """Add scalars; the first step tells TensorBoard to forget older ones from there on."""
+        if self._writer is None:
+            from torch.utils.tensorboard import SummaryWriter
+
+            self._writer = SummaryWriter(str(self._path), purge_step=step.step)
+        for name, value in step_values(step).items():
+            self._writer.add_scalar(name.replace(" ", "/"), value, step.step)
+
+    def close(self) -> None:
+        """Write what is still buffered."""
+        if self._writer is not None:
+            self._writer.close()
+
+
+LOGS: dict[str, tuple[str, Callable[[Path], TrainingLog]]] = {
+    "csv": (CSV_SUFFIX, CsvLog),
+    "tensorboard": (".tensorboard", TensorBoardLog),
+}
+
+
+def _text(value: float | None) -> str:
+    return "" if value is None else f"{value:.8g}"

@@ -1,0 +1,101 @@
+"""What a backbone is: a network, and all that it expects of a clip."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from extract.preprocessing.numpy_ops import Array, centre_crop, resize_short_side
+from extract.preprocessing.torchvision_resize import Resize, even_crop
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+Colour = tuple[float, float, float]
+
+
+class FeatureNetwork(Protocol):
+    """What a backbone's network offers besides being a torch module."""
+
+    def features(self, x: "Tensor") -> "Tensor":
+        """Clips ``[B, C, T, H, W]`` to features ``[B, D]``."""
+        ...
+
+    def classifier(self) -> "tuple[Tensor, Tensor] | None":
+        """Weight ``[classes, D]`` and bias ``[classes]`` of the linear layer on the features."""
+        ...
+
+
+@dataclass(frozen=True)
+class BackboneRecord:
+    """One named backbone.
+
+    Attributes:
+        name: what users call it.
+        streams: streams that it has, of rgb and flow.
+        frame_side: short side in pixels that frames are resized to.
+        crop: side of the centre crop in pixels.
+        length: frames on the grid that one snippet covers.
+        dimension: length of a feature.
+        build: (stream, classes) -> network with random weights and published tensor names.
+        frames: frames of the snippet that the network sees, spread evenly; None for all.
+        step: of a snippet's frames the network sees every step-th, from the first on.
+        fps: frames per second of the grid that its snippets were trained on.
+        mean: subtracted from red, green and blue in [0, 1].
+        deviation: they are divided by it afterwards.
+        flow_overrides: parameters of TV-L1 that differ from its defaults.
+        classifier_length: frames of the clips that its classifier was trained on, where they are
+            more than a snippet's.
+        on_cpu: the runtime that computes it fastest on a CPU where it is installed, by at least 1.2
+            times.
+        clip_a_thread: whether torch on a CPU does more of its clips by a thread for each of them
+            than by all threads for one.
+        resize: how its library resizes and crops; None for the definitions of published I3D
+            features (`extract.preprocessing.numpy_ops`) with ``frame_side``.
+        model: the model of transformers that it is: its name on the hub or a local folder.
+    """
+
+    name: str
+    streams: tuple[str, ...]
+    frame_side: int
+    crop: int
+    length: int
+    dimension: int
+    build: "Callable[[str, int], nn.Module]"
+    frames: int | None = None
+    step: int = 1
+    fps: Fraction = Fraction(25)
+    mean: Colour = (0.5, 0.5, 0.5)
+    deviation: Colour = (0.5, 0.5, 0.5)
+    flow_overrides: Mapping[str, Any] = field(default_factory=dict)
+    classifier_length: int | None = None
+    on_cpu: str = "torch"
+    clip_a_thread: bool = False
+    resize: Resize | None = None
+    model: str | None = None
+
+    def resized(self, frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """A decoded frame ``[H, W, 3]`` in the size that crops are taken from."""
+        if self.resize is None:
+            return resize_short_side(frame, self.frame_side)
+        return self.resize.of(frame)
+
+    def cropped(self, picture: Array) -> Array:
+        """The middle of a resized picture, ``[crop, crop, 3]``, an array or a tensor."""
+        if self.resize is None:
+            return centre_crop(picture, self.crop)
+        return even_crop(picture, self.crop)
+
+    def scale_rgb(self, pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Pictures ``[..., W, 3]`` of 0..255 to what the network was trained on (I3D: [-1, 1])."""
+        deviation = np.array(self.deviation)
+        scale, shift = 1 / (255 * deviation), np.array(self.mean) / deviation
+        # A row of pixels at a time: over three values alone the loop would be most of the work.
+        width = pictures.shape[-2]
+        rows = np.ascontiguousarray(pictures).reshape(-1, 3 * width)
+        scaled = np.multiply(rows, np.tile(scale.astype(np.float32), width), dtype=np.float32)
+        scaled -= np.tile(shift.astype(np.float32), width)
+        return scaled.reshape(pictures.shape)

@@ -1,0 +1,328 @@
+"""The feature file: two-stream snippet features of one video with their times and their making.
+
+A file is a safetensors file with the tensors ``rgb [T, D]``, ``flow [T, D]`` (either may be
+absent), ``start [T]`` and ``end [T]`` (float64 seconds), and one metadata key ``basnet`` that holds
+JSON: ``settings`` (must agree within a folder) and ``facts`` (may differ from video to video). It
+holds no clock, host or path, so equal work gives equal bytes.
+"""
+
+import json
+import os
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from extract.errors import ExtractError
+from extract.sources.urls import Url
+from extract.streams import STREAMS
+from weights.files import atomic_write
+
+FORMAT_VERSION = 1
+METADATA_KEY = "basnet"
+SUFFIX = ".safetensors"
+UNSTATED: dict[str, Any] = {"flow.warm_start": False, "precision": "float32"}
+"""What a file was made with that does not name a setting: one that is older than the setting, or
+younger than its end (TV-L1 no longer begins a pair from the flow of the one before)."""
+
+
+@dataclass(frozen=True)
+class Features:
+    """Snippet features of one video.
+
+    Attributes:
+        rgb: ``[T, D] float32`` or None where the stream was not extracted.
+        flow: ``[T, D] float32`` or None.
+        start: ``[T] float64``, seconds of the original file at which a snippet begins.
+        end: ``[T] float64``, seconds at which it ends, never past the video's duration.
+        meta: ``{"settings": {...}, "facts": {...}}``.
+    """
+
+    rgb: NDArray[np.float32] | None
+    flow: NDArray[np.float32] | None
+    start: NDArray[np.float64]
+    end: NDArray[np.float64]
+    meta: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        rows = {name: len(array) for name, array in self._tensors().items()}
+        if self.rgb is None and self.flow is None:
+            raise ExtractError("features hold neither an rgb nor a flow stream")
+        if len(set(rows.values())) != 1 or not len(self.start):
+            raise ExtractError(f"features of one video need equal, non-zero row counts, got {rows}")
+
+    @property
+    def streams(self) -> tuple[str, ...]:
+        """Names of the streams present, in the order rgb, flow."""
+        return tuple(name for name in STREAMS if getattr(self, name) is not None)
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """How the features were made; equal for all files of a folder."""
+        return dict(self.meta.get("settings", {}))
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What is known of the video and of the decoder and engine used."""
+        return dict(self.meta.get("facts", {}))
+
+    @property
+    def duration(self) -> float:
+        """Duration of the video in seconds; the last snippet's end where it was not recorded."""
+        return float(self.facts.get("duration", self.end[-1]))
+
+    def matrix(self, streams: Sequence[str] | None = None) -> NDArray[np.float32]:
+        """Features of the given streams side by side, ``[T, sum of D] float32``.
+
+        Raises:
+            ExtractError: a stream is asked for that the file does not hold.
+        """
+        chosen = tuple(streams) if streams is not None else self.streams
+        parts = []
+        for name in chosen:
+            part = getattr(self, name, None) if name in STREAMS else None
+            if part is None:
+                raise ExtractError(
+                    f"no {name} stream in these features, which hold {' and '.join(self.streams)}"
+                )
+            parts.append(part)
+        return np.concatenate(parts, axis=1)
+
+    def _tensors(self) -> dict[str, NDArray[Any]]:
+        named = {"rgb": self.rgb, "flow": self.flow, "start": self.start, "end": self.end}
+        return {name: array for name, array in named.items() if array is not None}
+
+    def check_finite(self, path: str | os.PathLike[str] | Url) -> None:
+        """Refuse numbers that are none.
+
+        Args:
+            path: what to name in the message.
+
+        Raises:
+            ExtractError: the features hold NaN or infinity.
+        """
+        for name, array in self._tensors().items():
+            if not np.isfinite(array).all():
+                raise ExtractError(f"{path}: {name} holds NaN or infinity, nothing was written")
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the feature file, whole or not at all.
+
+        Raises:
+            ExtractError: the features hold NaN or infinity.
+            OSError: the folder cannot be written or the disk is full.
+        """
+        data = self.to_bytes(path)
+        with atomic_write(path) as file:
+            file.write(data)
+
+    def to_bytes(self, path: str | os.PathLike[str] | Url) -> bytes:
+        """The content of the feature file.
+
+        Args:
+            path: what to name in the message.
+
+        Raises:
+            ExtractError: the features hold NaN or infinity.
+        """
+        from safetensors.numpy import save
+
+        self.check_finite(path)
+        tensors = {name: np.ascontiguousarray(array) for name, array in self._tensors().items()}
+        text = json.dumps(self.meta, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+        return bytes(save(tensors, metadata={METADATA_KEY: text}))
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> "Features":
+        """Read a feature file.
+
+        Raises:
+            ExtractError: the file is missing, damaged or not a feature file of this format.
+        """
+        tensors, meta = _read(path)
+        missing = {"start", "end"} - tensors.keys()
+        if missing:
+            raise ExtractError(
+                f"{path}: not a feature file, it has no {' and '.join(sorted(missing))}"
+            )
+        return cls(
+            rgb=tensors.get("rgb"),
+            flow=tensors.get("flow"),
+            start=tensors["start"],
+            end=tensors["end"],
+            meta=meta,
+        )
+
+
+def read_meta(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """Read only the metadata of a feature file: ``{"settings": {...}, "facts": {...}}``.
+
+    Raises:
+        ExtractError: the file is missing, damaged or not a feature file of this format.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(os.fspath(path), framework="numpy") as file:
+            return _parse_meta(path, file.metadata())
+    except (SafetensorError, OSError) as error:
+        raise ExtractError(f"{path}: cannot be read as a feature file ({error})") from error
+
+
+def read_meta_of_bytes(url: Url, start: bytes) -> dict[str, Any]:
+    """As ``read_meta``, from the first bytes of a feature file.
+
+    Args:
+        url: what to name in the message.
+        start: enough to hold the header.
+
+    Raises:
+        ExtractError: they do not begin a feature file of this format.
+    """
+    length = int.from_bytes(start[:8], "little")
+    try:
+        header = json.loads(start[8 : 8 + length])
+        metadata = header.get("__metadata__")
+    except (ValueError, AttributeError) as error:
+        raise ExtractError(f"{url}: cannot be read as a feature file ({error})") from error
+    return _parse_meta(url, metadata)
+
+
+def _read(path: str | os.PathLike[str]) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(os.fspath(path), framework="numpy") as file:
+            meta = _parse_meta(path, file.metadata())
+            return {name: file.get_tensor(name) for name in file.keys()}, meta  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise ExtractError(f"{path}: cannot be read as a feature file ({error})") from error
+
+
+def _parse_meta(
+    path: str | os.PathLike[str] | Url, metadata: Mapping[str, str] | None
+) -> dict[str, Any]:
+    try:
+        meta = json.loads((metadata or {})[METADATA_KEY])
+        if meta.get("kind") == "head":
+            raise ExtractError(f"{path}: a model, not a feature file")
+        version = meta["settings"]["format"]
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ExtractError(
+            f"{path}: not a feature file of basnet (made by another program?)"
+        ) from error
+    if version != FORMAT_VERSION:
+        raise ExtractError(
+            f"{path}: feature format {version} is not the {FORMAT_VERSION} this version reads; "
+            "extract the video again"
+        )
+    return dict(meta)
+
+
+# What a user chose comes before what follows from it; the rest comes in order of the alphabet.
+CHOSEN_FIRST = (
+    "format",
+    "backbone",
+    "streams",
+    "fps",
+    "stride",
+    "flow",
+    "method",
+    "quantize",
+    "precision",
+)
+HASH_DIGITS = 64
+SHOWN_DIGITS = 8
+
+
+def settings_difference(
+    expected: Mapping[str, Any],
+    found: Mapping[str, Any],
+    prefix: str = "",
+    *,
+    unknown: Collection[str] = (),
+) -> str | None:
+    """First setting in which two feature files disagree, as ``name: a against b``, or None.
+
+    Nested settings are named with dots (``weights.rgb``). Of several the one that a user chose is
+    named: other streams bring other weights along. One that only one file names is compared with
+    its value in ``UNSTATED``.
+
+    Args:
+        expected: settings.
+        found: settings to compare with them.
+        prefix: of the names.
+        unknown: names of settings that are not compared.
+    """
+    for key in sorted(expected.keys() | found.keys(), key=_chosen_first):
+        name = f"{prefix}{key}"
+        assumed = UNSTATED.get(name)
+        left, right = expected.get(key, assumed), found.get(key, assumed)
+        if left == right or name in unknown:
+            continue
+        if isinstance(left, Mapping) and isinstance(right, Mapping):
+            inner = settings_difference(left, right, f"{name}.", unknown=unknown)
+            if inner is not None:
+                return inner
+        else:
+            return f"{name.removesuffix('.method')}: {_brief(left)} against {_brief(right)}"
+    return None
+
+
+def essential(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Settings without those whose value goes without saying (``UNSTATED``).
+
+    Equal for files made alike, whichever version wrote them: what else is known by settings, such
+    as a place in a cache, is known by these.
+
+    Args:
+        settings: of a feature file.
+        prefix: of the names.
+    """
+    kept: dict[str, Any] = {}
+    for key, value in settings.items():
+        name = f"{prefix}{key}"
+        if isinstance(value, Mapping):
+            kept[key] = essential(value, f"{name}.")
+        elif name not in UNSTATED or value != UNSTATED[name]:
+            kept[key] = value
+    return kept
+
+
+def _chosen_first(key: str) -> tuple[int, str]:
+    return (CHOSEN_FIRST.index(key) if key in CHOSEN_FIRST else len(CHOSEN_FIRST), key)
+
+
+def _brief(value: Any) -> str:
+    """A setting as a person would write it."""
+    if value is None:
+        return "none"
+    if isinstance(value, str):
+        return value[:SHOWN_DIGITS] if len(value) == HASH_DIGITS else value
+    if isinstance(value, list | tuple):
+        return ",".join(map(_brief, value))
+    if isinstance(value, Mapping):
+        return _brief(value["method"]) if "method" in value else "others"
+    return json.dumps(value)
+
+
+def settings_for_streams(settings: Mapping[str, Any], streams: Sequence[str]) -> dict[str, Any]:
+    """Settings that matter to some of the streams of a feature file.
+
+    A head trained on rgb alone does not care how flow was computed.
+    """
+    if "backbone" not in settings:
+        return dict(settings)
+    narrowed = dict(settings) | {"streams": [name for name in STREAMS if name in streams]}
+    narrowed["weights"] = {name: settings["weights"].get(name) for name in narrowed["streams"]}
+    if "flow" not in streams:
+        narrowed |= {"flow": None, "quantize": None}
+    return narrowed
+
+
+def feature_path(folder: str | os.PathLike[str], video_id: str) -> Path:
+    """Where the features of a video stand: ``<folder>/<id>.safetensors``."""
+    return Path(folder) / f"{video_id}{SUFFIX}"

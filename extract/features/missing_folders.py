@@ -1,0 +1,46 @@
+"""Folders that go away under the work: a share that is unmounted, a disk that is pulled.
+
+That is no fault of a video, and to make the folder anew would write to another disk in silence.
+"""
+
+import errno
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from extract.errors import DiskError
+from extract.sources.find import VideoInput
+
+
+def check_there(folder: Path) -> None:
+    """Stop unless a folder is there.
+
+    Raises:
+        DiskError: it is gone.
+    """
+    if not folder.is_dir():
+        raise DiskError(errno.ENOENT, "this folder is gone", os.fspath(folder))
+
+
+def check_filled(folder: Path) -> None:
+    """Stop where a folder of videos is gone, or empty as the place of an unmounted disk.
+
+    Raises:
+        DiskError: it is gone.
+    """
+    check_there(folder)
+    with os.scandir(folder) as entries:
+        if next(entries, None) is None:
+            raise DiskError(errno.ENOENT, "this folder is empty now", os.fspath(folder))
+
+
+def common_folder(videos: Iterable[VideoInput]) -> Path | None:
+    """The deepest folder above all videos; None where they have none in common, or a URL."""
+    paths = [video.path for video in videos]
+    folders = {os.path.abspath(path.parent) for path in paths if isinstance(path, Path)}
+    if not all(isinstance(path, Path) for path in paths):
+        return None
+    try:
+        return Path(os.path.commonpath(folders)) if folders else None
+    except ValueError:  # drives of one machine have no folder in common
+        return None

@@ -1,0 +1,137 @@
+"""How a machine is divided among worker processes: how many, with which threads or GPU."""
+
+import contextlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from extract.backbones.spec import BackboneRecord
+from extract.inference.batching import SMALL_CLIP
+from extract.machine.devices import choose_device, cores
+from extract.machine.memory import memory_of_machine
+from extract.sources.find import VideoInput
+from extract.streams import CHANNELS
+
+# A worker and its decoding process, networks and the snippets in hand included; what files of
+# weights take comes on top, twice: as read and as laid out for the processor.
+WORKER_BYTES = 2 << 30
+# Threads of a worker that one reader of frames keeps busy with networks of the published size.
+THREADS_A_READER = 4
+# To ask for the size of each URL would take longer than it helps.
+BYTES_ELSEWHERE = 16 << 20
+# Video files that keep a worker busy for several times as long as its start takes.
+FEWEST_BYTES = 4 << 20
+
+
+@dataclass(frozen=True)
+class Division:
+    """What is at work at a time.
+
+    Attributes:
+        workers: processes, each with a video in hand.
+        threads: processor threads of each of them.
+        devices: what they compute on, in turn: worker n on device n modulo their number.
+        scarce: what keeps the number of workers below the one that would pay, else empty.
+    """
+
+    workers: int
+    threads: int
+    devices: tuple[str, ...] = ("cpu",)
+    scarce: str = ""
+
+    def device(self, worker: int) -> str:
+        """What a worker computes on."""
+        return self.devices[worker % len(self.devices)]
+
+    def __str__(self) -> str:
+        workers = f"{self.workers} worker{'s' * (self.workers != 1)}"
+        if self.devices[0] != "cpu":
+            return f"{workers} on {', '.join(self.devices[: self.workers])}"
+        threads = f"{self.threads} thread{'s' * (self.threads != 1)}"
+        why = f" ({self.scarce} for more)" if self.scarce else ""
+        return f"{workers} with {threads}{' each' * (self.workers > 1)}{why}"
+
+
+def divide(
+    record: BackboneRecord,
+    streams: Sequence[str],
+    sizes: Sequence[int],
+    device: str,
+    jobs: int | None = None,
+    weights: int = 0,
+) -> Division:
+    """Fill the machine.
+
+    On a CPU a worker's reader of frames feeds some threads where networks are large. Small networks
+    leave reading as most of the work, so that each core has a worker of its own. A single video
+    gets all threads. Fewer workers are taken where memory is short or where there is so little to
+    do that their start would be most of it. Each GPU has one worker.
+
+    Args:
+        record: the network.
+        streams: those that are extracted.
+        sizes: bytes of the videos that are to be done.
+        device: ``auto``, ``cpu`` or ``cuda[:N]``.
+        jobs: workers that the user asks for; None leaves it to this function.
+        weights: bytes of the files of weights.
+
+    Raises:
+        ExtractError: the device is not there.
+    """
+    chosen = choose_device(device)
+    if chosen != "cpu":
+        found = gpus() if device in ("auto", "cuda") else ()
+        devices = found if len(found) > 1 else (chosen,)
+        workers = max(1, min(jobs or len(devices), len(sizes)))
+        return Division(workers, max(1, cores() // workers), devices)
+    if jobs is not None:
+        workers = max(1, min(jobs, len(sizes)))
+        return Division(workers, max(1, cores() // workers))
+    busy = sum(sizes) // FEWEST_BYTES
+    workers, scarce = max(1, min(_workers_that_pay(record, streams), len(sizes), busy)), ""
+    room = _room(weights)
+    if room is not None and room < workers:
+        workers, scarce = max(1, room), "too little memory"
+    return Division(workers, max(1, cores() // workers), scarce=scarce)
+
+
+def sizes_of(videos: Sequence[VideoInput]) -> dict[str, int]:
+    """Bytes of video files by id; those that stand elsewhere count alike."""
+    sizes = {}
+    for video in videos:
+        sizes[video.id] = 0 if isinstance(video.path, Path) else BYTES_ELSEWHERE
+        with contextlib.suppress(OSError):  # gone by now: to extract it says so
+            if isinstance(video.path, Path):
+                sizes[video.id] = video.path.stat().st_size
+    return sizes
+
+
+def gpus() -> tuple[str, ...]:
+    """The GPUs of this process by name."""
+    import torch
+
+    return tuple(f"cuda:{n}" for n in range(torch.cuda.device_count()))
+
+
+def _workers_that_pay(record: BackboneRecord, streams: Sequence[str]) -> int:
+    seen = (record.frames or record.length // record.step) * record.crop**2
+    small = max(CHANNELS[stream] for stream in streams) * seen < SMALL_CLIP
+    return cores() if small else -(-cores() // THREADS_A_READER)
+
+
+def _room(weights: int) -> int | None:
+    """Workers for which there is memory; None where nothing says how much there is."""
+    free = free_memory()
+    return None if free is None else free // (WORKER_BYTES + 2 * weights)
+
+
+def free_memory() -> int | None:
+    """Bytes that new processes may take; None where nothing says how much there is."""
+    total = memory_of_machine()  # in a container, its own
+    if total is None:
+        return None
+    with contextlib.suppress(OSError, ValueError):
+        lines = Path("/proc/meminfo").read_text("ascii").splitlines()
+        (line,) = (line for line in lines if line.startswith("MemAvailable:"))
+        return min(int(line.split()[1]) * 1024, total)
+    return total // 2  # a guess

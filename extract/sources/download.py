@@ -1,0 +1,128 @@
+"""A video from elsewhere, on this machine for as long as it is worked on.
+
+Each process has one at a time in a temporary folder and removes it after use. What a process that
+was killed has left behind is removed by the next one that fetches.
+"""
+
+import contextlib
+import errno
+import os
+import shutil
+import tempfile
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+from extract.errors import DiskError, ExtractError, VideoError
+from extract.machine.file_locks import claim
+from extract.sources.urls import About, TransferError, Url, about, file_system, patiently, read
+
+PIECE = 16 << 20  # bytes: what a dropped connection may cost
+FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+@contextlib.contextmanager
+def at_hand(video: Path | Url) -> Iterator[Path]:
+    """Inside the block the video is a file of this machine; errors name it as it was given.
+
+    Raises:
+        VideoError: there is no such object, the connection fails, or there is no room for it.
+        DiskError: the temporary folder cannot be written.
+    """
+    if isinstance(video, Path):
+        yield video
+        return
+    with _room() as folder:
+        copy = folder / (video.name or "video")
+        try:
+            fetch(video, copy)
+        except FileNotFoundError as error:
+            raise VideoError(f"{video}: no such file or folder") from error
+        except TransferError as error:
+            raise VideoError(str(error)) from error
+        try:
+            yield copy
+        except ExtractError as error:
+            if str(copy) not in str(error):
+                raise
+            raise type(error)(str(error).replace(str(copy), str(video))) from error
+
+
+def fetch(video: Url, target: Path) -> None:
+    """Copy an object into a new file, in pieces where the other side gives pieces.
+
+    Raises:
+        FileNotFoundError: there is none.
+        TransferError: the connection fails, or the object changes on the way.
+        VideoError: the disk has no room for it.
+        DiskError: the file cannot be written.
+    """
+    before = about(video)
+    _check_room(video, before, target.parent)
+    try:
+        if before.ranged:
+            _by_pieces(video, before.size or 0, target)
+        else:
+            system, path = file_system(video)
+            patiently(video, lambda: system.get_file(path, os.fspath(target)))
+    except TransferError as error:
+        cause = error.__cause__
+        if isinstance(cause, OSError) and cause.errno in FULL:
+            raise DiskError(cause.errno, os.strerror(cause.errno or 0), str(target)) from error
+        raise
+    found = target.stat().st_size
+    if before.size is not None and found != before.size:
+        text = f"{found} of {before.size} bytes came"
+        raise TransferError(errno.EIO, text, str(video))
+    if about(video).version != before.version:
+        raise TransferError(errno.EIO, "changed while it was fetched", str(video))
+
+
+def _by_pieces(video: Url, size: int, target: Path) -> None:
+    with target.open("wb") as file:
+        for start in range(0, size, PIECE):
+            piece = read(video, start, min(start + PIECE, size))
+            try:
+                file.write(piece)
+                file.flush()
+            except OSError as error:
+                raise DiskError(error.errno, error.strerror, str(target)) from error
+
+
+def _check_room(video: Url, found: About, folder: Path) -> None:
+    free = shutil.disk_usage(folder).free
+    if found.size is not None and found.size > free:
+        raise VideoError(
+            f"{video}: {found.size / 1e9:.2f} GB do not fit into {folder.parent}, where "
+            f"{free / 1e9:.2f} GB are free; name another folder in TMPDIR"
+        )
+
+
+@contextlib.contextmanager
+def _room() -> Iterator[Path]:
+    """A folder for one video, gone after the block, or after the next one if we are killed."""
+    root = _root()
+    folder = root / uuid.uuid4().hex
+    with claim(root, folder.name):
+        folder.mkdir()
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _root() -> Path:
+    """This user's folder of fetched videos, without those that belong to nobody any more."""
+    user = os.getuid() if hasattr(os, "getuid") else "user"
+    root = Path(tempfile.gettempdir()) / f"basnet-{user}"
+    try:
+        root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for folder in root.iterdir():
+            if folder.name.startswith("."):
+                continue
+            with claim(root, folder.name) as ours:
+                if ours:
+                    shutil.rmtree(folder, ignore_errors=True)
+    except OSError as error:
+        raise DiskError(error.errno, error.strerror, str(error.filename or root)) from error
+    return root

@@ -1,0 +1,152 @@
+"""The decoding process: opens videos for another process and puts their pictures into its memory.
+
+It reads requests as JSON lines from its standard input and answers on what was its standard output.
+It imports neither torch nor numba, so that it is there within a second and can be ended without a
+loss. ``decoding_process`` is the other side.
+"""
+
+import contextlib
+import importlib
+import json
+import logging
+import os
+import queue
+import sys
+import threading
+import time
+from collections.abc import Callable
+from fractions import Fraction
+from typing import Any
+
+from extract.errors import ExtractError, MiscountError, VideoError
+from extract.machine.memory import limit_memory
+from extract.video.heartbeat import beats
+from extract.video.isolation.shared_memory import SharedFrames, slots_for
+
+BEAT_SECONDS = 0.2  # between two looks at whether frames are still read
+OPENER = "extract.video.clip:open_video"
+STOP = None
+KINDS: dict[type[BaseException], str] = {
+    MiscountError: "miscount",
+    VideoError: "video",
+    ExtractError: "setting",
+    MemoryError: "memory",
+}
+
+
+def main(argument: str) -> None:
+    """Answer requests until the other process ends or closes the pipe.
+
+    Args:
+        argument: JSON with ``opener`` (``module:function``, which opens a video), ``memory`` (the
+            descriptor of the shared memory) and ``limit`` (bytes that this process may take).
+    """
+    settings = json.loads(argument)
+    # Libraries that print would garble the answers.
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    module, _, function = settings["opener"].partition(":")
+    if settings["opener"] == OPENER:
+        with contextlib.suppress(ImportError, OSError):
+            importlib.import_module("decord")  # takes a second, charged to no video
+    opener = getattr(importlib.import_module(module), function)
+    limit_memory(settings["limit"])
+    _Child(answers, settings["memory"], opener).serve()
+
+
+class _Child:
+    def __init__(self, answers: Any, memory: int | None, opener: Callable[..., Any]) -> None:
+        self._answers = answers
+        self._lock = threading.Lock()
+        self._memory = memory
+        self._opener = opener
+        self._requests: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
+        self._free: queue.SimpleQueue[int | None] = queue.SimpleQueue()
+        self._clip: Any = None
+        self._frames: SharedFrames | None = None
+
+    def serve(self) -> None:
+        logger = logging.getLogger("extract")
+        logger.addHandler(_Forward(self._tell))
+        logger.setLevel(logging.DEBUG)
+        for work in (self._listen, self._beat):
+            threading.Thread(target=work, daemon=True).start()
+        self._tell(ready=True)
+        while True:
+            request = self._requests.get()
+            try:
+                getattr(self, f"_{request.pop('do')}")(**request)
+            except Exception as error:
+                kind = next((KINDS[c] for c in type(error).__mro__ if c in KINDS), "other")
+                text = str(error) if kind != "other" else f"{type(error).__name__}: {error}"
+                self._tell(error=kind, message=" ".join(text.split()))
+
+    def _open(self, path: str, decoder: str, keep_partial: bool, memory_name: str) -> None:
+        if self._clip is not None:
+            self._clip.close()
+        self._clip = clip = self._opener(path, decoder=decoder, keep_partial=keep_partial)
+        self._frames = SharedFrames(self._memory, memory_name, clip.size)
+        facts = ("size", "fps", "duration", "source_frames", "partial", "decoder")
+        self._tell(opened={name: getattr(clip, name) for name in facts})
+
+    def _count(self, fps: str) -> None:
+        self._tell(count=self._clip.frame_count(Fraction(fps)))
+
+    def _give(self, fps: str, first: int) -> None:
+        """Grid frames from ``first`` on, each into a free slot; one that stays is not sent anew."""
+        assert self._frames is not None
+        slots = self._frames.slots
+        free: queue.SimpleQueue[int | None] = queue.SimpleQueue()
+        self._free = free
+        for slot in range(slots_for(self._clip.size)):
+            free.put(slot)
+        held = None
+        for n, (_, picture) in enumerate(self._clip.frames(Fraction(fps), first), start=first):
+            slot = -1
+            if picture is not held:
+                place = free.get()
+                if place is STOP:
+                    break
+                slot, held = place, picture
+                slots[slot] = picture
+            self._tell(frame=n, slot=slot, decoder=self._clip.decoder)
+        self._tell(end=True, decoder=self._clip.decoder)
+
+    def _listen(self) -> None:
+        """Sort what the other process says; end with it, even where decoding hangs."""
+        for line in sys.stdin:
+            request = json.loads(line)
+            if "free" in request:
+                self._free.put(request["free"])
+            else:
+                self._requests.put(request)
+        os._exit(0)
+
+    def _beat(self) -> None:
+        """Say that frames are still being read, as long as that is so."""
+        last = beats()
+        while True:
+            time.sleep(BEAT_SECONDS)
+            now = beats()
+            if now != last:
+                last = now
+                self._tell(alive=True)
+
+    def _tell(self, **message: Any) -> None:
+        with self._lock:
+            try:
+                self._answers.write(json.dumps(message) + "\n")
+                self._answers.flush()
+            except OSError:  # nobody listens any more
+                os._exit(0)
+
+
+class _Forward(logging.Handler):
+    """Log records of this process as messages to the other one."""
+
+    def __init__(self, tell: Callable[..., None]) -> None:
+        super().__init__()
+        self._to = tell
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._to(log=record.getMessage(), level=record.levelno, name=record.name)

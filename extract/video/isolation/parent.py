@@ -1,0 +1,235 @@
+"""A process that decodes and can be ended: started once, used for one video after the other."""
+
+import contextlib
+import json
+import logging
+import os
+import queue
+import signal
+import subprocess
+import sys
+import threading
+import uuid
+import weakref
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from extract.errors import ExtractError, MiscountError, VideoError
+from extract.machine.memory import default_limit
+from extract.video.isolation.child import OPENER
+from extract.video.isolation.shared_memory import SharedFrames, new_memory
+
+# Imports over a busy network file system take their time; this is no video's fault.
+START_SECONDS = 300.0
+END_SECONDS = 10.0
+GIGABYTE = 1 << 30
+HOME = Path(__file__).resolve().parents[3]  # the folder in which the package stands
+PROGRAM = (
+    "import json, sys; path, argument = json.loads(sys.argv[1]); sys.path[:] = path; "
+    "from extract.video.isolation.child import main; main(argument)"
+)
+
+
+class LostError(Exception):
+    """The decoding process is gone, or was ended because it stood still; the message says why."""
+
+
+class DecodingProcess:
+    """One decoding process and what is asked of it.
+
+    Args:
+        stall: seconds without a new frame after which it counts as hung and is ended.
+        opener: ``module:function`` that opens a video there.
+        limit: bytes that it may take; without it half of the machine's memory.
+    """
+
+    def __init__(self, stall: float, opener: str = OPENER, limit: int | None = None) -> None:
+        self._stall = stall
+        self._limit = limit or default_limit()
+        self._memory = new_memory()
+        self._name = ""
+        settings = {"opener": opener, "memory": self._memory, "limit": self._limit}
+        # Ours first: the process must run this code, whatever else is called `extract`.
+        argument = json.dumps([[str(HOME), *sys.path], json.dumps(settings)])
+        shared: Any = {} if self._memory is None else {"pass_fds": (self._memory,)}
+        with _signals_held_back():
+            self._process = subprocess.Popen(
+                [sys.executable, "-c", PROGRAM, argument],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                # Its arrays are copied, never computed with: threads for that would lie idle.
+                env={**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
+                **shared,
+            )
+        self._said: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
+        threading.Thread(target=_read, args=(self._process.stdout, self._said), daemon=True).start()
+        self._ready = False
+        self._end = weakref.finalize(self, _end, self._process, self._memory)
+
+    @property
+    def gone(self) -> bool:
+        """Whether it has ended."""
+        return not self._end.alive or self._process.poll() is not None
+
+    def open(self, path: str, decoder: str, keep_partial: bool) -> dict[str, Any]:
+        """Open a video; what ``Clip`` tells about it.
+
+        Raises:
+            LostError: the process hung or ended.
+            VideoError: as ``open_video``.
+        """
+        if not self._ready:
+            self._receive("ready", START_SECONDS)
+            self._ready = True
+        self._name = f"basnet-{uuid.uuid4().hex}"
+        self._ask(
+            "open", path=path, decoder=decoder, keep_partial=keep_partial, memory_name=self._name
+        )
+        facts: dict[str, Any] = self._receive("opened")["opened"]
+        return facts | {"size": tuple(facts["size"])}
+
+    def count(self, fps: str) -> int:
+        """Number of grid frames of the open video."""
+        self._ask("count", fps=fps)
+        return int(self._receive("count")["count"])
+
+    def frames(
+        self, fps: str, first: int, size: tuple[int, int]
+    ) -> Iterator[tuple[int, NDArray[np.uint8], str]]:
+        """Grid frames of the open video from ``first`` on: number, picture, decoder in use.
+
+        Raises:
+            LostError: the process hung or ended.
+            VideoError: as ``Clip.frames``.
+        """
+        self._ask("give", fps=fps, first=first)
+        slots = SharedFrames(self._memory, self._name, size).slots
+        picture: NDArray[np.uint8] | None = None
+        ended = False
+        try:
+            while True:
+                message = self._receive("frame", also="end")
+                if "end" in message:
+                    ended = True
+                    return
+                if message["slot"] >= 0:
+                    picture = slots[message["slot"]].copy()
+                    self._say(free=message["slot"])
+                assert picture is not None
+                yield message["frame"], picture, message["decoder"]
+        except (LostError, ExtractError):
+            ended = True
+            raise
+        finally:
+            if not ended:
+                self._stop_frames()
+
+    def _stop_frames(self) -> None:
+        """The caller has seen enough: let the process come to its end, or end it."""
+        try:
+            self._say(free=None)
+            while "end" not in self._receive("frame", END_SECONDS, also="end"):
+                pass
+        except (LostError, ExtractError):
+            self.kill()
+
+    def kill(self) -> None:
+        """End the process at once."""
+        self._end()
+
+    def _ask(self, do: str, **arguments: Any) -> None:
+        self._say(do=do, **arguments)
+
+    def _say(self, **message: Any) -> None:
+        assert self._process.stdin is not None
+        # Of a process that is gone the next ``_receive`` tells.
+        with contextlib.suppress(OSError, ValueError):
+            self._process.stdin.write(json.dumps(message).encode() + b"\n")
+            self._process.stdin.flush()
+
+    def _receive(
+        self, wanted: str, seconds: float | None = None, also: str = "opened"
+    ) -> dict[str, Any]:
+        """The next message of a kind; signs of life start the time anew."""
+        patience = self._stall if seconds is None else seconds
+        while True:
+            try:
+                message = self._said.get(timeout=patience)
+            except queue.Empty:
+                self.kill()
+                raise LostError(f"gave no frame for {patience:g} s") from None
+            if message is None:
+                raise LostError(self._cause_of_death())
+            if wanted in message or also in message:
+                return message
+            if "log" in message:
+                logging.getLogger(message["name"]).log(message["level"], "%s", message["log"])
+            elif "error" in message:
+                self._raise(message["error"], message["message"])
+
+    def _raise(self, kind: str, text: str) -> None:
+        """The error of the other process in this one."""
+        if kind == "memory":
+            self.kill()  # whatever took the memory still has it
+            raise LostError(self._too_much_memory())
+        known = {"miscount": MiscountError, "video": VideoError, "setting": ExtractError}
+        raise known.get(kind, UnexpectedError)(text)
+
+    def _too_much_memory(self) -> str:
+        size = f"more than {self._limit / GIGABYTE:.1f} GB of" if self._limit else "too much"
+        return f"asked for {size} memory"
+
+    def _cause_of_death(self) -> str:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(timeout=END_SECONDS)
+        code = self._process.returncode
+        self.kill()
+        if code is not None and code < 0:
+            name = signal.Signals(-code).name
+            return f"was ended by {name}" + (
+                " (too little memory?)" if name == "SIGKILL" else " (a crash)"
+            )
+        return f"ended with exit code {code}"
+
+
+class UnexpectedError(RuntimeError):
+    """What went wrong in the decoding process is nothing that a video should cause."""
+
+
+def _read(pipe: Any, said: "queue.SimpleQueue[dict[str, Any] | None]") -> None:
+    """Body of the listening thread; None marks the end."""
+    with contextlib.suppress(OSError, ValueError):
+        for line in pipe:
+            said.put(json.loads(line))
+    said.put(None)
+
+
+def _end(process: "subprocess.Popen[bytes]", memory: int | None) -> None:
+    process.kill()
+    process.wait()
+    with contextlib.suppress(OSError):
+        assert process.stdin is not None
+        process.stdin.close()
+    if memory is not None:
+        os.close(memory)
+
+
+@contextlib.contextmanager
+def _signals_held_back() -> Iterator[None]:
+    """A process started in the block never sees Ctrl-C or SIGTERM; this one sees them afterwards.
+
+    A terminal or a scheduler sends them to all processes of a job, and a decoder that ends before
+    its parent would look like a broken video. It ends when its parent does.
+    """
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

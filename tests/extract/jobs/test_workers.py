@@ -1,0 +1,244 @@
+"""Worker processes: what they share, how they end, what they take along."""
+
+import multiprocessing
+import os
+import signal
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from extract.features.feature_file import Features, feature_path
+from extract.features.fingerprint import fingerprint
+from extract.jobs import workers
+from extract.jobs.run import make_plan
+from extract.sources.find import VideoInput
+from weights.errors import WeightsError
+
+SETTINGS = {"format": 1, "backbone": "test", "weights": {"rgb": "aa"}}
+
+
+class ScriptedExtractor:
+    """Does what the video's text says: ``die``, ``weights``, ``wait FILE``, ``touch FILE``."""
+
+    settings = SETTINGS
+
+    def __init__(self, device="cpu"):
+        self.threads = [0]
+        self.device = device
+
+    def load(self):
+        pass
+
+    def use_threads(self, threads):
+        self.threads.append(threads)
+
+    def steps(self, path, **how):
+        return self.extract(path, **how)
+        yield  # a generator, which waits for nothing
+
+    def extract(self, path, *, decoder, keep_partial, progress, chunks):
+        progress(0, 1)
+        for line in path.read_text().splitlines():
+            word, _, argument = line.partition(" ")
+            if word == "die":
+                os._exit(3)
+            elif word == "weights":
+                raise WeightsError("no weights")
+            elif word == "touch":
+                Path(argument).touch()
+            elif word == "odd":
+                raise OddError(1, 2)
+            elif word == "wait":
+                self._wait(lambda argument=argument: Path(argument).exists(), progress)
+            elif word == "threads":
+                self._wait(lambda argument=argument: self.threads[-1] == int(argument), progress)
+        facts = {"file": path.name, "fingerprint": fingerprint(path), "threads": self.threads[-1]}
+        facts["device"] = self.device
+        ones = np.ones((1, 4), np.float32)
+        return Features(ones, None, np.zeros(1), np.ones(1), {"settings": SETTINGS, "facts": facts})
+
+    @staticmethod
+    def _wait(reached, progress):
+        deadline = time.monotonic() + 30
+        while not reached():
+            if time.monotonic() > deadline:
+                raise TimeoutError("waited in vain")
+            time.sleep(0.01)
+            progress(0, 1)
+
+
+class OddError(WeightsError):
+    """Cannot be made again from its pickle."""
+
+    def __init__(self, one, other):
+        super().__init__(f"{one} {other}")
+
+
+@dataclass(frozen=True)
+class Scripted:
+    """Worker options of a scripted extractor."""
+
+    keep_partial: bool = False
+    decoder: str = "auto"
+    device: str = "cpu"
+
+    def make_extractor(self):
+        return ScriptedExtractor(self.device)
+
+
+@pytest.fixture
+def scripts(tmp_path):
+    def write(*texts):
+        videos = []
+        for name, text in zip("abcdef", texts, strict=False):
+            path = tmp_path / f"{name}.mp4"
+            path.write_text(text)
+            videos.append(VideoInput(name, path))
+        return make_plan(videos, tmp_path / "out", SETTINGS)
+
+    return write
+
+
+@pytest.fixture(autouse=True)
+def forked(monkeypatch):
+    """Forked processes start at once; the command line's tests spawn them as users do."""
+    context = multiprocessing.get_context("fork")
+    monkeypatch.setattr(workers.multiprocessing, "get_context", lambda kind: context)
+    return context
+
+
+def run(plan, jobs=2, listener=lambda event: None, devices=()):
+    return workers.run_plan_with_workers(plan, Scripted(), jobs, listener, devices)
+
+
+def threads_of(plan, name):
+    return Features.load(feature_path(plan.folder, name)).facts["threads"]
+
+
+def test_the_last_videos_take_over_the_cores(scripts, monkeypatch, tmp_path):
+    """Eight cores for two workers are four each, and eight for the one that is left."""
+    monkeypatch.setattr(workers, "cores", lambda: 8)
+    ready = tmp_path / "ready"
+    # The second video is at work while the first one ends, and ends only with all cores.
+    plan = scripts(f"wait {ready}\nthreads 4", f"touch {ready}\nthreads 8")
+    assert sorted(run(plan).done) == ["a", "b"]
+    assert (threads_of(plan, "a"), threads_of(plan, "b")) == (4, 8)
+
+
+def test_a_single_worker_has_every_core(scripts, monkeypatch):
+    monkeypatch.setattr(workers, "cores", lambda: 8)
+    plan = scripts("")
+    run(plan, jobs=8)
+    assert threads_of(plan, "a") == 8
+
+
+def test_each_worker_has_its_device(scripts, tmp_path):
+    """The third worker shares the first one's; all three are at work at the same time."""
+    begun = [tmp_path / f"begun {n}" for n in range(3)]
+    waits = "".join(f"\nwait {path}" for path in begun)
+    plan = scripts(*(f"touch {path}{waits}" for path in begun))
+    run(plan, jobs=3, devices=("cuda:0", "cuda:1"))
+    found = [Features.load(feature_path(plan.folder, name)).facts["device"] for name in "abc"]
+    assert found == ["cuda:0", "cuda:1", "cuda:0"]
+
+
+@pytest.mark.parametrize(("count", "expected"), [(1, 8), (3, 2), (8, 1), (20, 1)])
+def test_cores_are_shared(monkeypatch, count, expected):
+    monkeypatch.setattr(workers, "cores", lambda: 8)
+    assert workers.threads_each(count) == expected
+
+
+def test_a_worker_that_dies_costs_one_video(scripts):
+    summary = run(scripts("die", "", "", ""))
+    assert sorted(summary.done) == ["b", "c", "d"]
+    assert "ended with exit code 3" in summary.failed["a"]
+
+
+@pytest.mark.parametrize(
+    ("script", "error", "words"),
+    [("weights", WeightsError, "no weights"), ("odd", RuntimeError, "OddError: 1 2")],
+)
+def test_missing_weights_stop_the_run(scripts, script, error, words):
+    with pytest.raises(error, match=words):
+        run(scripts(script, "wait /nowhere"))
+    assert not multiprocessing.active_children()
+
+
+def test_a_stop_ends_the_workers(scripts, tmp_path):
+    def stop(event):
+        if event.kind == "progress":
+            raise KeyboardInterrupt
+
+    plan = scripts("wait /nowhere", "wait /nowhere")
+    with pytest.raises(KeyboardInterrupt):
+        run(plan, listener=stop)
+    assert not multiprocessing.active_children()
+    assert not list(plan.folder.glob("*"))
+
+
+def test_a_worker_that_is_told_to_stop_with_its_parent_is_no_failure(scripts, monkeypatch):
+    """A scheduler signals all processes of a job at once, in any order."""
+    began = []
+
+    class Stop(KeyboardInterrupt):
+        pass
+
+    def arrives(seconds):
+        raise Stop
+
+    def tell(event):
+        if event.kind == "progress" and not began:
+            began.append(event)
+            for child in multiprocessing.active_children():
+                os.kill(child.pid, signal.SIGTERM)
+            monkeypatch.setattr(workers.time, "sleep", arrives)
+
+    plan = scripts("wait /nowhere", "wait /nowhere")
+    with pytest.raises(Stop):
+        run(plan, listener=tell)
+    monkeypatch.undo()
+    assert not list(plan.folder.glob("*"))
+
+
+class ForeignPipe:
+    """A pipe's end of another class than multiprocessing's, as on Windows."""
+
+    def __init__(self, inner):
+        self._inner = inner
+
+    def __getattr__(self, name):
+        return getattr(self._inner, name)
+
+
+def test_pipes_of_another_class_do(scripts, monkeypatch, forked):
+    make = forked.Pipe
+
+    def pipes():
+        ours, theirs = make()
+        return ForeignPipe(ours), theirs
+
+    monkeypatch.setattr(forked, "Pipe", pipes)
+    assert run(scripts("", "", ""), 2).done
+
+
+def test_without_signal_masks_workers_start_too(scripts, monkeypatch):
+    monkeypatch.delattr(signal, "pthread_sigmask")
+    assert run(scripts("", ""), 2).done
+
+
+def test_a_worker_without_a_parent_ends_quietly():
+    """The parent was killed: no traceback of a broken pipe."""
+
+    class Broken:
+        def recv(self):
+            raise EOFError
+
+        def send(self, message):
+            raise BrokenPipeError
+
+    for act in (lambda: workers._receive(Broken()), lambda: workers._send(Broken(), 1)):
+        with pytest.raises(SystemExit):
+            act()

@@ -1,0 +1,111 @@
+"""Videos from elsewhere, here for as long as they are worked on."""
+
+import multiprocessing
+import os
+import shutil
+import signal
+import tempfile
+import time
+import uuid
+
+import pytest
+
+from extract.errors import DiskError, VideoError
+from extract.sources import download, urls
+from extract.sources.download import at_hand, fetch
+from extract.sources.urls import TransferError, Url
+
+
+@pytest.fixture(autouse=True)
+def temporary(tmp_path, monkeypatch):
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    return folder
+
+
+@pytest.fixture
+def video():
+    url = Url(f"memory://{uuid.uuid4().hex}/a.mp4")
+    urls.write(url, b"some content")
+    return url
+
+
+def files(folder):
+    return [path for path in folder.rglob("*") if path.is_file()]
+
+
+def test_it_is_here_for_a_while(video, temporary, monkeypatch):
+    monkeypatch.setattr(download, "PIECE", 5)
+    with at_hand(video) as path:
+        assert path.name == "a.mp4"
+        assert path.is_relative_to(temporary)
+        assert path.read_bytes() == b"some content"
+    assert files(temporary) == []
+
+
+def test_a_file_of_this_machine_stays_where_it_is(tmp_path):
+    with at_hand(tmp_path / "a.mp4") as path:
+        assert path == tmp_path / "a.mp4"
+
+
+def test_errors_name_the_url(video, temporary):
+    with pytest.raises(VideoError, match=f"^{video}: damaged$"), at_hand(video) as path:
+        raise VideoError(f"{path}: damaged")
+    assert files(temporary) == []
+    with pytest.raises(VideoError, match=r"none.mp4: no such file"), at_hand(video / "none.mp4"):
+        pass
+
+
+def test_a_video_that_does_not_fit_is_one_failure(video, monkeypatch):
+    usage = shutil.disk_usage("/")._replace(free=3)
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: usage)
+    with pytest.raises(VideoError, match=r"do not fit into .* TMPDIR"), at_hand(video):
+        pass
+
+
+def test_without_a_temporary_folder_nothing_can_go_on(video, monkeypatch, tmp_path):
+    (tmp_path / "file").touch()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "file"))
+    with pytest.raises(DiskError), at_hand(video):
+        pass
+
+
+def test_a_video_that_changes_on_the_way_is_refused(video, tmp_path, monkeypatch):
+    read = download.read
+
+    def change(url, start, stop):
+        piece = read(url, start, stop)
+        time.sleep(0.002)
+        urls.write(url, b"other content"[:12])
+        return piece
+
+    monkeypatch.setattr(download, "read", change)
+    with pytest.raises(TransferError, match="changed while it was fetched"):
+        fetch(video, tmp_path / "a.mp4")
+
+
+def _hold(url, pipe):
+    urls.write(url, b"some content")
+    with at_hand(url) as path:
+        pipe.send(str(path))
+        time.sleep(60)
+
+
+def test_what_a_killed_process_left_is_removed_and_what_a_live_one_has_is_not(video, temporary):
+    context = multiprocessing.get_context("fork")
+    held = []
+    for _ in range(2):
+        ours, theirs = context.Pipe()
+        process = context.Process(target=_hold, args=(video, theirs), daemon=True)
+        process.start()
+        held.append((process, ours.recv()))
+    (dead, lost), (alive, kept) = held
+    os.kill(dead.pid, signal.SIGKILL)
+    dead.join()
+    assert os.path.exists(lost)
+    with at_hand(video):
+        assert not os.path.exists(lost)
+        assert os.path.exists(kept)
+    alive.kill()
+    alive.join()
