@@ -6,6 +6,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from basnet_e2e.data.annotations.csv_tables import is_table
 from basnet_e2e.data.files.text_files import parse_json, read_text
 from basnet_e2e.errors import BasnetError
 from basnet_e2e.interchange.annotated import AnnotatedVideo, Help
@@ -61,6 +62,16 @@ def read_annotations(
     if not videos:
         raise BasnetError("no annotated video in these files")
     return list(videos.values())
+
+
+def is_of_a_tool(path: str | os.PathLike[str]) -> bool:
+    """Whether a file or folder is of one of these tools, not CSV or ActivityNet-style JSON."""
+    if Path(path).is_dir() or read_text(path).lstrip().startswith("<"):
+        return True
+    if is_table(path):
+        return False
+    document = parse_json(path)
+    return not (isinstance(document, dict) and "database" in document)
 
 
 def _read(path: Path, help: Help) -> list[AnnotatedVideo]:

@@ -313,7 +313,7 @@ class Localizer:
         return replace(
             found,
             file=file or str(features.facts.get("file", video_id)),
-            made={"partial": partial} if partial else {},
+            made=found.made | ({"partial": partial} if partial else {}),
         )
 
     def rows(self, video: VideoFeatures) -> Localization:
@@ -332,6 +332,7 @@ class Localizer:
         if self._witness:
             self._witness.see(classes, seen.centres, seen.cas, seen.foreground)
         found = localization_of(seen, self.model.preset, classes, video, self.name)
+        found = replace(found, made=self.model.made(video.id))
         return self._refined(found, every, classes, seen.centres, seen.cas)
 
     def _refined(

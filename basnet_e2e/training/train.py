@@ -13,7 +13,7 @@ from basnet_e2e.data.annotations.annotations import (
     read_classes,
     read_labels,
 )
-from basnet_e2e.data.annotations.known_times import KnownTimes, read_known_times
+from basnet_e2e.data.annotations.known_times import KnownTimes
 from basnet_e2e.data.annotations.label_matching import nothing_to_learn
 from basnet_e2e.data.annotations.training_videos import match_training
 from basnet_e2e.data.annotations.video_names import listing
@@ -29,6 +29,7 @@ from basnet_e2e.training.early_stopping import Stopping, check_can_stop
 from basnet_e2e.training.ensemble import fit_ensemble, member_path
 from basnet_e2e.training.fit import Trained, finished_model, fit
 from basnet_e2e.training.holdout import Holdout, hold_out, report
+from basnet_e2e.training.known_times import known_times
 from basnet_e2e.training.log_writers import logged
 from basnet_e2e.training.loop import StepListener
 from basnet_e2e.training.run_identity import held_out
@@ -128,7 +129,7 @@ def train(
         check_can_stop(settings, holdout is not None, validate is not None)
     chosen = choose_device(device)
     wanted = read_classes(classes) if isinstance(classes, str | os.PathLike) else classes
-    known = _known_times(intervals)
+    known = known_times(intervals)
     data = usable(_labelled(features, labels, known, wanted, streams, grid), settings)
     settings = with_times(settings, data)
     validation = None
@@ -216,19 +217,6 @@ def _chosen(trained: "Trained", held: Holdout | None, log_to: str | None) -> Hea
     return replace(model, training=model.training | known)
 
 
-def _known_times(given: str | os.PathLike[str] | KnownTimes | None) -> KnownTimes | None:
-    if given is None or isinstance(given, KnownTimes):
-        return given
-    from basnet_e2e.interchange.readers import is_of_a_tool, read_annotations
-
-    if not is_of_a_tool(given):
-        return read_known_times(given)
-    videos = read_annotations([given])
-    durations = {video.video: video.duration for video in videos if video.duration is not None}
-    rows = {video.video: list(video.intervals) for video in videos}
-    return KnownTimes.of(rows, durations, os.fspath(given))
-
-
 def _labelled(
     features: str | os.PathLike[str] | FeatureSet | LabelledSet,
     labels: str | os.PathLike[str] | Labels | None,
@@ -275,7 +263,7 @@ def with_times(settings: Preset, data: LabelledSet) -> Preset:
             f"the head {settings.head} learns from labels only; train plus or basnet, or leave out "
             "--intervals"
         )
-    return head.with_times(settings)
+    return settings.changed(second_stage=True)
 
 
 def usable(data: LabelledSet, preset: Preset) -> LabelledSet:
@@ -297,7 +285,8 @@ def usable(data: LabelledSet, preset: Preset) -> LabelledSet:
             labels=[data.labels[index] for index in kept],
         )
     problem = nothing_to_learn(data.labels)
-    if problem is not None:
+    # Intervals tell actions from background even where all videos have one label.
+    if problem is not None and not any(times.intervals for times in data.times.values()):
         raise BasnetError(problem)
     never = [name for name in data.classes if not any(name in labels for labels in data.labels)]
     if never:

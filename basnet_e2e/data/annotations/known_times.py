@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 from basnet_e2e.data.annotations import subsets
-from basnet_e2e.data.annotations.csv_tables import INTERVAL_COLUMNS, is_table
 from basnet_e2e.data.annotations.annotations import (
     Labels,
     choose_subset,
@@ -22,8 +21,9 @@ from basnet_e2e.data.annotations.annotations import (
     note_duration,
     read_database,
 )
-from basnet_e2e.data.files.csv_rows import read_rows
+from basnet_e2e.data.annotations.csv_tables import INTERVAL_COLUMNS, is_table
 from basnet_e2e.data.annotations.video_names import listing, nfc
+from basnet_e2e.data.files.csv_rows import read_rows
 from basnet_e2e.errors import BasnetError
 from basnet_e2e.intervals import Interval
 

@@ -74,9 +74,10 @@ def _row_of(edges: Floats, time: float) -> int:
 
 def _around(edges: Floats, row: int, times: Times) -> tuple[int, int]:
     """Rows from behind the interval or point before a row to before the one behind it."""
-    known = [
-        (_row_of(edges, one.start), _row_of(edges, one.end))
-        for one in (*times.intervals, *times.points)
+    known = [(_row_of(edges, one.start),) * 2 for one in times.points]
+    known += [
+        (_row_of(edges, one.start), int(np.searchsorted(edges, one.end)) - 1)
+        for one in times.intervals
     ]
     low = max((last + 1 for _, last in known if last < row), default=0)
     high = min((first for first, _ in known if first > row), default=len(edges) - 1)

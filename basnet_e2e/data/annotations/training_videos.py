@@ -4,7 +4,12 @@ import os
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
-from basnet_e2e.data.annotations.annotations import Labels, first_appearance, read_labels, with_classes
+from basnet_e2e.data.annotations.annotations import (
+    Labels,
+    first_appearance,
+    read_labels,
+    with_classes,
+)
 from basnet_e2e.data.annotations.known_times import KnownTimes, Times, agreed_labels
 from basnet_e2e.data.annotations.label_matching import LabelMatches, match_labels
 from basnet_e2e.errors import BasnetError

@@ -91,6 +91,9 @@ class Training(Settings):
         batches: ``independent`` draws each batch anew; ``epochs`` takes each video once an epoch;
             ``balanced`` draws every class, and background, equally often, however many videos it
             has.
+        row_weight: of the loss of single rows where it is known what happens in them.
+        second_stage: whether a network that corrects the borders and ranks of proposals is trained
+            behind the head, on known intervals.
     """
 
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {
@@ -108,6 +111,8 @@ class Training(Settings):
     weight_decay: float = 5e-4
     unlabelled: str = "background"
     batches: str = "epochs"
+    row_weight: float = added(0.5, older=0.0)
+    second_stage: bool = added(False, older=False)
 
     def __post_init__(self) -> None:
         super().__post_init__()
