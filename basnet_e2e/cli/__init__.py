@@ -21,6 +21,11 @@ COMMANDS = {
         "try_",
         "Look at a video of yours, without any training.",
     ),
+    "studio": (
+        "basnet_e2e.cli.commands.studio",
+        "studio",
+        "Label, train, look and correct in one local page.",
+    ),
     "extract": ("basnet_e2e.cli.commands.extract", "extract", "Turn videos into snippet features."),
     "labels": (
         "basnet_e2e.cli.commands.labels",
@@ -51,6 +56,16 @@ COMMANDS = {
         "basnet_e2e.cli.commands.evaluate",
         "evaluate",
         "Score intervals against ground truth.",
+    ),
+    "agreement": (
+        "basnet_e2e.cli.commands.agreement",
+        "agreement",
+        "Compare two annotations: Cohen's kappa.",
+    ),
+    "budget": (
+        "basnet_e2e.cli.commands.budget",
+        "budget",
+        "Say how often and how long each class happens.",
     ),
     "import": (
         "basnet_e2e.cli.commands.import_",

@@ -14,6 +14,8 @@ from basnet_e2e.heads.common.row_loss import RowBatch
 from basnet_e2e.heads.common.settings import Preset
 from basnet_e2e.heads.registry import find_head
 
+LEAST_TIMED = 0.5  # share of the videos above which single rows are learnt from
+
 
 def draw_batch(
     data: LabelledSet,
@@ -39,7 +41,13 @@ def draw_batch(
 
 
 def known_rows(data: LabelledSet) -> dict[str, RowTargets]:
-    """What the known times of a set say of the rows of its videos, by id."""
+    """What the known times of a set say of the rows of its videos, by id.
+
+    Nothing where few videos have times: rows of few scenes teach these scenes, not the actions.
+    """
+    timed = sum(video.id in data.times for video in data.videos)
+    if timed <= LEAST_TIMED * len(data.videos):
+        return {}
     return {
         video.id: row_targets(data.times[video.id], row_edges(video, "centre"), data.classes)
         for video in data.videos

@@ -22,6 +22,7 @@ from extract.features.fingerprint import fingerprint
 from extract.features.missing_folders import check_there
 from extract.machine.file_locks import UNFINISHED, remove_empty
 from weights.files import atomic_write
+from weights.json_documents import JsonError, decode_json
 
 log = logging.getLogger(__name__)
 
@@ -121,8 +122,8 @@ class Chunks:
 
         try:
             with safe_open(os.fspath(path), framework="numpy") as file:
-                return dict(json.loads(file.metadata()[KEY]))
-        except (SafetensorError, OSError, TypeError, KeyError, ValueError):
+                return decode_json((file.metadata() or {})[KEY], dict[str, Any])
+        except (SafetensorError, OSError, KeyError, JsonError):
             return {}
 
     def _read(self, path: Path, names: Any) -> dict[str, NDArray[np.float32]] | None:

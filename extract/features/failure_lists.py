@@ -10,14 +10,39 @@ import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from msgspec import Struct
+
 from extract.features.output_folder import Place, place_of
 from extract.machine.file_locks import listing
+from extract.sources.find import printable
 from extract.sources.urls import Url
+from weights.json_documents import JsonError, Name, Text, decode_json
 
 log = logging.getLogger(__name__)
 
 FAILURES = "failures.json"
 OF_A_SHARD = re.compile(r"failures-\d+-of-\d+\.json")
+
+
+class FailedVideo(Struct, frozen=True):
+    """A row of a list; those beside results name the video's file too."""
+
+    video: Name
+    error: Text = ""
+    file: Text = ""
+
+
+class _List(Struct):
+    failed: list[FailedVideo]
+
+
+def parse_failures(data: bytes) -> list[FailedVideo]:
+    """The rows of a list.
+
+    Raises:
+        JsonError: it is damaged.
+    """
+    return decode_json(data, _List).failed
 
 
 def failure_lists(folder: Path) -> list[Path]:
@@ -68,15 +93,14 @@ def _write(place: Place, name: str, failures: Mapping[str, str]) -> None:
         return
     rows = [{"video": key, "error": failures[key]} for key in sorted(failures)]
     text = json.dumps({"failed": rows}, indent=1, ensure_ascii=False) + "\n"
-    place.write(name, text.encode())
+    place.write(name, printable(text).encode())
 
 
 def _read(place: Place, name: str) -> dict[str, str]:
     try:
-        rows = json.loads(place.read(name))["failed"]
-        return {row["video"]: row["error"] for row in rows}
+        return {row.video: row.error for row in parse_failures(place.read(name))}
     except FileNotFoundError:
         return {}
-    except (ValueError, KeyError, TypeError):
-        log.warning("%s cannot be read; it is written anew", name)
+    except JsonError as error:
+        log.warning("%s cannot be read and is replaced (%s)", name, error)
         return {}

@@ -163,7 +163,7 @@ class Elsewhere(Place):
         if folder.scheme in urls.WEB:
             raise ExtractError(f"{folder}: nothing can be written over {folder.scheme}://")
         self.folder = folder
-        key = hashlib.sha256(str(folder).encode()).hexdigest()[:16]
+        key = hashlib.sha256(folder.text.encode()).hexdigest()[:16]
         self.local = cache_folder() / "elsewhere" / key
 
     def check(self, replaced: Collection[str], force: bool) -> None:

@@ -71,7 +71,6 @@ class Backbone:
     Attributes:
         record: what it is.
         streams: the streams asked for.
-        runtime: what computes, for the log and the feature file.
         device: where, as torch names it.
         precision: how exactly, see `extract.inference.precision`.
     """
@@ -86,7 +85,7 @@ class Backbone:
     ) -> None:
         self.record = record
         self.streams = tuple(streams)
-        self.runtime = choice.describe()
+        self._choice = choice
         self.device = choice.device
         self.precision = precision
         self._prepare = prepare
@@ -94,6 +93,11 @@ class Backbone:
         self._runtimes: dict[str, Runtime] = {}
         self._loading = threading.Lock()
         self._classifiers: dict[str, tuple[NDArray[np.float32], NDArray[np.float32]]] = {}
+
+    @property
+    def runtime(self) -> str:
+        """What computes, for the log and the feature file."""
+        return self._choice.describe()
 
     def file(self, stream: str) -> WeightsFile:
         """The verified weights file of a stream, fetched at first use.

@@ -50,7 +50,7 @@ class OpenVINORuntime:
     """A network compiled for one batch shape.
 
     Args:
-        network: see `extract.backbones.registry.FeatureNetwork`; in inference mode.
+        network: see `extract.backbones.spec.FeatureNetwork`; in inference mode.
         shape: (C, T, H, W) of one clip.
         batch: clips per inference.
         threads: CPU threads; None takes torch's number, which workers set.

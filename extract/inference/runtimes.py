@@ -50,9 +50,12 @@ class Choice:
 
     def describe(self) -> str:
         """Name, version and kind of device, for the log and the feature file."""
-        library = "torch" if self.name == "winograd" else self.name
+        library, how = self.name, ""
+        if library == "winograd":
+            from extract.inference.winograd.example import winograd_works
+
+            library, how = "torch", " winograd" if winograd_works() else ""
         version = importlib.metadata.version(library).split("+")[0]
-        how = " winograd" if self.name == "winograd" else ""
         return f"{library} {version}{how} {self.device.partition(':')[0]}"
 
 
@@ -102,7 +105,7 @@ def make_runtime(
     """Prepare a network in inference mode for clips of one shape.
 
     Args:
-        network: see `extract.backbones.registry.FeatureNetwork`.
+        network: see `extract.backbones.spec.FeatureNetwork`.
         shape: (C, T, H, W) of one clip.
         choice: what computes.
         frames: frames of a clip that the network sees, spread evenly; None for all.

@@ -15,6 +15,7 @@ from extract.backbones.i3d import InceptionI3D, fold_batch_norm
 from extract.inference.batching import GPU_BATCH, batches, cpu_batch
 from extract.inference.packed_i3d import PackedI3D, usable
 from extract.inference.precision import rounding
+from extract.inference.winograd.example import winograd_works
 
 log = logging.getLogger(__name__)
 
@@ -23,7 +24,7 @@ class TorchRuntime:
     """A network of one input shape.
 
     Args:
-        network: see `extract.backbones.registry.FeatureNetwork`.
+        network: see `extract.backbones.spec.FeatureNetwork`.
         shape: (C, T, H, W) of one clip.
         device: as torch names it.
         threads: CPU threads; None leaves them.
@@ -51,7 +52,7 @@ class TorchRuntime:
         self, network: nn.Module, winograd: bool
     ) -> Callable[[torch.Tensor], torch.Tensor]:
         if self._device.type == "cpu" and isinstance(network, InceptionI3D):
-            if winograd:
+            if winograd and winograd_works():
                 from extract.inference.winograd.choice import fitting_convolutions
 
                 return PackedI3D(network, fitting_convolutions()).features

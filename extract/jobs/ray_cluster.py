@@ -95,7 +95,6 @@ def _connected(address: str) -> Iterator[Any]:
         return
     try:
         ray.init(address, logging_level=logging.ERROR, log_to_driver=False)
-        _quiet()
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, before)  # Ray puts its own, which ends this process
     except Exception as error:  # of many kinds, by the kind of address
@@ -107,15 +106,6 @@ def _connected(address: str) -> Iterator[Any]:
         yield ray
     finally:
         ray.shutdown()
-
-
-def _quiet() -> None:
-    """Keep to the log what Ray would print of lost machines: pages of its own state."""
-    with contextlib.suppress(ImportError, AttributeError):  # a door that Ray does not promise
-        from ray._private.ray_logging import global_worker_stdstream_dispatcher as printed
-
-        printed.remove_handler("ray_print_logs")
-        printed.add_handler("basnet", lambda data: log.debug("Ray: %s", data.get("lines")))
 
 
 def slots_for(ray: Any, jobs: int | None, device: str, videos: int) -> Slots:

@@ -23,8 +23,8 @@ from extract.machine.file_locks import claim
 from extract.pipeline.extractor import Extractor, ExtractSettings
 from extract.pipeline.waiting import Patient, Waiting, at_once
 from extract.sources.download import at_hand
-from extract.sources.find import VideoInput, path_or_url
-from extract.sources.urls import Url
+from extract.sources.find import VideoInput, path_or_url, printable
+from extract.sources.urls import Url, masked
 from extract.video.isolation.isolated_clip import STALL
 from weights.errors import WeightsError
 
@@ -252,7 +252,7 @@ def _extract(
     except (WeightsError, DiskError):
         raise
     except Exception as error:
-        log.debug("%s", traceback.format_exc())
+        log.debug("%s", masked(traceback.format_exc()))
         chunks.clear()
         plan.place.check_there()
         if plan.source and isinstance(video.path, Path) and not video.path.exists():
@@ -287,11 +287,11 @@ def _done_elsewhere(task: Task, plan: Plan) -> Event | None:
 def _reason(path: Path | Url, error: Exception) -> str:
     """One line on why a video failed, whatever was raised."""
     if isinstance(error, ExtractError):
-        return str(error)
+        return printable(str(error))
     if isinstance(error, OSError) and error.strerror:
-        return f"{path}: cannot be read ({error.strerror})"
-    text = " ".join(f"{type(error).__name__}: {error}".split())
-    return f"{path}: {text.rstrip(': ')} (not expected; please report it, -v says more)"
+        return printable(f"{path}: cannot be read ({error.strerror})")
+    text = " ".join(masked(f"{type(error).__name__}: {error}").split())
+    return printable(f"{path}: {text.rstrip(': ')} (not expected; please report it, -v says more)")
 
 
 @dataclass(frozen=True)

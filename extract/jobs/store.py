@@ -111,7 +111,7 @@ class FeatureCache:
         kept = self._kept(path, extractor.settings) if path else None
         if kept is not None and (keep_partial or not kept.facts.get("partial")):
             log.debug("%s: features from %s", video.path, path)
-            facts = kept.facts | {"file": video.path.name}
+            facts = kept.facts | {"file": video.file}
             return replace(kept, meta=kept.meta | {"facts": facts})
         with at_hand(video.path) as copy:
             made = extractor.extract(copy, keep_partial=keep_partial, **how)

@@ -10,13 +10,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from extract.errors import ExtractError, MiscountError, VideoError
-from extract.features.feature_file import FORMAT_VERSION, UNSTATED, Features
+from extract.features.feature_file import UNSTATED, Features
 from extract.features.fingerprint import fingerprint
+from extract.features.metadata import FORMAT_VERSION
 from extract.pipeline.accumulator import Growing, Listener, Progress
+from extract.pipeline.device_check import proven_device
 from extract.pipeline.frame_window import Watch
 from extract.pipeline.scheduler import Stages
 from extract.pipeline.snippets import SnippetGrid, snippet_count, snippet_times
 from extract.pipeline.waiting import Patient, at_once
+from extract.sources.find import printable
 from extract.streams import STREAMS
 from extract.video.isolation.isolated_clip import STALL, Isolation
 
@@ -107,7 +110,8 @@ class Extractor:
 
     Args:
         settings: what to compute.
-        device: ``auto``, ``cpu`` or ``cuda[:N]``.
+        device: ``auto``, ``cpu`` or ``cuda[:N]``. A GPU is checked at its first use, see
+            ``extract.pipeline.device_check``.
         runtime: ``auto``, ``torch``, ``winograd`` or ``openvino``, see
             ``extract.inference.backbone``.
         backbone: a loaded backbone to use instead of ``settings.backbone``.
@@ -118,8 +122,8 @@ class Extractor:
             a way to test what a GPU does.
 
     Raises:
-        ExtractError: an unknown backbone or flow method, a stream the backbone does not have, or a
-            precision that the device does not have.
+        ExtractError: an unknown backbone or flow method, a stream the backbone does not have, a
+            precision that the device does not have, or a GPU that computes wrongly.
         WeightsError: the weights of a stream are not there.
     """
 
@@ -139,6 +143,9 @@ class Extractor:
 
         self.choices = settings
         self._isolation = None if stall is None else Isolation(stall)
+        device = proven_device(device)
+        if backbone is not None:
+            proven_device(backbone.device)
         self.backbone = backbone or load_backbone(
             settings.backbone,
             streams=settings.streams,
@@ -367,7 +374,7 @@ class Extractor:
 
     def _facts(self, clip: "OpenVideo") -> dict[str, Any]:
         return {
-            "file": Path(clip.path).name,
+            "file": printable(Path(clip.path).name),
             "fingerprint": fingerprint(clip.path),
             "duration": clip.duration,
             "source_fps": clip.fps,

@@ -78,9 +78,9 @@ class Stages:
         self._threads = threads
         self._prepared_for = threads
         self._lanes: Lanes | None = None
-        record, runtime = backbone.record, backbone.runtime
-        self._on_cpu = runtime.endswith("cpu") and not tensors
-        self._openvino = runtime.startswith("openvino")
+        record = backbone.record
+        self._on_cpu = backbone.device == "cpu" and not tensors
+        self._openvino = record.on_cpu == "openvino" and backbone.runtime.startswith("openvino")
         self._spread = (
             self._on_cpu
             and not self._openvino

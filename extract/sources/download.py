@@ -15,8 +15,11 @@ from pathlib import Path
 
 from extract.errors import DiskError, ExtractError, VideoError
 from extract.machine.file_locks import claim
+from extract.machine.private_folders import private_folder
+from extract.sources.find import safe_id
 from extract.sources.urls import About, TransferError, Url, about, file_system, patiently, read
 
+LONGEST_SUFFIX = 16
 PIECE = 16 << 20  # bytes: what a dropped connection may cost
 FULL = (errno.ENOSPC, errno.EDQUOT)
 
@@ -33,7 +36,7 @@ def at_hand(video: Path | Url) -> Iterator[Path]:
         yield video
         return
     with _room() as folder:
-        copy = folder / (video.name or "video")
+        copy = folder / f"{safe_id(video.stem) or 'video'}{video.suffix[:LONGEST_SUFFIX]}"
         try:
             fetch(video, copy)
         except FileNotFoundError as error:
@@ -116,7 +119,7 @@ def _root() -> Path:
     user = os.getuid() if hasattr(os, "getuid") else "user"
     root = Path(tempfile.gettempdir()) / f"basnet-{user}"
     try:
-        root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        root = private_folder(root)
         for folder in root.iterdir():
             if folder.name.startswith("."):
                 continue

@@ -78,7 +78,7 @@ def classify(
                 log.error("%s", failure_message(error, video.path, alone=len(inputs) == 1))
                 failed = True
                 continue
-            click.echo(video.path.name)
+            click.echo(video.file)
             for name, probability in ranked[:top]:
                 click.echo(f"  {probability:6.3f}  {name}")
     if failed:
@@ -91,8 +91,10 @@ def _extractor(
     """Clips of the classifier's own length, side by side."""
     from extract.backbones.registry import backbone_record
     from extract.inference.backbone import load_backbone
+    from extract.pipeline.device_check import proven_device
     from extract.pipeline.extractor import Extractor, ExtractSettings
 
+    device = proven_device(device)
     length = backbone_record(name).classifier_length
     backbone = load_backbone(name, streams, device=device, length=length, precision=precision)
     stride = length or ExtractSettings.stride

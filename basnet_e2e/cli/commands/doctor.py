@@ -23,6 +23,7 @@ PACKAGES = (
 DEFAULT_NETWORK = "i3d"
 DOWNLOAD = "basnet weights download "
 PER_LINE = 3  # fit into 80 columns
+CHECKED = 16  # samples of each kind that a GPU and the CPU compute
 OPTIONAL = {
     "openvino": "runs the zoo's networks faster on a CPU: pip install 'basnet-e2e[cpu]'",
     "ray": "extracts on a cluster: pip install 'basnet-e2e[ray]'",
@@ -140,11 +141,27 @@ def _devices() -> Iterator[Finding]:
     if torch.cuda.is_available():
         for index in range(torch.cuda.device_count()):
             yield Finding("cuda", f"cuda:{index} {torch.cuda.get_device_name(index)}")
+            yield from _gpu_check(f"cuda:{index}")
     else:
         yield Finding("cuda", "no GPU found: everything runs on the CPU", False)
     yield Finding("networks", f"run on {choose_runtime().describe()}, in float32")
     compiler = shutil.which("cc") or shutil.which("gcc")
     yield Finding("compiler", compiler or "none (not needed)")
+
+
+def _gpu_check(device: str) -> Iterator[Finding]:
+    """What a GPU computes, beside the CPU; extraction uses only one that passes."""
+    from extract.pipeline.device_check import SAMPLES, compare
+
+    for sample in SAMPLES:
+        found = compare(sample, device, count=CHECKED)
+        if not found.agrees:
+            advice = "extraction takes the CPU; another driver or build of torch may help"
+            yield Finding("", str(found), False, advice)
+            continue
+        here, cpu = found.speeds
+        yield Finding("", str(found))
+        yield Finding("", f"{here:.0f} small {sample.items} per second, {cpu:.0f} on the CPU")
 
 
 def _weights() -> Iterator[Finding]:

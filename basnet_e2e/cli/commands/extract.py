@@ -246,6 +246,7 @@ def _check_outputs(plan: "Plan", given: "tuple[Path | Url, ...]", force: bool) -
 
 def _announce(plan: "Plan", dry_run: bool) -> None:
     from basnet_e2e.data.annotations.video_names import counted
+    from extract.sources.find import printable
 
     log.info(
         "%s: %d to do, %d done before",
@@ -255,7 +256,7 @@ def _announce(plan: "Plan", dry_run: bool) -> None:
     )
     if dry_run:
         for video in plan.todo:
-            click.echo(f"{video.id}\t{video.path}")
+            click.echo(f"{video.id}\t{printable(str(video.path))}")
 
 
 def _expect(plan: "Plan", settings: dict[str, Any], device: str) -> None:

@@ -24,8 +24,8 @@ def picture_options(command: Callable[..., Any]) -> Callable[..., Any]:
             "--picture",
             type=OneOf("name", _names),
             help="Draw one picture instead: video or cas (of a result with its evidence, or of "
-            "features with --model), snippet (of a video), training (of a log), map (of "
-            "'evaluate --json').",
+            "features with --model), snippet (of a video), training (of a log), "
+            "ethogram (of results or annotations), map (of 'evaluate --json').",
         ),
         click.option(
             "-m",

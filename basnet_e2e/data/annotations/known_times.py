@@ -10,15 +10,16 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated
+
+from msgspec import Meta, Struct
 
 from basnet_e2e.data.annotations import subsets
 from basnet_e2e.data.annotations.annotations import (
     Labels,
     choose_subset,
+    durations_of,
     first_appearance,
-    items_of,
-    note_duration,
     read_database,
 )
 from basnet_e2e.data.annotations.csv_tables import INTERVAL_COLUMNS, is_table
@@ -26,6 +27,7 @@ from basnet_e2e.data.annotations.video_names import listing, nfc
 from basnet_e2e.data.files.csv_rows import read_rows
 from basnet_e2e.errors import BasnetError
 from basnet_e2e.intervals import Interval
+from weights.json_documents import Seconds, Text
 
 
 @dataclass(frozen=True)
@@ -103,15 +105,22 @@ def read_known_times(path: str | os.PathLike[str]) -> KnownTimes:
     """
     if is_table(path):
         return KnownTimes.of(_table_rows(Path(path)), source=os.fspath(path))
-    entries = read_database(path)
+    entries = read_database(path, _Annotation)
     chosen = choose_subset(path, entries, None, subsets.TRAIN, subsets.VALIDATION)
-    videos: dict[str, list[Interval]] = {}
-    durations: dict[str, float] = {}
-    for name, entry in entries.items():
-        if chosen is None or entry.get("subset") == chosen:
-            videos[name] = [_item(path, name, item) for item in items_of(entry)]
-            note_duration(path, name, entry, durations)
+    entries = {name: entry for name, entry in entries.items() if chosen in (None, entry.subset)}
+    videos = {name: [item.interval for item in entry.items] for name, entry in entries.items()}
+    durations = durations_of(entries)
     return KnownTimes.of(videos, durations, os.fspath(path), published=chosen is not None)
+
+
+class _Annotation(Struct, frozen=True):
+    segment: Annotated[list[Seconds | None], Meta(min_length=1, max_length=2)]
+    label: Text | None = None
+
+    @property
+    def interval(self) -> Interval:
+        start, end = (math.nan if time is None else time for time in [*self.segment, None][:2])
+        return Interval(nfc(self.label or ""), start, end)
 
 
 def agreed_labels(
@@ -171,24 +180,10 @@ def _table_rows(path: Path) -> dict[str, list[Interval]]:
     return videos
 
 
-def _item(path: str | os.PathLike[str], video: str, item: Any) -> Interval:
-    where = f"{path}, video '{video}'"
-    label, segment = (
-        (item.get("label"), item.get("segment")) if isinstance(item, dict) else ("", "")
-    )
-    if not isinstance(label, str | None):
-        raise BasnetError(f"{where}: a label that is no text")
-    if not isinstance(segment, list) or len(segment) not in (1, 2):
-        raise BasnetError(f"{where}: an annotation without segment [start, end] in seconds")
-    start, end = [*segment, None][:2]
-    times = [_number(where, start), math.nan if end is None else _number(where, end)]
-    return Interval(nfc(label or ""), times[0], times[1])
-
-
-def _number(where: str, value: Any) -> float:
+def _number(where: str, value: str) -> float:
     try:
         seconds = float(value)
-    except (TypeError, ValueError):
+    except ValueError:
         seconds = math.nan
     if not math.isfinite(seconds):
         raise BasnetError(f"{where}: '{value}' is no number of seconds, such as 12.5")
@@ -198,7 +193,7 @@ def _number(where: str, value: Any) -> float:
 def _times(source: str, video: str, rows: list[Interval]) -> Times:
     """Rows of one video by what they say."""
     for one in rows:
-        if one.start < 0 or one.end <= one.start or (not one.label and math.isnan(one.end)):
+        if not one.start >= 0 or one.end <= one.start or (not one.label and math.isnan(one.end)):
             what = f"'{one.label}'" if one.label else "a stretch without label"
             raise BasnetError(
                 f"{source}: {what} of the video '{video}' from {one.start:g} to {one.end:g} s "

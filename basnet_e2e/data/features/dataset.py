@@ -1,7 +1,6 @@
 """Snippet features of many videos, checked to belong together, with or without labels."""
 
 import hashlib
-import json
 import logging
 import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -20,8 +19,10 @@ from basnet_e2e.data.annotations.video_names import listing, unknown_message
 from basnet_e2e.data.features.layouts import StoredVideo, find_stored, parse_grid
 from basnet_e2e.errors import BasnetError
 from extract.errors import ExtractError
-from extract.features.failure_lists import failure_lists
+from extract.features.failure_lists import failure_lists, parse_failures
 from extract.features.feature_file import settings_difference
+from extract.machine.memory import memory_of_machine
+from weights.json_documents import JsonError
 
 log = logging.getLogger(__name__)
 # Share of the machine's memory that features may take before they are kept in a scratch file.
@@ -210,10 +211,9 @@ def failed_ids(folder: Path) -> list[str]:
     failed = []
     for path in failure_lists(folder):
         try:
-            rows = json.loads(path.read_text("utf-8"))["failed"]
-            failed += [row["video"] for row in rows]
-        except (ValueError, KeyError, TypeError) as error:
-            raise BasnetError(f"{path}: damaged; delete it or extract again") from error
+            failed += [row.video for row in parse_failures(path.read_bytes())]
+        except JsonError as error:
+            raise BasnetError(f"{path}: {error}; delete it or extract again") from error
     return failed
 
 
@@ -249,7 +249,11 @@ def _keeper(sources: Iterable[StoredVideo], memory: int | None) -> Any:
     The scratch file lies in the cache folder, has no name and is gone with the process.
     """
     needed = sum(source.size for source in sources)
-    limit = memory if memory is not None else int(MEMORY_SHARE * _physical_memory())
+    limit = (
+        memory
+        if memory is not None
+        else int(MEMORY_SHARE * (memory_of_machine() or UNKNOWN_MEMORY))
+    )
     if needed <= limit:
         return lambda x: x
     import tempfile
@@ -275,11 +279,3 @@ def _keeper(sources: Iterable[StoredVideo], memory: int | None) -> Any:
         return np.memmap(scratch, np.float32, "r", offset, x.shape)
 
     return keep
-
-
-def _physical_memory() -> int:
-    """Bytes of memory of this machine, or a modest guess where the system does not say."""
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, ValueError, OSError):  # Windows has no sysconf
-        return UNKNOWN_MEMORY

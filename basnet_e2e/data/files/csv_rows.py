@@ -73,6 +73,19 @@ def read_rows(
         raise BasnetError(f"{path}, line {rows.line_num}: not a CSV file ({error})") from error
 
 
+def column_names(text: str) -> list[str]:
+    """Names in the header of a table in lower case, by the delimiter that gives the most.
+
+    A text that is not a table has few or none.
+    """
+    header = next((line for line in text.splitlines() if line.strip()), "")
+    try:
+        parsed = [next(csv.reader([header], delimiter=delimiter), []) for delimiter in DELIMITERS]
+    except csv.Error:
+        return []
+    return max(map(_names, parsed), key=len)
+
+
 def _delimiter(text: str, columns: Sequence[str]) -> str:
     """What separates cells: the first delimiter by which the header names all columns."""
     header = next((line for line in text.splitlines() if line.strip()), "")

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-SURE = 0.95  # probability of background from which on a row between points is a seed
+SURE = 0.95  # probability of background from which on a row before or behind all points is a seed
 
 
 @dataclass(frozen=True)
@@ -69,30 +69,20 @@ def row_loss(cas: Tensor, foreground: Tensor, mask: Tensor, rows: RowBatch) -> T
 def background_seeds(points: NDArray[np.bool_], background: NDArray[np.float64]) -> list[int]:
     """Rows of one video that are taken for background, by its points.
 
-    Seeds are rows of probability ``SURE`` or more; where a gap between two points has none, its row
-    of highest probability is one. Everything between the outermost seeds of a gap is background,
-    and so is everything before the last seed ahead of the first point and behind the first seed
-    after the last one.
+    Between two points it is the row of highest probability; ahead of the first point and behind
+    the last one too, if that is ``SURE`` or more. More rows than these, as in LACP, cost actions
+    that follow each other closely their borders.
 
     Args:
         points: ``[n]`` which rows hold a point; at least one does.
         background: ``[n]`` probability of background.
     """
     at = np.flatnonzero(points)
-    found: list[int] = []
+    found = []
     for low, high in zip([-1, *at], [*at, len(points)], strict=True):
-        gap = np.arange(low + 1, high)
-        if not len(gap):
-            continue
-        seeds = gap[background[gap] >= SURE]
-        inner = low >= 0 and high < len(points)
-        if not len(seeds):
-            if inner:
-                found.append(int(gap[background[gap].argmax()]))
-            continue
-        first = gap[0] if low < 0 else seeds[0]
-        last = gap[-1] if high == len(points) else seeds[-1]
-        found += range(int(first), int(last) + 1)
+        gap = background[low + 1 : high]
+        if len(gap) and ((low >= 0 and high < len(points)) or gap.max() >= SURE):
+            found.append(int(low + 1 + gap.argmax()))
     return found
 
 

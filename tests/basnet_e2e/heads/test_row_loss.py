@@ -55,12 +55,11 @@ def test_gradient(complete):
 @pytest.mark.parametrize(
     ("points", "background", "seeds"),
     [
-        # Ahead of the first point up to the last seed, behind the last from the first seed on.
-        ([3], [0.1, 0.99, 0.1, 0.0, 0.1, 0.97, 0.2], [0, 1, 5, 6]),
-        # Between two points all between the outermost seeds.
-        ([0, 6], [0, 0.96, 0.2, 0.99, 0.2, 0.3, 0], [1, 2, 3]),
-        # The likeliest row of a gap without a seed; none at the ends.
-        ([1, 4], [0.9, 0.0, 0.3, 0.4, 0.0, 0.9], [3]),
+        # The likeliest row between two points, however likely.
+        ([0, 3, 6], [0, 0.2, 0.4, 0, 0.99, 0.3, 0], [2, 4]),
+        # Ahead of the first and behind the last one only where it is sure.
+        ([3], [0.1, 0.99, 0.96, 0.0, 0.94, 0.2], [1]),
+        ([1, 4], [0.9, 0.0, 0.3, 0.4, 0.0, 0.97], [3, 5]),
         ([1, 2], [0.0, 0.0, 0.0, 0.0], []),
     ],
 )

@@ -5,6 +5,7 @@ is an error, and so is whatever asks for a value; the guard here adds what leave
 """
 
 import contextlib
+import types
 
 import numpy as np
 import pytest
@@ -21,7 +22,8 @@ from extract.backbones.i3d import InceptionI3D
 from extract.backbones.registry import BACKBONES
 from extract.flow.raft import raft_tensors
 from extract.flow.tvl1.method import TVL1Flow
-from extract.flow.tvl1.torch_engine import Execution
+from extract.flow.tvl1.torch_engine import Execution, plain_level
+from extract.flow.tvl1.triton_engine import TritonSolver
 from extract.inference import torch_runtime
 from extract.inference.backbone import Backbone
 from extract.inference.runtimes import Choice
@@ -101,9 +103,22 @@ def i3d(networks, monkeypatch):
     return make
 
 
-def tvl1():
+class NoKernels:
+    """Takes the launches of the fused kernels and does nothing."""
+
+    OWNED = ENDED = types.SimpleNamespace(value=2)
+
+    def __init__(self):
+        self.launched = []
+        self.linearise = self.steps = self
+
+    def __getitem__(self, grid):
+        return lambda *arguments, **options: self.launched.append(arguments)
+
+
+def tvl1(solver=plain_level):
     flow = TVL1Flow(SHORT, "cpu")  # a device that is there; tensors are computed where they are
-    flow.how = Execution(batch=20, compiled=False, early=False)
+    flow.how = Execution(batch=20, solver=solver, early=False)
     return flow
 
 
@@ -137,12 +152,18 @@ def features(backbone, flow, size=(120, 160)):
 
 
 @pytest.mark.filterwarnings("ignore:CUDA is not available")  # of autocast
-@pytest.mark.parametrize("precision", ["float32", "float16"])
-def test_only_frames_go_up_and_only_features_are_to_come_down(i3d, precision):
+@pytest.mark.parametrize(
+    ("precision", "fused"), [("float32", False), ("float16", False), ("float32", True)]
+)
+def test_only_frames_go_up_and_only_features_are_to_come_down(i3d, precision, fused):
+    kernels = NoKernels()
     with no_gpu() as guard:
         backbone = i3d(precision)
         guard.went_up.clear()  # the networks
-        found = features(backbone, tvl1())
+        found = features(backbone, tvl1(TritonSolver(kernels) if fused else plain_level))
+    assert bool(kernels.launched) == fused
+    for launch in kernels.launched:
+        assert all(x.is_cuda for x in launch if isinstance(x, torch.Tensor))
     for rows in found:
         assert rows.device.type == "cuda"
         assert rows.shape == (SNIPPETS, I3D.dimension)
