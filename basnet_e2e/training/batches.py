@@ -40,10 +40,14 @@ def draw_batch(
     return batch_of(data, labels, chosen, preset, rng, step, rows)
 
 
-def known_rows(data: LabelledSet) -> dict[str, RowTargets]:
+def known_rows(data: LabelledSet, rows: str) -> dict[str, RowTargets]:
     """What the known times of a set say of the rows of its videos, by id.
 
     Nothing where few videos have times: rows of few scenes teach these scenes, not the actions.
+
+    Args:
+        data: training videos.
+        rows: the setting: videos with ``points`` alone, or ``all`` with known times.
     """
     timed = sum(video.id in data.times for video in data.videos)
     if timed <= LEAST_TIMED * len(data.videos):
@@ -51,7 +55,7 @@ def known_rows(data: LabelledSet) -> dict[str, RowTargets]:
     return {
         video.id: row_targets(data.times[video.id], row_edges(video, "centre"), data.classes)
         for video in data.videos
-        if video.id in data.times
+        if video.id in data.times and (rows == "all" or not data.times[video.id].complete)
     }
 
 

@@ -101,7 +101,7 @@ class Run:
         self.data, self.preset = data, preset
         self.head = find_head(preset.head)
         self.labels = data.targets()
-        self.rows = known_rows(data)
+        self.rows = known_rows(data, preset.training.rows)
         self.seed, self.device, self.judge = seed, device, judge
         self.step = 0
         self.loss = float("nan")

@@ -78,7 +78,8 @@ def measure(
         else:
             times = annotated(data, known, len(data.videos) if name == ALL else int(name), seed)
         given = replace(data, times=times)
-        if len(times) > LEAST_TIMED * len(data.videos):
+        training, several = settings.training, len(times) > LEAST_TIMED * len(data.videos)
+        if several and (training.rows == "all" or name == POINTS):
             model = train(given, preset=settings, seed=seed, device="cpu")
         else:
             model = plain
