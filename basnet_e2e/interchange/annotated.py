@@ -31,7 +31,7 @@ class AnnotationFile:
 
 
 @dataclass(frozen=True)
-class Help:
+class Hints:
     """What a person can add where a file does not say everything.
 
     Attributes:

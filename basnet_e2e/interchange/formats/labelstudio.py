@@ -18,7 +18,7 @@ from basnet_e2e.interchange.addresses import is_video, path_in
 from basnet_e2e.interchange.annotated import (
     AnnotatedVideo,
     AnnotationFile,
-    Help,
+    Hints,
     LeftOut,
     NotUnderstoodError,
     Unread,
@@ -33,14 +33,14 @@ from weights.json_documents import Count, Number, Seconds
 # Writing ------------------------------------------------------------------------------------------
 
 
-# Label Studio counts frames of its own making: the configuration says how many a second has, and
-# the player's clock does the rest. It need not be the video's rate.
+# Label Studio counts frames of its own: the configuration says how many per second, which need not
+# be the video's rate.
 FRAMES_PER_SECOND = Fraction(25)
 CONTROL, OBJECT = "videoLabels", "video"
 
 
 def write(results: Sequence[Localization], media: Media | None = None) -> str:
-    """One task a video. ``data`` also holds the id and the rate, by which it is read back."""
+    """One task per video. ``data`` also holds the id and the rate, by which it is read back."""
     media = media or Media()
     return json_text_list([_task(result, media) for result in results])
 
@@ -195,7 +195,7 @@ def is_own(file: AnnotationFile) -> bool:
     return isinstance(file.document, list)
 
 
-def read(file: AnnotationFile, help: Help) -> Iterator[AnnotatedVideo | LeftOut]:
+def read(file: AnnotationFile, hints: Hints) -> Iterator[AnnotatedVideo | LeftOut]:
     """The annotated tasks. Predictions are a model's and are not read.
 
     Of several annotations of one task the one marked as ground truth counts, else the latest. The
@@ -212,7 +212,7 @@ def read(file: AnnotationFile, help: Help) -> Iterator[AnnotatedVideo | LeftOut]
                 "'annotations' (JSON-MIN leaves out too much)"
             )
     keys, rate = _configuration(path.with_suffix(".xml"))
-    export = _Export(path, keys, help.fps or rate)
+    export = _Export(path, keys, hints.fps or rate)
     remarks: Counter[str] = Counter()
     for number, task in enumerate(convert(path, document, list[_Task]), start=1):
         results = _results(task)

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from basnet_e2e import BasnetError
-from basnet_e2e.interchange.annotated import Help
+from basnet_e2e.interchange.annotated import Hints
 from basnet_e2e.interchange.readers import read_annotations
 
 UPLOAD = "/data/upload/1/0a1b2c3d-"
@@ -63,10 +63,10 @@ SQUAT = result("timelinelabels", ranges=[{"start": 26, "end": 100}], timelinelab
 SEQUENCE = [{"frame": 1, "enabled": True, "x": 1, "y": 1, "width": 9, "height": 9, "time": 0.04}]
 
 
-def read_tasks(tmp_path, *tasks, help=None):
+def read_tasks(tmp_path, *tasks, hints=None):
     path = tmp_path / "export.json"
     path.write_text(json.dumps(tasks))
-    return read_annotations([path], help)
+    return read_annotations([path], hints)
 
 
 @pytest.mark.parametrize(
@@ -154,7 +154,7 @@ def test_a_duration_of_other_people_cuts_nothing(tmp_path):
 def test_a_rate_like_an_explosion(tmp_path):
     with pytest.raises(BasnetError, match="--fps"):
         read_tasks(tmp_path, task(SQUAT, fps="1e999999999"))
-    assert read_tasks(tmp_path, task(SQUAT, fps="x"), help=Help(fps=25))
+    assert read_tasks(tmp_path, task(SQUAT, fps="x"), hints=Hints(fps=25))
 
 
 # FiftyOne ----------------------------------------------------------------------------------------
