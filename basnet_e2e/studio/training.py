@@ -258,13 +258,14 @@ def look_at_all(
         kept = (video.id, video.duration, seen.centres, curves, seen.foreground)
         Evidence.of(*kept).save(path.with_name(f"{path.stem}.evidence"))
         write_text(path, json.dumps(document, ensure_ascii=False, indent=1) + "\n")
-        looks.append(_look(video, result, content.of(video.id)))
+        looks.append(look_of(video, result, content.of(video.id)))
         tell("look", done=number, of=len(videos))
     order = [{"video": each.video, "why": each.why} for each in ranked(looks, model.classes)]
     write_text(folder / HIDDEN / NEXT, json.dumps(order))
 
 
-def _look(video: VideoFeatures, result: Localization, known: Annotation) -> Look:
+def look_of(video: VideoFeatures, result: Localization, known: Annotation) -> Look:
+    """What the order of videos depends on."""
     mean = np.asarray(video.x.mean(axis=0), np.float64)
     scores = [(each.label, each.score) for each in result.intervals]
     return Look(video.id, dict(result.classes), tuple(scores), mean, known.state, known.labels)
