@@ -19,20 +19,13 @@ from basnet_e2e.intervals import Localization
 from extract.errors import ExtractError
 from extract.features.feature_file import SUFFIX, Features, essential, read_meta
 from extract.features.fingerprint import fingerprint
-from extract.sources.find import (
-    VideoInput,
-    is_folder,
-    path_or_url,
-    safe_id,
-    same_name,
-    search,
-    with_unique_ids,
-)
+from extract.sources.find import VideoInput, safe_id, same_name, search, with_unique_ids
+from extract.sources.storage import is_folder, path_or_url
 from extract.sources.urls import Url
 
 if TYPE_CHECKING:
     from basnet_e2e.localization.localizer import Localizer
-    from extract.pipeline.extractor import Progress
+    from extract.pipeline.accumulator import OnProgress
 
 log = logging.getLogger(__name__)
 
@@ -60,7 +53,7 @@ class Source(VideoInput, ABC):
         """
 
     @abstractmethod
-    def localize(self, localizer: "Localizer", progress: "Progress | None") -> Localization:
+    def localize(self, localizer: "Localizer", progress: "OnProgress | None") -> Localization:
         """All proposals of the video."""
 
 
@@ -76,7 +69,7 @@ class VideoSource(Source):
 
     def made_from(self, localizer: "Localizer") -> dict[str, Any]:
         """Content of the video and settings of the features."""
-        settings = json.dumps(essential(localizer.extractor.settings), sort_keys=True)
+        settings = json.dumps(essential(localizer.extractor.file_settings), sort_keys=True)
         return {
             "input": fingerprint(self.path),
             "model": localizer.digest,
@@ -84,7 +77,7 @@ class VideoSource(Source):
             "keep_partial": localizer.keep_partial,
         }
 
-    def localize(self, localizer: "Localizer", progress: "Progress | None") -> Localization:
+    def localize(self, localizer: "Localizer", progress: "OnProgress | None") -> Localization:
         """Extract features, then find intervals."""
         return localizer.video(self, progress)
 
@@ -103,7 +96,7 @@ class FeatureSource(Source):
         """Content of the feature file."""
         return {"input": fingerprint(self.path), "model": localizer.digest}
 
-    def localize(self, localizer: "Localizer", progress: "Progress | None") -> Localization:
+    def localize(self, localizer: "Localizer", progress: "OnProgress | None") -> Localization:
         """Find intervals in the stored features."""
         return localizer.features(Features.load(self.path), self.id)
 
@@ -126,7 +119,7 @@ class ArrayFiles(Source):
         digest = hashlib.sha256(" ".join(parts).encode()).hexdigest()[:32]
         return {"input": digest, "model": localizer.digest}
 
-    def localize(self, localizer: "Localizer", progress: "Progress | None") -> Localization:
+    def localize(self, localizer: "Localizer", progress: "OnProgress | None") -> Localization:
         """Find intervals in the rows."""
         notes: dict[str, str] = {}
         x, start, end, duration = self.arrays.read(notes)

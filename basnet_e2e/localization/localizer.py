@@ -19,9 +19,11 @@ from basnet_e2e.localization.feature_rows import as_rows, strides_between, thinn
 from basnet_e2e.localization.pretrained import BUILT_IN, Untrained
 from basnet_e2e.localization.snippet_prediction import Glimpse
 from extract.features.feature_file import SUFFIX, Features
-from extract.jobs.store import FeatureStore, NothingKept
-from extract.pipeline.extractor import Extractor, ExtractSettings, Progress
-from extract.sources.download import at_hand
+from extract.jobs.store import FeatureStore
+from extract.pipeline.accumulator import OnProgress
+from extract.pipeline.extractor import Extractor
+from extract.pipeline.settings import DecodeOptions, ExtractSettings
+from extract.sources.download import local_copy
 from extract.sources.find import VideoInput, safe_id
 from extract.video.isolation.isolated_clip import STALL
 
@@ -86,10 +88,9 @@ class Localizer:
         self._glimpses = glimpses
         self._witness = witness
         self._device = device
-        self._decoder = decoder
+        self._decoding = DecodeOptions(decoder, keep_partial, stall)
         self.keep_partial = keep_partial
-        self._stall = stall
-        self._store = store or NothingKept()
+        self._store = store or FeatureStore()
         self._extractor: Extractor | None = None
         self.model: HeadModel | None = None
         if model is None or model == BUILT_IN:
@@ -145,9 +146,9 @@ class Localizer:
                     "the model was trained on features that basnet did not extract, so it cannot "
                     "make them from a video; give it features in the same layout instead"
                 )
-            extractor = Extractor(self._settings, device=self._device, stall=self._stall)
+            extractor = Extractor(self._settings, device=self._device, decoding=self._decoding)
             if self.model is not None:
-                self._check(extractor.settings, "those this installation makes")
+                self._check(extractor.file_settings, "those this installation makes")
             else:
                 self._untrained.check(extractor.backbone)
             self._extractor = extractor
@@ -232,22 +233,19 @@ class Localizer:
             videos: in the order in which they are asked for.
             jobs: how many processes; None leaves it to the machine, and one makes none.
         """
-        from extract.jobs.prefetched_features import made_ahead
-        from extract.jobs.run import WorkerOptions
+        from extract.jobs.prefetched_features import prefetched
 
         if self._witness:  # it must see the frames of what stands elsewhere
             videos = [video for video in videos if isinstance(video.path, Path)]
-        options = WorkerOptions(
-            self._settings, self._device, self.keep_partial, self._decoder, self._stall
-        )
         store = self._store
-        with made_ahead(store, videos, self.extractor, options, jobs) as (self._store, division):
+        ahead = prefetched(store, videos, self.extractor, self._device, jobs)
+        with ahead as (self._store, division):
             try:
                 yield division
             finally:
                 self._store = store
 
-    def video(self, video: VideoInput, progress: Progress | None = None) -> Localization:
+    def video(self, video: VideoInput, progress: OnProgress | None = None) -> Localization:
         """All proposals of a video file.
 
         Raises:
@@ -257,11 +255,9 @@ class Localizer:
         features = self._store.features(
             video,
             self.extractor,
-            decoder=self._decoder,
-            keep_partial=self.keep_partial,
-            progress=progress,
-            listener=self._glimpse if self._glimpses and self.model is None else None,
-            watch=self._witness.watch if self._witness else None,
+            on_progress=progress,
+            on_features=self._glimpse if self._glimpses and self.model is None else None,
+            on_open=self._witness.watch if self._witness else None,
         )
         if features.facts.get("partial"):
             log.warning("%s: %s", video.path, features.facts["partial"])
@@ -273,7 +269,7 @@ class Localizer:
         found: Localization,
         features: Features,
         video: VideoInput,
-        progress: Progress | None,
+        progress: OnProgress | None,
     ) -> Localization:
         """Intervals whose borders are seen on snippets extracted around them."""
         from basnet_e2e.localization.boundary_refinement import (
@@ -285,14 +281,8 @@ class Localizer:
 
         frames = closer_frames(found, self.extractor.grid, len(features.start))
         if frames:
-            with at_hand(video.path) as path:
-                more = self.extractor.extract_snippets(
-                    path,
-                    frames,
-                    decoder=self._decoder,
-                    keep_partial=self.keep_partial,
-                    progress=progress,
-                )
+            with local_copy(video.path) as path:
+                more = self.extractor.extract_snippets(path, frames, on_progress=progress)
             passes = [as_rows(each, video.id, features.streams) for each in (features, more)]
             found = to_changes(found, Snippets.of(passes), REFINEMENT.again)
         return replace(found, made=found.made | {"closer_snippets": len(frames)})

@@ -20,7 +20,7 @@ from basnet_e2e.interchange.writers import format_results
 from basnet_e2e.intervals import Failure, Localization
 from basnet_e2e.localization.inputs import Source
 from basnet_e2e.version import __version__
-from extract.features.failure_lists import FAILURES
+from extract.features.failure_lists import FAILURES, read_list
 from weights.files import write_text
 
 log = logging.getLogger(__name__)
@@ -121,19 +121,16 @@ class FolderStore:
     def close(self, failed: Sequence[Failure], left: Sequence[Source]) -> str:
         """Write ``failures.json``: of this run, and of videos that it did not try."""
         tried = set(self._ids) - {source.id for source in left}
-        rows = [row for row in self._earlier_failures() if row.get("video") not in tried]
-        rows += [failure.to_json() for failure in failed]
         path = self._folder / FAILURES
+        earlier = [row for row in read_list(path) if row.video not in tried]
+        left_over = [Failure(row.video, row.file, row.error) for row in earlier]
+        rows = [failure.to_json() for failure in (*left_over, *failed)]
         if rows:
             _write(path, json.dumps({"failed": rows}, indent=1, ensure_ascii=False) + "\n")
         elif path.exists():
             path.unlink()
         log.info("%s written to %s", counted(self._written, "result"), self._folder)
         return ""
-
-    def _earlier_failures(self) -> list[dict[str, Any]]:
-        rows = _object_in(self._folder / FAILURES).get("failed", [])
-        return [row for row in rows if isinstance(row, dict)]
 
 
 class Document:

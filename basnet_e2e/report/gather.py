@@ -15,7 +15,7 @@ from basnet_e2e.report.evidence import Evidence, find_evidence
 from basnet_e2e.report.pages.page import Report
 from basnet_e2e.report.thumbnails import take_thumbnails
 from extract.errors import ExtractError
-from extract.features.failure_lists import FAILURES
+from extract.features.failure_lists import FAILURES, read_list
 from extract.sources.find import VIDEO_SUFFIXES, files_by_id
 
 if TYPE_CHECKING:
@@ -68,20 +68,11 @@ def find_results(
             results += found
             failed += failures
         if given.is_dir() and (given / FAILURES).is_file():
-            failed += _failures_of(given / FAILURES)
+            rows = read_list(given / FAILURES)
+            failed += [Failure(row.video, row.file, row.error) for row in rows]
     if not results and not may_be_empty:
         raise BasnetError(f"{listing(list(map(str, paths)))}: no video has a result here")
     return results, failed
-
-
-def _failures_of(path: Path) -> list[Failure]:
-    """What a run over many videos wrote beside its results."""
-    rows = parse_json(path).get("failed", [])
-    return [
-        Failure(str(row["video"]), str(row.get("file", "")), str(row.get("error", "")))
-        for row in rows
-        if isinstance(row, dict) and "video" in row
-    ]
 
 
 def _results_below(folder: Path) -> list[Path]:

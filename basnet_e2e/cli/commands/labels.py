@@ -85,10 +85,10 @@ def _check(folder: Path, path: Path, ids: "FolderIds") -> None:
     from basnet_e2e.data.annotations.annotations import read_labels
     from basnet_e2e.data.annotations.label_matching import match_labels, nothing_to_learn
     from basnet_e2e.data.annotations.video_names import counted
-    from basnet_e2e.data.features.dataset import failed_ids
+    from extract.features.failure_lists import read_failures
 
     what, known = ("features", ids.features) if ids.features else ("a file", ids.videos)
-    found = match_labels(read_labels(path), known, str(folder), failed_ids(folder), what)
+    found = match_labels(read_labels(path), known, str(folder), read_failures(folder), what)
     show_text(
         f"{len(found.matches.found)} of {counted(len(found.labels.videos), 'row')} meet a video, "
         f"{len(found.by_id)} of {counted(len(known), 'video')} with {what} have a row\n"

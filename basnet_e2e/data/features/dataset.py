@@ -1,7 +1,6 @@
 """Snippet features of many videos, checked to belong together, with or without labels."""
 
 import hashlib
-import json
 import logging
 import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -19,7 +18,7 @@ from basnet_e2e.data.annotations.video_names import listing, unknown_message
 from basnet_e2e.data.features.layouts import StoredVideo, find_stored, parse_grid
 from basnet_e2e.errors import BasnetError
 from extract.errors import ExtractError
-from extract.features.failure_lists import failure_lists
+from extract.features.failure_lists import read_failures
 from extract.features.feature_file import settings_difference
 from extract.machine.memory import memory_of_machine
 
@@ -181,7 +180,7 @@ def load_labelled(
     root = Path(features)
     sources = find_stored(root, subset=subset, streams=streams, grid=parse_grid(grid))
     ids = [source.id for source in sources]
-    matched = match_labels(labels, ids, str(root), failed_ids(root))
+    matched = match_labels(labels, ids, str(root), read_failures(root))
     matched.check()
     matches, by_id = matched.matches, matched.by_id
     found = load_features(
@@ -202,22 +201,6 @@ def load_labelled(
         labels.classes,
         found.settings,
     )
-
-
-def failed_ids(folder: Path) -> list[str]:
-    """Videos that the lists of failures of a features folder name; none where there is no list.
-
-    Raises:
-        BasnetError: the file is damaged.
-    """
-    failed = []
-    for path in failure_lists(folder):
-        try:
-            rows = json.loads(path.read_text("utf-8"))["failed"]
-            failed += [row["video"] for row in rows]
-        except (ValueError, KeyError, TypeError) as error:
-            raise BasnetError(f"{path}: damaged; delete it or extract again") from error
-    return failed
 
 
 def check_settings(
