@@ -137,7 +137,8 @@ class Extractor:
 
         Args:
             path: the video file.
-            on_progress: called with (snippets done, snippets in all) after each group.
+            on_progress: called with (snippets done, snippets in all) at the start and after each
+                group.
             on_features: called with the features of each group as soon as they are computed.
             on_open: called with the opened video; returns a function that is called with each grid
                 frame (seconds and ``[H, W, 3] uint8``), so that others need not decode it again.
@@ -159,6 +160,8 @@ class Extractor:
             if checkpoints:
                 made_with = {"settings": self.file_settings, "facts": facts, "frames": frames}
                 found.resume(checkpoints, made_with | {"decoding": self.decoding.decoder})
+            if on_progress:
+                on_progress(found.done, count)
             on_frame = on_open(clip) if on_open and not found.done else None
             stride = self.grid.stride
             first_frames = range(found.done * stride, count * stride, stride)

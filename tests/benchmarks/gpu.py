@@ -38,10 +38,11 @@ from extract.inference.batching import GPU_BATCH  # noqa: E402
 from extract.inference.precision import PRECISIONS, check_precision  # noqa: E402
 from extract.inference.runtimes import choose_runtime, make_runtime  # noqa: E402
 from extract.machine.devices import exact_float32  # noqa: E402
-from extract.pipeline.device_steps import DeviceWork  # noqa: E402
-from extract.pipeline.extractor import Extractor, ExtractSettings  # noqa: E402
-from extract.pipeline.frame_steps import ArrayWork  # noqa: E402
-from extract.pipeline.transfer import slab_length, transfer_with  # noqa: E402
+from extract.pipeline.device_steps import DeviceSteps  # noqa: E402
+from extract.pipeline.extractor import Extractor  # noqa: E402
+from extract.pipeline.frame_steps import ArraySteps  # noqa: E402
+from extract.pipeline.settings import ExtractSettings  # noqa: E402
+from extract.pipeline.transfer import chunk_length, transfer_with  # noqa: E402
 from extract.preprocessing import torch_ops as on_device  # noqa: E402
 from extract.streams import CHANNELS, STREAMS  # noqa: E402
 from extract.video.clip import open_video  # noqa: E402
@@ -118,7 +119,7 @@ def decode(path: Path, count: int) -> None:
 
 
 def slabs(frames: list[np.ndarray]) -> Iterator[list[np.ndarray]]:
-    length = slab_length(frames[0])
+    length = chunk_length(frames[0])
     for first in range(0, len(frames), length):
         yield frames[first : first + length]
 
@@ -129,7 +130,7 @@ def parts(bench: Bench, path: Path, frames: list[np.ndarray], backbone: RandomBa
     place = torch.device(bench.device)
     transfer = transfer_with(place)
     flow = TVL1Flow(record.flow_overrides, bench.device)
-    work = DeviceWork(backbone, flow, "uint8")
+    work = DeviceSteps(backbone, flow, "uint8")
     there = torch.cat([transfer.up(slab) for slab in slabs(frames)])
     made = list(on_device.resize_short_side(there, record.frame_side).unbind())
     fields = work.fields(made)
@@ -260,7 +261,7 @@ def whole(bench: Bench, path: Path, record: BackboneRecord) -> None:
 
 def pictures_agree(frames: list[np.ndarray], backbone: RandomBackbone) -> bool:
     """Whether the device makes the very pictures that numpy makes."""
-    ways = (way(backbone, None, "uint8") for way in (ArrayWork, DeviceWork))
+    ways = (way(backbone, None, "uint8") for way in (ArraySteps, DeviceSteps))
     one, other = (list(way.pictures(frames[:5])) for way in ways)
     equal = all(np.array_equal(a, b.cpu().numpy()) for a, b in zip(one, other, strict=True))
     print(f"pictures made on the device: {'equal' if equal else 'NOT equal'}")

@@ -14,7 +14,8 @@ from basnet_e2e.heads.common.head import Shape
 from basnet_e2e.heads.presets import preset
 from basnet_e2e.localization.localizer import Localizer
 from extract.features.feature_file import Features
-from extract.pipeline.extractor import Extractor, ExtractSettings
+from extract.pipeline.extractor import Extractor
+from extract.pipeline.settings import ExtractSettings
 
 CLASSES = ("run", "jump")
 

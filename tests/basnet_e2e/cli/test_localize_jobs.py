@@ -14,7 +14,8 @@ from basnet_e2e.heads.common.head import Shape
 from basnet_e2e.heads.presets import preset
 from extract.errors import ExtractError
 from extract.jobs.store import FeatureCache, FeatureFolder, NothingKept
-from extract.pipeline.extractor import Extractor, ExtractSettings
+from extract.pipeline.extractor import Extractor
+from extract.pipeline.settings import ExtractSettings
 from extract.sources.find import find_videos
 
 NAMES = ("a", "b", "c")

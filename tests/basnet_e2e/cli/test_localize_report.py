@@ -12,7 +12,8 @@ from basnet_e2e.heads.checkpoint import HeadModel, save_model
 from basnet_e2e.heads.common.head import Shape
 from basnet_e2e.heads.presets import preset
 from basnet_e2e.report.evidence import Evidence
-from extract.pipeline.extractor import Extractor, ExtractSettings
+from extract.pipeline.extractor import Extractor
+from extract.pipeline.settings import ExtractSettings
 
 CLASSES = ("run", "jump")
 

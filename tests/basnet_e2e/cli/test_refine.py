@@ -13,7 +13,8 @@ from basnet_e2e.heads.basnet.network import BaSNet
 from basnet_e2e.heads.checkpoint import HeadModel, save_model
 from basnet_e2e.heads.common.head import Shape
 from basnet_e2e.heads.presets import preset
-from extract.pipeline.extractor import Extractor, ExtractSettings
+from extract.pipeline.extractor import Extractor
+from extract.pipeline.settings import ExtractSettings
 from extract.sources import urls
 from extract.sources.urls import Url
 

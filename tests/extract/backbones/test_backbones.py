@@ -17,7 +17,8 @@ from extract.inference.batching import SMALL_BATCH, batches, cpu_batch
 from extract.inference.packed_i3d import usable
 from extract.inference.runtimes import choose_runtime, make_runtime, spread
 from extract.inference.torch_runtime import TorchRuntime
-from extract.pipeline.extractor import Extractor, ExtractSettings
+from extract.pipeline.extractor import Extractor
+from extract.pipeline.settings import ExtractSettings
 from weights import WeightsError
 from weights.manifest import networks
 from weights.registry import WeightsFile, check, write_bundled

@@ -13,7 +13,7 @@ from extract.features.fingerprint import fingerprint
 from extract.features.output_folder import Elsewhere
 from extract.jobs.run import WorkerOptions, make_plan, run_plan
 from extract.jobs.workers import run_plan_with_workers
-from extract.pipeline.extractor import ExtractSettings
+from extract.pipeline.settings import ExtractSettings
 from extract.sources import urls
 from extract.sources.find import find_videos
 from extract.sources.urls import TransferError, Url
