@@ -162,7 +162,7 @@ class _Run:
         """Every video of the plan."""
         self._plan.prepare()
         try:
-            with _probe_files(self._plan) as self._files:
+            with probe_files(self._plan) as self._files:
                 for number in range(self._slots.count):
                     self._actors[number] = self._make()
                     self._ask_machine(number)
@@ -284,7 +284,7 @@ class _Run:
 
 
 @contextlib.contextmanager
-def _probe_files(plan: Plan) -> Iterator[tuple[Path, ...]]:
+def probe_files(plan: Plan) -> Iterator[tuple[Path, ...]]:
     """Files that every machine must see: one in the output folder, and the first video."""
     paths = [job.video.path for job in plan.todo]
     files = [path for path in paths if isinstance(path, Path) and path.exists()][:1]

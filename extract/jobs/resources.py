@@ -39,9 +39,9 @@ class Division:
     devices: tuple[str, ...] = ("cpu",)
     scarce: str = ""
 
-    def device(self, worker: int, chosen: str) -> str:
-        """What a worker computes on: what the user chose, or one of several GPUs."""
-        return self.devices[worker % len(self.devices)] if len(self.devices) > 1 else chosen
+    def device(self, worker: int) -> str:
+        """What a worker computes on."""
+        return self.devices[worker % len(self.devices)]
 
     def __str__(self) -> str:
         workers = f"{self.workers} worker{'s' * (self.workers != 1)}"

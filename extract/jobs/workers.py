@@ -57,7 +57,8 @@ def events_of_workers(
     workers: list[_Worker] = []
     try:
         for number in range(min(division.workers, len(queue))):
-            own = replace(options, device=division.device(number, options.device))
+            several = len(division.devices) > 1
+            own = replace(options, device=division.device(number)) if several else options
             workers.append(_Worker(context, plan, own))
         for worker in workers:
             _next(worker, workers, queue)

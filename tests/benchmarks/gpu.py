@@ -118,7 +118,7 @@ def decode(path: Path, count: int) -> None:
         pass
 
 
-def slabs(frames: list[np.ndarray]) -> Iterator[list[np.ndarray]]:
+def chunks(frames: list[np.ndarray]) -> Iterator[list[np.ndarray]]:
     length = chunk_length(frames[0])
     for first in range(0, len(frames), length):
         yield frames[first : first + length]
@@ -131,7 +131,7 @@ def parts(bench: Bench, path: Path, frames: list[np.ndarray], backbone: RandomBa
     transfer = transfer_with(place)
     flow = TVL1Flow(record.flow_overrides, bench.device)
     work = DeviceSteps(backbone, flow, "uint8")
-    there = torch.cat([transfer.up(slab) for slab in slabs(frames)])
+    there = torch.cat([transfer.up(chunk) for chunk in chunks(frames)])
     made = list(on_device.resize_short_side(there, record.frame_side).unbind())
     fields = work.fields(made)
     rows = [list(range(n, n + length)) for n in range(0, len(frames) - length, length)]
@@ -140,11 +140,11 @@ def parts(bench: Bench, path: Path, frames: list[np.ndarray], backbone: RandomBa
     found = bench.seconds(
         {
             "decode": lambda: decode(path, len(frames)),
-            "upload": lambda: [transfer.up(slab) for slab in slabs(frames)],
+            "upload": lambda: [transfer.up(chunk) for chunk in chunks(frames)],
             "resize": lambda: on_device.resize_short_side(there, record.frame_side),
             "flow (TV-L1)": lambda: work.fields(made),
-            "rgb network": lambda: work.rows(work.rgb(by_number[0], rows)),
-            "flow network": lambda: work.rows(work.flow(by_number[1], rows)),
+            "rgb network": lambda: work.rgb(by_number[0], rows)(),
+            "flow network": lambda: work.flow(by_number[1], rows)(),
         }
     )
     height, width = frames[0].shape[:2]

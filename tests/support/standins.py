@@ -94,13 +94,19 @@ def random_pictures(count):
     return np.random.default_rng(count).integers(0, 256, shape, np.uint8)
 
 
-def stand_in(monkeypatch, flow, clip):
-    """Let ``tiny_extractor`` find the flow method and the clip whatever it asks for."""
+def stand_in_flow(monkeypatch, flow):
+    """Let an extractor find the flow method whatever it asks for."""
     import extract.flow.registry
+
+    monkeypatch.setattr(extract.flow.registry, "flow_method", lambda *args, **options: flow)
+
+
+def stand_in(monkeypatch, flow, clip):
+    """The same for ``tiny_extractor``, and the clip."""
     import extract.pipeline.extractor
     import extract.video.clip
 
-    monkeypatch.setattr(extract.flow.registry, "flow_method", lambda *args, **options: flow)
+    stand_in_flow(monkeypatch, flow)
     monkeypatch.setattr(extract.video.clip, "open_video", lambda *args, **options: clip)
     monkeypatch.setattr(extract.pipeline.extractor, "fingerprint", lambda path: "bb")
 

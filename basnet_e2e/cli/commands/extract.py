@@ -171,9 +171,10 @@ def extract(
         def on_plan(plan: "Plan") -> None:
             from extract.jobs.resources import sizes_of
 
-            _announce(plan)
             if plan.todo:
                 _check_outputs(plan, videos, force)
+            _announce(plan)
+            if plan.todo:
                 progress.begin(sizes_of([job.video for job in plan.todo]))
 
         summary = extract_folder(

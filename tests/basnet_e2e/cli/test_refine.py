@@ -52,7 +52,7 @@ def cut(tmp_path_factory):
     wanted[(middle > CUTS[0]) & (middle < CUTS[1]), 0] = 4
     fit_last_layer(net, torch.from_numpy(features.rgb), torch.from_numpy(wanted))
     save_model(
-        HeadModel(net, CLASSES, chosen, Shape(net.features, 2), extractor.settings),
+        HeadModel(net, CLASSES, chosen, Shape(net.features, 2), extractor.file_settings),
         folder / "m.safetensors",
     )
     return folder

@@ -83,10 +83,10 @@ def collection(make_video, tmp_path):
 
 def test_no_mutated_video_hurts_another(collection, tmp_path, monkeypatch):
     stand_in_flow(monkeypatch, TinyFlow())
-    extractor = extract.Extractor(extract.ExtractSettings(), backbone=TinyBackbone(), stall=STALL)
+    extractor = extract.Extractor(extract.ExtractSettings(), backbone=TinyBackbone(), decoding=extract.DecodeOptions(stall=STALL))
     videos = find_videos([collection])
     out = tmp_path / "out"
-    summary = run_plan(make_plan(videos, out, extractor.settings), extractor)
+    summary = run_plan(make_plan(videos, out, extractor.file_settings), extractor)
     assert sorted([*summary.done, *summary.failed]) == sorted(video.id for video in videos)
     assert {f"good_{name[0]}" for name in KINDS} <= set(summary.done)
     assert not [text for text in summary.failed.values() if "not expected" in text]
