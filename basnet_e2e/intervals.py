@@ -1,7 +1,8 @@
 """Intervals and the localization of one video: the only currency between the stages.
 
 Every stage that gives or takes actions in time does it in these two classes, and what is done to
-them in more than one place is a verb here. Outside formats are written in :mod:`basnet_e2e.export`.
+them in more than one place is a verb here. Formats of other tools are in
+:mod:`basnet_e2e.interchange`.
 """
 
 from collections.abc import Iterable, Sequence
@@ -126,8 +127,8 @@ class Failure:
     """A video that gave no result, and why."""
 
     video: str
-    file: str
-    error: str
+    file: str = ""
+    error: str = ""
 
     def to_json(self) -> dict[str, str]:
         """One JSON object."""

@@ -7,6 +7,7 @@ hash are right, so no half file is ever used, whoever cut the transfer.
 import errno
 import logging
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -151,11 +152,11 @@ def _append(answer: "Response", partial: Path, have: int) -> int | None:
 
 
 def short_reason(error: Exception) -> str:
-    """The innermost reason of a connection error, on one line."""
+    """The innermost reason of a connection error, on one line, without anybody's password."""
     cause: BaseException = error
     while cause.__context__ is not None or cause.__cause__ is not None:
         following = cause.__cause__ or cause.__context__
         assert following is not None
         cause = following
-    text = " ".join(str(cause).split()) or type(cause).__name__
+    text = re.sub(r"//[^/@\s]*@", "//", " ".join(str(cause).split())) or type(cause).__name__
     return text if len(text) < 160 else text[:157] + "..."

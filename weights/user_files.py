@@ -24,8 +24,7 @@ def import_file(
     its network, stream and the sha256 that the user trusts.
 
     Args:
-        path: torch checkpoint, safetensors, pickle of arrays, or the folder of a model of
-            transformers.
+        path: torch checkpoint, safetensors, or the folder of a model of transformers.
         name: network, e.g. ``i3d``.
         stream: ``rgb`` or ``flow``.
         sha256: hash that the file must have.

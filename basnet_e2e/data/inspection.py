@@ -6,10 +6,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from basnet_e2e.data.annotations.predictions import read_predictions, read_results
-from basnet_e2e.data.files.file_kinds import Kind, basnet_metadata, kind_of, tensor_header
-from basnet_e2e.data.files.text_files import parse_json
+from msgspec import Struct
+
+from basnet_e2e.data.annotations.predictions import is_activitynet, read_results
+from basnet_e2e.data.files.file_kinds import Kind, kind_of
+from basnet_e2e.data.files.model_metadata import parse_metadata
+from basnet_e2e.data.files.text_files import convert, parse_json
 from basnet_e2e.errors import BasnetError
+from extract.errors import ExtractError
+from extract.features.feature_file import read_meta
+from weights.json_documents import Number, Text
 
 # What reads the kinds of files of which no more is said here.
 READ_BY = {
@@ -50,54 +56,64 @@ def inspect(path: str | os.PathLike[str]) -> dict[str, Any]:
     raise BasnetError(f"{path}: {kind}, none that basnet reads or writes")
 
 
-def _header(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, Any]]:
-    header = tensor_header(path) or {}
-    end = max((entry["data_offsets"][1] for name, entry in _tensors(header).items()), default=0)
-    with open(path, "rb") as file:
-        begin = 8 + int.from_bytes(file.read(8), "little")
-    if os.path.getsize(path) != begin + end:
-        raise BasnetError(f"{path}: damaged, its size is not what its header says")
-    return header, basnet_metadata(header)
-
-
-def _tensors(header: dict[str, Any]) -> dict[str, Any]:
-    return {name: entry for name, entry in header.items() if name != "__metadata__"}
-
-
 def _model(path: str | os.PathLike[str]) -> dict[str, Any]:
-    _, meta = _header(path)
+    meta = parse_metadata(path, _header(path)[0])
     return {key: value for key, value in meta.items() if key != "kind"}
 
 
 def _features(path: str | os.PathLike[str]) -> dict[str, Any]:
-    header, meta = _header(path)
-    shapes = {name: entry["shape"] for name, entry in _tensors(header).items()}
+    try:
+        meta = read_meta(path)
+    except ExtractError as error:
+        raise BasnetError(str(error)) from error
+    _, shapes = _header(path)
     return {
-        "rows": shapes["start"][0] if "start" in shapes else 0,
+        "rows": shapes.get("start", [0])[0],
         "widths": {name: shape[1] for name, shape in shapes.items() if len(shape) == 2},
         "settings": meta["settings"],
         "facts": meta.get("facts", {}),
     }
 
 
+def _header(path: str | os.PathLike[str]) -> tuple[dict[str, str] | None, dict[str, list[int]]]:
+    """Metadata of a safetensors file, and the shape of each tensor."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(os.fspath(path), framework="numpy") as file:
+            names = list(file.keys())
+            shapes = {name: list(file.get_slice(name).get_shape()) for name in names}
+            return file.metadata(), shapes
+    except (SafetensorError, OSError) as error:
+        raise BasnetError(f"{path}: damaged ({error})") from error
+
+
+class _Kept(Struct):
+    """Which proposals a result holds."""
+
+    keep: Text | None
+    min_score: Number | None
+    min_length: Number | None
+
+
 def _result(path: str | os.PathLike[str]) -> dict[str, Any]:
     document = parse_json(path)
-    predictions = read_predictions(path)
-    labels = Counter(found.label for kept in predictions.videos.values() for found in kept)
+    results, failed = read_results(path)
+    labels = Counter(found.label for result in results for found in result.intervals)
+    activitynet = is_activitynet(document)
     details: dict[str, Any] = {
-        "format": "activitynet" if "results" in document else "json",
-        "videos": len(predictions.videos),
+        "format": "activitynet" if activitynet else "json",
+        "videos": len(results),
         "intervals": dict(labels.most_common()),
-        "failed": list(predictions.failed),
+        "failed": [failure.video for failure in failed],
         "left": list(document.get("left", [])),
     }
-    made = list((document.get("external_data") or {}).get("made", {}).values())
-    if details["format"] == "json":
-        results, _ = read_results(path)
-        made = [result.made for result in results]
+    if not activitynet:
         details["models"] = sorted({result.model for result in results})
         details["seconds"] = round(sum(result.duration for result in results), 3)
+    made = [result.made for result in results if result.made or not activitynet]
     kept = [{key: one.get(key) for key in ("keep", "min_score", "min_length")} for one in made]
+    convert(path, kept, list[_Kept], "$.made")
     details["kept"] = [one for index, one in enumerate(kept) if one not in kept[:index]]
     return details
 

@@ -10,7 +10,6 @@ import copy
 import hashlib
 import json
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from basnet_e2e.data.files.model_metadata import FORMAT_VERSION, KIND, METADATA_KEY, parse_metadata
 from basnet_e2e.errors import BasnetError, DiskError
 from basnet_e2e.heads.common.head import Shape
 from basnet_e2e.heads.common.settings import Preset
@@ -25,10 +25,6 @@ from basnet_e2e.heads.ensemble import Ensemble, build
 from basnet_e2e.heads.presets import preset_from_flat, preset_from_json
 from basnet_e2e.heads.registry import DEFAULT_HEAD
 from weights.files import atomic_write
-
-FORMAT_VERSION = 2
-METADATA_KEY = "basnet"
-KIND = "head"
 
 
 @dataclass(frozen=True)
@@ -127,7 +123,7 @@ def load_model(path: str | os.PathLike[str], device: str | torch.device = "cpu")
         raise BasnetError(f"{path}: no such model file; train one with 'basnet train'")
     try:
         with safe_open(os.fspath(path), framework="pt") as file:
-            meta = _parse(path, file.metadata())
+            meta = parse_metadata(path, file.metadata())
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
         raise BasnetError(
@@ -137,10 +133,11 @@ def load_model(path: str | os.PathLike[str], device: str | torch.device = "cpu")
         meta = _upgraded(meta)
         preset = preset_from_json(meta["settings"])
         shape = Shape(meta["features"], len(meta["classes"]), tuple(meta["streams"]))
-        net = build(shape, preset, meta.get("members"))
-        net.load_state_dict(tensors)
+        with torch.device("meta"):  # sizes out of a damaged file must not take memory
+            net = build(shape, preset, meta.get("members"))
+        net.load_state_dict(tensors, assign=True)
         model = HeadModel(
-            net.eval().to(device),
+            net.float().eval().to(device),
             tuple(meta["classes"]),
             preset,
             shape,
@@ -152,25 +149,6 @@ def load_model(path: str | os.PathLike[str], device: str | torch.device = "cpu")
         reason = " ".join(str(error).split())
         raise BasnetError(f"{path}: damaged model file ({reason}); train it again") from error
     return model
-
-
-def _parse(path: str | os.PathLike[str], metadata: Mapping[str, str] | None) -> dict[str, Any]:
-    try:
-        meta = json.loads((metadata or {})[METADATA_KEY])
-    except (KeyError, ValueError) as error:
-        raise BasnetError(
-            f"{path}: not a model file of basnet (made by another program?); give the file that "
-            "'basnet train -o' wrote"
-        ) from error
-    if not isinstance(meta, dict) or meta.get("kind") != KIND:
-        what = "a feature file" if isinstance(meta, dict) and "settings" in meta else "another file"
-        raise BasnetError(f"{path}: {what}, not a model file; give what 'basnet train -o' wrote")
-    if meta.get("format") not in (1, FORMAT_VERSION):
-        raise BasnetError(
-            f"{path}: model format {meta.get('format')} is not one of those this version reads "
-            f"(up to {FORMAT_VERSION}); train the model again, or use the version that wrote it"
-        )
-    return meta
 
 
 def _upgraded(meta: dict[str, Any]) -> dict[str, Any]:

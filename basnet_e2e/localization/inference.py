@@ -123,7 +123,7 @@ def localization_of(
     return _localization(found.seen, rows, classes, preset.reading, video, name, 0.0, rules)
 
 
-def localize_untrained(
+def localize_pretrained(
     probabilities: Floats, video: VideoFeatures, classes: Sequence[str], name: str
 ) -> Localization:
     """Intervals from a classifier of snippets that was never trained to localize.

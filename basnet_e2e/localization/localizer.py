@@ -1,8 +1,7 @@
-"""From a video, or its features, to action intervals: the stages joined for one video."""
+"""From videos, or their features, to action intervals."""
 
 import contextlib
 import functools
-import hashlib
 import json
 import logging
 import os
@@ -14,26 +13,27 @@ from typing import TYPE_CHECKING, Any
 from basnet_e2e.data.features.dataset import VideoFeatures
 from basnet_e2e.errors import BasnetError
 from basnet_e2e.intervals import Failure, Localization
-from basnet_e2e.localization.compatibility import check_settings, settings_for
-from basnet_e2e.localization.feature_rows import as_rows, strides_between, thinned
-from basnet_e2e.localization.pretrained import BUILT_IN, Untrained
-from basnet_e2e.localization.snippet_prediction import Glimpse
-from extract.features.feature_file import SUFFIX, Features
+from basnet_e2e.localization.feature_rows import as_rows
+from basnet_e2e.localization.inputs import FeatureArrays, FeatureFile, Input, VideoFile, find_inputs
+from basnet_e2e.localization.predictor import Predictor, VideoPrediction, text_digest
+from basnet_e2e.localization.pretrained import BUILT_IN, PretrainedClassifier, SnippetPrediction
+from basnet_e2e.localization.video_failures import failure_message
+from extract.features.feature_file import SUFFIX, Features, essential, read_meta
+from extract.features.fingerprint import fingerprint
 from extract.jobs.store import FeatureStore
-from extract.pipeline.accumulator import OnProgress
-from extract.pipeline.extractor import Extractor
-from extract.pipeline.settings import DecodeOptions, ExtractSettings
+from extract.pipeline.settings import DecodeOptions
 from extract.sources.download import local_copy
 from extract.sources.find import VideoInput, safe_id
 from extract.video.isolation.isolated_clip import STALL
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
     from basnet_e2e.heads.checkpoint import HeadModel
-    from basnet_e2e.localization.observer import Witness
+    from basnet_e2e.localization.observer import Observer
     from extract.jobs.resources import Division
+    from extract.pipeline.accumulator import OnProgress
+    from extract.pipeline.extractor import Extractor
     from extract.sources.urls import Url
 
 log = logging.getLogger(__name__)
@@ -44,8 +44,8 @@ class Localizer:
 
     Args:
         model: a model, the path of a model file, or None for the built-in ``kinetics400``.
-        streams: without a model only: which streams classify (default rgb).
-        backbone: without a model, whose classifier is used (default i3d); beside one, where the
+        streams: without a model only: which streams classify (default: rgb).
+        backbone: without a model, whose classifier is used (default: i3d); beside one, where the
             network of its features is, if that is a local folder.
         prompts: without a model, texts to look for in place of a classifier's classes.
         device: ``auto``, ``cpu`` or ``cuda[:N]``.
@@ -53,18 +53,22 @@ class Localizer:
             the one that the model's features were made with, float32 without a model.
         decoder: ``auto``, ``decord`` or ``pyav``.
         keep_partial: use a damaged video up to the damage instead of refusing it.
-        glimpses: shown what each snippet of a video looks like as soon as it is computed; for the
-            built-in model only.
-        stall: seconds without a new frame after which a decoder counts as hung and is ended.
-        store: where features of videos are kept; without it nowhere.
-        witness: is shown the frames and activations of each video, for a report.
+        on_snippet: called with the most likely class of each snippet as soon as it is computed; for
+            the built-in model only.
+        stall: seconds without a new frame after which a decoder counts as hung and is killed.
+        store: where features of videos are kept; default: nowhere.
+        observer: sees the frames and activations of each video, for a report.
         refine: move borders to where the features change, which is finer than snippets; of a video
-            some snippets more are extracted around them, and features of a finer stride than the
-            model's are all looked at.
+            some more snippets are extracted around them, and features of a finer stride than the
+            model's are all used.
+
+    Attributes:
+        predictor: the model that reads features.
+        keep_partial: as given.
 
     Raises:
-        BasnetError: the model file is missing or no model, other streams, another precision or
-            prompts are given beside a model, or there is no such device.
+        BasnetError: the model file is missing or not a model, other streams, another precision or
+            prompts are given beside a model, or the device does not exist.
     """
 
     def __init__(
@@ -78,108 +82,118 @@ class Localizer:
         precision: str | None = None,
         decoder: str = "auto",
         keep_partial: bool = False,
-        glimpses: "Callable[[Glimpse], None] | None" = None,
+        on_snippet: "Callable[[SnippetPrediction], None] | None" = None,
         stall: float = STALL,
         store: FeatureStore | None = None,
-        witness: "Witness | None" = None,
+        observer: "Observer | None" = None,
         refine: bool = False,
     ) -> None:
         self._refines = refine
-        self._glimpses = glimpses
-        self._witness = witness
+        self._on_snippet = on_snippet
+        self._observer = observer
         self._device = device
-        self._decoding = DecodeOptions(decoder, keep_partial, stall)
+        decoding = DecodeOptions(decoder, keep_partial, stall)
         self.keep_partial = keep_partial
         self._store = store or FeatureStore()
-        self._extractor: Extractor | None = None
-        self.model: HeadModel | None = None
+        self.predictor: Predictor
         if model is None or model == BUILT_IN:
-            self._untrained = Untrained(backbone, streams, prompts)
-            if model is None:
-                self._untrained.announce()
-            self.name = self._untrained.name
-            self._settings = ExtractSettings(
-                self._untrained.backbone,
-                streams=self._untrained.streams,
-                precision=precision or ExtractSettings.precision,
+            classifier = PretrainedClassifier(
+                backbone, streams, prompts, precision=precision, device=device, decoding=decoding
             )
+            if model is None:
+                classifier.announce()
+            self.predictor = classifier
             return
         if prompts:
             raise BasnetError("a model knows its own classes: give either -m or --prompt")
-        from basnet_e2e.heads.checkpoint import load_model
-        from basnet_e2e.heads.common.devices import choose_device
+        from basnet_e2e.localization.trained_model import TrainedModel
 
-        place = choose_device(device)
-        if isinstance(model, str | os.PathLike):
-            self.model = load_model(model, place)
-        else:
-            self.model = model.copy_on(place)
-        self.name = self.model.name
-        self._settings = settings_for(self.model, streams, precision)
-        if backbone is not None:
-            self._settings = replace(self._settings, backbone=backbone)
+        self.predictor = TrainedModel(
+            model,
+            streams=streams,
+            precision=precision,
+            backbone=backbone,
+            device=device,
+            decoding=decoding,
+            finer=refine,
+        )
+
+    @property
+    def extractor(self) -> "Extractor":
+        """The extractor that makes this model's features, loaded when a video first needs it."""
+        return self.predictor.extractor
 
     @functools.cached_property
     def digest(self) -> str:
         """Short id of the model and how it is read: equal ones find the same in equal features."""
         if not self._refines:
-            return self._model_digest()
+            return self.predictor.digest()
         from basnet_e2e.localization.boundary_refinement import REFINEMENT
 
-        text = f"{self._model_digest()} {REFINEMENT}"
-        return hashlib.sha256(text.encode()).hexdigest()[:32]
+        return text_digest(f"{self.predictor.digest()} {REFINEMENT}")
 
-    def _model_digest(self) -> str:
-        if self.model is not None:
-            return self.model.digest()
-        backbone = self.extractor.backbone
-        made_of = [self.name, backbone.weights_hashes(), list(self._settings.streams)]
-        text = json.dumps([*made_of, *self._untrained.prompts])
-        return hashlib.sha256(text.encode()).hexdigest()[:32]
+    # One input ------------------------------------------------------------------------------------
 
-    @property
-    def extractor(self) -> Extractor:
-        """The extractor that makes this model's features, loaded when a video first needs it."""
-        if self._extractor is None:
-            if self.model is not None and "backbone" not in self.model.extractor:
-                raise BasnetError(
-                    "the model was trained on features that basnet did not extract, so it cannot "
-                    "make them from a video; give it features in the same layout instead"
-                )
-            extractor = Extractor(self._settings, device=self._device, decoding=self._decoding)
-            if self.model is not None:
-                self._check(extractor.file_settings, "those this installation makes")
-            else:
-                self._untrained.check(extractor.backbone)
-            self._extractor = extractor
-        return self._extractor
-
-    def check(self, settings: Mapping[str, Any], video_id: str) -> None:
-        """See whether features that were made with these settings can be read.
+    def check(self, given: Input) -> None:
+        """See before work starts that the model can read an input.
 
         Raises:
-            BasnetError: they were made otherwise than the model needs.
+            BasnetError: it cannot.
+            WeightsError: the network that the input needs is missing.
         """
-        if self.model is not None:
-            self._check(settings, f"those of {video_id}")
-            return
-        made_with = settings.get("backbone")
-        if made_with != self._untrained.backbone_name:
-            raise BasnetError(
-                f"{video_id}: features of the backbone {made_with} cannot be read by "
-                f"{self.name}, which needs {self._untrained.backbone_name}; give a model with -m, "
-                "or --backbone"
-            )
-        held = settings.get("streams", ())
-        if not set(self._settings.streams) & set(held):
-            raise BasnetError(
-                f"{video_id}: these features hold {' and '.join(held)} only; "
-                f"add --streams {','.join(held)}"
-            )
+        match given:
+            case VideoFile():
+                _ = self.extractor
+            case FeatureFile(path=path):
+                self.predictor.check_features(read_meta(path)["settings"], given.id)
+            case FeatureArrays() if isinstance(self.predictor, PretrainedClassifier):
+                self.predictor.check_features({}, given.id)
 
-    def _check(self, settings: Mapping[str, Any], what: str) -> None:
-        assert self.model is not None
-        check_settings(self.model.extractor, settings, what, finer=self._refines)
+    def made_from(self, given: Input) -> dict[str, Any]:
+        """What the proposals depend on, to tell whether those of an earlier run are still right.
+
+        Raises:
+            OSError: the file cannot be read.
+        """
+        match given:
+            case VideoFile(path=path):
+                settings = json.dumps(essential(self.extractor.file_settings), sort_keys=True)
+                return {
+                    "input": fingerprint(path),
+                    "model": self.digest,
+                    "settings": text_digest(settings),
+                    "keep_partial": self.keep_partial,
+                }
+            case FeatureFile(path=path):
+                return {"input": fingerprint(path), "model": self.digest}
+            case FeatureArrays(arrays=arrays):
+                parts = [fingerprint(path) for path in arrays.files.values()]
+                parts.append(json.dumps(arrays.grid.settings(), sort_keys=True))
+                return {"input": text_digest(" ".join(parts)), "model": self.digest}
+
+    def localize_input(self, given: Input, progress: "OnProgress | None" = None) -> Localization:
+        """All proposals of an input.
+
+        Raises:
+            VideoError: the video is damaged or not a video.
+            BasnetError: model and features do not fit.
+            WeightsError: the backbone's weights are missing.
+        """
+        match given:
+            case VideoFile():
+                return self.video(given, progress)
+            case FeatureFile(path=path):
+                return self.features(Features.load(path), given.id)
+            case FeatureArrays(arrays=arrays):
+                notes: dict[str, str] = {}
+                x, start, end, duration = arrays.read(notes)
+                for video_id, note in notes.items():
+                    log.warning(
+                        "%s: rgb and flow differ in length, cut to the shorter (%s)", video_id, note
+                    )
+                return self.rows(
+                    VideoFeatures(given.id, x, start, end, duration, arrays.settings())
+                )
 
     def localize(
         self, video_or_features: "str | os.PathLike[str] | Features | VideoFeatures"
@@ -187,9 +201,9 @@ class Localizer:
         """All proposals of a video file, a feature file or loaded features.
 
         Raises:
-            VideoError: the video is damaged or no video.
+            VideoError: the video is damaged or not a video.
             BasnetError: model and features do not fit, or several videos are given.
-            WeightsError: the backbone's weights are not there.
+            WeightsError: the backbone's weights are missing.
         """
         refuse_several(video_or_features)
         if isinstance(video_or_features, Features):
@@ -202,6 +216,8 @@ class Localizer:
             return self.features(Features.load(path), path.stem)
         return self.video(VideoInput(safe_id(path.stem), path))
 
+    # Many inputs ----------------------------------------------------------------------------------
+
     def videos(
         self,
         paths: "Iterable[str | os.PathLike[str] | Url]",
@@ -212,66 +228,119 @@ class Localizer:
 
         Args:
             paths: video files, feature files, folders of them, URLs of videos.
-            jobs: how many processes make features while heads read them; None leaves it to the
+            jobs: how many processes extract features while heads read them; None leaves it to the
                 machine. (A script's own code then belongs behind ``if __name__ == "__main__"``.)
-            failed: hears of videos that fail, and the rest go on; without it their error is raised.
+            failed: called with each video that fails, and the others continue; default: the error
+                is raised.
 
         Raises:
             ExtractError: a path does not exist or holds nothing to work on, or a video is broken.
-            BasnetError: a file that is neither a video nor features, or is not the model's.
-            WeightsError: the backbone's weights are not there.
+            BasnetError: a file that is neither a video nor features, or does not fit the model.
+            WeightsError: the backbone's weights are missing.
         """
-        from basnet_e2e.localization.many_videos import localize_several
-
-        yield from localize_several(self, paths, jobs, failed)
+        inputs = find_inputs(list(paths))
+        with self.prefetch(inputs, jobs):
+            for given in inputs:
+                try:
+                    self.check(given)
+                    found = self.localize_input(given)
+                except Exception as error:
+                    if failed is None:
+                        raise
+                    failed(Failure(given.id, given.file, failure_message(error, given.path)))
+                    continue
+                yield found
 
     @contextlib.contextmanager
-    def ahead(self, videos: Sequence[VideoInput], jobs: int | None) -> "Iterator[Division]":
-        """Within the block processes make the features that these videos are asked for.
+    def prefetch(
+        self, inputs: Sequence[VideoInput], jobs: int | None
+    ) -> "Iterator[Division | None]":
+        """Within the block processes extract the features of those inputs that are videos.
 
         Args:
-            videos: in the order in which they are asked for.
-            jobs: how many processes; None leaves it to the machine, and one makes none.
+            inputs: in the order in which they will be localized.
+            jobs: how many processes; None leaves it to the machine, one starts none.
+
+        Returns:
+            How the machine is divided; None where there is no work to divide.
         """
+        videos = [given for given in inputs if not isinstance(given, FeatureFile | FeatureArrays)]
+        if len(videos) < 2 or jobs == 1:
+            yield None
+            return
         from extract.jobs.prefetched_features import prefetched
 
-        if self._witness:  # it must see the frames of what stands elsewhere
+        if self._observer:  # it must see the frames of videos that are URLs
             videos = [video for video in videos if isinstance(video.path, Path)]
         store = self._store
-        ahead = prefetched(store, videos, self.extractor, self._device, jobs)
-        with ahead as (self._store, division):
+        workers = prefetched(store, videos, self.extractor, self._device, jobs)
+        with workers as (self._store, division):
             try:
                 yield division
             finally:
                 self._store = store
 
-    def video(self, video: VideoInput, progress: OnProgress | None = None) -> Localization:
+    # From one kind of input to intervals ----------------------------------------------------------
+
+    def video(self, video: VideoInput, progress: "OnProgress | None" = None) -> Localization:
         """All proposals of a video file.
 
         Raises:
-            VideoError: the video is damaged or no video.
-            WeightsError: the backbone's weights are not there.
+            VideoError: the video is damaged or not a video.
+            WeightsError: the backbone's weights are missing.
         """
+        tells = self._on_snippet and isinstance(self.predictor, PretrainedClassifier)
         features = self._store.features(
             video,
             self.extractor,
             on_progress=progress,
-            on_features=self._glimpse if self._glimpses and self.model is None else None,
-            on_open=self._witness.watch if self._witness else None,
+            on_features=self._tell if tells else None,
+            on_open=self._observer.on_video if self._observer else None,
         )
         if features.facts.get("partial"):
             log.warning("%s: %s", video.path, features.facts["partial"])
         found = self.features(features, video.id, video.file)
         return self._closer(found, features, video, progress) if self._refines else found
 
+    def features(self, features: Features, video_id: str, file: str | None = None) -> Localization:
+        """All proposals of a video whose features were extracted.
+
+        Raises:
+            BasnetError: the features were made otherwise than those the model was trained on.
+        """
+        self.predictor.check_features(features.settings, video_id)
+        found = self._finish(self.predictor.predict(features, video_id))
+        partial = features.facts.get("partial")
+        return replace(
+            found,
+            file=file or str(features.facts.get("file", video_id)),
+            made={"partial": partial} if partial else {},
+        )
+
+    def rows(self, video: VideoFeatures) -> Localization:
+        """All proposals of feature rows read from any layout."""
+        return self._finish(self.predictor.predict_rows(video))
+
+    def _finish(self, found: VideoPrediction) -> Localization:
+        """Show the curves to the observer, and refine borders where that is asked for."""
+        if self._observer:
+            self._observer.on_activations(found.classes, found.centres, found.cas, found.foreground)
+        if not self._refines:
+            return found.localization
+        from basnet_e2e.localization.boundary_refinement import Activation, refine
+        from basnet_e2e.localization.change_points import Snippets
+
+        curves = Activation(found.classes, found.centres, found.cas)
+        return refine(found.localization, Snippets.of([found.rows]), curves)
+
     def _closer(
         self,
         found: Localization,
         features: Features,
         video: VideoInput,
-        progress: OnProgress | None,
+        progress: "OnProgress | None",
     ) -> Localization:
-        """Intervals whose borders are seen on snippets extracted around them."""
+        """Intervals whose borders are refined on snippets extracted around them."""
         from basnet_e2e.localization.boundary_refinement import (
             REFINEMENT,
             closer_frames,
@@ -287,90 +356,17 @@ class Localizer:
             found = to_changes(found, Snippets.of(passes), REFINEMENT.again)
         return replace(found, made=found.made | {"closer_snippets": len(frames)})
 
-    def features(self, features: Features, video_id: str, file: str | None = None) -> Localization:
-        """All proposals of a video whose features are there.
-
-        Raises:
-            BasnetError: the features were made otherwise than those the model was trained on.
-        """
-        self.check(features.settings, video_id)
-        if self.model is None:
-            found = self._built_in(features, video_id)
-        else:
-            streams = self.model.extractor.get("streams") or features.streams
-            found = self.rows(as_rows(features, video_id, tuple(streams)))
-        partial = features.facts.get("partial")
-        return replace(
-            found,
-            file=file or str(features.facts.get("file", video_id)),
-            made={"partial": partial} if partial else {},
-        )
-
-    def rows(self, video: VideoFeatures) -> Localization:
-        """All proposals of feature rows read from any layout."""
-        from basnet_e2e.localization.inference import activations, localization_of
-
-        if self.model is None:
-            raise BasnetError(
-                f"{video.id}: {self.name} needs features that basnet extracted with the "
-                f"{self._untrained.backbone_name} backbone; give a model with -m"
-            )
-        every, classes = video, self.model.classes
-        if self._refines:
-            video = thinned(video, strides_between(self.model.extractor, video.settings))
-        seen = activations(self.model, video)
-        if self._witness:
-            self._witness.see(classes, seen.centres, seen.cas, seen.foreground)
-        found = localization_of(seen, self.model.preset, classes, video, self.name)
-        return self._refined(found, every, classes, seen.centres, seen.cas)
-
-    def _refined(
+    def _tell(
         self,
-        found: Localization,
-        video: VideoFeatures,
-        classes: Sequence[str],
-        centres: "NDArray[np.float64]",
-        cas: "NDArray[np.float64]",
-    ) -> Localization:
-        """Intervals with borders at changes of all features there are, where that is asked for."""
-        if not self._refines:
-            return found
-        from basnet_e2e.localization.boundary_refinement import Activation, refine
-        from basnet_e2e.localization.change_points import Snippets
-
-        return refine(found, Snippets.of([video]), Activation(classes, centres, cas))
-
-    def _built_in(self, features: Features, video_id: str) -> Localization:
-        """What is said of every snippet without training is a class activation sequence."""
-        from basnet_e2e.localization.inference import localize_untrained
-
-        backbone = self.extractor.backbone
-        used = tuple(name for name in self._settings.streams if name in features.streams)
-        rows = as_rows(features, video_id, used)
-        cas = self._untrained.probabilities(
-            backbone, {name: getattr(features, name) for name in used}
-        )
-        classes = self._untrained.classes(backbone)
-        centres = (rows.start + rows.end) / 2
-        if self._witness:
-            self._witness.see(classes, centres, cas, None)
-        found = localize_untrained(cas, rows, classes, self.name)
-        return self._refined(found, rows, classes, centres, cas)
-
-    def _glimpse(
-        self,
-        start: "NDArray[np.float64]",
-        end: "NDArray[np.float64]",
-        features: "Mapping[str, NDArray[np.float32]]",
+        start: "NDArray[Any]",
+        end: "NDArray[Any]",
+        features: "Mapping[str, NDArray[Any]]",
     ) -> None:
-        """Show the most likely class of snippets that were just computed."""
-        assert self._glimpses is not None
-        backbone = self.extractor.backbone
-        names = self._untrained.classes(backbone)
-        found = self._untrained.probabilities(backbone, features)
-        for first, last, row in zip(start, end, found, strict=True):
-            best = int(row.argmax())
-            self._glimpses(Glimpse(float(first), float(last), names[best], float(row[best])))
+        """Pass on the most likely class of snippets that were just computed."""
+        assert self._on_snippet is not None
+        assert isinstance(self.predictor, PretrainedClassifier)
+        for snippet in self.predictor.predict_snippets(start, end, features):
+            self._on_snippet(snippet)
 
 
 def refuse_several(given: object) -> None:

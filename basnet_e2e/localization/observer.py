@@ -1,4 +1,4 @@
-"""Who may look on while a video is localized, to keep what a report shows."""
+"""Who observes a video while it is localized, to keep what a report shows."""
 
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Protocol
@@ -12,16 +12,16 @@ if TYPE_CHECKING:
     from extract.pipeline.extractor import OpenVideo
 
 
-class Witness(Protocol):
+class Observer(Protocol):
     """Sees the frames and the activations of one video after the other."""
 
-    def watch(self, clip: "OpenVideo") -> Callable[[float, NDArray[np.uint8]], None]:
-        """A video is opened: gives a function that is shown each frame with its time."""
+    def on_video(self, clip: "OpenVideo") -> Callable[[float, NDArray[np.uint8]], None]:
+        """Called when a video is opened; returns a function that is called with each frame."""
 
-    def see(
+    def on_activations(
         self, classes: Sequence[str], centres: Floats, cas: Floats, foreground: Floats | None
     ) -> None:
-        """What the model sees in the video.
+        """Called with what the model sees in the video.
 
         Args:
             classes: names of the columns.

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from basnet_e2e.data.annotations.predictions import read_results
+from basnet_e2e.data.annotations.predictions import is_activitynet, read_results
 from basnet_e2e.data.annotations.video_names import counted
 from basnet_e2e.data.files.file_kinds import Kind
 from basnet_e2e.data.files.overwrite_checks import Read, check_folder, check_output, check_outputs
@@ -18,7 +18,7 @@ from basnet_e2e.data.files.text_files import parse_json
 from basnet_e2e.errors import BasnetError, DiskError
 from basnet_e2e.interchange.writers import format_results
 from basnet_e2e.intervals import Failure, Localization
-from basnet_e2e.localization.inputs import Source
+from basnet_e2e.localization.inputs import Input
 from basnet_e2e.version import __version__
 from extract.features.failure_lists import FAILURES, read_list
 from weights.files import write_text
@@ -37,13 +37,13 @@ class Store(Protocol):
 
     how_to_go_on: str
 
-    def is_done(self, source: Source, made: Mapping[str, Any]) -> bool:
+    def is_done(self, source: Input, made: Mapping[str, Any]) -> bool:
         """Whether an earlier run gave the result that would be computed now."""
 
-    def add(self, source: Source, result: Localization) -> None:
+    def add(self, source: Input, result: Localization) -> None:
         """Take the result of a video."""
 
-    def close(self, failed: Sequence[Failure], left: Sequence[Source]) -> str:
+    def close(self, failed: Sequence[Failure], left: Sequence[Input]) -> str:
         """Write what is not written yet; gives the text for stdout, if any.
 
         Args:
@@ -57,11 +57,9 @@ def stamp(made: Mapping[str, Any]) -> dict[str, Any]:
     return {**made, "basnet": __version__}
 
 
-def agrees(earlier: object, made: Mapping[str, Any]) -> bool:
+def agrees(earlier: Mapping[str, Any], made: Mapping[str, Any]) -> bool:
     """Whether a result that records ``earlier`` is the one that would be made now."""
-    return isinstance(earlier, Mapping) and all(
-        key in earlier and earlier[key] == value for key, value in made.items()
-    )
+    return all(key in earlier and earlier[key] == value for key, value in made.items())
 
 
 class FolderStore:
@@ -82,7 +80,7 @@ class FolderStore:
         self,
         folder: Path,
         layout: str,
-        sources: Sequence[Source],
+        sources: Sequence[Input],
         inputs: Sequence[Read | None] = (),
         *,
         force: bool = False,
@@ -102,31 +100,28 @@ class FolderStore:
         check_outputs(map(self._path, sources), Kind.RESULT, read, force=force)
         check_output(folder / FAILURES, Kind.FAILURES, read, force=force)
 
-    def _path(self, source: Source) -> Path:
+    def _path(self, source: Input) -> Path:
         return self._folder / f"{source.id}.json"
 
-    def is_done(self, source: Source, made: Mapping[str, Any]) -> bool:
+    def is_done(self, source: Input, made: Mapping[str, Any]) -> bool:
         """Whether the video's file is there and agrees."""
-        document = _object_in(self._path(source))
-        if self._layout == "json":
-            return "intervals" in document and agrees(document.get("made"), made)
-        external = document.get("external_data") or {}
-        return "results" in document and agrees(external.get("made", {}).get(source.id), made)
+        earlier = _results_in(self._path(source), self._layout).get(source.id)
+        return earlier is not None and agrees(earlier.made, made)
 
-    def add(self, source: Source, result: Localization) -> None:
+    def add(self, source: Input, result: Localization) -> None:
         """Write the video's file."""
         _write(self._path(source), format_results([result], (), self._layout))
         self._written += 1
 
-    def close(self, failed: Sequence[Failure], left: Sequence[Source]) -> str:
+    def close(self, failed: Sequence[Failure], left: Sequence[Input]) -> str:
         """Write ``failures.json``: of this run, and of videos that it did not try."""
         tried = set(self._ids) - {source.id for source in left}
         path = self._folder / FAILURES
         earlier = [row for row in read_list(path) if row.video not in tried]
-        left_over = [Failure(row.video, row.file, row.error) for row in earlier]
-        rows = [failure.to_json() for failure in (*left_over, *failed)]
+        rows = [*(Failure(row.video, row.file, row.error) for row in earlier), *failed]
         if rows:
-            _write(path, json.dumps({"failed": rows}, indent=1, ensure_ascii=False) + "\n")
+            document = {"failed": [failure.to_json() for failure in rows]}
+            _write(path, json.dumps(document, indent=1, ensure_ascii=False) + "\n")
         elif path.exists():
             path.unlink()
         log.info("%s written to %s", counted(self._written, "result"), self._folder)
@@ -152,7 +147,7 @@ class Document:
         self,
         path: Path | None,
         layout: str,
-        sources: Sequence[Source],
+        sources: Sequence[Input],
         many: bool,
         inputs: Sequence[Read | None] = (),
         *,
@@ -169,10 +164,10 @@ class Document:
         check_output(
             path, Kind.RESULT, [*inputs, *(source.path for source in sources)], force=force
         )
-        if resumes and path.is_file():
-            self._earlier = _results_in(path)
+        if resumes:
+            self._earlier = _results_in(path, layout)
 
-    def is_done(self, source: Source, made: Mapping[str, Any]) -> bool:
+    def is_done(self, source: Input, made: Mapping[str, Any]) -> bool:
         """Whether the document that is there holds the result; it is taken over."""
         earlier = self._earlier.get(source.id)
         if earlier is None or not agrees(earlier.made, made):
@@ -180,11 +175,11 @@ class Document:
         self._found[source.id] = earlier
         return True
 
-    def add(self, source: Source, result: Localization) -> None:
+    def add(self, source: Input, result: Localization) -> None:
         """Keep the result for the document."""
         self._found[source.id] = result
 
-    def close(self, failed: Sequence[Failure], left: Sequence[Source]) -> str:
+    def close(self, failed: Sequence[Failure], left: Sequence[Input]) -> str:
         """Write the document, or keep its text for stdout; none where there is nothing to say."""
         found = [self._found[video] for video in self._order if video in self._found]
         if not found and (left or not self._many):
@@ -199,20 +194,11 @@ class Document:
         return ""
 
 
-def _object_in(path: Path) -> dict[str, Any]:
-    """Content of a JSON file; empty where there is none, or another's that --force replaces."""
-    if not path.is_file():
-        return {}
+def _results_in(path: Path, layout: str) -> dict[str, Localization]:
+    """Results of a file; none where it is missing, damaged or of another layout."""
     try:
-        document = parse_json(path)
-    except BasnetError:
-        return {}
-    return document if isinstance(document, dict) else {}
-
-
-def _results_in(path: Path) -> dict[str, Localization]:
-    """Results of a document that may be damaged or of another layout: then it is made anew."""
-    try:
+        if is_activitynet(parse_json(path)) != (layout == "activitynet"):
+            return {}
         found, _ = read_results(path)
     except BasnetError:
         return {}

@@ -11,13 +11,15 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from basnet_e2e.errors import BasnetError
 from weights.files import atomic_write
+from weights.json_documents import Duration, Name, decode_json
 
 SUFFIX = ".evidence"
 KEY = "basnet"
@@ -138,7 +140,7 @@ class Evidence:
 
         try:
             with safe_open(os.fspath(path), framework="numpy") as file:
-                meta = json.loads((file.metadata() or {})[KEY])
+                meta = decode_json((file.metadata() or {})[KEY], _Metadata)
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             return _from_tensors(meta, tensors)
         except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
@@ -148,27 +150,36 @@ class Evidence:
             ) from error
 
 
-def _from_tensors(meta: dict[str, Any], tensors: dict[str, NDArray[Any]]) -> Evidence:
-    if meta["kind"] != "evidence" or meta["version"] != VERSION:
-        raise ValueError(f"kind {meta['kind']!r}, version {meta['version']!r}")
+class _Metadata(Struct):
+    kind: Literal["evidence"]
+    version: Literal[1]
+    video: Name
+    duration: Duration
+    classes: list[Name]
+
+
+def _from_tensors(meta: _Metadata, tensors: dict[str, NDArray[Any]]) -> Evidence:
     centres, cas = tensors["centres"], tensors["cas"]
     foreground = tensors.get("foreground")
-    classes = tuple(map(str, meta["classes"]))
+    classes = tuple(meta.classes)
     if cas.shape != (len(centres), len(classes)) or cas.dtype != np.uint8:
         raise ValueError(f"curves {cas.shape} for {len(centres)} rows of {len(classes)} classes")
-    if foreground is not None and foreground.shape != centres.shape:
+    if foreground is not None and (foreground.shape, foreground.dtype) != (centres.shape, np.uint8):
         raise ValueError(f"foreground {foreground.shape} for {len(centres)} rows")
-    pictures, stops = tensors["thumbnails"].tobytes(), np.cumsum(tensors["thumbnail_sizes"])
-    starts = stops - tensors["thumbnail_sizes"]
+    times, sizes = tensors["thumbnail_times"], tensors["thumbnail_sizes"]
+    for array in (centres, times):
+        if array.ndim != 1 or array.dtype.kind != "f" or not np.isfinite(array).all():
+            raise ValueError("its times are not finite numbers")
+    if sizes.ndim != 1 or sizes.dtype != np.int64 or (sizes < 0).any():
+        raise ValueError("its thumbnails have no sizes")
+    pictures, stops = tensors["thumbnails"].tobytes(), np.cumsum(sizes)
     if len(stops) and int(stops[-1]) != len(pictures):
         raise ValueError("its thumbnails are cut off")
     thumbnails = tuple(
-        Thumbnail(float(time), pictures[start:stop])
-        for time, start, stop in zip(tensors["thumbnail_times"], starts, stops, strict=True)
+        Thumbnail(float(time), pictures[stop - size : stop])
+        for time, size, stop in zip(times, sizes, stops, strict=True)
     )
-    return Evidence(
-        str(meta["video"]), float(meta["duration"]), centres, classes, cas, foreground, thumbnails
-    )
+    return Evidence(meta.video, meta.duration, centres, classes, cas, foreground, thumbnails)
 
 
 def _bytes(values: Sequence[float] | NDArray[np.floating[Any]]) -> NDArray[np.uint8]:

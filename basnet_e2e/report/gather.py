@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from basnet_e2e.data.annotations.predictions import read_results
+from basnet_e2e.data.annotations.result_files import is_own, listed_failures, result_files
 from basnet_e2e.data.annotations.video_names import listing, match_ids
 from basnet_e2e.data.files.text_files import parse_json
 from basnet_e2e.errors import BasnetError
@@ -15,7 +16,6 @@ from basnet_e2e.report.evidence import Evidence, find_evidence
 from basnet_e2e.report.pages.page import Report
 from basnet_e2e.report.thumbnails import take_thumbnails
 from extract.errors import ExtractError
-from extract.features.failure_lists import FAILURES, read_list
 from extract.sources.find import VIDEO_SUFFIXES, files_by_id
 
 if TYPE_CHECKING:
@@ -60,33 +60,14 @@ def find_results(
     results: list[Result] = []
     failed: list[Failure] = []
     for given in paths:
-        files = _results_below(given) if given.is_dir() else [given]
-        if not files:
-            raise BasnetError(f"{given}: no result of 'basnet localize' in this folder")
-        for path in files:
+        for path in result_files(given, is_own):
             found, failures = _results_of(path)
             results += found
             failed += failures
-        if given.is_dir() and (given / FAILURES).is_file():
-            rows = read_list(given / FAILURES)
-            failed += [Failure(row.video, row.file, row.error) for row in rows]
+        failed += listed_failures(given)
     if not results and not may_be_empty:
         raise BasnetError(f"{listing(list(map(str, paths)))}: no video has a result here")
     return results, failed
-
-
-def _results_below(folder: Path) -> list[Path]:
-    found = []
-    for path in sorted(folder.rglob("*.json")):
-        hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
-        if not hidden and path.is_file():
-            document = parse_json(path)
-            if isinstance(document, dict) and (
-                {"video", "intervals"} <= document.keys()
-                or isinstance(document.get("videos"), list)
-            ):
-                found.append(path)
-    return found
 
 
 def _results_of(path: Path) -> tuple[list[Result], list[Failure]]:

@@ -7,11 +7,11 @@ from pathlib import Path
 from basnet_e2e.data.files.file_kinds import Kind
 from basnet_e2e.data.files.overwrite_checks import check_outputs
 from basnet_e2e.intervals import Failure, Localization
-from basnet_e2e.localization.inputs import Source, VideoSource
+from basnet_e2e.localization.inputs import Input, VideoFile
 from basnet_e2e.report.evidence import evidence_path
 from basnet_e2e.report.gather import Gatherer, Result, find_results, video_beside
 from basnet_e2e.report.pages.site import check_target, write_report
-from basnet_e2e.report.recorder import EvidenceTaker
+from basnet_e2e.report.recorder import EvidenceRecorder
 from extract.sources.urls import Url
 
 
@@ -35,8 +35,8 @@ class LiveReport:
     def __init__(
         self,
         page: Path,
-        sources: Sequence[Source],
-        result_of: Callable[[Source], Path] | None,
+        sources: Sequence[Input],
+        result_of: Callable[[Input], Path] | None,
         *,
         many: bool,
         inputs: Sequence[Path | Url | None] = (),
@@ -44,7 +44,7 @@ class LiveReport:
     ) -> None:
         read = [*inputs, *(source.path for source in sources)]
         check_target(page, [source.id for source in sources], read, force=force)
-        self.witness = EvidenceTaker()
+        self.recorder = EvidenceRecorder()
         self._page, self._sources, self._many = page, sources, many
         self._result_of = result_of
         self._folder: tempfile.TemporaryDirectory[str] | None = None
@@ -62,13 +62,13 @@ class LiveReport:
         if self._folder:
             self._folder.cleanup()
 
-    def _path(self, source: Source) -> Path:
+    def _path(self, source: Input) -> Path:
         if self._result_of is not None:
             return self._result_of(source)
         assert self._folder is not None
         return Path(self._folder.name) / "result.json"
 
-    def add(self, source: Source, result: Localization) -> None:
+    def add(self, source: Input, result: Localization) -> None:
         """Keep the evidence of a video that was just localized.
 
         Raises:
@@ -76,7 +76,7 @@ class LiveReport:
         """
         document, path = result.to_json(), self._path(source)
         many = self._many or self._result_of is None
-        self.witness.take(document).save(evidence_path(path, source.id, many=many))
+        self.recorder.take(document).save(evidence_path(path, source.id, many=many))
         self._results[source.id] = Result(document, path)
 
     def write(
@@ -95,7 +95,7 @@ class LiveReport:
         gatherer = Gatherer(known=known)
         return write_report(results, gatherer.report, self._page, failed, progress=progress)
 
-    def _result(self, source: Source) -> Result | None:
+    def _result(self, source: Input) -> Result | None:
         """Of this run, or of an earlier one that left it in the output."""
         if source.id in self._results or self._result_of is None:
             return self._results.get(source.id)
@@ -105,10 +105,10 @@ class LiveReport:
         found, _ = find_results([path], may_be_empty=True)
         return next((each for each in found if each.id == source.id), None)
 
-    def _video(self, source: Source) -> Path | None:
+    def _video(self, source: Input) -> Path | None:
         if isinstance(source.path, Url):
             return None  # what the page shows was kept while the video was here
-        if isinstance(source, VideoSource):
+        if isinstance(source, VideoFile):
             return source.path
         found = self._results.get(source.id)
         return video_beside(found.document, source.path.parent) if found else None

@@ -14,19 +14,19 @@ if TYPE_CHECKING:
     from extract.pipeline.extractor import OpenVideo
 
 
-class EvidenceTaker:
-    """A witness of one video after the other: see :mod:`basnet_e2e.localization.observer`."""
+class EvidenceRecorder:
+    """An observer of one video after the other: see :mod:`basnet_e2e.localization.observer`."""
 
     def __init__(self) -> None:
         self._thumbnails: ThumbnailTaker | None = None
         self._seen: tuple[Sequence[str], Floats, Floats, Floats | None] | None = None
 
-    def watch(self, clip: "OpenVideo") -> Callable[[float, NDArray[np.uint8]], None]:
+    def on_video(self, clip: "OpenVideo") -> Callable[[float, NDArray[np.uint8]], None]:
         """Take thumbnails out of the frames that are decoded anyway."""
         self._thumbnails = ThumbnailTaker(clip.duration)
         return self._thumbnails.see
 
-    def see(
+    def on_activations(
         self, classes: Sequence[str], centres: Floats, cas: Floats, foreground: Floats | None
     ) -> None:
         """Keep the activations until the video's intervals are known."""

@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from msgspec import Struct
 
 from basnet_e2e.data.features.dataset import LabelledSet
-from basnet_e2e.data.files.text_files import parse_json
+from basnet_e2e.data.files.text_files import read_json
 from basnet_e2e.errors import BasnetError
 from basnet_e2e.evaluation.background import (
     BackgroundVideo,
@@ -39,6 +40,7 @@ from basnet_e2e.training.state import state_path
 from basnet_e2e.training.train import usable
 from basnet_e2e.training.validation import Validation
 from weights.files import write_text
+from weights.json_documents import Duration
 
 log = logging.getLogger(__name__)
 SELECTIONS = ("last", "best-on-test")
@@ -299,28 +301,31 @@ def changes_training(head: str, mend: str) -> bool:
     return not set(find_head(head).mends[mend]) <= read
 
 
+class _KeptFigures(Struct):
+    made_by: dict[str, Any]
+    figures: Figures
+
+
+class _KeptSeconds(Struct):
+    seconds: Duration
+
+
 def _read_figures(path: Path, made_by: dict[str, Any], count: int) -> Figures | None:
     """Kept figures; None where there are none, or they are damaged or were made otherwise."""
     try:
-        document = parse_json(path)
-        if document["made_by"] != json.loads(json.dumps(made_by)):
-            return None
-        kept = document["figures"]
-        figures = Figures(
-            tuple(map(float, kept["map"])),
-            {name: float(kept["background"][name]) for name in BACKGROUND},
-            int(kept["step"]),
-        )
-    except (BasnetError, KeyError, TypeError, ValueError):
+        document = read_json(path, _KeptFigures)
+    except BasnetError:
         return None
-    return figures if len(figures.map) == count else None
+    kept = document.figures
+    same = document.made_by == json.loads(json.dumps(made_by)) and len(kept.map) == count
+    return kept if same and kept.background.keys() >= set(BACKGROUND) else None
 
 
 def _read_seconds(path: Path) -> float | None:
     """Seconds of training; None where they were not kept."""
     try:
-        return float(parse_json(path)["seconds"])
-    except (BasnetError, KeyError, TypeError, ValueError):
+        return read_json(path, _KeptSeconds).seconds
+    except BasnetError:
         return None
 
 

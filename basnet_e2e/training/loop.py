@@ -38,6 +38,8 @@ class TrainingStep:
         parts: the loss's named terms, before they are weighted.
         rates: learning rate of each of the optimiser's groups in this step.
         judged: what the judge found after this step, if it looked: its name and value.
+        net: the network, which a listener may look at in evaluation mode.
+        preset: its settings, with ``segments`` resolved.
     """
 
     step: int
@@ -49,6 +51,8 @@ class TrainingStep:
     parts: Mapping[str, float] = field(default_factory=dict)
     rates: tuple[float, ...] = ()
     judged: tuple[str, float] | None = None
+    net: nn.Module | None = None
+    preset: Preset | None = None
 
 
 StepListener = Callable[[TrainingStep], None]
@@ -206,9 +210,8 @@ class Run:
             best = self.judge.logged(self.best.score)[1]
         steps = self.preset.training.steps
         rates = tuple(float(group["lr"]) for group in self.optimizer.param_groups)
-        return TrainingStep(
-            self.step, steps, self.loss, speed, left, best, self.parts, rates, judged
-        )
+        how = (self.parts, rates, judged, self.net, self.preset)
+        return TrainingStep(self.step, steps, self.loss, speed, left, best, *how)
 
 
 def _values(loss: Loss) -> tuple[float, dict[str, float]]:

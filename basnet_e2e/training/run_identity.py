@@ -5,6 +5,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from msgspec import Struct
+
 from basnet_e2e.data.annotations.video_names import listing
 from basnet_e2e.data.features.dataset import LabelledSet
 from basnet_e2e.heads.checkpoint import HeadModel
@@ -12,6 +14,7 @@ from basnet_e2e.heads.common.settings import Preset
 from basnet_e2e.training.early_stopping import Stopping
 from basnet_e2e.training.holdout import Holdout
 from basnet_e2e.training.validation import Validation
+from weights.json_documents import Name, Number, Text, convert, parse_json
 
 
 def run_identity(
@@ -42,6 +45,31 @@ def run_identity(
         "holdout": held_out(holdout),
         "patience": stopping.patience if stopping else None,
     }
+
+
+class _Held(Struct):
+    share: Number
+    data: Text
+
+
+class _Identity(Struct):
+    """What :func:`run_identity` gives, as a state file holds it; older ones lack some of it."""
+
+    preset: dict[str, Any]
+    classes: list[Name]
+    videos: list[tuple[Name, list[Name], Text]]
+    holdout: _Held | None = None
+
+
+def read_identity(text: str) -> dict[str, Any]:
+    """The identity of a run that was written as JSON.
+
+    Raises:
+        JsonError: it is damaged.
+    """
+    found: dict[str, Any] = parse_json(text)
+    convert(found, _Identity)
+    return found
 
 
 def held_out(holdout: Holdout | None) -> dict[str, Any] | None:
@@ -154,7 +182,7 @@ def _names(names: Sequence[str]) -> str:
 
 
 def _share(held: Mapping[str, Any]) -> str:
-    return f"{held['share']:g}" if held else "none"
+    return f"{held['share']:g}" if held.get("share") is not None else "none"
 
 
 def _short(value: Any, most: int = 60) -> str:

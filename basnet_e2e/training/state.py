@@ -9,15 +9,16 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any
 
 import torch
+from msgspec import Struct
 from torch import Tensor, nn
 
 from basnet_e2e.errors import BasnetError, DiskError
-from basnet_e2e.training.run_identity import run_difference
+from basnet_e2e.training.run_identity import read_identity, run_difference
 from weights.files import atomic_write
+from weights.json_documents import Count, convert
 
 STATE_VERSION = 2
 
@@ -97,34 +98,43 @@ def load_state(
         BasnetError: the file is damaged, or belongs to a run with other settings or data.
     """
     try:
-        state = torch.load(path, map_location=device, weights_only=True)
-        version, saved = state["version"], json.loads(state["run"])
-    except (
-        OSError,
-        EOFError,
-        RuntimeError,
-        ValueError,
-        KeyError,
-        TypeError,
-        UnpicklingError,
-    ) as error:
+        loaded = torch.load(path, map_location=device, weights_only=True)
+        if isinstance(loaded, dict) and loaded.get("version") not in (None, STATE_VERSION):
+            raise BasnetError(f"{path}: state of another version; delete it to start again")
+        state = convert(loaded, _State)
+        difference = run_difference(read_identity(state.run), run)
+        if difference is None:
+            net.load_state_dict(state.net)
+            optimizer.load_state_dict(state.optimizer)
+            torch.set_rng_state(state.random.cpu())
+            if device.type == "cuda" and state.random_cuda is not None:
+                torch.cuda.set_rng_state(state.random_cuda.cpu(), device)
+    except BasnetError:
+        raise
+    except Exception as error:  # of any kind, out of torch's reading of a damaged file
         raise BasnetError(
             f"{path}: damaged training state; delete it to start from the beginning"
         ) from error
-    if version != STATE_VERSION:
-        raise BasnetError(f"{path}: state of another version; delete it to start anew")
-    difference = run_difference(saved, run)
     if difference is not None:
         raise BasnetError(
             f"{path}: this run was interrupted with {difference}; give the same again, or delete "
-            "this file to start anew"
+            "this file to start again"
         )
-    net.load_state_dict(state["net"])
-    optimizer.load_state_dict(state["optimizer"])
-    torch.set_rng_state(state["random"].cpu())
-    if device.type == "cuda" and state["random_cuda"] is not None:
-        torch.cuda.set_rng_state(state["random_cuda"].cpu(), device)
-    return int(state["step"]), float(state["loss"]), Best(*state["best"])
+    return state.step, state.loss, Best(*state.best)
+
+
+class _State(Struct):
+    """What :func:`save_state` writes."""
+
+    version: int
+    run: str
+    step: Count
+    loss: float
+    net: dict[str, Tensor]
+    optimizer: dict[str, Any]
+    best: tuple[Count, float, dict[str, Tensor] | None]
+    random: Tensor
+    random_cuda: Tensor | None
 
 
 @contextlib.contextmanager

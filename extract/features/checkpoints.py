@@ -20,6 +20,7 @@ from extract.errors import DiskError
 from extract.features.missing_folders import check_there
 from extract.machine.file_locks import UNFINISHED, remove_empty
 from weights.files import atomic_write
+from weights.json_documents import JsonError, decode_json
 
 log = logging.getLogger(__name__)
 
@@ -109,9 +110,9 @@ class Checkpoints:
 
         try:
             with safe_open(os.fspath(path), framework="numpy") as file:
-                if json.loads(file.metadata()[KEY]) != self._made_with:
+                if decode_json(file.metadata()[KEY], dict[str, Any]) != self._made_with:
                     return None
                 part = {name: file.get_tensor(name) for name in names}
-        except (SafetensorError, OSError, TypeError, KeyError, ValueError):
+        except (SafetensorError, OSError, TypeError, KeyError, JsonError):
             return None
         return part if all(len(array) == self._snippets for array in part.values()) else None

@@ -9,13 +9,15 @@ import logging
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import NamedTuple
+
+from msgspec import Struct
 
 from extract.features.output_folder import OutputFolder
 from extract.machine.file_locks import FAILURE_LISTS, lock
 from extract.sources import storage
 from extract.sources.find import printable
 from extract.sources.urls import Url
+from weights.json_documents import JsonError, Name, Text, decode_json
 
 log = logging.getLogger(__name__)
 
@@ -23,12 +25,16 @@ FAILURES = "failures.json"
 OF_A_SHARD = re.compile(r"failures-\d+-of-\d+\.json")
 
 
-class FailedVideo(NamedTuple):
-    """A row of a list: a video's id, why it failed, and the name of its file where it is known."""
+class FailedVideo(Struct, frozen=True):
+    """A row of a list; those beside results name the video's file too."""
 
-    video: str
-    error: str
-    file: str = ""
+    video: Name
+    error: Text = ""
+    file: Text = ""
+
+
+class _List(Struct):
+    failed: list[FailedVideo]
 
 
 def read_failures(folder: Path | Url) -> dict[str, str]:
@@ -46,15 +52,11 @@ def failure_lists(folder: Path | Url) -> list[Path | Url]:
 def read_list(file: Path | Url) -> list[FailedVideo]:
     """The rows of one list; none where it is not there, or damaged, of which the log tells."""
     try:
-        rows = json.loads(storage.read(file))["failed"]
-        return [
-            FailedVideo(str(row["video"]), str(row["error"]), str(row.get("file", "")))
-            for row in rows
-        ]
+        return decode_json(storage.read(file), _List).failed
     except FileNotFoundError:
         return []
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        log.warning("%s: damaged, and read as empty", file)
+    except JsonError as error:
+        log.warning("%s: damaged, and read as empty (%s)", file, error)
         return []
 
 

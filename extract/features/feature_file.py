@@ -17,12 +17,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from extract.errors import ExtractError
+from extract.features.metadata import METADATA_KEY, parse_metadata
 from extract.sources.urls import Url
 from extract.streams import STREAMS
 from weights.files import atomic_write
+from weights.json_documents import JsonError
+from weights.safetensors_header import header_metadata
 
-FORMAT_VERSION = 1
-METADATA_KEY = "basnet"
 SUFFIX = ".safetensors"
 UNSTATED: dict[str, Any] = {"flow.warm_start": False, "precision": "float32"}
 """What a file was made with that does not name a setting: one that is older than the setting, or
@@ -143,11 +144,7 @@ class Features:
             ExtractError: the file is missing, damaged or not a feature file of this format.
         """
         tensors, meta = _read(path)
-        missing = {"start", "end"} - tensors.keys()
-        if missing:
-            raise ExtractError(
-                f"{path}: not a feature file, it has no {' and '.join(sorted(missing))}"
-            )
+        _check_tensors(path, tensors)
         return cls(
             rgb=tensors.get("rgb"),
             flow=tensors.get("flow"),
@@ -167,9 +164,9 @@ def read_meta(path: str | os.PathLike[str]) -> dict[str, Any]:
 
     try:
         with safe_open(os.fspath(path), framework="numpy") as file:
-            return _parse_meta(path, file.metadata())
+            return parse_metadata(path, file.metadata())
     except (SafetensorError, OSError) as error:
-        raise ExtractError(f"{path}: cannot be read as a feature file ({error})") from error
+        raise _unreadable(path, error) from error
 
 
 def read_meta_of_bytes(url: Url, start: bytes) -> dict[str, Any]:
@@ -182,13 +179,11 @@ def read_meta_of_bytes(url: Url, start: bytes) -> dict[str, Any]:
     Raises:
         ExtractError: they do not begin a feature file of this format.
     """
-    length = int.from_bytes(start[:8], "little")
     try:
-        header = json.loads(start[8 : 8 + length])
-        metadata = header.get("__metadata__")
-    except (ValueError, AttributeError) as error:
-        raise ExtractError(f"{url}: cannot be read as a feature file ({error})") from error
-    return _parse_meta(url, metadata)
+        metadata = header_metadata(start)
+    except JsonError as error:
+        raise _unreadable(url, error) from error
+    return parse_metadata(url, metadata)
 
 
 def _read(path: str | os.PathLike[str]) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
@@ -196,30 +191,32 @@ def _read(path: str | os.PathLike[str]) -> tuple[dict[str, NDArray[Any]], dict[s
 
     try:
         with safe_open(os.fspath(path), framework="numpy") as file:
-            meta = _parse_meta(path, file.metadata())
+            meta = parse_metadata(path, file.metadata())
             return {name: file.get_tensor(name) for name in file.keys()}, meta  # noqa: SIM118
-    except (SafetensorError, OSError) as error:
-        raise ExtractError(f"{path}: cannot be read as a feature file ({error})") from error
+    except (SafetensorError, OSError, TypeError) as error:  # TypeError: numbers that numpy lacks
+        raise _unreadable(path, error) from error
 
 
-def _parse_meta(
-    path: str | os.PathLike[str] | Url, metadata: Mapping[str, str] | None
-) -> dict[str, Any]:
-    try:
-        meta = json.loads((metadata or {})[METADATA_KEY])
-        if meta.get("kind") == "head":
-            raise ExtractError(f"{path}: a model, not a feature file")
-        version = meta["settings"]["format"]
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise ExtractError(
-            f"{path}: not a feature file of basnet (made by another program?)"
-        ) from error
-    if version != FORMAT_VERSION:
-        raise ExtractError(
-            f"{path}: feature format {version} is not the {FORMAT_VERSION} this version reads; "
-            "extract the video again"
-        )
-    return dict(meta)
+def _unreadable(path: str | os.PathLike[str] | Url, error: Exception) -> ExtractError:
+    return ExtractError(
+        f"{path}: cannot be read as a feature file, damaged or of another program ({error})"
+    )
+
+
+def _check_tensors(path: str | os.PathLike[str], tensors: Mapping[str, NDArray[Any]]) -> None:
+    """Refuse a file whose tensors are not snippet features with their times."""
+    missing = {"start", "end"} - tensors.keys()
+    if missing:
+        raise ExtractError(f"{path}: not a feature file, it has no {' and '.join(sorted(missing))}")
+    for name, array in tensors.items():
+        dimensions = 2 if name in STREAMS else 1
+        if array.ndim != dimensions or array.dtype.kind != "f" or not np.isfinite(array).all():
+            raise ExtractError(
+                f"{path}: damaged, {name} is {array.dtype} of shape {array.shape}, expected finite "
+                f"numbers in {dimensions}-d; extract the video again"
+            )
+    if any((np.diff(tensors[name], prepend=0) < 0).any() for name in ("start", "end")):
+        raise ExtractError(f"{path}: damaged, its times run backwards; extract the video again")
 
 
 # What a user chose comes before what follows from it; the rest comes in order of the alphabet.
@@ -317,7 +314,9 @@ def settings_for_streams(settings: Mapping[str, Any], streams: Sequence[str]) ->
     if "backbone" not in settings:
         return dict(settings)
     narrowed = dict(settings) | {"streams": [name for name in STREAMS if name in streams]}
-    narrowed["weights"] = {name: settings["weights"].get(name) for name in narrowed["streams"]}
+    narrowed["weights"] = {
+        name: settings.get("weights", {}).get(name) for name in narrowed["streams"]
+    }
     if "flow" not in streams:
         narrowed |= {"flow": None, "quantize": None}
     return narrowed

@@ -12,6 +12,7 @@ from extract.errors import ExtractError, VideoError
 from extract.features.feature_file import Features
 from extract.features.fingerprint import fingerprint
 from extract.pipeline.accumulator import Accumulator, OnFeatures, OnProgress
+from extract.pipeline.device_check import proven_device
 from extract.pipeline.frame_window import OnFrame
 from extract.pipeline.scheduler import Scheduler
 from extract.pipeline.settings import DecodeOptions, ExtractSettings
@@ -40,7 +41,8 @@ class Extractor:
 
     Args:
         settings: what to compute.
-        device: ``auto``, ``cpu`` or ``cuda[:N]``.
+        device: ``auto``, ``cpu`` or ``cuda[:N]``. A GPU is checked at its first use, see
+            ``extract.pipeline.device_check``.
         runtime: see ``extract.inference.backbone.load_backbone``.
         backbone: a loaded backbone to use instead of ``settings.backbone``.
         threads: processor threads for networks and flow; None leaves it to the libraries.
@@ -49,8 +51,8 @@ class Extractor:
             way to test what a GPU does.
 
     Raises:
-        ExtractError: an unknown backbone or flow method, a stream the backbone does not have, or a
-            precision that the device does not have.
+        ExtractError: an unknown backbone or flow method, a stream the backbone does not have, a
+            precision that the device does not have, or a GPU that computes wrongly.
         WeightsError: the weights of a stream are not there.
     """
 
@@ -70,6 +72,9 @@ class Extractor:
 
         self.settings = settings
         self.decoding = decoding or DecodeOptions()
+        device = proven_device(device)
+        if backbone is not None:
+            proven_device(backbone.device)
         stall = self.decoding.stall
         self._isolation = None if stall is None else Isolation(stall)
         self.backbone = backbone or load_backbone(

@@ -10,16 +10,11 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from extract.errors import ExtractError, MiscountError, VideoError
+from extract.errors import ExtractError, VideoError
 from extract.video.clock import FrameRate, frame_rate
-from extract.video.decord_decoder import DecordPictures, MisnumberedError, RefusedError
-from extract.video.pyav_decoder import (
-    DamageError,
-    PictureShape,
-    PyAVPictures,
-    Renderer,
-    first_frame,
-)
+from extract.video.decord_decoder import DecordPictures, RefusedError
+from extract.video.pyav_decoder import DamageError, PyAVPictures, first_picture
+from extract.video.rendering import Renderer
 from extract.video.timestamps import Timestamps, read_timestamps
 
 log = logging.getLogger(__name__)
@@ -101,7 +96,6 @@ class Clip:
         Raises:
             ExtractError: ``fps`` is not a number above zero.
             VideoError: the video is damaged; the message names the time.
-            MiscountError: decord lost frames on the way; begin again with the decoder ``pyav``.
         """
         frames = self._frames(frame_rate(fps), first)
         self._open.add(frames)
@@ -126,11 +120,6 @@ class Clip:
             for picture in self._source.pictures(wanted):
                 done += 1
                 yield picture
-        except MisnumberedError as error:
-            raise MiscountError(
-                f"{self.path}: decord lost frames on the way ({error}), so the features so far are "
-                "out of step; decode it with --decoder pyav"
-            ) from error
         except DamageError as error:
             time = float(self._timeline.time(wanted[done]))
             if self._fallback is None:
@@ -169,9 +158,8 @@ def open_video(
 
     Args:
         path: the video file.
-        decoder: ``decord``, ``pyav``, or ``auto``: decord for short videos wherever it provably
-            gives the same frames as PyAV (a line in the log says why it does not), and PyAV
-            otherwise.
+        decoder: ``decord``, ``pyav``, or ``auto``: decord for short videos of kinds in which it is
+            sure to give the same frames as PyAV, and PyAV for all others.
         keep_partial: let the video end at the last good frame before the first damage
             (``Clip.partial`` then says why). Costs one more pass of decoding.
 
@@ -185,8 +173,7 @@ def open_video(
         raise ExtractError(f"unknown decoder {decoder!r}, choose one of {', '.join(DECODERS)}")
     _check_file(name)
     reading = read_timestamps(name, keep_partial=keep_partial)
-    first = first_frame(name)
-    shape = PictureShape.of(first)
+    first, shape = first_picture(name)
     source: Pictures = PyAVPictures(
         name, reading.timeline, reading.pairing, shape, partial=bool(reading.partial)
     )
@@ -199,7 +186,7 @@ def open_video(
         except RefusedError as error:
             if decoder == "decord":
                 raise VideoError(f"{name}: decord cannot be used: {error}") from error
-            log.warning("%s: decoded by PyAV, not decord: %s", name, error)
+            log.debug("%s: decoded by PyAV, not decord: %s", name, error)
         else:
             source, fallback = other, source if decoder == "auto" else None
     clip = Clip(name, reading, (width, height), source, fallback)

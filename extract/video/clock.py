@@ -55,6 +55,11 @@ class FrameClock:
     last: Fraction
 
     @property
+    def start(self) -> Fraction:
+        """Seconds on the container's clock at which the first frame is presented."""
+        return int(self.ticks[0]) * self.time_base
+
+    @property
     def duration(self) -> Fraction:
         """Seconds from the clock's start to the end of the last shown frame."""
         return self.time(len(self.ticks) - 1) + self.last

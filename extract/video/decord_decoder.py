@@ -1,10 +1,10 @@
-"""Decoding with decord, the first choice where it provably gives the same frames as PyAV.
+"""Decoding with decord, for videos in which it is sure to give the frames that PyAV gives.
 
 decord numbers frames by the packets of the file. Where a packet yields no picture (hidden, damaged
 or empty) its numbers and its pictures drift apart, and it fills the end up with copies of the last
-one. So it is only used for a stream whose timeline it states itself, frame by frame, and a picture
-near the end is compared with PyAV's. It is read strictly forward and never past the last frame:
-random access and reading on are where it is known to hang.
+one. So it decodes only kinds of files in which a look at the packets shows that this cannot be. It
+is read strictly forward and never past the last frame: random access and reading on are where it is
+known to hang.
 """
 
 import logging
@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 
 from extract.video.clock import FrameClock
 from extract.video.heartbeat import beat
-from extract.video.pyav_decoder import DamageError, PictureShape, Renderer, eight_bit_format
+from extract.video.pyav_decoder import DamageError
+from extract.video.rendering import PictureShape, Renderer, eight_bit_format
 from extract.video.timestamps import Timestamps
 
 log = logging.getLogger(__name__)
@@ -39,10 +40,6 @@ PLACES = [
 
 class RefusedError(Exception):
     """Why decord is not used for a file, in a few words."""
-
-
-class MisnumberedError(Exception):
-    """Some frame had another one's number: decord passed over frames without saying so."""
 
 
 def _reader(path: str) -> Any:
@@ -80,7 +77,7 @@ def _gist(error: Exception) -> str:
 
 
 class DecordPictures:
-    """Pictures of a video by decord, each proven to be that of the timeline.
+    """Pictures of a video by decord.
 
     Args:
         path: the video file.
@@ -103,15 +100,15 @@ class DecordPictures:
             raise RefusedError("it rounds deep colour differently")
         if shape.turn.mirrored:
             raise RefusedError("it turns mirrored pictures the wrong way")
+        if shape.ratio != 1 or any(shape.crop):
+            raise RefusedError("it shows stored pixels, neither stretched nor cropped")
         self._path = path
-        self._shape = shape
-        self._anchor = reading.anchor
         self._count = len(reading.timeline.ticks)
         reader = _reader(path)
         self._check_times(reader, reading.timeline)
         try:
             picture = _next_picture(reader)
-        except (DamageError, MisnumberedError) as error:
+        except DamageError as error:
             raise RefusedError(f"it fails on the first frame ({error})") from error
         _check_picture(picture, Renderer(shape).picture(first))
 
@@ -130,38 +127,19 @@ class DecordPictures:
     def pictures(self, wanted: Sequence[int]) -> Iterator[NDArray[np.uint8]]:
         """Pictures ``[H, W, 3] uint8`` of the frames ``wanted`` (ascending), one after the other.
 
-        Before the last one is given out, the stream is read on to the anchor if that comes later.
-
         Raises:
             DamageError: decord failed.
-            MisnumberedError: it passed over frames without saying so.
         """
         try:
             reader = _reader(self._path)
         except RefusedError as error:
             raise DamageError(None, str(error)) from error
-        chosen, last = set(wanted), max(wanted)
-        anchor = self._anchor.index if self._anchor else -1
-        held = None
+        chosen = set(wanted)
         # Skipping frames (``skip_frames``) miscounts near damaged places, so all of them are read.
-        for k in range(max(last, anchor) + 1):
+        for k in range(max(wanted) + 1):
             picture = _next_picture(reader)
-            if k == anchor:
-                self._check_number(picture)
-            if k == last:
-                held = picture
-            elif k in chosen:
+            if k in chosen:
                 yield picture
-        if held is not None:
-            yield held
-
-    def _check_number(self, picture: NDArray[np.uint8]) -> None:
-        assert self._anchor is not None
-        renderer = Renderer(self._shape)
-        own = _distance(picture, renderer.picture(self._anchor.frame))
-        following = _distance(picture, renderer.picture(self._anchor.following))
-        if own > PICTURE_TOLERANCE or following < own:
-            raise MisnumberedError(f"another picture stands at frame {self._anchor.index}")
 
 
 def _next_picture(reader: Any) -> NDArray[np.uint8]:
@@ -170,7 +148,7 @@ def _next_picture(reader: Any) -> NDArray[np.uint8]:
     try:
         picture: NDArray[np.uint8] = reader.next().asnumpy()
     except StopIteration as error:
-        raise MisnumberedError("it found fewer frames than the file has") from error
+        raise DamageError(None, "it found fewer frames than the file has") from error
     except (decord.DECORDError, RuntimeError) as error:
         raise DamageError(None, _gist(error)) from error
     beat()

@@ -1,7 +1,7 @@
 """A count of frames and packets that were read, so that a watcher can tell slow from stuck.
 
-Timestamps the timestamps of a long video takes minutes without giving out a frame, and looks from
-outside like a decoder that hangs.
+Reading the timestamps of a long video takes minutes in which no frame comes out; from outside that
+looks like a decoder that hangs.
 """
 
 _beats = 0

@@ -9,6 +9,7 @@ import av.error
 from av.container import InputContainer
 from av.video.stream import VideoStream
 
+from extract.video.bitstream import parameter_test, picture_test
 from extract.video.heartbeat import beat
 from extract.video.pyav_decoder import DamageError, container_start, reason_of
 
@@ -45,7 +46,8 @@ class Header:
         codec: FFmpeg's name of the decoder.
         format: FFmpeg's name of the container.
         time_base: seconds per tick.
-        start: seconds at which the container's first stream starts.
+        start: seconds at which the container's first stream starts; None of a raw stream, which has
+            no clock.
         rate: frames per second, None where nothing is known.
         frames: number of frames, 0 where it is not stated.
         seconds: duration, 0 where it is not stated.
@@ -54,7 +56,7 @@ class Header:
     codec: str
     format: str
     time_base: Fraction
-    start: Fraction
+    start: Fraction | None
     rate: Fraction | None
     frames: int
     seconds: Fraction
@@ -62,30 +64,36 @@ class Header:
 
 @dataclass(frozen=True)
 class Packets:
-    """The packets of a stream.
+    """The packets of a stream that may hold a picture.
 
     Attributes:
         shown: those that are to be shown.
         keys: times of the key frames among them.
         hidden: number of the others.
         decoding: decoding times of those that are to be shown, as far as they have one.
+        changes: whether one brings other parameters than the header, such as another picture size.
     """
 
     shown: Stamps
     keys: list[int]
     hidden: int
     decoding: list[int]
+    changes: bool
 
 
 def read_header(container: InputContainer, stream: VideoStream) -> Header:
-    """What the container states."""
-    rate = stream.average_rate or stream.guessed_rate
+    """What the container states.
+
+    FFmpeg takes 25 for the average rate of every raw stream; its guess heeds what the codec states.
+    """
+    start = container_start(container, stream)
+    rate = stream.guessed_rate if start is None else stream.average_rate or stream.guessed_rate
     assert stream.time_base is not None
     return Header(
         codec=stream.codec_context.name,
         format=container.format.name,
         time_base=stream.time_base,
-        start=container_start(container, stream),
+        start=start,
         rate=Fraction(rate) if rate else None,
         frames=stream.frames,
         seconds=Fraction(container.duration or 0, av.time_base),
@@ -93,12 +101,13 @@ def read_header(container: InputContainer, stream: VideoStream) -> Header:
 
 
 def read_packets(container: InputContainer, stream: VideoStream) -> Packets:
-    """Read all packets of a stream, which is the pass over the file that decodes nothing."""
-    shown, keys, hidden, decoding = Stamps(), [], 0, []
+    """Read the packets of a stream that may hold a picture; a pass that decodes nothing."""
+    shown, keys, hidden, decoding, changes = Stamps(), [], 0, [], False
+    may_hold_picture, has_new_parameters = picture_test(stream), parameter_test(stream)
     try:
         for packet in container.demux(stream):
             beat()
-            if packet.size == 0:
+            if not may_hold_picture(packet):
                 continue
             if packet.is_discard:
                 hidden += 1
@@ -106,8 +115,10 @@ def read_packets(container: InputContainer, stream: VideoStream) -> Packets:
             shown.add(packet.pts, packet.duration)
             if packet.dts is not None:
                 decoding.append(packet.dts)
-            if packet.is_keyframe and packet.pts is not None:
-                keys.append(packet.pts)
+            if packet.is_keyframe:
+                changes |= has_new_parameters(packet)
+                if packet.pts is not None:
+                    keys.append(packet.pts)
     except (av.error.FFmpegError, EOFError) as error:
         shown.damage = DamageError(None, reason_of(error))
-    return Packets(shown, keys, hidden, decoding)
+    return Packets(shown, keys, hidden, decoding, changes)

@@ -1,39 +1,41 @@
-"""Decoding with PyAV: open a file, choose its video stream, turn frames into upright RGB pictures.
+"""Decoding with PyAV: open a file, choose its video stream, decode it, pair frames with times.
 
 PyAV is the reference here: presentation times always come from it, whichever decoder supplies the
 pictures.
 """
 
+import itertools
 import logging
 import os
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import NamedTuple
 
 import av
 import av.error
 import numpy as np
-from av.buffer import Buffer
 from av.container import InputContainer
+from av.packet import Packet
 from av.stream import Disposition
 from av.video.frame import VideoFrame
-from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from extract.errors import VideoError
+from extract.video.bitstream import picture_test
 from extract.video.clock import FrameClock
 from extract.video.heartbeat import beat
+from extract.video.matroska import picture_crop
+from extract.video.rendering import PictureShape, Renderer, turn_of
 
 log = logging.getLogger(__name__)
 
 # Formats that "decode" pictures or text although the file is no video.
 NOT_VIDEO = {"tty": "a text file", "bin": "not a media file"}
-# Deep colour is first brought to 8 bits with the same chroma layout: swscale's direct path from 10
-# bits to RGB smears sharp chroma edges (mean error 4 levels against 0.7 on a test picture).
-DEEP_FORMAT = re.compile(r"(?:yuva?|yuvj)(4\d\d)p(?:9|10|12|14|16)(?:le|be)")
-HALF_PLANE_FORMAT = re.compile(r"p([024])1[0-6](?:le|be)")
+MATROSKA = "matroska,webm"
+# Standards have pixels of up to 32:11; more is an error in the file.
+WIDEST_PIXEL = 4
 
 
 class DamageError(Exception):
@@ -151,20 +153,28 @@ def decoded_frames(
 def _decoded_packets(
     container: InputContainer, stream: VideoStream
 ) -> Iterator[tuple[int | None, list[VideoFrame], str | None]]:
-    """For each packet its timestamp, the frames that came out, and the error if there was one."""
-    packets = container.demux(stream)
+    """For each packet its timestamp, the frames that came out, and the error if there was one.
+
+    An empty packet is not decoded, since a decoder takes it for the end. A complaint about another
+    packet without a picture is not an error.
+    """
+    may_hold_picture = picture_test(stream)
+    full = (packet for packet in container.demux(stream) if packet.size)
+    packets: Iterator[Packet | None] = itertools.chain(full, [None])
     while True:
-        tick = None
+        tick, packet = None, None
         try:
-            packet = next(packets, None)
-            if packet is None:
-                return
-            tick = packet.pts if packet.pts is not None else packet.dts
-            frames = [frame for frame in packet.decode() if isinstance(frame, VideoFrame)]
+            packet = next(packets)
+            if packet is not None:
+                tick = packet.pts if packet.pts is not None else packet.dts
+            decoded = stream.codec_context.decode(packet)
+        except StopIteration:
+            return
         except (av.error.FFmpegError, EOFError) as error:
-            yield tick, [], reason_of(error)
+            if packet is None or may_hold_picture(packet):
+                yield tick, [], reason_of(error)
         else:
-            yield tick, frames, None
+            yield tick, [frame for frame in decoded if isinstance(frame, VideoFrame)], None
 
 
 def _held_back(stream: VideoStream) -> list[VideoFrame]:
@@ -178,87 +188,12 @@ def _before(frame: VideoFrame, tick: int | None) -> bool:
     return frame.pts is None or tick is None or frame.pts < tick
 
 
-@dataclass(frozen=True)
-class Turn:
-    """How the display matrix of a stream turns its pictures: transpose, then mirror the axes."""
+class _Placed(NamedTuple):
+    """A decoded frame, its place in the timeline and the ratio of its pixels."""
 
-    transpose: bool = False
-    mirror_rows: bool = False
-    mirror_columns: bool = False
-
-    @property
-    def mirrored(self) -> bool:
-        """Whether no rotation gives the same picture."""
-        return self.transpose ^ self.mirror_rows ^ self.mirror_columns
-
-    def apply(self, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Turn ``[H, W, 3]`` upright; contiguous."""
-        if self.transpose:
-            picture = picture.transpose(1, 0, 2)
-        picture = picture[:: -1 if self.mirror_rows else 1, :: -1 if self.mirror_columns else 1]
-        return np.ascontiguousarray(picture)
-
-
-def turn_of(frame: VideoFrame) -> Turn:
-    """Read the display matrix of a frame; turns between quarters take the nearest quarter.
-
-    The matrix maps a stored position (x, y) to the shown one (a x + c y, b x + d y).
-    """
-    data = frame.side_data.get("DISPLAYMATRIX")
-    if not isinstance(data, Buffer):
-        return Turn()
-    a, b, _, c, d = np.frombuffer(bytes(data), np.int32)[:5].tolist()
-    if abs(a) + abs(d) >= abs(b) + abs(c):
-        return Turn(mirror_rows=d < 0, mirror_columns=a < 0)
-    return Turn(transpose=True, mirror_rows=b < 0, mirror_columns=c < 0)
-
-
-def eight_bit_format(name: str) -> str | None:
-    """The 8-bit pixel format with the chroma layout of a deep planar YUV format, else None."""
-    if match := DEEP_FORMAT.fullmatch(name):
-        return f"yuv{match[1]}p"
-    if match := HALF_PLANE_FORMAT.fullmatch(name):
-        return {"0": "yuv420p", "2": "yuv422p", "4": "yuv444p"}[match[1]]
-    return None
-
-
-@dataclass(frozen=True)
-class PictureShape:
-    """Form of a stream's pictures: stored width and height in pixels, and how they are turned."""
-
-    width: int
-    height: int
-    turn: Turn
-
-    @classmethod
-    def of(cls, frame: VideoFrame) -> "PictureShape":
-        """The form that a stream has in its first frame."""
-        return cls(frame.width, frame.height, turn_of(frame))
-
-
-class Renderer:
-    """Turns the frames of a stream into upright RGB pictures; for one thread.
-
-    Colour matrix and range are the stream's (BT.601 limited where it does not say, as FFmpeg has
-    it). A stream that changes its size on the way is scaled to the size of its first frame. The
-    display matrix is not read again for each frame: asking a frame for it keeps the frame in memory
-    until Python's cycle collector comes by.
-    """
-
-    def __init__(self, shape: PictureShape) -> None:
-        self._shape = shape
-        # Kept from frame to frame; setting one up costs as much as a small picture.
-        self._scaler = VideoReformatter()
-        self._shallow = VideoReformatter()
-
-    def picture(self, frame: VideoFrame) -> NDArray[np.uint8]:
-        """``[H, W, 3] uint8`` of a decoded frame."""
-        shallow = eight_bit_format(frame.format.name)
-        if shallow is not None:
-            frame = self._shallow.reformat(frame, format=shallow)
-        shape = self._shape
-        frame = self._scaler.reformat(frame, shape.width, shape.height, "rgb24")
-        return shape.turn.apply(np.asarray(frame.to_ndarray(), np.uint8))
+    place: int
+    frame: VideoFrame
+    ratio: Fraction
 
 
 class PyAVPictures:
@@ -280,6 +215,7 @@ class PyAVPictures:
         self._pairing = pairing
         self._shape = shape
         self._partial = partial
+        self._changed = False
 
     def pictures(self, wanted: Sequence[int]) -> Iterator[NDArray[np.uint8]]:
         """Pictures ``[H, W, 3] uint8`` of the frames ``wanted`` (ascending), one after the other.
@@ -292,27 +228,44 @@ class PyAVPictures:
         renderer = Renderer(self._shape)
         with open_container(self._path) as container:
             frames = self._placed(container, video_stream(container, self._path))
-            held: VideoFrame | None = None
-            place, ahead = -1, next(frames, None)
+            held: _Placed | None = None
+            ahead = next(frames, None)
             for k in wanted:
                 # Not a frame further than needed, so that damage shows where it is met.
-                while place < k:
+                while held is None or held.place < k:
                     ahead = ahead or next(frames, None)
-                    if ahead is None or (ahead[0] > k and held is not None):
+                    if ahead is None or (ahead.place > k and held is not None):
                         break
-                    (place, held), ahead = ahead, None
+                    held, ahead = ahead, None
                 if held is None:
                     raise DamageError(None, "nothing decodes any more")
-                yield renderer.picture(held)
+                if not renderer.fits(held.frame, held.ratio):
+                    self._tell_of_change(k, held.frame)
+                yield renderer.picture(held.frame, held.ratio)
 
-    def _placed(
-        self, container: InputContainer, stream: VideoStream
-    ) -> Iterator[tuple[int, VideoFrame]]:
-        """Decoded frames with their place in the timeline, strictly ascending."""
+    def _tell_of_change(self, k: int, frame: VideoFrame) -> None:
+        if not self._changed:
+            log.warning(
+                "%s: the picture changes its shape at %.1f s (%dx%d pixels, %dx%d before); what "
+                "follows is fitted into the first shape, with black bars",
+                self._path,
+                float(self._timeline.time(k)),
+                *(frame.width, frame.height),
+                *self._shape.stored,
+            )
+        self._changed = True
+
+    def _placed(self, container: InputContainer, stream: VideoStream) -> "Iterator[_Placed]":
+        """Decoded frames, their places strictly ascending."""
         ticks = self._timeline.ticks
         place, lost, faulty = -1, 0, 0
+        ratio = self._shape.ratio
+        # A codec states another ratio where a programme changes; the container's word is for all.
+        follow = pixel_ratio(stream.codec_context.sample_aspect_ratio) == ratio
         try:
             for number, (tick, frame) in enumerate(decoded_frames(container, stream)):
+                if follow and frame.key_frame:
+                    ratio = pixel_ratio(stream.codec_context.sample_aspect_ratio)
                 if self._pairing.by_order:
                     found = number - self._pairing.skip
                 elif tick is None:
@@ -323,7 +276,7 @@ class PyAVPictures:
                     lost += found - place - 1
                     faulty += frame.is_corrupt
                     place = found
-                    yield place, frame
+                    yield _Placed(place, frame, ratio)
             if place < len(ticks) - 1 and not self._partial:
                 raise DamageError(int(ticks[place + 1]), "the decoder ended early")
         except DamageError:
@@ -340,22 +293,36 @@ class PyAVPictures:
                 )
 
 
-def first_frame(path: str) -> VideoFrame:
-    """The first frame that decodes.
+def pixel_ratio(stated: Fraction | None) -> Fraction:
+    """Width of a pixel, its height being 1; square where nothing sensible is stated."""
+    return stated if stated and 1 / WIDEST_PIXEL <= stated <= WIDEST_PIXEL else Fraction(1)
+
+
+def first_picture(path: str) -> tuple[VideoFrame, PictureShape]:
+    """The first frame that decodes, and the form that it gives the stream's pictures.
 
     Raises:
         VideoError: nothing decodes.
     """
     with open_container(path) as container:
-        for _, frame in decoded_frames(container, video_stream(container, path)):
-            return frame
+        stream = video_stream(container, path)
+        for _, frame in decoded_frames(container, stream):
+            stored = frame.width, frame.height
+            ratio = pixel_ratio(stream.sample_aspect_ratio)
+            crop = (0, 0, 0, 0)
+            if container.format.name == MATROSKA:
+                crop = picture_crop(path, container.streams.video.index(stream))
+            return frame, PictureShape(stored, turn_of(frame), ratio, crop)
     raise VideoError(f"{path}: no frame of the video stream can be decoded")
 
 
-def container_start(container: InputContainer, stream: VideoStream) -> Fraction:
-    """Seconds on the container's clock at which its first stream starts, exact where possible."""
+def container_start(container: InputContainer, stream: VideoStream) -> Fraction | None:
+    """Seconds on the container's clock at which its first stream starts, exact where possible.
+
+    None of a raw stream, which has no clock.
+    """
     if container.start_time is None:
-        return Fraction(0)
+        return None
     rounded = Fraction(container.start_time, av.time_base)
     for other in (stream, *container.streams):
         if other.start_time is None or other.time_base is None:

@@ -13,8 +13,6 @@ from fractions import Fraction
 import av
 import av.error
 import numpy as np
-from av.video.frame import VideoFrame
-from numpy.typing import NDArray
 
 from extract.errors import VideoError
 from extract.video.clock import FrameClock, median_spacing
@@ -33,8 +31,10 @@ log = logging.getLogger(__name__)
 
 # Codecs whose every packet holds exactly one shown picture in the containers named below.
 ONE_PICTURE_CODECS = {"h264", "hevc", "av1", "libdav1d", "vp9", "mjpeg", "gif", "prores"}
-# Containers with an index, by FFmpeg's names; decord cannot rewind others and begins elsewhere.
-INDEXED_FORMATS = {"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "avi", "gif", "flv", "asf"}
+# Containers and codecs in which each packet holds one frame, or a decoder says so.
+NUMBERED_KINDS = {("mov,mp4,m4a,3gp,3g2,mj2", "h264"), ("matroska,webm", "h264")}
+# Times of an even rate differ by their rounding, in Matroska to milliseconds.
+EVEN_SECONDS = 0.002
 # Containers whose timestamps say nothing of the order of presentation: they number the packets.
 BLIND_FORMATS = {"avi"}
 # Containers whose clock counts up to a limit (33 bits) and then from zero on. Times below zero are
@@ -42,23 +42,6 @@ BLIND_FORMATS = {"avi"}
 CIRCULAR_FORMATS = {"mpegts", "mpeg"}
 # A cut-off file is only refused where it is shorter than its header says by more than this.
 HEADER_SLACK = Fraction(1, 10)
-# Pictures are compared on every SAMPLING-th row of luma; they are different where that changes by
-# more than LEAST_CHANGE grey levels on average.
-SAMPLING = 7
-LEAST_CHANGE = 0.05
-
-
-@dataclass(frozen=True)
-class Anchor:
-    """Two neighbouring frames near the end of a video that look different.
-
-    A decoder that numbers frames itself and shows the first of them under its number has lost none
-    before it; one that lost some shows the second, or a later one, which looks alike.
-    """
-
-    index: int
-    frame: VideoFrame
-    following: VideoFrame
 
 
 @dataclass(frozen=True)
@@ -68,15 +51,13 @@ class Timestamps:
     Attributes:
         timeline: the shown frames.
         pairing: how decoded frames are matched to it.
-        oddity: why a decoder that numbers frames by packets would go wrong, or None.
-        anchor: where such a decoder can be checked; None where every frame was decoded and counted.
+        oddity: why a decoder that numbers frames by packets might go wrong, or None.
         partial: why the video ends early, where it does and the caller accepts that.
     """
 
     timeline: FrameClock
     pairing: Pairing
     oddity: str | None
-    anchor: Anchor | None = None
     partial: str | None = None
 
 
@@ -95,9 +76,8 @@ def read_timestamps(path: str, *, keep_partial: bool = False) -> Timestamps:
         stream = video_stream(container, path)
         header = read_header(container, stream)
         packets = read_packets(container, stream)
-    tail = _decoded_tail(path, packets) if _plain(header, packets) and not keep_partial else None
     stamps, by_order, broken = packets.shown, False, False
-    if tail is None:
+    if keep_partial or not _plain(header, packets) or not _ends_decode(path, packets):
         # Packets stand in the order of decoding; only decoded frames tell of one of presentation.
         decoded = _decode_all(path)
         stamps = _numbered(header, packets, decoded)
@@ -109,21 +89,21 @@ def read_timestamps(path: str, *, keep_partial: bool = False) -> Timestamps:
     partial = cut or damage
     if partial and not keep_partial:
         raise VideoError(f"{path}: {partial}; --keep-partial keeps what comes before")
-    oddity = "the video is damaged" if partial else "its clock breaks off" if broken else None
-    oddity = oddity or _oddity(header, packets, timeline, pairing)
-    return Timestamps(timeline, pairing, oddity, tail.anchor(timeline) if tail else None, partial)
+    oddity = "the video is damaged" if partial else _oddity(header, packets, timeline, pairing)
+    return Timestamps(timeline, pairing, oddity, partial)
 
 
 def _oddity(header: Header, packets: Packets, timeline: FrameClock, pairing: Pairing) -> str | None:
-    """Why frames cannot be numbered by packets, in a few words, or None."""
-    if header.format not in INDEXED_FORMATS:
-        return f"a file of kind {header.format} has no index"
-    if packets.hidden:
-        return f"{packets.hidden} of its frames are not to be shown"
-    if pairing.by_order:
-        return "its timestamps contradict the order of its frames"
-    if len(packets.shown.ticks) != len(timeline.ticks):
-        return f"{len(packets.shown.ticks)} packets hold {len(timeline.ticks)} shown frames"
+    """Why a decoder that numbers frames by packets might go wrong, in a few words, or None."""
+    if (header.format, header.codec) not in NUMBERED_KINDS:
+        return "it is trusted with H.264 in mp4, mov and Matroska alone"
+    if packets.hidden or pairing != Pairing() or timeline.origin != timeline.start:
+        return "not all its packets are shown, or not in their order or at once"
+    if packets.changes or len(packets.shown.ticks) != len(timeline.ticks):
+        return "its picture changes, or packets hold none"
+    spacing = np.diff(timeline.ticks) * float(header.time_base)
+    if len(spacing) and np.ptp(spacing) > EVEN_SECONDS:
+        return "its frame rate varies"
     return None
 
 
@@ -142,67 +122,20 @@ def _plain(header: Header, packets: Packets) -> bool:
     )
 
 
-class _Tail:
-    """The frames from the last key frame on: their timestamps and the last change of picture."""
-
-    def __init__(self) -> None:
-        self.stamps = Stamps()
-        self._change: tuple[int, VideoFrame, VideoFrame] | None = None
-        self._last: tuple[int, VideoFrame, NDArray[np.int16]] | None = None
-
-    def add(self, tick: int | None, frame: VideoFrame) -> None:
-        self.stamps.add(tick, frame.duration)
-        sample = _luma_sample(frame)
-        if self._last and self._last[2].shape == sample.shape:
-            before, earlier, values = self._last
-            if np.abs(values - sample).mean() > LEAST_CHANGE:
-                self._change = before, earlier, frame
-        if tick is not None:
-            self._last = tick, frame, sample
-
-    @property
-    def changes(self) -> bool:
-        return self._change is not None
-
-    def anchor(self, timeline: FrameClock) -> Anchor:
-        assert self._change is not None
-        tick, frame, following = self._change
-        return Anchor(int(np.searchsorted(timeline.ticks, tick)), frame, following)
-
-
-def _luma_sample(frame: VideoFrame) -> NDArray[np.int16]:
-    plane = frame.planes[0]
-    rows = np.frombuffer(bytes(plane), np.uint8)[: plane.height * plane.line_size]
-    # Rows are padded in memory with whatever was there before.
-    return rows.reshape(plane.height, plane.line_size)[::SAMPLING, : plane.width].astype(np.int16)
-
-
-def _decoded_tail(path: str, packets: Packets) -> _Tail | None:
-    """Decode both ends; None unless the first and the last timestamp belong to decodable frames.
-
-    The end reaches back to a change of picture: to the last key frame, the second last, the fourth
-    last and so on. A video without any up to its first key frame is better decoded as a whole.
-    """
-    ticks, back = packets.shown.known, 1
+def _ends_decode(path: str, packets: Packets) -> bool:
+    """Whether the first and the last timestamp belong to frames that decode."""
+    tail = Stamps()
     try:
         with open_container(path) as container:
             stream = video_stream(container, path)
             first = next((tick for tick, _ in decoded_frames(container, stream)), None)
-        while first == min(ticks) and back < len(packets.keys):
-            tail = _Tail()
-            with open_container(path) as container:
-                stream = video_stream(container, path)
-                container.seek(packets.keys[-back], stream=stream)
-                for tick, frame in decoded_frames(container, stream):
-                    tail.add(tick, frame)
-            if tail.stamps.known[-1:] != [max(ticks)] or not tail.stamps.ascending:
-                return None
-            if tail.changes:
-                return tail
-            back *= 2
+            container.seek(packets.keys[-1], stream=stream)
+            for tick, frame in decoded_frames(container, stream):
+                tail.add(tick, frame.duration)
     except (DamageError, av.error.FFmpegError):
-        return None
-    return None
+        return False
+    ticks = packets.shown.known
+    return first == min(ticks) and tail.ascending and tail.known[-1:] == [max(ticks)]
 
 
 def _decode_all(path: str) -> Stamps:
@@ -255,7 +188,7 @@ def _timeline(
         raise VideoError(f"{path}: no frame of the video stream can be decoded")
     if not known and header.rate:
         log.warning(
-            "%s: no timestamps in the file, its %s frames per second are taken to be even",
+            "%s: no timestamps in the file; it plays at an even %s frames per second",
             path,
             header.rate,
         )
@@ -272,8 +205,9 @@ def _timeline(
     ticks = ticks[hidden:]
     if not len(ticks):
         raise VideoError(f"{path}: all frames lie before time zero, a player shows none of them")
-    start = header.start if circular else max(header.start, Fraction(0))
     first = int(ticks[0]) * time_base
+    start = first if header.start is None else header.start
+    start = start if circular else max(start, Fraction(0))
     origin = first if first - start > LONGEST_PAUSE else min(start, first)
     length = stamps.durations[stamps.ticks.index(int(ticks[-1]))] * time_base
     stated = length if length <= LONGEST_PAUSE else Fraction(0)

@@ -9,8 +9,9 @@ chunks of AVI (RIFF). A transport stream has no such frame and can end anywhere.
 import os
 from typing import BinaryIO
 
+from extract.video.matroska import SEGMENT, elements
+
 EBML_MAGIC = b"\x1a\x45\xdf\xa3"
-MATROSKA_SEGMENT = b"\x18\x53\x80\x67"
 # Box types that open an MP4 or MOV file; without one the file is of another kind.
 MP4_FIRST_BOXES = {b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot"}
 
@@ -30,7 +31,7 @@ def missing_bytes(path: str) -> int:
         elif head[:4] == b"RIFF" and head[8:11] == b"AVI":
             end = _end_of_chunks(file, size)
         elif head[:4] == EBML_MAGIC:
-            end = _end_of_segment(file)
+            end = _end_of_segment(file, size)
         else:
             return 0
     return max(end - size, 0)
@@ -65,27 +66,6 @@ def _end_of_chunks(file: BinaryIO, size: int) -> int:
     return position - 1 if position == size + 1 else position
 
 
-def _end_of_segment(file: BinaryIO) -> int:
-    file.seek(len(EBML_MAGIC))
-    header = _vint(file)
-    if header is None:
-        return 0
-    file.seek(header, os.SEEK_CUR)
-    if file.read(4) != MATROSKA_SEGMENT:
-        return 0
-    length = _vint(file)
-    return 0 if length is None else file.tell() + length
-
-
-def _vint(file: BinaryIO) -> int | None:
-    """A Matroska variable-length size; None where it is absent or states "unknown"."""
-    first = file.read(1)
-    if not first or not first[0]:
-        return None
-    width = 9 - first[0].bit_length()
-    rest = file.read(width - 1)
-    if len(rest) != width - 1:
-        return None
-    bits = 7 * width
-    value = int.from_bytes(first + rest, "big") & ((1 << bits) - 1)
-    return None if value == (1 << bits) - 1 else value
+def _end_of_segment(file: BinaryIO, size: int) -> int:
+    segment = next((each for each in elements(file, 0, size) if each.id == SEGMENT), None)
+    return 0 if segment is None else segment.end or 0

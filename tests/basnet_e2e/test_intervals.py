@@ -142,11 +142,14 @@ def test_weak_and_short_intervals_hide_nothing():
     [
         ("{", "not valid JSON"),
         ("[]", "no detections"),
-        ('{"results": {"a": 3}}', "video 'a' are not a list"),
-        ('{"results": {"a": [{"label": "x", "segment": [0, 1]}]}}', "video 'a' lacks"),
-        ('{"results": {"a": [{"label": "x", "score": NaN, "segment": [0, 1]}]}}', "not finite"),
-        ('{"results": {"a": [], "a": []}}', "'a' stands there twice"),
-        ('{"videos": [{"video": "a"}], "failed": []}', "damaged"),
+        ('{"results": {"a": 3}}', r"got `int` at \$.results\['a'\]"),
+        (
+            '{"results": {"a": [{"label": "x", "segment": [0, 1]}]}}',
+            r"`score` at \$.results\['a'\]\[0\]",
+        ),
+        ('{"results": {"a": [{"label": "x", "score": NaN, "segment": [0, 1]}]}}', "NaN is not"),
+        ('{"results": {"a": [], "a": []}}', "duplicate key 'a'"),
+        ('{"videos": [{"video": "a"}], "failed": []}', r"`duration` at \$.videos\[0\]"),
     ],
 )
 def test_damaged_predictions_are_one_line(tmp_path, text, words):

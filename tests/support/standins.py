@@ -19,12 +19,11 @@ class TinyBackbone:
     """Its feature of a clip is every value of the clip: nothing can be mixed up unnoticed."""
 
     record = RECORD
-    device = "cpu"
     precision = "float32"
 
-    def __init__(self, streams=("rgb", "flow"), runtime="test cpu"):
+    def __init__(self, streams=("rgb", "flow"), device="cpu"):
         self.streams = streams
-        self.runtime = runtime
+        self.device, self.runtime = device, f"test {device}"
 
     def weights_hashes(self, streams=None):
         return dict.fromkeys(self.streams, "aa")

@@ -19,7 +19,7 @@ from weights.user_files import import_file
 Tensors = dict[str, np.ndarray]
 
 
-@pytest.mark.parametrize("kind", ["piergiaj", "hassony2", "tensorflow", "flax"])
+@pytest.mark.parametrize("kind", ["piergiaj", "hassony2", "tensorflow"])
 def test_import_of_every_format(
     kind: str,
     cache: Path,
@@ -104,6 +104,15 @@ def test_import_under_a_known_name_with_another_hash(
     with pytest.raises(WeightsError, match=rf"git blob id is {git_blob_id(path)}, expected 0000"):
         import_file(path)
     assert import_file(path, sha256=sha256_of(path)).meta["name"] == "i3d"
+
+
+def test_a_pickle_is_not_imported_whatever_its_hash(
+    cache: Path, in_format: Callable[[str], Path]
+) -> None:
+    path = in_format("flax")
+    with pytest.raises(WeightsError, match=r"flax\.pt: neither a safetensors file nor a torch"):
+        import_file(path, name="i3d", stream="rgb", sha256=sha256_of(path))
+    assert left_in(cache) == []
 
 
 class Hostile:

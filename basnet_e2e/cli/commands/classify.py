@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from basnet_e2e.cli.help import SectionedCommand
 from basnet_e2e.cli.options import (
     PathOrUrl,
     StreamList,
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-@click.command(epilog="Example: basnet classify video.mp4 --top 5")
+@click.command(cls=SectionedCommand, epilog="Example: basnet classify video.mp4 --top 5")
 @click.argument("videos", nargs=-1, required=True, type=PathOrUrl())
 @click.option("--top", type=click.IntRange(min=1), default=5, show_default=True, help="Classes.")
 @click.option(
@@ -95,9 +96,11 @@ def _extractor(
     """Clips of the classifier's own length, side by side."""
     from extract.backbones.registry import backbone_record
     from extract.inference.backbone import load_backbone
+    from extract.pipeline.device_check import proven_device
     from extract.pipeline.extractor import Extractor
     from extract.pipeline.settings import ExtractSettings
 
+    device = proven_device(device)
     length = backbone_record(name).classifier_length
     backbone = load_backbone(name, streams, device=device, length=length, precision=precision)
     stride = length or ExtractSettings.stride

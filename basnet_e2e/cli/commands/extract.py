@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from basnet_e2e.cli.help import SectionedCommand
 from basnet_e2e.cli.options import (
     OneOf,
     PathOrUrl,
@@ -57,6 +58,7 @@ class ExactRate(click.ParamType):
 
 
 @click.command(
+    cls=SectionedCommand,
     epilog="Example: basnet extract videos/ -o features/ --streams rgb",
 )
 @click.argument("videos", nargs=-1, required=True, type=PathOrUrl())

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from basnet_e2e.cli.help import SectionedCommand
 from basnet_e2e.cli.options import message_options
 from basnet_e2e.cli.terminal.tables import new_table, show, show_text
 
@@ -18,6 +19,7 @@ BACKGROUND = "(background only)"
 
 
 @click.command(
+    cls=SectionedCommand,
     epilog="Example: basnet labels features/ -o labels.csv; later: basnet labels features/ "
     "--check labels.csv",
 )
@@ -26,7 +28,7 @@ BACKGROUND = "(background only)"
     "-o",
     "--output",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="Label file to write; stdout without it. One that exists is kept.",
+    help="Label file to write; one that exists is kept. Default: stdout.",
 )
 @click.option(
     "--check",

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from basnet_e2e.cli.help import SectionedCommand
 from basnet_e2e.cli.options import (
     Destination,
     FileOrFolder,
@@ -30,7 +31,7 @@ from basnet_e2e.cli.terminal.progress import ProgressBar
 
 if TYPE_CHECKING:
     from basnet_e2e.intervals import Failure, Selection
-    from basnet_e2e.localization.inputs import Source
+    from basnet_e2e.localization.inputs import Input
     from basnet_e2e.localization.localizer import Localizer
     from basnet_e2e.localization.result_files import Store
     from basnet_e2e.report.live import LiveReport
@@ -40,6 +41,7 @@ log = logging.getLogger(__name__)
 
 
 @click.command(
+    cls=SectionedCommand,
     epilog="Example: basnet localize video.mp4 -m model.safetensors -o result.json",
 )
 @click.argument(
@@ -53,14 +55,14 @@ log = logging.getLogger(__name__)
     "-m",
     "--model",
     type=click.Path(path_type=Path),
-    help="Model file; the built-in kinetics400 without it.",
+    help="Model file. Default: the built-in kinetics400, 400 actions and untrained for times.",
 )
 @click.option(
     "-o",
     "--output",
     type=FileOrFolder(),
     metavar="FILE|FOLDER/",
-    help="Result file, or a folder with a file per video; stdout without it.",
+    help="Result file, or a folder with one file per video. Default: stdout.",
 )
 @click.option(
     "--format",
@@ -80,31 +82,36 @@ log = logging.getLogger(__name__)
 @click.option(
     "--min-score",
     type=float,
-    help="Lowest score; without it 0.2 for best (below, nothing stands out), none for all.",
+    help="Lowest score; lower finds more and errs more. Default: 0.2 with --keep best, none with "
+    "all.",
 )
 @click.option(
     "--min-length",
     type=click.FloatRange(min=0),
     default=0.0,
     show_default=True,
-    help="Shortest interval in seconds.",
+    help="Shortest interval, in seconds.",
 )
 @click.option(
-    "--streams", type=StreamList(), help="Streams that classify without -m (rgb without it)."
+    "--streams",
+    type=StreamList(),
+    help="Without -m: streams that classify. Default: rgb; both take five times as long.",
 )
 @click.option(
     "--backbone",
-    help="Without -m: whose classifier is used (i3d without it); see 'basnet weights list'.",
+    help="Without -m: network whose classifier is used, see 'basnet weights list'. Default: i3d.",
 )
 @click.option(
     "--prompt",
     "prompts",
     multiple=True,
     metavar="TEXT",
-    help="Without -m: look for what a text says (once for each); needs [transformers].",
+    help="Without -m: look for what a text says; may be repeated. Needs [transformers].",
 )
 @click.option(
-    "--grid", metavar="FPS,LENGTH,STRIDE", help="Time grid of .npy features (25,16,16 without it)."
+    "--grid",
+    metavar="FPS,LENGTH,STRIDE",
+    help="Time grid of .npy features, which do not record it. Default: 25,16,16.",
 )
 @click.option(
     "--refine",
@@ -158,18 +165,17 @@ def localize(
     left in the output is not computed again where video, model and settings are the same.
     """
     from basnet_e2e.intervals import Selection
-    from basnet_e2e.localization.inputs import find_sources
+    from basnet_e2e.localization.inputs import VideoFile, find_inputs
     from basnet_e2e.localization.localizer import Localizer
     from extract.jobs.store import choose_store
     from extract.sources.storage import is_folder
 
-    sources = find_sources(inputs, grid=grid)
+    sources = find_inputs(inputs, grid=grid)
     many = len(inputs) > 1 or any(map(is_folder, inputs))
     store = _open_store(output, layout, sources, many, [*inputs, model], force)
     if features_folder is not None:
-        check_kept_features(
-            features_folder, [s for s in sources if s.makes_features], inputs, force
-        )
+        videos = [each for each in sources if isinstance(each, VideoFile)]
+        check_kept_features(features_folder, videos, inputs, force)
     report = _open_report(page, output, layout, sources, many, [*inputs, model], force)
     localizer = Localizer(
         model,
@@ -182,7 +188,7 @@ def localize(
         keep_partial=keep_partial,
         stall=stall,
         store=choose_store(features_folder, no_cache),
-        witness=report.witness if report else None,
+        observer=report.recorder if report else None,
         refine=refine,
     )
     _check(sources, localizer)
@@ -208,7 +214,7 @@ def localize(
 def _open_store(
     output: Destination | None,
     layout: str,
-    sources: "Sequence[Source]",
+    sources: "Sequence[Input]",
     many: bool,
     inputs: "Sequence[Path | Url | None]",
     force: bool,
@@ -225,7 +231,7 @@ def _open_report(
     page: Path | None,
     output: Destination | None,
     layout: str,
-    sources: "Sequence[Source]",
+    sources: "Sequence[Input]",
     many: bool,
     inputs: "Sequence[Path | Url | None]",
     force: bool,
@@ -241,7 +247,7 @@ def _open_report(
     if output is not None:
         place = output
 
-        def result_of(source: "Source") -> Path:
+        def result_of(source: "Input") -> Path:
             return place.path / f"{source.id}.json" if place.is_folder else place.path
 
     one_file = output is not None and not output.is_folder
@@ -255,7 +261,7 @@ def _write_report(report: "LiveReport", failed: "Sequence[Failure]") -> None:
         log.info("%s written", written)
 
 
-def _check(sources: "Sequence[Source]", localizer: "Localizer") -> None:
+def _check(sources: "Sequence[Input]", localizer: "Localizer") -> None:
     """Refuse to begin where no input fits the model; a misfit among others fails at its turn."""
     from basnet_e2e.errors import BasnetError
     from extract.errors import ExtractError
@@ -263,7 +269,7 @@ def _check(sources: "Sequence[Source]", localizer: "Localizer") -> None:
     misfits: list[Exception] = []
     for source in sources:
         try:
-            source.check(localizer)
+            localizer.check(source)
         except (BasnetError, ExtractError) as error:
             misfits.append(error)
     if len(misfits) == len(sources):
@@ -275,7 +281,7 @@ class _Run:
 
     def __init__(
         self,
-        sources: "Sequence[Source]",
+        sources: "Sequence[Input]",
         localizer: "Localizer",
         selection: "Selection",
         store: "Store",
@@ -298,15 +304,13 @@ class _Run:
         Args:
             jobs: how many processes make features; None leaves it to the machine.
         """
-        from basnet_e2e.localization.many_videos import videos_ahead
-
         self._left = [source for source in self._sources if not self._is_done(source)]
         todo, count = list(self._left), len(self._sources)
         if len(todo) < count:
             log.info("%d of %d done before", count - len(todo), count)
         quiet = log.getEffectiveLevel() > logging.INFO
         with (
-            videos_ahead(self._localizer, todo, jobs) as division,
+            self._localizer.prefetch(todo, jobs) as division,
             ProgressBar("localize", quiet=quiet) as bar,
         ):
             if division and division.workers > 1:
@@ -317,16 +321,16 @@ class _Run:
                 self._one(source, functools.partial(bar.update, note=note))
                 self._left.remove(source)
 
-    def _one(self, source: "Source", progress: Any) -> None:
+    def _one(self, source: "Input", progress: Any) -> None:
         from basnet_e2e.intervals import Failure
         from basnet_e2e.localization.result_files import stamp
         from basnet_e2e.localization.video_failures import failure_message
 
         if self._report:
-            self._report.witness.forget()
+            self._report.recorder.forget()
         try:
-            made = stamp(source.made_from(self._localizer))
-            found = source.localize(self._localizer, progress)
+            made = stamp(self._localizer.made_from(source))
+            found = self._localizer.localize_input(source, progress)
         except Exception as error:
             message = failure_message(error, source.path, alone=len(self._sources) == 1)
             log.error("%s", message)
@@ -338,11 +342,11 @@ class _Run:
         if self._report:
             self._report.add(source, result)
 
-    def _is_done(self, source: "Source") -> bool:
+    def _is_done(self, source: "Input") -> bool:
         from basnet_e2e.localization.result_files import stamp
 
         try:
-            made = source.made_from(self._localizer)
+            made = self._localizer.made_from(source)
         except OSError:
             return False  # its own turn says what is wrong with it
         return self._store.is_done(source, stamp(made) | self._selection.to_json())

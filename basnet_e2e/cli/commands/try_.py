@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from basnet_e2e.cli.help import SectionedCommand
 from basnet_e2e.cli.options import (
     decoding_options,
     device_option,
@@ -20,8 +21,8 @@ from basnet_e2e.display import clock
 
 if TYPE_CHECKING:
     from basnet_e2e.intervals import Localization
-    from basnet_e2e.localization.inputs import VideoSource
-    from basnet_e2e.localization.snippet_prediction import Glimpse
+    from basnet_e2e.localization.inputs import VideoFile
+    from basnet_e2e.localization.pretrained import SnippetPrediction
 
 log = logging.getLogger(__name__)
 
@@ -47,14 +48,14 @@ None of the 400 actions stands out. What comes nearest:
   basnet localize {video} --min-score 0.02"""
 
 
-@click.command("try", epilog="Example: basnet try video.mp4")
+@click.command("try", cls=SectionedCommand, epilog="Example: basnet try video.mp4")
 @click.argument("video", type=click.Path(path_type=Path))
 @click.option(
     "-o",
     "--output",
     metavar="DIR",
     type=click.Path(path_type=Path, file_okay=False),
-    help="Folder for result and page; NAME-actions here without it.",
+    help="Folder for result and page. Default: NAME-actions here.",
 )
 @decoding_options
 @force_option
@@ -93,12 +94,12 @@ def try_(
             decoder=decoder,
             keep_partial=keep_partial,
             stall=stall,
-            glimpses=Teller(),
-            witness=report.witness,
+            on_snippet=Teller(),
+            observer=report.recorder,
         )
         with ProgressBar("try", quiet=log.getEffectiveLevel() > logging.INFO) as bar:
             bar.restart(source.id)
-            result = Selection().of(source.localize(localizer, bar.update))
+            result = Selection().of(localizer.localize_input(source, bar.update))
         store.add(source, result)
         store.close([], [])
         report.add(source, result)
@@ -106,7 +107,7 @@ def try_(
     _show(result, video, page)
 
 
-def _the_video(path: Path) -> "VideoSource":
+def _the_video(path: Path) -> "VideoFile":
     """The one video that the command is given.
 
     Raises:
@@ -114,12 +115,12 @@ def _the_video(path: Path) -> "VideoSource":
         ExtractError: there is no such file.
     """
     from basnet_e2e.errors import BasnetError
-    from basnet_e2e.localization.inputs import VideoSource, find_sources
+    from basnet_e2e.localization.inputs import VideoFile, find_inputs
 
     if path.is_dir():
         raise BasnetError(f"{path}: a folder; 'basnet try' takes one video, 'localize' many")
-    (source,) = find_sources([path])
-    if not isinstance(source, VideoSource):
+    (source,) = find_inputs([path])
+    if not isinstance(source, VideoFile):
         raise BasnetError(f"{path}: no video; features are for 'basnet localize'")
     return source
 
@@ -130,17 +131,17 @@ class Teller:
     def __init__(self) -> None:
         self._said: str | None = None
 
-    def __call__(self, glimpse: "Glimpse") -> None:
+    def __call__(self, snippet: "SnippetPrediction") -> None:
         """Take in the next snippet."""
         from basnet_e2e.intervals import MIN_SCORE
 
-        sure = glimpse.probability >= MIN_SCORE
-        text = glimpse.label if sure else "nothing that stands out"
+        sure = snippet.probability >= MIN_SCORE
+        text = snippet.label if sure else "nothing that stands out"
         if text == self._said:
             return
         self._said = text
-        tail = f" ({glimpse.probability:.2f})" if sure else ""
-        log.info("  from %s  %s%s", clock(glimpse.start), text, tail)
+        tail = f" ({snippet.probability:.2f})" if sure else ""
+        log.info("  from %s  %s%s", clock(snippet.start), text, tail)
 
 
 def _show(result: "Localization", video: Path, page: Path) -> None:

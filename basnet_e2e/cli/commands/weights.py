@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from basnet_e2e.cli.help import SectionedGroup
 from basnet_e2e.cli.options import message_options, offline_option
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ WORDS = {"present": "verified"}  # a file that is here was checked before it is 
 COLUMNS = "{:<13} {:<6} {:<8} {:>6}  {}"
 
 
-@click.group()
+@click.group(cls=SectionedGroup)
 def weights() -> None:
     """List, fetch, import and check network weights."""
 
@@ -141,7 +142,7 @@ def _place(source: "Origin") -> str:
 @click.argument("name")
 @click.argument("stream", required=False, type=click.Choice(["rgb", "flow"]))
 @click.option("--from", "origin", metavar="ORIGIN", help="A certain source, e.g. pytorch-i3d.")
-@click.option("--replace", is_flag=True, help="Fetch even where the file is here.")
+@click.option("--replace", is_flag=True, help="Fetch again even if the file is here.")
 @offline_option
 @message_options
 def download(name: str, stream: str | None, origin: str | None, replace: bool) -> None:

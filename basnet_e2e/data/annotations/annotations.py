@@ -7,12 +7,13 @@ ActivityNet-style JSON:
 """
 
 import logging
-import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from basnet_e2e.data.annotations import subsets
 from basnet_e2e.data.annotations.csv_tables import is_table, read_interval_table, read_label_table
@@ -26,9 +27,10 @@ from basnet_e2e.data.annotations.video_names import (
     unknown_message,
     without_suffix,
 )
-from basnet_e2e.data.files.text_files import parse_json, read_text
+from basnet_e2e.data.files.text_files import convert, parse_json, read_text
 from basnet_e2e.errors import BasnetError
 from basnet_e2e.intervals import Interval
+from weights.json_documents import Name, Number, Seconds
 
 __all__ = [
     "GroundTruth",
@@ -168,15 +170,10 @@ def read_ground_truth(path: str | os.PathLike[str], subset: str | None = None) -
         return GroundTruth(read_interval_table(path), source=os.fspath(path))
     entries = _read_database(path)
     chosen = _choose_subset(path, entries, subset, TESTING)
-    videos: dict[str, list[Interval]] = {}
-    durations: dict[str, float] = {}
-    for name, entry in entries.items():
-        if chosen is not None and entry.get("subset") != chosen:
-            continue
-        videos[name] = _intervals(path, name, entry)
-        _note_duration(path, name, entry, durations)
+    read = {name: entry for name, entry in entries.items() if chosen in (None, entry.subset)}
+    videos = {name: _intervals(path, name, entry) for name, entry in read.items()}
     others = frozenset(entries.keys() - videos.keys())
-    return GroundTruth(videos, durations, chosen, others, os.fspath(path))
+    return GroundTruth(videos, _durations(read), chosen, others, os.fspath(path))
 
 
 def first_appearance(names: Iterable[str]) -> tuple[str, ...]:
@@ -225,20 +222,35 @@ def _labels_of_folders(folder: Path) -> Labels:
 # ActivityNet-style JSON --------------------------------------------------------------------------
 
 
+class _Annotation(Struct, frozen=True):
+    label: Name
+    segment: Any = None  # labels are read without looking at the times
+
+
+class _Entry(Struct, frozen=True):
+    """What a database says of one video."""
+
+    annotations: list[_Annotation] | None
+    subset: str | None = None
+    duration: Number | None = None
+
+    @property
+    def items(self) -> list[_Annotation]:
+        return self.annotations or []
+
+
 def _labels_of_database(path: Path, subset: str | None) -> Labels:
     entries = _read_database(path)
     chosen = _choose_subset(path, entries, subset, subsets.TRAIN, subsets.VALIDATION)
-    videos: dict[str, tuple[str, ...]] = {}
-    durations: dict[str, float] = {}
-    for name, entry in entries.items():
-        if chosen is None or entry.get("subset") == chosen:
-            videos[name] = first_appearance(_label(path, name, item) for item in _items(entry))
-            _note_duration(path, name, entry, durations)
-    classes = _classes_of(videos)
-    return Labels(videos, classes, durations, os.fspath(path), published=True)
+    entries = {name: entry for name, entry in entries.items() if chosen in (None, entry.subset)}
+    videos = {
+        name: first_appearance(nfc(item.label) for item in entry.items)
+        for name, entry in entries.items()
+    }
+    return Labels(videos, _classes_of(videos), _durations(entries), os.fspath(path), published=True)
 
 
-def _read_database(path: str | os.PathLike[str]) -> dict[str, dict[str, Any]]:
+def _read_database(path: str | os.PathLike[str]) -> dict[str, _Entry]:
     document = parse_json(path)
     entries = document.get("database") if isinstance(document, dict) else None
     if not isinstance(entries, dict):
@@ -246,25 +258,33 @@ def _read_database(path: str | os.PathLike[str]) -> dict[str, dict[str, Any]]:
             f"{path}: not an annotation file; expected an object 'database' of videos "
             "(ActivityNet format), or a CSV file with the header video,label,start,end"
         )
-    for name, entry in entries.items():
-        if not isinstance(entry, dict) or not isinstance(_items(entry), list):
-            raise BasnetError(f"{path}: video '{name}' is not an object with 'annotations'")
     if not entries:
         raise BasnetError(f"{path}: no videos in 'database'")
-    return entries
+    for name, entry in entries.items():
+        if isinstance(entry, dict) and "annotation" in entry and "annotations" not in entry:
+            raise BasnetError(
+                f"{path}: video '{name}' has a key 'annotation', as in COIN's files; rename it to "
+                "'annotations' in all videos"
+            )
+    return {
+        convert(path, name, Name, "$.database"): convert(
+            path, entry, _Entry, f"$.database['{name}']"
+        )
+        for name, entry in entries.items()
+    }
 
 
 def _choose_subset(
     path: str | os.PathLike[str],
-    entries: dict[str, dict[str, Any]],
+    entries: Mapping[str, _Entry],
     wanted: str | None,
     *preferred: Sequence[str],
 ) -> str | None:
     """Name of the subset to read as the file spells it; None where the file has no subsets."""
     sizes: dict[str, int] = {}
     for entry in entries.values():
-        if isinstance(entry.get("subset"), str):
-            sizes[entry["subset"]] = sizes.get(entry["subset"], 0) + len(_items(entry))
+        if entry.subset is not None:
+            sizes[entry.subset] = sizes.get(entry.subset, 0) + len(entry.items)
     present = ", ".join(sorted(sizes)) or "none"
     if wanted is not None:
         alike = subsets.spellings(wanted)
@@ -289,43 +309,18 @@ def _rank(name: str, names: Sequence[str]) -> int:
     return names.index(name.lower()) if name.lower() in names else len(names)
 
 
-def _items(entry: dict[str, Any]) -> Any:
-    items = entry.get("annotations", [])
-    return [] if items is None else items
-
-
-def _label(path: str | os.PathLike[str], video: str, item: Any) -> str:
-    label = item.get("label") if isinstance(item, dict) else None
-    if not isinstance(label, str) or not label:
-        raise BasnetError(f"{path}: an annotation of video '{video}' has no label")
-    return nfc(label)
-
-
-def _intervals(path: str | os.PathLike[str], video: str, entry: dict[str, Any]) -> list[Interval]:
+def _intervals(path: str | os.PathLike[str], video: str, entry: _Entry) -> list[Interval]:
     found = []
-    for number, item in enumerate(_items(entry), start=1):
-        label = _label(path, video, item)
-        try:
-            start, end = (float(second) for second in item["segment"])
-        except (KeyError, TypeError, ValueError) as error:
-            raise BasnetError(
-                f"{path}: annotation {number} of video '{video}' has no segment [start, end] in "
-                "seconds"
-            ) from error
-        if not (math.isfinite(start) and math.isfinite(end)):
-            raise BasnetError(f"{path}: annotation {number} of video '{video}' is not finite")
-        found.append(Interval(label, start, end))
+    for number, item in enumerate(entry.items):
+        at = f"$.database['{video}'].annotations[{number}].segment"
+        start, end = convert(path, item.segment, tuple[Seconds, Seconds], at)
+        found.append(Interval(nfc(item.label), start, end))
     return found
 
 
-def _note_duration(
-    path: str | os.PathLike[str], video: str, entry: dict[str, Any], durations: dict[str, float]
-) -> None:
-    if entry.get("duration") is None:
-        return
-    try:
-        duration = float(entry["duration"])
-    except (TypeError, ValueError) as error:
-        raise BasnetError(f"{path}: the duration of video '{video}' is no number") from error
-    if math.isfinite(duration) and duration > 0:
-        durations[video] = duration
+def _durations(entries: Mapping[str, _Entry]) -> dict[str, float]:
+    return {
+        name: entry.duration
+        for name, entry in entries.items()
+        if entry.duration and entry.duration > 0
+    }

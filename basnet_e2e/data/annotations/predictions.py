@@ -1,15 +1,17 @@
 """Read back what localization wrote: our result documents and ActivityNet-style detections."""
 
-import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from msgspec import Struct
+
 from basnet_e2e.data.annotations.video_names import nfc
-from basnet_e2e.data.files.text_files import parse_json
+from basnet_e2e.data.files.text_files import convert, parse_json
 from basnet_e2e.errors import BasnetError
 from basnet_e2e.intervals import Failure, Interval, Localization
+from weights.json_documents import Duration, Name, Number, Seconds, Text
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,15 @@ def read_results(path: str | os.PathLike[str]) -> tuple[list[Localization], list
     document = parse_json(path)
     if is_activitynet(document):
         return _detections(path, document), []
-    return _localizations(path, document)
+    if isinstance(document, dict) and "videos" in document:
+        found = convert(path, document, _Results)
+        return [entry.localization() for entry in found.videos], found.failed
+    if isinstance(document, dict) and "intervals" in document:
+        return [convert(path, document, _Result).localization()], []
+    raise BasnetError(
+        f"{path}: no detections in this file; expected a result of 'basnet localize' or "
+        "ActivityNet-style 'results'"
+    )
 
 
 def is_activitynet(document: Any) -> bool:
@@ -87,66 +97,60 @@ def is_activitynet(document: Any) -> bool:
     return isinstance(document, dict) and isinstance(document.get("results"), dict)
 
 
+class _Found(Struct, frozen=True):
+    """An interval of a result."""
+
+    label: Name
+    start: Seconds
+    end: Seconds
+    score: Number
+
+
+class _Result(Struct, frozen=True):
+    """The result of one video."""
+
+    video: Name
+    duration: Duration
+    intervals: list[_Found]
+    file: Text = ""
+    model: Text = ""
+    classes: dict[Name, Number] = {}
+    made: dict[str, Any] = {}
+
+    def localization(self) -> Localization:
+        intervals = [Interval(one.label, one.start, one.end, one.score) for one in self.intervals]
+        return Localization(
+            self.video, self.file, self.duration, self.model, self.classes, intervals, self.made
+        )
+
+
+class _Results(Struct, frozen=True):
+    """Results of several videos."""
+
+    videos: list[_Result]
+    failed: list[Failure] = []
+    left: list[Name] = []
+
+
+class _Detection(Struct, frozen=True):
+    """An interval of ActivityNet's format."""
+
+    label: Name
+    score: Number
+    segment: tuple[Seconds, Seconds]
+
+
 def _detections(path: str | os.PathLike[str], document: Mapping[str, Any]) -> list[Localization]:
     external = document.get("external_data")
-    made = external.get("made") if isinstance(external, dict) else None
+    stated = external.get("made", {}) if isinstance(external, dict) else {}
+    made = convert(path, stated, dict[str, dict[str, Any]], "$.external_data.made")
     found = []
     for video, items in document["results"].items():
-        if not isinstance(items, list):
-            raise BasnetError(f"{path}: the detections of video '{video}' are not a list")
-        intervals = [_interval(path, video, item, lambda item: item["segment"]) for item in items]
+        name = convert(path, video, Name, "$.results")
+        rows = convert(path, items, list[_Detection], f"$.results['{video}']")
+        intervals = [Interval(row.label, *row.segment, row.score) for row in rows]
         duration = max([0.0, *(interval.end for interval in intervals)])
-        how = made.get(video) if isinstance(made, dict) else None
-        how = how if isinstance(how, dict) else {}
-        found.append(Localization(video, "", duration, "", intervals=intervals, made=how))
-    return found
-
-
-def _localizations(
-    path: str | os.PathLike[str], document: Any
-) -> tuple[list[Localization], list[Failure]]:
-    if isinstance(document, dict) and isinstance(document.get("videos"), list):
-        entries, failures = document["videos"], document.get("failed", [])
-    elif isinstance(document, dict) and "intervals" in document:
-        entries, failures = [document], []
-    else:
-        raise BasnetError(
-            f"{path}: no detections in this file; expected a result of 'basnet localize' or "
-            "ActivityNet-style 'results'"
+        found.append(
+            Localization(name, "", duration, "", intervals=intervals, made=made.get(video, {}))
         )
-    try:
-        failed = [Failure(row["video"], row.get("file", ""), row["error"]) for row in failures]
-        return [_localization(path, entry) for entry in entries], failed
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise BasnetError(
-            f"{path}: damaged, an entry has no or a wrong field ({type(error).__name__}: {error})"
-        ) from error
-
-
-def _localization(path: str | os.PathLike[str], entry: Mapping[str, Any]) -> Localization:
-    video = entry["video"]
-    return Localization(
-        video=video,
-        file=str(entry.get("file", "")),
-        duration=float(entry["duration"]),
-        model=str(entry.get("model", "")),
-        classes={str(name): float(score) for name, score in entry.get("classes", {}).items()},
-        intervals=[
-            _interval(path, video, item, lambda item: (item["start"], item["end"]))
-            for item in entry["intervals"]
-        ],
-        made=dict(entry.get("made", {})),
-    )
-
-
-def _interval(path: str | os.PathLike[str], video: str, item: Any, times: Any) -> Interval:
-    try:
-        start, end = (float(second) for second in times(item))
-        found = Interval(item["label"], start, end, float(item["score"]))
-    except (KeyError, TypeError, ValueError) as error:
-        raise BasnetError(
-            f"{path}: a detection of video '{video}' lacks a label, a score or its times in seconds"
-        ) from error
-    if not all(map(math.isfinite, (start, end, found.score))):
-        raise BasnetError(f"{path}: a detection of video '{video}' is not finite")
     return found

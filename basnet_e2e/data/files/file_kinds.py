@@ -1,6 +1,5 @@
 """What a file is, told by its content: a model, features, a result, labels, or something else."""
 
-import json
 import os
 import zipfile
 from enum import StrEnum
@@ -8,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from extract.sources.find import VIDEO_SUFFIXES
+from weights.json_documents import JsonError, decode_json
+from weights.safetensors_header import LENGTH, header_length, header_metadata
 
-HEADER_LIMIT = 100_000_000  # bytes; the format's own limit for a safetensors header
 PAGE_MARK = '<meta name="generator" content="basnet report">'
 HEAD = 4096  # bytes that tell text, tables and arrays apart
 
@@ -33,6 +33,7 @@ class Kind(StrEnum):
     LABELS = "labels"
     TABLE = "a table of intervals"
     SUBTITLES = "subtitles"
+    BUDGET = "a time budget"
     PROJECT = "a document of another tool"
     VIDEO = "a video"
     EMPTY = "an empty file"
@@ -51,9 +52,9 @@ def kind_of(path: str | os.PathLike[str]) -> Kind:
         head = file.read(HEAD)
     if not head:
         return Kind.EMPTY
-    header = tensor_header(path)
-    if header is not None:
-        return _kind_of_tensors(header)
+    meta = tensor_metadata(path)
+    if meta is not None:
+        return _kind_of_tensors(meta)
     if head.startswith(b"\x93NUMPY") or (head.startswith(b"PK\x03\x04") and _holds_arrays(path)):
         return Kind.ARRAYS
     if _is_picture(head):
@@ -65,35 +66,30 @@ def kind_of(path: str | os.PathLike[str]) -> Kind:
     return _kind_of_text(head.decode("utf-8-sig", "replace"))
 
 
-def tensor_header(path: str | os.PathLike[str]) -> dict[str, Any] | None:
-    """Header of a safetensors file (tensors, ``__metadata__``); None for any other file.
+def tensor_metadata(path: str | os.PathLike[str]) -> dict[str, Any] | None:
+    """What a safetensors file says of itself under our key; None for any other file.
+
+    Files of other programs say nothing: an empty dictionary.
 
     Raises:
         OSError: the file cannot be read.
     """
-    with open(path, "rb") as file:
-        size = int.from_bytes(file.read(8), "little")
-        if not 2 <= size <= min(HEADER_LIMIT, os.path.getsize(path) - 8):
-            return None
-        text = file.read(size)
     try:
-        header = json.loads(text)
-    except ValueError:
+        with open(path, "rb") as file:
+            start = file.read(LENGTH)
+            length = header_length(start)
+            if length > os.path.getsize(path) - LENGTH:
+                return None
+            metadata = header_metadata(start + file.read(length))
+    except JsonError:
         return None
-    return header if isinstance(header, dict) else None
-
-
-def basnet_metadata(header: dict[str, Any]) -> dict[str, Any]:
-    """What a safetensors file says of itself under our key; empty for other programs' files."""
     try:
-        meta = json.loads(header["__metadata__"]["basnet"])
-    except (KeyError, TypeError, ValueError):
+        return decode_json(metadata["basnet"], dict[str, Any])
+    except (KeyError, JsonError):
         return {}
-    return meta if isinstance(meta, dict) else {}
 
 
-def _kind_of_tensors(header: dict[str, Any]) -> Kind:
-    meta = basnet_metadata(header)
+def _kind_of_tensors(meta: dict[str, Any]) -> Kind:
     if meta.get("kind") == "head":
         return Kind.MODEL
     if meta.get("kind") == "evidence":
@@ -121,8 +117,8 @@ def _holds_arrays(path: str | os.PathLike[str]) -> bool:
 
 def _kind_of_json(path: str | os.PathLike[str]) -> Kind:
     try:
-        document = json.loads(Path(path).read_bytes().decode("utf-8-sig"))
-    except ValueError:
+        document = decode_json(Path(path).read_bytes(), dict[str, Any])
+    except JsonError:
         return Kind.OTHER
     if isinstance(document.get("results"), dict) or isinstance(document.get("videos"), list):
         return Kind.RESULT
@@ -146,6 +142,8 @@ def _kind_of_text(text: str) -> Kind:
         return Kind.TABLE if "score" in columns else Kind.ANNOTATIONS
     if columns[:2] == ["video", "labels"]:
         return Kind.LABELS
+    if columns[:4] == ["video", "label", "bouts", "total"]:
+        return Kind.BUDGET
     if columns[:2] == ["step", "loss"]:
         return Kind.TRAINING_LOG
     if lines[0].strip() == "WEBVTT":

@@ -1,47 +1,68 @@
 """Read text and JSON files, so that a damaged one is answered with one line."""
 
-import json
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from basnet_e2e.errors import BasnetError
+from weights import json_documents
+from weights.json_documents import JsonError
+
+T = TypeVar("T")
 
 
 def read_text(path: str | os.PathLike[str]) -> str:
     """Text of a UTF-8 file, a byte order mark removed and line ends kept as they are.
 
     Raises:
-        BasnetError: the file is missing, is a folder or is not UTF-8.
+        BasnetError: the file is missing, is a folder, is not UTF-8 or holds a NUL.
     """
     try:
-        return Path(path).read_bytes().decode("utf-8-sig")
+        text = Path(path).read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise BasnetError(f"{path}: not a UTF-8 text file; save it as UTF-8") from error
     except OSError as error:
         raise BasnetError(f"{path}: cannot be read ({error.strerror})") from error
+    if "\0" in text:
+        raise BasnetError(f"{path}: not a text file, it holds a NUL byte")
+    return text
 
 
-def parse_json(path: str | os.PathLike[str]) -> Any:
-    """Parse a UTF-8 JSON file, a repeated key being an error.
+def parse_json(path: str | os.PathLike[str], text: str | None = None) -> Any:
+    """The value of a JSON file, or of the text already read from it, of any shape.
 
     Raises:
-        BasnetError: the file is missing or is not JSON.
+        BasnetError: the file is missing, or not JSON within the bounds of
+            :func:`weights.json_documents.parse_json`.
     """
     try:
-        return json.loads(read_text(path), object_pairs_hook=_without_repetition)
-    except (json.JSONDecodeError, _RepeatedKeyError) as error:
-        raise BasnetError(f"{path}: not valid JSON ({error})") from error
+        return json_documents.parse_json(read_text(path) if text is None else text)
+    except JsonError as error:
+        raise BasnetError(f"{path}: {error}") from error
 
 
-class _RepeatedKeyError(ValueError):
-    pass
+def read_json(path: str | os.PathLike[str], kind: type[T]) -> T:
+    """The value of a JSON file as a type.
+
+    Raises:
+        BasnetError: as :func:`parse_json`, or the value is of another type.
+    """
+    return convert(path, parse_json(path), kind)
 
 
-def _without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise _RepeatedKeyError(f"'{twice}' stands there twice in one object")
-    return found
+def convert(path: str | os.PathLike[str], value: Any, kind: type[T], at: str = "$") -> T:
+    """A part of a JSON file as a type.
+
+    Args:
+        path: the file, for the message.
+        value: the part, as :func:`parse_json` returned it.
+        kind: any type that msgspec knows.
+        at: where it is in the document.
+
+    Raises:
+        BasnetError: it is of another type; names the place.
+    """
+    try:
+        return json_documents.convert(value, kind, at)
+    except JsonError as error:
+        raise BasnetError(f"{path}: {error}") from error

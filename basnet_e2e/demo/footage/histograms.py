@@ -13,7 +13,8 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
-from extract.features.feature_file import FORMAT_VERSION, Features, feature_path
+from extract.features.feature_file import Features, feature_path
+from extract.features.metadata import FORMAT_VERSION
 from extract.pipeline.snippets import SnippetGrid, frame_rows, snippet_count, snippet_times
 from extract.video.clip import open_video
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any, ClassVar, TypeVar
 
 from basnet_e2e.errors import BasnetError
+from weights.json_documents import JsonError, convert
 
 PARTS = ("own", "training", "reading")
 _OLDER = "older"
@@ -69,7 +70,10 @@ class Settings:
         lost = [name for name in missing if _OLDER not in known[name]]
         if lost:
             raise BasnetError(f"preset without the settings {', '.join(lost)}")
-        return cls(**{name: known[name][_OLDER] for name in missing} | dict(values))
+        try:
+            return convert({name: known[name][_OLDER] for name in missing} | dict(values), cls)
+        except JsonError as error:
+            raise BasnetError(f"a setting has a value it cannot have: {error}") from error
 
 
 @dataclass(frozen=True)

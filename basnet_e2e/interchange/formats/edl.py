@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 
 from basnet_e2e.errors import BasnetError
-from basnet_e2e.interchange.formats.otio import clip, frames_of, library
+from basnet_e2e.interchange.formats.otio import clip, library
 from basnet_e2e.interchange.media import Media
-from basnet_e2e.interchange.plain import in_time, one_line
+from basnet_e2e.interchange.plain import frames_of, in_time, one_line
 from basnet_e2e.intervals import Localization
 
 ADAPTER = "cmx_3600"

@@ -1,15 +1,18 @@
 """The table of pictures: a name to what is drawn from which files."""
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from msgspec import Struct
+
 from basnet_e2e.data.annotations.video_names import match_ids
 from basnet_e2e.data.files.file_kinds import Kind, kind_of
+from basnet_e2e.data.files.text_files import read_json
 from basnet_e2e.errors import BasnetError
 from basnet_e2e.report.figures.map_curves import MapCurve, map_curves
+from weights.json_documents import Number
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -108,6 +111,18 @@ def _map(request: Request) -> "Figure":
     return map_curves(curves, {}, "mAP against temporal IoU", _bands(curves))
 
 
+def _ethogram(request: Request) -> "Figure":
+    from basnet_e2e.interchange.annotated import Help
+    from basnet_e2e.interchange.compared import timed_videos
+    from basnet_e2e.report.figures.ethogram import ROWS, draw_ethogram
+
+    videos = timed_videos(list(request.inputs), Help(predictions=True))
+    if len(videos) > ROWS:
+        raise BasnetError(f"{len(videos)} videos; an ethogram has room for {ROWS}")
+    found = {video.video: video.intervals for video in videos}
+    return draw_ethogram(found, {video.video: video.duration for video in videos})
+
+
 PICTURES: dict[str, Picture] = {
     "video": Picture(
         "ground truth, detections, activation and foreground weight of a video over time",
@@ -124,6 +139,11 @@ PICTURES: dict[str, Picture] = {
         "loss, its parts, validation and rate over the steps", "a log of training", _training
     ),
     "map": Picture("mAP against temporal IoU", "results of 'basnet evaluate --json'", _map),
+    "ethogram": Picture(
+        "what happens when in several videos, one row per video",
+        "results, or annotations of any tool",
+        _ethogram,
+    ),
 }
 
 
@@ -199,25 +219,35 @@ def _truth(request: Request, video: str) -> "list[Interval]":
     return list(truth.videos[named[0]])
 
 
+class _Confidence(Struct):
+    low: list[Number]
+    high: list[Number]
+
+
+class _Evaluation(Struct):
+    """What ``basnet evaluate --json`` prints, as far as the curve needs it."""
+
+    tiou: list[Number]
+    map: list[Number]
+    confidence: _Confidence | None = None
+
+
 def _evaluation(path: Path) -> MapCurve:
     """A curve out of what ``basnet evaluate --json`` printed."""
-    from basnet_e2e.data.files.text_files import parse_json
-
-    document = parse_json(path)
     try:
-        tious = [float(value) for value in document["tiou"]]
-        values = [100 * float(value) for value in document["map"]]
-        confidence = document.get("confidence") or {}
-        low, high = (
-            [100 * float(value) for value in confidence[name]] if confidence else None
-            for name in ("low", "high")
-        )
-    except (KeyError, TypeError, ValueError) as error:
-        raise BasnetError(
-            f"{path}: not what 'basnet evaluate --json' prints ({json.dumps(str(error))})"
-        ) from error
+        found = read_json(path, _Evaluation)
+    except BasnetError as error:
+        raise BasnetError(f"{error}; not what 'basnet evaluate --json' prints") from error
+    tious, values = found.tiou, [100 * value for value in found.map]
     if not tious or len(tious) != len(values):
         raise BasnetError(f"{path}: {len(values)} values of mAP for {len(tious)} thresholds")
+    if found.confidence is None:
+        return MapCurve(tious, values)
+    low, high = (
+        [100 * value for value in each] for each in (found.confidence.low, found.confidence.high)
+    )
+    if not len(low) == len(high) == len(values):
+        raise BasnetError(f"{path}: {len(low)} and {len(high)} bounds for {len(values)} values")
     return MapCurve(tious, values, low, high)
 
 

@@ -98,11 +98,8 @@ def page_html(
         "classes": list(classes),
         "lanes": lanes(report),
         "truth": None if report.truth is None else [_plain(each) for each in report.truth],
-        "curves": _curves(report.evidence),
-        "thumbnails": [
-            {"time": round(each.time, 3), "image": _base64(each.jpeg)}
-            for each in report.evidence.thumbnails
-        ],
+        "curves": curves_of(report.evidence),
+        "thumbnails": thumbnails_of(report.evidence),
         "source": None if embed or report.video is None else relative_url(report.video, path),
         "type": None if report.video is None else media_type(report.video),
     }
@@ -160,7 +157,15 @@ def _embedded(report: Report) -> str:
     return _base64(report.video.read_bytes())
 
 
-def _curves(evidence: Evidence) -> dict[str, Any] | None:
+def thumbnails_of(evidence: Evidence) -> list[dict[str, Any]]:
+    """Pictures as the page's scripts read them."""
+    return [
+        {"time": round(each.time, 3), "image": _base64(each.jpeg)} for each in evidence.thumbnails
+    ]
+
+
+def curves_of(evidence: Evidence) -> dict[str, Any] | None:
+    """Curves as the page's scripts read them; None where there are none."""
     if not len(evidence.centres):
         return None
     foreground = evidence.foreground

@@ -1,5 +1,6 @@
 """TV-L1 as a flow method: ``tvl1``, and ``tvl1-fast`` with fewer warps."""
 
+import functools
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
@@ -8,7 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from extract.flow.tvl1.params import TVL1Params, params_with
-from extract.flow.tvl1.solver import check_frames, choose_engine, solve
+from extract.flow.tvl1.solver import (
+    Engine,
+    check_frames,
+    choose_engine,
+    solve,
+    working_engine,
+)
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -39,27 +46,32 @@ class TVL1Flow:
         self, overrides: Mapping[str, Any], device: str = "auto", threads: int | None = None
     ) -> None:
         self.params = params_with(TVL1Params(), dict(overrides))
-        self._engine = choose_engine(device)
+        self._chosen = choose_engine(device)
         self._threads = threads
-        self.pair_a_thread = self._engine.name == "numba"
+        self.pair_a_thread = self._chosen.name == "numba"
+
+    @functools.cached_property
+    def _engine(self) -> Engine:
+        return working_engine(self._chosen)
 
     @property
     def engine(self) -> str:
-        """For example ``numba 0.61.0 on cpu`` or ``torch 2.6.0 on cuda, compiled``."""
+        """For example ``numba 0.61.0 on cpu`` or ``torch 2.6.0, triton 3.2.0 on cuda``."""
         from importlib.metadata import version
 
+        libraries = [self._engine.name] + ["triton"] * self._is_fused()
         # Without a GPU's number: equal work on another one gives an equal file.
-        name, device = self._engine.name, self._engine.device.partition(":")[0]
-        return f"{name} {version(name)} on {device}" + ", compiled" * self._is_compiled()
+        device = self._engine.device.partition(":")[0]
+        return ", ".join(f"{name} {version(name)}" for name in libraries) + f" on {device}"
 
-    def _is_compiled(self) -> bool:
+    def _is_fused(self) -> bool:
         if self._engine.name == "numba":
-            return False  # says it by its name
+            return False
         import torch
 
-        from extract.flow.tvl1.kernels import choose_kernels
+        from extract.flow.tvl1.torch_engine import level_solver, plain_level
 
-        return choose_kernels(torch.device(self._engine.device)).step is not None
+        return level_solver(torch.device(self._engine.device)) is not plain_level
 
     def settings(self) -> dict[str, Any]:
         """``{"method": name, "tau": ..., ...}``."""

@@ -81,6 +81,13 @@ def choose_engine(device: str = "auto", engine: str = "auto") -> Engine:
     return Engine("torch", chosen)
 
 
+def working_engine(engine: Engine) -> Engine:
+    """The engine, or torch's on a CPU where numba cannot run its own; a line says so once."""
+    from extract.flow.tvl1.example import numba_works
+
+    return engine if engine.name == "torch" or numba_works() else Engine("torch", "cpu")
+
+
 def check_frames(frames: ArrayLike) -> NDArray[np.float32]:
     """Grey frames as contiguous ``[N+1, H, W] float32`` in 0..255.
 
@@ -128,6 +135,7 @@ def tvl1(
     settings = params_with(TVL1Params(), params)
     images = check_frames(frames)
     chosen = choose_engine(device, engine)
+    chosen = working_engine(chosen) if engine == "auto" else chosen
     log.info("TV-L1 flow by %s", chosen)
     return solve(images, chosen, settings, threads=threads)
 

@@ -1,9 +1,5 @@
 """The torch engine's inner loop: primal-dual steps on all pairs of a batch at once.
 
-Two ways to take a step come to the same bits. ``plain_step`` works in place in buffers that are
-made once a level, one operation at a time. ``fused_step`` is the same step as a function of its
-arguments, which torch.compile turns into a few kernels.
-
 Each pair has a pace of its own, which is set to zero when the pair has met the stop test: the steps
 that the rest of the batch still takes leave it unchanged. So nothing has to be read back, and a
 pair's values do not depend on its batch.
@@ -18,7 +14,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 
 from extract.flow.tvl1.params import TVL1Params
 
@@ -59,11 +54,9 @@ def paces(params: TVL1Params, pairs: int, device: torch.device) -> torch.Tensor:
     return pace
 
 
-def plain_step(
-    state: State, linear: Linear, pace: torch.Tensor, measure: bool
-) -> torch.Tensor | None:
+def step(state: State, linear: Linear, pace: torch.Tensor, measure: bool) -> torch.Tensor | None:
     """One step in place; the square change of each pair's flow ``[B] float64`` if asked for."""
-    theta, bound, taut = pace
+    theta, bound, tau_over_theta = pace
     flow, dual, slope = state.flow, state.dual, state.slope
     pair, move, one = state.pair, state.move, state.one
     # Thresholding (Zach et al., proposition 3).
@@ -85,8 +78,8 @@ def plain_step(
     torch.sub(flow[..., 1:, :], flow[..., :-1, :], out=slope[:, 1, ..., :-1, :])
     torch.mul(slope[:, 0], slope[:, 0], out=pair)
     pair.add_(torch.mul(slope[:, 1], slope[:, 1], out=move))
-    _root(pair).mul_(taut).add_(1).reciprocal_()
-    dual.add_(slope.mul_(taut)).mul_(pair[:, None])
+    _root(pair).mul_(tau_over_theta).add_(1).reciprocal_()
+    dual.add_(slope.mul_(tau_over_theta)).mul_(pair[:, None])
     return change
 
 
@@ -105,29 +98,6 @@ def _square_sum(move: torch.Tensor, room: torch.Tensor) -> torch.Tensor:
     return room[0].add_(room[1]).sum((-2, -1), dtype=torch.float64)
 
 
-def fused_step(
-    flow: torch.Tensor, dual: torch.Tensor, linear: Linear, pace: torch.Tensor, measure: bool
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
-    """``plain_step`` as a function: new flow, new dual variables, and the square change."""
-    theta, bound, taut = pace
-    gradient, rest, inverse = linear
-    residual = (rest + gradient[0] * flow[0]) + gradient[1] * flow[1]
-    one = torch.clamp(residual * inverse, -bound, bound)
-    across, along = dual[:, 0], dual[:, 1]
-    divergence = (across - F.pad(across, (1, 0))[..., :-1]) + (
-        along - F.pad(along, (0, 0, 1, 0))[..., :-1, :]
-    )
-    move = theta * divergence - one * gradient
-    flow = flow + move
-    square = move * move
-    change = (square[0] + square[1]).sum((-2, -1), dtype=torch.float64) if measure else None
-    right = F.pad(flow[..., 1:] - flow[..., :-1], (0, 1))
-    below = F.pad(flow[..., 1:, :] - flow[..., :-1, :], (0, 0, 0, 1))
-    shrink = 1 / (taut * torch.sqrt(right * right + below * below) + 1)
-    dual = torch.stack([(across + taut * right) * shrink, (along + taut * below) * shrink], dim=1)
-    return flow, dual, change
-
-
 class Watch:
     """Tells whether all pairs have met the stop test, without waiting for a GPU.
 
@@ -139,9 +109,8 @@ class Watch:
         self._event = event
         self._asked: deque[tuple[Any, torch.Tensor]] = deque()
 
-    def all_ended(self, pace: torch.Tensor) -> bool:
-        """Whether the pace of all pairs is known to be zero."""
-        going = pace[0].any()
+    def all_ended(self, going: torch.Tensor) -> bool:
+        """Whether ``going``, a boolean on the device, or one asked about before is known false."""
         if going.device.type == "cpu":
             return not going
         return self.late(going, torch.cuda.current_stream(going.device))
@@ -160,36 +129,24 @@ class Watch:
 
 
 def iterate(
-    state: State,
-    linear: Linear,
-    params: TVL1Params,
-    steps: int,
-    fused: Callable[..., Any] | None = None,
-    *,
-    early: bool = True,
+    state: State, linear: Linear, params: TVL1Params, steps: int, early: bool = True
 ) -> None:
     """Steps of one warp on ``state``, until each pair has met the stop test or the limit.
 
     Args:
-        state: what is moved on.
+        state: updated in place.
         linear: the linearised second image.
         params: solver settings.
         steps: at most this many.
-        fused: a compiled ``fused_step``; without it steps are plain.
-        early: end where all pairs have met the test; without it all steps are taken, to the same
-            values.
+        early: end when all pairs have met the test; otherwise take all steps, to the same values.
     """
     limit = params.epsilon**2 * linear.rest[0].numel()
     pace = paces(params, linear.rest.shape[0], linear.rest.device)
     watch = Watch()
-    for step in range(1, steps + 1):
-        measure = step % params.check_every == 0 and step < steps
-        if fused is None:
-            change = plain_step(state, linear, pace, measure)
-        else:
-            state.flow, state.dual, change = fused(state.flow, state.dual, linear, pace, measure)
+    for number in range(1, steps + 1):
+        change = step(state, linear, pace, number % params.check_every == 0 and number < steps)
         if change is None:
             continue
         pace.mul_((change > limit)[:, None, None])
-        if early and watch.all_ended(pace):
+        if early and watch.all_ended(pace[0].any()):
             break

@@ -4,6 +4,7 @@ import mmap
 import os
 import sys
 import tempfile
+from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,13 +21,22 @@ def slots_for(size: tuple[int, int]) -> int:
 
 
 def new_memory() -> int | None:
-    """Descriptor of an empty anonymous file to share; None on Windows, where memory has a name."""
+    """Descriptor of an empty anonymous file to share; None on Windows, where memory has a name.
+
+    Never 0, 1 or 2, even where these are closed: the other process has its own there.
+    """
     if sys.platform == "win32":
         return None
+    import fcntl
+
+    with _anonymous_file() as file:
+        return fcntl.fcntl(file.fileno(), fcntl.F_DUPFD_CLOEXEC, 3)
+
+
+def _anonymous_file() -> IO[bytes]:
     if hasattr(os, "memfd_create"):
-        return os.memfd_create("basnet-frames")
-    with tempfile.TemporaryFile() as file:
-        return os.dup(file.fileno())
+        return open(os.memfd_create("basnet-frames"), "w+b")
+    return tempfile.TemporaryFile()
 
 
 class SharedFrames:

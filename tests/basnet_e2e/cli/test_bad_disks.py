@@ -64,7 +64,9 @@ def test_a_full_disk_stops_an_extraction_that_then_goes_on(clips, mount, run, jo
     assert code == 1
     [line] = errors(err)
     assert f"{out}{os.sep}" in line
-    assert "No space left on device: 2 of 3 videos are done; run the same command to continue" in line
+    assert (
+        "No space left on device: 2 of 3 videos are done; run the same command to continue" in line
+    )
     assert "Traceback" not in "\n".join(err)
     assert len(made(out)) == 2  # no part of the third
     mount("size=1m")

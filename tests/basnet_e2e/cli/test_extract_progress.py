@@ -112,9 +112,9 @@ def test_a_log_has_a_line_from_time_to_time(shown, clock, capsys):
     assert capsys.readouterr().err.splitlines() == [
         "0/4 videos: 0:00 of 4:48",
         "  a 0 %",
-        "0/4 videos: 0:02 of 4:48, 0.13x real time, 37:15 left",
+        "0/4 videos: 0:01 of 4:48, 0.13x real time, 37:16 left",
         "  a 3 %",
-        "0/4 videos: 0:04 of 4:48, 0.13x real time, 37:00 left",
+        "0/4 videos: 0:03 of 4:48, 0.13x real time, 37:00 left",
         "  a 6 %",
     ]
 

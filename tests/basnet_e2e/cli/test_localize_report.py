@@ -36,7 +36,9 @@ def clips(tmp_path_factory):
     torch.manual_seed(1)
     net = BaSNet.of(256, len(CLASSES), chosen.own).eval()
     path = folder / "m.safetensors"
-    save_model(HeadModel(net, CLASSES, chosen, Shape(256, len(CLASSES)), extractor.file_settings), path)
+    save_model(
+        HeadModel(net, CLASSES, chosen, Shape(256, len(CLASSES)), extractor.file_settings), path
+    )
     return folder
 
 

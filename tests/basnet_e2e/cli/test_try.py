@@ -10,7 +10,7 @@ import pytest
 
 from basnet_e2e.cli.commands.try_ import Teller
 from basnet_e2e.localization import pretrained
-from basnet_e2e.localization.snippet_prediction import Glimpse
+from basnet_e2e.localization.pretrained import SnippetPrediction
 
 SNIPPET = 16
 
@@ -66,7 +66,7 @@ def test_where_nothing_stands_out_it_says_how_to_see_what_is_nearest(
     assert f"basnet localize '{video}' --min-score" in out
 
 
-def test_glimpses_are_told_when_they_change(caplog):
+def test_what_a_video_looks_like_is_said_when_it_changes(caplog):
     tell = Teller()
     with caplog.at_level("INFO", "basnet_e2e"):
         for start, label, probability in (
@@ -76,7 +76,7 @@ def test_glimpses_are_told_when_they_change(caplog):
             (3, "swim", 0.1),
             (64, "run", 0.8),
         ):
-            tell(Glimpse(start, start + 1, label, probability))
+            tell(SnippetPrediction(start, start + 1, label, probability))
     assert [record.getMessage().strip() for record in caplog.records] == [
         "from 0:00  run (0.80)",
         "from 0:02  nothing that stands out",

@@ -222,17 +222,24 @@ def test_names_of_classes_are_read_in_one_unicode_form(tmp_path):
         ("{", "not valid JSON"),
         ('{"a": 1}', "not an annotation file"),
         ('{"database": {}}', "no videos"),
-        ('{"database": {"a": {"annotations": 3}}}', "video 'a'"),
-        ('{"database": {"a": {"annotations": []}, "a": {"annotations": []}}}', "'a' stands there"),
-        ('{"database": {"a": {"annotations": [{"segment": [0, 1]}]}}}', "'a' has no label"),
-        ('{"database": {"a": {"annotations": [{"label": "x"}]}}}', "annotation 1 of video 'a'"),
+        ('{"database": {"a": {"annotations": 3}}}', r"got `int` at \$.database\['a'\].annotations"),
+        ('{"database": {"a": {"annotation": []}}}', "'annotation', as in COIN's files"),
+        ('{"database": {"a": {"annotations": []}, "a": {"annotations": []}}}', "duplicate key 'a'"),
+        (
+            '{"database": {"a": {"annotations": [{"segment": [0, 1]}]}}}',
+            r"`label` at .*\['a'\].annotations\[0\]",
+        ),
+        (
+            '{"database": {"a": {"annotations": [{"label": "x"}]}}}',
+            r"\['a'\].annotations\[0\].segment",
+        ),
         (
             '{"database": {"a": {"annotations": [{"label": "x", "segment": [0, "end"]}]}}}',
-            "annotation 1 of video 'a'",
+            r"\['a'\].annotations\[0\].segment\[1\]",
         ),
         (
             '{"database": {"a": {"annotations": [{"label": "x", "segment": [0, NaN]}]}}}',
-            "not finite",
+            "NaN is not a number",
         ),
     ],
 )

@@ -12,7 +12,7 @@ from basnet_e2e.localization.inference import (
     activations,
     background,
     localize_features,
-    localize_untrained,
+    localize_pretrained,
 )
 
 CLASSES = ("run", "jump")
@@ -109,7 +109,7 @@ def test_probabilities_are_the_activation():
     # Class 1 is certain in rows [4, 8) of 12; its score is the highest row of 12 // 8 = 1.
     probabilities = np.full((12, 3), [0.5, 0.0, 0.5])
     probabilities[4:8] = [0.0, 1.0, 0.0]
-    found = localize_untrained(probabilities, make_video(12), ("a", "b", "c"), "kinetics400")
+    found = localize_pretrained(probabilities, make_video(12), ("a", "b", "c"), "kinetics400")
     assert found.model == "kinetics400"
     best = {}
     for interval in found.intervals:
@@ -126,7 +126,7 @@ def test_near_certain_then_weak():
     # interval, and the near certain part is one of its own.
     probabilities = np.zeros((28, 2))
     probabilities[:, 0] = [0.6] * 10 + [1.0] * 11 + [0.08] * 7
-    found = localize_untrained(probabilities, make_video(28), CLASSES, "kinetics400")
+    found = localize_pretrained(probabilities, make_video(28), CLASSES, "kinetics400")
     assert found.intervals[0].end == pytest.approx(21 * 0.64, abs=0.64)
     certain = [i for i in found.intervals if abs(i.start - 10 * 0.64) < 0.4]
     assert certain[0].end == pytest.approx(21 * 0.64, abs=0.64)
@@ -136,21 +136,21 @@ def test_near_certain_then_weak():
 def test_nothing_is_shorter_than_a_snippet():
     probabilities = np.full((12, 2), [0.05, 0.95])
     probabilities[5] = [0.95, 0.05]
-    found = localize_untrained(probabilities, make_video(12), CLASSES, "kinetics400")
+    found = localize_pretrained(probabilities, make_video(12), CLASSES, "kinetics400")
     assert {interval.label for interval in found.intervals} == {"run", "jump"}
     assert all(interval.length > 0.64 - 1e-9 for interval in found.intervals)
 
 
 def test_classes_below_a_quarter_have_no_interval():
     probabilities = np.full((10, 3), [0.55, 0.2495, 0.2005])
-    found = localize_untrained(probabilities, make_video(10), ("a", "b", "c"), "kinetics400")
+    found = localize_pretrained(probabilities, make_video(10), ("a", "b", "c"), "kinetics400")
     assert {interval.label for interval in found.intervals} == {"a"}
     assert list(found.classes) == ["a", "b", "c"]
 
 
 def test_a_single_snippet():
     video = make_video(1)
-    found = localize_untrained(np.array([[0.9, 0.1]]), video, CLASSES, "kinetics400")
+    found = localize_pretrained(np.array([[0.9, 0.1]]), video, CLASSES, "kinetics400")
     (interval,) = found.intervals
     assert (interval.label, interval.start, interval.end) == ("run", 0.0, 0.64)
     # No margin, so the inner mean is all: .9 + .2 * .9.
@@ -160,7 +160,7 @@ def test_a_single_snippet():
 def test_unlikely_classes_are_not_named():
     probabilities = np.full((4, 400), 0.1 / 399)
     probabilities[:, 7] = 0.9
-    found = localize_untrained(
+    found = localize_pretrained(
         probabilities, make_video(4), [str(i) for i in range(400)], "kinetics400"
     )
     assert list(found.classes) == ["7"]
@@ -168,4 +168,4 @@ def test_unlikely_classes_are_not_named():
 
 def test_probabilities_must_fit():
     with pytest.raises(BasnetError, match=r"\(4, 3\) for 5 snippets and 2 classes"):
-        localize_untrained(np.zeros((4, 3)), make_video(5), CLASSES, "kinetics400")
+        localize_pretrained(np.zeros((4, 3)), make_video(5), CLASSES, "kinetics400")

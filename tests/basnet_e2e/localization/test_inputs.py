@@ -7,7 +7,7 @@ import pytest
 
 from basnet_e2e import BasnetError
 from basnet_e2e.data.features.dataset import load_features
-from basnet_e2e.localization.inputs import ArrayFiles, FeatureSource, VideoSource, find_sources
+from basnet_e2e.localization.inputs import FeatureArrays, FeatureFile, VideoFile, find_inputs
 from extract.errors import ExtractError
 from extract.features.feature_file import Features
 from extract.features.fingerprint import fingerprint
@@ -44,10 +44,10 @@ def test_a_folder_of_videos_and_features_gives_both(tmp_path):
     put(tmp_path / "t1.mp4")
     features_of(tmp_path / "t3.safetensors")
     np.save(tmp_path / "t2.npy", np.ones((2, 3), np.float32))
-    assert names(find_sources([tmp_path])) == [
-        (VideoSource, "t1"),
-        (ArrayFiles, "t2"),
-        (FeatureSource, "t3"),
+    assert names(find_inputs([tmp_path])) == [
+        (VideoFile, "t1"),
+        (FeatureArrays, "t2"),
+        (FeatureFile, "t3"),
     ]
 
 
@@ -56,10 +56,10 @@ def test_a_video_whose_features_are_there_counts_once(tmp_path, place, caplog):
     video = put(tmp_path / "videos" / "t1.mp4", "one")
     put(tmp_path / "videos" / "t2.mp4", "two")
     features_of(tmp_path / place / "t1.safetensors", video)
-    expected = [(FeatureSource, "t1"), (VideoSource, "t2")]
+    expected = [(FeatureFile, "t1"), (VideoFile, "t2")]
     paths = sorted({tmp_path / "videos", tmp_path / place}, key=lambda path: path.name)
     with caplog.at_level(logging.INFO):
-        assert names(find_sources(paths)) == expected
+        assert names(find_inputs(paths)) == expected
     assert "read from features that are there already: 1 video" in caplog.text
 
 
@@ -67,31 +67,31 @@ def test_features_of_a_changed_video_are_left_out(tmp_path, caplog):
     video = put(tmp_path / "t1.mp4", "one")
     features_of(tmp_path / "t1.safetensors", video)
     video.write_text("another")
-    assert names(find_sources([tmp_path])) == [(VideoSource, "t1")]
+    assert names(find_inputs([tmp_path])) == [(VideoFile, "t1")]
     assert "t1.safetensors was not made of" in caplog.text
 
 
 def test_features_that_do_not_say_what_they_were_made_of_are_believed(tmp_path):
     put(tmp_path / "t1.mp4")
     features_of(tmp_path / "t1.safetensors")
-    assert names(find_sources([tmp_path])) == [(FeatureSource, "t1")]
+    assert names(find_inputs([tmp_path])) == [(FeatureFile, "t1")]
 
 
 def test_models_in_a_folder_are_skipped_with_a_line(tmp_path, caplog):
     put(tmp_path / "videos" / "t1.mp4")
     model_file(tmp_path / "videos" / "m.safetensors")
-    assert names(find_sources([tmp_path / "videos"])) == [(VideoSource, "t1")]
+    assert names(find_inputs([tmp_path / "videos"])) == [(VideoFile, "t1")]
     assert "m.safetensors (a model)" in caplog.text
     features_of(tmp_path / "f" / "a.safetensors")
     model_file(tmp_path / "f" / "model.safetensors")
-    assert names(find_sources([tmp_path / "f"])) == [(FeatureSource, "a")]
+    assert names(find_inputs([tmp_path / "f"])) == [(FeatureFile, "a")]
     assert [video.id for video in load_features(tmp_path / "f").videos] == ["a"]
     assert "model.safetensors (a model)" in caplog.text
 
 
 def test_a_model_given_as_features_is_named_for_what_it_is(tmp_path):
     model = model_file(tmp_path / "m.safetensors")
-    for read in (lambda path: find_sources([path]), load_features):
+    for read in (lambda path: find_inputs([path]), load_features):
         with pytest.raises(BasnetError, match=r"m\.safetensors: a model, no features"):
             read(model)
     with pytest.raises(ExtractError, match=r"m\.safetensors: a model, not a feature file"):
@@ -102,7 +102,7 @@ def test_a_published_folder_with_a_model_in_it_is_still_one(tmp_path):
     model_file(tmp_path / "m.safetensors")
     (tmp_path / "features" / "rgb").mkdir(parents=True)
     np.save(tmp_path / "features" / "rgb" / "v.npy", np.ones((2, 3), np.float32))
-    assert names(find_sources([tmp_path])) == [(ArrayFiles, "v")]
+    assert names(find_inputs([tmp_path])) == [(FeatureArrays, "v")]
     assert [video.id for video in load_features(tmp_path).videos] == ["v"]
 
 
@@ -110,15 +110,15 @@ def test_ids_of_one_call_are_unique(tmp_path):
     for name in "ab":
         put(tmp_path / name / "game.mp4", name)
         features_of(tmp_path / name / "other.safetensors")
-    found = find_sources([tmp_path / "a", tmp_path / "b"])
+    found = find_inputs([tmp_path / "a", tmp_path / "b"])
     assert [source.id for source in found] == ["a/game", "a/other", "b/game", "b/other"]
     put(tmp_path / "a" / "game.mkv", "another")
     with pytest.raises(ExtractError, match=r"game\.mkv and .*game\.mp4 would both be called"):
-        find_sources([tmp_path / "a"])
+        find_inputs([tmp_path / "a"])
 
 
 def test_nothing_to_work_on(tmp_path):
     with pytest.raises(ExtractError, match="neither videos nor features"):
-        find_sources([tmp_path])
+        find_inputs([tmp_path])
     with pytest.raises(ExtractError, match="no such file or folder"):
-        find_sources([tmp_path / "nowhere.mp4"])
+        find_inputs([tmp_path / "nowhere.mp4"])

@@ -36,7 +36,7 @@ def test_the_head_is_moved_to_the_device_and_the_callers_is_not(tmp_path, monkey
     save_model(model, tmp_path / "m.safetensors")
     monkeypatch.setattr(devices, "choose_device", lambda name: torch.device("meta"))
     for given in (model, tmp_path / "m.safetensors"):
-        moved = Localizer(given, device="cuda").model
+        moved = Localizer(given, device="cuda").predictor.model
         assert {part.device.type for part in moved.net.parameters()} == {"meta"}
     assert {part.device.type for part in model.net.parameters()} == {"cpu"}
 
@@ -52,7 +52,8 @@ def test_a_model_has_the_precision_of_the_features_it_was_trained_on():
         model = dataclasses.replace(make_model(), extractor=trained)
         precision = trained.get("precision", "float32")
         for asked in (None, precision):
-            assert Localizer(model, device="cpu", precision=asked)._settings.precision == precision
+            chosen = Localizer(model, device="cpu", precision=asked).predictor.settings
+            assert chosen.precision == precision
         with pytest.raises(BasnetError, match=rf"{precision}, .* of {other}; drop --precision"):
             Localizer(model, device="cpu", precision=other)
 

@@ -11,7 +11,7 @@ from torchvision.models.video.mvit import MSBlockConfig, MViT
 from basnet_e2e import BasnetError, Localizer
 from basnet_e2e.cli import main
 from basnet_e2e.demo.footage.encode import write_video
-from basnet_e2e.localization.pretrained import BACKGROUND_PROMPT, Untrained
+from basnet_e2e.localization.pretrained import BACKGROUND_PROMPT, PretrainedClassifier
 from extract.backbones import torchvision_video
 from extract.features.feature_file import Features
 from extract.inference.backbone import load_backbone
@@ -104,8 +104,8 @@ def test_any_classifier_localizes(video, tiny_model, tmp_path):
         ("vjepa2", (), "tiny-vjepa2 has no classifier: give a model"),
         ("clip", (), "say what to look for: --prompt TEXT"),
         ("videomae", ("--prompt", "a ball"), "prompts need a model of pictures and text"),
-        ("clip", ("--prompt", " "), "one is empty or there twice"),
-        ("clip", ("--prompt", "a", "--prompt", "a"), "one is empty or there twice"),
+        ("clip", ("--prompt", " "), "one is empty or given twice"),
+        ("clip", ("--prompt", "a", "--prompt", "a"), "one is empty or given twice"),
     ],
 )
 def test_mistakes_are_one_line_before_work(kind, options, message, video, tiny_model, capfd):
@@ -119,9 +119,9 @@ def test_mistakes_are_one_line_before_work(kind, options, message, video, tiny_m
 
 
 def test_the_default_backbones():
-    assert (Untrained().backbone, Untrained().name) == ("i3d", "kinetics400")
-    assert Untrained("mvit_v2_s").name == "mvit_v2_s"
-    chosen = Untrained(prompts=("a ball ",))
+    assert (PretrainedClassifier().backbone, PretrainedClassifier().name) == ("i3d", "kinetics400")
+    assert PretrainedClassifier("mvit_v2_s").name == "mvit_v2_s"
+    chosen = PretrainedClassifier(prompts=("a ball ",))
     assert (chosen.backbone, chosen.name, chosen.prompts) == (
         "clip-vit-b32",
         "prompts",

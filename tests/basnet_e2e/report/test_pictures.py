@@ -82,6 +82,7 @@ def sources(tmp_path, video):
         "cas": ([features], sight),
         "snippet": ([video], {"at": 1.0, "device": "cpu", "flow": "tvl1-fast"}),
         "training": ([tmp_path / "m.safetensors.log.csv"], {}),
+        "ethogram": ([tmp_path / "gt.csv"], {}),
         "map": ([tmp_path / "ours.json", tmp_path / "theirs.json"], {}),
     }
 
@@ -145,7 +146,7 @@ def test_the_command_draws_instead_of_making_pages(run, sources, tmp_path):
     assert "ours" in output.read_text()
     code, _, err = run("report", output, "--picture", "none", "-o", output)
     assert code == 2
-    assert "'none' is none of video, cas, snippet, training, map" in err[0]
+    assert "'none' is none of video, cas, snippet, training, map, ethogram" in err[0]
     code, _, err = run("report", output, "--at", 3, "-o", output)
     assert code == 2
     assert err == [

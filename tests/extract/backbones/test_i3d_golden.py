@@ -80,7 +80,8 @@ def test_what_runs_on_a_cpu_computes_the_network(
     with torch.inference_mode():
         expected = network.features(torch.from_numpy(clip)).numpy()
     for winograd in (False, True):
-        found = TorchRuntime(network, clip.shape[1:], winograd=winograd).run(clip)
+        runtime = TorchRuntime(network, clip.shape[1:], winograd=winograd)
+        found = runtime.run(torch.from_numpy(clip)).numpy()
         assert np.abs(found - expected).max() <= 1e-4 * np.abs(expected).max()
 
 

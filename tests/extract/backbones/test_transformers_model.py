@@ -1,5 +1,6 @@
 """Models of transformers compute what the library computes, with its own preprocessing."""
 
+import json
 import shutil
 
 import numpy as np
@@ -163,6 +164,43 @@ def test_missing_and_damaged_files_are_one_clear_line(tiny_model, tmp_path, name
         load_backbone(str(folder), ("rgb",), device="cpu").load(("rgb",))
     assert "\n" not in str(caught.value)
     assert str(folder) in str(caught.value)
+
+
+def changed(path, **keys):
+    path.write_text(json.dumps(json.loads(path.read_text()) | keys))
+
+
+@pytest.mark.parametrize(
+    ("name", "keys"),
+    [
+        (
+            "config.json",
+            {
+                "model_type": "own",
+                "architectures": ["OwnForVideoClassification"],
+                "auto_map": {"AutoConfig": "own.Own", "AutoModel": "own.Own"},
+            },
+        ),
+        (
+            "preprocessor_config.json",
+            {"image_processor_type": "Own", "auto_map": {"AutoImageProcessor": "own.Own"}},
+        ),
+    ],
+)
+def test_a_program_in_a_folder_is_refused_without_a_question(
+    name, keys, tiny_model, tmp_path, monkeypatch
+):
+    folder = tmp_path / "model"
+    shutil.copytree(tiny_model("clip"), folder)
+    changed(folder / name, **keys)
+    (folder / "own.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\nclass Own: pass\n")
+    questions = []
+    monkeypatch.setattr("builtins.input", lambda text="": questions.append(text) or "y")
+    with pytest.raises(ExtractError, match="a program that comes with it, and such") as caught:
+        load_backbone(str(folder), ("rgb",), device="cpu").prompts(["a"])
+    assert "\n" not in str(caught.value)
+    assert not questions
+    assert not (tmp_path / "ran").exists()
 
 
 def test_weights_that_lack_tensors_are_refused(tiny_model, tmp_path):

@@ -58,8 +58,8 @@ LENGTHS = st.integers(1, 64).flatmap(
 )
 
 
-# Runtime of the networks, and whether the work is done on tensors.
-WAYS = (("test cpu", False), ("test cuda", False), ("test cpu", True))
+# Device of the networks, and whether the work is done on tensors.
+WAYS = (("cpu", False), ("cuda", False), ("cpu", True))
 
 
 @given(LENGTHS, st.sampled_from(WAYS), st.sampled_from(["uint8", "none"]))
@@ -71,12 +71,12 @@ WAYS = (("test cpu", False), ("test cuda", False), ("test cpu", True))
 @settings(max_examples=150, deadline=None)
 def test_streaming_gives_what_holding_all_frames_gives(video, way, quantize):
     frames, stride = video
-    runtime, tensors = way
+    device, tensors = way
     pictures, flow = random_pictures(frames), TinyFlow()
     choices = extract.ExtractSettings(stride=stride, quantize=quantize)
     with pytest.MonkeyPatch.context() as patch:
         stand_in(patch, flow, TinyClip(pictures))
-        backbone = TinyBackbone(runtime=runtime)
+        backbone = TinyBackbone(device=device)
         found = tiny_extractor(choices, backbone, tensors=tensors).extract("tiny.mp4")
     rgb, motion = plain(pictures, stride, quantize)
     np.testing.assert_array_equal(found.rgb, rgb)

@@ -5,6 +5,7 @@ is an error, and so is whatever asks for a value; the guard here adds what leave
 """
 
 import contextlib
+import types
 
 import numpy as np
 import pytest
@@ -21,18 +22,16 @@ from extract.backbones.i3d import InceptionI3D
 from extract.backbones.registry import BACKBONES
 from extract.flow.raft import raft_tensors
 from extract.flow.tvl1.method import TVL1Flow
-from extract.flow.tvl1.torch_engine import Execution
+from extract.flow.tvl1.torch_engine import Execution, plain_level
+from extract.flow.tvl1.triton_engine import TritonSolver
 from extract.inference import torch_runtime
 from extract.inference.backbone import Backbone
-from extract.inference.runtimes import Choice
-from extract.inference.torch_runtime import TorchRuntime
 from extract.pipeline.device_steps import DeviceSteps
 
 SNIPPETS = 2
 LENGTH = 16
 SHORT = {"scales": 2, "warps": 2, "iterations": 3, "finest_iterations": 2}
 I3D = BACKBONES["i3d"]
-CUDA = Choice("torch", "cuda")
 
 
 class OneWay(TorchDispatchMode):
@@ -91,19 +90,36 @@ def i3d(networks, monkeypatch):
 
     monkeypatch.setattr(torch_runtime, "_prepared", prepared)
 
+    class Made(Backbone):
+        def network(self, stream):
+            return networks[stream]
+
     def make(precision="float32"):
-        backbone = Backbone(I3D, tuple(networks), None, CUDA, precision)
-        for stream, network in networks.items():
-            shape = (3 if stream == "rgb" else 2, LENGTH, I3D.crop, I3D.crop)
-            backbone._runtimes[stream] = TorchRuntime(network, shape, "cuda", precision=precision)
+        backbone = Made(I3D, tuple(networks), "cuda", precision=precision)
+        for network in networks.values():  # its values would have to be copied
+            monkeypatch.setattr(network, "classifier", lambda: None)
+        backbone.load(tuple(networks))
         return backbone
 
     return make
 
 
-def tvl1():
+class NoKernels:
+    """Takes the launches of the fused kernels and does nothing."""
+
+    OWNED = ENDED = types.SimpleNamespace(value=2)
+
+    def __init__(self):
+        self.launched = []
+        self.linearise = self.steps = self
+
+    def __getitem__(self, grid):
+        return lambda *arguments, **options: self.launched.append(arguments)
+
+
+def tvl1(solver=plain_level):
     flow = TVL1Flow(SHORT, "cpu")  # a device that is there; tensors are computed where they are
-    flow.how = Execution(batch=20, compiled=False, early=False)
+    flow.how = Execution(batch=20, solver=solver, early=False)
     return flow
 
 
@@ -135,12 +151,19 @@ def features(backbone, flow, size=(120, 160)):
 
 
 @pytest.mark.filterwarnings("ignore:CUDA is not available")  # of autocast
-@pytest.mark.parametrize("precision", ["float32", "float16"])
-def test_only_frames_go_up_and_only_features_are_to_come_down(i3d, precision):
+@pytest.mark.parametrize(
+    ("precision", "fused"), [("float32", False), ("float16", False), ("float32", True)]
+)
+def test_only_frames_go_up_and_only_features_are_to_come_down(i3d, monkeypatch, precision, fused):
+    monkeypatch.setattr(torch.cuda, "device_of", contextlib.nullcontext)  # there is none to choose
+    kernels = NoKernels()
     with no_gpu() as guard:
         backbone = i3d(precision)
         guard.went_up.clear()  # the networks
-        found = features(backbone, tvl1())
+        found = features(backbone, tvl1(TritonSolver(kernels) if fused else plain_level))
+    assert bool(kernels.launched) == fused
+    for launch in kernels.launched:
+        assert all(x.is_cuda for x in launch if isinstance(x, torch.Tensor))
     for rows in found:
         assert rows.device.type == "cuda"
         assert rows.shape == (SNIPPETS, I3D.dimension)

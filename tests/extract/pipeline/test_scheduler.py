@@ -3,6 +3,7 @@
 import threading
 import time
 import weakref
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -70,8 +71,8 @@ class BrokenFlow(TinyFlow):
 
 
 class BrokenNetwork(TinyBackbone):
-    def __init__(self, stream, runtime):
-        super().__init__(runtime=runtime)
+    def __init__(self, stream, device):
+        super().__init__(device=device)
         setattr(self, stream, self._broken)
         self._left = 2
 
@@ -97,15 +98,15 @@ PARTS = {
 }
 
 
-@pytest.mark.parametrize("runtime", ["test cpu", "test cuda"])
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
 @pytest.mark.parametrize("part", PARTS)
-def test_an_error_in_any_stage_ends_all_of_them(extractor, part, runtime):
+def test_an_error_in_any_stage_ends_all_of_them(extractor, part, device):
     made = {"clip": TinyClip, "flow": TinyFlow, "stream": None, "how": {}} | PARTS[part]
     stream = made["stream"]
-    backbone = BrokenNetwork(stream, runtime) if stream else TinyBackbone(runtime=runtime)
+    backbone = BrokenNetwork(stream, device) if stream else TinyBackbone(device=device)
     clip = made["clip"](random_pictures(LENGTH * 40))
     with pytest.raises(BrokenError):
-        extractor(clip, backbone, made["flow"]()).extract("tiny.mp4", **made["how"])
+        extractor(clip, backbone, made["flow"](), tensors=False).extract("tiny.mp4", **made["how"])
 
 
 def test_an_error_in_resizing_too(extractor, monkeypatch):
@@ -219,8 +220,8 @@ def test_what_is_held_does_not_grow_with_the_video(extractor, monkeypatch, frame
 class ThreadsBackbone(TinyBackbone):
     """Notes torch's threads where it runs, and how many run at once."""
 
-    def __init__(self, runtime="test cpu", meet=1):
-        super().__init__(runtime=runtime)
+    def __init__(self, meet=1):
+        super().__init__()
         self.threads, self.at_work, self.most = [], 0, 0
         self._meet = meet
         self._lock = threading.Lock()
@@ -242,6 +243,14 @@ def test_each_thread_of_the_pool_computes_on_one_processor_thread(extractor):
     clip = TinyClip(random_pictures(LENGTH * 60))
     extractor(clip, backbone, threads=3).extract("tiny.mp4")
     assert (set(backbone.threads), backbone.most) == ({1}, 3)
+
+
+def test_what_needs_all_threads_has_one_task_at_a_time_with_all_of_them(extractor):
+    backbone = ThreadsBackbone()
+    backbone.record = replace(backbone.record, clip_a_thread=False)
+    clip = TinyClip(random_pictures(LENGTH * 60))
+    extractor(clip, backbone, threads=3).extract("tiny.mp4")
+    assert (set(backbone.threads), backbone.most) == ({3}, 1)
 
 
 def test_the_width_of_the_pool_changes_on_the_way(extractor):
