@@ -20,7 +20,7 @@ from basnet_e2e.interchange.writers import format_results
 from basnet_e2e.intervals import Failure, Localization
 from basnet_e2e.localization.inputs import Input
 from basnet_e2e.version import __version__
-from extract.features.failure_lists import FAILURES, read_list
+from extract.features.failure_lists import FAILURES, read_replaceable
 from weights.files import write_text
 
 log = logging.getLogger(__name__)
@@ -117,7 +117,7 @@ class FolderStore:
         """Write ``failures.json``: of this run, and of videos that it did not try."""
         tried = set(self._ids) - {source.id for source in left}
         path = self._folder / FAILURES
-        earlier = [row for row in read_list(path) if row.video not in tried]
+        earlier = [row for row in read_replaceable(path) if row.video not in tried]
         rows = [*(Failure(row.video, row.file, row.error) for row in earlier), *failed]
         if rows:
             document = {"failed": [failure.to_json() for failure in rows]}

@@ -7,11 +7,12 @@ processes change them at once, so every change is one reading and writing under 
 import json
 import logging
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from msgspec import Struct
 
+from extract.errors import ExtractError
 from extract.features.output_folder import OutputFolder
 from extract.machine.file_locks import FAILURE_LISTS, lock
 from extract.sources import storage
@@ -37,9 +38,20 @@ class _List(Struct):
     failed: list[FailedVideo]
 
 
-def read_failures(folder: Path | Url) -> dict[str, str]:
-    """Why each video failed, by id, from all lists of a features folder."""
-    return {row.video: row.error for file in failure_lists(folder) for row in read_list(file)}
+def read_failures(
+    folder: Path | Url, read: Callable[[Path | Url], list[FailedVideo]] | None = None
+) -> dict[str, str]:
+    """Why each video failed, by id, from all lists of a features folder.
+
+    Args:
+        folder: the features folder.
+        read: reads a list; by default `read_list`.
+
+    Raises:
+        ExtractError: a list is damaged.
+    """
+    rows = [row for file in failure_lists(folder) for row in (read or read_list)(file)]
+    return {row.video: row.error for row in rows}
 
 
 def failure_lists(folder: Path | Url) -> list[Path | Url]:
@@ -50,13 +62,25 @@ def failure_lists(folder: Path | Url) -> list[Path | Url]:
 
 
 def read_list(file: Path | Url) -> list[FailedVideo]:
-    """The rows of one list; none where it is not there, or damaged, of which the log tells."""
+    """The rows of one list; none where it is not there.
+
+    Raises:
+        ExtractError: it is damaged.
+    """
     try:
         return decode_json(storage.read(file), _List).failed
     except FileNotFoundError:
         return []
     except JsonError as error:
-        log.warning("%s: damaged, and read as empty (%s)", file, error)
+        raise ExtractError(f"{file}: {error}; delete it") from error
+
+
+def read_replaceable(file: Path | Url) -> list[FailedVideo]:
+    """The rows of a list that will be written again: a damaged one is empty, as a line says."""
+    try:
+        return read_list(file)
+    except ExtractError as error:
+        log.warning("%s, or it is replaced", error)
         return []
 
 
@@ -77,7 +101,7 @@ def change_failures(
     with lock(output.local, FAILURE_LISTS):
         own = output.folder / name
         for file in {*failure_lists(output.folder), *([own] if added else [])}:
-            before = {row.video: row.error for row in read_list(file)}
+            before = {row.video: row.error for row in read_replaceable(file)}
             after = {key: text for key, text in before.items() if key not in gone | added.keys()}
             if file == own:
                 after |= added

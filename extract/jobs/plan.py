@@ -8,7 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from extract.errors import ExtractError
-from extract.features.failure_lists import FAILURES, change_failures, read_failures
+from extract.features.failure_lists import (
+    FAILURES,
+    change_failures,
+    read_failures,
+    read_replaceable,
+)
 from extract.features.feature_file import settings_difference
 from extract.features.fingerprint import fingerprint
 from extract.features.missing_folders import common_folder
@@ -166,7 +171,7 @@ def make_plan(
                 f"{store.output.file(video_id)} was made with other settings ({difference} now); "
                 "use another output folder, or --overwrite to extract its videos again"
             )
-    failed = read_failures(folder)
+    failed = read_failures(folder, read_replaceable)
     todo, present = [], []
     for video in videos:
         meta = metas.get(video.id)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from extract.errors import DiskError, ExtractError
 from extract.features.checkpoints import Checkpoints
-from extract.features.failure_lists import change_failures, read_failures
+from extract.features.failure_lists import change_failures, read_failures, read_replaceable
 from extract.features.feature_file import Features
 from extract.features.missing_folders import check_filled
 from extract.jobs.plan import Event, Job, OnEvent, Plan, made_from
@@ -112,8 +112,10 @@ def _done_elsewhere(job: Job, plan: Plan, name: str) -> Event | None:
     output, video = plan.store.output, job.video
     if output.version(name) not in (None, job.version) and made_from(output.meta(name), video):
         return Event("elsewhere", video)
-    failure = read_failures(output.folder).get(video.id) if plan.failures is not None else None
-    if failure not in (None, job.failure):
+    if plan.failures is None:
+        return None
+    failure = read_failures(output.folder, read_replaceable).get(video.id)
+    if failure is not None and failure != job.failure:
         return Event("failed", video, message=failure)
     return None
 

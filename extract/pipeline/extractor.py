@@ -73,8 +73,6 @@ class Extractor:
         self.settings = settings
         self.decoding = decoding or DecodeOptions()
         device = proven_device(device)
-        if backbone is not None:
-            proven_device(backbone.device)
         stall = self.decoding.stall
         self._isolation = None if stall is None else Isolation(stall)
         self.backbone = backbone or load_backbone(

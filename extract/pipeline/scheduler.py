@@ -73,7 +73,7 @@ class Scheduler:
         record = backbone.record
         self._on_cpu = backbone.device == "cpu" and not tensors
         self._thread_per_clip = (
-            self._on_cpu and record.clip_a_thread and (flow is None or flow.pair_a_thread)
+            self._on_cpu and record.clip_a_thread and (flow is None or flow.single_thread_per_pair)
         )
         clip = [(CHANNELS[name], record.length, record.crop, record.crop) for name in streams]
         batch = max(map(cpu_batch, clip)) if self._thread_per_clip else CPU_GROUP

@@ -51,7 +51,7 @@ class Scripted(FakeExtractor):
 
     @staticmethod
     def _wait(path, on_progress):
-        deadline = time.monotonic() + 100
+        deadline = time.monotonic() + 600
         while not path.exists():
             if time.monotonic() > deadline:
                 raise TimeoutError("waited in vain")

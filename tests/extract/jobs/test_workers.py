@@ -49,7 +49,7 @@ class ScriptedExtractor(FakeExtractor):
 
     @staticmethod
     def _wait(reached, on_progress):
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 600
         while not reached():
             if time.monotonic() > deadline:
                 raise TimeoutError("waited in vain")
