@@ -18,7 +18,7 @@ from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
 
-from extract.errors import ExtractError, MiscountError, VideoError
+from extract.errors import ExtractError, VideoError
 from extract.machine.memory import limit_memory
 from extract.video.heartbeat import beats
 from extract.video.isolation.shared_memory import SharedFrames, slots_for
@@ -27,7 +27,6 @@ BEAT_SECONDS = 0.2  # between two looks at whether frames are still read
 OPENER = "extract.video.clip:open_video"
 STOP = None
 KINDS: dict[type[BaseException], str] = {
-    MiscountError: "miscount",
     VideoError: "video",
     ExtractError: "setting",
     MemoryError: "memory",

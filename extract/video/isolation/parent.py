@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from extract.errors import ExtractError, MiscountError, VideoError
+from extract.errors import ExtractError, VideoError
 from extract.machine.memory import default_limit
 from extract.video.isolation.child import OPENER
 from extract.video.isolation.shared_memory import SharedFrames, new_memory
@@ -176,7 +176,7 @@ class DecodingProcess:
         if kind == "memory":
             self.kill()  # whatever took the memory still has it
             raise LostError(self._too_much_memory())
-        known = {"miscount": MiscountError, "video": VideoError, "setting": ExtractError}
+        known = {"video": VideoError, "setting": ExtractError}
         raise known.get(kind, UnexpectedError)(text)
 
     def _too_much_memory(self) -> str:
