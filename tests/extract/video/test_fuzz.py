@@ -96,19 +96,19 @@ def test_no_mutated_video_hurts_another(collection, tmp_path, monkeypatch):
     assert {f"good_{name[0]}" for name in KINDS} <= set(summary.done)
     assert not [text for text in summary.failed.values() if "not expected" in text]
     assert not list(out.rglob(".*"))
-    home = Isolation(STALL)
+    isolation = Isolation(STALL)
     try:
         for video in videos:
             if video.id in summary.done:
-                check_rows(video, Features.load(feature_path(out, video.id)), home)
+                check_rows(video, Features.load(feature_path(out, video.id)), isolation)
     finally:
-        home.close()
+        isolation.close()
 
 
-def check_rows(video, features, home):
+def check_rows(video, features, isolation):
     """A feature file covers what PyAV decodes by itself."""
     try:
-        with home.open(video.path, "pyav") as clip:
+        with isolation.open(video.path, "pyav") as clip:
             frames = sum(1 for _ in clip.frames(25))
     except VideoError as error:
         pytest.fail(f"features of {video.id}, which does not decode: {error}")
