@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from bundled_weights import write_bundled
 from torch import nn
 
 from extract import ExtractError
@@ -19,7 +20,7 @@ from extract.pipeline.extractor import Extractor
 from extract.pipeline.settings import ExtractSettings
 from weights import WeightsError
 from weights.manifest import networks
-from weights.registry import WeightsFile, check, write_bundled
+from weights.weights_file import WeightsFile, check
 
 MINI = BACKBONES["i3d-mini"]
 LABELS = ("run", "jump", "fall")

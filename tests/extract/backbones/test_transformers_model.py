@@ -225,7 +225,7 @@ def test_an_imported_folder_is_found_by_name_and_checked(tiny_model, tmp_path, m
     file = import_file(tiny_model("clip"), name="clip-vit-b32")
     assert file.sha256 == check_folder(tiny_model("clip")).sha256
     assert resolve("clip-vit-b32", "rgb") == file
-    assert next(e for e in entries() if e.name == "clip-vit-b32").state() == "present"
+    assert next(e for e in entries() if e.name == "clip-vit-b32").state == "present"
     other = tmp_path / "other"
     shutil.copytree(tiny_model("clip"), other)
     from safetensors.torch import load_file, save_file
@@ -235,7 +235,7 @@ def test_an_imported_folder_is_found_by_name_and_checked(tiny_model, tmp_path, m
     save_file(tensors, file.path / "model.safetensors", metadata={"format": "pt"})
     with pytest.raises(WeightsError, match="damaged, the hash of its tensors is"):
         resolve("clip-vit-b32", "rgb")
-    assert next(e for e in entries() if e.name == "clip-vit-b32").state() == "damaged"
+    assert next(e for e in entries() if e.name == "clip-vit-b32").state == "damaged"
 
 
 def test_a_name_of_the_hub_offline(tmp_path, monkeypatch):
