@@ -18,11 +18,11 @@ class TinyBackbone:
     """Its feature of a clip is every value of the clip: nothing can be mixed up unnoticed."""
 
     record = RECORD
+    device, runtime = "cpu", "test cpu"
     precision = "float32"
 
-    def __init__(self, streams=("rgb", "flow"), device="cpu"):
+    def __init__(self, streams=("rgb", "flow")):
         self.streams = streams
-        self.device, self.runtime = device, f"test {device}"
 
     def weights_hashes(self, streams=None):
         return dict.fromkeys(self.streams, "aa")
