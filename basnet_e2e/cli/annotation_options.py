@@ -46,7 +46,8 @@ def annotation_options(command: Command) -> Command:
         click.option(
             "--with-modifiers",
             is_flag=True,
-            help="Make BORIS's 'CODE [modifier]' a class of its own. Default: CODE alone.",
+            help="Make 'CODE [modifier]' a class of its own: modifiers of BORIS, choices on a "
+            "region of Label Studio. Default: CODE alone.",
         ),
     )
     wrapped: Any = wrapper

@@ -3,6 +3,7 @@
 import gzip
 import logging
 import os
+import re
 import zlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -60,6 +61,18 @@ def read_annotations(
     for line in refused[LISTED:]:
         log.debug("%s", line)
     return list(videos.values())
+
+
+def is_of_a_tool(path: str | os.PathLike[str]) -> bool:
+    """Whether a file or folder is of one of these tools, not CSV or JSON of our own form."""
+    if Path(path).is_dir() or _is_packed(Path(path)):
+        return True
+    text = read_text(path).lstrip()
+    if text[:1] not in ("{", "["):
+        header = {cell.strip(' "').lower() for cell in re.split("[,;\t]", text.split("\n", 1)[0])}
+        return not header >= {"video", "label"}
+    document = parse_json(path)
+    return not (isinstance(document, dict) and "database" in document)
 
 
 def _lines(path: Path, left_out: Sequence[LeftOut]) -> list[str]:

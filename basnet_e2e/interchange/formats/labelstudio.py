@@ -183,11 +183,13 @@ class _Export:
         keys: name of each video tag of the labelling configuration -> the key of a task's data
             that holds the video's address.
         rate: frames per second, by the person or the configuration; None where the tasks say it.
+        with_modifiers: whether a region with a choice is a class of its own.
     """
 
     path: Path
     keys: dict[str, str]
     rate: Fraction | None
+    with_modifiers: bool = False
 
 
 def is_own(file: AnnotationFile) -> bool:
@@ -212,7 +214,7 @@ def read(file: AnnotationFile, hints: Hints) -> Iterator[AnnotatedVideo | LeftOu
                 "'annotations' (JSON-MIN leaves out too much)"
             )
     keys, rate = _configuration(path.with_suffix(".xml"))
-    export = _Export(path, keys, hints.fps or rate)
+    export = _Export(path, keys, hints.fps or rate, hints.with_modifiers)
     remarks: Counter[str] = Counter()
     for number, task in enumerate(convert(path, document, list[_Task]), start=1):
         results = _results(task)
@@ -224,6 +226,8 @@ def read(file: AnnotationFile, hints: Hints) -> Iterator[AnnotatedVideo | LeftOu
         found = LeftOut(name) if results is None else _read(export, name, is_ours, task, results)
         if isinstance(found, AnnotatedVideo):
             remarks.update(filter(None, map(_remark, results or [])))
+            if not hints.with_modifiers:
+                remarks.update(f"{one.type} of a region" for one in _modifiers(results or []))
         yield found
     if remarks:
         parts = ", ".join(f"{kind} ({count})" for kind, count in remarks.items())
@@ -243,7 +247,8 @@ def _read(
     unread = Unread()
     intervals: list[Interval] = []
     labels: list[str] = []
-    said = [result for result in results if not _remark(result)]
+    modifiers = _modifiers(results)
+    said = [one for one in results if not _remark(one) and one not in modifiers]
     for index, result in enumerate(said, start=1):
         try:
             value, names = _value(export, result)
@@ -251,6 +256,10 @@ def _read(
         except NotUnderstoodError as error:
             unread.add(str(error), f"result {result.id or index}")
             continue
+        if export.with_modifiers and times:
+            own = [one for one in modifiers if one.id == result.id]
+            chosen = [name for one in own for name in _value(export, one)[1]]
+            names = [f"{name} [{'|'.join(chosen)}]" if chosen else name for name in names]
         intervals += [Interval(label, *span) for span in times or [] for label in names]
         labels += names if times is None else []
     if results and not said:
@@ -261,6 +270,13 @@ def _read(
     if limit is not None:
         intervals = [one.clip(limit) for one in intervals]
     return AnnotatedVideo.of(name, intervals, labels, limit)
+
+
+def _modifiers(results: list[_Result]) -> list[_Result]:
+    """What was chosen of a labelled region (``perRegion``): it has the region's id and times."""
+    regions = {one.id for one in results if one.type in ("timelinelabels", "labels")} - {None}
+    chosen = [one for one in results if one.type in ("choices", "taxonomy") and one.id in regions]
+    return [one for one in chosen if (one.value or {}).keys() & {"ranges", "start"}]
 
 
 def _remark(result: _Result) -> str:
