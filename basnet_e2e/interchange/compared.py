@@ -2,14 +2,14 @@
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from basnet_e2e.data.annotations.video_names import counted, listing, match_ids
 from basnet_e2e.errors import BasnetError
 from basnet_e2e.interchange.annotated import AnnotatedVideo, Help, video_id
 from basnet_e2e.interchange.readers import read_annotations
-from basnet_e2e.intervals import keep_best
+from basnet_e2e.intervals import Interval, keep_best
 
 log = logging.getLogger(__name__)
 
@@ -17,19 +17,26 @@ log = logging.getLogger(__name__)
 def timed_videos(paths: Sequence[Path], help: Help) -> list[AnnotatedVideo]:
     """Videos of which the times of every class are known, people's and a model's.
 
-    Intervals of one class that overlap are thinned out to the best.
+    Intervals of one class that overlap are joined, or thinned out to the best by score.
 
     Raises:
         BasnetError: a file cannot be read, or none of its videos has times.
     """
     found = read_annotations(paths, help)
-    timed = [_without_overlaps(video) for video in found if video.is_timed]
+    whole = [video for video in found if video.is_timed]
+    timed = [_without_overlaps(video) for video in whole]
     untimed = [video.video for video in found if not video.is_timed]
     if untimed:
         text = f"{counted(len(untimed), 'video')} with labels without times: {listing(untimed)}"
         if not timed:
             raise BasnetError(f"{paths[0]}: nothing but {text}")
         log.warning("%s: left out %s", paths[0], text)
+    dropped = sum(len(video.intervals) for video in whole)
+    dropped -= sum(len(video.intervals) for video in timed)
+    if dropped:
+        log.warning(
+            "%s: of overlapping intervals of a class %d weaker are left out", paths[0], dropped
+        )
     return timed
 
 
@@ -79,13 +86,21 @@ def _pair(first: AnnotatedVideo, second: AnnotatedVideo) -> Pair:
 
 
 def _without_overlaps(video: AnnotatedVideo) -> AnnotatedVideo:
+    """People's intervals of a class that overlap are one, a model's are thinned out to the best."""
     points = [one for one in video.intervals if one.length == 0]
-    best = keep_best([one for one in video.intervals if one.length > 0])
-    dropped = len(video.intervals) - len(points) - len(best)
-    if dropped:
-        log.warning(
-            "'%s': %d weaker of overlapping intervals of one class left out", video.video, dropped
-        )
+    best = keep_best(_joined([one for one in video.intervals if one.length > 0]))
     return AnnotatedVideo.of(
         video.video, [*points, *best], video.labels, video.duration, video.unknown
     )
+
+
+def _joined(intervals: Sequence[Interval]) -> list[Interval]:
+    """Overlapping intervals of one class and score as one."""
+    joined: list[Interval] = []
+    for one in sorted(intervals, key=lambda one: (one.label, one.score, one.start)):
+        last = joined[-1] if joined else None
+        if last and (last.label, last.score) == (one.label, one.score) and last.overlaps(one):
+            joined[-1] = replace(last, end=max(last.end, one.end))
+        else:
+            joined.append(one)
+    return joined

@@ -79,7 +79,7 @@ class DeviceWork:
         assert self._flow is not None
         rgb = torch.stack(tuple(pictures))
         return centre_crop(
-            self._flow.compute_there(grey(rgb), rgb), self._backbone.record.crop
+            self._flow.compute_on_device(grey(rgb), rgb), self._backbone.record.crop
         ).clone()  # whole fields are let go
 
     @torch.inference_mode()

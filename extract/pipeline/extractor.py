@@ -143,8 +143,6 @@ class Extractor:
         self.choices = settings
         self._isolation = None if stall is None else Isolation(stall)
         device = proven_device(device)
-        if backbone is not None:
-            proven_device(backbone.device)
         self.backbone = backbone or load_backbone(
             settings.backbone,
             streams=settings.streams,

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from extract.errors import ExtractError
 from extract.features.feature_file import Features
 from extract.pipeline.accumulator import Progress
+from extract.pipeline.device_check import proven_device
 from extract.pipeline.extractor import Extractor, ExtractSettings
 from extract.streams import STREAMS
 
@@ -39,7 +40,7 @@ def extract_features(
 
     Raises:
         VideoError: the file is no video or is damaged.
-        ExtractError: a setting does not fit.
+        ExtractError: a setting does not fit, or the GPU asked for computes wrongly.
         WeightsError: a stream's weights are not there.
     """
     if settings is None:
@@ -52,5 +53,7 @@ def extract_features(
             f"the settings name the backbone {settings.backbone}, the one given is "
             f"{backbone.record.name}"
         )
+    if backbone is not None:
+        proven_device(backbone.device)
     extractor = Extractor(settings, device=device, backbone=backbone)
     return extractor.extract(path, decoder=decoder, keep_partial=keep_partial, progress=progress)

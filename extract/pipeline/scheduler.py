@@ -80,7 +80,7 @@ class Stages:
         record = backbone.record
         self._on_cpu = backbone.device == "cpu" and not tensors
         self._spread = (
-            self._on_cpu and record.clip_a_thread and (flow is None or flow.pair_a_thread)
+            self._on_cpu and record.clip_a_thread and (flow is None or flow.single_thread_per_pair)
         )
         clip = [(CHANNELS[name], record.length, record.crop, record.crop) for name in streams]
         batch = max(map(cpu_batch, clip)) if self._spread else CPU_GROUP

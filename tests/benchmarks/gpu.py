@@ -197,8 +197,8 @@ def flows(bench: Bench, report: Report, frames: list[np.ndarray], record: Backbo
         ("TV-L1 all steps", Execution(early=False)),
     ):
         flow = TVL1Flow(record.flow_overrides, bench.device)
-        flow.how = how
-        works[name] = functools.partial(flow.compute_there, grey, rgb)
+        flow.execution = how
+        works[name] = functools.partial(flow.compute_on_device, grey, rgb)
     for name, make in (("RAFT-small", raft_small), ("RAFT", raft_large)):
         network = make(weights=None).eval().requires_grad_(False).to(place)
         works[name] = functools.partial(raft_tensors, network, rgb)

@@ -18,11 +18,11 @@ class TinyBackbone:
     """Its feature of a clip is every value of the clip: nothing can be mixed up unnoticed."""
 
     record = RECORD
+    device, runtime = "cpu", "test cpu"
     precision = "float32"
 
-    def __init__(self, streams=("rgb", "flow"), device="cpu"):
+    def __init__(self, streams=("rgb", "flow")):
         self.streams = streams
-        self.device, self.runtime = device, f"test {device}"
 
     def weights_hashes(self, streams=None):
         return dict.fromkeys(self.streams, "aa")
@@ -42,7 +42,7 @@ class TinyFlow:
     """A number of the two frames instead of their motion; each pair is counted."""
 
     name = engine = "tiny"
-    pair_a_thread = True
+    single_thread_per_pair = True
 
     def __init__(self):
         self.pairs = 0
@@ -57,7 +57,7 @@ class TinyFlow:
         before, after = grey[:-1].astype(np.float32), grey[1:].astype(np.float32)
         return np.stack([(before - after) / 20, (before + 2 * after) / 50], axis=1)
 
-    def compute_there(self, grey, rgb):
+    def compute_on_device(self, grey, rgb):
         return torch.from_numpy(self.compute(grey.numpy(), rgb.numpy()))
 
 

@@ -73,7 +73,13 @@ def agreement(
         document = {"videos": list(pairs), "step": step, **found.to_json()}
         click.echo(json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False))
         return
-    show(_scores(found, len(pairs), step), *_confusion(found))
+    show(_scores(found, len(pairs), step))
+    columns = len(found.categories)
+    if columns > max((width() - 20) // (CELL + 1), 2):
+        click.echo(f"\nThe confusion of {columns} categories is too wide to show; see --json.")
+    elif columns > 1:
+        click.echo()
+        show(_confusion(found))
 
 
 def _scores(found: "Agreement", videos: int, step: float) -> Any:
@@ -95,12 +101,11 @@ def _cells(score: "Score") -> list[str]:
     return [kappa, bounds, f"{score.percent:.1f}"]
 
 
-def _confusion(found: "Agreement") -> list[Any]:
-    """Seconds by what A (rows) and B (columns) say, where the columns fit."""
+def _confusion(found: "Agreement") -> Any:
     names = found.categories
-    if not 1 < len(names) <= max((width() - 20) // (CELL + 1), 2):
-        return []
-    table = new_table("Seconds by what A (rows) and B (columns) say", "A \\ B", *names)
+    table = new_table("Seconds by what A (rows) and B (columns) say", "A \\ B")
+    for name in names:
+        table.add_column(name, justify="right", overflow="fold")
     for name, row in zip(names, found.confusion, strict=True):
         table.add_row(name, *(f"{value:.1f}" for value in row))
-    return [table]
+    return table

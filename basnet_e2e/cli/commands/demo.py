@@ -19,7 +19,7 @@ from basnet_e2e.cli.options import message_options
 @click.option(
     "--compare",
     is_flag=True,
-    help="More videos, and single streams and colour histograms beside. 5 minutes.",
+    help="More videos, and each stream alone beside both. 5 minutes.",
 )
 @click.option("--ablation", is_flag=True, help="Compare the paper's four recipes instead.")
 @message_options

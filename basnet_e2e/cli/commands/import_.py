@@ -38,8 +38,8 @@ def import_() -> None:
     "--intervals",
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="KNOWN.csv|.json",
-    help="Also write intervals, points and unknown stretches, as 'basnet train --intervals' and "
-    "'basnet evaluate --ground-truth' read them.",
+    help="Also write intervals, points and unknown stretches, as 'basnet train --intervals' reads "
+    "them, and 'basnet evaluate --ground-truth' where there are intervals alone.",
 )
 @annotation_options
 @force_option

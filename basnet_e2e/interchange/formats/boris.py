@@ -24,6 +24,7 @@ from basnet_e2e.interchange.media import Media
 from basnet_e2e.interchange.observations import PREDICTED, Event, Observation, annotated
 from basnet_e2e.interchange.plain import in_time, one_line
 from basnet_e2e.intervals import Localization
+from weights.json_documents import Duration, Seconds
 
 VERSION = "7.0"
 # A required field; no clock, so that equal results give equal bytes.
@@ -182,8 +183,8 @@ class _Behavior(msgspec.Struct):
 
 
 class _MediaInfo(msgspec.Struct):
-    length: dict[str, float | None] = {}
-    offset: dict[str, float | None] = {}
+    length: dict[str, Duration | None] = {}
+    offset: dict[str, Seconds | None] = {}
 
 
 class _Observation(
@@ -203,9 +204,9 @@ class _Observation(
     events: list[list[Any]]
     type: str = "MEDIA"
     file: dict[str, list[str]] | list[str] = []
-    time_offset: float | None = None
+    time_offset: Seconds | None = None
     media_info: _MediaInfo | None = None
-    interval: list[float] = []
+    interval: list[Seconds] = []
     by_date: bool = False
 
 

@@ -18,6 +18,7 @@ from basnet_e2e.errors import BasnetError
 from basnet_e2e.interchange.annotated import AnnotatedVideo, AnnotationFile, Help, LeftOut
 from basnet_e2e.interchange.json_text import json_text
 from basnet_e2e.intervals import SECOND_DECIMALS, Interval
+from weights.json_documents import Duration, Seconds
 
 COLUMNS = ("video", "label", "start", "end")
 UNKNOWN = ""
@@ -75,14 +76,14 @@ def _entry(video: AnnotatedVideo) -> dict[str, Any]:
 
 
 class _Item(msgspec.Struct):
-    segment: list[float | None]
+    segment: list[Seconds | None]
     label: str | None = None
 
 
 class _Video(msgspec.Struct):
     annotations: list[_Item] | None = None
     annotation: Any = None
-    duration: float | None = None
+    duration: Duration | None = None
 
 
 class _Database(msgspec.Struct):

@@ -28,6 +28,7 @@ from basnet_e2e.interchange.json_text import json_text
 from basnet_e2e.interchange.media import Media
 from basnet_e2e.interchange.plain import in_time, one_line
 from basnet_e2e.intervals import Interval, Localization
+from weights.json_documents import Count, Number, Seconds
 
 # Writing ------------------------------------------------------------------------------------------
 
@@ -132,8 +133,8 @@ REMARKS = frozenset({"textarea", "rating", "number", "datetime", "relation", "pa
 class _Range(msgspec.Struct):
     """Frames, counted from 1, both inside."""
 
-    start: int
-    end: int
+    start: Count
+    end: Count
 
 
 class _Value(msgspec.Struct):
@@ -143,8 +144,8 @@ class _Value(msgspec.Struct):
     """
 
     ranges: list[_Range] | None = None
-    start: float | str | None = None
-    end: float | str | None = None
+    start: Seconds | str | None = None
+    end: Seconds | str | None = None
     text: str | None = None
     timelinelabels: list[str] = []
     labels: list[str] = []
@@ -157,7 +158,7 @@ class _Result(msgspec.Struct):
     value: dict[str, Any] | None = None
     id: str | int | None = None
     to_name: str = ""
-    original_length: float | None = None
+    original_length: Number | None = None
 
 
 class _Annotation(msgspec.Struct):

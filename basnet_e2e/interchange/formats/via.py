@@ -19,6 +19,7 @@ from basnet_e2e.interchange.json_text import json_text
 from basnet_e2e.interchange.media import Media
 from basnet_e2e.interchange.plain import in_time
 from basnet_e2e.intervals import Interval, Localization
+from weights.json_documents import Number, Seconds
 
 # Writing ------------------------------------------------------------------------------------------
 
@@ -124,8 +125,8 @@ class _Metadata(msgspec.Struct):
     """``z`` holds no time (the whole file), one (an instant) or two, ``xy`` a region."""
 
     vid: str | int
-    z: list[float] = []
-    xy: list[float] = []
+    z: list[Seconds] = []
+    xy: list[Number] = []
     av: dict[str, str | int | float | bool | None] = {}
 
 

@@ -26,7 +26,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 LANES = 16
-FIELDS = ("u", "v", "ux", "uy", "vx", "vy", "ix", "iy", "rest", "inverse")
+FIELDS = ("u", "v", "ux", "uy", "vx", "vy", "ix", "iy", "rho_c", "inverse")
 """Flow (u, v), dual variables of u and v along x and y, warped image gradient (ix, iy), constant
 part of the linearised difference, one over the squared gradient."""
 
@@ -223,10 +223,10 @@ def _step(primal: bool, dual: bool) -> Callable[..., Any]:
     signature = types.float64(whole, whole, whole, whole, whole, whole, real, real, real)
 
     def generate(context: Any, builder: ir.IRBuilder, _: Any, arguments: Any) -> ir.Value:
-        base, plane, row, above, inner, width, bound, theta, taut = arguments
+        base, plane, row, above, inner, width, threshold, theta, tau_over_theta = arguments
         rows = _Rows(builder, base, plane)
-        high, low = _splat(builder, bound), _splat(builder, builder.fneg(bound))
-        coupling, step = _splat(builder, theta), _splat(builder, taut)
+        high, low = _splat(builder, threshold), _splat(builder, builder.fneg(threshold))
+        coupling, step = _splat(builder, theta), _splat(builder, tau_over_theta)
 
         def body(x: ir.Value) -> _Vector:
             change = _Vector(builder, ir.Constant(_VECTOR, [0.0] * LANES))
@@ -234,7 +234,7 @@ def _step(primal: bool, dual: bool) -> Callable[..., Any]:
             if primal:
                 u, v = rows.load("u", row, x), rows.load("v", row, x)
                 ix, iy = rows.load("ix", row, x), rows.load("iy", row, x)
-                residual = rows.load("rest", row, x) + ix * u + iy * v
+                residual = rows.load("rho_c", row, x) + ix * u + iy * v
                 move = (residual * rows.load("inverse", row, x)).clip(low, high)
                 div_u = rows.load("ux", row, x) - rows.load("ux", row, x, -1)
                 div_u = div_u + (rows.load("uy", row, x) - down_u)
@@ -274,9 +274,9 @@ def _step(primal: bool, dual: bool) -> Callable[..., Any]:
         above: Any,
         inner: Any,
         width: Any,
-        bound: Any,
+        threshold: Any,
         theta: Any,
-        taut: Any,
+        tau_over_theta: Any,
     ) -> Any:
         return signature, generate
 

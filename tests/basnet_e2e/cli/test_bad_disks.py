@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -210,4 +211,4 @@ def test_a_clock_that_jumps_changes_nothing(clips, tmp_path, run, monkeypatch):
     assert 0 <= 60 * int(minutes) + int(seconds) <= time.monotonic() - began + 1
     code, _, err = run("extract", clips, "-o", tmp_path / "other", *HERE, "--dry-run")
     assert code == 0
-    assert any("time: about 0:" in line or "time: about 1:" in line for line in err)
+    assert any(re.search(r"time: about \d?\d:\d\d(?!:)", line) for line in err)

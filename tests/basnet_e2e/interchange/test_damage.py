@@ -97,14 +97,14 @@ def damaged(draw):
     for _ in range(draw(st.integers(1, 2))):
         path = draw(st.sampled_from(list(places(document))))
         if not path:
-            return draw(STRANGE)
+            return copy.deepcopy(draw(STRANGE))
         node = document
         for key in path[:-1]:
             node = node[key]
         if isinstance(node, dict) and draw(st.booleans()):
             node.pop(path[-1])
         else:
-            node[path[-1]] = draw(STRANGE)
+            node[path[-1]] = copy.deepcopy(draw(STRANGE))
     return document
 
 

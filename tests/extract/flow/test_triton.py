@@ -166,5 +166,5 @@ def test_the_check_sees_kernels_that_work_and_kernels_that_do_not(interpreter):
     def wrong(*arguments):
         return plain_level(*arguments) + 1e-3
 
-    with pytest.raises(ArithmeticError, match=r"differ from plain operations by 0\.001 px"):
+    with pytest.raises(ArithmeticError, match=r"differs from plain torch's by 0\.001 px"):
         check_level(wrong, torch.device("cpu"))

@@ -84,7 +84,7 @@ def test_three_processes_do_nothing_twice(videos, tmp_path):
     plan = make_plan(videos, out, SETTINGS)
     runs = [start(run_plan, plan, extractor) for _ in range(3)]
     for run in runs:
-        run.join(60)
+        run.join(600)
         assert run.exitcode == 0
     assert noted(notes) == [video.id for video in videos]
     assert len(list(out.glob("*.safetensors"))) == 10
@@ -99,7 +99,7 @@ def test_overwriting_in_two_processes_does_nothing_twice_either(videos, tmp_path
     notes = tmp_path / "notes"
     runs = [start(run_plan, plan, Noting(notes)) for _ in range(2)]
     for run in runs:
-        run.join(60)
+        run.join(600)
     assert noted(notes) == [video.id for video in videos]
 
 
@@ -116,7 +116,7 @@ def test_a_failure_elsewhere_is_a_failure_here(videos, tmp_path):
 def test_a_video_whose_owner_is_killed_is_taken_over(videos, tmp_path):
     out, notes = tmp_path / "out", tmp_path / "notes"
     plan = make_plan(videos[:1], out, SETTINGS)
-    owner = start(run_plan, plan, Noting(notes, seconds=60))
+    owner = start(run_plan, plan, Noting(notes, seconds=3600))
     while not noted(notes):
         time.sleep(0.01)
     (out / ".v00.safetensors.abc.part").write_text("half a file")
@@ -141,7 +141,7 @@ def test_one_at_a_time_although_the_file_comes_and_goes(tmp_path):
     counter.write_text("0")
     runs = [start(_increment, tmp_path / "out", counter, 15) for _ in range(3)]
     for run in runs:
-        run.join(60)
+        run.join(600)
         assert run.exitcode == 0
     assert counter.read_text() == "45"
     assert leftovers(tmp_path / "out") == []

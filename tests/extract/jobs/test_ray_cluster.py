@@ -67,7 +67,7 @@ class Scripted:
 
     @staticmethod
     def _wait(path, progress):
-        deadline = time.monotonic() + 100
+        deadline = time.monotonic() + 600
         while not path.exists():
             if time.monotonic() > deadline:
                 raise TimeoutError("waited in vain")

@@ -62,7 +62,7 @@ class ScriptedExtractor:
 
     @staticmethod
     def _wait(reached, progress):
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 600
         while not reached():
             if time.monotonic() > deadline:
                 raise TimeoutError("waited in vain")

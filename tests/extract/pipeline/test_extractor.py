@@ -50,26 +50,20 @@ LENGTHS = st.integers(1, 64).flatmap(
 )
 
 
-# Device of the networks, and whether the work is done on tensors.
-WAYS = (("cpu", False), ("cuda", False), ("cpu", True))
-
-
-@given(LENGTHS, st.sampled_from(WAYS), st.sampled_from(["uint8", "none"]))
-@example((129, 32), WAYS[0], "uint8")
-@example((1, 1), WAYS[0], "uint8")
-@example((2, 64), WAYS[1], "none")
-@example((1, 1), WAYS[2], "uint8")
-@example((200, 7), WAYS[2], "none")
+@given(LENGTHS, st.booleans(), st.sampled_from(["uint8", "none"]))
+@example((129, 32), False, "uint8")
+@example((1, 1), False, "uint8")
+@example((1, 1), True, "uint8")
+@example((200, 7), True, "none")
 @settings(max_examples=150, deadline=None)
-def test_streaming_gives_what_holding_all_frames_gives(video, way, quantize):
+def test_streaming_gives_what_holding_all_frames_gives(video, tensors, quantize):
     frames, stride = video
-    device, tensors = way
     pictures, flow = random_pictures(frames), TinyFlow()
     choices = extract.ExtractSettings(stride=stride, quantize=quantize)
     with pytest.MonkeyPatch.context() as patch:
         stand_in(patch, flow, TinyClip(pictures))
-        backbone = TinyBackbone(device=device)
-        found = extract.Extractor(choices, backbone=backbone, tensors=tensors).extract("tiny.mp4")
+        made = extract.Extractor(choices, backbone=TinyBackbone(), tensors=tensors)
+        found = made.extract("tiny.mp4")
     rgb, motion = plain(pictures, stride, quantize)
     np.testing.assert_array_equal(found.rgb, rgb)
     np.testing.assert_array_equal(found.flow, motion)

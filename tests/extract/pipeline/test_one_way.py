@@ -107,7 +107,7 @@ def i3d(networks, monkeypatch):
 class NoKernels:
     """Takes the launches of the fused kernels and does nothing."""
 
-    OWNED = ENDED = types.SimpleNamespace(value=2)
+    OWNED = STOPPED = types.SimpleNamespace(value=2)
 
     def __init__(self):
         self.launched = []
@@ -119,7 +119,7 @@ class NoKernels:
 
 def tvl1(solver=plain_level):
     flow = TVL1Flow(SHORT, "cpu")  # a device that is there; tensors are computed where they are
-    flow.how = Execution(batch=20, solver=solver, early=False)
+    flow.execution = Execution(batch=20, solver=solver, early=False)
     return flow
 
 
@@ -133,7 +133,7 @@ class RAFT:
             model = raft_small(weights=None).eval().requires_grad_(False)
         self._model = model.to("cuda")
 
-    def compute_there(self, grey, rgb):
+    def compute_on_device(self, grey, rgb):
         return raft_tensors(self._model, rgb)
 
 
