@@ -7,14 +7,14 @@ from pathlib import Path
 
 from basnet_e2e.data.annotations.video_names import counted, listing, match_ids
 from basnet_e2e.errors import BasnetError
-from basnet_e2e.interchange.annotated import AnnotatedVideo, Help, video_id
+from basnet_e2e.interchange.annotated import AnnotatedVideo, Hints, video_id
 from basnet_e2e.interchange.readers import read_annotations
 from basnet_e2e.intervals import Interval, keep_best
 
 log = logging.getLogger(__name__)
 
 
-def timed_videos(paths: Sequence[Path], help: Help) -> list[AnnotatedVideo]:
+def timed_videos(paths: Sequence[Path], hints: Hints) -> list[AnnotatedVideo]:
     """Videos of which the times of every class are known, people's and a model's.
 
     Intervals of one class that overlap are joined, or thinned out to the best by score.
@@ -22,7 +22,7 @@ def timed_videos(paths: Sequence[Path], help: Help) -> list[AnnotatedVideo]:
     Raises:
         BasnetError: a file cannot be read, or none of its videos has times.
     """
-    found = read_annotations(paths, help)
+    found = read_annotations(paths, hints)
     whole = [video for video in found if video.is_timed]
     timed = [_without_overlaps(video) for video in whole]
     untimed = [video.video for video in found if not video.is_timed]
@@ -31,11 +31,13 @@ def timed_videos(paths: Sequence[Path], help: Help) -> list[AnnotatedVideo]:
         if not timed:
             raise BasnetError(f"{paths[0]}: nothing but {text}")
         log.warning("%s: left out %s", paths[0], text)
-    dropped = sum(len(video.intervals) for video in whole)
-    dropped -= sum(len(video.intervals) for video in timed)
-    if dropped:
+    before, after = (sum(len(one.intervals) for one in videos) for videos in (whole, timed))
+    if after < before:
         log.warning(
-            "%s: of overlapping intervals of a class %d weaker are left out", paths[0], dropped
+            "%s: %d of %d intervals overlap another of their class and are not counted apart",
+            paths[0],
+            before - after,
+            before,
         )
     return timed
 
@@ -49,7 +51,7 @@ class Pair:
     second: AnnotatedVideo
 
 
-def paired(first: tuple[Path, Help], second: tuple[Path, Help]) -> dict[str, Pair]:
+def paired(first: tuple[Path, Hints], second: tuple[Path, Hints]) -> dict[str, Pair]:
     """Videos that two files annotate, by their name in the second file.
 
     A video lasts as long as either file says, or else to the end of the last interval.
@@ -58,8 +60,8 @@ def paired(first: tuple[Path, Help], second: tuple[Path, Help]) -> dict[str, Pai
         BasnetError: the files have no video in common, or several names of one video.
     """
     ours, theirs = (
-        {video_id(video.video): video for video in timed_videos([path], help)}
-        for path, help in (first, second)
+        {video_id(video.video): video for video in timed_videos([path], hints)}
+        for path, hints in (first, second)
     )
     matches = match_ids(ours, theirs)
     files = f"{first[0]} and {second[0]}"

@@ -318,7 +318,7 @@ class Localizer:
         return replace(
             found,
             file=file or str(features.facts.get("file", video_id)),
-            made={"partial": partial} if partial else {},
+            made=found.made | ({"partial": partial} if partial else {}),
         )
 
     def rows(self, video: VideoFeatures) -> Localization:

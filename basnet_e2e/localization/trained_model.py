@@ -83,4 +83,5 @@ class TrainedModel(Predictor):
             read = thinned(rows, strides_between(self.model.extractor, rows.settings))
         seen = activations(self.model, read)
         found = localization_of(seen, self.model.preset, classes, read, self.name)
+        found = replace(found, made=self.model.made(rows.id))
         return VideoPrediction(found, rows, classes, seen.centres, seen.cas, seen.foreground)

@@ -15,7 +15,7 @@ from basnet_e2e.cli.terminal.tables import new_table, show, width
 
 if TYPE_CHECKING:
     from basnet_e2e.evaluation.agreement import Agreement, Score
-    from basnet_e2e.interchange.annotated import Help
+    from basnet_e2e.interchange.annotated import Hints
 
 CELL = 10  # columns of one number of the confusion
 
@@ -43,7 +43,7 @@ CELL = 10  # columns of one number of the confusion
 @annotation_options
 @message_options
 def agreement(
-    first: Path, second: Path, step: float, draws: int, as_json: bool, help: "Help"
+    first: Path, second: Path, step: float, draws: int, as_json: bool, hints: "Hints"
 ) -> None:
     """Cohen's kappa of two annotations: people and people, or people and a model.
 
@@ -54,11 +54,11 @@ def agreement(
     from basnet_e2e.evaluation.agreement import agreement as compare
     from basnet_e2e.interchange.compared import paired
 
-    names = help.observations
+    names = hints.observations
     if len(names) > 2:
         raise click.UsageError("--observation is given once for both files, or once for each")
     chosen = [
-        replace(help, predictions=True, observations=names[k : k + 1] or names[:1]) for k in (0, 1)
+        replace(hints, predictions=True, observations=names[k : k + 1] or names[:1]) for k in (0, 1)
     ]
     pairs = {
         name: Pair(

@@ -146,7 +146,7 @@ def intervals(
     beside = dict.fromkeys(path if path.is_dir() else path.parent for path in documents)
     places = [videos] if videos else list(beside)
     rate = None if fps is None else nominal_rate(fps)
-    media = Media(_at_hand(found, places, given=videos is not None), fps=rate, prefix=link_prefix)
+    media = Media(_available(found, places, given=videos is not None), fps=rate, prefix=link_prefix)
     for result in found if cut or burn else []:
         media.file(result)
     read = [file for path in (*documents, *filter(None, [into])) for file in result_files(path)]
@@ -198,7 +198,7 @@ def _check_document(
         check_outputs(beside, kind, inputs, force=force)
 
 
-def _at_hand(
+def _available(
     found: "Sequence[Localization]", places: "Sequence[Path]", *, given: bool
 ) -> dict[str, Path]:
     """Video files of the results; a folder that was not named may as well have none."""

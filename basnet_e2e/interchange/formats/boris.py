@@ -14,7 +14,7 @@ from basnet_e2e.errors import BasnetError
 from basnet_e2e.interchange.annotated import (
     AnnotatedVideo,
     AnnotationFile,
-    Help,
+    Hints,
     LeftOut,
     Unread,
     video_id,
@@ -220,7 +220,7 @@ def is_own(file: AnnotationFile) -> bool:
     return file.has("behaviors_conf", "observations")
 
 
-def read(file: AnnotationFile, help: Help) -> Iterator[AnnotatedVideo | LeftOut]:
+def read(file: AnnotationFile, hints: Hints) -> Iterator[AnnotatedVideo | LeftOut]:
     """The videos of all observations; one without events is a video in which nothing happens.
 
     A state event is two rows of one subject, behaviour and modifiers, as BORIS pairs them.
@@ -237,7 +237,7 @@ def read(file: AnnotationFile, help: Help) -> Iterator[AnnotatedVideo | LeftOut]
             yield LeftOut(name, f"an observation without video ({one.type})")
             continue
         observed.append(_coded(name, one, files, types))
-    yield from annotated(observed, help)
+    yield from annotated(observed, hints)
 
 
 def _project(file: AnnotationFile) -> _Project:

@@ -15,7 +15,7 @@ import msgspec
 from basnet_e2e.data.files.csv_rows import column_names, read_rows
 from basnet_e2e.data.files.text_files import convert
 from basnet_e2e.errors import BasnetError
-from basnet_e2e.interchange.annotated import AnnotatedVideo, AnnotationFile, Help, LeftOut
+from basnet_e2e.interchange.annotated import AnnotatedVideo, AnnotationFile, Hints, LeftOut
 from basnet_e2e.interchange.json_text import json_text
 from basnet_e2e.intervals import SECOND_DECIMALS, Interval
 from weights.json_documents import Duration, Seconds
@@ -95,7 +95,7 @@ def is_own(file: AnnotationFile) -> bool:
     return file.has("database") or set(COLUMNS) <= set(column_names(file.text))
 
 
-def read(file: AnnotationFile, help: Help) -> Iterator[AnnotatedVideo | LeftOut]:
+def read(file: AnnotationFile, hints: Hints) -> Iterator[AnnotatedVideo | LeftOut]:
     """The videos of all subsets.
 
     Raises:

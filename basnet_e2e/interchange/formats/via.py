@@ -9,7 +9,7 @@ from basnet_e2e.data.files.text_files import convert
 from basnet_e2e.interchange.annotated import (
     AnnotatedVideo,
     AnnotationFile,
-    Help,
+    Hints,
     LeftOut,
     NotUnderstoodError,
     Unread,
@@ -142,7 +142,7 @@ def is_own(file: AnnotationFile) -> bool:
     return file.has("metadata", "file")
 
 
-def read(file: AnnotationFile, help: Help) -> Iterator[AnnotatedVideo | LeftOut]:
+def read(file: AnnotationFile, hints: Hints) -> Iterator[AnnotatedVideo | LeftOut]:
     """All annotated videos of a project; an instant is a point.
 
     Every attribute that an annotation has a value of gives a label. An annotation of the whole

@@ -112,11 +112,11 @@ def _map(request: Request) -> "Figure":
 
 
 def _ethogram(request: Request) -> "Figure":
-    from basnet_e2e.interchange.annotated import Help
+    from basnet_e2e.interchange.annotated import Hints
     from basnet_e2e.interchange.compared import timed_videos
     from basnet_e2e.report.figures.ethogram import ROWS, draw_ethogram
 
-    videos = timed_videos(list(request.inputs), Help(predictions=True))
+    videos = timed_videos(list(request.inputs), Hints(predictions=True))
     if len(videos) > ROWS:
         raise BasnetError(f"{len(videos)} videos; an ethogram has room for {ROWS}")
     found = {video.video: video.intervals for video in videos}

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from basnet_e2e import Interval, Localization
-from basnet_e2e.interchange.annotated import AnnotatedVideo, Help
+from basnet_e2e.interchange.annotated import AnnotatedVideo, Hints
 from basnet_e2e.interchange.formats.known_times import known_times
 from basnet_e2e.interchange.media import Media
 from basnet_e2e.interchange.readers import read_annotations
@@ -74,7 +74,7 @@ def test_out_and_back(format, wanted, tmp_path_factory):
     row = WRITERS[format]
     path = folder / f"file{row.suffix}"
     written = write_results(path, wanted, format=format, media=Media(fps=RATE))
-    read = read_annotations([path] if row.document else written, Help(fps=RATE))
+    read = read_annotations([path] if row.document else written, Hints(fps=RATE))
     by_name = {video.video.rsplit("/")[-1]: video for video in read}
     for result in wanted:
         own_name = format != "deepethogram" or len(wanted) > 1
