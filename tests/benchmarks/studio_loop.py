@@ -17,10 +17,10 @@ import _packages  # noqa: F401
 import click
 import numpy as np
 import torch
-from basnet_e2e.data.annotations.known_times import KnownTimes
 
 from basnet_e2e.cli.terminal.tables import new_table, show
 from basnet_e2e.data.annotations.annotations import GroundTruth, Labels, read_ground_truth
+from basnet_e2e.data.annotations.known_times import KnownTimes
 from basnet_e2e.data.features.dataset import FeatureSet, load_features
 from basnet_e2e.evaluation.evaluate import evaluate
 from basnet_e2e.heads.checkpoint import HeadModel
