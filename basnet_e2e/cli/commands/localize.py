@@ -327,7 +327,7 @@ class _Run:
         from basnet_e2e.localization.video_failures import failure_message
 
         if self._report:
-            self._report.recorder.forget()
+            self._report.recorder.reset()
         try:
             made = stamp(self._localizer.made_from(source))
             found = self._localizer.localize_input(source, progress)
