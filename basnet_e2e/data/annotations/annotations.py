@@ -214,7 +214,8 @@ def _labels_of_folders(folder: Path) -> Labels:
             continue
         if stem in videos:
             raise BasnetError(f"{folder}: two files are called '{stem}' but for their suffix")
-        videos[stem] = (nfc(relative.parts[0]),) if len(relative.parts) > 1 else ()
+        first, inside, _ = name.partition("/")
+        videos[stem] = (nfc(first),) if inside else ()
     classes = _classes_of(videos)
     if not classes:
         raise BasnetError(
