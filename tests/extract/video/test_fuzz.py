@@ -9,12 +9,13 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+from fake_extractor import run as run_plan
 from standins import TinyBackbone, TinyFlow, stand_in_flow
 
 import extract
 from extract.errors import VideoError
 from extract.features.feature_file import Features, feature_path
-from extract.jobs.run import make_plan, run_plan
+from extract.jobs.plan import make_plan
 from extract.sources.find import find_videos
 from extract.video.isolation.isolated_clip import Isolation
 
@@ -83,10 +84,14 @@ def collection(make_video, tmp_path):
 
 def test_no_mutated_video_hurts_another(collection, tmp_path, monkeypatch):
     stand_in_flow(monkeypatch, TinyFlow())
-    extractor = extract.Extractor(extract.ExtractSettings(), backbone=TinyBackbone(), stall=STALL)
+    extractor = extract.Extractor(
+        extract.ExtractSettings(),
+        backbone=TinyBackbone(),
+        decoding=extract.DecodeOptions(stall=STALL),
+    )
     videos = find_videos([collection])
     out = tmp_path / "out"
-    summary = run_plan(make_plan(videos, out, extractor.settings), extractor)
+    summary = run_plan(make_plan(videos, out, extractor.file_settings), extractor)
     assert sorted([*summary.done, *summary.failed]) == sorted(video.id for video in videos)
     assert {f"good_{name[0]}" for name in KINDS} <= set(summary.done)
     assert not [text for text in summary.failed.values() if "not expected" in text]

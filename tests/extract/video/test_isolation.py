@@ -228,11 +228,15 @@ def test_features_are_the_same_however_they_are_decoded(make_video, monkeypatch)
     video = make_video("hang_decord.mp4", range(90), RATE)
     stand_in_flow(monkeypatch, TinyFlow())
 
-    def extractor(**how):
-        return extract.Extractor(extract.ExtractSettings(), backbone=TinyBackbone(), **how)
+    def extractor(stall):
+        return extract.Extractor(
+            extract.ExtractSettings(),
+            backbone=TinyBackbone(),
+            decoding=extract.DecodeOptions(stall=stall),
+        )
 
-    expected = extractor(stall=None).extract(video.path)
-    found = extractor().extract(video.path)
+    expected = extractor(None).extract(video.path)
+    found = extractor(STALL).extract(video.path)
     np.testing.assert_array_equal(found.matrix(), expected.matrix())
     assert found.meta == expected.meta
     doubles = functools.partial(Isolation, opener=OPENER)
