@@ -17,6 +17,8 @@ from basnet_e2e.errors import BasnetError
 SECOND_DECIMALS = 3
 SCORE_DECIMALS = 6
 KEEP = ("best", "all")
+# What a result records where the model was trained on known times of this very video.
+TRAINED = "trained_on_its_times"
 # A proposal scores its contrast with its surroundings plus at most 0.2 (gamma) for its class, so
 # what lies below does not stand out from its surroundings at all.
 MIN_SCORE = 0.2

@@ -11,6 +11,7 @@ from typing import NoReturn
 import click
 
 from basnet_e2e.cli.signals import INTERRUPTED, Stopped, sigterm_as_ctrl_c
+from basnet_e2e.display import on_one_line
 from basnet_e2e.version import __version__
 
 # Section -> command -> line of help. The lines are here so that `basnet --help` need not import the
@@ -109,7 +110,7 @@ def _known_error(error: Exception) -> int:
     from weights.errors import WeightsError
 
     if isinstance(error, BasnetError | ExtractError | WeightsError):
-        click.echo(f"error: {error}", err=True)
+        click.echo(f"error: {on_one_line(str(error))}", err=True)
         return error.exit_code
     raise error
 

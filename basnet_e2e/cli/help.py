@@ -8,7 +8,7 @@ import click
 # not have is skipped; a test holds that each option is in one section.
 SECTIONS = {
     "Input": """labels intervals classes videos video fps grid observations with_modifiers subset
-        ground_truth root dedupe at shard decoder stall keep_partial""",
+        ground_truth root dedupe allow_trained at shard decoder stall keep_partial""",
     "Features": "backbone streams flow stride quantize precision features_folder no_cache",
     "Model": """model name stream origin replace sha256 prompts head preset recipe recipes heads
         seed seeds steps segments ensemble holdout validate stop_early balanced mend each_mend
@@ -56,7 +56,7 @@ def reference(root: click.Group) -> str:
         "# Commands\n\nGenerated from the code by `python -m basnet_e2e.cli.reference`; every text "
         "is that of `basnet COMMAND --help`.\n"
     ]
-    for context in _commands(click.Context(root, info_name="basnet", max_content_width=80)):
+    for context in _commands(_context(root, "basnet")):
         texts.append(f"## {context.command_path}\n\n```\n{context.get_help()}\n```\n")
     return "\n".join(texts)
 
@@ -68,8 +68,16 @@ def _commands(parent: click.Context) -> Iterator[click.Context]:
     for name in group.list_commands(parent):
         command = group.get_command(parent, name)
         assert command is not None
-        context = click.Context(command, parent=parent, info_name=name, max_content_width=80)
+        context = _context(command, name, parent)
         if isinstance(command, click.Group):
             yield from _commands(context)
         else:
             yield context
+
+
+def _context(
+    command: click.Command, name: str, parent: click.Context | None = None
+) -> click.Context:
+    """As when the command runs in a terminal of 80 columns."""
+    settings = {} if parent else command.context_settings
+    return click.Context(command, parent, name, max_content_width=80, **settings)

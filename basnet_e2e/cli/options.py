@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from basnet_e2e.display import on_one_line
 from extract.streams import STREAMS
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ class _Lines(logging.Formatter):
     """Log records as one line each; warnings and errors say that they are."""
 
     def format(self, record: logging.LogRecord) -> str:
-        text = record.getMessage()
+        text = on_one_line(record.getMessage())
         return text if record.levelno <= logging.INFO else f"{record.levelname.lower()}: {text}"
 
 
@@ -270,7 +271,7 @@ class PathOrUrl(click.ParamType):
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> "Path | Url":
         """Tell one from the other by ``scheme://``."""
-        from extract.sources.find import path_or_url
+        from extract.sources.storage import path_or_url
 
         return path_or_url(value)
 

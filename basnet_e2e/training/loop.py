@@ -16,7 +16,7 @@ from basnet_e2e.errors import BasnetError
 from basnet_e2e.heads.common.head import Loss, Shape
 from basnet_e2e.heads.common.settings import Preset
 from basnet_e2e.heads.registry import find_head
-from basnet_e2e.training.batches import draw_batch
+from basnet_e2e.training.batches import draw_batch, known_rows
 from basnet_e2e.training.state import Best, load_state, postponed_interrupt, save_state
 
 SAVE_EVERY = 180.0  # seconds between saved states
@@ -101,6 +101,7 @@ class Run:
         self.data, self.preset = data, preset
         self.head = find_head(preset.head)
         self.labels = data.targets()
+        self.rows = known_rows(data, preset.training.rows)
         self.seed, self.device, self.judge = seed, device, judge
         self.step = 0
         self.loss = float("nan")
@@ -167,7 +168,7 @@ class Run:
                 self.net.eval()
 
     def _take_step(self) -> None:
-        drawn = draw_batch(self.data, self.labels, self.preset, self.step, self.seed)
+        drawn = draw_batch(self.data, self.labels, self.preset, self.step, self.seed, self.rows)
         batch = drawn.to(self.device)
         self.net.train()
         self.head.before_step(self.net, self.optimizer, self.step, self.preset)

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 POINTERS = {"first": "fp32", "taps": "fp32", "state": "fp32", "linear": "fp32"}
 POINTERS |= {"sums": "fp64", "limit": "fp64", "status": "i32"}
-REALS = ("bound", "theta", "tau_over_theta")
+REALS = ("threshold", "theta", "tau_over_theta")
 VARIANTS: dict[str, tuple[str, dict[str, int]]] = {
     "linearise": ("linearise", {"BLOCK": 128}),
     "one step": ("steps", {"STEPS": 1, "GROUP": 4}),

@@ -235,7 +235,7 @@ def test_two_processes_download_once(
         for _ in range(2)
     ]
     threading.Timer(3, server.pause.set).start()
-    outputs = [process.communicate(timeout=60)[0].strip() for process in both]
+    outputs = [process.communicate(timeout=600)[0].strip() for process in both]
     assert outputs == [content_hash(published)] * 2
     assert server.count(f"/{path.name}") == 1
     assert left_in(cache) == ["i3d-rgb.safetensors"]

@@ -51,6 +51,11 @@ NUMBER = 7  # columns of one number and the gap after it
 )
 @click.option("--dedupe", is_flag=True, help="Count repeated annotations once.")
 @click.option(
+    "--allow-trained",
+    is_flag=True,
+    help="Count videos too whose intervals or points the model was trained on.",
+)
+@click.option(
     "--bootstrap",
     "draws",
     type=click.IntRange(min=0),
@@ -66,6 +71,7 @@ def evaluate(
     subset: str | None,
     tiou: str,
     dedupe: bool,
+    allow_trained: bool,
     draws: int,
     as_json: bool,
 ) -> None:
@@ -78,7 +84,9 @@ def evaluate(
     from basnet_e2e.evaluation.evaluate import parse_tious, prepare, score
 
     tious = parse_tious(tiou)
-    case = prepare(predictions, ground_truth, subset=subset, dedupe=dedupe)
+    case = prepare(
+        predictions, ground_truth, subset=subset, dedupe=dedupe, allow_trained=allow_trained
+    )
     for warning in case.warnings:
         log.warning("%s", warning)
     table = score(case, tious)

@@ -141,16 +141,14 @@ def intervals(
 
     if exact and cut is None:
         raise click.UsageError("--exact is how --cut writes its clips; say where with --cut DIR")
-    if into is not None and (layout not in (None, "boris") or output is None):
-        raise click.UsageError("--into writes a project of BORIS: name the copy with -o COPY.boris")
+    chosen = _chosen_format(output, layout, into)
     found, failed = read_all_results(documents)
     beside = dict.fromkeys(path if path.is_dir() else path.parent for path in documents)
     places = [videos] if videos else list(beside)
     rate = None if fps is None else nominal_rate(fps)
-    media = Media(_at_hand(found, places, given=videos is not None), fps=rate, prefix=link_prefix)
+    media = Media(_available(found, places, given=videos is not None), fps=rate, prefix=link_prefix)
     for result in found if cut or burn else []:
         media.file(result)
-    chosen = "boris" if into else layout or _format_of(output)
     read = [file for path in (*documents, *filter(None, [into])) for file in result_files(path)]
     inputs = [*read, *media.files.values()]
     if output:
@@ -166,6 +164,16 @@ def intervals(
         _cut(found, media, cut, exact)
     if burn:
         _burn(found, media, burn)
+
+
+def _chosen_format(output: Path | None, layout: str | None, into: Path | None) -> str:
+    """The format that was asked for, or the one that the other options mean."""
+    if into is not None and (layout not in (None, "boris") or output is None):
+        raise click.UsageError("--into writes a project of BORIS: name the copy with -o COPY.boris")
+    chosen = "boris" if into else layout or _format_of(output)
+    if chosen == "boris" and output is not None and output.suffix == ".gz":
+        raise click.UsageError("projects of BORIS are written uncompressed: name it .boris")
+    return chosen
 
 
 def _check_document(
@@ -190,7 +198,7 @@ def _check_document(
         check_outputs(beside, kind, inputs, force=force)
 
 
-def _at_hand(
+def _available(
     found: "Sequence[Localization]", places: "Sequence[Path]", *, given: bool
 ) -> dict[str, Path]:
     """Video files of the results; a folder that was not named may as well have none."""

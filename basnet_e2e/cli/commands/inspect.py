@@ -107,11 +107,8 @@ def _reads(settings: Mapping[str, Any]) -> str:
     parts = [str(settings.get("backbone", "features of another program"))]
     if settings.get("streams"):
         parts.append("streams " + ",".join(settings["streams"]))
-    if "fps" in settings:
-        parts.append(
-            f"{settings['fps']} fps, snippets of {settings['length']} frames every "
-            f"{settings['stride']}"
-        )
+    if {"fps", "length", "stride"} <= settings.keys():
+        parts.append("{fps} fps, snippets of {length} frames every {stride}".format(**settings))
     if settings.get("flow"):
         parts.append(f"flow {settings['flow'].get('method')}, quantize {settings.get('quantize')}")
     return ", ".join(parts)
@@ -121,11 +118,11 @@ def _features(found: Mapping[str, Any]) -> dict[str, str]:
     facts = found["facts"]
     widths = ", ".join(f"{name} {width}" for name, width in found["widths"].items())
     video = [str(facts.get("file", "unknown"))]
-    if "duration" in facts:
+    if facts.get("duration"):
         video.append(f"{facts['duration']:.2f} s")
-    if "source_fps" in facts:
+    if facts.get("source_fps"):
         video.append(f"{facts['source_fps']:.4g} fps")
-    if "size" in facts:
+    if facts.get("size"):
         video.append("{} x {}".format(*facts["size"]))
     lines = {
         "video": ", ".join(video),

@@ -25,9 +25,16 @@ log = logging.getLogger(__name__)
 @click.argument("features", type=click.Path(path_type=Path))
 @click.option(
     "--labels",
-    required=True,
     type=click.Path(path_type=Path),
     help="CSV video,labels; ActivityNet JSON; or a folder per class (see 'basnet labels').",
+)
+@click.option(
+    "--intervals",
+    type=click.Path(path_type=Path),
+    metavar="KNOWN",
+    help="When actions happen, as far as it is known: CSV video,label,start,end (no end: a point; "
+    "no label: nobody looked), ActivityNet JSON, or a corrected result. Instead of labels where it "
+    "covers all videos.",
 )
 @click.option(
     "-o",
@@ -117,7 +124,10 @@ log = logging.getLogger(__name__)
 @device_option
 @message_options
 def train(features: Path, output: Path, force: bool, log_to: str | None, **options: Any) -> None:
-    """Train a head on a folder of FEATURES with one or more labels per video.
+    """Train a head on a folder of FEATURES by the labels of each video.
+
+    What is known of single videos beside them (--intervals) teaches more: intervals, points, or
+    that nothing happens. A video with intervals counts as looked at as a whole.
 
     Interrupted training continues with --resume and gives the same model as an uninterrupted run.
     """
@@ -126,7 +136,7 @@ def train(features: Path, output: Path, force: bool, log_to: str | None, **optio
     from basnet_e2e.training.log_writers import log_path
     from basnet_e2e.training.train import train as run
 
-    read = [features, *(options[name] for name in ("labels", "validate", "classes"))]
+    read = [features, *(options[name] for name in ("labels", "intervals", "validate", "classes"))]
     check_output(output, Kind.MODEL, read, force=force)
     if log_to == "csv":
         check_output(log_path(log_to, output), Kind.TRAINING_LOG, read, force=force)

@@ -100,7 +100,7 @@ export function accept(chosen) {
   const taken = chosen.filter(
     (one) => !state.intervals.some((each) => each.label === one.label && each.start < one.end && one.start < each.end && !each.point),
   );
-  const keys = new Set(chosen.map((each) => each.key));
-  const made = taken.map((each) => ({ ...each, found: false, score: 1, start: round(each.start), end: round(each.end) }));
-  edit([...state.intervals, ...made], state.found.filter((each) => !keys.has(each.key)));
+  const made = taken.map((each) => ({ ...keyed(each), found: false, score: 1, start: round(each.start), end: round(each.end) }));
+  if (made.length) state.selected = made[0].key;
+  edit([...state.intervals, ...made]);
 }

@@ -147,7 +147,7 @@ function acceptAll() {
   if (!found.length && !page.looked) return;
   accept(found);
   setComplete(true);
-  state.undo.splice(-2, 1); // one step to undo
+  state.undo.pop(); // both are one step
   say(`${count(found.length, "interval")} accepted; the video is corrected`);
 }
 

@@ -1,7 +1,7 @@
-"""TV-L1's pyramid levels on a GPU by Triton kernels (``extract.flow.tvl1.triton_kernels``).
+"""Launches of the Triton kernels (``extract.flow.tvl1.triton_kernels``) that solve pyramid levels.
 
-The host only launches. Which pairs have met the stop test is known to the GPU alone, whose kernels
-skip them; a look now and then, without waiting, ends the launches when none is left.
+Only the GPU knows which pairs have met the stop test; its kernels skip them. The host polls now and
+then, without waiting, and stops launching when no pair is running.
 """
 
 from collections.abc import Iterator
@@ -11,23 +11,23 @@ from typing import Any
 import torch
 
 from extract.flow.tvl1.params import TVL1Params
-from extract.flow.tvl1.steps import Watch
+from extract.flow.tvl1.steps import StopPoll
 from extract.flow.tvl1.warp import interleave
 
 GROUP = 4
 """Pieces of the image per program, a warp each."""
 BLOCK = 128
-"""Pixels per program of the warp."""
+"""Pixels per program of ``linearise``."""
 SEGMENTS = (64, 32, 16)
-"""Rows of a piece. More rows are computed twice less often, fewer give more pieces."""
+"""Rows of a piece. Tall pieces recompute fewer rows, short ones are more."""
 PIECES = 4096
-"""So many pieces occupy the largest GPU: 132 multiprocessors with 32 warps each."""
-LOOK_EVERY = 4
-"""Launches from one look at the stop tests to the next."""
+"""Enough to fill a large GPU: 132 multiprocessors with 32 warps each."""
+POLL_EVERY = 4
+"""Launches from one poll of the stop tests to the next."""
 
 
 def launches(iterations: int, check_every: int) -> Iterator[tuple[int, bool]]:
-    """The steps of each launch, 1 or 2, and whether the stop test runs on the last of them."""
+    """Steps of each launch, 1 or 2, and whether the stop test applies to the last of them."""
     done = 0
     while done < iterations:
         left = min(check_every - done % check_every, iterations - done)
@@ -36,7 +36,7 @@ def launches(iterations: int, check_every: int) -> Iterator[tuple[int, bool]]:
 
 
 def segment_rows(strips: int, height: int) -> int:
-    """Rows of a piece for ``strips`` strips of all pairs of a batch."""
+    """Rows of a piece, for the number of strips in a batch."""
     for rows in SEGMENTS:
         if strips * -(-height // rows) >= PIECES:
             return rows
@@ -45,11 +45,11 @@ def segment_rows(strips: int, height: int) -> int:
 
 @dataclass(frozen=True)
 class TritonSolver:
-    """Solves a level; see ``extract.flow.tvl1.torch_engine.LevelSolver``.
+    """Solves a level, see ``extract.flow.tvl1.torch_engine.LevelSolver``.
 
     Attributes:
         kernels: the module ``triton_kernels``.
-        block: see ``BLOCK``. Changes no value, nor do the next.
+        block: see ``BLOCK``; like the next two, changes no value.
         group: see ``GROUP``.
         segment: rows of a piece; None chooses by the size.
     """
@@ -73,17 +73,17 @@ class TritonSolver:
             level = _Level(self, first, second, flow, params)
             for _ in range(params.warps):
                 level.linearise()
-                watch = Watch()
+                stop = StopPoll()
                 for number, (count, test) in enumerate(launches(iterations, params.check_every), 1):
                     level.steps(count, test)
-                    look = early and number % LOOK_EVERY == 0
-                    if look and watch.all_ended(level.any_left()):
+                    poll = early and number % POLL_EVERY == 0
+                    if poll and stop.all_stopped(level.any_running()):
                         break
             return level.flow()
 
 
 class _Level:
-    """The buffers of a level, laid out as ``triton_kernels`` says, and the launches on them."""
+    """The buffers of a level, with the layout of ``triton_kernels``, and the launches."""
 
     def __init__(
         self,
@@ -112,7 +112,7 @@ class _Level:
         self._slot, self._tested = 0, False
 
     def linearise(self) -> None:
-        """Begin a warp."""
+        """Start a warp."""
         pairs, height, width = self._size
         self._kernels.linearise[(-(-height * width // self._block), pairs)](
             *(*self._images, self._state, self._linear, self._status, self._slot, *self._size),
@@ -121,7 +121,7 @@ class _Level:
         self._slot, self._tested = 1 - self._slot, False
 
     def steps(self, count: int, test: bool) -> None:
-        """One or two steps; whether the next launch is to look at the stop test."""
+        """Take one or two steps; ``test`` makes the next launch run the stop test."""
         self._kernels.steps[(self._programs, self._size[0])](
             *(self._state, self._linear, self._sums, self._status, self._limit),
             *(self._slot, int(self._tested), *self._size, *self._cut, *self._numbers),
@@ -130,11 +130,11 @@ class _Level:
         )
         self._slot, self._tested = 1 - self._slot, test
 
-    def any_left(self) -> torch.Tensor:
-        """Whether a pair had not met the stop test before the last launch, on the device."""
-        return (self._status[self._slot] < self._kernels.ENDED.value).any()
+    def any_running(self) -> torch.Tensor:
+        """Whether any pair was running in the last launch, as a tensor on the device."""
+        return (self._status[self._slot] < self._kernels.STOPPED.value).any()
 
     def flow(self) -> torch.Tensor:
         """The newest flow ``[2, B, H, W]``."""
-        newest = (self._status[self._slot] % self._kernels.ENDED.value)[:, None, None]
+        newest = (self._status[self._slot] % self._kernels.STOPPED.value)[:, None, None]
         return torch.where(newest == 0, self._state[0, :2], self._state[1, :2])

@@ -363,18 +363,18 @@ def test_a_stop_ends_cleanly_and_loses_nothing(videos, tmp_path, name, jobs, exp
         stderr=subprocess.PIPE,
         text=True,
     )
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 1200
     while not list((tmp_path / "out").glob("w*.safetensors")):
         assert process.poll() is None, process.stderr.read()
         assert time.monotonic() < deadline
         time.sleep(0.02)
     process.send_signal(getattr(signal, name))
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=600)
     done = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").glob("w*.safetensors")}
     assert process.returncode == expected or len(done) == 8, err
     assert "Traceback" not in err
     if process.returncode:
-        assert err.splitlines()[-1].endswith("the same command goes on with the rest")
+        assert err.splitlines()[-1].endswith("run the same command to continue")
     assert not list((tmp_path / "out").glob(".*"))
     with pytest.raises(SystemExit) as ended:
         main(["extract", str(folder), "-o", str(tmp_path / "out"), *MINI])

@@ -35,7 +35,7 @@ def test_every_option_is_in_one_section():
 
 def test_every_option_of_a_command_is_in_its_help():
     for command in commands():
-        context = click.Context(command, info_name=command.name)
+        context = click.Context(command, info_name=command.name, **basnet.context_settings)
         text = command.get_help(context)
         for option in command.params:
             if isinstance(option, click.Option):
@@ -44,7 +44,7 @@ def test_every_option_of_a_command_is_in_its_help():
 
 def test_the_main_commands_come_first():
     assert list(COMMANDS)[:4] == ["localize", "extract", "train", "studio"]
-    text = basnet.get_help(click.Context(basnet, info_name="basnet"))
+    text = basnet.get_help(click.Context(basnet, info_name="basnet", **basnet.context_settings))
     assert text.index("Commands:") < text.index("First steps:") < text.index("Labels:")
     assert max(map(len, text.splitlines())) <= 80
 

@@ -48,7 +48,7 @@ def test_the_command(tmp_path, run):
             "budget", tmp_path / "results", tmp_path / "known.csv", "-o", output, "-v"
         )
         assert code == 0, err
-    assert any("1 weaker" in line for line in err)
+    assert any("1 of 3 intervals" in line for line in err)
     assert any("'w'" in line and "length" in line for line in err)
     rows = list(csv.DictReader(output.open()))
     assert rows[0] == {
@@ -59,3 +59,11 @@ def test_the_command(tmp_path, run):
     assert (rows[2]["video"], rows[2]["bouts"], rows[2]["latency"]) == ("(all)", "2", "1.500")
     code, _, err = run("budget", tmp_path / "results", "-o", tmp_path / "known.csv")
     assert code == 2
+
+
+def test_overlaps_of_people_are_one_bout(tmp_path, run):
+    path = tmp_path / "known.csv"
+    path.write_text("video,label,start,end\nv,x,1,3\nv,x,2,6\nv,y,2,3\nv,x,6,7\n")
+    code, out, _ = run("budget", path)
+    assert code == 0
+    assert out.splitlines()[1] == "v,x,2,6.000,3.000,3.000,,1.000"

@@ -11,7 +11,7 @@ from fractions import Fraction
 import pytest
 
 from basnet_e2e import BasnetError, Interval, Localization
-from basnet_e2e.interchange.annotated import Help
+from basnet_e2e.interchange.annotated import Hints
 from basnet_e2e.interchange.media import Media
 from basnet_e2e.interchange.readers import read_annotations
 from basnet_e2e.interchange.writers import write_results
@@ -63,7 +63,7 @@ def read(tmp_path):
         path = tmp_path / name
         text = json.dumps(document).encode()
         path.write_bytes(gzip.compress(text) if name.endswith(".gz") else text)
-        return read_annotations([path], Help(**help))
+        return read_annotations([path], Hints(**help))
 
     return read
 
@@ -193,7 +193,7 @@ def test_aggregated_events(tmp_path, head, rows):
     path.write_text("\n".join([head, *rows, ""]))
     (video,) = read_annotations([path])
     assert (video.video, times(video), video.duration) == ("set/v", WANTED, 60.0)
-    (video,) = read_annotations([path], Help(with_modifiers=True))
+    (video,) = read_annotations([path], Hints(with_modifiers=True))
     assert video.labels == ("eat [fast]", "jump")
     path.write_text("\n".join([head.replace("Stop (s)", "Ende"), *rows]))
     with pytest.raises(BasnetError, match=r"no column 'stop \(s\)'"):
@@ -201,6 +201,14 @@ def test_aggregated_events(tmp_path, head, rows):
     path.write_text("\n".join([head, rows[0].replace("STATE", "STAT")]))
     with pytest.raises(BasnetError, match="without type"):
         read_annotations([path])
+
+
+@pytest.mark.parametrize("content", [b"\x1f\x8b", b"\x1f\x8b\x08\x00rubbish", b"\xff\xfe{"])
+def test_damaged_bytes(content, tmp_path, run):
+    path = tmp_path / "p.boris.gz"
+    path.write_bytes(content)
+    code, _, err = run("import", "labels", path, "-o", tmp_path / "labels.csv")
+    assert (code, len(err)) == (2, 1)
 
 
 # Into a project ----------------------------------------------------------------------------------
@@ -230,7 +238,7 @@ def test_an_observation_is_added_and_nothing_else_touched(tmp_path, run):
     assert added["file"]["1"] == ["/data/set/match/game.mp4"]
     assert added["media_info"]["length"] == {"/data/set/match/game.mp4": 61.4}
     assert added["media_info"]["fps"] == {"/data/set/match/game.mp4": 25.0}
-    (read,) = read_annotations([tmp_path / "q.boris"], Help(observations=("basnet: match/game",)))
+    (read,) = read_annotations([tmp_path / "q.boris"], Hints(observations=("basnet: match/game",)))
     assert read.video == "match/game"
     assert times(read) == [("eat", 12.16, 15.04), ("eat", 15.04, 20.0)]
 

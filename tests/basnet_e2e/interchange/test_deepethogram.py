@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from basnet_e2e import BasnetError, Interval, Localization
-from basnet_e2e.interchange.annotated import Help
+from basnet_e2e.interchange.annotated import Hints
 from basnet_e2e.interchange.media import Media
 from basnet_e2e.interchange.readers import read_annotations
 from basnet_e2e.interchange.writers import format_results
@@ -48,7 +48,7 @@ def table(tmp_path):
 
 def test_tables_of_other_people(table):
     path = table("1,0,0", "0,1,0", "0.0,1.0,1.0", "0,0,1", "-1,-1,-1", "-1,-1,-1", "0,1,0")
-    (video,) = read_annotations([path], Help(fps=Fraction(10)))
+    (video,) = read_annotations([path], Hints(fps=Fraction(10)))
     assert video.video == "v"
     assert times(video) == [("a", 0.1, 0.3), ("b", 0.2, 0.4), ("a", 0.6, 0.7)]
     assert (video.duration, video.unknown) == (0.7, ((0.4, 0.6),))
@@ -56,13 +56,13 @@ def test_tables_of_other_people(table):
 
 def test_nobody_labelled_it(table):
     with pytest.raises(BasnetError, match="without a submitted annotation"):
-        read_annotations([table("-1,-1,-1", "-1,-1,-1")], Help(fps=Fraction(10)))
+        read_annotations([table("-1,-1,-1", "-1,-1,-1")], Hints(fps=Fraction(10)))
 
 
 @pytest.mark.parametrize("row", ["0,1", "0,1,2", "0,1,x", "0,1,0,0"])
 def test_damaged_tables(table, row):
     with pytest.raises(BasnetError, match="line 3"):
-        read_annotations([table("1,0,0", row)], Help(fps=Fraction(10)))
+        read_annotations([table("1,0,0", row)], Hints(fps=Fraction(10)))
 
 
 def test_the_rate_is_that_of_the_video(table, tmp_path):

@@ -10,8 +10,7 @@ from extract.backbones.registry import backbone_record
 from extract.backbones.transformers_model import KNOWN, check_known
 from extract.errors import ExtractError
 from extract.inference.backbone import load_backbone
-from extract.pipeline.extractor import ExtractSettings
-from extract.pipeline.settings import forecast_settings
+from extract.pipeline.settings import ExtractSettings, forecast_settings
 from weights import WeightsError
 from weights.huggingface import check_folder
 from weights.manifest import network

@@ -26,7 +26,7 @@ from extract.flow.tvl1.torch_engine import Execution, plain_level
 from extract.flow.tvl1.triton_engine import TritonSolver
 from extract.inference import torch_runtime
 from extract.inference.backbone import Backbone
-from extract.pipeline.device_steps import DeviceWork
+from extract.pipeline.device_steps import DeviceSteps
 
 SNIPPETS = 2
 LENGTH = 16
@@ -107,7 +107,7 @@ def i3d(networks, monkeypatch):
 class NoKernels:
     """Takes the launches of the fused kernels and does nothing."""
 
-    OWNED = ENDED = types.SimpleNamespace(value=2)
+    OWNED = STOPPED = types.SimpleNamespace(value=2)
 
     def __init__(self):
         self.launched = []
@@ -119,7 +119,7 @@ class NoKernels:
 
 def tvl1(solver=plain_level):
     flow = TVL1Flow(SHORT, "cpu")  # a device that is there; tensors are computed where they are
-    flow.how = Execution(batch=20, solver=solver, early=False)
+    flow.execution = Execution(batch=20, solver=solver, early=False)
     return flow
 
 
@@ -133,7 +133,7 @@ class RAFT:
             model = raft_small(weights=None).eval().requires_grad_(False)
         self._model = model.to("cuda")
 
-    def compute_there(self, grey, rgb):
+    def compute_on_device(self, grey, rgb):
         return raft_tensors(self._model, rgb)
 
 
@@ -142,13 +142,11 @@ def features(backbone, flow, size=(120, 160)):
     frames = [np.zeros((*size, 3), np.uint8)] * (SNIPPETS * LENGTH + 1)
     wanted = [list(range(n * LENGTH, (n + 1) * LENGTH)) for n in range(SNIPPETS)]
     transfer = Recorded()
-    work = DeviceWork(backbone, flow, "uint8", transfer)
+    work = DeviceSteps(backbone, flow, "uint8", transfer)
     pictures = work.pictures(frames)
     fields = work.fields(pictures)
-    found = [work.rgb(dict(enumerate(pictures)), wanted)]
-    found.append(work.flow(dict(enumerate(fields)), wanted))
-    for rows in found:
-        rows.begin()
+    work.rgb(dict(enumerate(pictures)), wanted)
+    work.flow(dict(enumerate(fields)), wanted)
     return transfer.features
 
 
@@ -197,7 +195,7 @@ def test_a_video_of_one_frame(i3d):
     with no_gpu() as guard:
         backbone, transfer = i3d(), Recorded()
         guard.went_up.clear()
-        DeviceWork(backbone, tvl1(), "uint8", transfer).flow({}, [[]]).begin()
+        DeviceSteps(backbone, tvl1(), "uint8", transfer).flow({}, [[]])
     assert transfer.features[0].shape == (1, I3D.dimension)
     assert guard.went_up == []
 
