@@ -1,7 +1,8 @@
 """Intervals and the localization of one video: the only currency between the stages.
 
 Every stage that gives or takes actions in time does it in these two classes, and what is done to
-them in more than one place is a verb here. Outside formats are written in :mod:`basnet_e2e.export`.
+them in more than one place is a verb here. Formats of other tools are in
+:mod:`basnet_e2e.interchange`.
 """
 
 from collections.abc import Iterable, Sequence
@@ -16,6 +17,8 @@ from basnet_e2e.errors import BasnetError
 SECOND_DECIMALS = 3
 SCORE_DECIMALS = 6
 KEEP = ("best", "all")
+# What a result records where the model was trained on known times of this very video.
+TRAINED = "trained_on_its_times"
 # A proposal scores its contrast with its surroundings plus at most 0.2 (gamma) for its class, so
 # what lies below does not stand out from its surroundings at all.
 MIN_SCORE = 0.2

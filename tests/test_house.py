@@ -40,6 +40,7 @@ ROOMS = (
     "basnet_e2e.training",
     "basnet_e2e.report",
     "basnet_e2e.reproduction",
+    "basnet_e2e.studio",
     "basnet_e2e.cli",
     "basnet_e2e.__main__",
     "basnet_e2e",

@@ -1,10 +1,13 @@
-"""Read a pickle of plain containers and numpy arrays, and execute nothing.
+"""Read a pickle of plain containers and numeric numpy arrays without executing anything in it.
 
-A pickle is a program: it may name any callable and have it called. This reader looks up three
-names of numpy, the ones that rebuild an array, and refuses every other.
+A pickle is a program: it may name any callable and have it called. This reader knows the three
+names that numpy uses to rebuild an array and answers them with classes of its own, so that no code
+of numpy ever sees what the pickle says before it is checked. One published file needs this; its
+hash is checked first. Files that users bring are never read as pickles.
 """
 
 import pickle
+import re
 from typing import IO, Any
 
 import numpy as np
@@ -13,24 +16,52 @@ from weights.errors import WeightsError
 
 MAX_NODES = 10_000  # arrays and dictionaries; a pickle may hold itself, or copies of copies
 ARRAY_MODULES = ("numpy.core.multiarray", "numpy._core.multiarray")
+NUMBER = re.compile(r"[fiu][1248]")
+PLAIN = (None, None, None)  # neither sub-arrays nor named fields
 
 
-def _reconstruct(kind: type, shape: tuple[int, ...], code: bytes) -> np.ndarray:
-    """An empty array, filled afterwards by the array's own state; subclasses are refused."""
-    if kind is not np.ndarray or tuple(shape) != (0,):
-        raise pickle.UnpicklingError("an array is rebuilt in an unusual way")
-    return np.ndarray(shape, dtype=np.dtype(np.int8))
+class _NumberType:
+    """Stands for ``numpy.dtype``: a plain number type and nothing else."""
+
+    def __init__(self, code: str, align: bool = False, copy: bool = True) -> None:
+        if not NUMBER.fullmatch(code):
+            raise pickle.UnpicklingError(f"{code[:20]!r} is not a plain number type")
+        self.code = code
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        version, order, *structure = state
+        if version != 3 or order not in ("<", ">", "|") or tuple(structure[:3]) != PLAIN:
+            raise pickle.UnpicklingError("a number type with a structure")
+        self.code = order + self.code
+
+
+class _Array:
+    """Stands for ``numpy.ndarray`` and for the function that makes an empty one."""
+
+    value: np.ndarray | None = None
+
+    def __init__(self, kind: type, shape: tuple[int, ...], code: bytes) -> None:
+        if kind is not _Array or shape != (0,):
+            raise pickle.UnpicklingError("an array is rebuilt in an unusual way")
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        _version, shape, kind, fortran, data = state
+        if type(kind) is not _NumberType or type(data) is not bytes:
+            raise pickle.UnpicklingError("an array of something else than numbers")
+        numbers = np.frombuffer(data, kind.code) if data else np.empty(0, kind.code)
+        self.value = numbers.reshape(shape, order="F" if fortran else "C")
 
 
 class _Reader(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
         """The only names that the file may use."""
-        if name == "_reconstruct" and module in ARRAY_MODULES:
-            return _reconstruct
-        if module == "numpy" and name == "ndarray":
-            return np.ndarray
-        if module == "numpy" and name == "dtype":
-            return np.dtype
+        if (name == "_reconstruct" and module in ARRAY_MODULES) or (module, name) == (
+            "numpy",
+            "ndarray",
+        ):
+            return _Array
+        if (module, name) == ("numpy", "dtype"):
+            return _NumberType
         raise pickle.UnpicklingError(f"it asks for {module}.{name}")
 
     def persistent_load(self, pid: Any) -> Any:
@@ -39,14 +70,14 @@ class _Reader(pickle.Unpickler):
 
 
 def load_arrays(file: IO[bytes], where: str) -> dict[str, np.ndarray]:
-    """Arrays of a nested dictionary as ``path/to/leaf -> array``.
+    """Arrays of a nested dictionary as ``path/to/leaf -> array``; they cannot be written to.
 
     Args:
-        file: binary file standing at the start of the pickle.
-        where: how to call it in an error.
+        file: binary file positioned at the start of the pickle.
+        where: what to call it in an error.
 
     Raises:
-        WeightsError: it is no pickle, or holds anything but dictionaries of numeric arrays.
+        WeightsError: it is not a pickle, or holds anything but dictionaries of numeric arrays.
     """
     try:
         tree = _Reader(file).load()
@@ -59,12 +90,12 @@ def load_arrays(file: IO[bytes], where: str) -> dict[str, np.ndarray]:
         if not waiting:
             return found
         path, node = waiting.pop()
-        if isinstance(node, dict):
-            waiting += [(f"{path}/{key}" if path else str(key), node[key]) for key in node]
-        elif isinstance(node, np.ndarray) and node.dtype.kind in "fiu":
-            found[path] = node
+        if type(node) is dict and all(type(key) is str for key in node):
+            waiting += [(f"{path}/{key}" if path else key, node[key]) for key in node]
+        elif type(node) is _Array and node.value is not None:
+            found[path] = node.value
         else:
-            raise WeightsError(f"{where}: {path or 'the top'} is no numeric array")
+            raise WeightsError(f"{where}: {path or 'the top'} is not a numeric array")
     raise WeightsError(
         f"{where}: more than {MAX_NODES} arrays and dictionaries, or one within itself"
     )

@@ -22,7 +22,7 @@ from basnet_e2e.data.annotations.annotations import (
 )
 from basnet_e2e.data.annotations.checks import odd_annotations, without_duplicates
 from basnet_e2e.data.annotations.predictions import labels_in_nfc
-from basnet_e2e.data.annotations.video_names import match_ids
+from basnet_e2e.data.annotations.video_names import listing, match_ids
 from basnet_e2e.errors import BasnetError
 from basnet_e2e.evaluation.matching import (
     Floats,
@@ -160,6 +160,7 @@ def evaluate(
     tious: Sequence[float] = TIOUS,
     subset: str | None = None,
     dedupe: bool = False,
+    allow_trained: bool = False,
 ) -> Table:
     """Score predicted intervals against annotated ones.
 
@@ -171,12 +172,16 @@ def evaluate(
         tious: temporal IoU thresholds in (0, 1].
         subset: subset of the ground truth; by default the test (or validation) subset.
         dedupe: count annotated intervals that repeat another one (to 1 ms) once.
+        allow_trained: count videos too whose intervals or points the model was trained on.
 
     Raises:
-        BasnetError: a file is damaged, a threshold is out of range, nothing is annotated, or no
-            video of a predictions file is in the subset.
+        BasnetError: a file is damaged, a threshold is out of range, nothing is annotated, no video
+            of a predictions file is in the subset, or the model was trained on its intervals.
     """
-    return score(prepare(predictions, ground_truth, subset=subset, dedupe=dedupe), tious)
+    case = prepare(
+        predictions, ground_truth, subset=subset, dedupe=dedupe, allow_trained=allow_trained
+    )
+    return score(case, tious)
 
 
 def prepare(
@@ -185,12 +190,14 @@ def prepare(
     *,
     subset: str | None = None,
     dedupe: bool = False,
+    allow_trained: bool = False,
 ) -> Case:
     """Read what is a file, match video names, and note whatever is odd.
 
     Raises:
         BasnetError: a file is damaged, two predicted videos are the same one, nothing is
-            annotated, or no video of a predictions file is in the subset.
+            annotated, no video of a predictions file is in the subset, or the model was trained on
+            intervals or points of one that is.
     """
     found = _predictions(predictions)
     truth = _ground_truth(ground_truth, subset)
@@ -199,6 +206,13 @@ def prepare(
     warnings = odd_annotations(truth, dedupe=dedupe)
     annotated = without_duplicates(truth.videos) if dedupe else truth.videos
     names = _common_names(found, truth)
+    trained = [name for name in found.trained if names[name] in truth.videos]
+    if trained and not allow_trained:
+        raise BasnetError(
+            f"{found.source}: the model was trained on intervals or points of {listing(trained)}, "
+            "so that their scores say nothing of others; leave these videos out, or insist with "
+            "--allow-trained"
+        )
     videos = {names[name]: rows for name, rows in found.videos.items()}
     elsewhere = [name for name in videos if name in truth.others]
     videos = {name: rows for name, rows in videos.items() if name not in truth.others}

@@ -24,6 +24,7 @@ from basnet_e2e.heads.common.settings import Preset
 from basnet_e2e.heads.ensemble import Ensemble, build
 from basnet_e2e.heads.presets import preset_from_flat, preset_from_json
 from basnet_e2e.heads.registry import DEFAULT_HEAD
+from basnet_e2e.intervals import TRAINED
 from weights.files import atomic_write
 
 
@@ -53,6 +54,10 @@ class HeadModel:
     def features(self) -> int:
         """Width of the feature rows it reads."""
         return self.shape.features
+
+    def made(self, video: str) -> dict[str, Any]:
+        """What a result of a video records of the model: that it was trained on its times."""
+        return {TRAINED: True} if video in self.training.get("times", ()) else {}
 
     @property
     def recipe(self) -> str | None:

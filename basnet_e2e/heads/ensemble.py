@@ -9,6 +9,7 @@ from torch import nn
 
 from basnet_e2e.heads.common.decoding_rules import Floats, Proposals, Seen
 from basnet_e2e.heads.common.head import Shape
+from basnet_e2e.heads.common.second_stage import SecondStage
 from basnet_e2e.heads.common.settings import Preset
 from basnet_e2e.heads.registry import find_head
 
@@ -23,10 +24,19 @@ class Ensemble(nn.Module):
 
 def build(shape: Shape, preset: Preset, members: int | None = None) -> nn.Module:
     """The untrained network of a head, or that many in an :class:`Ensemble`."""
-    head = find_head(preset.head)
-    if members is None:
-        return head.network(shape, preset)
-    return Ensemble([head.network(shape, preset) for _ in range(members)])
+    if members is not None:
+        return Ensemble([build(shape, preset) for _ in range(members)])
+    net = find_head(preset.head).network(shape, preset)
+    if preset.training.second_stage:
+        net.second_stage = SecondStage(shape.features)
+    return net
+
+
+def second_stages(net: nn.Module) -> list[SecondStage]:
+    """That of each network; none where they have none."""
+    members = list(net.members) if isinstance(net, Ensemble) else [net]
+    found = [getattr(member, "second_stage", None) for member in members]
+    return [stage for stage in found if isinstance(stage, SecondStage)]
 
 
 def read(net: nn.Module, x: NDArray[np.float32], preset: Preset) -> Seen:

@@ -1,31 +1,53 @@
-"""What a person said of a video in some annotation tool, and the files it is written to."""
+"""What a person said about a video in some annotation tool."""
 
-import csv
-import io
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 from basnet_e2e.data.annotations.video_names import without_suffix
-from basnet_e2e.errors import BasnetError
-from basnet_e2e.intervals import SECOND_DECIMALS, Interval
-
-SEPARATOR = ";"
+from basnet_e2e.intervals import Interval
 
 
 @dataclass(frozen=True)
-class Help:
-    """What a person can add where a file does not say all.
+class AnnotationFile:
+    """A file of some annotation tool.
+
+    Attributes:
+        path: its place.
+        text: its content, uncompressed.
+        document: the value of a JSON file; None for any other.
+    """
+
+    path: Path
+    text: str
+    document: Any = None
+
+    def has(self, *keys: str) -> bool:
+        """Whether it is a JSON object with these keys."""
+        return isinstance(self.document, dict) and set(keys) <= self.document.keys()
+
+
+@dataclass(frozen=True)
+class Hints:
+    """What a person can add where a file does not say everything.
 
     Attributes:
         fps: frames per second that the tool counted in.
         videos: video file or folder of videos.
+        with_modifiers: whether a behaviour of BORIS with a modifier, or a region of Label Studio
+            with a choice, is a class of its own.
+        observations: the only observations of BORIS to read; all where empty.
+        predictions: whether what a model found is read too, which nobody corrected.
     """
 
     fps: Fraction | None = None
     videos: Path | None = None
+    with_modifiers: bool = False
+    observations: tuple[str, ...] = ()
+    predictions: bool = False
 
 
 @dataclass(frozen=True)
@@ -35,27 +57,87 @@ class AnnotatedVideo:
     Attributes:
         video: its id as far as the tool knows it.
         labels: what occurs in it, in order of first appearance; empty for background only.
-        intervals: when, in seconds; empty too where the tool was asked for labels only.
+        intervals: when, in seconds; an interval without extent is a point.
         duration: seconds; None where the tool does not say.
+        unknown: stretches that nobody looked at, from and to seconds.
     """
 
     video: str
     labels: tuple[str, ...]
     intervals: tuple[Interval, ...] = ()
     duration: float | None = None
+    unknown: tuple[tuple[float, float], ...] = ()
 
     @classmethod
     def of(
         cls,
         video: str,
-        intervals: Sequence[Interval],
-        labels: Sequence[str] = (),
+        intervals: Iterable[Interval],
+        labels: Iterable[str] = (),
         duration: float | None = None,
+        unknown: Iterable[tuple[float, float]] = (),
     ) -> "AnnotatedVideo":
         """From intervals in any order and labels of the whole video."""
         ordered = sorted(intervals, key=lambda one: (one.start, one.end, one.label))
         names = dict.fromkeys([*(one.label for one in ordered), *labels])
-        return cls(video, tuple(names), tuple(ordered), duration)
+        return cls(video, tuple(names), tuple(ordered), duration, tuple(unknown))
+
+    @property
+    def seen(self) -> float | None:
+        """Seconds that somebody looked at; None where the duration is not known."""
+        unknown = sum(end - start for start, end in self.unknown)
+        return None if self.duration is None else max(self.duration - unknown, 0.0)
+
+    @property
+    def is_timed(self) -> bool:
+        """Whether the annotation says when each of its classes occurs."""
+        return set(self.labels) == {one.label for one in self.intervals}
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """A video that is not read: writing it would take what was not understood for "no action".
+
+    Attributes:
+        video: its id as far as the tool knows it.
+        reason: what was not understood and where; empty where nobody annotated the video.
+    """
+
+    video: str
+    reason: str = ""
+
+
+class NotUnderstoodError(Exception):
+    """One annotation that a reader cannot interpret; its text says what and where."""
+
+
+class Unread:
+    """Collects the annotations of one video that a reader does not understand, by kind."""
+
+    def __init__(self) -> None:
+        self._counts: Counter[str] = Counter()
+        self._first: dict[str, str] = {}
+
+    def add(self, kind: str, where: str = "") -> None:
+        """Note one annotation.
+
+        Args:
+            kind: what it is, in the tool's words.
+            where: its place in the file or the video; only the first of a kind is told.
+        """
+        self._counts[kind] += 1
+        self._first.setdefault(kind, where)
+
+    def __bool__(self) -> bool:
+        return bool(self._counts)
+
+    def __str__(self) -> str:
+        parts = []
+        for kind, count in self._counts.items():
+            where = [f"first: {self._first[kind]}"] if count > 1 else [self._first[kind]]
+            inside = ", ".join([str(count), *(part for part in where if self._first[kind])])
+            parts.append(f"{kind} ({inside})")
+        return ", ".join(parts)
 
 
 def video_id(name: str) -> str:
@@ -66,41 +148,3 @@ def video_id(name: str) -> str:
     """
     parts = without_suffix(name.replace("\\", "/")).split("/")
     return "/".join(part for part in parts if part not in ("", ".", ".."))
-
-
-def labels_csv(videos: Sequence[AnnotatedVideo]) -> str:
-    """The label file of ``basnet train``: ``video,labels``.
-
-    Raises:
-        BasnetError: a label cannot stand in one.
-    """
-    text = io.StringIO()
-    rows = csv.writer(text, lineterminator="\n")
-    rows.writerow(["video", "labels"])
-    for video in videos:
-        for label in video.labels:
-            if SEPARATOR in label or label != label.strip() or not label:
-                raise BasnetError(
-                    f"the label '{label}' of video '{video.video}' cannot stand in a label file: "
-                    f"no '{SEPARATOR}', and no space at its ends; rename it in the tool"
-                )
-        rows.writerow([video.video, SEPARATOR.join(video.labels)])
-    return text.getvalue()
-
-
-def ground_truth(videos: Sequence[AnnotatedVideo]) -> dict[str, Any]:
-    """The intervals as ActivityNet-style ground truth, without subsets."""
-    database: dict[str, Any] = {}
-    for video in videos:
-        entry: dict[str, Any] = {}
-        if video.duration is not None:
-            entry["duration"] = round(video.duration, SECOND_DECIMALS)
-        entry["annotations"] = [
-            {
-                "label": one.label,
-                "segment": [round(one.start, SECOND_DECIMALS), round(one.end, SECOND_DECIMALS)],
-            }
-            for one in video.intervals
-        ]
-        database[video.video] = entry
-    return {"database": database}

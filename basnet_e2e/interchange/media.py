@@ -1,4 +1,4 @@
-"""What outside formats have to know of the video files themselves: where they are, how fast."""
+"""What formats have to know about the video files themselves: where they are, how fast."""
 
 import functools
 import os
@@ -12,6 +12,7 @@ from basnet_e2e.intervals import Localization
 
 # An average over rounded timestamps misses the rate that a file was made with by less than this.
 RATE_SLACK = Fraction(1, 10_000)
+ROUNDED = Fraction(5, 1000)
 BROADCAST = tuple(Fraction(rate * 1000, 1001) for rate in (24, 30, 60, 120))
 
 
@@ -20,10 +21,10 @@ class Media:
     """The video files behind results.
 
     Attributes:
-        files: id of a video -> its file; videos that are not at hand are not in it.
-        folder: folder that the exported document will stand in; links are relative to it.
+        files: id of a video -> its file; videos that are not available are not in it.
+        folder: folder of the exported document; links are relative to it.
         prefix: put before every name, for tools that fetch videos from a server.
-        fps: frames per second to count frames in; without it each video's own.
+        fps: frames per second to count in. Default: each video's own.
     """
 
     files: Mapping[str, Path] = field(default_factory=dict)
@@ -37,7 +38,7 @@ class Media:
         return self.prefix + result.video + _video_suffix(path.name if path else result.file)
 
     def link(self, result: Localization) -> str:
-        """Path of the video relative to the document; its name where the file is not at hand."""
+        """Path of the video relative to the document; its name where the file is not available."""
         path = self.files.get(result.video)
         if path is None or self.prefix:
             return self.name(result)
@@ -61,21 +62,26 @@ class Media:
         path = self.files.get(result.video)
         if path is None:
             raise BasnetError(
-                f"frames are counted at the rate of the video, and '{result.video}' is not at "
-                "hand: say where it is (--videos DIR) or how many frames a second it has (--fps)"
+                f"frames are counted at the rate of the video, and '{result.video}' is not "
+                "available: say where it is (--videos DIR) or its frames per second (--fps)"
             )
         return source_rate(path)
+
+    def known_rate(self, result: Localization) -> Fraction | None:
+        """As :meth:`rate`; None where neither the video nor a rate was given."""
+        is_known = self.fps is not None or result.video in self.files
+        return self.rate(result) if is_known else None
 
     def file(self, result: Localization) -> Path:
         """The video file.
 
         Raises:
-            BasnetError: it is not at hand.
+            BasnetError: it is not available.
         """
         path = self.files.get(result.video)
         if path is None:
             raise BasnetError(
-                f"the video '{result.video}' ({result.file}) is not at hand; say where it is: "
+                f"the video '{result.video}' ({result.file}) is not available; say where it is: "
                 "--videos DIR"
             )
         return path
@@ -104,6 +110,21 @@ def find_media(results: Sequence[Localization], given: Sequence[Path]) -> dict[s
     return found
 
 
+def find_video(name: str, places: Sequence[Path]) -> Path | None:
+    """The video file that a name means, in folders that need not hold any."""
+    from basnet_e2e.data.annotations.video_names import match_ids
+    from extract.sources.find import VIDEO_SUFFIXES, files_by_id
+
+    for place in places:
+        holds = not place.is_dir() or any(
+            path.suffix.lower() in VIDEO_SUFFIXES for path in place.rglob("*")
+        )
+        files = files_by_id([place]) if holds else {}
+        for video in match_ids([name], files).found.values():
+            return files[video]
+    return None
+
+
 @functools.lru_cache(maxsize=256)
 def source_rate(path: Path) -> Fraction:
     """Average frames per second of a video file, the exact number it was made with if constant.
@@ -128,6 +149,15 @@ def exact_rate(fps: float) -> Fraction:
     if nearest and abs(nearest - Fraction(fps)) <= RATE_SLACK * nearest:
         return nearest
     return Fraction(fps).limit_denominator(1001)
+
+
+def nominal_rate(fps: Fraction) -> Fraction:
+    """The broadcast rate that people write with two decimals; any other rate is itself.
+
+    >>> nominal_rate(Fraction("29.97")), nominal_rate(Fraction(24))
+    (Fraction(30000, 1001), Fraction(24, 1))
+    """
+    return next((rate for rate in BROADCAST if abs(rate - fps) <= ROUNDED), fps)
 
 
 def _video_suffix(name: str) -> str:

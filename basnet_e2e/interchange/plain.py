@@ -1,6 +1,7 @@
 """What writers start from: intervals in the order of time, names as plain text of one line."""
 
 import unicodedata
+from fractions import Fraction
 
 from basnet_e2e.intervals import Interval, Localization, written_intervals
 
@@ -37,3 +38,9 @@ def in_time(result: Localization) -> list[Interval]:
     """Intervals as every output states them, in the order of their time."""
     found = written_intervals(result.intervals, result.duration)
     return sorted(found, key=lambda one: (one.start, one.end))
+
+
+def frames_of(found: Interval, rate: Fraction, earliest: int = 0) -> tuple[int, int]:
+    """First frame of an interval and the one after its last, at least one frame."""
+    first = max(round(found.start * rate), earliest)
+    return first, max(round(found.end * rate), first + 1)

@@ -1,79 +1,140 @@
-"""Every annotation file that labels are read from: one row here and one file beside it."""
+"""Read what people annotated, in any format that the registry knows how to read."""
 
+import gzip
+import logging
 import os
-from collections.abc import Callable, Sequence
-from importlib import import_module
+import re
+import zlib
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
+from basnet_e2e.data.annotations.result_files import result_files
+from basnet_e2e.data.annotations.video_names import counted, listing
 from basnet_e2e.data.files.text_files import parse_json, read_text
 from basnet_e2e.errors import BasnetError
-from basnet_e2e.interchange.annotated import AnnotatedVideo, Help
+from basnet_e2e.interchange.annotated import AnnotatedVideo, AnnotationFile, Hints, LeftOut
+from basnet_e2e.interchange.registry import READERS, readers_of
 
-FIFTYONE_DOCUMENT = "labels.json"
-
-
-# tool -> (module with ``read(path, document, help)``, whether a JSON document is its own).
-JSON_READERS: dict[str, tuple[str, Callable[[Any], bool]]] = {
-    "Label Studio": (
-        "basnet_e2e.interchange.formats.labelstudio_reading",
-        lambda document: isinstance(document, list),
-    ),
-    "FiftyOne": (
-        "basnet_e2e.interchange.formats.fiftyone_reading",
-        lambda document: isinstance(document, dict) and isinstance(document.get("labels"), dict),
-    ),
-    "VIA": (
-        "basnet_e2e.interchange.formats.via_reading",
-        lambda document: isinstance(document, dict) and {"metadata", "file"} <= document.keys(),
-    ),
-    "a corrected result": (
-        "basnet_e2e.interchange.corrected_pages",
-        lambda document: (
-            isinstance(document, dict) and bool({"intervals", "videos"} & document.keys())
-        ),
-    ),
-}
-ELAN = "basnet_e2e.interchange.formats.elan_reading"
+log = logging.getLogger(__name__)
+LISTED = 5
+GZIP = b"\x1f\x8b"
+UNPACKED = 1 << 28  # bytes that a compressed file may hold
 
 
 def read_annotations(
-    paths: Sequence[str | os.PathLike[str]], help: Help | None = None
+    paths: Sequence[str | os.PathLike[str]], hints: Hints | None = None
 ) -> list[AnnotatedVideo]:
     """Read annotation files of any of the tools; each is known by its content.
 
+    A video of which not everything is understood is left out, and said so.
+
     Args:
-        paths: files, or exported folders of FiftyOne.
-        help: what the files do not say.
+        paths: files, or folders of FiftyOne, DeepEthogram or results.
+        hints: what the files do not say.
 
     Raises:
-        BasnetError: a file is of no known tool or damaged, or two files are about one video.
+        BasnetError: a file is of no known tool or damaged, two files are about one video, or none
+            can be read.
     """
     videos: dict[str, AnnotatedVideo] = {}
     origin: dict[str, Path] = {}
-    for path in map(Path, paths):
-        for video in _read(path, help or Help()):
-            if video.video in videos:
+    refused: list[str] = []
+    for path in _files(map(Path, paths)):
+        left_out = []
+        for found in _read(path, hints or Hints()):
+            if isinstance(found, LeftOut):
+                left_out.append(found)
+                continue
+            if found.video in videos:
                 raise BasnetError(
-                    f"{path}: the video '{video.video}' stands in {origin[video.video]} already"
+                    f"{path}: the video '{found.video}' is in {origin[found.video]} already"
                 )
-            videos[video.video], origin[video.video] = video, path
+            videos[found.video], origin[found.video] = found, path
+        refused += _lines(path, left_out)
     if not videos:
-        raise BasnetError("no annotated video in these files")
+        more = f" ({len(refused) - 1} more)" if len(refused) > 1 else ""
+        raise BasnetError("; ".join(["no annotated video in these files", *refused[:1]]) + more)
+    for line in refused[:LISTED]:
+        log.warning("%s", line)
+    if refused[LISTED:]:
+        log.warning("%d more videos are left out (-v lists them)", len(refused) - LISTED)
+    for line in refused[LISTED:]:
+        log.debug("%s", line)
     return list(videos.values())
 
 
-def _read(path: Path, help: Help) -> list[AnnotatedVideo]:
-    if path.is_dir():
-        path = path / FIFTYONE_DOCUMENT
-    if read_text(path).lstrip().startswith("<"):
-        found: list[AnnotatedVideo] = import_module(ELAN).read(path, help)
-        return found
+def is_of_a_tool(path: str | os.PathLike[str]) -> bool:
+    """Whether a file or folder is of one of these tools, not CSV or JSON of our own form."""
+    if Path(path).is_dir() or _is_packed(Path(path)):
+        return True
+    text = read_text(path).lstrip()
+    if text[:1] not in ("{", "["):
+        header = {cell.strip(' "').lower() for cell in re.split("[,;\t]", text.split("\n", 1)[0])}
+        return not header >= {"video", "label"}
     document = parse_json(path)
-    for module, is_own in JSON_READERS.values():
-        if is_own(document):
-            found = import_module(module).read(path, document, help)
-            return found
-    raise BasnetError(
-        f"{path}: no annotations known here; expected a file of ELAN, {', '.join(JSON_READERS)}"
-    )
+    return not (isinstance(document, dict) and "database" in document)
+
+
+def _lines(path: Path, left_out: Sequence[LeftOut]) -> list[str]:
+    """A line for each video that was not understood, and one for all that nobody annotated."""
+    lines = [
+        f"{path}: '{one.video}' is left out, not understood: {one.reason}"
+        for one in left_out
+        if one.reason
+    ]
+    waiting = [one.video for one in left_out if not one.reason]
+    if waiting:
+        counts = f"{counted(len(waiting), 'video')} without a submitted annotation"
+        lines.append(f"{path}: {counts} left out: {listing(waiting)}")
+    return lines
+
+
+def _files(paths: Iterable[Path]) -> Iterable[Path]:
+    """The files, and in folders the documents of tools that write folders."""
+    for path in paths:
+        if not path.is_dir():
+            yield path
+            continue
+        documents = [path / row.document for row in READERS.values() if row.document]
+        found = [document for document in documents if document.is_file()]
+        found = found or sorted(path.rglob(f"*{READERS['deepethogram'].suffix}"))
+        yield from found or result_files(path)
+
+
+def _read(path: Path, hints: Hints) -> Iterable[AnnotatedVideo | LeftOut]:
+    file = open_annotations(path)
+    for module in readers_of(file):
+        found: Iterable[AnnotatedVideo | LeftOut] = module.read(file, hints)
+        return found
+    names = ", ".join(row.about for row in READERS.values())
+    raise BasnetError(f"{path}: no known annotations; expected a file of {names}")
+
+
+def open_annotations(path: Path) -> AnnotationFile:
+    """Read a file of some tool, compressed or not, and its JSON value if it is JSON.
+
+    Raises:
+        BasnetError: it is missing, damaged or not text.
+    """
+    text = _unpacked(path) if _is_packed(path) else read_text(path)
+    is_json = text.lstrip()[:1] in ("{", "[")
+    return AnnotationFile(path, text, parse_json(path, text) if is_json else None)
+
+
+def _is_packed(path: Path) -> bool:
+    try:
+        with open(path, "rb") as file:
+            return file.read(len(GZIP)) == GZIP
+    except OSError as error:
+        raise BasnetError(f"{path}: cannot be read ({error.strerror})") from error
+
+
+def _unpacked(path: Path) -> str:
+    try:
+        with gzip.open(path, "rb") as file:
+            content = file.read(UNPACKED + 1)
+        if len(content) > UNPACKED:
+            raise BasnetError(f"{path}: holds more than {UNPACKED >> 20} MB; unpack it first")
+        return content.decode("utf-8-sig")
+    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
+        raise BasnetError(f"{path}: a damaged compressed file ({error})") from error

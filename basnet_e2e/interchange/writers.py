@@ -1,77 +1,19 @@
-"""Every format that intervals can be written in: one row here and one file beside it."""
+"""Write results in any format: as text, or as files and folders."""
 
 import logging
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from importlib import import_module
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-from basnet_e2e.data.files.file_kinds import Kind
 from basnet_e2e.errors import BasnetError
 from basnet_e2e.interchange.formats.result_document import result_document
 from basnet_e2e.interchange.json_text import json_text
 from basnet_e2e.interchange.media import Media
+from basnet_e2e.interchange.registry import FORMATS, OWN, WRITERS, Format
 from basnet_e2e.intervals import Failure, Localization, keep_best
 
 log = logging.getLogger(__name__)
-OWN = "json"
-
-
-@dataclass(frozen=True)
-class Format:
-    """One outside format.
-
-    Attributes:
-        module: has ``write(results, media) -> str``; imported at first use.
-        suffix: of its files.
-        about: what it is for, in a few words.
-        one_video: a document holds one video; several videos are written as a folder of documents.
-        overlaps: intervals of one class may overlap in it.
-        kind: of its documents; an annotation project, in which a person may have worked on, is
-            never replaced without asking.
-        document: the format is a folder and this the name of the document in it; the module then
-            also has ``place_videos(folder, media)``.
-        beside: suffix of a second document that stands beside the first; the module then also has
-            ``write_beside(results, media) -> str``.
-    """
-
-    module: str
-    suffix: str
-    about: str
-    one_video: bool = False
-    overlaps: bool = False
-    kind: Kind = Kind.PROJECT
-    document: str | None = None
-    beside: str | None = None
-
-    def load(self) -> Any:
-        """The module that writes it."""
-        return import_module(self.module)
-
-
-def _row(name: str, suffix: str, about: str, **rest: Any) -> tuple[str, Format]:
-    return name, Format(f"basnet_e2e.interchange.formats.{name}", suffix, about, **rest)
-
-
-WRITERS: dict[str, Format] = dict(
-    [
-        _row("activitynet", ".json", "ActivityNet detections", overlaps=True, kind=Kind.RESULT),
-        _row("csv", ".csv", "spreadsheets", overlaps=True, kind=Kind.TABLE),
-        _row("srt", ".srt", "subtitles", one_video=True, kind=Kind.SUBTITLES),
-        _row("vtt", ".vtt", "subtitles of web pages", one_video=True, kind=Kind.SUBTITLES),
-        _row("tsv", ".tsv", "whisper's table in ms", one_video=True),
-        _row("fiftyone", "", "a folder for FiftyOne", document="labels.json"),
-        _row("labelstudio", ".json", "tasks to correct in Label Studio", beside=".xml"),
-        _row("elan", ".eaf", "ELAN", one_video=True),
-        _row("otio", ".otio", "OpenTimelineIO", one_video=True),
-        _row("edl", ".edl", "cut list of an editor", one_video=True),
-        _row("chapters", ".ffmeta", "chapter marks", one_video=True),
-        _row("via", ".json", "VIA 3"),
-    ]
-)
-FORMATS = (OWN, *WRITERS)
 
 
 def format_results(
@@ -83,7 +25,7 @@ def format_results(
     media: Media | None = None,
     left: Sequence[str] = (),
 ) -> str:
-    """One document with the intervals of all videos, ending in a line end.
+    """One document with the intervals of all videos, with a newline at the end.
 
     Args:
         results: one entry for each video that was localized.
@@ -147,6 +89,20 @@ def write_results(
     if chosen and chosen.document:
         chosen.load().place_videos(target, media)
     return list(documents)
+
+
+def write_into(project: Path, path: Path, results: Sequence[Localization], media: Media) -> None:
+    """Write a copy of a project of BORIS with one more observation per result.
+
+    Raises:
+        BasnetError: it is not such a project, or has no room for a result.
+    """
+    from basnet_e2e.interchange.formats.boris import write_into as write
+    from basnet_e2e.interchange.readers import open_annotations
+    from weights.files import write_text
+
+    here = replace(media, folder=path.parent)
+    write_text(path, write(open_annotations(project), _fitting("boris", results), here))
 
 
 def planned(

@@ -1,7 +1,7 @@
 """A trained network applied to the features of one video."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,12 +11,20 @@ from basnet_e2e.data.features.dataset import VideoFeatures
 from basnet_e2e.data.features.sampling import Rows, reading_rows
 from basnet_e2e.errors import BasnetError
 from basnet_e2e.heads.checkpoint import HeadModel
-from basnet_e2e.heads.common.decoding_rules import LEAST_ACTIVE, SHARED, Floats, Rules, Seen
+from basnet_e2e.heads.common.decoding_rules import (
+    LEAST_ACTIVE,
+    SHARED,
+    Floats,
+    Proposals,
+    Rules,
+    Seen,
+)
+from basnet_e2e.heads.common.second_stage import SecondStage
 from basnet_e2e.heads.common.settings import Preset, Reading
-from basnet_e2e.heads.ensemble import read
+from basnet_e2e.heads.ensemble import read, second_stages
 from basnet_e2e.heads.registry import find_head
 from basnet_e2e.intervals import Interval, Localization, by_score
-from basnet_e2e.localization.proposals import normalise, propose, smooth
+from basnet_e2e.localization.proposals import SecondLook, normalise, propose, smooth
 
 # Classes of the built-in model that a result names; the other hundreds are near zero.
 LEAST_NAMED_SCORE = 0.01
@@ -43,12 +51,14 @@ class Activations:
         seen: as the network gives it.
         edges: ``[n + 1]`` seconds between rows.
         centres: ``[n]`` seconds at which the rows' values sit.
+        second: what the second stage makes of proposals; None where the model has none.
     """
 
     cas: Floats
     seen: Seen
     edges: Floats
     centres: Floats
+    second: SecondLook | None = None
 
     @property
     def foreground(self) -> Floats | None:
@@ -84,9 +94,34 @@ def read_network(net: nn.Module, preset: Preset, video: VideoFeatures) -> Activa
     training, reading = preset.training, preset.reading
     rows = reading_rows(video, reading.centre, training.length, training.segments)
     seen = read(net, rows.x, preset)
-    return Activations(
-        normalise(smooth(seen.cas, reading.smooth), reading), seen, rows.edges, rows.centres
-    )
+    cas = normalise(smooth(seen.cas, reading.smooth), reading)
+    stages = second_stages(net)
+    second = second_look(stages, seen, rows.x, cas) if stages else None
+    return Activations(cas, seen, rows.edges, rows.centres, second)
+
+
+def second_look(
+    stages: Sequence[SecondStage], seen: Seen, x: NDArray[np.float32], cas: Floats
+) -> SecondLook:
+    """What one or several second stages make of a video's proposals: the mean of their words.
+
+    Args:
+        stages: at least one.
+        seen: what the network says of the video.
+        x: rows ``[n, F]``.
+        cas: ``[n, C]`` activation as it is cut.
+    """
+    looks = [stage.look(seen, x) for stage in stages]
+
+    def corrected(index: int, found: Proposals) -> Proposals:
+        each = [
+            stage.correct(look(index, cas[:, index]), found)
+            for stage, look in zip(stages, looks, strict=True)
+        ]
+        borders = ([getattr(one, name) for one in each] for name in ("start", "end", "score"))
+        return Proposals(*(np.mean(border, axis=0) for border in borders))
+
+    return corrected
 
 
 def localize_features(model: HeadModel, video: VideoFeatures) -> Localization:
@@ -96,7 +131,8 @@ def localize_features(model: HeadModel, video: VideoFeatures) -> Localization:
         BasnetError: the features have another width than those the model was trained on.
     """
     _check_width(model, video)
-    return localize_network(model.net, model.preset, model.classes, video, model.name)
+    found = localize_network(model.net, model.preset, model.classes, video, model.name)
+    return replace(found, made=model.made(video.id))
 
 
 def localize_network(
@@ -120,7 +156,8 @@ def localization_of(
     """All proposals of a video that a network has seen already."""
     rows = Rows(video.x, found.edges, found.centres)
     rules = find_head(preset.head).rules
-    return _localization(found.seen, rows, classes, preset.reading, video, name, 0.0, rules)
+    reading = preset.reading
+    return _localization(found.seen, rows, classes, reading, video, name, 0.0, rules, found.second)
 
 
 def localize_pretrained(
@@ -162,9 +199,10 @@ def _localization(
     name: str,
     least_named: float,
     rules: Rules = SHARED,
+    second: SecondLook | None = None,
 ) -> Localization:
     scores = seen.video_scores
-    found = propose(seen, rows.edges, rows.centres, reading, video.duration, rules)
+    found = propose(seen, rows.edges, rows.centres, reading, video.duration, rules, second)
     intervals = [
         Interval(classes[index], float(start), float(end), float(score))
         for index, kept in found.items()

@@ -13,14 +13,8 @@ from basnet_e2e.errors import BasnetError
 from extract.errors import ExtractError
 from extract.features.feature_file import SUFFIX, read_meta
 from extract.features.fingerprint import fingerprint
-from extract.sources.find import (
-    VideoInput,
-    is_folder,
-    path_or_url,
-    same_name,
-    search,
-    with_unique_ids,
-)
+from extract.sources.find import VideoInput, safe_id, same_name, search, with_unique_ids
+from extract.sources.storage import is_folder, path_or_url
 from extract.sources.urls import Url
 
 log = logging.getLogger(__name__)
@@ -80,17 +74,19 @@ def _of_file(path: Path | Url, grid: str | None) -> Input:
     if isinstance(path, Url):
         if path.suffix in (SUFFIX, *ARRAY_SUFFIXES):
             raise BasnetError(f"{path}: features are read from this machine only; fetch them first")
-        return VideoFile(path.stem, path)
+        return VideoFile(safe_id(path.stem), path)
     if path.suffix == SUFFIX:
         refuse_other_kind(path)
         return FeatureFile(path.stem, path)
     if path.suffix in ARRAY_SUFFIXES:
         return _array_files(ArraySource(path.stem, {"": path}, None, parse_grid(grid)))
-    return VideoFile(path.stem, path)
+    return VideoFile(safe_id(path.stem), path)
 
 
 def _in_folder(folder: Path | Url, grid: str | None) -> list[Input]:
-    videos = [VideoFile(video.id, video.path) for video in search(folder)]
+    videos = [
+        VideoFile(video.id, video.path) for video in search(folder, (SUFFIX, *ARRAY_SUFFIXES))
+    ]
     if isinstance(folder, Url):
         return [*videos]
     sources: list[Input] = [

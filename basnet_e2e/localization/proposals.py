@@ -6,7 +6,7 @@ in a margin outside (as in CMCS) plus a share of the class score. Where the auth
 and its mends differ, a setting decides; where a head goes its own way, its rules do.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -22,6 +22,9 @@ from basnet_e2e.heads.common.decoding_rules import (
 )
 from basnet_e2e.heads.common.nms import non_maximum_suppression
 from basnet_e2e.heads.common.settings import Reading
+
+# A class and its proposals in rows to the same, corrected.
+SecondLook = Callable[[int, Proposals], Proposals]
 
 
 def choose_classes(scores: Floats, reading: Reading) -> Ints:
@@ -227,6 +230,7 @@ def propose(
     reading: Reading,
     duration: float,
     rules: Rules = SHARED,
+    second: SecondLook | None = None,
 ) -> dict[int, Proposals]:
     """Proposals of a video after suppression.
 
@@ -237,10 +241,31 @@ def propose(
         reading: settings of the shared steps.
         duration: of the video in seconds.
         rules: the head's own steps.
+        second: corrects the proposals of a class before suppression; they are in rows to it.
 
     Returns:
         Class index -> its proposals, best first; classes without any are left out.
     """
+    kept = {}
+    for index, found in candidates(seen, edges, centres, reading, duration, rules).items():
+        if second is not None:
+            rows = np.arange(len(edges), dtype=np.float64)
+            found = second(index, distinct(_mapped(found, edges, rows)))
+            found = _mapped(found, rows, np.clip(edges, 0.0, duration))
+            found = found.take(found.end > found.start)
+        kept[index] = (rules.suppress or suppress)(found, reading)
+    return {index: found for index, found in kept.items() if len(found)}
+
+
+def candidates(
+    seen: Seen,
+    edges: Floats,
+    centres: Floats,
+    reading: Reading,
+    duration: float,
+    rules: Rules = SHARED,
+) -> dict[int, Proposals]:
+    """As :func:`propose`, before suppression."""
     kept = {}
     for index in (rules.classes or choose_classes)(seen.video_scores, reading):
         if seen.proposals is not None:
@@ -250,8 +275,22 @@ def propose(
             curves = (rules.curves or class_curves)(seen, int(index), reading)
             found = _of_curves(curves, edges, centres, score, reading, duration, rules)
         if len(found):
-            kept[int(index)] = (rules.suppress or suppress)(found, reading)
-    return {index: found for index, found in kept.items() if len(found)}
+            kept[int(index)] = found
+    return kept
+
+
+def distinct(found: Proposals) -> Proposals:
+    """Each interval once, to a hundredth of a row, with its best score."""
+    order = np.argsort(-found.score, kind="stable")
+    places = np.round(np.stack([found.start, found.end], axis=1)[order] * 100)
+    _, first = np.unique(places, axis=0, return_index=True)
+    return found.take(order[np.sort(first)])
+
+
+def _mapped(found: Proposals, before: Floats, after: Floats) -> Proposals:
+    """Proposals on another axis of time, linear between the points of both axes."""
+    start, end = (np.interp(border, before, after) for border in (found.start, found.end))
+    return Proposals(start, end, found.score)
 
 
 def _of_curves(

@@ -24,6 +24,8 @@ def failure_message(error: Exception, path: "Path | Url", *, alone: bool = False
     """
     from basnet_e2e.errors import BasnetError
     from extract.errors import DiskError, ExtractError, VideoError
+    from extract.sources.find import printable
+    from extract.sources.urls import masked
     from weights.errors import WeightsError
 
     if isinstance(error, WeightsError | DiskError):
@@ -31,10 +33,10 @@ def failure_message(error: Exception, path: "Path | Url", *, alone: bool = False
     known = isinstance(error, BasnetError | ExtractError)
     if known and alone and not isinstance(error, VideoError):
         raise error
-    text = " ".join(str(error).split())
+    text = printable(masked(" ".join(str(error).split())))
     if isinstance(error, OSError):
         text = error.strerror or text
     elif not known:
         log.debug("%s failed", path, exc_info=error)
         text = f"{type(error).__name__}: {text}"
-    return text if path.name in text else f"{path}: {text}"
+    return text if printable(path.name) in text else printable(f"{path}: {text}")

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from basnet_e2e.data.annotations.predictions import read_results
+from basnet_e2e.data.annotations.result_files import is_own, listed_failures, result_files
 from basnet_e2e.data.annotations.video_names import listing, match_ids
 from basnet_e2e.data.files.text_files import parse_json
 from basnet_e2e.errors import BasnetError
@@ -15,9 +16,7 @@ from basnet_e2e.report.evidence import Evidence, find_evidence
 from basnet_e2e.report.pages.page import Report
 from basnet_e2e.report.thumbnails import take_thumbnails
 from extract.errors import ExtractError
-from extract.features.failure_lists import FAILURES, parse_failures
 from extract.sources.find import VIDEO_SUFFIXES, files_by_id
-from weights.json_documents import JsonError
 
 if TYPE_CHECKING:
     from basnet_e2e.data.annotations.annotations import GroundTruth
@@ -27,7 +26,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Result:
-    """The result of one video as it stands in a file.
+    """The result of one video as its file has it.
 
     Attributes:
         document: the JSON object.
@@ -53,49 +52,22 @@ def find_results(
 
     Args:
         paths: files and folders.
-        may_be_empty: let there be no video at all.
+        may_be_empty: accept files without any video.
 
     Raises:
-        BasnetError: a file is damaged or no result, or a folder holds none.
+        BasnetError: a file is damaged or not a result, or a folder holds none.
     """
     results: list[Result] = []
     failed: list[Failure] = []
     for given in paths:
-        files = _results_below(given) if given.is_dir() else [given]
-        if not files:
-            raise BasnetError(f"{given}: no result of 'basnet localize' in this folder")
-        for path in files:
+        for path in result_files(given, is_own):
             found, failures = _results_of(path)
             results += found
             failed += failures
-        if given.is_dir() and (given / FAILURES).is_file():
-            failed += _failures_of(given / FAILURES)
+        failed += listed_failures(given)
     if not results and not may_be_empty:
         raise BasnetError(f"{listing(list(map(str, paths)))}: no video has a result here")
     return results, failed
-
-
-def _failures_of(path: Path) -> list[Failure]:
-    """What a run over many videos wrote beside its results."""
-    try:
-        rows = parse_failures(path.read_bytes())
-    except JsonError as error:
-        raise BasnetError(f"{path}: {error}; delete it or localize again") from error
-    return [Failure(row.video, row.file, row.error) for row in rows]
-
-
-def _results_below(folder: Path) -> list[Path]:
-    found = []
-    for path in sorted(folder.rglob("*.json")):
-        hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
-        if not hidden and path.is_file():
-            document = parse_json(path)
-            if isinstance(document, dict) and (
-                {"video", "intervals"} <= document.keys()
-                or isinstance(document.get("videos"), list)
-            ):
-                found.append(path)
-    return found
 
 
 def _results_of(path: Path) -> tuple[list[Result], list[Failure]]:
@@ -118,7 +90,7 @@ def _results_of(path: Path) -> tuple[list[Result], list[Failure]]:
 
 
 def _intervals(entry: dict[str, Any], duration: float) -> list[dict[str, Any]]:
-    """Intervals as they stand there, unknown fields included, held within the video."""
+    """Intervals of an entry, unknown fields included, clipped to the video."""
     kept = []
     for item in entry["intervals"]:
         start, end = (min(max(float(item[name]), 0.0), duration) for name in ("start", "end"))
@@ -134,7 +106,7 @@ class Gatherer:
     """Finds what belongs to a result.
 
     Args:
-        videos: folder that holds the videos; without it they are sought beside the results.
+        videos: folder of the videos; default: they are looked for beside the results.
         truth: annotated intervals.
         known: videos whose file is known, by id.
 
@@ -191,7 +163,7 @@ class Gatherer:
 
 
 def video_beside(document: Mapping[str, Any], folder: Path) -> Path | None:
-    """The video of a result, sought in a folder by its file name and then by its id."""
+    """Find the video of a result in a folder, by its file name and then by its id."""
     video, file = str(document["video"]), str(document.get("file", ""))
     name = Path(file.replace("\\", "/")).name
     parent = Path(video).parent

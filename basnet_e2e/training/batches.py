@@ -1,18 +1,29 @@
 """The batch of a training step, a function of seed and step alone."""
 
+from collections.abc import Mapping
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from basnet_e2e.data.features.dataset import LabelledSet
-from basnet_e2e.data.features.sampling import padded
+from basnet_e2e.data.annotations.row_targets import RowTargets, row_targets
+from basnet_e2e.data.features.dataset import LabelledSet, VideoFeatures
+from basnet_e2e.data.features.sampling import padded, row_edges
 from basnet_e2e.heads.common.head import Batch
+from basnet_e2e.heads.common.row_loss import RowBatch
 from basnet_e2e.heads.common.settings import Preset
 from basnet_e2e.heads.registry import find_head
 
+LEAST_TIMED = 0.5  # share of the videos above which single rows are learnt from
+
 
 def draw_batch(
-    data: LabelledSet, labels: NDArray[np.float32], preset: Preset, step: int, seed: int
+    data: LabelledSet,
+    labels: NDArray[np.float32],
+    preset: Preset,
+    step: int,
+    seed: int,
+    rows: Mapping[str, RowTargets] | None = None,
 ) -> Batch:
     """Batch of one step as the head draws it.
 
@@ -22,10 +33,30 @@ def draw_batch(
         preset: names the head, with ``segments`` resolved.
         step: counted from 0.
         seed: of the run.
+        rows: what is known of rows, by video (:func:`known_rows`).
     """
     chosen = find_head(preset.head).choose(labels, step, seed, preset)
     rng = np.random.default_rng([seed, 1, step])
-    return batch_of(data, labels, chosen, preset, rng, step)
+    return batch_of(data, labels, chosen, preset, rng, step, rows)
+
+
+def known_rows(data: LabelledSet, rows: str) -> dict[str, RowTargets]:
+    """What the known times of a set say of the rows of its videos, by id.
+
+    Nothing where few videos have times: rows of few scenes teach these scenes, not the actions.
+
+    Args:
+        data: training videos.
+        rows: the setting: videos with ``points`` alone, or ``all`` with known times.
+    """
+    timed = sum(video.id in data.times for video in data.videos)
+    if timed <= LEAST_TIMED * len(data.videos):
+        return {}
+    return {
+        video.id: row_targets(data.times[video.id], row_edges(video, "centre"), data.classes)
+        for video in data.videos
+        if video.id in data.times and (rows == "all" or not data.times[video.id].complete)
+    }
 
 
 def batch_of(
@@ -35,11 +66,34 @@ def batch_of(
     preset: Preset,
     rng: np.random.Generator,
     step: int,
+    rows: Mapping[str, RowTargets] | None = None,
 ) -> Batch:
     """Batch of some videos, their rows drawn with ``rng``."""
     head = find_head(preset.head)
-    x, counts = padded([head.sample(data.videos[index].x, preset, rng) for index in chosen])
+    videos = [data.videos[index] for index in chosen]
+    # Targets are drawn with the rows they belong to, as columns beside the features.
+    drawn = [
+        np.hstack([video.x, _columns(video, rows, len(data.classes))]) if rows else video.x
+        for video in videos
+    ]
+    x, counts = padded([head.sample(each, preset, rng) for each in drawn])
+    known = None
+    if rows:
+        width = videos[0].x.shape[1]
+        x, share, weight = np.split(x, [width, x.shape[2] - 1], axis=2)
+        complete = [video.id not in rows or rows[video.id].complete for video in videos]
+        parts = share, weight[..., 0], np.array(complete)
+        known = RowBatch(*(torch.from_numpy(np.ascontiguousarray(part)) for part in parts))
+        x = np.ascontiguousarray(x)
     valid = torch.from_numpy(counts) if counts.min() < x.shape[1] else None
-    return Batch(
-        torch.from_numpy(x), valid, torch.from_numpy(labels[chosen]), step, preset.training.steps
-    )
+    targets = torch.from_numpy(labels[chosen])
+    return Batch(torch.from_numpy(x), valid, targets, step, preset.training.steps, known)
+
+
+def _columns(
+    video: VideoFeatures, rows: Mapping[str, RowTargets], classes: int
+) -> NDArray[np.float32]:
+    """Share and weight of each row ``[T, C + 2]``, zeros where nothing is known."""
+    if video.id not in rows:
+        return np.zeros((len(video.x), classes + 2), np.float32)
+    return np.column_stack([rows[video.id].share, rows[video.id].weight])

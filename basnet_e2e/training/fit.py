@@ -25,7 +25,9 @@ from basnet_e2e.training.run_identity import (
     model_identity,
     run_difference,
     run_identity,
+    times_digest,
 )
+from basnet_e2e.training.second_stage import fit_second_stage
 from basnet_e2e.training.validation import Validation
 
 log = logging.getLogger(__name__)
@@ -158,14 +160,25 @@ def _trained(
     }
     net = run.net.to(torch.device("cpu")).eval()
     last = HeadModel(net, data.classes, preset, run.shape, dict(data.settings), training)
+    if data.times:
+        training["times_digest"] = times_digest(data)
+        training["times"] = sorted(set(data.times) & {video.id for video in data.videos})
     if run.best.weights is None:
-        return Trained(last, None)
+        return Trained(_with_second_stage(last, data, seed), None)
     chosen = copy.deepcopy(net)
     chosen.load_state_dict(run.best.weights)
-    best = run.best.step, run.best.score
+    step, score = run.best.step, run.best.score
     known = {
-        name: judge.record(*best)
+        name: judge.record(step, score)
         for name, judge in (("validation", validation), ("stopping", stopping))
         if judge is not None
     }
-    return Trained(last, replace(last, net=chosen, training=training | known))
+    best = replace(last, net=chosen, training=training | known)
+    return Trained(last, _with_second_stage(best, data, seed))
+
+
+def _with_second_stage(model: HeadModel, data: LabelledSet, seed: int) -> HeadModel:
+    """The model with a second stage behind its network, where the settings ask for one."""
+    if model.preset.training.second_stage:
+        model.net.second_stage = fit_second_stage(model.net, model.preset, data, seed)
+    return model

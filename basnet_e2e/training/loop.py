@@ -16,7 +16,7 @@ from basnet_e2e.errors import BasnetError
 from basnet_e2e.heads.common.head import Loss, Shape
 from basnet_e2e.heads.common.settings import Preset
 from basnet_e2e.heads.registry import find_head
-from basnet_e2e.training.batches import draw_batch
+from basnet_e2e.training.batches import draw_batch, known_rows
 from basnet_e2e.training.state import Best, load_state, postponed_interrupt, save_state
 
 SAVE_EVERY = 180.0  # seconds between saved states
@@ -38,6 +38,8 @@ class TrainingStep:
         parts: the loss's named terms, before they are weighted.
         rates: learning rate of each of the optimiser's groups in this step.
         judged: what the judge found after this step, if it looked: its name and value.
+        net: the network, which a listener may look at in evaluation mode.
+        preset: its settings, with ``segments`` resolved.
     """
 
     step: int
@@ -49,6 +51,8 @@ class TrainingStep:
     parts: Mapping[str, float] = field(default_factory=dict)
     rates: tuple[float, ...] = ()
     judged: tuple[str, float] | None = None
+    net: nn.Module | None = None
+    preset: Preset | None = None
 
 
 StepListener = Callable[[TrainingStep], None]
@@ -97,6 +101,7 @@ class Run:
         self.data, self.preset = data, preset
         self.head = find_head(preset.head)
         self.labels = data.targets()
+        self.rows = known_rows(data, preset.training.rows)
         self.seed, self.device, self.judge = seed, device, judge
         self.step = 0
         self.loss = float("nan")
@@ -163,7 +168,7 @@ class Run:
                 self.net.eval()
 
     def _take_step(self) -> None:
-        drawn = draw_batch(self.data, self.labels, self.preset, self.step, self.seed)
+        drawn = draw_batch(self.data, self.labels, self.preset, self.step, self.seed, self.rows)
         batch = drawn.to(self.device)
         self.net.train()
         self.head.before_step(self.net, self.optimizer, self.step, self.preset)
@@ -206,9 +211,8 @@ class Run:
             best = self.judge.logged(self.best.score)[1]
         steps = self.preset.training.steps
         rates = tuple(float(group["lr"]) for group in self.optimizer.param_groups)
-        return TrainingStep(
-            self.step, steps, self.loss, speed, left, best, self.parts, rates, judged
-        )
+        how = (self.parts, rates, judged, self.net, self.preset)
+        return TrainingStep(self.step, steps, self.loss, speed, left, best, *how)
 
 
 def _values(loss: Loss) -> tuple[float, dict[str, float]]:

@@ -42,6 +42,7 @@ def run_identity(
             [video.id, list(labels), video.digest]
             for video, labels in zip(data.videos, data.labels, strict=True)
         ],
+        "times": times_digest(data),
         "holdout": held_out(holdout),
         "patience": stopping.patience if stopping else None,
     }
@@ -87,6 +88,7 @@ def model_identity(model: HeadModel) -> dict[str, Any]:
         **_settings(model.preset, training.get("seed"), chosen and chosen.get("videos")),
         "classes": list(model.classes),
         "videos": training.get("data"),
+        "times": training.get("times_digest"),
         "holdout": held and {name: held.get(name) for name in ("share", "data")},
         "patience": (training.get("stopping") or {}).get("patience"),
     }
@@ -98,6 +100,12 @@ def data_digest(data: LabelledSet) -> str:
     for video, labels in zip(data.videos, data.labels, strict=True):
         digest.update(repr((video.id, tuple(labels), video.digest)).encode())
     return digest.hexdigest()
+
+
+def times_digest(data: LabelledSet) -> str | None:
+    """What tells these known times from others; None where there are none."""
+    known = {video.id: data.times[video.id] for video in data.videos if video.id in data.times}
+    return hashlib.sha256(repr(sorted(known.items())).encode()).hexdigest() if known else None
 
 
 def run_difference(before: Mapping[str, Any], now: Mapping[str, Any]) -> str | None:
@@ -117,6 +125,8 @@ def run_difference(before: Mapping[str, Any], now: Mapping[str, Any]) -> str | N
     # Before single settings, since T follows the videos.
     if before.get("videos") != now["videos"]:
         return _video_difference(before.get("videos"), now["videos"])
+    if before.get("times") != now["times"]:
+        return "other known intervals, points or unknown stretches"
     if setting is not None:
         return setting
     if held != holds:

@@ -1,4 +1,4 @@
-"""Training: features and video-level labels to a model."""
+"""Training: features, video-level labels and whatever times are known, to a model."""
 
 import logging
 import os
@@ -7,8 +7,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from basnet_e2e.data.annotations.annotations import GroundTruth, Labels, read_classes
-from basnet_e2e.data.annotations.label_matching import match_labels, nothing_to_learn
+from basnet_e2e.data.annotations.annotations import (
+    GroundTruth,
+    Labels,
+    read_classes,
+    read_labels,
+)
+from basnet_e2e.data.annotations.known_times import KnownTimes
+from basnet_e2e.data.annotations.label_matching import nothing_to_learn
+from basnet_e2e.data.annotations.training_videos import match_training
 from basnet_e2e.data.annotations.video_names import listing
 from basnet_e2e.data.features.dataset import FeatureSet, LabelledSet, load_labelled
 from basnet_e2e.errors import BasnetError
@@ -22,6 +29,7 @@ from basnet_e2e.training.early_stopping import Stopping, check_can_stop
 from basnet_e2e.training.ensemble import fit_ensemble, member_path
 from basnet_e2e.training.fit import Trained, finished_model, fit
 from basnet_e2e.training.holdout import Holdout, hold_out, report
+from basnet_e2e.training.known_times import known_times
 from basnet_e2e.training.log_writers import logged
 from basnet_e2e.training.loop import StepListener
 from basnet_e2e.training.run_identity import held_out
@@ -37,6 +45,7 @@ def train(
     preset: str | Preset = "default",
     recipe: str | None = None,
     *,
+    intervals: str | os.PathLike[str] | KnownTimes | None = None,
     head: str | None = None,
     validate: str | os.PathLike[str] | GroundTruth | None = None,
     classes: str | os.PathLike[str] | Sequence[str] | None = None,
@@ -67,6 +76,9 @@ def train(
             ``activitynet``), or settings of one's own.
         recipe: row of the head's ablation (BaS-Net: ``full``, ``suppression``, ``base`` or
             ``baseline``); the preset's without it.
+        intervals: what is known of when actions happen: intervals, points, unknown stretches; any
+            file of :func:`read_known_times`, or of an annotation tool (a corrected result too).
+            Videos that have times need no label.
         head: name of the method. Without it that of the preset; of a preset's name ``plus``, or
             ``basnet`` where a recipe is given or only ``basnet`` has that preset.
         validate: annotated intervals of videos that have features in ``features`` but no training
@@ -117,7 +129,9 @@ def train(
         check_can_stop(settings, holdout is not None, validate is not None)
     chosen = choose_device(device)
     wanted = read_classes(classes) if isinstance(classes, str | os.PathLike) else classes
-    data = usable(_labelled(features, labels, wanted, streams, grid), settings)
+    known = known_times(intervals)
+    data = usable(_labelled(features, labels, known, wanted, streams, grid), settings)
+    settings = with_times(settings, data)
     validation = None
     if validate is not None:
         validation = Validation.of(validate, features, data, streams=streams, grid=grid)
@@ -206,29 +220,50 @@ def _chosen(trained: "Trained", held: Holdout | None, log_to: str | None) -> Hea
 def _labelled(
     features: str | os.PathLike[str] | FeatureSet | LabelledSet,
     labels: str | os.PathLike[str] | Labels | None,
+    times: KnownTimes | None,
     classes: Sequence[str] | None,
     streams: Sequence[str] | None,
     grid: str | None,
 ) -> LabelledSet:
     if isinstance(features, LabelledSet):
-        return features
-    if labels is None:
-        raise BasnetError("training needs labels: which classes occur in which video")
+        if times is None:
+            return features
+        pairs = zip(features.videos, features.labels, strict=True)
+        named = {video.id: names for video, names in pairs}
+        labels, classes = Labels(named, features.classes), features.classes
+        features = FeatureSet(features.videos, features.settings)
     if not isinstance(features, FeatureSet):
-        return load_labelled(features, labels, classes=classes, streams=streams, grid=grid)
-    if not isinstance(labels, Labels):
-        from basnet_e2e.data.annotations.annotations import read_labels
-
-        labels = read_labels(labels, classes=classes)
+        return load_labelled(
+            features, labels, times=times, classes=classes, streams=streams, grid=grid
+        )
+    if labels is not None and not isinstance(labels, Labels):
+        labels = read_labels(labels)
     # Who reads features into memory chooses among them; labels of other videos are no mistake.
+    labels = labels and replace(labels, published=True)
+    times = times and replace(times, published=True)
     ids = [video.id for video in features.videos]
-    matched = match_labels(replace(labels, published=True), ids, "the set given")
+    matched = match_training(labels, times, ids, "the set given", classes=classes)
     matched.check()
-    by_id = matched.by_id
-    videos = [video for video in features.videos if video.id in by_id]
-    return LabelledSet(
-        videos, [by_id[video.id] for video in videos], labels.classes, features.settings
-    )
+    videos = [video for video in features.videos if video.id in matched.by_id]
+    names = [matched.by_id[video.id] for video in videos]
+    return LabelledSet(videos, names, matched.classes, features.settings, matched.times)
+
+
+def with_times(settings: Preset, data: LabelledSet) -> Preset:
+    """Settings that learn from known times, where there are any and the head can.
+
+    Raises:
+        BasnetError: the head learns from labels only.
+    """
+    if not data.times:
+        return settings
+    head = find_head(settings.head)
+    if not head.learns_times:
+        raise BasnetError(
+            f"the head {settings.head} learns from labels only; train plus or basnet, or leave out "
+            "--intervals"
+        )
+    return settings.changed(second_stage=True)
 
 
 def usable(data: LabelledSet, preset: Preset) -> LabelledSet:
@@ -250,7 +285,8 @@ def usable(data: LabelledSet, preset: Preset) -> LabelledSet:
             labels=[data.labels[index] for index in kept],
         )
     problem = nothing_to_learn(data.labels)
-    if problem is not None:
+    # Intervals tell actions from background even where all videos have one label.
+    if problem is not None and not any(times.intervals for times in data.times.values()):
         raise BasnetError(problem)
     never = [name for name in data.classes if not any(name in labels for labels in data.labels)]
     if never:

@@ -38,6 +38,8 @@ SEEN = {VIDEO: 16, PICTURES: 4}
 FPS = {"videomae": Fraction(30)}
 PROCESSORS = ("video_preprocessor_config.json", "preprocessor_config.json", "processor_config.json")
 MODES = {0: "nearest", 2: "bilinear", 3: "bicubic"}  # as Pillow numbers them
+# A folder may ask for programs of its own; without this the library asks whether to run them.
+NOTHING_RUN = {"local_files_only": True, "trust_remote_code": False}
 IMAGENET: tuple[Colour, Colour] = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
 
@@ -118,7 +120,7 @@ def model_record(name: str, folder: Path) -> BackboneRecord:
     with _one_line(folder):
         from transformers import AutoConfig
 
-        built = AutoConfig.from_pretrained(folder, local_files_only=True)
+        built = AutoConfig.from_pretrained(folder, **NOTHING_RUN)
         processor = _processor(folder)
         side, crop, resize = _picture(processor, folder)
         length = LENGTHS[kind]
@@ -164,6 +166,8 @@ def _one_line(folder: Path) -> "Iterator[None]":
         raise
     except Exception as error:  # of any kind: the files decide which code of the library runs
         text = " ".join(str(error).split()) or type(error).__name__
+        if "trust_remote_code" in text:
+            text = "it needs a program that comes with it, and such programs are never run"
         raise ExtractError(
             f"{folder}: transformers cannot read the model ({text[:160]})"
         ) from error
@@ -195,7 +199,7 @@ def _processor(folder: Path) -> Any:
     if not there:
         raise ExtractError(f"{folder}: its preprocessing is missing, it has no {PROCESSORS[1]}")
     auto = AutoVideoProcessor if there[0] == PROCESSORS[0] else AutoImageProcessor
-    return auto.from_pretrained(folder, local_files_only=True)
+    return auto.from_pretrained(folder, **NOTHING_RUN)
 
 
 def _picture(processor: Any, folder: Path) -> tuple[int, int, Resize]:
@@ -277,7 +281,7 @@ def _from_folder(folder: Path, auto: str = "") -> Any:
 
     model, notes = getattr(transformers, auto or "AutoModel").from_pretrained(
         folder,
-        local_files_only=True,
+        **NOTHING_RUN,
         use_safetensors=True,
         output_loading_info=True,
         dtype=torch.float32,
@@ -310,7 +314,7 @@ def encode_prompts(folder: Path, prompts: Sequence[str]) -> TextTower:
         from transformers import AutoTokenizer
 
         model = _from_folder(folder).eval()
-        tokens = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        tokens = AutoTokenizer.from_pretrained(folder, **NOTHING_RUN)
         longest = int(model.config.text_config.max_position_embeddings)
         # SigLIP was trained on prompts of one length.
         padding = "max_length" if config["model_type"] == "siglip" else True

@@ -27,6 +27,19 @@ def default_threads() -> int:
     return min(cores(), torch.get_num_threads()) if torch is not None else cores()
 
 
+RULED_OUT: dict[str, str] = {}
+"""GPUs that this process does not use, by number, and the reason; see `rule_out`."""
+
+
+def rule_out(device: str, reason: str) -> None:
+    """Use a GPU no longer: `choose_device` refuses it, and ``auto`` is the CPU."""
+    RULED_OUT[_index(device)] = reason
+
+
+def _index(device: str) -> str:
+    return device.partition(":")[2] or "0"
+
+
 def choose_device(device: str = "auto") -> str:
     """The device of that name as torch writes it; ``auto`` is a GPU where there is one.
 
@@ -34,7 +47,7 @@ def choose_device(device: str = "auto") -> str:
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
 
     Raises:
-        ExtractError: the name is unknown or the machine has no such device.
+        ExtractError: the name is unknown, the machine has no such device, or it was ruled out.
     """
     if device == "cpu":
         return device
@@ -45,10 +58,12 @@ def choose_device(device: str = "auto") -> str:
 
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if kind == "auto":
-        return "cuda" if count else "cpu"
+        return "cuda" if count and "0" not in RULED_OUT else "cpu"
     if int(index or 0) >= count:
         found = ", ".join(f"cuda:{n}" for n in range(count)) or "no GPU"
         raise ExtractError(f"no device '{device}': torch finds {found} here; use auto or cpu")
+    if reason := RULED_OUT.get(_index(device)):
+        raise ExtractError(f"{reason}; use --device cpu")
     return device
 
 

@@ -1,52 +1,42 @@
 """Functions compiled by numba, whose machine code is kept between runs.
 
-The code is kept in a folder of the cache, in a private temporary one where the cache cannot be
-written, and nowhere, at some seconds a process, where nothing can.
+The code is kept in a folder of the cache that only this user can write, since whoever writes there
+has it executed; elsewhere it lasts as long as the process. A release of numba or LLVM that breaks a
+function costs time, not the result: `works` tries an example, and the caller has other code.
 """
 
-import contextlib
-import os
-import stat
-import tempfile
+import functools
+import importlib.metadata
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
-import numba
-
+from extract.machine.private_folders import private_folder
 from weights.files import cache_folder
+
+log = logging.getLogger(__name__)
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 _SETTING = "CACHE_DIR"  # made by numba at run time, so that a type checker does not know it
 
 
-def code_folder() -> str | None:
-    """A folder for compiled code that only this user can write, since code is loaded from it.
-
-    None where nothing at all can be written.
-    """
+@functools.cache
+def code_folder() -> Path | None:
+    """A folder for compiled code that only this user can write; None where none can be made."""
     wanted = cache_folder() / "numba"
     try:
-        wanted.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=wanted):
-            return str(wanted)
+        found = private_folder(wanted)
     except OSError:
-        pass
-    with contextlib.suppress(OSError):
-        user = os.getuid() if hasattr(os, "getuid") else "user"
-        fallback = Path(tempfile.gettempdir()) / f"basnet-numba-{user}"
-        with contextlib.suppress(FileExistsError):
-            fallback.mkdir(mode=0o700)
-        about = fallback.lstat()
-        own = stat.S_ISDIR(about.st_mode) and (user == "user" or about.st_uid == user)
-        if own and not about.st_mode & 0o022:
-            return str(fallback)
-        return tempfile.mkdtemp(prefix="basnet-numba-")
-    return None
-
-
-KEPT_IN = code_folder()
+        found = None
+    if found != wanted.resolve():
+        log.warning(
+            "compiled code is not kept between runs (some seconds each): %s is not a folder that "
+            "you and nobody else can write",
+            wanted,
+        )
+    return found
 
 
 def compiled(**options: Any) -> Callable[[Function], Function]:
@@ -55,15 +45,38 @@ def compiled(**options: Any) -> Callable[[Function], Function]:
     Args:
         **options: of numba's ``njit``.
     """
+    import numba
+
+    folder = code_folder()
 
     def decorate(function: Function) -> Function:
         # Numba looks at its setting when a function is decorated, and other packages use it too.
         before = getattr(numba.config, _SETTING)
-        setattr(numba.config, _SETTING, KEPT_IN or before)
+        setattr(numba.config, _SETTING, str(folder) if folder else before)
         try:
-            done: Function = numba.njit(nogil=True, cache=KEPT_IN is not None, **options)(function)
+            done: Function = numba.njit(nogil=True, cache=folder is not None, **options)(function)
         finally:
             setattr(numba.config, _SETTING, before)
         return done
 
     return decorate
+
+
+def works(example: Callable[[], bool], what: str, instead: str) -> bool:
+    """Whether compiled code computes an example rightly; if not, one line says what is used.
+
+    Args:
+        example: imports the code, runs it and compares the result with the right one.
+        what: name of what it computes.
+        instead: name of what takes its place.
+    """
+    try:
+        if example():
+            return True
+        reason = "it gives wrong values"
+    except Exception as error:  # a compiler that meets what it does not know may raise anything
+        text = (str(error).strip().splitlines() or [""])[0][:120]
+        reason = f"{type(error).__name__}: {text}" if text else type(error).__name__
+    release = importlib.metadata.version("numba")
+    log.warning("numba %s cannot run %s (%s); %s is used", release, what, reason, instead)
+    return False

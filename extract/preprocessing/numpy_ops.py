@@ -4,6 +4,7 @@ These are the definitions that published I3D features were made with (short side
 pinned down to the pixel so that the features of a video do not depend on the library at hand.
 """
 
+import functools
 import itertools
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -78,6 +79,27 @@ def _mixer() -> Mixer:
     frames do. Both give the same bytes.
     """
     if next(_mixed) < PLAIN_FRAMES:
+        return mix
+    return _compiled_mixer()
+
+
+@functools.cache
+def _compiled_mixer() -> Mixer:
+    """The compiled loop; numpy's where numba cannot compile it or computes something else."""
+    from extract.machine.numba_cache import works
+
+    taps = _taps(7, 5)
+    source = (np.arange(49, dtype=np.uint8) * 5).reshape(7, 7)
+    plain, found = np.zeros((2, 5, 5), np.uint8)
+    mix(source, taps, taps, plain)
+
+    def example() -> bool:
+        from extract.preprocessing.compiled_resize import mix as compiled_mix
+
+        compiled_mix(source, taps, taps, found)
+        return np.array_equal(found, plain)
+
+    if not works(example, "the resize of frames", "the slower loop of numpy"):
         return mix
     from extract.preprocessing.compiled_resize import mix as compiled_mix
 

@@ -1,26 +1,41 @@
 """Which videos a command line names, and what each is called."""
 
+import hashlib
+import logging
 import os
 import posixpath
+import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePath, PurePosixPath
 from typing import TypeVar
 
 from extract.errors import ExtractError
-from extract.sources import urls
-from extract.sources.urls import TransferError, Url
+from extract.sources import storage
+from extract.sources.storage import is_folder, path_or_url
+from extract.sources.urls import Url
+
+log = logging.getLogger(__name__)
 
 # What counts as a video when a folder is searched; a file that is named itself is always tried.
 VIDEO_SUFFIXES = frozenset(
     f".{suffix}"
     for suffix in (
-        *("3gp", "asf", "avi", "flv", "gif", "m2ts", "m4v", "mkv", "mov", "mp4", "mpeg"),
-        *("mpg", "mts", "mxf", "ogv", "ts", "vob", "webm", "wmv"),
+        *("264", "265", "266", "3g2", "3gp", "3gpp", "amv", "asf", "av1", "avc", "avi", "divx"),
+        *("dv", "f4v", "flv", "gif", "gxf", "h261", "h263", "h264", "h265", "h266", "hevc", "ivf"),
+        *("m1v", "m2p", "m2t", "m2ts", "m2v", "m4v", "mj2", "mjpeg", "mjpg", "mk3d", "mkv", "mov"),
+        *("mp4", "mp4v", "mpe", "mpeg", "mpg", "mpv", "mts", "mxf", "nsv", "nut", "obu", "ogm"),
+        *("ogv", "ogx", "qt", "rm", "rmvb", "roq", "tod", "tp", "trp", "ts", "vc1", "vob", "vro"),
+        *("vvc", "webm", "wmv", "wtv", "y4m"),
     )
 )
-_SUFFIX_LIST = " ".join(sorted(VIDEO_SUFFIXES))
+LONGEST_NAME = 228
+"""Bytes of a part of an id: with a suffix and the marks of a temporary file a file's name holds."""
+SHOWN_SUFFIXES = 5
+SUFFIX = re.compile(r"\.\w{1,11}")
+SURROGATE = re.compile("[\ud800-\udfff]")  # by which Python writes a byte that is not UTF-8
 
 
 @dataclass(frozen=True)
@@ -30,13 +45,18 @@ class VideoInput:
     Attributes:
         id: path relative to the folder given, ``/`` as separator, last suffix removed; the stem of
             a file that was named itself. Where that does not tell the inputs apart, the path is
-            relative to their common folder. It names the feature file and stands in labels and
-            results.
-        path: the file; it may stand elsewhere (``extract.sources.download`` brings it here).
+            relative to their common folder. It names the feature file and the video in labels and
+            results; what cannot be written there is replaced (see ``safe_id``).
+        path: the file, or its URL.
     """
 
     id: str
     path: Path | Url
+
+    @property
+    def file(self) -> str:
+        """Name of the file as results write it."""
+        return printable(self.path.name)
 
 
 Input = TypeVar("Input", bound=VideoInput)
@@ -55,12 +75,12 @@ def find_videos(paths: Sequence[str | os.PathLike[str] | Url]) -> list[VideoInpu
             found = search(given)
             if not found:
                 raise ExtractError(
-                    f"{given}: no video in this folder (searched for {_SUFFIX_LIST}); a file that "
-                    "is named itself is tried whatever its suffix"
+                    f"{given}: no video in this folder; a file that is named itself is tried "
+                    "whatever its suffix"
                 )
             videos.extend((video, given) for video in found)
         else:
-            videos.append((VideoInput(given.stem, given), given.parent))
+            videos.append((VideoInput(safe_id(given.stem), given), given.parent))
     return with_unique_ids(videos)
 
 
@@ -74,50 +94,73 @@ def files_by_id(paths: Sequence[Path]) -> dict[str, Path]:
     return {video.id: video.path for video in found if isinstance(video.path, Path)}
 
 
-def path_or_url(name: str | os.PathLike[str] | Url) -> Path | Url:
-    """What a name that a user gave stands for."""
-    if isinstance(name, Url):
-        return name
-    text = os.fspath(name)
-    return Url(text) if urls.is_url(text) else Path(text.removeprefix("file://"))
+def search(folder: Path | Url, read: Collection[str] = ()) -> list[VideoInput]:
+    """Videos of a folder, in depth and in a stable order.
 
+    Hidden files are left out. Everything else that is passed over is counted in a line of the log,
+    links to folders too.
 
-def is_folder(given: Path | Url) -> bool:
-    """Whether an input is a folder; False of a file.
-
-    Raises:
-        ExtractError: there is nothing of that name, or a URL cannot be asked.
+    Args:
+        folder: where to search.
+        read: suffixes of other files, which the caller reads.
     """
-    try:
-        if isinstance(given, Url):
-            return urls.is_folder(given)
-    except FileNotFoundError as error:
-        raise ExtractError(f"{given}: no such file or folder") from error
-    except TransferError as error:
-        raise ExtractError(str(error)) from error
-    if not given.exists():
-        raise ExtractError(f"{given}: no such file or folder")
-    return given.is_dir()
+    taken = VIDEO_SUFFIXES.union(read)
+    suffixes = {name: posixpath.splitext(name)[1].lower() for name in storage.names_below(folder)}
+    links = [] if isinstance(folder, Url) else _linked_folders(folder)
+    _tell_passed_over(folder, [s for s in suffixes.values() if s not in taken], links)
+    return [
+        VideoInput(safe_id(posixpath.splitext(name)[0]), folder / name)
+        for name, suffix in suffixes.items()
+        if suffix in VIDEO_SUFFIXES
+    ]
 
 
-def search(folder: Path | Url) -> list[VideoInput]:
-    """Videos of a folder, in depth and in a stable order; hidden files are left out."""
-    if isinstance(folder, Url):
-        names = [name for name in urls.files_below(folder) if _is_video(name)]
-        return [VideoInput(posixpath.splitext(name)[0], folder / name) for name in names]
-    found = []
-    for root, folders, names in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in sorted(names):
-            path = Path(root) / name
-            if not name.startswith(".") and path.suffix.lower() in VIDEO_SUFFIXES:
-                found.append(VideoInput(path.relative_to(folder).with_suffix("").as_posix(), path))
-    return found
+def _linked_folders(folder: Path) -> list[str]:
+    return [
+        (Path(root) / name).relative_to(folder).as_posix()
+        for root, folders, _ in os.walk(folder)
+        for name in folders
+        if not name.startswith(".") and (Path(root) / name).is_symlink()
+    ]
 
 
-def _is_video(name: str) -> bool:
-    hidden = any(part.startswith(".") for part in name.split("/"))
-    return not hidden and posixpath.splitext(name)[1].lower() in VIDEO_SUFFIXES
+def _tell_passed_over(folder: Path | Url, suffixes: Sequence[str], links: Sequence[str]) -> None:
+    counts = Counter(filter(SUFFIX.fullmatch, suffixes)).most_common(SHOWN_SUFFIXES)
+    parts = [f"{count} {suffix}" for suffix, count in counts]
+    if rest := len(suffixes) - sum(count for _, count in counts):
+        parts.append(f"{rest} without a suffix")
+    if links:
+        more = ", ..." * (len(links) > 1)
+        parts.append(f"{len(links)} linked folder{'s' * (len(links) > 1)} ({links[0]}{more})")
+    if parts:
+        log.info("%s: not taken for videos: %s", folder, ", ".join(parts))
+
+
+def safe_id(name: str) -> str:
+    r"""The id of a relative path: it can be written in JSON and tables, and names files.
+
+    Bytes that are not UTF-8 are percent-escaped, and so are the dots of ``..``. A part that is too
+    long for the name of a file is cut and ends in a hash of the whole.
+
+    >>> safe_id("caf\\udce9/../a")
+    'caf%E9/%2E%2E/a'
+    """
+    return "/".join(map(_safe_part, printable(name).split("/")))
+
+
+def _safe_part(part: str) -> str:
+    if part in (".", ".."):  # of a store elsewhere, where they are names like others
+        return part.replace(".", "%2E")
+    whole = part.encode()
+    if len(whole) <= LONGEST_NAME:
+        return part
+    digest = hashlib.sha256(whole).hexdigest()[:16]
+    return f"{whole[: LONGEST_NAME - 17].decode('utf-8', 'ignore')}~{digest}"
+
+
+def printable(text: str) -> str:
+    """A path, or a text that names one, with its bytes that are not UTF-8 percent-escaped."""
+    return SURROGATE.sub(lambda found: f"%{ord(found[0]) & 0xFF:02X}", text)
 
 
 def with_unique_ids(found: Iterable[tuple[Input, Path | Url]]) -> list[Input]:
@@ -132,8 +175,9 @@ def with_unique_ids(found: Iterable[tuple[Input, Path | Url]]) -> list[Input]:
         ExtractError: two inputs have one id in their common folder too.
     """
     entries = _each_once(found)
-    if _collision(item for item, _ in entries) is not None:
-        entries = _below_common_folder(entries)
+    for tell_apart in (_below_common_folder, _with_hashes):
+        if _collision(item for item, _ in entries) is not None:
+            entries = tell_apart(entries)
     items = [item for item, _ in entries]
     twice = _collision(items)
     if twice is not None:
@@ -178,6 +222,18 @@ def _collision(items: Iterable[Input]) -> tuple[Input, Input] | None:
     return None
 
 
+def _with_hashes(entries: list[tuple[Input, Path | Url]]) -> list[tuple[Input, Path | Url]]:
+    """A hash behind each id that had to be escaped: another file may be called what it became."""
+
+    def told_apart(item: Input) -> Input:
+        name = os.fsencode(str(item.path))
+        if name.decode("utf-8", "ignore").encode() == name:
+            return item
+        return replace(item, id=f"{item.id}~{hashlib.sha256(name).hexdigest()[:16]}")
+
+    return [(told_apart(item), folder) for item, folder in entries]
+
+
 def _below_common_folder(entries: list[tuple[Input, Path | Url]]) -> list[tuple[Input, Path | Url]]:
     folders = [_absolute(folder) for _, folder in entries]
     try:
@@ -185,7 +241,7 @@ def _below_common_folder(entries: list[tuple[Input, Path | Url]]) -> list[tuple[
     except ValueError:  # drives of one machine have no folder in common
         return entries
     return [
-        (replace(item, id=(folder.relative_to(common) / item.id).as_posix()), root)
+        (replace(item, id=safe_id((folder.relative_to(common) / item.id).as_posix())), root)
         for (item, root), folder in zip(entries, folders, strict=True)
     ]
 
@@ -193,5 +249,6 @@ def _below_common_folder(entries: list[tuple[Input, Path | Url]]) -> list[tuple[
 def _absolute(folder: Path | Url) -> PurePath:
     """A folder's place among all others, wherever they stand."""
     if isinstance(folder, Url):
-        return PurePosixPath("/", folder.scheme, str(folder).partition("://")[2])
+        place = str(folder).partition("://")[2].removeprefix("***@")
+        return PurePosixPath("/", folder.scheme, place)
     return Path(os.path.abspath(folder))

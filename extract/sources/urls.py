@@ -22,6 +22,8 @@ from extract.errors import ExtractError
 log = logging.getLogger(__name__)
 
 SCHEME = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]+)://")
+USER = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]*://)[^/?#\s'\"]*@")
+QUERY = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]*://[^?\s'\"]*\?)(?!\*{3})[^\s'\"]+")
 ATTEMPTS = 4
 PAUSE = 0.5  # seconds before the second attempt; doubled before each further one
 WEB = ("http", "https")
@@ -52,12 +54,22 @@ class TransferError(OSError):
 
 @dataclass(frozen=True, order=True)
 class Url:
-    """Name of a file or folder elsewhere, as it was given; a path has these properties too."""
+    """Name of a file or folder elsewhere; a path has these properties too.
+
+    As a string it shows neither user, password nor query, which may hold a token.
+
+    Attributes:
+        text: as it was given.
+    """
 
     text: str
 
     def __str__(self) -> str:
-        return self.text
+        address, mark, _ = self.text.partition("?")
+        return USER.sub(r"\1***@", address) + mark + "***" * bool(mark)
+
+    def __repr__(self) -> str:
+        return f"Url({str(self)!r})"
 
     @property
     def scheme(self) -> str:
@@ -67,9 +79,14 @@ class Url:
     @property
     def name(self) -> str:
         """Last part of the path."""
+        path = self._without_query
         if self.scheme in WEB:
-            return unquote(posixpath.basename(urlsplit(self.text).path))
-        return posixpath.basename(self.text.rstrip("/"))
+            return posixpath.basename(unquote(urlsplit(path).path))
+        return posixpath.basename(path.rstrip("/"))
+
+    @property
+    def _without_query(self) -> str:
+        return self.text.partition("?")[0]
 
     @property
     def stem(self) -> str:
@@ -84,10 +101,19 @@ class Url:
     @property
     def parent(self) -> "Url":
         """The folder that it stands in."""
-        return Url(self.text.rstrip("/").rpartition("/")[0])
+        return Url(self._without_query.rstrip("/").rpartition("/")[0])
 
     def __truediv__(self, name: str) -> "Url":
         return Url(f"{self.text.rstrip('/')}/{name}")
+
+
+def masked(text: str) -> str:
+    """The words of a library with user, password and query of each URL in them hidden.
+
+    >>> masked("404 of http://me:secret@host/v.mp4?token=T")
+    '404 of http://***@host/v.mp4?***'
+    """
+    return QUERY.sub(r"\1***", USER.sub(r"\1***@", text))
 
 
 def is_url(text: str) -> bool:
@@ -169,7 +195,7 @@ def _final(error: BaseException) -> bool:
 
 
 def _words(error: BaseException) -> str:
-    text = " ".join(str(getattr(error, "strerror", None) or error).split())
+    text = masked(" ".join(str(getattr(error, "strerror", None) or error).split()))
     text = text or type(error).__name__
     return text if len(text) < 160 else text[:157] + "..."
 

@@ -55,6 +55,11 @@ class FrameClock:
     last: Fraction
 
     @property
+    def start(self) -> Fraction:
+        """Seconds on the container's clock at which the first frame is presented."""
+        return int(self.ticks[0]) * self.time_base
+
+    @property
     def duration(self) -> Fraction:
         """Seconds from the clock's start to the end of the last shown frame."""
         return self.time(len(self.ticks) - 1) + self.last
@@ -70,7 +75,7 @@ class FrameClock:
     def shown(self, fps: Fraction) -> NDArray[np.int64]:
         """For each grid frame n the frame ``max{k : time(k) <= n / fps + 1 ms}``, ``[N] int64``.
 
-        Before the first frame appears, the first one stands in.
+        Before the first frame appears, it is the first one.
         """
         step = 1 / (fps * self.time_base)
         offset = (TOLERANCE + self.origin) / self.time_base

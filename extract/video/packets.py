@@ -1,4 +1,4 @@
-"""What a file says of a stream before anything is decoded: its header and its packets."""
+"""What a file states about a stream before anything is decoded: its header and its packets."""
 
 import itertools
 from dataclasses import dataclass, field
@@ -9,43 +9,45 @@ import av.error
 from av.container import InputContainer
 from av.video.stream import VideoStream
 
+from extract.video.bitstream import parameter_test, picture_test
 from extract.video.heartbeat import beat
 from extract.video.pyav_decoder import DamageError, container_start, reason_of
 
 
 @dataclass
-class Stamps:
-    """Timestamps and durations, in ticks, in the order of packets or of decoded frames."""
+class TickList:
+    """Timestamps and durations in ticks, in the order of the packets or of the decoded frames."""
 
     ticks: list[int | None] = field(default_factory=list)
     durations: list[int] = field(default_factory=list)
     damage: DamageError | None = None
 
     def add(self, tick: int | None, duration: int | None) -> None:
-        """Add a packet or a frame; either may be unknown."""
+        """Append a packet or a frame; either number may be unknown."""
         self.ticks.append(tick)
         self.durations.append(duration or 0)
 
     @property
     def known(self) -> list[int]:
-        """The timestamps that are there."""
+        """The timestamps that are known."""
         return [tick for tick in self.ticks if tick is not None]
 
     @property
     def ascending(self) -> bool:
-        """Whether each known timestamp is above the one before."""
+        """Whether each known timestamp is above the previous one."""
         return all(a < b for a, b in itertools.pairwise(self.known))
 
 
 @dataclass(frozen=True)
 class Header:
-    """What the container states of the file and of the chosen stream.
+    """What the container states about the file and the chosen stream.
 
     Attributes:
         codec: FFmpeg's name of the decoder.
         format: FFmpeg's name of the container.
         time_base: seconds per tick.
-        start: seconds at which the container's first stream starts.
+        start: seconds at which the container's first stream starts; None for a raw stream, which
+            has no clock.
         rate: frames per second, None where nothing is known.
         frames: number of frames, 0 where it is not stated.
         seconds: duration, 0 where it is not stated.
@@ -54,7 +56,7 @@ class Header:
     codec: str
     format: str
     time_base: Fraction
-    start: Fraction
+    start: Fraction | None
     rate: Fraction | None
     frames: int
     seconds: Fraction
@@ -62,30 +64,36 @@ class Header:
 
 @dataclass(frozen=True)
 class Packets:
-    """The packets of a stream.
+    """The packets of a stream that may hold a picture.
 
     Attributes:
-        shown: those that are to be shown.
+        shown: those whose frames are shown.
         keys: times of the key frames among them.
         hidden: number of the others.
-        decoding: decoding times of those that are to be shown, as far as they have one.
+        decoding: decoding times of those that are shown, where they are stated.
+        changes: whether one brings parameters that the header lacks, such as another picture size.
     """
 
-    shown: Stamps
+    shown: TickList
     keys: list[int]
     hidden: int
     decoding: list[int]
+    changes: bool
 
 
 def read_header(container: InputContainer, stream: VideoStream) -> Header:
-    """What the container states."""
-    rate = stream.average_rate or stream.guessed_rate
+    """What the container states.
+
+    FFmpeg's average rate is 25 for every raw stream; its guess respects what the codec says.
+    """
+    start = container_start(container, stream)
+    rate = stream.guessed_rate if start is None else stream.average_rate or stream.guessed_rate
     assert stream.time_base is not None
     return Header(
         codec=stream.codec_context.name,
         format=container.format.name,
         time_base=stream.time_base,
-        start=container_start(container, stream),
+        start=start,
         rate=Fraction(rate) if rate else None,
         frames=stream.frames,
         seconds=Fraction(container.duration or 0, av.time_base),
@@ -93,12 +101,13 @@ def read_header(container: InputContainer, stream: VideoStream) -> Header:
 
 
 def read_packets(container: InputContainer, stream: VideoStream) -> Packets:
-    """Read all packets of a stream, which is the pass over the file that decodes nothing."""
-    shown, keys, hidden, decoding = Stamps(), [], 0, []
+    """Read the packets of a stream that may hold a picture, without decoding any."""
+    shown, keys, hidden, decoding, changes = TickList(), [], 0, [], False
+    may_hold_picture, has_new_parameters = picture_test(stream), parameter_test(stream)
     try:
         for packet in container.demux(stream):
             beat()
-            if packet.size == 0:
+            if not may_hold_picture(packet):
                 continue
             if packet.is_discard:
                 hidden += 1
@@ -106,8 +115,10 @@ def read_packets(container: InputContainer, stream: VideoStream) -> Packets:
             shown.add(packet.pts, packet.duration)
             if packet.dts is not None:
                 decoding.append(packet.dts)
-            if packet.is_keyframe and packet.pts is not None:
-                keys.append(packet.pts)
+            if packet.is_keyframe:
+                changes |= has_new_parameters(packet)
+                if packet.pts is not None:
+                    keys.append(packet.pts)
     except (av.error.FFmpegError, EOFError) as error:
         shown.damage = DamageError(None, reason_of(error))
-    return Packets(shown, keys, hidden, decoding)
+    return Packets(shown, keys, hidden, decoding, changes)

@@ -1,6 +1,7 @@
 """Fixtures for the tests of this package."""
 
 import pytest
+from browsers import Browser, start_browser
 from published_tree import write_tree
 
 from basnet_e2e.cli import main
@@ -45,3 +46,21 @@ def no_training(monkeypatch):
         raise AssertionError("trained again")
 
     return lambda: monkeypatch.setattr(runs, "fit", refuse)
+
+
+@pytest.fixture(scope="session")
+def started_browser(tmp_path_factory):
+    downloads = tmp_path_factory.mktemp("downloads")
+    driver, reason = start_browser(downloads)
+    if driver is None:
+        pytest.skip(reason)
+    yield Browser(driver, downloads)
+    driver.quit()
+
+
+@pytest.fixture
+def browser(started_browser):
+    """A browser in which nothing was chosen or downloaded before."""
+    for path in started_browser.downloads.iterdir():
+        path.unlink()
+    return started_browser

@@ -6,10 +6,16 @@ ensemble (one model read as the networks' mean), a network that stops early by a
 held out, and one that draws every class equally often; with the spread (standard deviation) over
 the draws. Without folders it runs on generated features (`ablation.py`).
 
+With the intervals of the training videos (``--known``) the second axis: all videos have labels, and
+some of them intervals too (``--annotated``), or every action a point. Figures of all seeds and sets
+are kept in ``--json``, and drawn from it.
+
     python tests/benchmarks/few_videos.py --train features/train --labels labels.csv \\
         --test features/test --truth gt_test.json
+    python tests/benchmarks/few_videos.py ... --known gt_train.json --head plus --json few.json
 """
 
+import json
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -19,6 +25,8 @@ import _packages  # noqa: F401
 import click
 import numpy as np
 import torch
+from _annotated import draw, keep, together
+from _annotated import measure as measure_annotated
 from ablation import generated
 
 from basnet_e2e.cli.terminal.tables import new_table, show, show_text
@@ -33,6 +41,7 @@ from basnet_e2e.data.features.dataset import (
 from basnet_e2e.errors import BasnetError
 from basnet_e2e.evaluation.evaluate import evaluate
 from basnet_e2e.heads.checkpoint import HeadModel
+from basnet_e2e.heads.common.settings import Preset
 from basnet_e2e.heads.ensemble import Ensemble
 from basnet_e2e.heads.presets import preset
 from basnet_e2e.localization.inference import localize_features
@@ -112,6 +121,36 @@ def cell(scores: Sequence[float]) -> str:
     )
 
 
+def by_times(
+    data: LabelledSet,
+    known: Path,
+    judged: Judged,
+    numbers: list[str],
+    seeds: list[int],
+    settings: Preset,
+    kept: Path | None,
+    name: str,
+) -> None:
+    """The second axis: annotated videos beside labels."""
+    intervals = read_ground_truth(known, "train")
+    found = {}
+    for seed in seeds:
+        found[str(seed)] = measure_annotated(
+            data, intervals, judged.videos, judged.truth, numbers, seed, settings
+        )
+        show_text(f"seed {seed}: {json.dumps(found[str(seed)])}")
+        if kept is not None:
+            keep(kept, name, seed, found[str(seed)])
+    everything = json.loads(kept.read_text("utf-8")) if kept else {name: found}
+    table = new_table(f"mAP in % by annotated videos, {name}", "annotated", "average", ".5", ".8")
+    for number, rows in together(everything[name]).items():
+        table.add_row(number, *(cell(column) for column in zip(*rows, strict=True)))
+    show(table)
+    if kept is not None:
+        sets = {part: together(rows) for part, rows in everything.items()}
+        draw(sets, kept.with_suffix(".svg"))
+
+
 @click.command()
 @click.option("--train", "train_folder", type=click.Path(path_type=Path), help="Feature folder.")
 @click.option("--labels", type=click.Path(path_type=Path), help="Of the training videos.")
@@ -123,6 +162,11 @@ def cell(scores: Sequence[float]) -> str:
 @click.option("--head", default="basnet", show_default=True)
 @click.option("--steps", type=int, help="Of training; those of preset small without it.")
 @click.option("--rate", type=float, help="Learning rate; that of preset small without it.")
+@click.option("--known", type=click.Path(path_type=Path), help="Intervals of training videos.")
+@click.option("--annotated", default="0,2,5,10,20,all,points", show_default=True)
+@click.option("--seeds", default="0,1,2", show_default=True, help="With --known.")
+@click.option("--json", "kept", type=click.Path(path_type=Path), help="File of the figures.")
+@click.option("--name", help="Of the set, in that file.")
 @click.option("--threads", default=1, show_default=True)
 def main(
     train_folder: Path | None,
@@ -136,15 +180,24 @@ def main(
     head: str,
     steps: int | None,
     rate: float | None,
+    known: Path | None,
+    annotated: str,
+    seeds: str,
+    kept: Path | None,
+    name: str | None,
 ) -> None:
     """Train on few and more videos and print the table."""
     torch.set_num_threads(threads)
     changed = {"steps": steps, "rate": rate}
     chosen = preset("small", head=head, **{k: v for k, v in changed.items() if v is not None})
-    data, judged, name = read(train_folder, labels, test, truth)
+    data, judged, source = read(train_folder, labels, test, truth)
+    if known is not None:
+        numbers, runs = annotated.split(","), list(map(int, seeds.split(",")))
+        by_times(data, known, judged, numbers, runs, chosen, kept, name or source)
+        return
     began = time.monotonic()
     title = f"average mAP in %, {head} small, {networks} networks, "
-    title += f"{counted(draws, 'draw')}; {name}"
+    title += f"{counted(draws, 'draw')}; {source}"
     table = new_table(title, "videos", *COLUMNS)
     for count in map(int, sizes.split(",")):
         rows = [

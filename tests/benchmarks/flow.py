@@ -4,7 +4,6 @@ Run from the repository, with nothing else on the machine:
 
     python tests/benchmarks/flow.py            # everything, about ten minutes
     python tests/benchmarks/flow.py --quick    # fewer pairs, without the torch engine
-    python tests/benchmarks/flow.py --compile  # torch.compile too: some minutes more
 
 All solvers get the same frames and the same number of threads, one after the other within each
 round, so that whatever else the machine does falls on all of them.
@@ -28,6 +27,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "support")]
 import cv2  # noqa: E402  (found by the path above, as are the next)
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
+from _speed_table import keep  # noqa: E402
 from flow_reference import (  # noqa: E402
     MOTIONS,
     MOVING,
@@ -43,9 +43,9 @@ from flow_reference import (  # noqa: E402
 import extract  # noqa: E402
 from extract.flow.registry import flow_method  # noqa: E402
 from extract.flow.tvl1 import numba_engine, torch_engine  # noqa: E402
-from extract.flow.tvl1.kernels import choose_kernels  # noqa: E402
 from extract.flow.tvl1.params import TVL1Params  # noqa: E402
 from extract.flow.tvl1.solver import Engine, check_frames, solve  # noqa: E402
+from extract.flow.tvl1.torch_engine import Execution  # noqa: E402
 
 
 def seconds(work: Callable[[], object]) -> float:
@@ -62,13 +62,8 @@ from extract.flow.tvl1.solver import check_frames
 from extract.flow.tvl1.params import TVL1Params
 frames, params = check_frames(np.zeros((2, 64, 64), np.uint8)), TVL1Params()
 start = time.perf_counter()
-if sys.argv[2] == "numba":
-    from extract.flow.tvl1.numba_engine import solve_pairs
-    solve_pairs(frames, params)
-else:
-    import torch
-    from extract.flow.tvl1.kernels import PLAIN, choose_kernels
-    assert choose_kernels(torch.device("cpu"), compiled=True) is not PLAIN
+from extract.flow.tvl1.numba_engine import solve_pairs
+solve_pairs(frames, params)
 print(time.perf_counter() - start)
 """
 MEMORY = """
@@ -103,13 +98,11 @@ def in_new_process(program: str, *arguments: str, **environment: str) -> list[fl
     return [float(word) for word in printed.split()]
 
 
-def compile_time(with_compiler: bool) -> None:
+def compile_time() -> None:
     """First call in a fresh process, with nothing compiled before and with the kept code."""
-    for engine in ("numba", "torch, compiled")[: 1 + with_compiler]:
-        with tempfile.TemporaryDirectory() as folder:
-            kept = {"BASNET_CACHE": folder, "TORCHINDUCTOR_CACHE_DIR": folder}
-            first, second = (in_new_process(FIRST_CALL, engine, **kept)[0] for _ in range(2))
-        print(f"\nfirst call of {engine}: {first:.1f} s with compilation, {second:.1f} s kept")
+    with tempfile.TemporaryDirectory() as folder:
+        first, second = (in_new_process(FIRST_CALL, BASNET_CACHE=folder)[0] for _ in range(2))
+    print(f"\nfirst call of numba: {first:.1f} s with compilation, {second:.1f} s kept")
 
 
 def memory() -> None:
@@ -127,7 +120,7 @@ def by_threads(images: list[np.ndarray], params: TVL1Params, threads: int) -> No
         list(pool.map(lambda pair: numba_engine.solve_pairs(pair, params, threads=1), images))
 
 
-def speed(pairs: list[Pair], threads: int, with_torch: bool, compiled: bool) -> None:
+def speed(pairs: list[Pair], threads: int, with_torch: bool) -> None:
     """Milliseconds per pair over full frames, short side 256, a batch of 8 pairs of one size."""
     size = pairs[0].frames.shape[1:]
     same = [pair.frames for pair in pairs if pair.frames.shape[1:] == size]
@@ -140,11 +133,6 @@ def speed(pairs: list[Pair], threads: int, with_torch: bool, compiled: bool) -> 
     }
     if with_torch:
         solvers["torch"] = lambda: [torch_engine.solve_pairs(pair, params) for pair in images]
-    if compiled:
-        choose_kernels(torch.device("cpu"), compiled=True)
-        solvers["torch, compiled"] = lambda: [
-            torch_engine.solve_pairs(pair, params, compiled=True) for pair in images
-        ]
     warm_up = check_frames(np.random.default_rng(0).integers(0, 256, (4, *size), dtype=np.uint8))
     solve(warm_up, Engine("numba", "cpu"), params, threads=threads)
     rounds: dict[str, list[float]] = {name: [] for name in solvers}
@@ -157,25 +145,27 @@ def speed(pairs: list[Pair], threads: int, with_torch: bool, compiled: bool) -> 
         ratio = middle["OpenCV, defaults"] / value
         spread = f"{min(rounds[name]):.0f} to {max(rounds[name]):.0f}"
         print(f"  {name:18} {value:8.1f} ms a pair ({spread}), {ratio:5.1f} times OpenCV's speed")
+    keep(
+        f"TV-L1, a pair {size[1]}x{size[0]}, {threads} threads",
+        f"{middle['numba']:.1f} ms",
+        f"OpenCV, its defaults: {middle['OpenCV, defaults']:.0f} ms",
+        middle["OpenCV, defaults"] / middle["numba"],
+        "flow.py",
+    )
 
 
-def processor_time(pairs: list[Pair], with_torch: bool, compiled: bool) -> None:
+def processor_time(pairs: list[Pair], with_torch: bool) -> None:
     """The same with one thread in processor time, which other programs disturb least."""
     threads = cv2.getNumThreads(), torch.get_num_threads()
     cv2.setNumThreads(1)
     torch.set_num_threads(1)
     solver = cv2.optflow.DualTVL1OpticalFlow_create()  # type: ignore[attr-defined]  # not in its stubs
-    params = TVL1Params()
     solvers: dict[str, Callable[[Pair], object]] = {
         "OpenCV, defaults": lambda pair: solver.calc(pair.frames[0], pair.frames[1], None),
         "numba": lambda pair: extract.tvl1(pair.frames, device="cpu", threads=1),
     }
     if with_torch:
         solvers["torch"] = lambda pair: extract.tvl1(pair.frames, device="cpu", engine="torch")
-    if compiled:
-        solvers["torch, compiled"] = lambda pair: torch_engine.solve_pairs(
-            check_frames(pair.frames), params, compiled=True
-        )
     spent = dict.fromkeys(solvers, 0.0)
     for pair in pairs:
         for name, work in solvers.items():
@@ -200,7 +190,9 @@ def curves(threads: int, with_torch: bool) -> None:
         if engine == "numba":
             work = functools.partial(numba_engine.solve_pairs, images, params, threads)
         else:
-            work = functools.partial(torch_engine.solve_pairs, images, params, batch=batch)
+            work = functools.partial(
+                torch_engine.solve_pairs, images, params, execution=Execution(batch)
+            )
         return 1e3 * seconds(work) / batch
 
     print("\nms a pair by size")
@@ -316,7 +308,6 @@ def main() -> None:
     """Print all tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="fewer pairs, no torch engine")
-    parser.add_argument("--compile", action="store_true", help="the compiled torch engine as well")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--data", type=Path, help="folder of real videos (BASNET_TEST_DATA)")
     options = parser.parse_args()
@@ -325,10 +316,10 @@ def main() -> None:
     cv2.setNumThreads(options.threads)
     torch.set_num_threads(options.threads)
     print(f"OpenCV {cv2.__version__}, torch {torch.__version__}, {options.threads} threads")
-    compile_time(options.compile)
+    compile_time()
     pairs = list(real_pairs(folder, every=4 if options.quick else 1))
-    speed(pairs, options.threads, with_torch=not options.quick, compiled=options.compile)
-    processor_time(pairs, with_torch=not options.quick, compiled=options.compile)
+    speed(pairs, options.threads, with_torch=not options.quick)
+    processor_time(pairs, with_torch=not options.quick)
     curves(options.threads, with_torch=not options.quick)
     memory()
     fidelity(pairs)

@@ -1,13 +1,20 @@
 import io
 import os
 import pickle
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import array_shapes, arrays
 
 from weights import WeightsError
 from weights.pickle_numpy import load_arrays
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 class Hostile:
@@ -48,10 +55,93 @@ def test_no_other_name_is_looked_up(module: str, name: str) -> None:
         load_arrays(io.BytesIO(data), "x")
 
 
-def test_objects_and_text_are_refused() -> None:
-    for tree in ({"a": "text"}, {"a": np.array(["text"])}, {"a": np.array([{}], object)}, [1]):
-        with pytest.raises(WeightsError, match="no numeric array"):
-            load_arrays(io.BytesIO(pickle.dumps(tree)), "x")
+@pytest.mark.parametrize(
+    ("tree", "reason"),
+    [
+        ({"a": "text"}, "a is not a numeric array"),
+        ([1], "the top is not a numeric array"),
+        ({(1, 2): np.zeros(1)}, "the top is not a numeric array"),
+        ({"a": np.array(["text"])}, "'U4' is not a plain number type"),
+        ({"a": np.array([{}], object)}, "'O8' is not a plain number type"),
+        ({"a": np.zeros(2, [("x", "f4")])}, "'V4' is not a plain number type"),
+        ({"a": np.zeros(2, "datetime64[s]")}, "'M8' is not a plain number type"),
+    ],
+)
+def test_all_but_numbers_is_refused(tree: object, reason: str) -> None:
+    with pytest.raises(WeightsError, match=reason):
+        load_arrays(io.BytesIO(pickle.dumps(tree)), "x")
+
+
+NUMBERS = st.sampled_from([np.dtype(f"{order}{kind}") for order in "<>" for kind in ("i2", "f8")])
+
+
+@given(NUMBERS.flatmap(lambda kind: arrays(kind, array_shapes(min_side=0))), st.booleans())
+def test_order_and_shape_come_back(array: np.ndarray, fortran: bool) -> None:
+    array = np.asfortranarray(array) if fortran else array
+    found = load_arrays(io.BytesIO(pickle.dumps({"a": array}, 4)), "x")["a"]
+    assert (found.dtype, found.shape) == (array.dtype, array.shape)
+    np.testing.assert_array_equal(found, array)
+
+
+def _text(value: str) -> bytes:
+    return pickle.SHORT_BINUNICODE + bytes([len(value)]) + value.encode()
+
+
+def _number(value: int) -> bytes:
+    return pickle.BININT + value.to_bytes(4, "little", signed=True)
+
+
+def _tuple(*items: bytes) -> bytes:
+    return pickle.MARK + b"".join(items) + pickle.TUPLE
+
+
+def _call(name: str, *arguments: bytes) -> bytes:
+    return b"cnumpy\n%s\n%s%s" % (name.encode(), _tuple(*arguments), pickle.REDUCE)
+
+
+def _structure(field: bytes, offset: int) -> bytes:
+    """A type of eight bytes whose state claims a field that its own flags do not know of."""
+    fields = pickle.EMPTY_DICT + _text("a") + _tuple(field, _number(offset)) + pickle.SETITEM
+    state = (_number(3), _text("|"), b"N", _tuple(_text("a")), fields)
+    sizes = (_number(8), _number(1), _number(0))
+    return _call("dtype", _text("V8")) + _tuple(*state, *sizes) + pickle.BUILD
+
+
+def _assigned(kind: bytes) -> bytes:
+    """An array over eight bytes of the file's choice, and an assignment to its first element."""
+    memory = pickle.BYTEARRAY8 + (8).to_bytes(8, "little") + b"A" * 8
+    array = _call("ndarray", _tuple(_number(1)), kind, memory)
+    return array + _number(0) + _tuple(_number(1)) + pickle.SETITEM
+
+
+OBJECT, REAL = _call("dtype", _text("O8")), _call("dtype", _text("f4"))
+CRASHES = {
+    "array of objects": _assigned(OBJECT),
+    "hidden object": _assigned(_structure(OBJECT, 0)),
+    "field out of bounds": _assigned(_structure(REAL, 1 << 30)),
+}
+READ = """
+import io, sys
+from weights import WeightsError
+from weights.pickle_numpy import load_arrays
+try:
+    load_arrays(io.BytesIO(sys.stdin.buffer.read()), "x")
+except WeightsError as error:
+    print(error)
+"""
+
+
+@pytest.mark.parametrize("kind", CRASHES)
+def test_pointers_of_the_file_s_choice_are_never_followed(kind: str) -> None:
+    """Held in a process of its own: a reader that builds these arrays dies of signal 11."""
+    done = subprocess.run(
+        [sys.executable, "-c", READ],
+        input=b"\x80\x05" + CRASHES[kind] + b".",
+        capture_output=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    assert done.returncode == 0
+    assert b"is not a plain number type" in done.stdout
 
 
 def test_a_cut_pickle_is_refused() -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from basnet_e2e.cli.help import SectionedCommand
 from basnet_e2e.cli.options import message_options
 from basnet_e2e.cli.terminal.tables import new_table, show, width
 
@@ -28,6 +29,7 @@ NUMBER = 7  # columns of one number and the gap after it
 
 
 @click.command(
+    cls=SectionedCommand,
     epilog="Example: basnet evaluate result.json --ground-truth gt.json --subset test",
 )
 @click.argument("predictions", type=click.Path(path_type=Path))
@@ -37,7 +39,9 @@ NUMBER = 7  # columns of one number and the gap after it
     type=click.Path(path_type=Path),
     help="Annotated intervals: ActivityNet-style JSON, or CSV video,label,start,end.",
 )
-@click.option("--subset", help="Subset to evaluate; test or validation without it.")
+@click.option(
+    "--subset", help="Subset to evaluate. Default: test or validation, whichever there is."
+)
 @click.option(
     "--tiou",
     default="0.1:0.9:0.1",
@@ -46,6 +50,11 @@ NUMBER = 7  # columns of one number and the gap after it
     help="Temporal IoU thresholds, both ends included, or a list: 0.3,0.5.",
 )
 @click.option("--dedupe", is_flag=True, help="Count repeated annotations once.")
+@click.option(
+    "--allow-trained",
+    is_flag=True,
+    help="Count videos too whose intervals or points the model was trained on.",
+)
 @click.option(
     "--bootstrap",
     "draws",
@@ -62,6 +71,7 @@ def evaluate(
     subset: str | None,
     tiou: str,
     dedupe: bool,
+    allow_trained: bool,
     draws: int,
     as_json: bool,
 ) -> None:
@@ -74,7 +84,9 @@ def evaluate(
     from basnet_e2e.evaluation.evaluate import parse_tious, prepare, score
 
     tious = parse_tious(tiou)
-    case = prepare(predictions, ground_truth, subset=subset, dedupe=dedupe)
+    case = prepare(
+        predictions, ground_truth, subset=subset, dedupe=dedupe, allow_trained=allow_trained
+    )
     for warning in case.warnings:
         log.warning("%s", warning)
     table = score(case, tious)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from basnet_e2e.cli.help import SectionedGroup
 from basnet_e2e.cli.options import force_option, frame_rate_option, message_options
 from basnet_e2e.cli.terminal.progress import ProgressBar
 
@@ -20,13 +21,13 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 _FORMAT_HELP = (
-    "json, activitynet, csv, srt, vtt, tsv, fiftyone, labelstudio, elan, otio, edl, chapters or "
-    "via; without it the one that the suffix of -o means, else csv."
+    "json, activitynet, csv, srt, vtt, tsv, elan, labelstudio, fiftyone, boris, deepethogram, "
+    "textgrid, otio, edl, losslesscut, chapters or via. Default: by the suffix of -o, else csv."
 )
 
 
 def _check_format(ctx: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
-    from basnet_e2e.interchange.writers import FORMATS
+    from basnet_e2e.interchange.registry import FORMATS
 
     if value is None or value in FORMATS:
         return value
@@ -35,7 +36,7 @@ def _check_format(ctx: click.Context, parameter: click.Parameter, value: str | N
     raise click.BadParameter(f"no format {value!r}; {hint}formats are {', '.join(FORMATS)}")
 
 
-@click.group()
+@click.group(cls=SectionedGroup)
 def export() -> None:
     """Write features or intervals in formats that other programs read."""
 
@@ -75,15 +76,15 @@ def features(features: Path, output: Path, layout: str, force: bool) -> None:
     "-o",
     "--output",
     type=click.Path(path_type=Path),
-    help="File, or folder where there is a file a video; else stdout.",
+    help="File, or folder with one file per video. Default: stdout.",
 )
 @click.option("--format", "layout", metavar="NAME", callback=_check_format, help=_FORMAT_HELP)
 @click.option(
     "--videos",
     type=click.Path(path_type=Path),
-    help="The videos, or a folder of them; beside the RESULT without it.",
+    help="The videos, or a folder of them. Default: beside the RESULT.",
 )
-@frame_rate_option("Frames a second to count in; the video's without it (labelstudio: 25).")
+@frame_rate_option("Frames per second to count in. Default: the video's (labelstudio: 25).")
 @click.option(
     "--link-prefix",
     default="",
@@ -91,12 +92,22 @@ def features(features: Path, output: Path, layout: str, force: bool) -> None:
     help="Put before each video's name in links, as Label Studio's server wants.",
 )
 @click.option(
+    "--into",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="PROJECT.boris",
+    help="Write a copy of this BORIS project with an observation 'basnet: VIDEO' per video.",
+)
+@click.option(
     "--cut",
     type=click.Path(path_type=Path, file_okay=False),
     metavar="DIR",
     help="Write a clip for each interval.",
 )
-@click.option("--exact", is_flag=True, help="Encode clips anew, exact to the frame.")
+@click.option(
+    "--exact",
+    is_flag=True,
+    help="Re-encode clips, exact to the frame; default: copied, from the key frame before.",
+)
 @click.option(
     "--burn",
     type=click.Path(path_type=Path),
@@ -112,38 +123,57 @@ def intervals(
     videos: Path | None,
     fps: "Fraction | None",
     link_prefix: str,
+    into: Path | None,
     cut: Path | None,
     exact: bool,
     burn: Path | None,
     force: bool,
 ) -> None:
-    """Write RESULTs (of 'basnet localize' or ActivityNet-style) in the format of another tool.
+    """Write RESULTs (files, or folders of 'basnet localize -o FOLDER/') for another tool.
 
     With --cut and --burn the videos themselves are cut and labelled.
     """
+    from basnet_e2e.data.annotations.result_files import read_all_results, result_files
     from basnet_e2e.data.files.file_kinds import Kind
     from basnet_e2e.data.files.overwrite_checks import check_outputs
-    from basnet_e2e.interchange.media import Media
+    from basnet_e2e.interchange.media import Media, nominal_rate
+    from basnet_e2e.interchange.writers import write_into
 
     if exact and cut is None:
         raise click.UsageError("--exact is how --cut writes its clips; say where with --cut DIR")
-    found, failed = _read(documents)
-    places = [videos] if videos else list(dict.fromkeys(path.parent for path in documents))
-    media = Media(_at_hand(found, places, given=videos is not None), fps=fps, prefix=link_prefix)
+    chosen = _chosen_format(output, layout, into)
+    found, failed = read_all_results(documents)
+    beside = dict.fromkeys(path if path.is_dir() else path.parent for path in documents)
+    places = [videos] if videos else list(beside)
+    rate = None if fps is None else nominal_rate(fps)
+    media = Media(_available(found, places, given=videos is not None), fps=rate, prefix=link_prefix)
     for result in found if cut or burn else []:
         media.file(result)
-    chosen = layout or _format_of(output)
-    inputs = [*documents, *media.files.values()]
+    read = [file for path in (*documents, *filter(None, [into])) for file in result_files(path)]
+    inputs = [*read, *media.files.values()]
     if output:
         _check_document(output, found, chosen, inputs, force)
     if burn:
         check_outputs(_burnt(found, burn).values(), Kind.PROJECT, inputs, force=force)
-    if layout or output or not (cut or burn):
+    if into is not None and output is not None:
+        write_into(into, output, found, media)
+        log.info("%s written", output)
+    elif layout or output or not (cut or burn):
         _write(found, failed, chosen, output, media)
     if cut:
         _cut(found, media, cut, exact)
     if burn:
         _burn(found, media, burn)
+
+
+def _chosen_format(output: Path | None, layout: str | None, into: Path | None) -> str:
+    """The format that was asked for, or the one that the other options mean."""
+    if into is not None and (layout not in (None, "boris") or output is None):
+        raise click.UsageError("--into writes a project of BORIS: name the copy with -o COPY.boris")
+    chosen = "boris" if into else layout or _format_of(output)
+    if chosen == "boris" and output is not None and output.suffix == ".gz":
+        raise click.UsageError("projects of BORIS are written uncompressed: name it .boris")
+    return chosen
 
 
 def _check_document(
@@ -156,7 +186,8 @@ def _check_document(
     """Refuse to write over an input or over something of another kind."""
     from basnet_e2e.data.files.file_kinds import Kind
     from basnet_e2e.data.files.overwrite_checks import check_outputs
-    from basnet_e2e.interchange.writers import WRITERS, planned
+    from basnet_e2e.interchange.registry import WRITERS
+    from basnet_e2e.interchange.writers import planned
 
     chosen = WRITERS.get(layout)
     targets = list(planned(output, found, layout))
@@ -167,23 +198,7 @@ def _check_document(
         check_outputs(beside, kind, inputs, force=force)
 
 
-def _read(documents: "Sequence[Path]") -> "tuple[list[Localization], list[Failure]]":
-    from basnet_e2e.data.annotations.predictions import read_results
-    from basnet_e2e.errors import BasnetError
-
-    found: dict[str, Localization] = {}
-    failed = []
-    for path in documents:
-        results, failures = read_results(path)
-        failed += failures
-        for result in results:
-            if result.video in found:
-                raise BasnetError(f"{path}: the video '{result.video}' stands in two results")
-            found[result.video] = result
-    return list(found.values()), failed
-
-
-def _at_hand(
+def _available(
     found: "Sequence[Localization]", places: "Sequence[Path]", *, given: bool
 ) -> dict[str, Path]:
     """Video files of the results; a folder that was not named may as well have none."""
@@ -208,7 +223,8 @@ def _write(
     output: Path | None,
     media: "Media",
 ) -> None:
-    from basnet_e2e.interchange.writers import WRITERS, format_results, write_results
+    from basnet_e2e.interchange.registry import WRITERS
+    from basnet_e2e.interchange.writers import format_results, write_results
     from extract.sources.find import VIDEO_SUFFIXES
 
     chosen = WRITERS.get(layout)
@@ -235,12 +251,12 @@ def _write(
 
 
 def _format_of(output: Path | None) -> str:
-    """The format that the suffix of a file means, csv without one."""
-    from basnet_e2e.interchange.writers import WRITERS
+    """The format that the suffix of a file means; csv by default."""
+    from basnet_e2e.interchange.registry import WRITERS
 
     suffix = output.suffix.lower() if output else ""
     own = {".json": "json"}
-    by_suffix = {row.suffix: name for name, row in WRITERS.items() if row.suffix} | own
+    by_suffix = {row.suffix.lower(): name for name, row in WRITERS.items() if row.suffix} | own
     return by_suffix.get(suffix, "csv")
 
 

@@ -8,15 +8,16 @@ from typing import Any
 
 import click
 
+from basnet_e2e.cli.help import SectionedCommand
 from basnet_e2e.cli.options import message_options
 
 WIDTH = 80
 TOPIC = 12
 
 
-@click.command(epilog="Example: basnet inspect model.safetensors")
+@click.command(cls=SectionedCommand, epilog="Example: basnet inspect model.safetensors")
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--json", "as_json", is_flag=True, help="All that the file says, as JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Everything the file says, as JSON.")
 @message_options
 def inspect(file: Path, as_json: bool) -> None:
     """Say what FILE is: a model, features of a video, a result, or what else basnet knows.

@@ -6,18 +6,21 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from basnet_e2e.cli.help import SectionedCommand
 from basnet_e2e.cli.options import message_options
 from basnet_e2e.cli.terminal.tables import new_table, show, show_text
 
 if TYPE_CHECKING:
     from basnet_e2e.data.annotations.label_matching import LabelMatches
     from basnet_e2e.data.annotations.label_template import FolderIds
+    from basnet_e2e.data.annotations.training_videos import TrainingVideos
 
 log = logging.getLogger(__name__)
 BACKGROUND = "(background only)"
 
 
 @click.command(
+    cls=SectionedCommand,
     epilog="Example: basnet labels features/ -o labels.csv; later: basnet labels features/ "
     "--check labels.csv",
 )
@@ -26,7 +29,7 @@ BACKGROUND = "(background only)"
     "-o",
     "--output",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="Label file to write; stdout without it. One that exists is kept.",
+    help="Label file to write; one that exists is kept. Default: stdout.",
 )
 @click.option(
     "--check",
@@ -35,23 +38,32 @@ BACKGROUND = "(background only)"
     metavar="LABELS",
     help="Labels (in any form that 'basnet train' reads) to look through instead.",
 )
+@click.option(
+    "--intervals",
+    type=click.Path(path_type=Path),
+    metavar="KNOWN",
+    help="With --check, or instead of it: known times, as 'basnet train --intervals' reads them.",
+)
 @click.option("--force", is_flag=True, help="Replace a label file that exists.")
 @message_options
-def labels(folder: Path, output: Path | None, labels: Path | None, force: bool) -> None:
+def labels(
+    folder: Path, output: Path | None, labels: Path | None, intervals: Path | None, force: bool
+) -> None:
     """Write a template of labels for a folder, or look through one with --check.
 
     The template has a row for each video, to fill in which actions occur in it. A check shows the
-    videos of each class, which row meets which video and how, and what is left over; exit code 2
-    says that 'basnet train' would refuse these labels.
+    videos of each class with their points, intervals and minutes that nobody looked at, which row
+    meets which video and how, and what is left over; exit code 2 says that 'basnet train' would
+    refuse these labels.
     """
     from basnet_e2e.data.annotations.label_template import find_ids
 
-    if labels is None:
+    if labels is None and intervals is None:
         _write_template(folder, output, force)
     elif output is not None:
         raise click.UsageError("-o writes a template and --check reads labels; give one of them")
     else:
-        _check(folder, labels, find_ids(folder))
+        _check(folder, labels, intervals, find_ids(folder))
 
 
 def _write_template(folder: Path, output: Path | None, force: bool) -> None:
@@ -81,24 +93,28 @@ def _write_template(folder: Path, output: Path | None, force: bool) -> None:
     )
 
 
-def _check(folder: Path, path: Path, ids: "FolderIds") -> None:
-    from basnet_e2e.data.annotations.annotations import read_labels
-    from basnet_e2e.data.annotations.label_matching import match_labels, nothing_to_learn
+def _check(folder: Path, path: Path | None, intervals: Path | None, ids: "FolderIds") -> None:
+    from basnet_e2e.data.annotations.label_matching import nothing_to_learn
+    from basnet_e2e.data.annotations.training_videos import match_training
     from basnet_e2e.data.annotations.video_names import counted
-    from basnet_e2e.data.features.dataset import failed_ids
+    from basnet_e2e.training.known_times import known_times
+    from extract.features.failure_lists import read_failures
 
     what, known = ("features", ids.features) if ids.features else ("a file", ids.videos)
-    found = match_labels(read_labels(path), known, str(folder), failed_ids(folder), what)
-    show_text(
-        f"{len(found.matches.found)} of {counted(len(found.labels.videos), 'row')} meet a video, "
-        f"{len(found.by_id)} of {counted(len(known), 'video')} with {what} have a row\n"
-    )
-    tables = [_class_table(found), _row_table(found)]
-    show(*(table for table in [*tables, _left_over_table(found)] if table.row_count))
-    mistakes = found.mistakes()
-    problem = nothing_to_learn(list(found.by_id.values()))
-    if problem is not None and not mistakes:
-        mistakes.append(f"{path}: {problem}")
+    times = known_times(intervals)
+    both = match_training(path, times, known, str(folder), read_failures(folder), what=what)
+    for found in both.matches:
+        show_text(
+            f"{len(found.matches.found)} of {counted(len(found.labels.videos), 'row')} meet a "
+            f"video, {len(found.by_id)} of {counted(len(known), 'video')} with {what} have a row\n"
+        )
+    tables = [_class_table(both), *map(_row_table, both.matches)]
+    tables += map(_left_over_table, both.matches)
+    show(*(table for table in tables if table.row_count))
+    mistakes = both.mistakes()
+    problem = nothing_to_learn(list(both.by_id.values()))
+    if problem is not None and not mistakes and not _has_intervals(both):
+        mistakes.append(f"{both.source}: {problem}")
     for mistake in mistakes:
         log.error("%s", mistake)
     if mistakes:
@@ -107,14 +123,30 @@ def _check(folder: Path, path: Path, ids: "FolderIds") -> None:
     log.info("%s", then if ids.features else f"{then} once 'basnet extract' has made features")
 
 
-def _class_table(found: "LabelMatches") -> Any:
-    """Videos of each class; one with several labels counts for each."""
-    shown = new_table("Videos by class", "class", "videos")
-    for name in found.labels.classes:
-        shown.add_row(name, str(sum(name in labels for labels in found.by_id.values())))
-    background = sum(not labels for labels in found.by_id.values())
-    if background:
-        shown.add_row(BACKGROUND, str(background))
+def _has_intervals(both: "TrainingVideos") -> bool:
+    return any(times.intervals for times in both.times.values())
+
+
+def _class_table(both: "TrainingVideos") -> Any:
+    """Videos of each class, and what is known of when; one with several labels counts for each."""
+    columns = ["videos", *(["points", "intervals", "unknown min"] if both.times else [])]
+    shown = new_table("Videos by class", "class", *columns)
+    rows = {
+        name: [video for video in both.by_id if name in both.by_id[video]] for name in both.classes
+    }
+    rows[BACKGROUND] = [video for video, names in both.by_id.items() if not names]
+    for name, videos in rows.items():
+        cells = [str(len(videos))]
+        if both.times:
+            known = [both.times[video] for video in videos if video in both.times]
+            cells += [
+                str(sum(one.label == name for times in known for one in getattr(times, kind)))
+                for kind in ("points", "intervals")
+            ]
+            unknown = sum(one.length for times in known for one in times.unknown)
+            cells.append(f"{unknown / 60:.1f}")
+        if videos or name != BACKGROUND:
+            shown.add_row(name, *cells)
     return shown
 
 

@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from msgspec import Struct
 
@@ -45,6 +45,7 @@ __all__ = [
 ]
 
 log = logging.getLogger(__name__)
+Item = TypeVar("Item")
 # Looked for in this order when the caller names no subset to evaluate.
 TESTING = subsets.candidates("test")
 
@@ -133,7 +134,7 @@ def read_labels(
             listing(group),
             len(group),
         )
-    return labels if classes is None else _with_classes(labels, classes)
+    return labels if classes is None else with_classes(labels, classes)
 
 
 def read_classes(path: str | os.PathLike[str]) -> tuple[str, ...]:
@@ -168,12 +169,12 @@ def read_ground_truth(path: str | os.PathLike[str], subset: str | None = None) -
         if subset is not None:
             raise BasnetError(f"{path}: a CSV file has no subset '{subset}'; go without --subset")
         return GroundTruth(read_interval_table(path), source=os.fspath(path))
-    entries = _read_database(path)
-    chosen = _choose_subset(path, entries, subset, TESTING)
+    entries = read_database(path, Annotation)
+    chosen = choose_subset(path, entries, subset, TESTING)
     read = {name: entry for name, entry in entries.items() if chosen in (None, entry.subset)}
     videos = {name: _intervals(path, name, entry) for name, entry in read.items()}
     others = frozenset(entries.keys() - videos.keys())
-    return GroundTruth(videos, _durations(read), chosen, others, os.fspath(path))
+    return GroundTruth(videos, durations_of(read), chosen, others, os.fspath(path))
 
 
 def first_appearance(names: Iterable[str]) -> tuple[str, ...]:
@@ -185,7 +186,12 @@ def _classes_of(videos: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
     return first_appearance(label for labels in videos.values() for label in labels)
 
 
-def _with_classes(labels: Labels, classes: Sequence[str]) -> Labels:
+def with_classes(labels: Labels, classes: Sequence[str]) -> Labels:
+    """Labels whose classes are those of a list, in its order.
+
+    Raises:
+        BasnetError: a label is not in the list.
+    """
     wanted = tuple(nfc(name) for name in classes)
     extra = [name for name in labels.classes if name not in set(wanted)]
     if extra:
@@ -222,35 +228,49 @@ def _labels_of_folders(folder: Path) -> Labels:
 # ActivityNet-style JSON --------------------------------------------------------------------------
 
 
-class _Annotation(Struct, frozen=True):
+class Annotation(Struct, frozen=True):
+    """An action as most readers need it."""
+
     label: Name
     segment: Any = None  # labels are read without looking at the times
 
 
-class _Entry(Struct, frozen=True):
+class Entry(Struct, Generic[Item], frozen=True):
     """What a database says of one video."""
 
-    annotations: list[_Annotation] | None
+    annotations: list[Item] | None
     subset: str | None = None
     duration: Number | None = None
 
     @property
-    def items(self) -> list[_Annotation]:
+    def items(self) -> list[Item]:
+        """Its annotations; none where there are none."""
         return self.annotations or []
 
 
 def _labels_of_database(path: Path, subset: str | None) -> Labels:
-    entries = _read_database(path)
-    chosen = _choose_subset(path, entries, subset, subsets.TRAIN, subsets.VALIDATION)
+    entries = read_database(path, Annotation)
+    chosen = choose_subset(path, entries, subset, subsets.TRAIN, subsets.VALIDATION)
     entries = {name: entry for name, entry in entries.items() if chosen in (None, entry.subset)}
     videos = {
         name: first_appearance(nfc(item.label) for item in entry.items)
         for name, entry in entries.items()
     }
-    return Labels(videos, _classes_of(videos), _durations(entries), os.fspath(path), published=True)
+    return Labels(
+        videos, _classes_of(videos), durations_of(entries), os.fspath(path), published=True
+    )
 
 
-def _read_database(path: str | os.PathLike[str]) -> dict[str, _Entry]:
+def read_database(path: str | os.PathLike[str], kind: type[Item]) -> dict[str, Entry[Item]]:
+    """Videos of a file of the form of ActivityNet.
+
+    Args:
+        path: the file.
+        kind: type of an annotation.
+
+    Raises:
+        BasnetError: the file is missing, damaged or of another form.
+    """
     document = parse_json(path)
     entries = document.get("database") if isinstance(document, dict) else None
     if not isinstance(entries, dict):
@@ -266,17 +286,16 @@ def _read_database(path: str | os.PathLike[str]) -> dict[str, _Entry]:
                 f"{path}: video '{name}' has a key 'annotation', as in COIN's files; rename it to "
                 "'annotations' in all videos"
             )
+    form: Any = Entry[kind]  # type: ignore[valid-type]  # known at run time only
     return {
-        convert(path, name, Name, "$.database"): convert(
-            path, entry, _Entry, f"$.database['{name}']"
-        )
+        convert(path, name, Name, "$.database"): convert(path, entry, form, f"$.database['{name}']")
         for name, entry in entries.items()
     }
 
 
-def _choose_subset(
+def choose_subset(
     path: str | os.PathLike[str],
-    entries: Mapping[str, _Entry],
+    entries: Mapping[str, Entry[Any]],
     wanted: str | None,
     *preferred: Sequence[str],
 ) -> str | None:
@@ -309,7 +328,9 @@ def _rank(name: str, names: Sequence[str]) -> int:
     return names.index(name.lower()) if name.lower() in names else len(names)
 
 
-def _intervals(path: str | os.PathLike[str], video: str, entry: _Entry) -> list[Interval]:
+def _intervals(
+    path: str | os.PathLike[str], video: str, entry: Entry[Annotation]
+) -> list[Interval]:
     found = []
     for number, item in enumerate(entry.items):
         at = f"$.database['{video}'].annotations[{number}].segment"
@@ -318,7 +339,8 @@ def _intervals(path: str | os.PathLike[str], video: str, entry: _Entry) -> list[
     return found
 
 
-def _durations(entries: Mapping[str, _Entry]) -> dict[str, float]:
+def durations_of(entries: Mapping[str, Entry[Any]]) -> dict[str, float]:
+    """Seconds of the videos that state them."""
     return {
         name: entry.duration
         for name, entry in entries.items()

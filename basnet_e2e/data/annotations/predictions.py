@@ -10,7 +10,7 @@ from msgspec import Struct
 from basnet_e2e.data.annotations.video_names import nfc
 from basnet_e2e.data.files.text_files import convert, parse_json
 from basnet_e2e.errors import BasnetError
-from basnet_e2e.intervals import Failure, Interval, Localization
+from basnet_e2e.intervals import TRAINED, Failure, Interval, Localization
 from weights.json_documents import Duration, Name, Number, Seconds, Text
 
 
@@ -23,6 +23,7 @@ class Predictions:
         scores: video -> video-level score of each class, where the file states them.
         failed: videos the file lists as failed.
         thinned: videos of which only the best intervals were kept (``--keep best``).
+        trained: videos whose intervals or points the model was trained on.
         source: the file, for messages.
     """
 
@@ -30,6 +31,7 @@ class Predictions:
     scores: dict[str, dict[str, float]] = field(default_factory=dict)
     failed: tuple[str, ...] = ()
     thinned: tuple[str, ...] = ()
+    trained: tuple[str, ...] = ()
     source: str = "predictions"
 
     @classmethod
@@ -48,7 +50,8 @@ class Predictions:
             if result.classes:
                 scores[result.video] = {nfc(name): each for name, each in result.classes.items()}
         thinned = tuple(result.video for result in results if result.made.get("keep") == "best")
-        return cls(videos, scores, thinned=thinned)
+        trained = tuple(result.video for result in results if result.made.get(TRAINED))
+        return cls(videos, scores, thinned=thinned, trained=trained)
 
 
 def labels_in_nfc(intervals: Iterable[Interval]) -> list[Interval]:

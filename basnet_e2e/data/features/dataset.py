@@ -4,7 +4,7 @@ import hashlib
 import logging
 import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -12,15 +12,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from basnet_e2e.data.annotations.annotations import Labels, read_labels
-from basnet_e2e.data.annotations.label_matching import match_labels
+from basnet_e2e.data.annotations.annotations import Labels
+from basnet_e2e.data.annotations.known_times import KnownTimes, Times
+from basnet_e2e.data.annotations.training_videos import match_training
 from basnet_e2e.data.annotations.video_names import listing, unknown_message
 from basnet_e2e.data.features.layouts import StoredVideo, find_stored, parse_grid
 from basnet_e2e.errors import BasnetError
 from extract.errors import ExtractError
-from extract.features.failure_lists import failure_lists, parse_failures
+from extract.features.failure_lists import read_failures
 from extract.features.feature_file import settings_difference
-from weights.json_documents import JsonError
+from extract.machine.memory import memory_of_machine
 
 log = logging.getLogger(__name__)
 # Share of the machine's memory that features may take before they are kept in a scratch file.
@@ -78,12 +79,14 @@ class LabelledSet:
         labels: classes of each video, in the same order; an empty tuple is background only.
         classes: all classes in their order.
         settings: how the features were made.
+        times: id -> what is known of when its actions happen, for the videos where anything is.
     """
 
     videos: list[VideoFeatures]
     labels: list[tuple[str, ...]]
     classes: tuple[str, ...]
     settings: dict[str, Any]
+    times: Mapping[str, Times] = field(default_factory=dict)
 
     def targets(self) -> NDArray[np.float32]:
         """Multi-hot labels ``[videos, classes] float32``."""
@@ -156,14 +159,15 @@ def load_features(
 
 def load_labelled(
     features: str | os.PathLike[str],
-    labels: str | os.PathLike[str] | Labels,
+    labels: str | os.PathLike[str] | Labels | None,
     *,
+    times: KnownTimes | None = None,
     classes: Sequence[str] | None = None,
     streams: Sequence[str] | None = None,
     grid: str | None = None,
     subset: str = "train",
 ) -> LabelledSet:
-    """Read the training videos: those with features and labels.
+    """Read the training videos: those with features and labels, or known times.
 
     Of a folder divided into subsets only the training subset is read. Features without labels are
     left out with a message. A label that names an unknown video is an error, except where it is in
@@ -173,49 +177,28 @@ def load_labelled(
         BasnetError: as :func:`load_features` and :func:`read_labels`; a label that means no video
             or two labels that mean the same one; no class at all.
     """
-    if not isinstance(labels, Labels):
-        labels = read_labels(labels, classes=classes)
-    if not labels.classes:
-        raise BasnetError(f"{labels.source}: every video is background only, nothing to learn")
     root = Path(features)
     sources = find_stored(root, subset=subset, streams=streams, grid=parse_grid(grid))
     ids = [source.id for source in sources]
-    matched = match_labels(labels, ids, str(root), failed_ids(root))
+    matched = match_training(labels, times, ids, str(root), read_failures(root), classes)
+    if not matched.classes:
+        raise BasnetError(f"{matched.source}: every video is background only, nothing to learn")
     matched.check()
-    matches, by_id = matched.matches, matched.by_id
     found = load_features(
         root,
-        ids=list(by_id),
+        ids=list(matched.by_id),
         subset=subset,
         streams=streams,
         grid=grid,
-        durations={
-            matches.found[name]: seconds
-            for name, seconds in labels.durations.items()
-            if name in matches.found
-        },
+        durations=matched.durations,
     )
     return LabelledSet(
         found.videos,
-        [by_id[video.id] for video in found.videos],
-        labels.classes,
+        [matched.by_id[video.id] for video in found.videos],
+        matched.classes,
         found.settings,
+        matched.times,
     )
-
-
-def failed_ids(folder: Path) -> list[str]:
-    """Videos that the lists of failures of a features folder name; none where there is no list.
-
-    Raises:
-        BasnetError: the file is damaged.
-    """
-    failed = []
-    for path in failure_lists(folder):
-        try:
-            failed += [row.video for row in parse_failures(path.read_bytes())]
-        except JsonError as error:
-            raise BasnetError(f"{path}: {error}; delete it or extract again") from error
-    return failed
 
 
 def check_settings(
@@ -250,7 +233,11 @@ def _keeper(sources: Iterable[StoredVideo], memory: int | None) -> Any:
     The scratch file lies in the cache folder, has no name and is gone with the process.
     """
     needed = sum(source.size for source in sources)
-    limit = memory if memory is not None else int(MEMORY_SHARE * _physical_memory())
+    limit = (
+        memory
+        if memory is not None
+        else int(MEMORY_SHARE * (memory_of_machine() or UNKNOWN_MEMORY))
+    )
     if needed <= limit:
         return lambda x: x
     import tempfile
@@ -276,11 +263,3 @@ def _keeper(sources: Iterable[StoredVideo], memory: int | None) -> Any:
         return np.memmap(scratch, np.float32, "r", offset, x.shape)
 
     return keep
-
-
-def _physical_memory() -> int:
-    """Bytes of memory of this machine, or a modest guess where the system does not say."""
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, ValueError, OSError):  # Windows has no sysconf
-        return UNKNOWN_MEMORY

@@ -73,14 +73,28 @@ def read_rows(
         raise BasnetError(f"{path}, line {rows.line_num}: not a CSV file ({error})") from error
 
 
-def _delimiter(text: str, columns: Sequence[str]) -> str:
-    """What separates cells: the first delimiter by which the header names all columns."""
+def column_names(text: str) -> list[str]:
+    """Names in the header of a table in lower case, by the delimiter that gives the most.
+
+    A text that is not a table has few or none.
+    """
     header = next((line for line in text.splitlines() if line.strip()), "")
-    for delimiter in DELIMITERS:
-        names = _names(cell.strip().strip('"') for cell in header.split(delimiter))
-        if set(columns) <= set(names):
-            return delimiter
-    return DELIMITERS[0]
+    try:
+        parsed = [next(csv.reader([header], delimiter=delimiter), []) for delimiter in DELIMITERS]
+    except csv.Error:
+        return []
+    return max(map(_names, parsed), key=len)
+
+
+def _delimiter(text: str, columns: Sequence[str]) -> str:
+    """What separates cells: the delimiter by which the header names the most columns."""
+    header = next((line for line in text.splitlines() if line.strip()), "")
+
+    def named(delimiter: str) -> int:
+        cells = (cell.strip().strip('"') for cell in header.split(delimiter))
+        return len(set(columns) & set(_names(cells)))
+
+    return max(DELIMITERS, key=named)
 
 
 def _places(path: Path, line: int, header: Sequence[str], columns: Sequence[str]) -> dict[str, int]:

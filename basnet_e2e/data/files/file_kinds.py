@@ -33,6 +33,7 @@ class Kind(StrEnum):
     LABELS = "labels"
     TABLE = "a table of intervals"
     SUBTITLES = "subtitles"
+    BUDGET = "a time budget"
     PROJECT = "a document of another tool"
     VIDEO = "a video"
     EMPTY = "an empty file"
@@ -141,6 +142,8 @@ def _kind_of_text(text: str) -> Kind:
         return Kind.TABLE if "score" in columns else Kind.ANNOTATIONS
     if columns[:2] == ["video", "labels"]:
         return Kind.LABELS
+    if columns[:4] == ["video", "label", "bouts", "total"]:
+        return Kind.BUDGET
     if columns[:2] == ["step", "loss"]:
         return Kind.TRAINING_LOG
     if lines[0].strip() == "WEBVTT":

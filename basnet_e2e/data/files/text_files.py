@@ -28,15 +28,15 @@ def read_text(path: str | os.PathLike[str]) -> str:
     return text
 
 
-def parse_json(path: str | os.PathLike[str]) -> Any:
-    """The value of a JSON file, of any shape.
+def parse_json(path: str | os.PathLike[str], text: str | None = None) -> Any:
+    """The value of a JSON file, or of the text already read from it, of any shape.
 
     Raises:
         BasnetError: the file is missing, or not JSON within the bounds of
             :func:`weights.json_documents.parse_json`.
     """
     try:
-        return json_documents.parse_json(read_text(path))
+        return json_documents.parse_json(read_text(path) if text is None else text)
     except JsonError as error:
         raise BasnetError(f"{path}: {error}") from error
 

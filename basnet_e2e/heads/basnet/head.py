@@ -1,5 +1,6 @@
 """BaS-Net as one of the heads: network, loss and reading behind the common names."""
 
+import torch
 from torch import Tensor, nn
 
 from basnet_e2e.heads.basnet.loss import basnet_loss
@@ -15,7 +16,8 @@ from basnet_e2e.heads.basnet.settings import (
 )
 from basnet_e2e.heads.common.decoding_rules import Seen
 from basnet_e2e.heads.common.head import Batch, Head, Loss, Shape
-from basnet_e2e.heads.common.pooling import as_array
+from basnet_e2e.heads.common.pooling import as_array, real_rows
+from basnet_e2e.heads.common.row_loss import row_loss
 from basnet_e2e.heads.common.settings import Preset
 
 
@@ -23,6 +25,7 @@ class BasnetHead(Head):
     """Background suppression by a filter that two branches with opposite targets train."""
 
     name = NAME
+    learns_times = True
     presets = PRESETS
     own = BasnetSettings
     recipes = tuple(RECIPES)
@@ -37,9 +40,15 @@ class BasnetHead(Head):
         return _recipe(preset).background
 
     def loss(self, output: Output, batch: Batch, preset: Preset) -> Loss:
-        """Cross-entropy of the branches, and the norm of the filter."""
+        """Cross-entropy of the branches, norm of the filter, and known rows (with a filter)."""
         batch.check_finite(output.scores_base, output.scores_supp)
-        return basnet_loss(output, batch.labels, _own(preset), batch.valid)
+        loss = basnet_loss(output, batch.labels, _own(preset), batch.valid)
+        if batch.rows is None or output.foreground is None:
+            return loss
+        mask = real_rows(batch.x, batch.valid)
+        branches = [cas for cas in (output.cas_base, output.cas_supp) if cas is not None]
+        by_branch = [row_loss(cas, output.foreground, mask, batch.rows) for cas in branches]
+        return loss.with_term("rows", torch.stack(by_branch).mean(), preset.training.row_weight)
 
     def read(self, net: nn.Module, x: Tensor, preset: Preset) -> Seen:
         """The suppression branch where there is one, else the base branch."""

@@ -20,6 +20,7 @@ from basnet_e2e.data.features.dataset import LabelledSet
 from basnet_e2e.data.features.sampling import training_rows
 from basnet_e2e.errors import BasnetError
 from basnet_e2e.heads.common.decoding_rules import SHARED, Rules, Seen
+from basnet_e2e.heads.common.row_loss import RowBatch
 from basnet_e2e.heads.common.settings import Preset, Reading, Settings, Training
 from basnet_e2e.heads.common.video_order import choose_videos
 
@@ -70,6 +71,7 @@ class Batch:
         labels: multi-hot ``[B, C]``; a row of zeros is a video of background alone.
         step: counted from 0.
         steps: in all; a method of several phases tells by both which one it is in.
+        rows: what is known of single rows; None where no video of the set has known times.
     """
 
     x: Tensor
@@ -77,11 +79,13 @@ class Batch:
     labels: Tensor
     step: int
     steps: int
+    rows: RowBatch | None = None
 
     def to(self, device: torch.device) -> "Batch":
         """The batch on a device."""
         valid = None if self.valid is None else self.valid.to(device)
-        return Batch(self.x.to(device), valid, self.labels.to(device), self.step, self.steps)
+        rows = None if self.rows is None else self.rows.to(device)
+        return Batch(self.x.to(device), valid, self.labels.to(device), self.step, self.steps, rows)
 
     def check_finite(self, *scores: Tensor | None) -> None:
         """Refuse scores that no loss can be computed of.
@@ -103,6 +107,10 @@ class Loss:
     total: Tensor
     parts: Mapping[str, Tensor] = field(default_factory=dict)
 
+    def with_term(self, name: str, term: Tensor, weight: float) -> "Loss":
+        """The loss with one more term."""
+        return Loss(self.total + weight * term, {**self.parts, name: term})
+
 
 class Head(ABC):
     """One method. Its state is in the network and the settings; the head itself has none.
@@ -118,6 +126,7 @@ class Head(ABC):
         rules: its own steps of reading.
         may_stop: whether training may end before its last step; not where a method learns one thing
             after the other.
+        learns_times: whether it learns from known intervals and points too, or from labels only.
     """
 
     name: ClassVar[str]
@@ -129,6 +138,7 @@ class Head(ABC):
     mends: Mapping[str, Mapping[str, Any]] = {}
     rules: Rules = SHARED
     may_stop: ClassVar[bool] = True
+    learns_times: ClassVar[bool] = False
 
     # The network, its loss and its reading: what every head has to say ------------------------
 

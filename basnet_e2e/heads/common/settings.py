@@ -95,12 +95,18 @@ class Training(Settings):
         batches: ``independent`` draws each batch anew; ``epochs`` takes each video once an epoch;
             ``balanced`` draws every class, and background, equally often, however many videos it
             has.
+        rows: whether single rows are learnt from where only ``points`` are known, or in ``all``
+            videos with known times, where intervals teach the second stage too.
+        row_weight: of the loss of single rows.
+        second_stage: whether a network that corrects the borders and ranks of proposals is trained
+            behind the head, on known intervals.
     """
 
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {
         "length": ("repeat", "pad", "rescale"),
         "unlabelled": ("drop", "background"),
         "batches": ("independent", "epochs", "balanced"),
+        "rows": ("points", "all"),
     }
     COUNTS = ("steps", "batch")
 
@@ -112,6 +118,9 @@ class Training(Settings):
     weight_decay: float = 5e-4
     unlabelled: str = "background"
     batches: str = "epochs"
+    rows: str = added("points", older="points")
+    row_weight: float = added(0.5, older=0.0)
+    second_stage: bool = added(False, older=False)
 
     def __post_init__(self) -> None:
         super().__post_init__()

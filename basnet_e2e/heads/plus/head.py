@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
+import torch
 from torch import Tensor, nn
 
 from basnet_e2e.data.features.dataset import LabelledSet
@@ -26,6 +27,8 @@ from basnet_e2e.heads.common.decoding_rules import Floats, Proposals, Rules, See
 from basnet_e2e.heads.common.head import Batch, Head, Loss, Shape
 from basnet_e2e.heads.common.nms import non_maximum_suppression
 from basnet_e2e.heads.common.pooling import as_array
+from basnet_e2e.heads.common.row_loss import row_loss
+from basnet_e2e.heads.common.second_stage import SHARES
 from basnet_e2e.heads.common.settings import Preset, Reading, Training
 from basnet_e2e.heads.plus.guided_filter import guided_mean, stretched_time
 from basnet_e2e.heads.plus.network import Output, PlusNet, PlusSettings, plus_loss
@@ -110,7 +113,7 @@ def see(
     else:
         raw = shares * calm[:, -1:] ** reading.weighting
     scores = shares_of(highest_mean(suppressed, own.ratio))
-    return Seen(raw, scores[:-1], calm[:, -1])
+    return Seen(raw, scores[:-1], calm[:, -1], {SHARES: shares_of(cas)})
 
 
 _PLUS_READING = PlusReading(
@@ -125,7 +128,7 @@ _DEFAULT = Preset(
     "default",
     "plus",
     PlusSettings(),
-    Training(segments=64, steps=200, batch=16, rate=3e-3, weight_decay=5e-4),
+    Training(segments=64, steps=200, batch=16, rate=3e-3, weight_decay=5e-4, second_stage=True),
     _PLUS_READING,
 )
 
@@ -134,6 +137,7 @@ class PlusHead(Head):
     """Two branches on rows, guided reading."""
 
     name = "plus"
+    learns_times = True
     own = PlusSettings
     reading = PlusReading
     # Nothing was released of it, so that it has no ``official``; it is small enough for CPUs.
@@ -153,9 +157,16 @@ class PlusHead(Head):
         net.project.measure(video.x for video in data.videos)
 
     def loss(self, output: Output, batch: Batch, preset: Preset) -> Loss:
-        """Cross-entropy of both branches, and the norm of the foreground weights."""
+        """Cross-entropy of both branches, norm of the foreground weights, and known rows."""
         batch.check_finite(output.cas, output.foreground)
-        return plus_loss(output, batch.labels, preset.own_as(PlusSettings))
+        loss = plus_loss(output, batch.labels, preset.own_as(PlusSettings))
+        if batch.rows is None:
+            return loss
+        by_network = [
+            row_loss(cas, foreground, output.mask, batch.rows)
+            for cas, foreground in zip(output.cas, output.foreground, strict=True)
+        ]
+        return loss.with_term("rows", torch.stack(by_network).mean(), preset.training.row_weight)
 
     def read(self, net: nn.Module, x: Tensor, preset: Preset) -> Seen:
         """Class shares of each row, averaged where the features do not change."""

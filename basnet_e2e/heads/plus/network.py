@@ -9,9 +9,9 @@ from torch import Tensor, nn
 
 from basnet_e2e.errors import BasnetError
 from basnet_e2e.heads.common.head import Loss, Shape
+from basnet_e2e.heads.common.pca import Projection
 from basnet_e2e.heads.common.pooling import at_least_float, label_entropy, real_rows, top_mean
 from basnet_e2e.heads.common.settings import Settings
-from basnet_e2e.heads.plus.pca import Projection
 
 
 @dataclass(frozen=True)

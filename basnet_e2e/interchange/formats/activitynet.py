@@ -3,6 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
+from basnet_e2e.data.annotations.predictions import is_activitynet, read_results
+from basnet_e2e.errors import BasnetError
+from basnet_e2e.interchange.annotated import AnnotatedVideo, AnnotationFile, Hints
 from basnet_e2e.interchange.json_text import json_text
 from basnet_e2e.interchange.media import Media
 from basnet_e2e.intervals import Localization, written_intervals
@@ -27,3 +30,23 @@ def to_activitynet(results: Sequence[Localization]) -> dict[str, Any]:
         },
         "external_data": {"made": made} if made else {},
     }
+
+
+def is_own(file: AnnotationFile) -> bool:
+    """Whether a file holds detections."""
+    return is_activitynet(file.document)
+
+
+def read(file: AnnotationFile, hints: Hints) -> list[AnnotatedVideo]:
+    """The videos of detections, which state no duration.
+
+    Raises:
+        BasnetError: detections were not asked for, or one is damaged.
+    """
+    if not hints.predictions:
+        raise BasnetError(
+            f"{file.path}: a model's own detections teach it nothing; correct them in the page of "
+            "'basnet report' and save it"
+        )
+    results, _ = read_results(file.path)
+    return [AnnotatedVideo.of(result.video, result.intervals) for result in results]

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 
 from basnet_e2e.errors import BasnetError
-from basnet_e2e.interchange.formats.otio import clip, frames_of, library
+from basnet_e2e.interchange.formats.otio import clip, library
 from basnet_e2e.interchange.media import Media
-from basnet_e2e.interchange.plain import in_time, one_line
+from basnet_e2e.interchange.plain import frames_of, in_time, one_line
 from basnet_e2e.intervals import Localization
 
 ADAPTER = "cmx_3600"
@@ -25,7 +25,7 @@ def write(results: Sequence[Localization], media: Media | None = None) -> str:
     rate = media.rate(result)
     if not otio.opentime.RationalTime.is_smpte_timecode_rate(float(rate)):
         raise BasnetError(
-            f"an edl counts in timecodes, which {float(rate):.6g} frames a second have none of; "
+            f"an edl counts in timecodes, which {float(rate):.6g} frames per second do not have; "
             "choose a rate with --fps: 23.976, 24, 25, 29.97, 30, 50, 59.94 or 60"
         )
     track = otio.schema.Track(name="actions", kind=otio.schema.TrackKind.Video)

@@ -7,12 +7,12 @@ from urllib.parse import quote
 
 from basnet_e2e.errors import BasnetError
 from basnet_e2e.interchange.media import Media
-from basnet_e2e.interchange.plain import in_time, one_line
+from basnet_e2e.interchange.plain import frames_of, in_time, one_line
 from basnet_e2e.intervals import Interval, Localization
 
 
 def write(results: Sequence[Localization], media: Media | None = None) -> str:
-    """The timeline of one video: clips stand at the time they have in the video.
+    """The timeline of one video: clips are at their time in the video.
 
     Raises:
         BasnetError: OpenTimelineIO is not installed, or the frame rate is not known.
@@ -49,12 +49,6 @@ def library() -> Any:
             "otio and edl need OpenTimelineIO: pip install 'basnet-e2e[edit]'"
         ) from error
     return opentimelineio
-
-
-def frames_of(found: Interval, rate: Fraction, earliest: int = 0) -> tuple[int, int]:
-    """First frame of an interval and the one after its last, at least one frame."""
-    first = max(round(found.start * rate), earliest)
-    return first, max(round(found.end * rate), first + 1)
 
 
 def span(first: int, count: int, rate: Fraction) -> Any:

@@ -31,7 +31,7 @@ SCRIPTS = (
     "edit.js",
     "page.js",
 )
-EMBED_LIMIT = 300_000_000  # bytes; browsers hold no longer text in a page
+EMBED_LIMIT = 300_000_000  # bytes; browsers refuse longer text in a page
 OTHER_TYPES = {".mkv": "video/x-matroska", ".ts": "video/mp2t", ".m4v": "video/mp4"}
 
 
@@ -98,11 +98,8 @@ def page_html(
         "classes": list(classes),
         "lanes": lanes(report),
         "truth": None if report.truth is None else [_plain(each) for each in report.truth],
-        "curves": _curves(report.evidence),
-        "thumbnails": [
-            {"time": round(each.time, 3), "image": _base64(each.jpeg)}
-            for each in report.evidence.thumbnails
-        ],
+        "curves": curves_of(report.evidence),
+        "thumbnails": thumbnails_of(report.evidence),
         "source": None if embed or report.video is None else relative_url(report.video, path),
         "type": None if report.video is None else media_type(report.video),
     }
@@ -155,12 +152,20 @@ def _embedded(report: Report) -> str:
     if size > EMBED_LIMIT:
         raise BasnetError(
             f"{report.video}: {size / 1e6:.0f} MB are too many to embed (at most "
-            f"{EMBED_LIMIT / 1e6:.0f}); leave --embed out, and the page refers to the video"
+            f"{EMBED_LIMIT / 1e6:.0f}); without --embed the page links to the video"
         )
     return _base64(report.video.read_bytes())
 
 
-def _curves(evidence: Evidence) -> dict[str, Any] | None:
+def thumbnails_of(evidence: Evidence) -> list[dict[str, Any]]:
+    """Pictures as the page's scripts read them."""
+    return [
+        {"time": round(each.time, 3), "image": _base64(each.jpeg)} for each in evidence.thumbnails
+    ]
+
+
+def curves_of(evidence: Evidence) -> dict[str, Any] | None:
+    """Curves as the page's scripts read them; None where there are none."""
     if not len(evidence.centres):
         return None
     foreground = evidence.foreground

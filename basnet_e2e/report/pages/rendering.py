@@ -8,6 +8,7 @@ import base64
 import functools
 import hashlib
 import json
+import re
 from collections.abc import Sequence
 from importlib import resources
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,8 @@ from basnet_e2e.display import clock
 if TYPE_CHECKING:
     from jinja2 import Environment
 
+IMPORT = re.compile(r"^import [^;]*;\n+", re.MULTILINE)
+EXPORT = re.compile(r"^export (?=async |const |function|let )", re.MULTILINE)
 GENERATOR = "basnet report"
 # JSON inside a script element: nothing may look like the end of that element or like a comment.
 ESCAPES = {
@@ -34,11 +37,12 @@ def render(template: str, styles: Sequence[str], scripts: Sequence[str], **conte
     Args:
         template: file name in ``templates``.
         styles: files in ``assets``, in their order.
-        scripts: files in ``assets``; they share one scope, later ones use earlier ones.
+        scripts: ES modules in ``assets``, each after those it imports. A page from disk cannot
+            import modules, so they are joined into one scope: no two may declare one name.
         context: what the template shows; all of it is escaped.
     """
     style = "\n".join(map(_asset, styles))
-    joined = "\n".join(map(_asset, scripts))
+    joined = "\n".join(_without_modules(_asset(name)) for name in scripts)
     script = f'(() => {{\n"use strict";\n{joined}\n}})();'
     policy = (
         "default-src 'none'; img-src data:; media-src 'self' file: blob:; "
@@ -49,7 +53,7 @@ def render(template: str, styles: Sequence[str], scripts: Sequence[str], **conte
 
     # Our own files, not input: they are the only text that is not escaped.
     page = (
-        _environment()
+        environment("basnet_e2e.report.pages")
         .get_template(template)
         .render(
             style=Markup(style),
@@ -77,6 +81,15 @@ def script_json(value: Any) -> str:
     return text
 
 
+def _without_modules(script: str) -> str:
+    r"""A module as part of one scope: without imports, and nothing exported.
+
+    >>> _without_modules('import { a } from "./a.js";\nexport const b = a;')
+    'const b = a;'
+    """
+    return EXPORT.sub("", IMPORT.sub("", script))
+
+
 def _asset(name: str) -> str:
     return (resources.files("basnet_e2e.report.pages") / "assets" / name).read_text("utf-8")
 
@@ -87,18 +100,22 @@ def _hash(text: str) -> str:
 
 
 @functools.cache
-def _environment() -> "Environment":
-    from jinja2 import Environment, PackageLoader, StrictUndefined
+def environment(*rooms: str) -> "Environment":
+    """Templates of some rooms, those of the first before those of the others.
+
+    Filters: ``clock`` for seconds, ``script_json`` for data that a script reads.
+    """
+    from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
     from markupsafe import Markup
 
-    environment = Environment(
-        loader=PackageLoader("basnet_e2e.report.pages", "templates"),
+    found = Environment(
+        loader=ChoiceLoader([PackageLoader(room, "templates") for room in rooms]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters["script_json"] = lambda value: Markup(script_json(value))
-    environment.filters["clock"] = clock
-    return environment
+    found.filters["script_json"] = lambda value: Markup(script_json(value))
+    found.filters["clock"] = clock
+    return found

@@ -1,5 +1,6 @@
 """TV-L1 as a flow method: ``tvl1``, and ``tvl1-fast`` with fewer warps."""
 
+import functools
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
@@ -8,7 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from extract.flow.tvl1.params import TVL1Params, params_with
-from extract.flow.tvl1.solver import check_frames, choose_engine, solve
+from extract.flow.tvl1.solver import (
+    Engine,
+    check_frames,
+    choose_engine,
+    solve,
+    working_engine,
+)
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -16,11 +23,11 @@ if TYPE_CHECKING:
     from extract.flow.tvl1.torch_engine import Execution
 
 FAST_WARPS = 2
-"""At most this many warps in ``tvl1-fast``, whatever a backbone's own schedule has."""
+"""Maximum of warps in ``tvl1-fast``, whatever a backbone sets."""
 
 
 class TVL1Flow:
-    """Our solver, see ``extract.flow.tvl1.solver``.
+    """TV-L1, see ``extract.flow.tvl1.solver``.
 
     Args:
         overrides: fields of ``TVL1Params`` that differ from its defaults.
@@ -28,38 +35,43 @@ class TVL1Flow:
         threads: of the CPU engine; None takes its default. Changes no value.
 
     Raises:
-        ExtractError: an unknown parameter, a value that it cannot have, or a device not there.
+        ExtractError: an unknown parameter, an invalid value, or no such device.
     """
 
     name = "tvl1"
-    how: "Execution | None" = None
-    """How tensors are solved where it is not left to the engine; changes no value."""
+    execution: "Execution | None" = None
+    """Options of the torch engine for tensors; None takes its defaults. Changes no value."""
 
     def __init__(
         self, overrides: Mapping[str, Any], device: str = "auto", threads: int | None = None
     ) -> None:
         self.params = params_with(TVL1Params(), dict(overrides))
-        self._engine = choose_engine(device)
+        self._chosen = choose_engine(device)
         self._threads = threads
-        self.pair_a_thread = self._engine.name == "numba"
+        self.single_thread_per_pair = self._chosen.name == "numba"
+
+    @functools.cached_property
+    def _engine(self) -> Engine:
+        return working_engine(self._chosen)
 
     @property
     def engine(self) -> str:
-        """For example ``numba 0.61.0 on cpu`` or ``torch 2.6.0 on cuda, compiled``."""
+        """For example ``numba 0.61.0 on cpu`` or ``torch 2.6.0, triton 3.2.0 on cuda``."""
         from importlib.metadata import version
 
-        # Without a GPU's number: equal work on another one gives an equal file.
-        name, device = self._engine.name, self._engine.device.partition(":")[0]
-        return f"{name} {version(name)} on {device}" + ", compiled" * self._is_compiled()
+        libraries = [self._engine.name] + ["triton"] * self._is_fused()
+        # Without the GPU's number, so that equal work on another GPU gives an equal file.
+        device = self._engine.device.partition(":")[0]
+        return ", ".join(f"{name} {version(name)}" for name in libraries) + f" on {device}"
 
-    def _is_compiled(self) -> bool:
+    def _is_fused(self) -> bool:
         if self._engine.name == "numba":
-            return False  # says it by its name
+            return False
         import torch
 
-        from extract.flow.tvl1.kernels import choose_kernels
+        from extract.flow.tvl1.torch_engine import level_solver, plain_level
 
-        return choose_kernels(torch.device(self._engine.device)).step is not None
+        return level_solver(torch.device(self._engine.device)) is not plain_level
 
     def settings(self) -> dict[str, Any]:
         """``{"method": name, "tau": ..., ...}``."""
@@ -69,15 +81,15 @@ class TVL1Flow:
         """See ``FlowMethod.compute``; the colours are not used."""
         return solve(check_frames(grey), self._engine, self.params, threads=self._threads)
 
-    def compute_there(self, grey: "Tensor", rgb: "Tensor") -> "Tensor":
-        """See ``FlowMethod.compute_there``; the torch engine on any device."""
+    def compute_on_device(self, grey: "Tensor", rgb: "Tensor") -> "Tensor":
+        """See ``FlowMethod.compute_on_device``; by the torch engine on any device."""
         from extract.flow.tvl1.torch_engine import solve_tensors
 
-        return solve_tensors(grey.float(), self.params, self.how)
+        return solve_tensors(grey.float(), self.params, self.execution)
 
 
 class FastTVL1Flow(TVL1Flow):
-    """The same with few warps."""
+    """TV-L1 with fewer warps."""
 
     name = "tvl1-fast"
 

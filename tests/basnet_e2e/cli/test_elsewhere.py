@@ -1,6 +1,10 @@
 """More than this machine, as a user gives it: URLs in and out, a Ray cluster, shards."""
 
+import functools
+import http.server
 import json
+import shutil
+import threading
 import uuid
 
 import numpy as np
@@ -144,3 +148,34 @@ def test_several_videos_elsewhere_are_a_list(elsewhere, run):
     code, out, _ = run("localize", elsewhere / "in/deep", "--backbone", "i3d-mini")
     assert code == 0
     assert [row["video"] for row in json.loads(out)["videos"]] == ["c", "d"]
+
+
+class Silent(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *ignored):
+        pass
+
+
+@pytest.fixture
+def web(clips, tmp_path_factory):
+    """Address of a server of a clip and a broken file, without ``http://``."""
+    pytest.importorskip("aiohttp", reason="needs aiohttp")
+    folder = tmp_path_factory.mktemp("web")
+    shutil.copy(clips / "a.mp4", folder)
+    (folder / "broken.mp4").write_bytes(b"no video")
+    handler = functools.partial(Silent, directory=str(folder))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+def test_no_credential_of_a_url_is_written_or_said(web, tmp_path, run):
+    there = f"http://me:hunter2@{web}/a.mp4?token=T0PS3CRET"
+    broken = f"http://me:hunter2@{web}/broken.mp4?token=T0PS3CRET"
+    code, out, err = run("extract", there, broken, "-o", tmp_path / "f", *MINI, "-v")
+    said = [out, *err]
+    assert code == 1
+    assert any("http://***@" in line for line in err)
+    said += [path.read_bytes().decode("utf-8", "replace") for path in tmp_path.rglob("*.*")]
+    assert len(said) > 7
+    assert [text for text in said if "hunter2" in text or "T0PS3CRET" in text] == []

@@ -1,6 +1,8 @@
 """Options for many videos and many commands, as a user gives them."""
 
 import json
+import os
+import shutil
 
 import numpy as np
 import pytest
@@ -110,3 +112,38 @@ def test_json_lines_tell_the_seconds_of_video(clips, tmp_path, run):
     rows = [json.loads(line) for line in err if line.startswith("{")]
     assert rows[-1]["event"] == "done"
     assert rows[-1]["duration"] > 0.5
+
+
+def test_a_name_that_is_not_utf8_or_too_long_costs_no_other_video(clips, tmp_path, run):
+    folder = tmp_path / "videos"
+    folder.mkdir()
+    names = (os.fsdecode(b"caf\xe9.mp4"), f"{'l' * 250}.mp4", os.fsdecode(b"broken\xff.mp4"))
+    try:
+        for name in names:
+            shutil.copy(clips / "a.mp4", folder / name)
+    except OSError:
+        pytest.skip("this file system holds no name that is not UTF-8")
+    (folder / names[-1]).write_bytes(b"no video")
+    shutil.copy(clips / "b.mp4", folder)
+    code, _, err = run("extract", folder, "-o", tmp_path / "f", *MINI)
+    assert code == 1, err
+    made = sorted(tmp_path.joinpath("f").glob("*.safetensors"))
+    assert [path.stem[:100] for path in made] == ["b", "caf%E9", "l" * 100]
+    assert [Features.load(path).facts["file"] for path in made] == [
+        "b.mp4",
+        "caf%E9.mp4",
+        names[1],
+    ]
+    (row,) = json.loads((tmp_path / "f" / "failures.json").read_text())["failed"]
+    assert (row["video"], "broken%FF.mp4: " in row["error"]) == ("broken%FF", True)
+    code, _, err = run("extract", folder, "-o", tmp_path / "f", *MINI)
+    assert "4 videos: 1 to do, 3 done before" in err
+    code, out, _ = run("extract", folder, "-o", tmp_path / "f", *MINI, "--dry-run", "--overwrite")
+    assert f"caf%E9\t{folder}/caf%E9.mp4" in out.splitlines()
+    code, out, _ = run("labels", folder)
+    assert out.splitlines()[1:4] == ["b,", "broken%FF,", "caf%E9,"]
+    options = ("--backbone", "i3d-mini", "--device", "cpu")
+    code, out, err = run("localize", folder, "-o", f"{tmp_path}/r/", *options)
+    assert code == 1, err
+    assert len(list((tmp_path / "r").iterdir())) == 4
+    assert json.loads((tmp_path / "r" / "caf%E9.json").read_text())["file"] == "caf%E9.mp4"

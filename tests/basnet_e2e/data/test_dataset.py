@@ -327,9 +327,22 @@ def test_exported_features_are_read_back(tmp_path, layout):
         export_features(tmp_path / "f", tmp_path / "f", layout)
 
 
-def test_a_system_without_sysconf_has_some_memory(monkeypatch):
-    from basnet_e2e.data.features import dataset
+@pytest.mark.parametrize(("bytes_of_group", "mapped"), [("100\n", True), ("max\n", False)])
+def test_a_set_that_a_container_has_no_memory_for_is_mapped(
+    tmp_path, monkeypatch, caplog, bytes_of_group, mapped
+):
+    (tmp_path / "memory.max").write_text(bytes_of_group)
+    monkeypatch.setattr("extract.machine.memory.GROUP_LIMITS", (str(tmp_path / "memory.max"),))
+    monkeypatch.setenv("BASNET_CACHE", str(tmp_path / "cache"))
+    array(tmp_path / "f" / "rgb" / "a.npy", rows(7))
+    with caplog.at_level(logging.WARNING):
+        (video,) = load_features(tmp_path / "f").videos
+    assert isinstance(video.x, np.memmap) == mapped
+    assert ("scratch file" in caplog.text) == mapped
 
-    assert dataset._physical_memory() > 1 << 28
+
+def test_a_system_that_does_not_tell_its_memory_has_some(tmp_path, monkeypatch):
+    monkeypatch.setattr("extract.machine.memory.GROUP_LIMITS", ())
     monkeypatch.delattr("os.sysconf")
-    assert dataset._physical_memory() == dataset.UNKNOWN_MEMORY
+    array(tmp_path / "rgb" / "a.npy", rows(7))
+    assert not isinstance(load_features(tmp_path).videos[0].x, np.memmap)

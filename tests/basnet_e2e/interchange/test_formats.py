@@ -6,6 +6,7 @@ import itertools
 import json
 import re
 from fractions import Fraction
+from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
@@ -13,13 +14,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from basnet_e2e import BasnetError, Interval, Localization
+from basnet_e2e.interchange import registry
 from basnet_e2e.interchange.formats.chapters import pieces
 from basnet_e2e.interchange.formats.labelstudio import frames_of, write_beside
 from basnet_e2e.interchange.media import Media, exact_rate
 from basnet_e2e.interchange.plain import one_line
+from basnet_e2e.interchange.registry import FORMATS, WRITERS
 from basnet_e2e.interchange.writers import (
-    FORMATS,
-    WRITERS,
     format_results,
     safe_name,
     write_results,
@@ -213,7 +214,7 @@ def test_fiftyone_folder(tmp_path):
 def test_a_name_never_leaves_the_folder(tmp_path):
     video = tmp_path / "v.mp4"
     video.write_bytes(b"a video")
-    with pytest.raises(BasnetError, match="no name inside"):
+    with pytest.raises(BasnetError, match="name inside"):
         write_results(
             tmp_path / "out",
             [Localization("../../v", "v.mp4", 1.0, "m")],
@@ -337,3 +338,55 @@ def test_exact_rates():
     assert exact_rate(29.97002) == Fraction(30000, 1001)
     assert exact_rate(24.999999) == 25
     assert float(exact_rate(12.345)) == pytest.approx(12.345, abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("fps", "rate"),
+    [
+        ("23.976", Fraction(24000, 1001)),
+        ("29.97", Fraction(30000, 1001)),
+        ("59.94", Fraction(60000, 1001)),
+        ("30000/1001", Fraction(30000, 1001)),
+        ("25", Fraction(25)),
+    ],
+)
+def test_cut_lists_at_broadcast_rates(tmp_path, run, fps, rate):
+    import opentimelineio as otio
+
+    path = tmp_path / "r.json"
+    path.write_text(json.dumps(GAME.to_json()))
+    code, out, err = run("export", "intervals", path, "--format", "edl", "--fps", fps)
+    assert code == 0, err
+    timeline = otio.adapters.read_from_string(out, "cmx_3600", rate=float(rate))
+    starts = [clip.source_range.start_time.to_seconds() for clip in timeline.find_clips()]
+    assert starts == pytest.approx([12.16, 14.0, 40.0], abs=float(0.5 / rate) + 1e-9)
+
+
+def test_a_folder_of_results(tmp_path, run):
+    folder = tmp_path / "results"
+    (folder / "match").mkdir(parents=True)
+    (folder / "match" / "game.json").write_text(json.dumps(GAME.to_json()))
+    write_results(folder / "other.json", [OTHER], format="activitynet")
+    (folder / "settings.json").write_text('{"threads": 2}')
+    failure = {"video": "x", "file": "x.mp4", "error": "broken"}
+    (folder / "failures.json").write_text(json.dumps({"failed": [failure]}))
+    code, out, err = run("export", "intervals", folder, "--format", "json")
+    assert code == 0, err
+    document = json.loads(out)
+    assert [one["video"] for one in document["videos"]] == ["match/game", "other"]
+    assert document["failed"] == [failure]
+    code, out, err = run("export", "intervals", folder)
+    assert (code, out.count("\n")) == (0, 4)
+    code, _, err = run("export", "intervals", tmp_path / "results" / "match", folder)
+    assert code == 2
+    assert "two results" in err[-1]
+    (tmp_path / "empty").mkdir()
+    code, _, err = run("export", "intervals", tmp_path / "empty")
+    assert code == 2
+    assert "no result" in err[-1]
+
+
+def test_the_readme_names_every_format():
+    text = (Path(registry.__file__).parent / "README.md").read_text(encoding="utf-8")
+    names = {name.strip(" `") for row in text.split("\n|") for name in row.split("|")[0].split(",")}
+    assert set(registry.TABLE) <= names

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from basnet_e2e import BasnetError, Interval, Localization
 from basnet_e2e.data.annotations.annotations import read_ground_truth, read_labels
-from basnet_e2e.interchange.annotated import ground_truth, labels_csv
+from basnet_e2e.interchange.formats.known_times import known_times
+from basnet_e2e.interchange.label_files import labels_csv
 from basnet_e2e.interchange.readers import read_annotations
 from basnet_e2e.interchange.writers import format_results, write_results
 
@@ -180,7 +181,7 @@ def test_what_is_written_is_what_train_and_evaluate_read(tmp_path):
     read = read_annotations([path])
     (tmp_path / "labels.csv").write_text(labels_csv(read))
     assert read_labels(tmp_path / "labels.csv").videos == {"v": ("dive",)}
-    (tmp_path / "gt.json").write_text(json.dumps(ground_truth(read)))
+    (tmp_path / "gt.json").write_text(known_times(tmp_path / "gt.json", read))
     truth = read_ground_truth(tmp_path / "gt.json")
     assert truth.videos == {"v": [Interval("dive", 1.0, 2.0)]}
     assert truth.durations == {"v": 9.5}
@@ -203,7 +204,7 @@ UNTIMED = (
         ("[1]", "JSON export"),
         ("[]", "no annotated video"),
         ("<a", "not valid XML"),
-        ("<html></html>", "no annotation file of ELAN"),
+        ("<html></html>", "not an annotation file of ELAN"),
         (BOMB, "document type"),
         (UNTIMED, "no start or end time"),
         ('{"labels": {"v": [{"timestamps": [1, 2]}]}}', "no label"),
@@ -211,7 +212,7 @@ UNTIMED = (
         ('{"labels": {"v": [{"label": "x", "timestamps": 3}]}}', "no start and end"),
         ('{"metadata": {"1": {"z": [1, 2], "vid": "9"}}, "file": {}, "view": {}}', "damaged"),
         ('[{"data": {"video": ""}, "annotations": [{"result": []}]}]', "names no video"),
-        ('[{"data": {"id": "v"}, "annotations": [{"result": [3]}]}]', "no value"),
+        ('[{"data": {"id": "v"}, "annotations": [{"result": [3]}]}]', "result[0]"),
     ],
 )
 def test_damaged_files_are_one_line(tmp_path, text, words, run):

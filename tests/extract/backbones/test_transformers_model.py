@@ -1,5 +1,6 @@
 """Models of transformers compute what the library computes, with its own preprocessing."""
 
+import json
 import shutil
 
 import numpy as np
@@ -9,8 +10,7 @@ from extract.backbones.registry import backbone_record
 from extract.backbones.transformers_model import KNOWN, check_known
 from extract.errors import ExtractError
 from extract.inference.backbone import load_backbone
-from extract.pipeline.extractor import ExtractSettings
-from extract.pipeline.settings import forecast_settings
+from extract.pipeline.settings import ExtractSettings, forecast_settings
 from weights import WeightsError
 from weights.huggingface import check_folder
 from weights.manifest import network
@@ -151,8 +151,8 @@ def damaged(tiny_model, tmp_path, name, data):
     [
         ("model.safetensors", None, "no weights, it has no file"),
         ("model.safetensors", b"\x10\0\0\0\0\0\0\0{}", "cannot be read as a safetensors file"),
-        ("config.json", b"{", "damaged, it is no JSON"),
-        ("config.json", b"[]", "damaged, it holds no JSON object"),
+        ("config.json", b"{", "damaged JSON"),
+        ("config.json", b"[]", "damaged JSON .expected `object`"),
         ("config.json", b'{"model_type": "bert"}', "models of the kind bert are not known here"),
         ("preprocessor_config.json", None, "its preprocessing is missing"),
         ("preprocessor_config.json", b"{", "transformers cannot read the model"),
@@ -164,6 +164,43 @@ def test_missing_and_damaged_files_are_one_clear_line(tiny_model, tmp_path, name
         load_backbone(str(folder), ("rgb",), device="cpu").load(("rgb",))
     assert "\n" not in str(caught.value)
     assert str(folder) in str(caught.value)
+
+
+def changed(path, **keys):
+    path.write_text(json.dumps(json.loads(path.read_text()) | keys))
+
+
+@pytest.mark.parametrize(
+    ("name", "keys"),
+    [
+        (
+            "config.json",
+            {
+                "model_type": "own",
+                "architectures": ["OwnForVideoClassification"],
+                "auto_map": {"AutoConfig": "own.Own", "AutoModel": "own.Own"},
+            },
+        ),
+        (
+            "preprocessor_config.json",
+            {"image_processor_type": "Own", "auto_map": {"AutoImageProcessor": "own.Own"}},
+        ),
+    ],
+)
+def test_a_program_in_a_folder_is_refused_without_a_question(
+    name, keys, tiny_model, tmp_path, monkeypatch
+):
+    folder = tmp_path / "model"
+    shutil.copytree(tiny_model("clip"), folder)
+    changed(folder / name, **keys)
+    (folder / "own.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\nclass Own: pass\n")
+    questions = []
+    monkeypatch.setattr("builtins.input", lambda text="": questions.append(text) or "y")
+    with pytest.raises(ExtractError, match="a program that comes with it, and such") as caught:
+        load_backbone(str(folder), ("rgb",), device="cpu").prompts(["a"])
+    assert "\n" not in str(caught.value)
+    assert not questions
+    assert not (tmp_path / "ran").exists()
 
 
 def test_weights_that_lack_tensors_are_refused(tiny_model, tmp_path):
@@ -188,7 +225,7 @@ def test_an_imported_folder_is_found_by_name_and_checked(tiny_model, tmp_path, m
     file = import_file(tiny_model("clip"), name="clip-vit-b32")
     assert file.sha256 == check_folder(tiny_model("clip")).sha256
     assert resolve("clip-vit-b32", "rgb") == file
-    assert next(e for e in entries() if e.name == "clip-vit-b32").state() == "present"
+    assert next(e for e in entries() if e.name == "clip-vit-b32").state == "present"
     other = tmp_path / "other"
     shutil.copytree(tiny_model("clip"), other)
     from safetensors.torch import load_file, save_file
@@ -198,7 +235,7 @@ def test_an_imported_folder_is_found_by_name_and_checked(tiny_model, tmp_path, m
     save_file(tensors, file.path / "model.safetensors", metadata={"format": "pt"})
     with pytest.raises(WeightsError, match="damaged, the hash of its tensors is"):
         resolve("clip-vit-b32", "rgb")
-    assert next(e for e in entries() if e.name == "clip-vit-b32").state() == "damaged"
+    assert next(e for e in entries() if e.name == "clip-vit-b32").state == "damaged"
 
 
 def test_a_name_of_the_hub_offline(tmp_path, monkeypatch):

@@ -1,3 +1,5 @@
+import importlib.metadata
+
 import numpy as np
 import pytest
 import torch
@@ -7,6 +9,8 @@ from extract.backbones.registry import BACKBONES
 from extract.flow.raft import RAFTFlow, raft_flow, raft_tensors
 from extract.flow.registry import METHODS, flow_method
 from extract.flow.tvl1.params import TVL1Params
+from extract.flow.tvl1.torch_engine import plain_level
+from extract.flow.tvl1.triton_engine import TritonSolver
 from weights import WeightsError
 
 SHORT = {"scales": 2, "warps": 2, "iterations": 10, "finest_iterations": 10}
@@ -46,11 +50,15 @@ def test_engine_is_a_fact_with_its_version():
 
 def test_engine_names_no_single_gpu(monkeypatch):
     """Workers on several GPUs make equal files."""
+    real = importlib.metadata.version
+    monkeypatch.setattr(
+        importlib.metadata, "version", lambda name: "3.8.0" if name == "triton" else real(name)
+    )
     monkeypatch.setattr("extract.flow.tvl1.solver.choose_device", lambda device: device)
-    monkeypatch.setattr("extract.flow.tvl1.method.TVL1Flow._is_compiled", lambda self: False)
-    names = {flow_method("tvl1", device=f"cuda:{n}").engine for n in range(2)}
-    assert len(names) == 1
-    assert names.pop().endswith(" on cuda")
+    for solver, end in ((plain_level, " on cuda"), (TritonSolver(None), ", triton 3.8.0 on cuda")):
+        monkeypatch.setattr("extract.flow.tvl1.torch_engine.level_solver", lambda _, it=solver: it)
+        names = {flow_method("tvl1", device=f"cuda:{n}").engine for n in range(2)}
+        assert names == {f"torch {real('torch')}{end}"}
 
 
 @pytest.mark.parametrize("backbone", [name for name in BACKBONES if name.startswith("i3d")])
@@ -93,7 +101,7 @@ def test_a_field_of_raft_does_not_depend_on_the_pairs_beside_it():
 def test_flow_of_tensors_is_that_of_arrays(name):
     method = flow_method(name, device="cpu", overrides=SHORT)
     grey, rgb = clip(4)
-    found = method.compute_there(torch.from_numpy(grey), torch.from_numpy(rgb))
+    found = method.compute_on_device(torch.from_numpy(grey), torch.from_numpy(rgb))
     np.testing.assert_array_equal(found.numpy(), method.compute(grey, rgb))
 
 

@@ -1,7 +1,5 @@
-"""The torch engine against the CPU engine, and against itself in other batches and compiled."""
+"""The torch engine against the CPU engine, and against itself in other batches."""
 
-import logging
-import os
 from dataclasses import replace
 
 import numpy as np
@@ -11,16 +9,12 @@ from flow_reference import MOTIONS, moved_pair, real_pairs, scene
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from extract.flow.tvl1 import kernels, steps, torch_engine
-from extract.flow.tvl1.kernels import PLAIN, Kernels, choose_kernels
 from extract.flow.tvl1.params import TVL1Params
 from extract.flow.tvl1.solver import Engine, check_frames, solve
-from extract.flow.tvl1.steps import Watch, fused_step
-from extract.flow.tvl1.torch_engine import Execution, solve_pairs, solve_tensors
-from extract.flow.tvl1.warp import linearise
+from extract.flow.tvl1.steps import StopPoll
+from extract.flow.tvl1.torch_engine import Execution, plain_level, solve_pairs, solve_tensors
 
 NUMBA, TORCH = Engine("numba", "cpu"), Engine("torch", "cpu")
-CPU = torch.device("cpu")
 # A short schedule, where a test is not about fidelity.
 SHORT = TVL1Params(scales=3, warps=2, iterations=12, finest_iterations=8)
 
@@ -73,16 +67,16 @@ def test_engines_give_the_same_bits_on_real_video(shared_data):
 def test_the_batch_size_changes_nothing(batch):
     images = mixed_pairs()
     alone = [solve(images[n : n + 2], TORCH, SHORT)[0] for n in range(len(images) - 1)]
-    together = solve_pairs(images, SHORT, batch=batch)
+    together = solve_pairs(images, SHORT, execution=Execution(batch))
     np.testing.assert_array_equal(together, alone)
 
 
 def test_ended_pairs_stay_where_they_are_when_nothing_is_read_back(monkeypatch):
     images, params = mixed_pairs(), replace(SHORT, iterations=60, epsilon=0.05)
-    usual = solve_pairs(images, params, batch=6)
+    usual = solve_pairs(images, params, execution=Execution(6))
     going = []
-    monkeypatch.setattr(Watch, "all_ended", lambda self, pace: going.append(bool(pace.any())))
-    np.testing.assert_array_equal(solve_pairs(images, params, batch=6), usual)
+    monkeypatch.setattr(StopPoll, "all_stopped", lambda self, left: going.append(bool(left)))
+    np.testing.assert_array_equal(solve_pairs(images, params, execution=Execution(6)), usual)
     assert not all(going), "no step was taken after the last pair had ended"
 
 
@@ -94,13 +88,12 @@ def test_without_a_look_at_the_stop_test_the_flow_is_the_same():
     torch.testing.assert_close(blind, usual, rtol=0, atol=0)
 
 
-@pytest.mark.parametrize("step", [None, fused_step], ids=["plain", "fused"])
-def test_nothing_is_read_back_from_a_device_inside_the_iteration(monkeypatch, step):
+def test_nothing_is_read_back_from_a_device_inside_the_iteration(monkeypatch):
     """On torch's meta device, which holds no values, whatever reads one is an error."""
-    monkeypatch.setattr(Watch, "late", lambda *_: False)
+    monkeypatch.setattr(StopPoll, "poll", lambda *_: False)
     monkeypatch.setattr(torch.cuda, "current_stream", lambda device: None)
-    first, second = torch.empty((2, 3, 48, 61), device="meta")
-    flow = torch_engine._solve_batch(first, second, SHORT, Kernels(linearise, step))
+    images = torch.empty((4, 48, 61), device="meta")
+    flow = solve_tensors(images, SHORT, Execution(3, plain_level))
     assert flow.shape == (3, 2, 48, 61)
     with pytest.raises(RuntimeError, match="meta"):
         bool(flow.any())
@@ -118,77 +111,9 @@ def test_an_answer_is_looked_at_when_it_has_come():
         def query(self):
             return now >= self.due
 
-    watch = Watch(Event)
+    watch = StopPoll(Event)
     over = []
     for going in (True, True, False, False, False, False):
         now += 1
-        over.append(watch.late(torch.tensor(going), None))
+        over.append(watch.poll(torch.tensor(going), None))
     assert over == [False, False, False, False, False, True]
-
-
-def test_fused_steps_are_the_plain_ones(monkeypatch):
-    images = mixed_pairs()
-    plain = solve_pairs(images, SHORT)
-    monkeypatch.setattr(torch_engine, "choose_kernels", lambda *_: Kernels(linearise, fused_step))
-    alone, together = (solve_pairs(images, SHORT, batch=batch) for batch in (1, 6))
-    np.testing.assert_array_equal(alone, together)
-    # Not the same bits before it is compiled: torch's own root on a CPU rounds otherwise.
-    np.testing.assert_allclose(alone, plain, atol=1e-3)
-
-
-@pytest.mark.skipif(
-    "BASNET_TEST_COMPILER" not in os.environ, reason="BASNET_TEST_COMPILER: takes two minutes"
-)
-def test_compiled_kernels_give_the_same_bits():
-    assert choose_kernels(CPU, compiled=True) is not PLAIN
-    for images in (mixed_pairs(), mixed_pairs(90)):
-        plain = solve_pairs(images, SHORT)
-        for batch in (1, 4):
-            done = solve_pairs(images, SHORT, batch=batch, compiled=True)
-            np.testing.assert_array_equal(done, plain)
-
-
-@pytest.fixture
-def not_compiled_yet():
-    kernels._compiled.cache_clear()
-    yield
-    kernels._compiled.cache_clear()
-
-
-def warning_of(caplog):
-    with caplog.at_level(logging.WARNING):
-        assert choose_kernels(CPU, compiled=True) is PLAIN
-        assert choose_kernels(CPU, compiled=True) is PLAIN
-    (record,) = caplog.records  # said once
-    return record.getMessage()
-
-
-@pytest.mark.usefixtures("not_compiled_yet")
-def test_without_a_compiler_the_plain_kernels_work_and_a_line_says_so(monkeypatch, caplog):
-    def fail(*_, **__):
-        raise RuntimeError("no compiler found\nand much more")
-
-    monkeypatch.setattr(kernels, "_try", fail)
-    assert warning_of(caplog) == "flow kernels are not compiled: RuntimeError: no compiler found"
-
-
-@pytest.mark.usefixtures("not_compiled_yet")
-def test_compiled_kernels_with_other_values_are_not_used(monkeypatch, caplog):
-    def wrong(flow, dual, linear, pace, measure):
-        flow, dual, change = fused_step(flow, dual, linear, pace, measure)
-        return flow + 1e-3, dual, change
-
-    monkeypatch.setattr(kernels, "fused_step", wrong)
-    monkeypatch.setattr(torch, "compile", lambda function, **_: function)
-    assert "compiled flow differs" in warning_of(caplog)
-
-
-@pytest.mark.usefixtures("not_compiled_yet")
-def test_compiled_kernels_with_the_same_values_are_used(monkeypatch):
-    monkeypatch.setattr(torch, "compile", lambda function, **_: function)
-    assert choose_kernels(CPU, compiled=True) == Kernels(linearise, fused_step)
-
-
-def test_a_cpu_takes_plain_kernels_unless_asked():
-    assert choose_kernels(CPU) is PLAIN
-    assert steps.paces(TVL1Params(), 2, CPU).shape == (3, 2, 1, 1)

@@ -1,46 +1,142 @@
 """Where numba's compiled code is kept."""
 
 import os
+import re
+import stat
 import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+from extract.machine.numba_cache import works
+
 ROOT = Path(__file__).resolve().parents[3]
+
+
+FOLDER = """
+import logging, sys
+logging.basicConfig(format="%(message)s", stream=sys.stdout)
+import numpy as np
+from extract.machine import numba_cache as compiled_code
+from extract.preprocessing import numpy_ops as preprocess
+print(compiled_code.code_folder())
+preprocess.PLAIN_FRAMES = 0
+print(preprocess.resize_short_side(np.zeros((9, 9, 3), np.uint8), 5).shape)
+"""
+NOT_KEPT = "compiled code is not kept between runs (some seconds each): "
+
+
+def run(program: str, **environment: str) -> list[str]:
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return done.stdout.splitlines()
+
+
+def test_code_is_kept_where_only_this_user_can_write(tmp_path):
+    cache = tmp_path / "cache"
+    folder, _ = run(FOLDER, BASNET_CACHE=str(cache))
+    assert Path(folder) == cache / "numba"
+    assert stat.S_IMODE(Path(folder).stat().st_mode) == 0o700
+    assert list(Path(folder).iterdir())
+
+
+@pytest.mark.skipif(not hasattr(os, "getuid"), reason="folders without owners")
+@pytest.mark.parametrize("made_by_others", [False, True])
+def test_code_is_never_loaded_from_a_folder_that_others_can_write(tmp_path, made_by_others):
+    cache = tmp_path / "cache"
+    (cache / "numba").mkdir(parents=True)
+    if made_by_others:
+        if os.getuid() != 0:
+            pytest.skip("needs root")
+        os.chown(cache / "numba", 12345, 12345)
+    else:
+        (cache / "numba").chmod(0o777)
+    line, folder, _ = run(FOLDER, BASNET_CACHE=str(cache), TMPDIR=str(tmp_path))
+    assert Path(folder).parent == tmp_path
+    assert not Path(folder).exists(), "it goes with the process"
+    assert line.startswith(f"{NOT_KEPT}{cache / 'numba'} is not a folder")
+    assert not list((cache / "numba").iterdir())
 
 
 def test_a_cache_that_cannot_be_written_is_no_obstacle(tmp_path):
     blocked = tmp_path / "file"
     blocked.write_text("")  # a folder cannot be made below a file, whoever asks
-    program = (
-        "import sys; sys.path.insert(0, sys.argv[1]); from extract.machine import numba_cache;"
-        "print(numba_cache.KEPT_IN)"
-    )
-    environment = {**os.environ, "BASNET_CACHE": str(blocked / "cache"), "TMPDIR": str(tmp_path)}
-    done = subprocess.run(
-        [sys.executable, "-c", program, str(ROOT)],
-        env=environment, capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    folder = Path(done.stdout.strip())
-    assert folder.parent == tmp_path
-    assert folder.stat().st_mode & 0o077 == 0
+    line, folder, shape = run(FOLDER, BASNET_CACHE=str(blocked), TMPDIR=str(tmp_path))
+    assert line.startswith(NOT_KEPT)
+    assert (Path(folder).parent, shape) == (tmp_path, "(5, 5, 3)")
 
 
 def test_where_nothing_can_be_written_code_is_compiled_and_not_kept(tmp_path):
     blocked = tmp_path / "file"
     blocked.write_text("")
-    program = (
-        "import sys, tempfile; sys.path.insert(0, sys.argv[1]); tempfile.tempdir = sys.argv[2];"
-        "import numpy as np;"
-        "from extract.machine import numba_cache; from extract.preprocessing import numpy_ops;"
-        "numpy_ops.PLAIN_FRAMES = 0; print(numba_cache.KEPT_IN);"
-        "print(numpy_ops.resize_short_side(np.zeros((9, 9, 3), np.uint8), 5).shape)"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", program, str(ROOT), str(blocked)],
-        env={**os.environ, "BASNET_CACHE": str(blocked)},
-        capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    assert done.stdout.strip() == "None\n(5, 5, 3)"
+    nowhere = f"import tempfile; tempfile.tempdir = {str(blocked)!r}\n"
+    line, folder, shape = run(nowhere + FOLDER, BASNET_CACHE=str(blocked))
+    assert line.startswith(NOT_KEPT)
+    assert (folder, shape) == ("None", "(5, 5, 3)")
+
+
+BROKEN = """
+import numba
+def refuse(*arguments):
+    raise NotImplementedError("no such instruction\\nin this release")
+numba.njit = lambda **options: lambda function: refuse
+"""
+COMPUTE = """
+import hashlib, logging, sys
+logging.basicConfig(format="%(message)s", stream=sys.stdout)
+import numpy as np, torch
+from extract.preprocessing import numpy_ops as preprocess
+from extract.backbones.i3d import InceptionI3D
+from extract.inference.torch_runtime import TorchRuntime, describe
+from extract.flow.registry import flow_method
+
+torch.manual_seed(0)
+frames = np.random.default_rng(0).integers(0, 256, (3, 30, 40, 3), dtype=np.uint8)
+preprocess.PLAIN_FRAMES = 0
+small = np.stack([preprocess.resize_short_side(frame, 24) for frame in frames])
+method = flow_method("tvl1", device="cpu", overrides={"warps": 1, "iterations": 10})
+flow = [method.compute(small[..., 0], small) for _ in range(2)][1]
+network = InceptionI3D(3, 5, width=0.25, pool="whole").eval()
+clips = np.random.default_rng(1).normal(size=(1, 3, 16, 64, 64)).astype(np.float32)
+runtime = TorchRuntime(network, clips.shape[1:], winograd=True)
+features = [runtime.run(torch.from_numpy(clips)) for _ in range(2)][1].numpy()
+right = network.features(torch.from_numpy(clips)).detach().numpy()
+print(np.abs(features - right).max() < 1e-3 * np.abs(right).max())
+print(hashlib.sha256(small.tobytes() + flow.tobytes()).hexdigest())
+print(method.engine.split()[0], "|", describe("cpu", winograd=True))
+"""
+
+
+def test_a_release_that_breaks_compiled_code_costs_time_and_no_result():
+    good, bits, engines = run(COMPUTE)
+    assert good == "True"
+    assert engines.startswith("numba | torch ")
+    assert engines.endswith(" winograd cpu")
+    *lines, good, found, engines = run(BROKEN + COMPUTE)
+    assert (good, found) == ("True", bits)
+    assert engines.startswith("torch | torch ")
+    assert "winograd" not in engines
+    assert len(lines) == 3, lines
+    for line, what in zip(lines, ("resize", "TV-L1", "Winograd"), strict=True):
+        assert re.match(rf"numba \S+ cannot run .*{what}.* \(.*no such ins\w+\); .* is used$", line)
+
+
+def test_code_that_cannot_be_imported_or_is_wrong_does_not_work(caplog):
+    def absent():
+        import numba.no_such_module  # noqa: F401
+
+    assert works(lambda: True, "flow", "another")
+    assert not caplog.records
+    assert not works(absent, "flow", "another")
+    assert "cannot run flow (ModuleNotFoundError: No module named" in caplog.text
+    assert not works(lambda: False, "resize", "numpy")
+    assert "cannot run resize (it gives wrong values); numpy is used" in caplog.text
 
 
 def test_all_compiled_code_is_kept_in_the_cache(tmp_path):

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from extract.errors import ExtractError
 from extract.features.fingerprint import FINGERPRINT_CHUNK, fingerprint
 from extract.sources import urls
-from extract.sources.find import find_videos, path_or_url
-from extract.sources.urls import TransferError, Url
+from extract.sources.find import VideoInput, find_videos, path_or_url, with_unique_ids
+from extract.sources.urls import TransferError, Url, masked
 
 
 @pytest.fixture
@@ -32,6 +32,33 @@ def test_names_are_those_of_paths():
     assert str(url.parent) == "s3://bucket/games"
     assert str(Url("s3://bucket/games/") / "a.mp4") == "s3://bucket/games/a.mp4"
     assert Url("https://host/my%20game.mp4?key=a/b.c").name == "my game.mp4"
+
+
+def test_credentials_are_shown_nowhere():
+    url = Url("https://me:secret@host/games/a.mp4?token=T/x y:z")
+    assert str(url) == "https://***@host/games/a.mp4?***"
+    assert repr(url) == "Url('https://***@host/games/a.mp4?***')"
+    assert (url.name, url.stem, str(url.parent)) == ("a.mp4", "a", "https://***@host/games")
+    assert str(TransferError(errno.EIO, "refused", str(url))) == f"{url}: refused"
+    plain = Url("https://host/@user/clip@2x.mp4")
+    assert str(plain) == plain.text
+    words = (
+        "404, message='Not Found', url='https://me:secret@host/a.mp4?token=T' (or http://b/?k=T)"
+    )
+    hidden = "404, message='Not Found', url='https://***@host/a.mp4?***' (or http://b/?***"
+    assert masked(words) == hidden
+
+
+def test_ids_hold_no_credentials():
+    given = [Url(f"https://me:secret@{host}/v/a.mp4?token=a/b") for host in ("one", "two")]
+    found = with_unique_ids([(VideoInput(url.stem, url), url.parent) for url in given])
+    assert [video.id for video in found] == ["one/v/a", "two/v/a"]
+
+
+@pytest.mark.parametrize("name", ["..%2F..%2Fa.mp4", "b%2Fa.mp4"])
+def test_an_escaped_slash_leads_into_no_other_folder(name):
+    url = Url(f"https://host/{name}")
+    assert (url.name, url.stem) == ("a.mp4", "a")
 
 
 def test_what_is_a_url():
@@ -164,20 +191,20 @@ def site(monkeypatch):
 
 
 def test_over_the_web(site, tmp_path):
-    from extract.sources.download import fetch
+    from extract.sources.download import download
 
     (video,) = find_videos([f"{site}/a.mp4?key=1"])
     assert video.id == "a"
-    fetch(video.path, tmp_path / "a.mp4")
+    download(video.path, tmp_path / "a.mp4")
     assert (tmp_path / "a.mp4").read_bytes() == Site.data
     Site.halves = 2
-    fetch(Url(f"{site}/half.mp4"), tmp_path / "half.mp4")
+    download(Url(f"{site}/half.mp4"), tmp_path / "half.mp4")
     assert (tmp_path / "half.mp4").read_bytes() == Site.data
     with pytest.raises(FileNotFoundError):
-        fetch(Url(f"{site}/none.mp4"), tmp_path / "none.mp4")
+        download(Url(f"{site}/none.mp4"), tmp_path / "none.mp4")
     with pytest.raises(ExtractError, match=r"none.mp4: no such file or folder"):
         find_videos([f"{site}/none.mp4"])
     with pytest.raises(TransferError, match=r"refused\.mp4: .*(403|Forbidden)"):
-        fetch(Url(f"{site}/refused.mp4"), tmp_path / "refused.mp4")
+        download(Url(f"{site}/refused.mp4"), tmp_path / "refused.mp4")
     with pytest.raises(OSError, match="no part of it can be read alone"):
         fingerprint(video.path)

@@ -1,12 +1,16 @@
-// Canvases: sharp on any screen, drawn at most once a frame.
-const canvases = ["ruler", "frames", "lanes", "activation", "foreground", "overview"]
+// Canvases: sharp on any screen, drawn at most once per frame.
+import { byId, clamp, clockText } from "./text.js";
+import { state } from "./state.js";
+import { placePlayhead, plotWidth, span, toX } from "./view.js";
+
+export const canvases = ["ruler", "frames", "lanes", "activation", "foreground", "overview"]
   .map(byId)
   .filter(Boolean);
-const painters = new Map(); // id -> function (context, width, height)
-const paints = {}; // colours of the theme as canvases need them
+export const painters = new Map(); // id -> function (context, width, height)
+export const paints = {}; // colours of the theme as canvases need them
 const stale = new Set(); // ids of the canvases that the next frame draws
 
-function readPaints() {
+export function readPaints() {
   const style = getComputedStyle(document.documentElement);
   for (const name of ["panel", "raised", "ink", "muted", "line", "accent", "page"]) {
     paints[name] = style.getPropertyValue(`--${name}`).trim();
@@ -14,7 +18,7 @@ function readPaints() {
 }
 
 /** Draw some canvases, or all, before the next frame. */
-function redraw(...names) {
+export function redraw(...names) {
   if (!stale.size) requestAnimationFrame(drawStale);
   for (const name of names.length ? names : canvases.map((each) => each.id)) stale.add(name);
 }
@@ -55,7 +59,7 @@ function ticks(width) {
   return found;
 }
 
-function drawGrid(context, width, height) {
+export function drawGrid(context, width, height) {
   context.fillStyle = paints.line;
   for (const time of ticks(width)) context.fillRect(Math.round(toX(time)), 0, 1, height);
 }

@@ -1,4 +1,6 @@
 // The list of videos: search, sort, and a small timeline each, drawn when it comes into sight.
+import { byId, clamp, classColour } from "./text.js";
+
 const data = JSON.parse(byId("data").textContent);
 const rows = [...byId("rows").children].map((line) => ({
   line,

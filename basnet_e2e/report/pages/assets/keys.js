@@ -1,8 +1,15 @@
 // The keyboard. Keys act everywhere but where a control uses them itself.
+import { clamp } from "./text.js";
+import { duration, inTime, redo, select, state, undo } from "./state.js";
+import { now, seek, toggle } from "./player.js";
+import { reveal, show, zoom } from "./view.js";
+import { choose } from "./pointer.js";
+import { removeSelected, save, setBorder, setEditing } from "./edit.js";
+
 const FIELDS = 'input:not([type="range"]), select, textarea';
 
 /** Next (+1) or previous (-1) interval in time that passes the filter. */
-function neighbour(direction) {
+export function neighbour(direction) {
   const order = inTime();
   if (!order.length) return;
   const at = order.findIndex((each) => each.key === state.selected);
@@ -26,7 +33,7 @@ function seekAndShow(time) {
   reveal(clamp(time, 0, duration));
 }
 
-const KEYS = {
+export const KEYS = {
   ArrowLeft: (event) => seekAndShow(now() - stepOf(event)),
   ArrowRight: (event) => seekAndShow(now() + stepOf(event)),
   Home: () => seekAndShow(0),
@@ -58,7 +65,7 @@ function isUsedByControl(event) {
   return moves && target.id === "rows-scroll" && !/Left|Right/.test(event.key);
 }
 
-function onKey(event) {
+export function onKey(event) {
   if ((event.ctrlKey || event.metaKey) && state.editing) {
     const key = event.key.toLowerCase();
     const inField = event.target.closest(FIELDS);

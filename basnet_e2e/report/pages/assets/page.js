@@ -1,8 +1,19 @@
 // The parts of the page joined: who redraws when what changes.
+import { byId } from "./text.js";
+import { LEAST_SPAN, duration, filterChanged, on, state } from "./state.js";
+import { isPlaying, now, openVideo } from "./player.js";
+import { isWhole, measureAxis, placePlayhead, show, span, zoom } from "./view.js";
+import { readPaints, redraw } from "./drawing.js";
+import { buildLanes, narrow } from "./lanes.js";
+import { watchPointers } from "./pointer.js";
+import { neighbour, onKey } from "./keys.js";
+import { showSelectedRow, tableChanged, watchTable } from "./table.js";
+import { editorChanged, fillEditor, watchEditor } from "./edit.js";
+
 const threshold = byId("threshold");
 
 function setUpThreshold() {
-  const scores = state.intervals.map((each) => each.score);
+  const scores = [...state.intervals, ...state.found].map((each) => each.score);
   const low = Math.floor(Math.min(0, ...scores) * 100) / 100;
   const high = Math.max(0.01, Math.ceil(Math.max(0, ...scores) * 100) / 100);
   Object.assign(threshold, { min: low, max: high, step: 0.01, value: low });
@@ -21,8 +32,7 @@ function thresholdText() {
 }
 
 function measure() {
-  plotWidth = Math.max(axis.clientWidth, 1);
-  plotLeft = axis.offsetLeft + axis.clientLeft;
+  measureAxis();
   buildLanes();
   redraw();
 }
@@ -77,4 +87,4 @@ watchEditor();
 openVideo();
 recolour();
 viewChanged();
-new ResizeObserver(measure).observe(axis);
+new ResizeObserver(measure).observe(byId("axis"));

@@ -1,10 +1,13 @@
 // The video, or, where there is none that plays, its thumbnails on a clock of our own.
-const video = byId("player");
+import { byId, clamp, clockText } from "./text.js";
+import { data, duration, emit } from "./state.js";
+
+export const video = byId("player");
 const stillPicture = byId("still-picture");
 let playable = false;
 let wanted = 0; // seconds, until the video can seek and where there is none
 
-function bytesOf(base64) {
+export function bytesOf(base64) {
   const text = atob(base64);
   const bytes = new Uint8Array(text.length);
   for (let n = 0; n < text.length; n++) bytes[n] = text.charCodeAt(n);
@@ -19,9 +22,9 @@ function nearestThumbnail(time) {
   return best;
 }
 
-const pictureUrl = (thumbnail) => `data:image/jpeg;base64,${thumbnail.image}`;
-const now = () => (playable ? video.currentTime : wanted);
-const isPlaying = () => playable && !video.paused && !video.ended;
+export const pictureUrl = (thumbnail) => `data:image/jpeg;base64,${thumbnail.image}`;
+export const now = () => (playable ? video.currentTime : wanted);
+export const isPlaying = () => playable && !video.paused && !video.ended;
 
 function showStill(note) {
   playable = false;
@@ -40,14 +43,14 @@ function drawStill() {
   }
 }
 
-function seek(time) {
+export function seek(time) {
   wanted = clamp(time, 0, duration);
   if (playable) video.currentTime = wanted;
   else drawStill();
   emit("time");
 }
 
-function toggle() {
+export function toggle() {
   if (!playable) return;
   if (video.paused) video.play().catch(() => {});
   else video.pause();
@@ -58,7 +61,22 @@ function follow() {
   if (isPlaying()) requestAnimationFrame(follow);
 }
 
-function openVideo() {
+/** What a page can do about a video that this browser does not play; it may give another source. */
+export const remedies = { play: null };
+
+/** Play another file of the same video. */
+export function giveSource(source) {
+  byId("still").hidden = true;
+  video.hidden = false;
+  video.src = source;
+}
+
+function cannotPlay(note) {
+  showStill(note);
+  if (remedies.play) remedies.play(byId("still-note"));
+}
+
+export function openVideo() {
   const bytes = byId("video-bytes");
   const name = data.document.file || data.document.video;
   if (!bytes && !data.source) {
@@ -69,7 +87,7 @@ function openVideo() {
   video.hidden = false;
   video.addEventListener("loadedmetadata", () => {
     if (!video.videoWidth) {
-      showStill(`This browser cannot show the pictures of ${name}. Timeline and frames work.`);
+      cannotPlay(`This browser cannot show the pictures of ${name}. Timeline and frames work.`);
       return;
     }
     playable = true;
@@ -77,7 +95,7 @@ function openVideo() {
   });
   video.addEventListener("error", () => {
     const where = bytes ? "" : ", or it is no longer where it was";
-    showStill(`This browser cannot play ${name}${where}. Timeline and frames work.`);
+    cannotPlay(`This browser cannot play ${name}${where}. Timeline and frames work.`);
   });
   for (const event of ["timeupdate", "seeked", "pause"]) {
     video.addEventListener(event, () => {

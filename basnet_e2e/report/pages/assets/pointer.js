@@ -1,5 +1,27 @@
 // Mouse, pen and fingers on the timeline: seek, choose, pan, zoom, hover, and drag while editing.
+import { byId, clamp, clockText } from "./text.js";
+import { LEAST_SPAN, duration, rankText, say, select, state } from "./state.js";
+import { seek } from "./player.js";
+import {
+  isWhole,
+  pan,
+  plotLeft,
+  plotWidth,
+  reveal,
+  show,
+  span,
+  toTime,
+  toX,
+  zoom,
+} from "./view.js";
+import { canvases, redraw } from "./drawing.js";
+import { hit, laneAt, lanesCanvas } from "./lanes.js";
+import { thumbnailAt, thumbnails } from "./strips.js";
+import { startDrag } from "./edit.js";
+
 const SLACK = 4; // pixels that a click may move
+/** What a click on free space of a lane does beside seeking; a page may have a use for it. */
+export const gestures = { place: () => {} };
 let gesture = null; // {move(event), end(event)}
 const touches = new Map(); // pointer id -> x of fingers that are down
 let pinch = null;
@@ -54,18 +76,19 @@ function click(found, place) {
   if (!found) {
     select(null);
     seek(toTime(place.x));
+    gestures.place(laneAt(place.y), toTime(place.x));
     return;
   }
   choose(found.interval);
 }
 
 /** Select an interval and bring the player to its start. */
-function choose(interval) {
+export function choose(interval) {
   select(interval.key);
   reveal(interval.start, interval.end);
   seek(interval.start);
-  const { label, start, end, score } = interval;
-  say(`${label}, ${clockText(start)} to ${clockText(end)}, score ${scoreText(score)}`);
+  const { label, start, end } = interval;
+  say(`${label}, ${clockText(start)} to ${clockText(end)}, ${rankText(interval)}`);
 }
 
 function startPinch() {
@@ -154,7 +177,7 @@ function fillTip(interval, time) {
   byId("tip-times").textContent = interval
     ? `${clockText(interval.start)} \u2013 ${clockText(interval.end)} (${(interval.end - interval.start).toFixed(2)} s)`
     : clockText(time);
-  byId("tip-score").textContent = interval ? `score ${scoreText(interval.score)}` : "";
+  byId("tip-score").textContent = interval ? rankText(interval) : "";
   const picture = byId("tip-picture");
   picture.hidden = !thumbnails.length;
   if (thumbnails.length) {
@@ -180,7 +203,7 @@ function hideTip() {
   }
 }
 
-function watchPointers() {
+export function watchPointers() {
   for (const canvas of canvases) {
     const start = { lanes: startLanes, overview: startOverview }[canvas.id] || startScrub;
     watch(canvas, start);

@@ -1,5 +1,10 @@
 // What runs along the axis beside the lanes: frames, activation, foreground weight, overview.
-const thumbnails = data.thumbnails.map((each) => {
+import { colourOf, data, duration, shown, state, strength } from "./state.js";
+import { bytesOf, pictureUrl } from "./player.js";
+import { isWhole, span, toX } from "./view.js";
+import { drawGrid, painters, paints, redraw } from "./drawing.js";
+
+export const thumbnails = data.thumbnails.map((each) => {
   const picture = new Image();
   picture.addEventListener("load", () => redraw("frames"));
   picture.src = pictureUrl(each);
@@ -28,7 +33,7 @@ painters.set("frames", (context, width, height) => {
   }
 });
 
-function thumbnailAt(time) {
+export function thumbnailAt(time) {
   let low = 0;
   let high = thumbnails.length - 1;
   while (low < high) {

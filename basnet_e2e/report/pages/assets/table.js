@@ -1,4 +1,8 @@
 // The table of intervals. Only rows in sight are in the document, so that thousands stay smooth.
+import { byId, cellText, clamp, clockText, count, element, scoreText } from "./text.js";
+import { colourOf, data, rules, say, shown, state, strength, unknown } from "./state.js";
+import { choose } from "./pointer.js";
+
 const ROW = 35; // pixels, border included; the style sheet agrees
 const SPARE = 8; // rows above and below those in sight
 const rowsScroll = byId("rows-scroll");
@@ -22,14 +26,14 @@ function sortRows() {
     order.column === "label"
       ? (a, b) => collator.compare(a.label, b.label)
       : (a, b) => value(a) - value(b);
-  sorted = [...shown()].sort((a, b) => order.direction * compare(a, b) || a.start - b.start);
+  sorted = [...shown().filter(rules.listed), ...unknown()].sort((a, b) => order.direction * compare(a, b) || a.start - b.start);
 }
 
-function tableChanged() {
+export function tableChanged() {
   sortRows();
   drawn = "";
   drawRows();
-  const all = state.intervals.length;
+  const all = state.intervals.length + state.found.filter(rules.listed).length;
   byId("total").textContent = String(all);
   byId("shown").textContent = sorted.length === all ? "" : `${sorted.length} of ${all}`;
   byId("table").setAttribute("aria-rowcount", String(sorted.length + 1));
@@ -38,12 +42,14 @@ function tableChanged() {
   note.hidden = sorted.length > 0;
   note.textContent = all
     ? "Every interval is hidden: lower the score, or switch a class on."
-    : "No action was found in this video.";
+    : data.none || "No action was found in this video.";
 }
 
 /** Put the rows in sight into the document; the others are two spaces above and below. */
 function drawRows() {
-  const first = Math.max(0, Math.floor(rowsScroll.scrollTop / ROW) - SPARE);
+  // The table may be shorter than when it was scrolled.
+  const most = Math.max(0, sorted.length * ROW - rowsScroll.clientHeight);
+  const first = Math.max(0, Math.floor(Math.min(rowsScroll.scrollTop, most) / ROW) - SPARE);
   const last = Math.min(
     sorted.length,
     Math.ceil((rowsScroll.scrollTop + rowsScroll.clientHeight) / ROW) + SPARE,
@@ -77,32 +83,34 @@ function space(height) {
 
 function row(each, index) {
   const mark = element("i", { "aria-hidden": "true" });
-  mark.style.background = colourOf(each.label);
-  const name = element("span", { dir: "auto" }, each.label);
+  mark.style.background = each.label ? colourOf(each.label) : "";
+  const name = element("span", { dir: "auto" }, each.label || "not looked at");
   const button = element("button", { type: "button", title: each.label }, mark, name);
   const level = element("i");
   level.style.width = `${Math.round(strength(each) * 100)}%`;
-  level.style.background = colourOf(each.label);
+  level.style.background = mark.style.background;
   const bar = element("span", { class: "meter", "aria-hidden": "true" }, level);
   const made = element(
     "tr",
     {
       "data-key": String(each.key),
       "aria-rowindex": String(index + 2),
-      class: each.key === state.selected ? "selected" : null,
+      class: each.key === state.selected ? "selected" : each.found ? "found" : null,
       "aria-current": each.key === state.selected ? "true" : null,
     },
     element("td", {}, button),
     element("td", { class: "number" }, clockText(each.start)),
-    element("td", { class: "number" }, clockText(each.end)),
-    element("td", { class: "number length" }, (each.end - each.start).toFixed(2)),
-    element("td", { class: "number score" }, bar, scoreText(each.score)),
+    element("td", { class: "number" }, each.point ? "" : clockText(each.end)),
+    element("td", { class: "number length" }, each.point ? "" : (each.end - each.start).toFixed(2)),
+    data.found && !each.found
+      ? element("td", { class: "number score" }, each.label ? "you" : "")
+      : element("td", { class: "number score" }, bar, scoreText(each.score)),
   );
   made.addEventListener("click", () => choose(each));
   return made;
 }
 
-function showSelectedRow() {
+export function showSelectedRow() {
   const at = sorted.findIndex((each) => each.key === state.selected);
   if (at >= 0) {
     const top = at * ROW;
@@ -161,7 +169,7 @@ function copyBySelection(text) {
   area.remove();
 }
 
-function watchTable() {
+export function watchTable() {
   for (const head of document.querySelectorAll("th[data-column]")) {
     head.querySelector("button").addEventListener("click", () => sortBy(head.dataset.column));
   }

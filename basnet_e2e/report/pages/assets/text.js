@@ -4,12 +4,12 @@ const COLOURS = {
   dark: ["#6ea3ff", "#ff8a5c", "#3ecf9d", "#e68ad6", "#e8b341", "#5cc4e8", "#ab93ff", "#ff7a92", "#a3cf5a", "#a8b0bd", "#d6a06f", "#7fd1cf"],
 };
 
-const byId = (name) => document.getElementById(name);
-const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
-const toMilliseconds = (seconds) => Math.round(seconds * 1000) / 1000;
+export const byId = (name) => document.getElementById(name);
+export const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
+export const toMilliseconds = (seconds) => Math.round(seconds * 1000) / 1000;
 
 /** Seconds as m:ss or h:mm:ss with some decimals. */
-function clockText(seconds, decimals = 2) {
+export function clockText(seconds, decimals = 2) {
   const scale = 10 ** decimals;
   const ticks = Math.round(seconds * scale);
   const whole = Math.floor(ticks / scale);
@@ -21,24 +21,24 @@ function clockText(seconds, decimals = 2) {
   return `${start}:${pad(whole % 60)}${rest}`;
 }
 
-const scoreText = (score) => score.toFixed(2);
-const count = (number, noun) => `${number} ${noun}${number === 1 ? "" : "s"}`;
+export const scoreText = (score) => score.toFixed(2);
+export const count = (number, noun) => `${number} ${noun}${number === 1 ? "" : "s"}`;
 
 let palette = null; // of the theme, asked for thousands of times in a frame
 document.addEventListener("themechange", () => (palette = null));
 
-function classColour(index) {
+export function classColour(index) {
   palette ||= COLOURS[document.documentElement.dataset.theme] || COLOURS.light;
   return palette[index % palette.length];
 }
 
 /** Text without what spreadsheets take for a formula or a new cell. */
-function cellText(text) {
+export function cellText(text) {
   const plain = String(text).replace(/[\t\r\n]+/g, " ");
   return /^[=+\-@]/.test(plain) ? `'${plain}` : plain;
 }
 
-function element(name, attributes = {}, ...children) {
+export function element(name, attributes = {}, ...children) {
   const made = document.createElement(name);
   for (const [key, value] of Object.entries(attributes)) {
     if (value !== null && value !== undefined) made.setAttribute(key, value);

@@ -1,15 +1,24 @@
-// Which part of the video the axis shows, and where a second stands on it.
+// Which part of the video the axis shows, and where a second lies on it.
+import { byId, clamp, clockText } from "./text.js";
+import { LEAST_SPAN, duration, emit, rankText, shown, state } from "./state.js";
+import { now } from "./player.js";
+
 const axis = byId("axis");
 const tracks = byId("tracks");
-let plotWidth = 1; // CSS pixels
-let plotLeft = 0; // kept, since asking costs a layout of the page
+export let plotWidth = 1; // CSS pixels
+export let plotLeft = 0; // kept, since asking costs a layout of the page
 
-const toX = (time) => ((time - state.from) / (state.to - state.from)) * plotWidth;
-const toTime = (x) => state.from + (x / plotWidth) * (state.to - state.from);
-const span = () => state.to - state.from;
-const isWhole = () => span() >= duration - 1e-9;
+export function measureAxis() {
+  plotWidth = Math.max(axis.clientWidth, 1);
+  plotLeft = axis.offsetLeft + axis.clientLeft;
+}
 
-function show(from, length) {
+export const toX = (time) => ((time - state.from) / (state.to - state.from)) * plotWidth;
+export const toTime = (x) => state.from + (x / plotWidth) * (state.to - state.from);
+export const span = () => state.to - state.from;
+export const isWhole = () => span() >= duration - 1e-9;
+
+export function show(from, length) {
   const kept = clamp(length, LEAST_SPAN, duration);
   state.from = clamp(from, 0, duration - kept);
   state.to = state.from + kept;
@@ -17,21 +26,21 @@ function show(from, length) {
 }
 
 /** Zoom by a factor, with the second at `time` staying where it is. */
-function zoom(factor, time = clamp(now(), state.from, state.to)) {
+export function zoom(factor, time = clamp(now(), state.from, state.to)) {
   const length = clamp(span() / factor, LEAST_SPAN, duration);
   show(time - ((time - state.from) / span()) * length, length);
 }
 
-const pan = (seconds) => show(state.from + seconds, span());
+export const pan = (seconds) => show(state.from + seconds, span());
 
 /** Move the visible part, if need be, so that an interval is in it. */
-function reveal(start, end = start) {
+export function reveal(start, end = start) {
   if (start >= state.from && end <= state.to) return;
   const length = Math.max(span(), (end - start) * 1.2);
   show((start + end) / 2 - length / 2, length);
 }
 
-function placePlayhead() {
+export function placePlayhead() {
   const x = toX(now());
   const head = byId("playhead");
   head.hidden = x < -1 || x > plotWidth + 1;
@@ -46,6 +55,6 @@ function spokenTime(time) {
   const there = shown()
     .filter((each) => each.start <= time && time < each.end)
     .reverse()
-    .map((each) => `${each.label}, score ${scoreText(each.score)}`);
+    .map((each) => `${each.label}, ${rankText(each)}`);
   return [clockText(time, 1), ...there.slice(0, 3)].join("; ");
 }

@@ -1,0 +1,110 @@
+"""Labels and known times brought together: which videos are trained on, and by what."""
+
+import os
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+
+from basnet_e2e.data.annotations.annotations import (
+    Labels,
+    first_appearance,
+    read_labels,
+    with_classes,
+)
+from basnet_e2e.data.annotations.known_times import KnownTimes, Times, agreed_labels
+from basnet_e2e.data.annotations.label_matching import LabelMatches, match_labels
+from basnet_e2e.errors import BasnetError
+
+
+@dataclass(frozen=True)
+class TrainingVideos:
+    """Videos by what a person said of them.
+
+    Attributes:
+        matches: how the rows of the labels, and those of the times, meet the videos.
+        by_id: id -> classes.
+        times: id -> what is known of when they happen, for the videos where anything is.
+        classes: all classes in their order.
+    """
+
+    matches: tuple[LabelMatches, ...]
+    by_id: dict[str, tuple[str, ...]]
+    times: dict[str, Times]
+    classes: tuple[str, ...]
+
+    @property
+    def source(self) -> str:
+        """The file of the labels, or that of the times where there are none."""
+        return self.matches[0].labels.source
+
+    @property
+    def durations(self) -> dict[str, float]:
+        """Id -> seconds, where a file states them."""
+        return {
+            found.matches.found[name]: seconds
+            for found in self.matches
+            for name, seconds in found.labels.durations.items()
+            if name in found.matches.found
+        }
+
+    def mistakes(self) -> list[str]:
+        """What keeps these videos from being trained on, one line each."""
+        return [line for found in self.matches for line in found.mistakes()]
+
+    def check(self) -> None:
+        """Say how names were matched and what is left out.
+
+        Raises:
+            BasnetError: the first mistake.
+        """
+        for found in self.matches:
+            found.check()
+
+
+def match_training(
+    labels: str | os.PathLike[str] | Labels | None,
+    times: KnownTimes | None,
+    ids: Sequence[str],
+    where: str,
+    failed: Collection[str] = (),
+    classes: Sequence[str] | None = None,
+    what: str = "features",
+) -> TrainingVideos:
+    """Find the videos of labels and known times; what is wrong with names is said by ``check``.
+
+    Args:
+        labels: as :func:`read_labels` reads them, or read already; None where times say all.
+        times: what is known of when actions happen.
+        ids: the videos there are.
+        where: their folder, for messages.
+        failed: ids of videos whose extraction failed.
+        classes: class list that fixes the order and must cover every label.
+        what: the folder holds of each video, for messages.
+
+    Raises:
+        BasnetError: labels and times disagree, or there are neither.
+    """
+    if labels is None and times is None:
+        raise BasnetError("training needs labels: which classes occur in which video")
+    read = [] if times is None else [times.labels]
+    if labels is not None:
+        read.insert(0, labels if isinstance(labels, Labels) else read_labels(labels))
+    known = first_appearance(name for each in read for name in each.classes)
+    if classes is not None:
+        read = [with_classes(each, classes) for each in read]
+        known = read[0].classes
+    found = [match_labels(each, ids, where, failed, what) for each in read]
+    if times is None:
+        return TrainingVideos((found[0],), found[0].by_id, {}, known)
+    by_video = {
+        video: times.videos[name]
+        for name, video in found[-1].matches.found.items()
+        if video not in found[-1].doubled
+    }
+    if len(found) == 1:
+        return TrainingVideos((found[0],), found[0].by_id, by_video, known)
+    both = agreed_labels(found[0].by_id, by_video, (read[0].source, times.source))
+    unnamed = tuple(video for video in ids if video not in both)
+    # Videos without a row in one of both files are told of once, if neither has one.
+    found = [replace(each, matches=replace(each.matches, unnamed=())) for each in found]
+    found[0] = replace(found[0], matches=replace(found[0].matches, unnamed=unnamed))
+    return TrainingVideos(tuple(found), both, by_video, known)

@@ -1,0 +1,116 @@
+"""Label tables of DeepEthogram: one CSV per video, one row per frame, one column per class."""
+
+import csv
+import io
+import itertools
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
+from pathlib import Path
+
+from basnet_e2e.data.files.csv_rows import column_names
+from basnet_e2e.errors import BasnetError
+from basnet_e2e.interchange.annotated import AnnotatedVideo, AnnotationFile, Hints, LeftOut
+from basnet_e2e.interchange.media import Media, find_video, nominal_rate, source_rate
+from basnet_e2e.interchange.plain import frames_of, in_time, one_line
+from basnet_e2e.intervals import Interval, Localization
+
+BACKGROUND = "background"
+SUFFIX = "_labels"
+UNKNOWN = "-1"
+
+
+def write(results: Sequence[Localization], media: Media | None = None) -> str:
+    """The table of one video: 1 in the column of what happens, in ``background`` for nothing.
+
+    Raises:
+        BasnetError: the frame rate is not known.
+    """
+    result, media = results[0], media or Media()
+    rate = media.rate(result)
+    found = in_time(result)
+    classes = list(dict.fromkeys(map(one_line, (*(one.label for one in found), *result.classes))))
+    count = max(round(result.duration * rate), 1)
+    rows = [["0"] * len(classes) for _ in range(count)]
+    for one in found:
+        first, last = frames_of(one, rate)
+        for frame in range(min(first, count - 1), min(last, count)):
+            rows[frame][classes.index(one_line(one.label))] = "1"
+    text = io.StringIO()
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(["", BACKGROUND, *classes])
+    for frame, row in enumerate(rows):
+        table.writerow([frame, "0" if "1" in row else "1", *row])
+    return text.getvalue()
+
+
+def is_own(file: AnnotationFile) -> bool:
+    """Whether a file is a table whose first column has no name and whose second is background."""
+    return column_names(file.text)[:2] == ["", BACKGROUND]
+
+
+def read(file: AnnotationFile, hints: Hints) -> Iterator[AnnotatedVideo | LeftOut]:
+    """The one video of a table; rows with a value of -1 are a stretch that nobody looked at.
+
+    Raises:
+        BasnetError: the table is damaged, or its frame rate is not known.
+    """
+    name = file.path.stem.removesuffix(SUFFIX)
+    classes, rows = _table(file)
+    unseen = [UNKNOWN in row for row in rows]
+    if all(unseen):
+        yield LeftOut(name)
+        return
+    rate = _rate(file.path, name, hints)
+    intervals = [
+        Interval(label, *times)
+        for column, label in enumerate(classes[1:], start=1)
+        for times in _runs([row[column] == "1" for row in rows], rate)
+    ]
+    yield AnnotatedVideo.of(name, intervals, (), float(len(rows) / rate), _runs(unseen, rate))
+
+
+def _table(file: AnnotationFile) -> tuple[list[str], list[list[str]]]:
+    """Names of the columns behind the frame number, and their values by frame."""
+    header, *rows = csv.reader(io.StringIO(file.text, newline=""))
+    classes = [name.strip() for name in header[1:]]
+    found = []
+    for line, row in enumerate((row for row in rows if row), start=2):
+        values = [_value(cell) for cell in row[1:]]
+        if len(values) != len(classes) or None in values:
+            raise BasnetError(
+                f"{file.path}, line {line}: not a frame number and {len(classes)} values 0, 1 or -1"
+            )
+        found.append([value for value in values if value is not None])
+    if not found or not all(classes) or len(set(classes)) < len(classes):
+        raise BasnetError(f"{file.path}: no rows, or columns of no or the same name")
+    return classes, found
+
+
+def _value(cell: str) -> str | None:
+    try:
+        value = float(cell)
+    except ValueError:
+        return None
+    return str(int(value)) if value in (0, 1, -1) else None
+
+
+def _rate(path: Path, name: str, hints: Hints) -> Fraction:
+    if hints.fps is not None:
+        return nominal_rate(hints.fps)
+    video = find_video(name, [hints.videos] if hints.videos else [path.parent])
+    if video is None:
+        raise BasnetError(
+            f"{path}: counts frames of '{name}'; say where the video is (--videos DIR) or how many "
+            "frames per second it has (--fps)"
+        )
+    return source_rate(video)
+
+
+def _runs(flags: Sequence[bool], rate: Fraction) -> Iterator[tuple[float, float]]:
+    """From and to seconds of each run of frames."""
+    frame = 0
+    for flag, run in itertools.groupby(flags):
+        last = frame + len(list(run))
+        if flag:
+            yield float(frame / rate), float(last / rate)
+        frame = last

@@ -1,0 +1,132 @@
+"""In which order people should look at videos, so that each look teaches the model most.
+
+Active learning with three measures, each in [0, 1]: how unsure the model is of the video (its
+classes and its intervals), how much of what it would show has hardly been corrected before, and how
+unlike the annotated videos it is. Videos are chosen one by one, since the first changes what the
+second would teach (greedy, as core-sets are; Sener and Savarese, ICLR 2018).
+``tests/benchmarks/studio_loop.py`` measures what the order is worth.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+FEW = 2.0  # corrected videos of a class after which one more teaches half as much
+WEIGHTS = {"unsure": 1.0, "rare": 1.0, "unlike": 0.5}
+
+
+@dataclass(frozen=True)
+class Look:
+    """What the model found in a video, and what is known of it.
+
+    Attributes:
+        video: id.
+        scores: class -> video-level score in [0, 1].
+        intervals: class and score of each interval found.
+        mean: ``[F]`` mean of its features.
+        state: of its annotation.
+        labels: classes that people named; None where they did not.
+    """
+
+    video: str
+    scores: dict[str, float]
+    intervals: tuple[tuple[str, float], ...]
+    mean: Floats
+    state: str
+    labels: tuple[str, ...] | None
+
+
+@dataclass(frozen=True)
+class Offer:
+    """A video to look at next, and why."""
+
+    video: str
+    why: str
+
+
+def ranked(
+    looks: Sequence[Look],
+    classes: Sequence[str],
+    most: int = 200,
+    weights: Mapping[str, float] = WEIGHTS,
+) -> list[Offer]:
+    """Videos whose actions are not all marked, the one that teaches most first.
+
+    Args:
+        looks: all videos that the model has looked at.
+        classes: of the model.
+        most: the greedy choice ends after so many.
+        weights: of the three measures.
+    """
+    open_ = [index for index, look in enumerate(looks) if look.state != "corrected"]
+    if not open_:
+        return []
+    chances = np.array([[_chance(look, name) for name in classes] for look in looks])
+    chances = chances.reshape(len(looks), len(classes))
+    unsure = np.array([_unsure(look, row) for look, row in zip(looks, chances, strict=True)])
+    distance = _distances(np.stack([look.mean for look in looks]))
+    done = [index for index, look in enumerate(looks) if look.state == "corrected"]
+    seen = chances[done].sum(axis=0) if done else np.zeros(len(classes))
+    nearest = distance[done].min(axis=0) if done else np.ones(len(looks))
+    found: list[Offer] = []
+    while open_ and len(found) < most:
+        rare = chances * (1 / (1 + seen / FEW))
+        parts = {
+            "unsure": unsure,
+            "rare": rare.max(axis=1, initial=0.0),
+            "unlike": nearest,
+        }
+        worth = sum(weights[name] * values for name, values in parts.items())
+        best = max(open_, key=lambda index: float(worth[index]))
+        found.append(Offer(looks[best].video, _why(looks[best], best, parts, classes, rare)))
+        open_.remove(best)
+        seen = seen + chances[best]
+        nearest = np.minimum(nearest, distance[best])
+    return found
+
+
+def _chance(look: Look, name: str) -> float:
+    """That a class occurs: certain where people said so."""
+    if look.labels is not None:
+        return float(name in look.labels)
+    return min(max(look.scores.get(name, 0.0), 0.0), 1.0)
+
+
+def _unsure(look: Look, chances: Floats) -> float:
+    """0 where every class and interval is clear, 1 where they could be anything."""
+    classes = float((4 * chances * (1 - chances)).max(initial=0.0))
+    scores = [score for _, score in look.intervals]
+    # Where nothing is found though something should be there, nothing is clear.
+    faint = 1 - min(max(float(np.mean(scores)), 0.0), 1.0) if scores else float(chances.max())
+    return (classes + faint) / 2
+
+
+def _distances(means: Floats) -> Floats:
+    """Cosine distances of standardised means ``[n, n]``, divided by the largest."""
+    spread = means.std(axis=0)
+    scaled = (means - means.mean(axis=0)) / np.where(spread > 0, spread, 1)
+    length = np.linalg.norm(scaled, axis=1, keepdims=True)
+    unit = scaled / np.where(length > 0, length, 1)
+    distance = np.clip(1 - unit @ unit.T, 0, None)
+    return np.asarray(distance / (distance.max() or 1.0))
+
+
+def _why(
+    look: Look, row: int, parts: dict[str, Floats], classes: Sequence[str], rare: Floats
+) -> str:
+    """One line: what makes this video teach more than others."""
+    lead = {name: WEIGHTS[name] * (values[row] - values.mean()) for name, values in parts.items()}
+    reason = max(lead, key=lambda name: lead[name])
+    if reason == "rare":
+        return f"few corrected videos show {classes[int(rare[row].argmax())]}"
+    if reason == "unlike":
+        return "looks unlike the videos that you have corrected"
+    if look.labels is None and look.scores:
+        ordered = sorted(look.scores, key=lambda name: -look.scores[name])
+        return f"unsure whether this is {' or '.join(ordered[:2])}"
+    if look.labels and not look.intervals:
+        return f"found no {look.labels[0]} though you said that there is some"
+    return "the borders that the model found are faint"
