@@ -100,7 +100,7 @@ def load_state(
         loaded = torch.load(path, map_location=device, weights_only=True)
         if isinstance(loaded, dict) and loaded.get("version") not in (None, STATE_VERSION):
             raise BasnetError(f"{path}: state of another version; delete it to start again")
-        state = convert(loaded, _State)
+        state = convert(loaded, _State, strict=True)
         difference = run_difference(read_identity(state.run), run)
         if difference is None:
             if state.best[2] is not None:
@@ -153,7 +153,7 @@ def _load_moments(optimizer: torch.optim.Optimizer, saved: Any) -> None:
     Raises:
         ValueError: it is not of these parameters.
     """
-    moments = convert(saved, dict[int, dict[str, Tensor | None]])
+    moments = convert(saved, dict[int, dict[str, Tensor | None]], strict=True)
     parameters = [one for group in optimizer.param_groups for one in group["params"]]
     wanted = next(names for kind, names in MOMENTS.items() if isinstance(optimizer, kind))
     for index, kept in moments.items():
