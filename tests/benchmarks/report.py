@@ -15,7 +15,7 @@ import _packages  # noqa: F401
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
 from _speed_table import keep
-from conftest import Browser, start_browser
+from browsers import Browser, start_browser
 from made_reports import made_evidence, made_result
 
 from basnet_e2e.report.evidence import Thumbnail

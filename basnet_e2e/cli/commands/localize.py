@@ -168,7 +168,7 @@ def localize(
     from basnet_e2e.localization.inputs import VideoFile, find_inputs
     from basnet_e2e.localization.localizer import Localizer
     from extract.jobs.store import choose_store
-    from extract.sources.find import is_folder
+    from extract.sources.storage import is_folder
 
     sources = find_inputs(inputs, grid=grid)
     many = len(inputs) > 1 or any(map(is_folder, inputs))
@@ -327,7 +327,7 @@ class _Run:
         from basnet_e2e.localization.video_failures import failure_message
 
         if self._report:
-            self._report.recorder.forget()
+            self._report.recorder.reset()
         try:
             made = stamp(self._localizer.made_from(source))
             found = self._localizer.localize_input(source, progress)

@@ -285,3 +285,25 @@ def test_pages_are_accessible_and_fit(page, studio, width, theme):
         browser.settle()
         assert browser.faults() == []
         assert browser.run("return document.documentElement.scrollWidth") <= width
+
+
+def test_many_videos_are_a_few_lines_of_the_document(browser, clips, tmp_path):
+    videos = tmp_path / "videos"
+    videos.mkdir()
+    for number in range(600):
+        (videos / f"{number:03}.webm").hardlink_to(clips / "a.webm")
+    with Studio(videos, tmp_path / "project", cache=tmp_path / "cache") as studio:
+        studio.json("POST", "/api/features", {"paused": True})
+        browser.visit(studio.address)
+        browser.wait("document.getElementById('found').textContent === '600'")
+        browser.run("document.getElementById('scroll').scrollTop = 300 * 76")
+        browser.wait("document.querySelector('#rows').textContent.includes('303')")
+        assert len(browser.all("#rows li[data-key]")) < 40
+        browser.find("#search").send_keys("59")
+        browser.wait("document.getElementById('found').textContent.startsWith('1')")
+        names = browser.run(
+            "return [...document.querySelectorAll('#rows .name')].map((each) => each.textContent)"
+        )
+        assert names
+        assert all("59" in name for name in names)
+        assert browser.logs() == []

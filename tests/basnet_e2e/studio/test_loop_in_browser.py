@@ -94,7 +94,7 @@ def test_label_train_correct_train_export_restart(browser, footage, tmp_path):
         assert (project / "model.previous.safetensors").is_file()
         browser.click("#leave summary")
         browser.click('#leave [data-format="csv"]')
-        exported = browser.download("csv.csv")
+        exported = browser.download("csv.csv").read_text("utf-8")
         assert all(f"{video},{row[1]}" in exported for row in spans)
         assert browser.logs() == []
     with Studio(videos, project, cache=cache) as studio:

@@ -47,7 +47,9 @@ export function tableChanged() {
 
 /** Put the rows in sight into the document; the others are two spaces above and below. */
 function drawRows() {
-  const first = Math.max(0, Math.floor(rowsScroll.scrollTop / ROW) - SPARE);
+  // The table may be shorter than when it was scrolled.
+  const most = Math.max(0, sorted.length * ROW - rowsScroll.clientHeight);
+  const first = Math.max(0, Math.floor(Math.min(rowsScroll.scrollTop, most) / ROW) - SPARE);
   const last = Math.min(
     sorted.length,
     Math.ceil((rowsScroll.scrollTop + rowsScroll.clientHeight) / ROW) + SPARE,
