@@ -1,11 +1,13 @@
 # Build by `make image`, which picks docker, podman or buildah. The base needs apt and a Python of
 # at least 3.11. The CUDA runtime comes with the torch wheels; this base brings the driver
-# interface's libraries and lets `docker run --gpus all` find the device.
+# interface's libraries and lets `docker run --gpus all` find the device. The C compiler is for the
+# launchers of the flow kernels.
 ARG BASE=nvidia/cuda:13.0.2-base-ubuntu24.04
 FROM ${BASE}
 
 RUN apt-get update \
- && apt-get install -y --no-install-recommends python3 python3-venv \
+ && apt-get install -y --no-install-recommends \
+    gcc libc6-dev python3 python3-dev python3-venv \
  && rm -rf /var/lib/apt/lists/* \
  && useradd --create-home --uid 10001 basnet
 
@@ -27,7 +29,8 @@ RUN /opt/venv/bin/pip install --no-cache-dir -c constraints.txt ".${EXTRAS}"
 
 # Weights that are downloaded once stay in a volume, and so does compiled code. Whoever the
 # container runs as (`--user`, to write into a mounted folder) can write there.
-ENV PATH=/opt/venv/bin:$PATH BASNET_CACHE=/cache MPLCONFIGDIR=/cache/matplotlib
+ENV PATH=/opt/venv/bin:$PATH BASNET_CACHE=/cache MPLCONFIGDIR=/cache/matplotlib \
+    TRITON_CACHE_DIR=/cache/triton
 RUN mkdir -m 1777 /cache /cache/downloads /cache/features /cache/weights && chown basnet /cache
 VOLUME /cache
 USER basnet

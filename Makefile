@@ -29,7 +29,7 @@ format: $(READY)
 VARIANT ?= cuda
 IMAGE ?= basnet-e2e:$(VARIANT)
 image_cuda :=
-image_cpu = --build-arg EXTRAS=[cpu] --build-arg TORCH_FROM="--index-url $(TORCH_INDEX)"
+image_cpu = --build-arg TORCH_FROM="--index-url $(TORCH_INDEX)"
 BASE ?= $(if $(filter cpu,$(VARIANT)),ubuntu:24.04)
 
 image:
@@ -44,7 +44,7 @@ image:
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed")'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --disable-pip-version-check -q -c constraints.txt -e '.[cpu,test,lint]'
+	$(BIN)/python -m pip install --disable-pip-version-check -q -c constraints.txt -e '.[test,lint]'
 	touch $@
 
 clean:

@@ -9,8 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 ROOT = Path(__file__).resolve().parent.parent
+# No test depends on the speed of the machine, or on what else runs there.
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 
 
 @pytest.fixture(scope="session")
@@ -35,7 +39,6 @@ def plain_process(
         signal.signal(signal.SIGINT, signal.default_int_handler)
     cache = tmp_path_factory.getbasetemp() / f"features-{uuid.uuid4().hex}"
     monkeypatch.setattr("extract.jobs.store.default_folder", lambda: cache)
-    monkeypatch.setattr("extract.jobs.dry_run._file", lambda: cache / "pace.json")
     yield
     for name in ("basnet_e2e", "extract", "weights"):
         logger = logging.getLogger(name)

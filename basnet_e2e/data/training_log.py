@@ -27,7 +27,10 @@ def read_log(path: str | os.PathLike[str]) -> dict[str, list[float | None]]:
     except (OSError, UnicodeDecodeError) as error:
         raise BasnetError(f"{path}: cannot be read as a training log ({error})") from error
     whole = text[: text.rfind("\n") + 1]
-    names, *rows = list(csv.reader(io.StringIO(whole))) or [[]]
+    try:
+        names, *rows = list(csv.reader(io.StringIO(whole))) or [[]]
+    except csv.Error as error:
+        raise BasnetError(f"{path}: cannot be read as a training log ({error})") from error
     if names[:2] != [STEP, LOSS]:
         raise BasnetError(f"{path}: no training log; 'basnet train --log csv' writes one")
     columns: dict[str, list[float | None]] = {name: [] for name in names}

@@ -66,10 +66,9 @@ class Step:
 
 @dataclass(frozen=True)
 class Variant:
-    """One head to train and score: its name in files and tables, features, and options of train."""
+    """One head to train and score: its name in files and tables, and options of train."""
 
     name: str
-    features: str
     options: tuple[str, ...] = ()
 
     @property
@@ -78,19 +77,18 @@ class Variant:
         return self.name.replace(",", "").replace(" ", "-")
 
 
-QUICK = Variant("two streams, 100 steps", "features", ("--steps", "100"))
-TWO_STREAM = Variant("two streams", "features")
+QUICK = Variant("two streams, 100 steps", ("--steps", "100"))
+TWO_STREAM = Variant("two streams")
 COMPARISON = (
     TWO_STREAM,
-    Variant("rgb only", "features", ("--streams", "rgb")),
-    Variant("flow only", "features", ("--streams", "flow")),
-    Variant("colour histograms", "histograms"),
+    Variant("rgb only", ("--streams", "rgb")),
+    Variant("flow only", ("--streams", "flow")),
 )
 # Enough videos for each class to be seen with and without each of its companions.
 QUICK_COLLECTION = Collection(training=18, test=6)
 FULL_COLLECTION = Collection()
 SHOWN = 1  # the test video that is shown: one class, three times
-ABLATION = tuple(Variant(recipe, "features", ("--recipe", recipe)) for recipe in RECIPES)
+ABLATION = tuple(Variant(recipe, ("--recipe", recipe)) for recipe in RECIPES)
 
 
 class Demo:
@@ -110,7 +108,7 @@ class Demo:
         """Run all stages and print a table of mAP on the test videos.
 
         Args:
-            compare: Train on more videos, and on single streams and colour histograms too.
+            compare: Train on more videos, and on each stream alone too.
             ablation: Compare the four recipes on the same features.
 
         Returns:
@@ -128,10 +126,7 @@ class Demo:
             table = self._compare((QUICK,), "What was learnt from labels alone")
             self._what_next()
             return table
-        self._say("Plain colour histograms as features, to show that colour alone tells little.")
-        for part in ("train", "test"):
-            self._do(self._histograms(part))
-        return self._compare(COMPARISON, "The same head on other features")
+        return self._compare(COMPARISON, "The same head on one stream alone")
 
     def _prepare(self, collection: Collection) -> None:
         self._say(
@@ -195,13 +190,8 @@ class Demo:
         # Always run: extract itself knows best which features are there and still fit.
         return Step("basnet_e2e", arguments, makes=features)
 
-    def _histograms(self, part: str) -> Step:
-        videos, features = self._videos(part), self.folder / "histograms" / part
-        arguments = (str(videos), "-o", str(features))
-        return Step("basnet_e2e.demo.footage.histograms", arguments, makes=features)
-
     def _train(self, variant: Variant) -> Step:
-        features, labels = self.folder / variant.features / "train", labels_path(self.folder)
+        features, labels = self.folder / "features" / "train", labels_path(self.folder)
         model = self._model(variant)
         arguments = (
             *("train", str(features), "--labels", str(labels), "-o", str(model)),
@@ -230,7 +220,7 @@ class Demo:
         return Step("basnet_e2e", arguments, makes=page, needs=(result, truth))
 
     def _localize(self, variant: Variant) -> Step:
-        features, model = self.folder / variant.features / "test", self._model(variant)
+        features, model = self.folder / "features" / "test", self._model(variant)
         result = self._result(variant)
         arguments = (
             *("localize", str(features), "-m", str(model), "-o", str(result)),

@@ -31,13 +31,14 @@ class AnnotationFile:
 
 
 @dataclass(frozen=True)
-class Help:
+class Hints:
     """What a person can add where a file does not say everything.
 
     Attributes:
         fps: frames per second that the tool counted in.
         videos: video file or folder of videos.
-        with_modifiers: whether a behaviour of BORIS with a modifier is a class of its own.
+        with_modifiers: whether a behaviour of BORIS with a modifier, or a region of Label Studio
+            with a choice, is a class of its own.
         observations: the only observations of BORIS to read; all where empty.
         predictions: whether what a model found is read too, which nobody corrected.
     """

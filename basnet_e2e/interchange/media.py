@@ -1,4 +1,4 @@
-"""What outside formats have to know of the video files themselves: where they are, how fast."""
+"""What formats have to know about the video files themselves: where they are, how fast."""
 
 import functools
 import os
@@ -21,10 +21,10 @@ class Media:
     """The video files behind results.
 
     Attributes:
-        files: id of a video -> its file; videos that are not at hand are not in it.
-        folder: folder that the exported document will stand in; links are relative to it.
+        files: id of a video -> its file; videos that are not available are not in it.
+        folder: folder of the exported document; links are relative to it.
         prefix: put before every name, for tools that fetch videos from a server.
-        fps: frames per second to count frames in; without it each video's own.
+        fps: frames per second to count in. Default: each video's own.
     """
 
     files: Mapping[str, Path] = field(default_factory=dict)
@@ -38,7 +38,7 @@ class Media:
         return self.prefix + result.video + _video_suffix(path.name if path else result.file)
 
     def link(self, result: Localization) -> str:
-        """Path of the video relative to the document; its name where the file is not at hand."""
+        """Path of the video relative to the document; its name where the file is not available."""
         path = self.files.get(result.video)
         if path is None or self.prefix:
             return self.name(result)
@@ -62,8 +62,8 @@ class Media:
         path = self.files.get(result.video)
         if path is None:
             raise BasnetError(
-                f"frames are counted at the rate of the video, and '{result.video}' is not at "
-                "hand: say where it is (--videos DIR) or how many frames a second it has (--fps)"
+                f"frames are counted at the rate of the video, and '{result.video}' is not "
+                "available: say where it is (--videos DIR) or its frames per second (--fps)"
             )
         return source_rate(path)
 
@@ -76,12 +76,12 @@ class Media:
         """The video file.
 
         Raises:
-            BasnetError: it is not at hand.
+            BasnetError: it is not available.
         """
         path = self.files.get(result.video)
         if path is None:
             raise BasnetError(
-                f"the video '{result.video}' ({result.file}) is not at hand; say where it is: "
+                f"the video '{result.video}' ({result.file}) is not available; say where it is: "
                 "--videos DIR"
             )
         return path

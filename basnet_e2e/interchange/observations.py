@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 
 from basnet_e2e.data.annotations.video_names import base_name, listing
 from basnet_e2e.errors import BasnetError
-from basnet_e2e.interchange.annotated import AnnotatedVideo, Help, LeftOut, Unread, video_id
+from basnet_e2e.interchange.annotated import AnnotatedVideo, Hints, LeftOut, Unread, video_id
 from basnet_e2e.intervals import Interval
 
 # Before the name of an observation that a model made.
 PREDICTED = "basnet: "
-# BORIS measures the length of a video in its own way: events lie behind its end by less than this.
+# BORIS measures a video in its own way: events lie behind the end by less than this.
 SLACK = 0.5
 NONE = ("", "None")
 
@@ -58,7 +58,7 @@ class Observation:
 
 
 def annotated(
-    observations: Sequence[Observation], help: Help
+    observations: Sequence[Observation], hints: Hints
 ) -> Iterator[AnnotatedVideo | LeftOut]:
     """The videos of observations.
 
@@ -66,11 +66,11 @@ def annotated(
         BasnetError: none of the observations that were asked for exists.
     """
     names = {one.name for one in observations}
-    if help.observations and not names & set(help.observations):
+    if hints.observations and not names & set(hints.observations):
         raise BasnetError(
-            f"no observation {listing(help.observations)}; there are {listing(sorted(names))}"
+            f"no observation {listing(hints.observations)}; there are {listing(sorted(names))}"
         )
-    chosen = [one for one in observations if one.name in (help.observations or names)]
+    chosen = [one for one in observations if one.name in (hints.observations or names)]
     subjects = {event.subject for one in chosen for event in one.events} - {""}
     ids = _ids(chosen)
     found: dict[str, list[tuple[Observation, int]]] = defaultdict(list)
@@ -84,7 +84,7 @@ def annotated(
                 video, f"{len(places)} observations of it ({several}); choose with --observation"
             )
             continue
-        yield _video(video, *places[0], many_subjects=len(subjects) > 1, help=help)
+        yield _video(video, *places[0], many_subjects=len(subjects) > 1, hints=hints)
 
 
 def _ids(observations: Sequence[Observation]) -> dict[tuple[str, str], str]:
@@ -110,7 +110,7 @@ def _ids(observations: Sequence[Observation]) -> dict[tuple[str, str], str]:
 
 
 def _video(
-    video: str, one: Observation, place: int, *, many_subjects: bool, help: Help
+    video: str, one: Observation, place: int, *, many_subjects: bool, hints: Hints
 ) -> AnnotatedVideo | LeftOut:
     unread = one.unread
     if len(one.files) > 1 and None in one.lengths:
@@ -133,7 +133,7 @@ def _video(
         else:
             here = stop > 0 and (length is None or start < length)
         if here:
-            found = Interval(_label(event, many_subjects, help), start, stop)
+            found = Interval(_label(event, many_subjects, hints), start, stop)
             intervals.append(found.clip(float("inf") if length is None else length))
     if unread:
         return LeftOut(video, f"observation '{one.name}': {unread}")
@@ -152,9 +152,9 @@ def _unseen(
     return [(start, end) for start, end in (pairs[0], pairs[2]) if end > start]
 
 
-def _label(event: Event, many_subjects: bool, help: Help) -> str:
+def _label(event: Event, many_subjects: bool, hints: Hints) -> str:
     modifiers = [part for part in event.modifiers.split("|") if part not in NONE]
     label = event.code
-    if help.with_modifiers and modifiers:
+    if hints.with_modifiers and modifiers:
         label = f"{label} [{'|'.join(modifiers)}]"
     return f"{event.subject}: {label}" if many_subjects and event.subject else label

@@ -12,7 +12,7 @@ from basnet_e2e.data.annotations.result_files import result_files
 from basnet_e2e.data.annotations.video_names import counted, listing
 from basnet_e2e.data.files.text_files import parse_json, read_text
 from basnet_e2e.errors import BasnetError
-from basnet_e2e.interchange.annotated import AnnotatedVideo, AnnotationFile, Help, LeftOut
+from basnet_e2e.interchange.annotated import AnnotatedVideo, AnnotationFile, Hints, LeftOut
 from basnet_e2e.interchange.registry import READERS, readers_of
 
 log = logging.getLogger(__name__)
@@ -22,7 +22,7 @@ UNPACKED = 1 << 28  # bytes that a compressed file may hold
 
 
 def read_annotations(
-    paths: Sequence[str | os.PathLike[str]], help: Help | None = None
+    paths: Sequence[str | os.PathLike[str]], hints: Hints | None = None
 ) -> list[AnnotatedVideo]:
     """Read annotation files of any of the tools; each is known by its content.
 
@@ -30,7 +30,7 @@ def read_annotations(
 
     Args:
         paths: files, or folders of FiftyOne, DeepEthogram or results.
-        help: what the files do not say.
+        hints: what the files do not say.
 
     Raises:
         BasnetError: a file is of no known tool or damaged, two files are about one video, or none
@@ -41,7 +41,7 @@ def read_annotations(
     refused: list[str] = []
     for path in _files(map(Path, paths)):
         left_out = []
-        for found in _read(path, help or Help()):
+        for found in _read(path, hints or Hints()):
             if isinstance(found, LeftOut):
                 left_out.append(found)
                 continue
@@ -101,10 +101,10 @@ def _files(paths: Iterable[Path]) -> Iterable[Path]:
         yield from found or result_files(path)
 
 
-def _read(path: Path, help: Help) -> Iterable[AnnotatedVideo | LeftOut]:
+def _read(path: Path, hints: Hints) -> Iterable[AnnotatedVideo | LeftOut]:
     file = open_annotations(path)
     for module in readers_of(file):
-        found: Iterable[AnnotatedVideo | LeftOut] = module.read(file, help)
+        found: Iterable[AnnotatedVideo | LeftOut] = module.read(file, hints)
         return found
     names = ", ".join(row.about for row in READERS.values())
     raise BasnetError(f"{path}: no known annotations; expected a file of {names}")

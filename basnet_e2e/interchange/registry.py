@@ -17,7 +17,7 @@ class Format:
 
     Attributes:
         module: has ``write(results, media) -> str`` if it is written; if it is read,
-            ``is_own(file) -> bool`` and ``read(file, help)``, which yields annotated videos and
+            ``is_own(file) -> bool`` and ``read(file, hints)``, which yields annotated videos and
             those that are left out.
         about: the tool, in a few words.
         suffix: of its files.

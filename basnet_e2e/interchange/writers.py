@@ -25,7 +25,7 @@ def format_results(
     media: Media | None = None,
     left: Sequence[str] = (),
 ) -> str:
-    """One document with the intervals of all videos, ending in a line end.
+    """One document with the intervals of all videos, with a newline at the end.
 
     Args:
         results: one entry for each video that was localized.
@@ -92,7 +92,7 @@ def write_results(
 
 
 def write_into(project: Path, path: Path, results: Sequence[Localization], media: Media) -> None:
-    """Write a copy of a project of BORIS with an observation more for each result.
+    """Write a copy of a project of BORIS with one more observation per result.
 
     Raises:
         BasnetError: it is not such a project, or has no room for a result.

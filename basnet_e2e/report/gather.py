@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Result:
-    """The result of one video as it stands in a file.
+    """The result of one video as its file has it.
 
     Attributes:
         document: the JSON object.
@@ -52,10 +52,10 @@ def find_results(
 
     Args:
         paths: files and folders.
-        may_be_empty: let there be no video at all.
+        may_be_empty: accept files without any video.
 
     Raises:
-        BasnetError: a file is damaged or no result, or a folder holds none.
+        BasnetError: a file is damaged or not a result, or a folder holds none.
     """
     results: list[Result] = []
     failed: list[Failure] = []
@@ -90,7 +90,7 @@ def _results_of(path: Path) -> tuple[list[Result], list[Failure]]:
 
 
 def _intervals(entry: dict[str, Any], duration: float) -> list[dict[str, Any]]:
-    """Intervals as they stand there, unknown fields included, held within the video."""
+    """Intervals of an entry, unknown fields included, clipped to the video."""
     kept = []
     for item in entry["intervals"]:
         start, end = (min(max(float(item[name]), 0.0), duration) for name in ("start", "end"))
@@ -106,7 +106,7 @@ class Gatherer:
     """Finds what belongs to a result.
 
     Args:
-        videos: folder that holds the videos; without it they are sought beside the results.
+        videos: folder of the videos; default: they are looked for beside the results.
         truth: annotated intervals.
         known: videos whose file is known, by id.
 
@@ -163,7 +163,7 @@ class Gatherer:
 
 
 def video_beside(document: Mapping[str, Any], folder: Path) -> Path | None:
-    """The video of a result, sought in a folder by its file name and then by its id."""
+    """Find the video of a result in a folder, by its file name and then by its id."""
     video, file = str(document["video"]), str(document.get("file", ""))
     name = Path(file.replace("\\", "/")).name
     parent = Path(video).parent

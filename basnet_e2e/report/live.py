@@ -1,4 +1,4 @@
-"""The report of a run of `basnet localize`: what it shows is kept as the videos are done."""
+"""The report of a `basnet localize` run, recorded as each video finishes."""
 
 import tempfile
 from collections.abc import Callable, Sequence
@@ -25,7 +25,7 @@ class LiveReport:
         sources: all videos of the run.
         result_of: gives the result file of a video; None where results go to stdout.
         many: whether a result file holds several videos.
-        inputs: what the command reads, which is never overwritten.
+        inputs: inputs of the command, never overwritten.
         force: replace files of another kind.
 
     Raises:
@@ -69,14 +69,14 @@ class LiveReport:
         return Path(self._folder.name) / "result.json"
 
     def add(self, source: Input, result: Localization) -> None:
-        """Keep the evidence of a video that was just localized.
+        """Save the evidence of the video that was just localized.
 
         Raises:
             OSError: it cannot be written.
         """
         document, path = result.to_json(), self._path(source)
         many = self._many or self._result_of is None
-        self.recorder.take(document).save(evidence_path(path, source.id, many=many))
+        self.recorder.evidence(document).save(evidence_path(path, source.id, many=many))
         self._results[source.id] = Result(document, path)
 
     def write(

@@ -1,4 +1,4 @@
-"""What a report shows of a video, kept while the video is localized."""
+"""Record what a report shows of a video while the video is localized."""
 
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -8,23 +8,23 @@ from numpy.typing import NDArray
 
 from basnet_e2e.localization.proposals import Floats
 from basnet_e2e.report.evidence import Evidence, shown_classes
-from basnet_e2e.report.thumbnails import ThumbnailTaker
+from basnet_e2e.report.thumbnails import ThumbnailRecorder
 
 if TYPE_CHECKING:
     from extract.pipeline.extractor import OpenVideo
 
 
 class EvidenceRecorder:
-    """An observer of one video after the other: see :mod:`basnet_e2e.localization.observer`."""
+    """Observe one video after the other: see :mod:`basnet_e2e.localization.observer`."""
 
     def __init__(self) -> None:
-        self._thumbnails: ThumbnailTaker | None = None
+        self._thumbnails: ThumbnailRecorder | None = None
         self._seen: tuple[Sequence[str], Floats, Floats, Floats | None] | None = None
 
     def on_video(self, clip: "OpenVideo") -> Callable[[float, NDArray[np.uint8]], None]:
         """Take thumbnails out of the frames that are decoded anyway."""
-        self._thumbnails = ThumbnailTaker(clip.duration)
-        return self._thumbnails.see
+        self._thumbnails = ThumbnailRecorder(clip.duration)
+        return self._thumbnails.on_frame
 
     def on_activations(
         self, classes: Sequence[str], centres: Floats, cas: Floats, foreground: Floats | None
@@ -32,11 +32,11 @@ class EvidenceRecorder:
         """Keep the activations until the video's intervals are known."""
         self._seen = classes, centres, cas, foreground
 
-    def forget(self) -> None:
-        """Begin with another video, whatever became of the last one."""
+    def reset(self) -> None:
+        """Start over with the next video, whether or not the last one succeeded."""
         self._thumbnails = self._seen = None
 
-    def take(self, document: dict[str, Any]) -> Evidence:
+    def evidence(self, document: dict[str, Any]) -> Evidence:
         """Evidence of the video that was just localized.
 
         Args:

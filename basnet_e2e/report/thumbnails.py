@@ -42,7 +42,7 @@ def encode(frame: NDArray[np.uint8]) -> bytes:
     return target.getvalue()
 
 
-class ThumbnailTaker:
+class ThumbnailRecorder:
     """Takes the thumbnails out of frames that pass by in order, decoded for another purpose.
 
     Args:
@@ -50,14 +50,14 @@ class ThumbnailTaker:
     """
 
     def __init__(self, duration: float) -> None:
-        self._left = thumbnail_times(duration)
+        self._times = thumbnail_times(duration)
         self.taken: list[Thumbnail] = []
 
-    def see(self, time: float, frame: NDArray[np.uint8]) -> None:
+    def on_frame(self, time: float, frame: NDArray[np.uint8]) -> None:
         """Look at a frame ``[H, W, 3] uint8`` that the video shows from ``time`` on."""
-        if self._left and time >= self._left[0]:
-            while self._left and time >= self._left[0]:
-                self._left.pop(0)
+        if self._times and time >= self._times[0]:
+            while self._times and time >= self._times[0]:
+                self._times.pop(0)
             self.taken.append(Thumbnail(time, encode(frame)))
 
 
@@ -65,7 +65,7 @@ def take_thumbnails(path: str | os.PathLike[str]) -> tuple[Thumbnail, ...]:
     """Decode only the frames that are needed.
 
     Raises:
-        VideoError: the file is no video or is damaged.
+        VideoError: the file is not a video, or it is damaged.
         ExtractError: there is no such file.
     """
     with open_isolated(path) as clip:

@@ -14,7 +14,7 @@ from basnet_e2e.heads.checkpoint import HeadModel
 from basnet_e2e.intervals import Localization
 from basnet_e2e.report.figures.canvas import save
 from basnet_e2e.report.figures.map_curves import MapCurve, map_curves
-from basnet_e2e.report.figures.model_view import look, timeline_of
+from basnet_e2e.report.figures.model_view import apply_model, timeline_of
 from basnet_e2e.report.figures.timeline import draw_timeline
 from basnet_e2e.reproduction.published import HEAD_TITLES, RECIPE_TITLES, Protocol
 from basnet_e2e.reproduction.tables import Outcomes
@@ -72,7 +72,7 @@ def draw_video(
     by_id = {video.id: video for video in videos}
     if wanted is None:
         quality = {
-            name: mean_best_iou(truth, look(model, video).result)
+            name: mean_best_iou(truth, apply_model(model, video).result)
             for name, video in by_id.items()
             if truth.videos[name]
         }
@@ -81,7 +81,7 @@ def draw_video(
     else:
         chosen = wanted
     check_video(videos, chosen)
-    timeline = timeline_of(look(model, by_id[chosen]), truth.videos[chosen])
+    timeline = timeline_of(apply_model(model, by_id[chosen]), truth.videos[chosen])
     return save(draw_timeline(timeline), path), chosen
 
 

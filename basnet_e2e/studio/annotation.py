@@ -168,7 +168,7 @@ class Known:
     @property
     def can_train(self) -> bool:
         """Whether there is something to tell apart."""
-        return len(self.classes) > 1 or (len(self.classes) == 1 and self.background > 0)
+        return len(self.classes) + bool(self.background or self.intervals) > 1
 
     def to_json(self) -> dict[str, Any]:
         """One JSON object."""

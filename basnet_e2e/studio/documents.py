@@ -59,7 +59,7 @@ class Documents:
         before = {name: self._text(name) for name in texts}
         changed = {name: text for name, text in texts.items() if text != before[name]}
         for name in changed:
-            if before[name] not in (None, read.get(name)):
+            if name in read and before[name] not in (None, read[name]):
                 self._keep(name, before[name] or "")
         if len(changed) > 1:
             plan = {

@@ -261,7 +261,8 @@ class Project:
             for name, text in _texts(content).items()
             if text != empty[name] or (self.folder / name).is_file()
         }
-        self._files.write(texts, _texts(self.content))
+        read = _texts(self.content)
+        self._files.write(texts, {name: read[name] for name in (LABELS, INTERVALS)})
         self._stamps = self._files.stamps()
         self._take(content)
 

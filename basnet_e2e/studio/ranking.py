@@ -7,7 +7,7 @@ second would teach (greedy, as core-sets are; Sener and Savarese, ICLR 2018).
 ``tests/benchmarks/studio_loop.py`` measures what the order is worth.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -47,13 +47,19 @@ class Offer:
     why: str
 
 
-def ranked(looks: Sequence[Look], classes: Sequence[str], most: int = 200) -> list[Offer]:
+def ranked(
+    looks: Sequence[Look],
+    classes: Sequence[str],
+    most: int = 200,
+    weights: Mapping[str, float] = WEIGHTS,
+) -> list[Offer]:
     """Videos whose actions are not all marked, the one that teaches most first.
 
     Args:
         looks: all videos that the model has looked at.
         classes: of the model.
         most: the greedy choice ends after so many.
+        weights: of the three measures.
     """
     open_ = [index for index, look in enumerate(looks) if look.state != "corrected"]
     if not open_:
@@ -73,7 +79,7 @@ def ranked(looks: Sequence[Look], classes: Sequence[str], most: int = 200) -> li
             "rare": rare.max(axis=1, initial=0.0),
             "unlike": nearest,
         }
-        worth = sum(WEIGHTS[name] * values for name, values in parts.items())
+        worth = sum(weights[name] * values for name, values in parts.items())
         best = max(open_, key=lambda index: float(worth[index]))
         found.append(Offer(looks[best].video, _why(looks[best], best, parts, classes, rare)))
         open_.remove(best)

@@ -16,7 +16,7 @@ from basnet_e2e.studio.documents import HIDDEN
 from basnet_e2e.studio.jobs import Job
 from basnet_e2e.studio.previews import Previews
 from basnet_e2e.studio.project import FEATURES, MODEL, PREVIOUS, RESULTS, Project
-from basnet_e2e.studio.training import NEXT, RUN, read_runs, restore
+from basnet_e2e.studio.runs import NEXT, RUN, read_runs, restore
 from extract.features.failure_lists import FAILURES
 from extract.features.feature_file import SUFFIX
 from weights.files import cache_folder

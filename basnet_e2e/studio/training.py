@@ -5,9 +5,8 @@ people may go on while it runs.
 """
 
 import json
-import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,8 +28,9 @@ from basnet_e2e.localization.inference import (
 from basnet_e2e.report.evidence import Evidence, shown_classes
 from basnet_e2e.studio.annotation import Annotation, Known, known_of
 from basnet_e2e.studio.documents import HIDDEN
-from basnet_e2e.studio.project import FEATURES, MODEL, PREVIOUS, RESULTS, Content, Project
+from basnet_e2e.studio.project import FEATURES, MODEL, RESULTS, Content, Project
 from basnet_e2e.studio.ranking import Look, ranked
+from basnet_e2e.studio.runs import NEXT, RUN, RUNS, note_run, publish, read_runs
 from basnet_e2e.studio.tables import label_text, span_text
 from basnet_e2e.training.loop import looked_at
 from basnet_e2e.training.train import train
@@ -40,8 +40,6 @@ from weights.files import write_text
 if TYPE_CHECKING:
     from basnet_e2e.training.loop import TrainingStep
 
-RUN = "training"  # folder of the run in hand, below .studio
-RUNS, NEXT = "runs.json", "next.json"
 SHOWN_STEPS = 10  # steps between two that the page is told of
 
 Tell = Callable[..., None]
@@ -92,6 +90,7 @@ def train_project(folder: Path, *, resume: bool, tell: Tell) -> None:
         {
             "known": known.to_json(),
             "trained": plan["trained"],
+            "corrected": plan["corrected"],
             "steps": facts["steps"],
             "loss": round(float(facts["loss"]), 4),
             "seconds": round(time.monotonic() - began, 1),
@@ -145,35 +144,10 @@ def _write_down(content: Content, folder: Path, place: Path) -> None:
         "known": {**known.__dict__},
         "trained": list(taught),
         "waiting": len(labelled) - len(taught),
+        "corrected": sum(each.state == "corrected" for each in content.videos.values()),
         "classes": [name for name in content.classes if name in known.classes],
     }
     write_text(place / "plan.json", json.dumps(plan))
-
-
-def publish(folder: Path, model: Path) -> None:
-    """Put a new model in the place of the old one, which is kept; there is one at any moment."""
-    current, previous = folder / MODEL, folder / PREVIOUS
-    if current.is_file():
-        link = folder / HIDDEN / PREVIOUS
-        link.unlink(missing_ok=True)
-        os.link(current, link)
-        os.replace(link, previous)
-    os.replace(model, current)
-
-
-def restore(folder: Path) -> None:
-    """Exchange the model with the one before.
-
-    Raises:
-        BasnetError: there is none.
-    """
-    previous = folder / PREVIOUS
-    if not previous.is_file():
-        raise BasnetError("there is no model before this one")
-    link = folder / HIDDEN / MODEL
-    link.unlink(missing_ok=True)
-    os.link(previous, link)
-    publish(folder, link)
 
 
 class Checker:
@@ -284,13 +258,14 @@ def look_at_all(
         kept = (video.id, video.duration, seen.centres, curves, seen.foreground)
         Evidence.of(*kept).save(path.with_name(f"{path.stem}.evidence"))
         write_text(path, json.dumps(document, ensure_ascii=False, indent=1) + "\n")
-        looks.append(_look(video, result, content.of(video.id)))
+        looks.append(look_of(video, result, content.of(video.id)))
         tell("look", done=number, of=len(videos))
     order = [{"video": each.video, "why": each.why} for each in ranked(looks, model.classes)]
     write_text(folder / HIDDEN / NEXT, json.dumps(order))
 
 
-def _look(video: VideoFeatures, result: Localization, known: Annotation) -> Look:
+def look_of(video: VideoFeatures, result: Localization, known: Annotation) -> Look:
+    """What the order of videos depends on."""
     mean = np.asarray(video.x.mean(axis=0), np.float64)
     scores = [(each.label, each.score) for each in result.intervals]
     return Look(video.id, dict(result.classes), tuple(scores), mean, known.state, known.labels)
@@ -298,15 +273,3 @@ def _look(video: VideoFeatures, result: Localization, known: Annotation) -> Look
 
 def _model_of(folder: Path) -> HeadModel | None:
     return load_model(folder / MODEL) if (folder / MODEL).is_file() else None
-
-
-def read_runs(folder: Path) -> list[dict[str, Any]]:
-    """Earlier runs, the oldest first."""
-    path = folder / HIDDEN / RUNS
-    runs: list[dict[str, Any]] = json.loads(path.read_text("utf-8")) if path.is_file() else []
-    return runs
-
-
-def note_run(folder: Path, run: Mapping[str, Any]) -> None:
-    """Add a run to those that are known."""
-    write_text(folder / HIDDEN / RUNS, json.dumps([*read_runs(folder), dict(run)]))

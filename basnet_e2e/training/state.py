@@ -104,8 +104,10 @@ def load_state(
         state = convert(loaded, _State)
         difference = run_difference(read_identity(state.run), run)
         if difference is None:
+            if state.best[2] is not None:
+                net.load_state_dict(state.best[2])  # sees whether they fit
             net.load_state_dict(state.net)
-            optimizer.load_state_dict(state.optimizer)
+            _load_moments(optimizer, state.optimizer["state"])
             torch.set_rng_state(state.random.cpu())
             if device.type == "cuda" and state.random_cuda is not None:
                 torch.cuda.set_rng_state(state.random_cuda.cpu(), device)
@@ -131,10 +133,42 @@ class _State(Struct):
     step: Count
     loss: float
     net: dict[str, Tensor]
-    optimizer: dict[str, Any]
+    optimizer: dict[str, Any]  # with groups, whose rates the head sets at each step
     best: tuple[Count, float, dict[str, Tensor] | None]
     random: Tensor
     random_cuda: Tensor | None
+
+
+# What an optimiser keeps of each parameter once it has taken a step.
+MOMENTS = {
+    torch.optim.Adam: {"step", "exp_avg", "exp_avg_sq"},
+    torch.optim.SGD: {"momentum_buffer"},
+}
+
+
+def _load_moments(optimizer: torch.optim.Optimizer, saved: Any) -> None:
+    """Take over what was kept of each parameter.
+
+    Fused kernels do not look at sizes: a tensor of another size would be read beyond its end.
+
+    Raises:
+        ValueError: it is not of these parameters.
+    """
+    moments = convert(saved, dict[int, dict[str, Tensor | None]])
+    parameters = [one for group in optimizer.param_groups for one in group["params"]]
+    wanted = next(names for kind, names in MOMENTS.items() if isinstance(optimizer, kind))
+    for index, kept in moments.items():
+        sizes = {name: () if name == "step" else parameters[index].shape for name in wanted}
+        fit = [
+            name == "momentum_buffer"
+            if tensor is None
+            else tensor.dtype == torch.float32 and tensor.shape == sizes.get(name)
+            for name, tensor in kept.items()
+        ]
+        if kept.keys() != wanted or not all(fit):
+            raise ValueError(f"what was kept of parameter {index} does not fit it")
+    groups = optimizer.state_dict()["param_groups"]
+    optimizer.load_state_dict({"state": moments, "param_groups": groups})
 
 
 @contextlib.contextmanager

@@ -58,7 +58,7 @@ _I3D = BackboneRecord(
     dimension=1024,
     build=_inception,
     classifier_length=64,
-    on_cpu="winograd",
+    winograd=True,
     clip_a_thread=True,
 )
 _SLOW = BackboneRecord(
@@ -73,7 +73,6 @@ _SLOW = BackboneRecord(
     fps=Fraction(30),
     mean=(0.45, 0.45, 0.45),
     deviation=(0.225, 0.225, 0.225),
-    on_cpu="openvino",
 )
 
 BACKBONES: dict[str, BackboneRecord] = {

@@ -1,6 +1,6 @@
 """What a backbone is: a network, and all that it expects of a clip."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Protocol
@@ -49,8 +49,8 @@ class BackboneRecord:
         flow_overrides: parameters of TV-L1 that differ from its defaults.
         classifier_length: frames of the clips that its classifier was trained on, where they are
             more than a snippet's.
-        on_cpu: the runtime that computes it fastest on a CPU where it is installed, by at least 1.2
-            times.
+        winograd: whether Winograd's filtering computes it faster on a CPU, see
+            `extract.inference.winograd`.
         clip_a_thread: whether torch on a CPU does more of its clips by a thread for each of them
             than by all threads for one.
         resize: how its library resizes and crops; None for the definitions of published I3D
@@ -72,7 +72,7 @@ class BackboneRecord:
     deviation: Colour = (0.5, 0.5, 0.5)
     flow_overrides: Mapping[str, Any] = field(default_factory=dict)
     classifier_length: int | None = None
-    on_cpu: str = "torch"
+    winograd: bool = False
     clip_a_thread: bool = False
     resize: Resize | None = None
     model: str | None = None
@@ -88,6 +88,22 @@ class BackboneRecord:
         if self.resize is None:
             return centre_crop(picture, self.crop)
         return even_crop(picture, self.crop)
+
+    @property
+    def seen(self) -> Sequence[int]:
+        """Frames of a snippet that the network sees, in order.
+
+        Spread evenly they are those of pytorchvideo's UniformTemporalSubsample:
+        ``linspace(0, length - 1)``, truncated.
+        """
+        if self.frames is None:
+            return range(0, self.length, self.step)
+        return [int(n) for n in np.linspace(0, self.length - 1, self.frames)]
+
+    def sampled(self, clips: "Tensor") -> "Tensor":
+        """The frames that the network sees of clips ``[B, C, length, H, W]``."""
+        seen = self.seen
+        return clips if len(seen) == clips.shape[2] else clips[:, :, list(seen)]
 
     def scale_rgb(self, pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Pictures ``[..., W, 3]`` of 0..255 to what the network was trained on (I3D: [-1, 1])."""

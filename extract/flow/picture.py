@@ -5,15 +5,15 @@ from numpy.typing import ArrayLike, NDArray
 
 from extract.errors import ExtractError
 
-# Steps between red, yellow, green, cyan, blue and magenta on the Middlebury wheel, chosen there so
-# that equal turns look equally different: (steps, channel that changes, +1 rising or -1 falling).
+# Steps between red, yellow, green, cyan, blue and magenta on the Middlebury wheel, whose authors
+# chose them so that equal angles look equally different: (steps, channel, +1 rising or -1 falling).
 WHEEL_STEPS = ((15, 1, 1), (6, 0, -1), (4, 2, 1), (11, 1, -1), (13, 0, 1), (6, 2, -1))
 BEYOND = 0.75
-"""Brightness of motion above the range, so that it can be told from motion at its limit."""
+"""Brightness of motion above the limit, to tell it from motion at the limit."""
 
 
 def colour_wheel() -> NDArray[np.float64]:
-    """The 55 colours of the Middlebury wheel, ``[55, 3]`` in 0..1, beginning at red."""
+    """The 55 colours of the Middlebury wheel, ``[55, 3]`` in 0..1, starting at red."""
     colour = np.array([1.0, 0.0, 0.0])
     wheel = []
     for steps, channel, direction in WHEEL_STEPS:
@@ -30,8 +30,8 @@ def flow_picture(flow: ArrayLike, limit: float | None = None) -> NDArray[np.uint
 
     Args:
         flow: ``[2, H, W]``, pixels per frame, u (right) and v (down).
-        limit: the speed shown in full colour, in pixels per frame; by default the field's largest.
-            Faster motion is darkened. No motion is white.
+        limit: the speed shown in full colour, in pixels per frame (default: the field's largest).
+            Faster motion is darker. No motion is white.
 
     Returns:
         ``[H, W, 3] uint8``, RGB. Motion to the right is red, down yellow, left blue-green.

@@ -15,25 +15,25 @@ UPDATES = 12
 MIN_SIDE = 128
 """Frames below this are padded: the network's coarsest correlation map needs at least 2 pixels."""
 GPU_PAIRS = 8
-"""Pairs that a GPU is given at once."""
+"""Pairs per batch on a GPU."""
 
 
 class RAFTFlow:
-    """``raft``; its weights come by the registry.
+    """``raft``, with the weights of the registry.
 
     Raises:
-        WeightsError: the weights are not there.
-        ExtractError: the device is not there.
+        WeightsError: the weights are missing.
+        ExtractError: there is no such device.
     """
 
     name = "raft"
-    pair_a_thread = False  # torch shares out each pair
+    single_thread_per_pair = False  # torch uses all threads for a pair
 
     def __init__(self, device: str = "auto", offline: bool | None = None) -> None:
         import torch
         from safetensors.torch import load_file
 
-        from weights.importing import import_torchvision
+        from weights.libraries import import_torchvision
         from weights.registry import resolve
 
         import_torchvision()
@@ -61,13 +61,13 @@ class RAFTFlow:
         """See ``FlowMethod.compute``; the grey frames are not used."""
         return raft_flow(self._model, rgb, self._device)
 
-    def compute_there(self, grey: "Tensor", rgb: "Tensor") -> "Tensor":
-        """See ``FlowMethod.compute_there``."""
+    def compute_on_device(self, grey: "Tensor", rgb: "Tensor") -> "Tensor":
+        """See ``FlowMethod.compute_on_device``."""
         return raft_tensors(self._model, rgb)
 
 
 def raft_flow(model: Any, rgb: NDArray[np.uint8], device: str = "cpu") -> NDArray[np.float32]:
-    """`raft_tensors` of an array, computed on a device."""
+    """`raft_tensors` for an array, computed on a device."""
     import torch
 
     found: NDArray[np.float32] = raft_tensors(model, torch.from_numpy(rgb).to(device)).cpu().numpy()
@@ -75,17 +75,16 @@ def raft_flow(model: Any, rgb: NDArray[np.uint8], device: str = "cpu") -> NDArra
 
 
 def raft_tensors(model: Any, rgb: "Tensor", batch: int | None = None) -> "Tensor":
-    """Flow ``[N, 2, H, W]`` of a RAFT network on frames ``[N+1, H, W, 3] uint8``, where they are.
+    """Flow ``[N, 2, H, W]`` of frames ``[N+1, H, W, 3] uint8`` on their device, by a RAFT network.
 
-    The network needs sides that are multiples of 8 and at least 128; frames are padded by
-    repeating their border, evenly on both sides, and the flow is cut back. It sees batches of one
-    fixed number of pairs, the last filled up with grey frames, so that a field does not depend on
-    the pairs beside it.
+    The network needs sides that are multiples of 8 and at least 128: frames are padded by
+    repeating their border, evenly on both sides, and the flow is cropped. Batches have a fixed
+    size, the last filled up with grey frames, so that a field does not depend on its neighbours.
 
     Args:
         model: the network.
         rgb: frames.
-        batch: pairs at once; None takes one on a CPU and ``GPU_PAIRS`` on a GPU.
+        batch: pairs per batch; None takes 1 on a CPU and ``GPU_PAIRS`` on a GPU.
     """
     import torch
 
@@ -109,7 +108,7 @@ def raft_tensors(model: Any, rgb: "Tensor", batch: int | None = None) -> "Tensor
 
 
 def _scaled(frames: "Tensor", count: int, borders: tuple[int, ...]) -> "Tensor":
-    """``count`` frames as the network sees them; those that are missing are grey."""
+    """``count`` frames scaled and padded for the network; missing ones are grey."""
     from torch.nn.functional import pad
 
     scaled = pad(frames.permute(0, 3, 1, 2).float() / 127.5 - 1, borders, mode="replicate")

@@ -1,9 +1,9 @@
 """Optical flow methods by name, as ``basnet extract --flow`` offers them.
 
-A method is one class in a file of its own and one entry of ``METHODS``. ``tvl1`` is what the
-published flow network was trained on and the default. ``tvl1-fast`` takes 2 warps for 5: 1.7 times
-as fast, and 0.03 to 0.12 px from ``tvl1`` on four real clips. ``raft`` is torchvision's network,
-which the flow network has never seen.
+A method is a class in its own file and an entry of ``METHODS``. ``tvl1``, the default, is what the
+published flow network was trained on. ``tvl1-fast`` takes 2 warps instead of 5: it is 1.7 times as
+fast, and differs from ``tvl1`` by 0.03 to 0.12 px on four real clips. ``raft`` is torchvision's
+network, which the flow network has never seen.
 """
 
 from collections.abc import Callable, Mapping
@@ -20,23 +20,24 @@ if TYPE_CHECKING:
 
 
 class FlowMethod(Protocol):
-    """A way to compute flow between consecutive frames, each pair on its own.
+    """Computes flow between consecutive frames, each pair independently.
 
     Attributes:
-        name: what users call it.
-        pair_a_thread: whether several threads may compute at a time, each of them other pairs.
+        name: on the command line.
+        single_thread_per_pair: whether a pair takes one thread, so that several threads may compute
+            different pairs at a time. Otherwise a call uses all threads.
     """
 
     name: str
-    pair_a_thread: bool
+    single_thread_per_pair: bool
 
     @property
     def engine(self) -> str:
-        """What computes it, a fact for the feature file: library, version and device."""
+        """Library, version and device, recorded in the feature file."""
         ...
 
     def settings(self) -> dict[str, Any]:
-        """Name and every parameter that influences values, for the feature file."""
+        """Name and every parameter that influences values, recorded in the feature file."""
         ...
 
     def compute(self, grey: NDArray[np.uint8], rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -51,19 +52,19 @@ class FlowMethod(Protocol):
         """
         ...
 
-    def compute_there(self, grey: "Tensor", rgb: "Tensor") -> "Tensor":
-        """`compute` on tensors, by torch on the device that holds them: nothing leaves it."""
+    def compute_on_device(self, grey: "Tensor", rgb: "Tensor") -> "Tensor":
+        """`compute` on tensors, on the device that holds them; nothing is copied from it."""
         ...
 
 
 @dataclass(frozen=True)
 class FlowOptions:
-    """What a method may be told.
+    """Options of all methods.
 
     Attributes:
         device: ``auto``, ``cpu`` or ``cuda[:N]``.
-        overrides: parameters that a backbone asks for (a short schedule for small frames).
-        threads: processor threads; None leaves it to the engine. Changes no value.
+        overrides: parameters that a backbone sets, such as fewer steps for small frames.
+        threads: CPU threads; None leaves it to the engine. Changes no value.
     """
 
     device: str = "auto"
@@ -86,7 +87,7 @@ def _tvl1_fast(options: FlowOptions) -> FlowMethod:
 def _raft(options: FlowOptions) -> FlowMethod:
     from extract.flow.raft import RAFTFlow
 
-    return RAFTFlow(options.device)  # it has none of the parameters that a backbone may ask for
+    return RAFTFlow(options.device)  # it has no parameter that a backbone may set
 
 
 METHODS: dict[str, Callable[[FlowOptions], FlowMethod]] = {
@@ -103,17 +104,17 @@ def flow_method(
     overrides: Mapping[str, Any] | None = None,
     threads: int | None = None,
 ) -> FlowMethod:
-    """The flow method of that name, ready to compute.
+    """Make a flow method ready to compute.
 
     Args:
         name: one of ``METHODS``.
-        device: see `FlowOptions`, as the next two.
+        device: see `FlowOptions`, as for the next two.
         overrides: parameters that differ from the method's defaults.
-        threads: processor threads.
+        threads: CPU threads.
 
     Raises:
         ExtractError: an unknown name, parameter or device.
-        WeightsError: RAFT's weights are not there.
+        WeightsError: RAFT's weights are missing.
     """
     if name not in METHODS:
         raise ExtractError(f"unknown flow method {name!r}; choose one of {', '.join(METHODS)}")

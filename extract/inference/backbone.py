@@ -1,8 +1,7 @@
 """A backbone with its weights, ready for inference."""
 
-import functools
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -20,14 +19,19 @@ from extract.backbones.transformers_model import (
 )
 from extract.errors import ExtractError
 from extract.inference.precision import check_precision
-from extract.inference.runtimes import Choice, Runtime, choose_runtime, make_runtime
+from extract.machine.devices import choose_device
 from extract.streams import CHANNELS, STREAMS
 from weights.keys import COUNTER
 from weights.manifest import network as manifest_entry
-from weights.registry import WeightsFile, resolve, resolve_model
+from weights.registry import resolve, resolve_model
+from weights.weights_file import WeightsFile
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
+
+    from extract.inference.torch_runtime import TorchRuntime
+
+RUNTIMES = ("auto", "torch")
 
 
 def load_network(record: BackboneRecord, stream: str, file: WeightsFile) -> "nn.Module":
@@ -68,10 +72,11 @@ def class_names(record: BackboneRecord, stream: str, file: WeightsFile) -> tuple
 class Backbone:
     """A backbone ready for inference; the weights of a stream are loaded at its first use.
 
-    Attributes:
+    Args:
         record: what it is.
         streams: the streams asked for.
-        device: where, as torch names it.
+        device: where it computes, as torch names it.
+        winograd: compute its convolutions on a CPU by Winograd's filtering.
         precision: how exactly, see `extract.inference.precision`.
     """
 
@@ -79,25 +84,26 @@ class Backbone:
         self,
         record: BackboneRecord,
         streams: Sequence[str],
-        prepare: "Callable[[nn.Module, tuple[int, ...]], Runtime]",
-        choice: Choice,
+        device: str,
+        winograd: bool = False,
         precision: str = "float32",
     ) -> None:
         self.record = record
         self.streams = tuple(streams)
-        self._choice = choice
-        self.device = choice.device
+        self.device = device
         self.precision = precision
-        self._prepare = prepare
+        self._winograd = winograd
         self._files: dict[str, WeightsFile] = {}
-        self._runtimes: dict[str, Runtime] = {}
+        self._runtimes: dict[str, TorchRuntime] = {}
         self._loading = threading.Lock()
         self._classifiers: dict[str, tuple[NDArray[np.float32], NDArray[np.float32]]] = {}
 
     @property
     def runtime(self) -> str:
         """What computes, for the log and the feature file."""
-        return self._choice.describe()
+        from extract.inference.torch_runtime import describe
+
+        return describe(self.device, self._winograd)
 
     def file(self, stream: str) -> WeightsFile:
         """The verified weights file of a stream, fetched at first use.
@@ -196,8 +202,10 @@ class Backbone:
             )
         runtime = self._loaded(stream)
         if isinstance(clip, torch.Tensor):
-            return runtime.run_there(clip.detach().float()).to(clip.device)
-        return runtime.run(np.asarray(clip, dtype=np.float32))
+            found = runtime.run(self.record.sampled(clip.detach().float()))
+            return found.to(clip.device)
+        clips = torch.from_numpy(np.ascontiguousarray(clip, np.float32))
+        return runtime.run(self.record.sampled(clips)).cpu().numpy()
 
     def load(self, streams: Sequence[str]) -> None:
         """Load the networks of streams before their first clips.
@@ -209,12 +217,7 @@ class Backbone:
         for stream in streams:
             self._loaded(stream)
 
-    def unload(self) -> None:
-        """Forget the networks; the next clips load them for the threads that there are then."""
-        with self._loading:
-            self._runtimes.clear()
-
-    def _loaded(self, stream: str) -> Runtime:
+    def _loaded(self, stream: str) -> "TorchRuntime":
         """What runs a stream's network; the first of several threads loads it."""
         with self._loading:
             if stream not in self._runtimes:
@@ -222,14 +225,26 @@ class Backbone:
             return self._runtimes[stream]
 
     def _load(self, stream: str) -> None:
-        network = load_network(self.record, stream, self.file(stream))
+        from extract.inference.torch_runtime import TorchRuntime
+
+        record, network = self.record, self.network(stream)
         classifier = network.classifier()  # type: ignore[operator]  # see FeatureNetwork
         if classifier is not None:
             weight, bias = classifier
             self._classifiers[stream] = (weight.numpy().copy(), bias.numpy().copy())
-        side = self.record.crop
-        shape = (CHANNELS[stream], self.record.length, side, side)
-        self._runtimes[stream] = self._prepare(network, shape)
+        shape = (CHANNELS[stream], len(record.seen), record.crop, record.crop)
+        self._runtimes[stream] = TorchRuntime(
+            network, shape, self.device, self._winograd, self.precision
+        )
+
+    def network(self, stream: str) -> "nn.Module":
+        """The plain network of a stream with its weights, in inference mode.
+
+        Raises:
+            ExtractError: the weights are those of another network.
+            WeightsError: its weights are not here and cannot be had.
+        """
+        return load_network(self.record, stream, self.file(stream))
 
 
 def load_backbone(
@@ -237,7 +252,6 @@ def load_backbone(
     streams: Sequence[str] = STREAMS,
     device: str = "auto",
     runtime: str = "auto",
-    threads: int | None = None,
     length: int | None = None,
     precision: str = "float32",
 ) -> Backbone:
@@ -247,13 +261,12 @@ def load_backbone(
         name: a name of ``BACKBONES``.
         streams: streams that will be used.
         device: ``auto`` (a GPU where there is one), ``cpu``, ``cuda`` or ``cuda:N``.
-        runtime: ``torch``; on a CPU ``winograd`` (Inception-I3D) or ``openvino`` (extra ``[cpu]``);
-            or ``auto``: torch, but on a CPU what computes this network fastest
-            (`BackboneRecord.on_cpu`). All compute in float32 on a CPU.
-        threads: CPU threads; None leaves them as they are.
+        runtime: ``auto`` (Winograd's filtering for Inception-I3D of the published size on a CPU),
+            or ``torch`` for torch's own convolutions everywhere.
         length: frames of a clip instead of the record's; a longer clip's feature is the mean over
             its time, as in the published evaluation.
-        precision: of the networks, float32 or one that a GPU has (`extract.inference.precision`).
+        precision: of the networks, float32 or one that a GPU has, see
+            `extract.inference.precision`.
 
     Raises:
         ExtractError: an unknown backbone, stream, device or runtime, or a precision that the device
@@ -269,19 +282,9 @@ def load_backbone(
             )
     if not streams:
         raise ExtractError(f"no stream was chosen; {name} has {' and '.join(record.streams)}")
-    chosen = choose_runtime(runtime, device, record.on_cpu)
-    check_precision(precision, chosen.device)
-    return Backbone(
-        record,
-        streams,
-        functools.partial(
-            make_runtime,
-            choice=chosen,
-            frames=record.frames,
-            step=record.step,
-            threads=threads,
-            precision=precision,
-        ),
-        chosen,
-        precision,
-    )
+    if runtime not in RUNTIMES:
+        raise ExtractError(f"no runtime '{runtime}'; choose {' or '.join(RUNTIMES)}")
+    chosen = choose_device(device)
+    check_precision(precision, chosen)
+    winograd = record.winograd and runtime == "auto" and chosen == "cpu"
+    return Backbone(record, streams, chosen, winograd, precision)

@@ -37,15 +37,17 @@ import av  # noqa: E402  (found by the path above, as are the next)
 import cv2  # noqa: E402
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
+from _speed_table import keep  # noqa: E402
 
 from extract.inference.backbone import Backbone, load_network  # noqa: E402
 from extract.machine.devices import cores  # noqa: E402
-from extract.pipeline.extractor import Extractor, ExtractSettings  # noqa: E402
+from extract.pipeline.extractor import Extractor  # noqa: E402
+from extract.pipeline.settings import ExtractSettings  # noqa: E402
 from extract.preprocessing.flow_quantization import quantize_flow  # noqa: E402
 from weights.architectures import shapes  # noqa: E402
 from weights.files import cache_folder  # noqa: E402
 from weights.manifest import network  # noqa: E402
-from weights.registry import store  # noqa: E402
+from weights.weights_file import store  # noqa: E402
 
 # All of them have 25 frames a second.
 VIDEOS = ("spliced/test/test_000.mp4", "clips/bikes.mp4", "clips/archery.avi")
@@ -298,7 +300,7 @@ def ratio(folder: Path, made: Path, name: str, seconds: float, videos: Sequence[
     print(
         f"\n{name}, two streams, {cores()} cores: seconds per second of video (processor seconds)"
     )
-    rows = []
+    rows, spent = [], []
     for each, clip in clips.items():
         length = frames / FPS
         ours = timed(lambda clip=clip: extractor.extract(clip))
@@ -309,9 +311,18 @@ def ratio(folder: Path, made: Path, name: str, seconds: float, videos: Sequence[
         )
         theirs = timed(lambda clip=clip: obvious.extract(clip))
         rows.append((theirs[0] / ours[0], theirs[1] / ours[1]))
+        spent.append((ours[0] / length, theirs[0] / length))
         print(f"  obvious {theirs[0] / length:7.2f} ({theirs[1] / length:6.2f})", end="")
         print(f"  {rows[-1][0]:5.1f}x ({rows[-1][1]:.1f}x)")
     by_clock, by_processor = (median(column) for column in zip(*rows, strict=True))
+    ours_second, theirs_second = (median(column) for column in zip(*spent, strict=True))
+    keep(
+        f"a second of real video, two streams of `{name}`, {cores()} cores",
+        f"{ours_second:.2f} s",
+        f"OpenCV's decoder and TV-L1, torch's network: {theirs_second:.2f} s",
+        by_clock,
+        f"extract.py --only ratio --backbone {name}",
+    )
     print(f"  median {by_clock:.1f}x (goal {GOALS[name]}x); by processor time {by_processor:.1f}x")
 
 
@@ -330,6 +341,13 @@ def flat(source: Path, made: Path, name: str, minutes: float) -> None:
         )
     short, minute, long = first.values()
     print(f"  cost of the longest: {long.cost() / short.cost():.2f} of the shortest's", end="; ")
+    keep(
+        f"memory of a video of {minutes:g} minutes, `{name}`",
+        f"{long.peak():.0f} MB",
+        f"a video of a minute: {minute.peak():.0f} MB",
+        None,
+        "extract.py --only flat",
+    )
     print(f"its memory {long.peak() / minute.peak():.3f} of a minute's (goal at most 1.10)")
 
 
@@ -338,6 +356,13 @@ def full(folder: Path, made: Path, name: str, seconds: float) -> None:
     print(f"\n{name}, two streams: share of {cores()} cores busy (goal .95)")
     clip = cut(folder / VIDEOS[0], made / "one.mp4", seconds)
     run = run_command(clip, name)
+    keep(
+        f"cores at work, one video, two streams of `{name}`",
+        f"{run.look.busy():.2f}",
+        "goal: .95",
+        None,
+        f"extract.py --only full --backbone {name}",
+    )
     print(
         f"  one video of {seconds:g} s      {run.look.busy():.3f}, {run.cost():.2f} s per second",
         flush=True,

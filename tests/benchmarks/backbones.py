@@ -2,10 +2,9 @@
 
 Run: ``python tests/benchmarks/backbones.py [--threads N] [NAME...]``. The weights are random: only
 time is measured, and that I3D's packed kernels agree with the plain module. Peaks are measured
-before and after, since a machine may be shared. First Inception-I3D in detail; then torch beside
-OpenVINO on pytorchvideo's networks, which take it where it is installed; last the table of all
-networks: name, accuracy, feature size, seconds, operations, share of the peak, licence. With names,
-the last table alone, of these.
+before and after, since a machine may be shared. First Inception-I3D in detail; then the table of
+all networks: name, accuracy, feature size, seconds, operations, share of the peak, licence. With
+names, the table alone, of these.
 """
 
 import argparse
@@ -13,22 +12,17 @@ import importlib.util
 import time
 from collections.abc import Callable, Sequence
 
-import numpy as np
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from extract.backbones.i3d import InceptionI3D, Unit3D
-from extract.backbones.pytorchvideo import ZooNetwork
 from extract.backbones.registry import backbone_names, backbone_record
 from extract.backbones.spec import BackboneRecord
 from extract.backbones.transformers_network import NETWORKS
-from extract.inference.openvino_runtime import OpenVINORuntime
 from extract.inference.torch_runtime import TorchRuntime
 from weights.manifest import network as network_entry
 
 SHAPE = (3, 16, 224, 224)
-# Frames and picture side that each network of the zoo sees.
-ZOO = {"i3d_r50": (3, 8, 256, 256), "slow_r50": (3, 8, 256, 256), "x3d_m": (3, 16, 256, 256)}
 SIDE = 4096
 BEST_OF = 5
 
@@ -80,20 +74,6 @@ def lively(network: InceptionI3D) -> InceptionI3D:
     return network.eval().requires_grad_(False)
 
 
-def zoo(threads: int) -> None:
-    """Print seconds a clip of the zoo's networks by torch and OpenVINO."""
-    print(f"\n{'':22}{'torch, s':>10}{'openvino':>10}{'ratio':>8}")
-    for name, shape in ZOO.items():
-        network = ZooNetwork(name).eval().requires_grad_(False)
-        clip = np.random.default_rng(0).normal(size=(1, *shape)).astype(np.float32)
-        runtimes = (
-            TorchRuntime(network, shape, threads=threads),
-            OpenVINORuntime(network, shape, 1, threads),
-        )
-        plain, other = (best(lambda run=runtime.run, x=clip: run(x)) for runtime in runtimes)
-        print(f"{name:22}{plain:10.3f}{other:10.3f}{plain / other:7.2f}x")
-
-
 def random_network(record: BackboneRecord) -> torch.nn.Module:
     """A backbone's network with random weights; one of transformers from its configuration."""
     if record.model is None:
@@ -128,12 +108,12 @@ def table(names: Sequence[str], threads: int) -> None:
             print(f"{name}: transformers is not installed")
             continue
         network = random_network(record)
-        seen = record.frames or record.length // record.step
+        seen = len(record.seen)
         shape = (3, seen, record.crop, record.crop)
-        clip = np.random.default_rng(0).normal(size=(1, *shape)).astype(np.float32)
+        clip = torch.randn(1, *shape, generator=torch.Generator().manual_seed(0))
         with FlopCounterMode(display=False) as counter, torch.inference_mode():
-            network.features(torch.from_numpy(clip))
-        runtime = TorchRuntime(network, shape, threads=threads)
+            network.features(clip)
+        runtime = TorchRuntime(network, shape)
         runtime.run(clip)
         began = clock()
         runtime.run(clip)
@@ -169,8 +149,6 @@ def main() -> None:
     torch.manual_seed(0)
     if not options.names:
         inception(threads)
-        if importlib.util.find_spec("openvino"):
-            zoo(threads)
     table(options.names or backbone_names(), threads)
 
 
@@ -181,13 +159,15 @@ def inception(threads: int) -> None:
         clip = torch.rand(1, *SHAPE) * 2 - 1
         work = operations(network, clip)
         before = peak()
-        expected = network.features(clip).numpy()
+        expected = network.features(clip)
         rows = [("torch, plain module", best(lambda: network.features(clip)), 0.0)]
-        runtimes = {"torch, ours": TorchRuntime(network, SHAPE, threads=threads)}
+        runtimes = {
+            name: TorchRuntime(network, SHAPE, winograd=bool(name)) for name in ("", "winograd")
+        }
         for name, runtime in runtimes.items():
-            seconds = best(lambda runtime=runtime: runtime.run(clip.numpy()))
-            found = runtime.run(clip.numpy())
-            rows.append((name, seconds, np.abs(found - expected).max() / expected.max()))
+            seconds = best(lambda runtime=runtime: runtime.run(clip))
+            apart = float((runtime.run(clip) - expected).abs().max() / expected.max())
+            rows.append((name, seconds, apart))
         after = peak()
     top = max(before, after)
     print(

@@ -27,6 +27,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "support")]
 import cv2  # noqa: E402  (found by the path above, as are the next)
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
+from _speed_table import keep  # noqa: E402
 from flow_reference import (  # noqa: E402
     MOTIONS,
     MOVING,
@@ -144,6 +145,13 @@ def speed(pairs: list[Pair], threads: int, with_torch: bool) -> None:
         ratio = middle["OpenCV, defaults"] / value
         spread = f"{min(rounds[name]):.0f} to {max(rounds[name]):.0f}"
         print(f"  {name:18} {value:8.1f} ms a pair ({spread}), {ratio:5.1f} times OpenCV's speed")
+    keep(
+        f"TV-L1, a pair {size[1]}x{size[0]}, {threads} threads",
+        f"{middle['numba']:.1f} ms",
+        f"OpenCV, its defaults: {middle['OpenCV, defaults']:.0f} ms",
+        middle["OpenCV, defaults"] / middle["numba"],
+        "flow.py",
+    )
 
 
 def processor_time(pairs: list[Pair], with_torch: bool) -> None:
@@ -182,7 +190,9 @@ def curves(threads: int, with_torch: bool) -> None:
         if engine == "numba":
             work = functools.partial(numba_engine.solve_pairs, images, params, threads)
         else:
-            work = functools.partial(torch_engine.solve_pairs, images, params, how=Execution(batch))
+            work = functools.partial(
+                torch_engine.solve_pairs, images, params, execution=Execution(batch)
+            )
         return 1e3 * seconds(work) / batch
 
     print("\nms a pair by size")

@@ -1,47 +1,53 @@
-"""From frames to features on a GPU: each part alone, the whole, and what it is held against.
+"""From frames to features on a GPU: every figure beside its prediction.
 
-Run on any machine with a GPU, with nothing else on it; one command, some minutes:
+Run on any machine with a GPU, with nothing else on it; one command, less than five minutes:
 
-    python tests/benchmarks/gpu.py [VIDEO] [--device cuda:1] [--backbone i3d-mini]
+    python tests/benchmarks/gpu.py [VIDEO] [--device cuda:1] [--raft-small WEIGHTS]
 
-Without a GPU it says so and ends. Without a video it makes one of 720p. Weights are random where
-only time is measured. Parts are measured alone, one after the other in each round, with the GPU
-idle before and after each; their shares are of the sum. In the whole they overlap.
+It keeps what it measured in ``gpu.json`` beside it, and writes the tables of ``README.md``. Without
+a GPU it shows what is predicted. ``--predict`` counts that again (`_gpu_prediction`).
+
+Without a video it makes one of 720p. Weights are random where only time is measured. Stages are
+measured alone, one after the other in each round, with the GPU idle before and after each; their
+shares are of the sum. In the whole they overlap.
 """
 
 import argparse
 import functools
+import os
 import statistics
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT))
+sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "support"), str(ROOT / "tests" / "benchmarks")]
 
-import numpy as np  # noqa: E402  (found by the path above, as are the next)
+import _gpu_prediction as prediction  # noqa: E402  (found by the path above, as are the next)
+import _gpu_tables as tables  # noqa: E402
+import numpy as np  # noqa: E402
 import torch  # noqa: E402
 from torch import nn  # noqa: E402
 
+import extract  # noqa: E402
 from extract.backbones.registry import BACKBONES  # noqa: E402
 from extract.backbones.spec import BackboneRecord  # noqa: E402
 from extract.errors import ExtractError  # noqa: E402
 from extract.flow.raft import raft_tensors  # noqa: E402
 from extract.flow.tvl1.method import TVL1Flow  # noqa: E402
-from extract.flow.tvl1.torch_engine import Execution  # noqa: E402
+from extract.flow.tvl1.torch_engine import Execution, plain_level  # noqa: E402
 from extract.inference.backbone import Backbone  # noqa: E402
 from extract.inference.batching import GPU_BATCH  # noqa: E402
 from extract.inference.precision import PRECISIONS, check_precision  # noqa: E402
-from extract.inference.runtimes import choose_runtime, make_runtime  # noqa: E402
-from extract.machine.devices import exact_float32  # noqa: E402
-from extract.pipeline.device_steps import DeviceWork  # noqa: E402
-from extract.pipeline.extractor import Extractor, ExtractSettings  # noqa: E402
-from extract.pipeline.frame_steps import ArrayWork  # noqa: E402
-from extract.pipeline.transfer import slab_length, transfer_with  # noqa: E402
+from extract.machine.devices import choose_device, exact_float32  # noqa: E402
+from extract.pipeline.device_steps import DeviceSteps  # noqa: E402
+from extract.pipeline.extractor import Extractor  # noqa: E402
+from extract.pipeline.settings import ExtractSettings  # noqa: E402
+from extract.pipeline.transfer import chunk_length, transfer_with  # noqa: E402
 from extract.preprocessing import torch_ops as on_device  # noqa: E402
 from extract.streams import CHANNELS, STREAMS  # noqa: E402
 from extract.video.clip import open_video  # noqa: E402
@@ -53,9 +59,7 @@ class RandomBackbone(Backbone):
     """A backbone whose networks have random weights that keep activations in a normal range."""
 
     def __init__(self, record: BackboneRecord, device: str, precision: str = "float32") -> None:
-        choice = choose_runtime("torch", device)
-        prepare = functools.partial(make_runtime, choice=choice, precision=precision)
-        super().__init__(record, STREAMS, prepare, choice, precision)
+        super().__init__(record, STREAMS, choose_device(device), precision=precision)
 
     def network(self, stream: str) -> nn.Module:
         """The plain module of a stream, the same each time."""
@@ -69,11 +73,6 @@ class RandomBackbone(Backbone):
     def weights_hashes(self, streams: Sequence[str] | None = None) -> dict[str, str]:
         """None that could be mistaken for those of real weights."""
         return dict.fromkeys(streams or self.streams, "random")
-
-    def _load(self, stream: str) -> None:
-        side = self.record.crop
-        shape = (CHANNELS[stream], self.record.length, side, side)
-        self._runtimes[stream] = self._prepare(self.network(stream), shape)
 
 
 @dataclass(frozen=True)
@@ -106,90 +105,146 @@ class Bench:
             torch.cuda.synchronize(self.device)
 
 
+@dataclass
+class Report:
+    """Figures that are printed, each beside its prediction, and collected.
+
+    Attributes:
+        predicted: figures by name; none of a GPU that has no data sheet here.
+        measured: figures by name.
+    """
+
+    predicted: dict[str, float]
+    measured: dict[str, float] = field(default_factory=dict)
+
+    def section(self, title: str) -> None:
+        """Begin a table."""
+        print(f"\n{title}\n  {'':34} {'measured':>10} {'predicted':>10}")
+
+    def tell(self, name: str, value: float, note: str = "") -> None:
+        """One figure."""
+        self.measured[name] = value
+        expected = self.predicted.get(name)
+        told = "-" if expected is None else f"{expected:.4g}"
+        print(f"  {name:34} {value:>10.4g} {told:>10}  {note}".rstrip(), flush=True)
+
+
 def frames_of(path: Path, count: int) -> list[np.ndarray]:
     """The first grid frames of a video."""
     with open_video(path) as clip:
         return [frame for _, (_, frame) in zip(range(count), clip.frames(), strict=False)]
 
 
-def decode(path: Path, count: int) -> None:
-    for _ in frames_of(path, count):
-        pass
-
-
-def slabs(frames: list[np.ndarray]) -> Iterator[list[np.ndarray]]:
-    length = slab_length(frames[0])
+def chunks(frames: list[np.ndarray]) -> Iterator[list[np.ndarray]]:
+    length = chunk_length(frames[0])
     for first in range(0, len(frames), length):
         yield frames[first : first + length]
 
 
-def parts(bench: Bench, path: Path, frames: list[np.ndarray], backbone: RandomBackbone) -> None:
-    """Frames a second of each part alone, and its share of the sum."""
+def stages(
+    bench: Bench, report: Report, path: Path, frames: list[np.ndarray], backbone: RandomBackbone
+) -> None:
+    """Frames per second of each stage alone, and its share of the sum."""
     record, length = backbone.record, backbone.record.length
-    place = torch.device(bench.device)
-    transfer = transfer_with(place)
-    flow = TVL1Flow(record.flow_overrides, bench.device)
-    work = DeviceWork(backbone, flow, "uint8")
-    there = torch.cat([transfer.up(slab) for slab in slabs(frames)])
+    transfer = transfer_with(torch.device(bench.device))
+    work = DeviceSteps(backbone, TVL1Flow(record.flow_overrides, bench.device), "uint8")
+    there = torch.cat([transfer.up(chunk) for chunk in chunks(frames)])
     made = list(on_device.resize_short_side(there, record.frame_side).unbind())
     fields = work.fields(made)
     rows = [list(range(n, n + length)) for n in range(0, len(frames) - length, length)]
     by_number = dict(enumerate(made)), dict(enumerate(fields))
-
     found = bench.seconds(
         {
-            "decode": lambda: decode(path, len(frames)),
-            "upload": lambda: [transfer.up(slab) for slab in slabs(frames)],
+            "decode": lambda: frames_of(path, len(frames)),
+            "upload": lambda: [transfer.up(chunk) for chunk in chunks(frames)],
             "resize": lambda: on_device.resize_short_side(there, record.frame_side),
             "flow (TV-L1)": lambda: work.fields(made),
-            "rgb network": lambda: work.rows(work.rgb(by_number[0], rows)),
-            "flow network": lambda: work.rows(work.flow(by_number[1], rows)),
+            "rgb network": lambda: work.rgb(by_number[0], rows)(),
+            "flow network": lambda: work.flow(by_number[1], rows)(),
         }
     )
-    height, width = frames[0].shape[:2]
+    height, width = made[0].shape[:2]
+    expected = report.predicted
+    if expected:
+        wider = height * width / np.prod(prediction.SIZE)
+        expected["flow (TV-L1) frames/s"] = expected["TV-L1 pairs/s"] / wider
+        for stream in record.streams:
+            rate = expected[f"I3D {stream} float32 snippets/s"] * length
+            expected[f"{stream} network frames/s"] = rate
+        # The networks and flow share the GPU; decoding goes on beside it.
+        busy = sum(1 / rate for name, rate in expected.items() if name.endswith(" frames/s"))
+        slowest = max(busy, found["decode"] / len(frames))
+        expected["whole x real time"] = 1 / slowest / float(record.fps)
+    size = "x".join(map(str, frames[0].shape[1::-1]))
+    report.section(f"stages alone, {len(frames)} frames of {size}, {len(rows)} snippets")
     total = sum(found.values())
-    print(f"\nparts alone, {len(frames)} frames of {width}x{height}, {len(rows)} snippets")
-    print(f"  {'':14} frames a second   share of the sum")
     for name, seconds in found.items():
-        print(f"  {name:14} {len(frames) / seconds:15.0f}   {seconds / total:16.1%}")
-    print(f"  {'one by one':14} {len(frames) / total:15.0f}")
+        share = f"{seconds / total:.1%} of the sum"
+        report.tell(f"{name} frames/s", len(frames) / seconds, share)
 
 
-def flows(bench: Bench, frames: list[np.ndarray], record: BackboneRecord) -> None:
-    """TV-L1 as it runs and as it might, beside torchvision's RAFT on the same pictures."""
-    from torchvision.models.optical_flow import raft_large
+def flows(bench: Bench, report: Report, frames: list[np.ndarray], record: BackboneRecord) -> None:
+    """TV-L1 by the fused kernels and by plain torch, beside torchvision's RAFT."""
+    from torchvision.models.optical_flow import raft_large, raft_small
 
     place = torch.device(bench.device)
     uploaded = torch.from_numpy(np.stack(frames)).to(place)
-    rgb = on_device.resize_short_side(uploaded, record.frame_side)
+    rgb = on_device.resize_short_side(uploaded, record.frame_side)[:, :, : prediction.SIZE[1]]
     grey = on_device.grey(rgb)
-    ways = {
-        "TV-L1": None,
-        "TV-L1, not compiled": Execution(compiled=False),
-        "TV-L1, all steps": Execution(early=False),
-        "TV-L1, 32 pairs at once": Execution(batch=32),
-    }
     works: dict[str, Work] = {}
-    for name, how in ways.items():
+    for name, how in (
+        ("TV-L1", None),
+        ("TV-L1 plain torch", Execution(solver=plain_level)),
+        ("TV-L1 all steps", Execution(early=False)),
+    ):
         flow = TVL1Flow(record.flow_overrides, bench.device)
-        flow.how = how
-        works[name] = functools.partial(flow.compute_there, grey, rgb)
-    network = raft_large(weights=None).eval().requires_grad_(False).to(place)
-    works["RAFT, as --flow raft"] = lambda: raft_tensors(network, rgb)
-    works["RAFT, a pair at a time"] = lambda: raft_tensors(network, rgb, batch=1)
+        flow.execution = how
+        works[name] = functools.partial(flow.compute_on_device, grey, rgb)
+    for name, make in (("RAFT-small", raft_small), ("RAFT", raft_large)):
+        network = make(weights=None).eval().requires_grad_(False).to(place)
+        works[name] = functools.partial(raft_tensors, network, rgb)
     found = bench.seconds(works)
     pairs, (height, width) = len(frames) - 1, rgb.shape[1:3]
-    print(f"\nflow alone, {pairs} pairs of {width}x{height}")
+    report.section(f"flow alone, {pairs} pairs of {width}x{height}")
     for name, seconds in found.items():
-        ratio = found["RAFT, as --flow raft"] / seconds
-        print(f"  {name:24} {pairs / seconds:8.1f} pairs a second, {ratio:6.2f} times RAFT's speed")
+        ratio = f"{found['RAFT-small'] / seconds:.2f} times RAFT-small's speed"
+        report.tell(f"{name} pairs/s", pairs / seconds, ratio)
 
 
-def networks(bench: Bench, backbone: RandomBackbone, count: int) -> None:
+def errors(device: str, report: Report, raft_small: Path) -> None:
+    """End-point errors on known motion, and how far the device's TV-L1 is from the CPU's."""
+    from flow_reference import MOTIONS, length, moved_pair
+    from torchvision.models.optical_flow import raft_small as make
+
+    network = None
+    if raft_small.exists():
+        network = make(weights=None).eval().to(device)
+        network.load_state_dict(torch.load(raft_small, weights_only=True))
+    apart, ours, theirs = [], [], []
+    for motion in MOTIONS:
+        frames, truth = moved_pair(motion)
+        found, expected = (extract.tvl1(frames, device=place)[0] for place in (device, "cpu"))
+        apart.append(np.abs(found - expected).max())
+        ours.append(length(found - truth).mean())
+        if network is not None:
+            rgb = torch.from_numpy(np.repeat(frames[..., None], 3, axis=3)).to(device)
+            flow = raft_tensors(network, rgb)[0].cpu().numpy()
+            theirs.append(length(flow - truth).mean())
+    report.section(f"error on {len(MOTIONS)} known motions of 256x192")
+    report.predicted["TV-L1 largest px from the CPU"] = 0
+    report.tell("TV-L1 largest px from the CPU", float(np.max(apart)))
+    report.tell("TV-L1 mean px", float(np.mean(ours)))
+    if theirs:
+        report.tell("RAFT-small mean px", float(np.mean(theirs)))
+    else:
+        print(f"  RAFT-small: no weights in {raft_small}")
+
+
+def networks(bench: Bench, report: Report, backbone: RandomBackbone, count: int) -> None:
     """Each network beside the plain module, and in each precision that the device has."""
     record = backbone.record
     random = torch.Generator().manual_seed(0)
-    print(f"\nnetworks, {count} snippets")
+    report.section(f"networks, {count} snippets")
     for stream in record.streams:
         shape = (count, CHANNELS[stream], record.length, record.crop, record.crop)
         clips = (torch.rand(shape, generator=random) * 2 - 1).to(bench.device)
@@ -199,7 +254,7 @@ def networks(bench: Bench, backbone: RandomBackbone, count: int) -> None:
             with torch.inference_mode(), exact_float32():
                 return torch.cat([plain.features(clip[None]) for clip in clips])
 
-        runs: dict[str, Work] = {"plain module, one at a time": one_by_one}
+        runs: dict[str, Work] = {"plain, one at a time": one_by_one}
         for precision in PRECISIONS:
             try:
                 check_precision(precision, bench.device)
@@ -212,9 +267,8 @@ def networks(bench: Bench, backbone: RandomBackbone, count: int) -> None:
         exact = one_by_one()
         for name, seconds in found.items():
             apart = float((runs[name]() - exact).abs().max() / exact.abs().max())
-            ratio = found["plain module, one at a time"] / seconds
-            print(f"  {stream:5} {name:28} {count / seconds:8.1f} snippets a second, ", end="")
-            print(f"{ratio:5.2f} times, off by {apart:.1e} of the largest value")
+            told = f"off by {apart:.1e} of the largest value"
+            report.tell(f"I3D {stream} {name} snippets/s", count / seconds, told)
 
 
 def neighbours(device: str, backbone: RandomBackbone, count: int) -> bool:
@@ -234,35 +288,24 @@ def neighbours(device: str, backbone: RandomBackbone, count: int) -> bool:
     return equal
 
 
-def whole(bench: Bench, path: Path, record: BackboneRecord) -> None:
-    """A video from file to features, on tensors and on arrays that go up and down each time."""
+def whole(bench: Bench, report: Report, path: Path, record: BackboneRecord) -> None:
+    """A video from file to features of both streams."""
     backbone = RandomBackbone(record, bench.device)
     backbone.load(STREAMS)
     with open_video(path) as clip:
-        duration, count = clip.duration, clip.frame_count(record.fps)
-    extractors = {
-        ("tensors of the device" if tensors else "arrays, up and down"): Extractor(
-            ExtractSettings(record.name), device=bench.device, backbone=backbone, tensors=tensors
-        )
-        for tensors in (True, False)
-    }
-    runs = {name: functools.partial(one.extract, path) for name, one in extractors.items()}
-    found = bench.seconds(runs)
-    print(f"\nthe whole, {duration:.1f} s of video, both streams")
-    for name, seconds in found.items():
-        print(f"  {name:24} {count / seconds:8.1f} frames a second, ", end="")
-        print(f"{seconds / duration:.3f} s a second of video")
-    made = [run() for run in runs.values()]
-    for stream in STREAMS:
-        one, other = (getattr(features, stream) for features in made)
-        print(f"  {stream}: off by {np.abs(one - other).max() / np.abs(other).max():.1e}")
+        duration = float(clip.duration)
+    extractor = Extractor(ExtractSettings(record.name), device=bench.device, backbone=backbone)
+    seconds = bench.seconds({"whole": lambda: extractor.extract(path)})["whole"]
+    report.section(f"the whole, {duration:.1f} s of video, both streams")
+    report.tell("whole x real time", duration / seconds)
 
 
-def pictures_agree(frames: list[np.ndarray], backbone: RandomBackbone) -> bool:
-    """Whether the device makes the very pictures that numpy makes."""
-    ways = (way(backbone, None, "uint8") for way in (ArrayWork, DeviceWork))
-    one, other = (list(way.pictures(frames[:5])) for way in ways)
-    equal = all(np.array_equal(a, b.cpu().numpy()) for a, b in zip(one, other, strict=True))
+def pictures_agree(device: str, frames: list[np.ndarray], backbone: RandomBackbone) -> bool:
+    """Whether the device makes the very pictures that the CPU makes."""
+    side = backbone.record.frame_side
+    stacked = torch.from_numpy(np.stack(frames[:5]))
+    one, other = (on_device.resize_short_side(stacked.to(on), side).cpu() for on in ("cpu", device))
+    equal = torch.equal(one, other) and torch.equal(on_device.grey(one), on_device.grey(other))
     print(f"pictures made on the device: {'equal' if equal else 'NOT equal'}")
     return equal
 
@@ -287,31 +330,49 @@ def made_video(folder: Path, seconds: int) -> Path:
 def main() -> None:
     """Print all tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("video", nargs="?", type=Path, help="made where none is given")
+    parser.add_argument("video", nargs="?", type=Path, help="default: one that is made")
     parser.add_argument("--device", default="cuda", help="cuda or cuda:N")
     parser.add_argument("--backbone", default="i3d", choices=["i3d", "i3d-mini"])
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--predict", action="store_true", help="count the predictions again")
+    hub = Path(torch.hub.get_dir(), "checkpoints", "raft_small_C_T_V2-01064c6d.pth")
+    parser.add_argument("--raft-small", type=Path, default=hub, help="torchvision's weights")
+    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--frames", type=int, default=16 * GPU_BATCH + 1, help=argparse.SUPPRESS)
     parser.add_argument("--clips", type=int, default=GPU_BATCH, help=argparse.SUPPRESS)
-    parser.add_argument("--pairs", type=int, default=64, help=argparse.SUPPRESS)
+    parser.add_argument("--pairs", type=int, default=prediction.BATCH, help=argparse.SUPPRESS)
     options = parser.parse_args()
     on_cpu = options.device == "cpu"  # for the test of this program alone
+    kept = prediction.load()
+    if options.predict:
+        videos = os.environ.get("BASNET_TEST_DATA", ROOT.parent / "shared" / "data")
+        prediction.count_again(kept, Path(videos))
+        prediction.save(kept)
+        tables.write(kept)
     if not on_cpu and not torch.cuda.is_available():
         print("no GPU here: torch finds none, nothing was measured")
+        print(tables.predictions(kept))
         return
     name = "processor" if on_cpu else torch.cuda.get_device_name(options.device)
     print(f"{name}, torch {torch.__version__}")
+    known = [gpu for gpu in prediction.GPUS if gpu in name and options.backbone == "i3d"]
+    report = Report(dict(kept["predicted"][known[0]]) if known else {})
     bench, record = Bench(options.device, options.rounds), BACKBONES[options.backbone]
     with tempfile.TemporaryDirectory() as folder:
         path = options.video or made_video(Path(folder), seconds=60)
         frames = frames_of(path, options.frames)
         backbone = RandomBackbone(record, options.device)
-        right = pictures_agree(frames, backbone)
-        parts(bench, path, frames, backbone)
-        flows(bench, frames[: 1 + options.pairs], record)
-        networks(bench, backbone, options.clips)
+        right = pictures_agree(options.device, frames, backbone)
+        stages(bench, report, path, frames, backbone)
+        flows(bench, report, frames[: 1 + options.pairs], record)
+        if not on_cpu:
+            errors(options.device, report, options.raft_small)
+        networks(bench, report, backbone, options.clips)
         right = neighbours(options.device, backbone, options.clips) and right
-        whole(bench, path, record)
+        whole(bench, report, path, record)
+    if not on_cpu:
+        kept.setdefault("measured", {})[name] = report.measured
+        prediction.save(kept)
+        tables.write(kept)
     if not right:
         raise SystemExit("what must be equal is not")
 

@@ -18,6 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 import torch  # noqa: E402  (found by the path above, as are the next)
+from _speed_table import keep  # noqa: E402
 from torch import Tensor, nn  # noqa: E402
 
 from extract.backbones.i3d import InceptionI3D, Unit3D, folded  # noqa: E402
@@ -107,7 +108,17 @@ def table(network: InceptionI3D, clip: Tensor, rounds: int, clock: Callable[[], 
     packed, fitting = PackedI3D(network), PackedI3D(network, fitting_convolutions())
     networks = dict(zip(WAYS, (network, packed, fitting), strict=True))
     ways = {way: partial(each.features, clip) for way, each in networks.items()}
-    row("the network", best(ways, rounds, clock), sum(work for _, work in layers.values()), peak)
+    times = best(ways, rounds, clock)
+    row("the network", times, sum(work for _, work in layers.values()), peak)
+    stream = next(name for name, count in CHANNELS.items() if count == clip.shape[1])
+    threads = torch.get_num_threads()
+    keep(
+        f"I3D {stream}, a snippet, threads: {threads}",
+        f"{times['winograd']:.3f} s",
+        f"torch: {times['plain']:.3f} s; its kernels packed: {times['packed']:.3f} s",
+        times["plain"] / times["winograd"],
+        f"i3d.py --threads {threads} --stream {stream}",
+    )
     expected = network.features(clip)
     for name in WAYS[1:]:
         error = (networks[name].features(clip) - expected).abs().max() / expected.abs().max()

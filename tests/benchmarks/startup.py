@@ -13,6 +13,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from _speed_table import keep
+
 RUNS = 9
 MAY_BE = 1.5  # times an import of torch
 FRAMES = 3
@@ -76,6 +78,13 @@ def main() -> None:
     print(f"--help / pass            {found['basnet --help'] / found['python -c pass']:6.1f}")
     extra = found["basnet localize, 0.1 s"] - found["one snippet of I3D"]
     ratio = extra / found["import torch"]
+    keep(
+        "`localize` of a 0.1 s clip, less its snippet",
+        f"{extra:.2f} s",
+        f"`import torch`: {found['import torch']:.2f} s (goal: {MAY_BE:g} times that)",
+        None,
+        "startup.py",
+    )
     print(f"(localize - snippet) / import torch  {ratio:.2f} (goal: {MAY_BE:g})")
 
 

@@ -15,6 +15,7 @@ import _packages  # noqa: F401
 import click
 import torch
 import torch.nn.functional as F
+from _speed_table import keep
 from torch import Tensor
 
 from basnet_e2e.heads.basnet.loss import basnet_loss
@@ -103,6 +104,13 @@ def main(rows: int, features: int, hidden: int, classes: int, batch: int, repeat
     for name, values in seconds.items():
         listed = " ".join(f"{value:.2f}" for value in values)
         print(f"{name}: {median[name]:.2f} s a step, median of {listed}")
+    keep(
+        f"training step, T = {rows}, {hidden} wide",
+        f"{median['ours']:.2f} s",
+        f"plain formulation: {median['plain']:.2f} s",
+        median["plain"] / median["ours"],
+        "train.py",
+    )
     print(
         f"{median['plain'] / median['ours']:.2f}x with {torch.get_num_threads()} threads "
         f"(goal 1.3x, ceiling {CEILING}x by products)"

@@ -55,6 +55,7 @@ def write_video(
     options: dict[str, str] | None = None,
     container_format: str | None = None,
     turn: tuple[float, bool, bool] | None = None,
+    pixel: Fraction | None = None,
     picture: Callable[[int], av.VideoFrame | np.ndarray] | None = None,
     edit: Callable[[int, bytes], bytes | None] | None = None,
 ) -> MadeVideo:
@@ -72,17 +73,20 @@ def write_video(
         options: options of the encoder.
         container_format: name of the muxer, where the suffix does not say.
         turn: (degrees, mirrored left-right, mirrored upside down) for the display matrix.
+        pixel: width of a pixel, its height being 1.
         picture: makes frame n instead of ``numbered_picture``.
         edit: maps the bytes of packet n to others, or to None to leave the packet out.
     """
     draw = picture or (lambda number: numbered_picture(number, size))
     with av.open(str(path), "w", format=container_format, options=container or {}) as file:
-        rate = Fraction(round(1 / time_base)) if time_base > Fraction(1, 1000) else 25
+        rate = 1 / time_base if time_base > Fraction(1, 1000) else 25
         stream = file.add_stream(codec, rate=rate, options=options or {})
         stream.width, stream.height = size
         stream.pix_fmt = pix_fmt
         stream.codec_context.gop_size = gop
         stream.codec_context.time_base = time_base
+        if pixel is not None:
+            stream.codec_context.sample_aspect_ratio = pixel
         if turn is not None:
             stream.set_display_rotation(turn[0], hflip=turn[1], vflip=turn[2])
         count = 0

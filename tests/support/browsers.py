@@ -61,7 +61,7 @@ class Browser:
             "requestAnimationFrame(() => requestAnimationFrame(() => requestAnimationFrame(done)));"
         )
 
-    def wait(self, condition, seconds=30):
+    def wait(self, condition, seconds=300):
         """Wait for a script's value to be true."""
         from selenium.webdriver.support.ui import WebDriverWait
 
@@ -200,5 +200,5 @@ def start_browser(downloads):
     driver.execute_cdp_cmd(
         "Browser.setDownloadBehavior", {"behavior": "allow", "downloadPath": str(downloads)}
     )
-    driver.set_script_timeout(60)
+    driver.set_script_timeout(600)
     return driver, ""

@@ -6,16 +6,26 @@ decoding process imports this file, so that a test cannot hand it an object.
 
 import os
 import signal
+import threading
 import time
 from pathlib import Path
 
 from extract.video.clip import open_video
+from extract.video.heartbeat import beat
 
 AT = 30
 OPENER = "doubles:open_misbehaving"
+hanging = threading.Event()
+
+
+def beat_until_hanging():
+    """However slow the machine is, nothing but a hang is taken for one."""
+    while not hanging.wait(0.05):
+        beat()
 
 
 def hang():
+    hanging.set()
     while True:
         time.sleep(1)
 
@@ -55,8 +65,11 @@ class Misbehaving:
 def open_misbehaving(path, decoder, keep_partial):
     """By name: MISDEED_decord does it in decord only, MISDEED_both in either, MISDEED_open first.
 
-    MISDEED is ``hang``, ``eat`` or ``crash``; any other name is a video without fault.
+    MISDEED is ``hang``, ``eat`` or ``crash``; any other name is a video without fault. The process
+    writes its number to ``PATH.pid``.
     """
+    Path(f"{path}.pid").write_text(str(os.getpid()))
+    threading.Thread(target=beat_until_hanging, daemon=True).start()
     word, _, who = Path(path).stem.partition("_")
     misdeed = MISDEEDS.get(word)
     if misdeed and who == "open":

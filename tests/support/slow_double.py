@@ -1,25 +1,16 @@
-"""A decoder that takes its time, and one that loses count, behind ``open_video``'s interface."""
+"""A decoder that takes its time, behind ``open_video``'s interface."""
 
 import time
 
-import extract.video.pyav_decoder as decoder_pyav
-from extract.errors import MiscountError
 from extract.video.clip import open_video
 from extract.video.heartbeat import beat
 
-
-def open_slow(path, decoder, keep_partial):
-    """Every frame that is read takes 20 ms."""
-
-    def slowly():
-        time.sleep(0.02)
-        beat()
-
-    decoder_pyav.beat = slowly
-    return open_video(path, decoder, keep_partial=keep_partial)
+FRAME_SECONDS = 0.15
 
 
-class _Miscounting:
+class Slow:
+    """A clip that reads a frame only every while; those before the first wanted one count too."""
+
     def __init__(self, clip):
         self._clip = clip
 
@@ -27,10 +18,13 @@ class _Miscounting:
         return getattr(self._clip, name)
 
     def frames(self, fps, first=0):
-        yield next(self._clip.frames(fps, first))
-        raise MiscountError("a.mp4: decord lost frames on the way")
+        for n, (seconds, picture) in enumerate(self._clip.frames(fps)):
+            time.sleep(FRAME_SECONDS)
+            beat()
+            if n >= first:
+                yield seconds, picture
 
 
-def open_miscounting(path, decoder, keep_partial):
-    """Count is lost after the first frame."""
-    return _Miscounting(open_video(path, "pyav", keep_partial=keep_partial))
+def open_slow(path, decoder, keep_partial):
+    """See ``Slow``."""
+    return Slow(open_video(path, decoder, keep_partial=keep_partial))

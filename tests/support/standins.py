@@ -6,6 +6,7 @@ import threading
 import numpy as np
 import torch
 
+import extract
 from extract.backbones.registry import BACKBONES
 
 SIDE = 4
@@ -18,12 +19,11 @@ class TinyBackbone:
     """Its feature of a clip is every value of the clip: nothing can be mixed up unnoticed."""
 
     record = RECORD
-    device = "cpu"
+    device, runtime = "cpu", "test cpu"
     precision = "float32"
 
-    def __init__(self, streams=("rgb", "flow"), runtime="test cpu"):
+    def __init__(self, streams=("rgb", "flow")):
         self.streams = streams
-        self.runtime = runtime
 
     def weights_hashes(self, streams=None):
         return dict.fromkeys(self.streams, "aa")
@@ -43,7 +43,7 @@ class TinyFlow:
     """A number of the two frames instead of their motion; each pair is counted."""
 
     name = engine = "tiny"
-    pair_a_thread = True
+    single_thread_per_pair = True
 
     def __init__(self):
         self.pairs = 0
@@ -58,7 +58,7 @@ class TinyFlow:
         before, after = grey[:-1].astype(np.float32), grey[1:].astype(np.float32)
         return np.stack([(before - after) / 20, (before + 2 * after) / 50], axis=1)
 
-    def compute_there(self, grey, rgb):
+    def compute_on_device(self, grey, rgb):
         return torch.from_numpy(self.compute(grey.numpy(), rgb.numpy()))
 
 
@@ -94,16 +94,27 @@ def random_pictures(count):
 
 
 def stand_in_flow(monkeypatch, flow):
-    """Let ``Extractor`` find the flow method whatever it asks for."""
+    """Let an extractor find the flow method whatever it asks for."""
     import extract.flow.registry
 
     monkeypatch.setattr(extract.flow.registry, "flow_method", lambda *args, **options: flow)
 
 
 def stand_in(monkeypatch, flow, clip):
-    """The same, and the clip."""
+    """The same for ``tiny_extractor``, and the clip."""
     import extract.pipeline.extractor
+    import extract.video.clip
 
     stand_in_flow(monkeypatch, flow)
-    monkeypatch.setattr(extract.pipeline.extractor.Extractor, "_open", lambda self, *options: clip)
+    monkeypatch.setattr(extract.video.clip, "open_video", lambda *args, **options: clip)
     monkeypatch.setattr(extract.pipeline.extractor, "fingerprint", lambda path: "bb")
+
+
+def tiny_extractor(settings=None, backbone=None, **options):
+    """An extractor that decodes in this process."""
+    return extract.Extractor(
+        settings or extract.ExtractSettings(),
+        backbone=backbone or TinyBackbone(),
+        decoding=extract.DecodeOptions(stall=None),
+        **options,
+    )

@@ -11,7 +11,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 ROOT = Path(__file__).resolve().parents[2]
-PATIENCE = 120.0
+PATIENCE = 600.0
 
 
 class Studio:
@@ -91,7 +91,7 @@ class Studio:
 
     def close(self):
         self.process.send_signal(signal.SIGINT)
-        code = self.process.wait(60)
+        code = self.process.wait(600)
         self.process.stdout.close()
         return code
 

@@ -15,7 +15,9 @@ def solver(group, segment):
 
 def solve(images, params, group, segment, early):
     """Flow by the kernels, all pairs in one batch."""
-    return solve_pairs(images, params, how=Execution(len(images), solver(group, segment), early))
+    return solve_pairs(
+        images, params, execution=Execution(len(images), solver(group, segment), early)
+    )
 
 
 def check():

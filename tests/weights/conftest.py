@@ -18,7 +18,6 @@ from safetensors.numpy import save_file
 from weights import manifest
 from weights.architectures import shapes
 from weights.manifest import networks
-from weights.pip_settings import default_index, pip_settings
 
 Tensors = dict[str, np.ndarray]
 
@@ -49,7 +48,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def no_pip_settings(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def no_pip_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever this machine's pip is set up with plays no part."""
     import os
 
@@ -57,11 +56,6 @@ def no_pip_settings(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         if name.startswith("PIP_"):
             monkeypatch.delenv(name)
     monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
-    for asked in (pip_settings, default_index):
-        asked.cache_clear()
-    yield
-    for asked in (pip_settings, default_index):
-        asked.cache_clear()
 
 
 @dataclass
@@ -73,6 +67,7 @@ class Server:
     types: dict[str, str] = field(default_factory=dict)
     cuts: list[int] = field(default_factory=list)  # send so many bytes, then hang up
     ranges: bool = True
+    missing: int = 404  # what is answered where there is no file
     pause: threading.Event | None = None
     requests: list[tuple[str, str | None]] = field(default_factory=list)
 
@@ -93,7 +88,7 @@ def _handler(server: Server) -> type[http.server.BaseHTTPRequestHandler]:
             server.requests.append((path, wanted))
             data = server.files.get(path)
             if data is None:
-                self.send_error(404)
+                self.send_error(server.missing)
                 return
             first = 0
             if wanted and server.ranges:

@@ -9,17 +9,18 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from basnet_e2e.cli.annotation_options import annotation_options
+from basnet_e2e.cli.help import SectionedCommand
 from basnet_e2e.cli.options import message_options
 from basnet_e2e.cli.terminal.tables import new_table, show, width
 
 if TYPE_CHECKING:
     from basnet_e2e.evaluation.agreement import Agreement, Score
-    from basnet_e2e.interchange.annotated import Help
+    from basnet_e2e.interchange.annotated import Hints
 
 CELL = 10  # columns of one number of the confusion
 
 
-@click.command(epilog="Example: basnet agreement anna.boris bert.boris")
+@click.command(cls=SectionedCommand, epilog="Example: basnet agreement anna.boris bert.boris")
 @click.argument("first", metavar="A", type=click.Path(path_type=Path))
 @click.argument("second", metavar="B", type=click.Path(path_type=Path))
 @click.option(
@@ -42,7 +43,7 @@ CELL = 10  # columns of one number of the confusion
 @annotation_options
 @message_options
 def agreement(
-    first: Path, second: Path, step: float, draws: int, as_json: bool, help: "Help"
+    first: Path, second: Path, step: float, draws: int, as_json: bool, hints: "Hints"
 ) -> None:
     """Cohen's kappa of two annotations: people and people, or people and a model.
 
@@ -53,11 +54,11 @@ def agreement(
     from basnet_e2e.evaluation.agreement import agreement as compare
     from basnet_e2e.interchange.compared import paired
 
-    names = help.observations
+    names = hints.observations
     if len(names) > 2:
         raise click.UsageError("--observation is given once for both files, or once for each")
     chosen = [
-        replace(help, predictions=True, observations=names[k : k + 1] or names[:1]) for k in (0, 1)
+        replace(hints, predictions=True, observations=names[k : k + 1] or names[:1]) for k in (0, 1)
     ]
     pairs = {
         name: Pair(
@@ -72,7 +73,13 @@ def agreement(
         document = {"videos": list(pairs), "step": step, **found.to_json()}
         click.echo(json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False))
         return
-    show(_scores(found, len(pairs), step), *_confusion(found))
+    show(_scores(found, len(pairs), step))
+    columns = len(found.categories)
+    if columns > max((width() - 20) // (CELL + 1), 2):
+        click.echo(f"\nThe confusion of {columns} categories is too wide to show; see --json.")
+    elif columns > 1:
+        click.echo()
+        show(_confusion(found))
 
 
 def _scores(found: "Agreement", videos: int, step: float) -> Any:
@@ -94,12 +101,11 @@ def _cells(score: "Score") -> list[str]:
     return [kappa, bounds, f"{score.percent:.1f}"]
 
 
-def _confusion(found: "Agreement") -> list[Any]:
-    """Seconds by what A (rows) and B (columns) say, where the columns fit."""
+def _confusion(found: "Agreement") -> Any:
     names = found.categories
-    if not 1 < len(names) <= max((width() - 20) // (CELL + 1), 2):
-        return []
-    table = new_table("Seconds by what A (rows) and B (columns) say", "A \\ B", *names)
+    table = new_table("Seconds by what A (rows) and B (columns) say", "A \\ B")
+    for name in names:
+        table.add_column(name, justify="right", overflow="fold")
     for name, row in zip(names, found.confusion, strict=True):
         table.add_row(name, *(f"{value:.1f}" for value in row))
-    return [table]
+    return table

@@ -10,17 +10,18 @@ from typing import TYPE_CHECKING
 import click
 
 from basnet_e2e.cli.annotation_options import annotation_options
+from basnet_e2e.cli.help import SectionedCommand
 from basnet_e2e.cli.options import force_option, message_options
 
 if TYPE_CHECKING:
     from basnet_e2e.evaluation.time_budget import Budget
-    from basnet_e2e.interchange.annotated import Help
+    from basnet_e2e.interchange.annotated import Hints
 
 log = logging.getLogger(__name__)
 HEADER = "video,label,bouts,total,mean,median,share,latency"
 
 
-@click.command(epilog="Example: basnet budget results/ -o budget.csv")
+@click.command(cls=SectionedCommand, epilog="Example: basnet budget results/ -o budget.csv")
 @click.argument(
     "results", nargs=-1, required=True, metavar="RESULT...", type=click.Path(path_type=Path)
 )
@@ -33,7 +34,7 @@ HEADER = "video,label,bouts,total,mean,median,share,latency"
 @annotation_options
 @force_option
 @message_options
-def budget(results: tuple[Path, ...], output: Path | None, force: bool, help: "Help") -> None:
+def budget(results: tuple[Path, ...], output: Path | None, force: bool, hints: "Hints") -> None:
     """Bouts, durations, share and latency per video and class, and over all videos.
 
     RESULTs are results of 'basnet localize' (files or folders) or any files that 'basnet import
@@ -51,7 +52,7 @@ def budget(results: tuple[Path, ...], output: Path | None, force: bool, help: "H
         check_output(output, Kind.BUDGET, results, force=force)
     videos = {
         video.video: Observed(video.intervals, video.seen)
-        for video in timed_videos(results, replace(help, predictions=True))
+        for video in timed_videos(results, replace(hints, predictions=True))
     }
     endless = [name for name, video in videos.items() if video.seconds is None]
     if endless:

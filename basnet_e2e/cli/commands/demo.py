@@ -5,10 +5,11 @@ from pathlib import Path
 
 import click
 
+from basnet_e2e.cli.help import SectionedCommand
 from basnet_e2e.cli.options import message_options
 
 
-@click.command(epilog="Example: basnet demo basnet-demo --compare")
+@click.command(cls=SectionedCommand, epilog="Example: basnet demo basnet-demo --compare")
 @click.argument(
     "folder",
     metavar="[DIR]",
@@ -18,15 +19,15 @@ from basnet_e2e.cli.options import message_options
 @click.option(
     "--compare",
     is_flag=True,
-    help="More videos, and single streams and colour histograms beside. 5 minutes.",
+    help="More videos, and each stream alone beside both. 5 minutes.",
 )
 @click.option("--ablation", is_flag=True, help="Compare the paper's four recipes instead.")
 @message_options
 def demo(folder: Path, compare: bool, ablation: bool) -> None:
     """Generate videos and run every stage on them, printing each command. Under 2 minutes.
 
-    Everything is written to DIR (basnet-demo without it), and a second run goes on where the first
-    one stopped. Nothing is downloaded.
+    Everything is written to DIR (default: basnet-demo); a second run continues the first. Nothing
+    is downloaded.
     """
     from basnet_e2e.demo.steps import Demo
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import click
 
+from basnet_e2e.cli.help import SectionedCommand
 from basnet_e2e.cli.options import message_options
 from basnet_e2e.data.annotations.video_names import counted
 from basnet_e2e.version import __version__
@@ -25,7 +26,6 @@ DOWNLOAD = "basnet weights download "
 PER_LINE = 3  # fit into 80 columns
 CHECKED = 16  # samples of each kind that a GPU and the CPU compute
 OPTIONAL = {
-    "openvino": "runs the zoo's networks faster on a CPU: pip install 'basnet-e2e[cpu]'",
     "ray": "extracts on a cluster: pip install 'basnet-e2e[ray]'",
     "transformers": "has V-JEPA 2, VideoMAE, CLIP: pip install 'basnet-e2e[transformers]'",
 }
@@ -41,7 +41,7 @@ class Finding:
     advice: str = ""
 
 
-@click.command(epilog="Example: basnet doctor")
+@click.command(cls=SectionedCommand, epilog="Example: basnet doctor")
 @message_options
 def doctor() -> None:
     """Show versions, devices, decoders, weights and a self-test, and what is missing.
@@ -105,7 +105,7 @@ def _versions() -> Iterator[Finding]:
 def _torchvision() -> Iterator[Finding]:
     """What installs beside torch without a word may still be of another build."""
     from weights.errors import WeightsError
-    from weights.importing import import_torchvision
+    from weights.libraries import import_torchvision
 
     try:
         import_torchvision()
@@ -133,8 +133,8 @@ def _optional() -> Iterator[Finding]:
 def _devices() -> Iterator[Finding]:
     import torch
 
-    from extract.inference.runtimes import choose_runtime
-    from extract.machine.devices import cores
+    from extract.inference.torch_runtime import describe
+    from extract.machine.devices import choose_device, cores
 
     threads = f"{cores()} cores, {torch.get_num_threads()} threads"
     yield Finding("cpu", threads)
@@ -144,15 +144,20 @@ def _devices() -> Iterator[Finding]:
             yield from _gpu_check(f"cuda:{index}")
     else:
         yield Finding("cuda", "no GPU found: everything runs on the CPU", False)
-    yield Finding("networks", f"run on {choose_runtime().describe()}, in float32")
+    yield Finding("networks", f"run on {describe(choose_device(), winograd=False)}, in float32")
     compiler = shutil.which("cc") or shutil.which("gcc")
-    yield Finding("compiler", compiler or "none (not needed)")
+    yield Finding("compiler", compiler or "none (needed only for fast flow on a GPU)")
 
 
 def _gpu_check(device: str) -> Iterator[Finding]:
     """What a GPU computes, beside the CPU; extraction uses only one that passes."""
+    from extract.flow.registry import flow_method
     from extract.pipeline.device_check import SAMPLES, compare
 
+    engine = flow_method("tvl1", device=device).engine
+    advice = "a C compiler makes flow faster: apt install gcc python3-dev"
+    fused = "triton" in engine
+    yield Finding("", f"flow by {engine}", fused, "" if fused else advice)
     for sample in SAMPLES:
         found = compare(sample, device, count=CHECKED)
         if not found.agrees:
@@ -170,7 +175,7 @@ def _weights() -> Iterator[Finding]:
 
     others = []
     for entry in entries():
-        state, name = entry.state(), f"{entry.name} {entry.stream}"
+        state, name = entry.state, f"{entry.name} {entry.stream}"
         if state == "missing" and entry.name != DEFAULT_NETWORK:
             others.append(name)
             continue

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from basnet_e2e.cli.help import SectionedCommand
 from basnet_e2e.cli.options import message_options
 from basnet_e2e.cli.terminal.tables import new_table, show, width
 
@@ -28,6 +29,7 @@ NUMBER = 7  # columns of one number and the gap after it
 
 
 @click.command(
+    cls=SectionedCommand,
     epilog="Example: basnet evaluate result.json --ground-truth gt.json --subset test",
 )
 @click.argument("predictions", type=click.Path(path_type=Path))
@@ -37,7 +39,9 @@ NUMBER = 7  # columns of one number and the gap after it
     type=click.Path(path_type=Path),
     help="Annotated intervals: ActivityNet-style JSON, or CSV video,label,start,end.",
 )
-@click.option("--subset", help="Subset to evaluate; test or validation without it.")
+@click.option(
+    "--subset", help="Subset to evaluate. Default: test or validation, whichever there is."
+)
 @click.option(
     "--tiou",
     default="0.1:0.9:0.1",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from basnet_e2e.cli.help import SectionedGroup
 from basnet_e2e.cli.options import force_option, frame_rate_option, message_options
 from basnet_e2e.cli.terminal.progress import ProgressBar
 
@@ -35,7 +36,7 @@ def _check_format(ctx: click.Context, parameter: click.Parameter, value: str | N
     raise click.BadParameter(f"no format {value!r}; {hint}formats are {', '.join(FORMATS)}")
 
 
-@click.group()
+@click.group(cls=SectionedGroup)
 def export() -> None:
     """Write features or intervals in formats that other programs read."""
 
@@ -75,15 +76,15 @@ def features(features: Path, output: Path, layout: str, force: bool) -> None:
     "-o",
     "--output",
     type=click.Path(path_type=Path),
-    help="File, or folder where there is a file a video; else stdout.",
+    help="File, or folder with one file per video. Default: stdout.",
 )
 @click.option("--format", "layout", metavar="NAME", callback=_check_format, help=_FORMAT_HELP)
 @click.option(
     "--videos",
     type=click.Path(path_type=Path),
-    help="The videos, or a folder of them; beside the RESULT without it.",
+    help="The videos, or a folder of them. Default: beside the RESULT.",
 )
-@frame_rate_option("Frames a second to count in; the video's without it (labelstudio: 25).")
+@frame_rate_option("Frames per second to count in. Default: the video's (labelstudio: 25).")
 @click.option(
     "--link-prefix",
     default="",
@@ -102,7 +103,11 @@ def features(features: Path, output: Path, layout: str, force: bool) -> None:
     metavar="DIR",
     help="Write a clip for each interval.",
 )
-@click.option("--exact", is_flag=True, help="Encode clips anew, exact to the frame.")
+@click.option(
+    "--exact",
+    is_flag=True,
+    help="Re-encode clips, exact to the frame; default: copied, from the key frame before.",
+)
 @click.option(
     "--burn",
     type=click.Path(path_type=Path),
@@ -136,16 +141,14 @@ def intervals(
 
     if exact and cut is None:
         raise click.UsageError("--exact is how --cut writes its clips; say where with --cut DIR")
-    if into is not None and (layout not in (None, "boris") or output is None):
-        raise click.UsageError("--into writes a project of BORIS: name the copy with -o COPY.boris")
+    chosen = _chosen_format(output, layout, into)
     found, failed = read_all_results(documents)
     beside = dict.fromkeys(path if path.is_dir() else path.parent for path in documents)
     places = [videos] if videos else list(beside)
     rate = None if fps is None else nominal_rate(fps)
-    media = Media(_at_hand(found, places, given=videos is not None), fps=rate, prefix=link_prefix)
+    media = Media(_available(found, places, given=videos is not None), fps=rate, prefix=link_prefix)
     for result in found if cut or burn else []:
         media.file(result)
-    chosen = "boris" if into else layout or _format_of(output)
     read = [file for path in (*documents, *filter(None, [into])) for file in result_files(path)]
     inputs = [*read, *media.files.values()]
     if output:
@@ -161,6 +164,16 @@ def intervals(
         _cut(found, media, cut, exact)
     if burn:
         _burn(found, media, burn)
+
+
+def _chosen_format(output: Path | None, layout: str | None, into: Path | None) -> str:
+    """The format that was asked for, or the one that the other options mean."""
+    if into is not None and (layout not in (None, "boris") or output is None):
+        raise click.UsageError("--into writes a project of BORIS: name the copy with -o COPY.boris")
+    chosen = "boris" if into else layout or _format_of(output)
+    if chosen == "boris" and output is not None and output.suffix == ".gz":
+        raise click.UsageError("projects of BORIS are written uncompressed: name it .boris")
+    return chosen
 
 
 def _check_document(
@@ -185,7 +198,7 @@ def _check_document(
         check_outputs(beside, kind, inputs, force=force)
 
 
-def _at_hand(
+def _available(
     found: "Sequence[Localization]", places: "Sequence[Path]", *, given: bool
 ) -> dict[str, Path]:
     """Video files of the results; a folder that was not named may as well have none."""

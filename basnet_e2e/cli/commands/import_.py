@@ -7,17 +7,18 @@ from typing import TYPE_CHECKING
 import click
 
 from basnet_e2e.cli.annotation_options import annotation_options
+from basnet_e2e.cli.help import SectionedGroup
 from basnet_e2e.cli.options import force_option, message_options
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from basnet_e2e.interchange.annotated import AnnotatedVideo, Help
+    from basnet_e2e.interchange.annotated import AnnotatedVideo, Hints
 
 log = logging.getLogger(__name__)
 
 
-@click.group(name="import")
+@click.group(name="import", cls=SectionedGroup)
 def import_() -> None:
     """Read what people annotated in other tools."""
 
@@ -37,8 +38,8 @@ def import_() -> None:
     "--intervals",
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="KNOWN.csv|.json",
-    help="Also write intervals, points and unknown stretches, as 'basnet train --intervals' and "
-    "'basnet evaluate --ground-truth' read them.",
+    help="Also write intervals, points and unknown stretches, as 'basnet train --intervals' reads "
+    "them, and 'basnet evaluate --ground-truth' where there are intervals alone.",
 )
 @annotation_options
 @force_option
@@ -48,7 +49,7 @@ def labels(
     output: Path,
     intervals: Path | None,
     force: bool,
-    help: "Help",
+    hints: "Hints",
 ) -> None:
     """Read labels from Label Studio, ELAN, BORIS, DeepEthogram, FiftyOne, VIA or a corrected page.
 
@@ -63,7 +64,7 @@ def labels(
     check_output(output, Kind.LABELS, files, force=force)
     if intervals is not None:
         check_output(intervals, Kind.ANNOTATIONS, files, force=force)
-    found = read_annotations(files, help)
+    found = read_annotations(files, hints)
     # A label file says of a class that it does not name that it does not occur.
     whole = [video for video in found if not video.unknown]
     write_text(output, labels_csv(whole))

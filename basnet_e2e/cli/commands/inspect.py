@@ -8,15 +8,16 @@ from typing import Any
 
 import click
 
+from basnet_e2e.cli.help import SectionedCommand
 from basnet_e2e.cli.options import message_options
 
 WIDTH = 80
 TOPIC = 12
 
 
-@click.command(epilog="Example: basnet inspect model.safetensors")
+@click.command(cls=SectionedCommand, epilog="Example: basnet inspect model.safetensors")
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--json", "as_json", is_flag=True, help="All that the file says, as JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Everything the file says, as JSON.")
 @message_options
 def inspect(file: Path, as_json: bool) -> None:
     """Say what FILE is: a model, features of a video, a result, or what else basnet knows.
@@ -106,11 +107,8 @@ def _reads(settings: Mapping[str, Any]) -> str:
     parts = [str(settings.get("backbone", "features of another program"))]
     if settings.get("streams"):
         parts.append("streams " + ",".join(settings["streams"]))
-    if "fps" in settings:
-        parts.append(
-            f"{settings['fps']} fps, snippets of {settings['length']} frames every "
-            f"{settings['stride']}"
-        )
+    if {"fps", "length", "stride"} <= settings.keys():
+        parts.append("{fps} fps, snippets of {length} frames every {stride}".format(**settings))
     if settings.get("flow"):
         parts.append(f"flow {settings['flow'].get('method')}, quantize {settings.get('quantize')}")
     return ", ".join(parts)
@@ -120,11 +118,11 @@ def _features(found: Mapping[str, Any]) -> dict[str, str]:
     facts = found["facts"]
     widths = ", ".join(f"{name} {width}" for name, width in found["widths"].items())
     video = [str(facts.get("file", "unknown"))]
-    if "duration" in facts:
+    if facts.get("duration"):
         video.append(f"{facts['duration']:.2f} s")
-    if "source_fps" in facts:
+    if facts.get("source_fps"):
         video.append(f"{facts['source_fps']:.4g} fps")
-    if "size" in facts:
+    if facts.get("size"):
         video.append("{} x {}".format(*facts["size"]))
     lines = {
         "video": ", ".join(video),

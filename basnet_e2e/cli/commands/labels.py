@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from basnet_e2e.cli.help import SectionedCommand
 from basnet_e2e.cli.options import message_options
 from basnet_e2e.cli.terminal.tables import new_table, show, show_text
 
@@ -19,6 +20,7 @@ BACKGROUND = "(background only)"
 
 
 @click.command(
+    cls=SectionedCommand,
     epilog="Example: basnet labels features/ -o labels.csv; later: basnet labels features/ "
     "--check labels.csv",
 )
@@ -27,7 +29,7 @@ BACKGROUND = "(background only)"
     "-o",
     "--output",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="Label file to write; stdout without it. One that exists is kept.",
+    help="Label file to write; one that exists is kept. Default: stdout.",
 )
 @click.option(
     "--check",
@@ -95,12 +97,12 @@ def _check(folder: Path, path: Path | None, intervals: Path | None, ids: "Folder
     from basnet_e2e.data.annotations.label_matching import nothing_to_learn
     from basnet_e2e.data.annotations.training_videos import match_training
     from basnet_e2e.data.annotations.video_names import counted
-    from basnet_e2e.data.features.dataset import failed_ids
     from basnet_e2e.training.known_times import known_times
+    from extract.features.failure_lists import read_failures
 
     what, known = ("features", ids.features) if ids.features else ("a file", ids.videos)
     times = known_times(intervals)
-    both = match_training(path, times, known, str(folder), failed_ids(folder), what=what)
+    both = match_training(path, times, known, str(folder), read_failures(folder), what=what)
     for found in both.matches:
         show_text(
             f"{len(found.matches.found)} of {counted(len(found.labels.videos), 'row')} meet a "

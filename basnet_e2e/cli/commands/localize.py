@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from basnet_e2e.cli.help import SectionedCommand
 from basnet_e2e.cli.options import (
     Destination,
     FileOrFolder,
@@ -40,6 +41,7 @@ log = logging.getLogger(__name__)
 
 
 @click.command(
+    cls=SectionedCommand,
     epilog="Example: basnet localize video.mp4 -m model.safetensors -o result.json",
 )
 @click.argument(
@@ -53,14 +55,14 @@ log = logging.getLogger(__name__)
     "-m",
     "--model",
     type=click.Path(path_type=Path),
-    help="Model file; the built-in kinetics400 without it.",
+    help="Model file. Default: the built-in kinetics400, 400 actions and untrained for times.",
 )
 @click.option(
     "-o",
     "--output",
     type=FileOrFolder(),
     metavar="FILE|FOLDER/",
-    help="Result file, or a folder with a file per video; stdout without it.",
+    help="Result file, or a folder with one file per video. Default: stdout.",
 )
 @click.option(
     "--format",
@@ -80,31 +82,36 @@ log = logging.getLogger(__name__)
 @click.option(
     "--min-score",
     type=float,
-    help="Lowest score; without it 0.2 for best (below, nothing stands out), none for all.",
+    help="Lowest score; lower finds more and errs more. Default: 0.2 with --keep best, none with "
+    "all.",
 )
 @click.option(
     "--min-length",
     type=click.FloatRange(min=0),
     default=0.0,
     show_default=True,
-    help="Shortest interval in seconds.",
+    help="Shortest interval, in seconds.",
 )
 @click.option(
-    "--streams", type=StreamList(), help="Streams that classify without -m (rgb without it)."
+    "--streams",
+    type=StreamList(),
+    help="Without -m: streams that classify. Default: rgb; both take five times as long.",
 )
 @click.option(
     "--backbone",
-    help="Without -m: whose classifier is used (i3d without it); see 'basnet weights list'.",
+    help="Without -m: network whose classifier is used, see 'basnet weights list'. Default: i3d.",
 )
 @click.option(
     "--prompt",
     "prompts",
     multiple=True,
     metavar="TEXT",
-    help="Without -m: look for what a text says (once for each); needs [transformers].",
+    help="Without -m: look for what a text says; may be repeated. Needs [transformers].",
 )
 @click.option(
-    "--grid", metavar="FPS,LENGTH,STRIDE", help="Time grid of .npy features (25,16,16 without it)."
+    "--grid",
+    metavar="FPS,LENGTH,STRIDE",
+    help="Time grid of .npy features, which do not record it. Default: 25,16,16.",
 )
 @click.option(
     "--refine",
@@ -161,7 +168,7 @@ def localize(
     from basnet_e2e.localization.inputs import VideoFile, find_inputs
     from basnet_e2e.localization.localizer import Localizer
     from extract.jobs.store import choose_store
-    from extract.sources.find import is_folder
+    from extract.sources.storage import is_folder
 
     sources = find_inputs(inputs, grid=grid)
     many = len(inputs) > 1 or any(map(is_folder, inputs))
@@ -320,7 +327,7 @@ class _Run:
         from basnet_e2e.localization.video_failures import failure_message
 
         if self._report:
-            self._report.recorder.forget()
+            self._report.recorder.reset()
         try:
             made = stamp(self._localizer.made_from(source))
             found = self._localizer.localize_input(source, progress)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from basnet_e2e.cli.commands.report_pictures import draw_picture, picture_options
+from basnet_e2e.cli.help import SectionedCommand
 from basnet_e2e.cli.options import force_option, message_options
 from basnet_e2e.cli.terminal.progress import ProgressBar
 
@@ -20,6 +21,7 @@ log = logging.getLogger(__name__)
 
 
 @click.command(
+    cls=SectionedCommand,
     epilog="Example: basnet report result.json --videos videos/ -o result.html",
 )
 @click.argument(
@@ -37,14 +39,16 @@ log = logging.getLogger(__name__)
     "--videos",
     metavar="DIR",
     type=click.Path(path_type=Path),
-    help="Folder of the videos; without it they are sought beside the results.",
+    help="Folder of the videos. Default: beside the results.",
 )
 @click.option(
     "--ground-truth",
     type=click.Path(path_type=Path),
     help="Annotated intervals to show below those found.",
 )
-@click.option("--subset", help="Subset of the ground truth; test or validation without it.")
+@click.option(
+    "--subset", help="Subset of the ground truth. Default: test or validation, whichever it has."
+)
 @click.option("--embed", is_flag=True, help="Put the videos into the pages.")
 @picture_options
 @force_option

@@ -33,14 +33,14 @@ def picture_options(command: Callable[..., Any]) -> Callable[..., Any]:
             type=click.Path(path_type=Path),
             help="Model whose view of features is drawn.",
         ),
-        click.option("--video", metavar="ID", help="Video to draw, where there are several."),
+        click.option("--video", metavar="ID", help="Video to draw, if there are several."),
         click.option(
             "--at",
             type=click.FloatRange(min=0),
             metavar="SECONDS",
-            help="Moment of the snippet; the middle of the video without it.",
+            help="Moment of the snippet. Default: the middle of the video.",
         ),
-        click.option("--flow", metavar="METHOD", help="Flow of the snippet; tvl1 without it."),
+        click.option("--flow", metavar="METHOD", help="Flow of the snippet. Default: tvl1."),
     )
     for option in reversed(options):
         command = option(command)

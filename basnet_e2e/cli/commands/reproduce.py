@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from basnet_e2e.cli.help import SectionedCommand
 from basnet_e2e.cli.options import StreamList, device_option, force_option, message_options
 from basnet_e2e.cli.terminal.progress import ProgressBar
 from basnet_e2e.cli.terminal.tables import show_sheets, show_text
@@ -34,6 +35,7 @@ def _names(
 
 
 @click.command(
+    cls=SectionedCommand,
     epilog="Example: basnet reproduce thumos14 --features THUMOS14 --seeds 5 --device cuda",
 )
 @click.argument("benchmark", type=click.Choice(BENCHMARKS))
@@ -60,18 +62,18 @@ def _names(
     "-o",
     "--output",
     type=click.Path(path_type=Path, file_okay=False),
-    help="Folder of the runs and the report (reproduce-BENCHMARK without it).",
+    help="Folder of the runs and the report. Default: reproduce-BENCHMARK.",
 )
 @click.option(
     "--preset",
-    help="official (THUMOS'14 and --heads without it), activitynet (ActivityNet without it), "
-    "default or small.",
+    help="official, activitynet, default or small. Default: activitynet for ActivityNet, else "
+    "official.",
 )
 @click.option(
     "--heads",
     callback=_names,
     metavar="LIST|all",
-    help="Compare these methods instead: basnet,stpn,...; or all.",
+    help="Compare these methods instead: basnet,stpn,..., or all.",
 )
 @click.option(
     "--recipes",
@@ -85,18 +87,18 @@ def _names(
     default=1,
     show_default=True,
     metavar="N",
-    help="Runs a row.",
+    help="Runs per row.",
 )
 @click.option(
     "--mend",
     callback=_names,
     metavar="LIST",
-    help="Defects of the released code to mend in all runs: ranking,contrast,...",
+    help="Defects of the released code to fix in all runs: ranking,contrast,...",
 )
 @click.option(
     "--each-mend",
     type=click.Choice(["reading", "all"]),
-    help="Also measure mends alone, on the recipe full: those that need no training, or all.",
+    help="Also measure each fix alone, on the recipe full: those that need no training, or all.",
 )
 @click.option(
     "--select",
@@ -105,11 +107,15 @@ def _names(
     show_default=True,
     help="best-on-test adds a column, chosen as the released code chooses; ask for it at once.",
 )
-@click.option("--steps", type=click.IntRange(min=1), help="Training steps; the preset's without.")
-@click.option("--segments", type=click.IntRange(min=1), help="T; the preset's without it.")
+@click.option("--steps", type=click.IntRange(min=1), help="Training steps. Default: the preset's.")
+@click.option(
+    "--segments", type=click.IntRange(min=1), help="Segments per video (T). Default: the preset's."
+)
 @click.option("--streams", type=StreamList(), help="Use only rgb or only flow.")
-@click.option("--grid", metavar="FPS,LENGTH,STRIDE", help="Time grid of the features (25,16,16).")
-@click.option("--video", metavar="ID", help="Test video to draw; one of median quality without it.")
+@click.option(
+    "--grid", metavar="FPS,LENGTH,STRIDE", help="Time grid of the features. Default: 25,16,16."
+)
+@click.option("--video", metavar="ID", help="Test video to draw. Default: one of median quality.")
 @force_option
 @device_option
 @message_options
@@ -131,8 +137,8 @@ def reproduce(
 
     With --heads, train several methods instead and lay them beside each other and their papers.
 
-    Writes report.md, report.json and pictures. Stopped with Ctrl-C, the same command goes on where
-    it was; runs that are done are never done again.
+    Writes report.md, report.json and pictures. Run the same command again to continue after Ctrl-C;
+    finished runs are kept.
     """
     from basnet_e2e.data.files.file_kinds import Kind
     from basnet_e2e.data.files.overwrite_checks import check_folder, check_output

@@ -7,13 +7,14 @@ from typing import Any
 
 import click
 
+from basnet_e2e.cli.help import SectionedCommand
 from basnet_e2e.cli.options import StreamList, message_options
 
 log = logging.getLogger(__name__)
 LOOPBACK = "127.0.0.1"
 
 
-@click.command(epilog="Example: basnet studio videos/")
+@click.command(cls=SectionedCommand, epilog="Example: basnet studio videos/")
 @click.argument("videos", type=click.Path(path_type=Path, file_okay=False, exists=True))
 @click.option(
     "-o",

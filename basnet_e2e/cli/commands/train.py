@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from basnet_e2e.cli.help import SectionedCommand
 from basnet_e2e.cli.options import StreamList, device_option, force_option, message_options
 from basnet_e2e.cli.terminal.progress import ProgressBar
 from basnet_e2e.cli.terminal.tables import new_table, show
@@ -18,6 +19,7 @@ log = logging.getLogger(__name__)
 
 
 @click.command(
+    cls=SectionedCommand,
     epilog="Example: basnet train features/ --labels labels.csv -o model.safetensors",
 )
 @click.argument("features", type=click.Path(path_type=Path))
@@ -58,7 +60,9 @@ log = logging.getLogger(__name__)
     help="Ablation of basnet: full (the method), suppression, base or baseline.",
 )
 @click.option(
-    "--streams", type=StreamList(), help="Use only rgb or only flow; all there are without it."
+    "--streams",
+    type=StreamList(),
+    help="Use only rgb or only flow. Default: all that the features hold.",
 )
 @click.option(
     "--validate",
@@ -66,10 +70,14 @@ log = logging.getLogger(__name__)
     help="Intervals of validation videos (JSON or CSV); keeps the best step.",
 )
 @click.option(
-    "--classes", type=click.Path(path_type=Path), help="File with one class a line, in order."
+    "--classes",
+    type=click.Path(path_type=Path),
+    help="File with one class per line, in order. Default: order of first appearance.",
 )
 @click.option(
-    "--grid", metavar="FPS,LENGTH,STRIDE", help="Time grid of .npy features (25,16,16 without it)."
+    "--grid",
+    metavar="FPS,LENGTH,STRIDE",
+    help="Time grid of .npy features, which do not record it. Default: 25,16,16.",
 )
 @click.option(
     "--seed",
@@ -78,16 +86,15 @@ log = logging.getLogger(__name__)
     show_default=True,
     help="Equal seeds give equal models.",
 )
-@click.option(
-    "--steps", type=click.IntRange(min=1), help="Training steps; the preset's without it."
-)
+@click.option("--steps", type=click.IntRange(min=1), help="Training steps. Default: the preset's.")
 @click.option(
     "--ensemble",
     type=click.IntRange(min=1),
     default=1,
     show_default=True,
     metavar="N",
-    help="Networks in the model, from this seed on, read as their mean; steadier with few videos.",
+    help="Networks in the model, seeds counting up, averaged; steadier with few videos, N times "
+    "as long.",
 )
 @click.option(
     "--holdout",
@@ -112,7 +119,7 @@ log = logging.getLogger(__name__)
     type=click.Choice(["csv", "tensorboard"]),
     help="Write loss, its parts, rate and validations of each step beside the model.",
 )
-@click.option("--resume", is_flag=True, help="Go on where an interrupted run stopped.")
+@click.option("--resume", is_flag=True, help="Continue an interrupted run.")
 @force_option
 @device_option
 @message_options
@@ -122,7 +129,7 @@ def train(features: Path, output: Path, force: bool, log_to: str | None, **optio
     What is known of single videos beside them (--intervals) teaches more: intervals, points, or
     that nothing happens. A video with intervals counts as looked at as a whole.
 
-    Interrupted training goes on with --resume and gives the same model as an uninterrupted run.
+    Interrupted training continues with --resume and gives the same model as an uninterrupted run.
     """
     from basnet_e2e.data.files.file_kinds import Kind
     from basnet_e2e.data.files.overwrite_checks import check_folder, check_output

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from basnet_e2e.cli.help import SectionedCommand
 from basnet_e2e.cli.options import (
     decoding_options,
     device_option,
@@ -47,14 +48,14 @@ None of the 400 actions stands out. What comes nearest:
   basnet localize {video} --min-score 0.02"""
 
 
-@click.command("try", epilog="Example: basnet try video.mp4")
+@click.command("try", cls=SectionedCommand, epilog="Example: basnet try video.mp4")
 @click.argument("video", type=click.Path(path_type=Path))
 @click.option(
     "-o",
     "--output",
     metavar="DIR",
     type=click.Path(path_type=Path, file_okay=False),
-    help="Folder for result and page; NAME-actions here without it.",
+    help="Folder for result and page. Default: NAME-actions here.",
 )
 @decoding_options
 @force_option

@@ -8,7 +8,7 @@ from basnet_e2e.data.annotations.predictions import is_activitynet, read_results
 from basnet_e2e.data.files.text_files import parse_json
 from basnet_e2e.errors import BasnetError
 from basnet_e2e.intervals import Failure, Localization
-from extract.features.failure_lists import FAILURES
+from extract.features.failure_lists import FAILURES, read_list
 
 
 def is_own(document: Any) -> bool:
@@ -49,13 +49,8 @@ def result_files(given: Path, is_wanted: Callable[[Any], bool] = is_result) -> l
 
 def listed_failures(folder: Path) -> list[Failure]:
     """Failures that a run over many videos listed beside its results; none for a file."""
-    path = folder / FAILURES
-    rows = parse_json(path).get("failed", []) if path.is_file() else []
-    return [
-        Failure(str(row["video"]), str(row.get("file", "")), str(row.get("error", "")))
-        for row in rows
-        if isinstance(row, dict) and "video" in row
-    ]
+    rows = read_list(folder / FAILURES) if folder.is_dir() else []
+    return [Failure(row.video, row.file, row.error) for row in rows]
 
 
 def read_all_results(paths: Iterable[Path]) -> tuple[list[Localization], list[Failure]]:

@@ -58,15 +58,15 @@ def export_features(
     )
     for source in sources:
         chosen.write(folder, source.id, source.by_stream())
-    if sources[0].timed:
-        settings = sources[0].settings()
-        grid = ",".join(str(settings[key]) for key in ("fps", "length", "stride"))
+    settings = sources[0].settings()
+    if sources[0].timed and {"fps", "length", "stride"} <= settings.keys():
+        grid = "{fps},{length},{stride}".format(**settings)
         log.info("array files hold no times: read them back with --grid %s", grid)
     return len(sources)
 
 
 def _streams(source: StoredVideo) -> tuple[str, ...]:
-    return tuple(source.settings()["streams"])
+    return tuple(source.settings().get("streams") or source.by_stream())
 
 
 def _trees(folder: Path, video: str, streams: Streams) -> None:

@@ -87,13 +87,14 @@ def column_names(text: str) -> list[str]:
 
 
 def _delimiter(text: str, columns: Sequence[str]) -> str:
-    """What separates cells: the first delimiter by which the header names all columns."""
+    """What separates cells: the delimiter by which the header names the most columns."""
     header = next((line for line in text.splitlines() if line.strip()), "")
-    for delimiter in DELIMITERS:
-        names = _names(cell.strip().strip('"') for cell in header.split(delimiter))
-        if set(columns) <= set(names):
-            return delimiter
-    return DELIMITERS[0]
+
+    def named(delimiter: str) -> int:
+        cells = (cell.strip().strip('"') for cell in header.split(delimiter))
+        return len(set(columns) & set(_names(cells)))
+
+    return max(DELIMITERS, key=named)
 
 
 def _places(path: Path, line: int, header: Sequence[str], columns: Sequence[str]) -> dict[str, int]:

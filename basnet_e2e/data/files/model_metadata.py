@@ -42,10 +42,10 @@ class Holdout(Struct):
 class TrainingSummary(Struct):
     """What is recorded of a training run."""
 
-    videos: Count = 0
-    unlabelled: Count = 0
-    steps: Count = 0
-    loss: Number = 0.0
+    videos: Count
+    unlabelled: Count
+    steps: Count
+    loss: Number
     seed: int | None = None
     per_class: list[Count] | None = None
     validation: Validation | None = None
@@ -67,7 +67,7 @@ class _Metadata(Struct):
     classes: Annotated[list[Name], Meta(min_length=1)]
     features: Width
     extractor: FeatureSettings
-    training: TrainingSummary
+    training: TrainingSummary | None
     members: Annotated[int, Meta(ge=1, le=100)] | None = None
 
 
@@ -114,7 +114,13 @@ def parse_metadata(
             f"(up to {FORMAT_VERSION}); train the model again, or use the version that wrote it"
         )
     try:
-        convert(meta, _First if meta["format"] == 1 else _Current)
+        found = convert(
+            meta | {"training": meta.get("training") or None},
+            _First if meta["format"] == 1 else _Current,
+        )
+        counts = None if found.training is None else found.training.per_class
+        if counts is not None and len(counts) != len(found.classes):
+            raise JsonError("its counts of videos are not those of its classes")
     except JsonError as error:
         raise BasnetError(f"{path}: damaged model file ({error}); train it again") from error
     return meta

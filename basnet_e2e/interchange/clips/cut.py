@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from fractions import Fraction
@@ -107,12 +107,27 @@ def _copy(source: Path, piece: Piece, origin: Fraction) -> None:
         streams = copy_streams(read, written, piece.path, without=others)
         assert leading.time_base is not None
         read.seek(int(start / leading.time_base), stream=leading)
-        for packet in _within(read.demux(list(streams)), leading, end):
+        for packet in _within(_timed(read.demux(list(streams)), leading), leading, end):
             shift = round(start / packet.time_base)
             packet.pts -= shift
             packet.dts -= shift
             packet.stream = streams[packet.stream]
             written.mux(packet)
+
+
+def _timed(packets: Iterable[Any], leading: Any) -> Iterator[Any]:
+    """Packets with decoding times; Matroska states none of the first ones where frames reorder."""
+    early: list[Any] = []
+    for packet in packets:
+        if packet.stream is leading and packet.pts is not None:
+            if packet.dts is None:
+                early.append(packet)
+                continue
+            for left, each in zip(range(len(early), 0, -1), early, strict=True):
+                each.dts = packet.dts - left * (each.duration or 1)
+            yield from early
+            early = []
+        yield packet
 
 
 def _within(packets: Any, leading: Any, end: Fraction) -> list[Any]:

@@ -5,7 +5,7 @@ from typing import Any
 
 from basnet_e2e.data.annotations.predictions import is_activitynet, read_results
 from basnet_e2e.errors import BasnetError
-from basnet_e2e.interchange.annotated import AnnotatedVideo, AnnotationFile, Help
+from basnet_e2e.interchange.annotated import AnnotatedVideo, AnnotationFile, Hints
 from basnet_e2e.interchange.json_text import json_text
 from basnet_e2e.interchange.media import Media
 from basnet_e2e.intervals import Localization, written_intervals
@@ -37,13 +37,13 @@ def is_own(file: AnnotationFile) -> bool:
     return is_activitynet(file.document)
 
 
-def read(file: AnnotationFile, help: Help) -> list[AnnotatedVideo]:
+def read(file: AnnotationFile, hints: Hints) -> list[AnnotatedVideo]:
     """The videos of detections, which state no duration.
 
     Raises:
         BasnetError: detections were not asked for, or one is damaged.
     """
-    if not help.predictions:
+    if not hints.predictions:
         raise BasnetError(
             f"{file.path}: a model's own detections teach it nothing; correct them in the page of "
             "'basnet report' and save it"

@@ -14,7 +14,7 @@ from basnet_e2e.errors import BasnetError
 from basnet_e2e.interchange.annotated import (
     AnnotatedVideo,
     AnnotationFile,
-    Help,
+    Hints,
     LeftOut,
     Unread,
     video_id,
@@ -24,6 +24,7 @@ from basnet_e2e.interchange.media import Media
 from basnet_e2e.interchange.observations import PREDICTED, Event, Observation, annotated
 from basnet_e2e.interchange.plain import in_time, one_line
 from basnet_e2e.intervals import Localization
+from weights.json_documents import Duration, Seconds
 
 VERSION = "7.0"
 # A required field; no clock, so that equal results give equal bytes.
@@ -182,8 +183,8 @@ class _Behavior(msgspec.Struct):
 
 
 class _MediaInfo(msgspec.Struct):
-    length: dict[str, float | None] = {}
-    offset: dict[str, float | None] = {}
+    length: dict[str, Duration | None] = {}
+    offset: dict[str, Seconds | None] = {}
 
 
 class _Observation(
@@ -203,9 +204,9 @@ class _Observation(
     events: list[list[Any]]
     type: str = "MEDIA"
     file: dict[str, list[str]] | list[str] = []
-    time_offset: float | None = None
+    time_offset: Seconds | None = None
     media_info: _MediaInfo | None = None
-    interval: list[float] = []
+    interval: list[Seconds] = []
     by_date: bool = False
 
 
@@ -219,7 +220,7 @@ def is_own(file: AnnotationFile) -> bool:
     return file.has("behaviors_conf", "observations")
 
 
-def read(file: AnnotationFile, help: Help) -> Iterator[AnnotatedVideo | LeftOut]:
+def read(file: AnnotationFile, hints: Hints) -> Iterator[AnnotatedVideo | LeftOut]:
     """The videos of all observations; one without events is a video in which nothing happens.
 
     A state event is two rows of one subject, behaviour and modifiers, as BORIS pairs them.
@@ -236,7 +237,7 @@ def read(file: AnnotationFile, help: Help) -> Iterator[AnnotatedVideo | LeftOut]
             yield LeftOut(name, f"an observation without video ({one.type})")
             continue
         observed.append(_coded(name, one, files, types))
-    yield from annotated(observed, help)
+    yield from annotated(observed, hints)
 
 
 def _project(file: AnnotationFile) -> _Project:

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 
 from basnet_e2e.data.files.csv_rows import Row, column_names, read_rows
 from basnet_e2e.errors import BasnetError
-from basnet_e2e.interchange.annotated import AnnotatedVideo, AnnotationFile, Help, LeftOut, Unread
+from basnet_e2e.interchange.annotated import AnnotatedVideo, AnnotationFile, Hints, LeftOut, Unread
 from basnet_e2e.interchange.observations import Event, Observation, annotated
 
 OBSERVATION = "observation id"
@@ -24,7 +24,7 @@ def is_own(file: AnnotationFile) -> bool:
     return {OBSERVATION, "behavior"} <= set(column_names(file.text))
 
 
-def read(file: AnnotationFile, help: Help) -> Iterator[AnnotatedVideo | LeftOut]:
+def read(file: AnnotationFile, hints: Hints) -> Iterator[AnnotatedVideo | LeftOut]:
     """The videos that have events; others are not in such a table.
 
     Raises:
@@ -48,7 +48,7 @@ def read(file: AnnotationFile, help: Help) -> Iterator[AnnotatedVideo | LeftOut]
     for name, one in observations.items():
         if not one.files:
             yield LeftOut(name, "an observation without video")
-    yield from annotated([one for one in observations.values() if one.files], help)
+    yield from annotated([one for one in observations.values() if one.files], hints)
 
 
 def _files(cell: str) -> list[str]:

@@ -48,7 +48,7 @@ def pieces(result: Localization) -> list[tuple[int, int, str]]:
 
 
 def write_video(source: Path, output: Path, result: Localization) -> None:
-    """Write a copy of a video, nothing encoded anew, with the actions as its chapters.
+    """Write a copy of a video, nothing encoded again, with the actions as its chapters.
 
     Raises:
         BasnetError: the container cannot take the streams, or this PyAV sets no chapters.
@@ -86,5 +86,5 @@ def write_video(source: Path, output: Path, result: Localization) -> None:
 
 def _escaped(text: str) -> str:
     escaped = "".join(f"\\{letter}" if letter in SPECIAL else letter for letter in text)
-    # FFmpeg takes any backslash before a line end, an escaped one too, for a title that goes on.
+    # FFmpeg takes any backslash before a line end, an escaped one too, for a title that continues.
     return f"{escaped} " if text.endswith("\\") else escaped

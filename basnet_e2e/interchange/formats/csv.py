@@ -12,7 +12,7 @@ from basnet_e2e.intervals import Localization, written_intervals
 def write(results: Sequence[Localization], media: Media | None = None) -> str:
     """Rows ``video,label,start,end,score`` under a header; seconds with 3 decimals.
 
-    A name or label that a spreadsheet would take for a formula has an apostrophe before it.
+    A name or label that a spreadsheet would take for a formula gets an apostrophe.
     """
     text = io.StringIO()
     rows = csv.writer(text, lineterminator="\n")

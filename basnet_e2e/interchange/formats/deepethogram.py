@@ -9,7 +9,7 @@ from pathlib import Path
 
 from basnet_e2e.data.files.csv_rows import column_names
 from basnet_e2e.errors import BasnetError
-from basnet_e2e.interchange.annotated import AnnotatedVideo, AnnotationFile, Help, LeftOut
+from basnet_e2e.interchange.annotated import AnnotatedVideo, AnnotationFile, Hints, LeftOut
 from basnet_e2e.interchange.media import Media, find_video, nominal_rate, source_rate
 from basnet_e2e.interchange.plain import frames_of, in_time, one_line
 from basnet_e2e.intervals import Interval, Localization
@@ -48,7 +48,7 @@ def is_own(file: AnnotationFile) -> bool:
     return column_names(file.text)[:2] == ["", BACKGROUND]
 
 
-def read(file: AnnotationFile, help: Help) -> Iterator[AnnotatedVideo | LeftOut]:
+def read(file: AnnotationFile, hints: Hints) -> Iterator[AnnotatedVideo | LeftOut]:
     """The one video of a table; rows with a value of -1 are a stretch that nobody looked at.
 
     Raises:
@@ -60,7 +60,7 @@ def read(file: AnnotationFile, help: Help) -> Iterator[AnnotatedVideo | LeftOut]
     if all(unseen):
         yield LeftOut(name)
         return
-    rate = _rate(file.path, name, help)
+    rate = _rate(file.path, name, hints)
     intervals = [
         Interval(label, *times)
         for column, label in enumerate(classes[1:], start=1)
@@ -94,10 +94,10 @@ def _value(cell: str) -> str | None:
     return str(int(value)) if value in (0, 1, -1) else None
 
 
-def _rate(path: Path, name: str, help: Help) -> Fraction:
-    if help.fps is not None:
-        return nominal_rate(help.fps)
-    video = find_video(name, [help.videos] if help.videos else [path.parent])
+def _rate(path: Path, name: str, hints: Hints) -> Fraction:
+    if hints.fps is not None:
+        return nominal_rate(hints.fps)
+    video = find_video(name, [hints.videos] if hints.videos else [path.parent])
     if video is None:
         raise BasnetError(
             f"{path}: counts frames of '{name}'; say where the video is (--videos DIR) or how many "

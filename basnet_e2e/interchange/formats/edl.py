@@ -25,7 +25,7 @@ def write(results: Sequence[Localization], media: Media | None = None) -> str:
     rate = media.rate(result)
     if not otio.opentime.RationalTime.is_smpte_timecode_rate(float(rate)):
         raise BasnetError(
-            f"an edl counts in timecodes, which {float(rate):.6g} frames a second have none of; "
+            f"an edl counts in timecodes, which {float(rate):.6g} frames per second do not have; "
             "choose a rate with --fps: 23.976, 24, 25, 29.97, 30, 50, 59.94 or 60"
         )
     track = otio.schema.Track(name="actions", kind=otio.schema.TrackKind.Video)

@@ -12,7 +12,7 @@ from basnet_e2e.errors import BasnetError
 from basnet_e2e.interchange.annotated import (
     AnnotatedVideo,
     AnnotationFile,
-    Help,
+    Hints,
     LeftOut,
     NotUnderstoodError,
     Unread,
@@ -133,7 +133,7 @@ def is_own(file: AnnotationFile) -> bool:
     return file.text.lstrip().startswith("<")
 
 
-def read(file: AnnotationFile, help: Help) -> Iterator[AnnotatedVideo | LeftOut]:
+def read(file: AnnotationFile, hints: Hints) -> Iterator[AnnotatedVideo | LeftOut]:
     """The one video of a file. A label is an annotation's value, or its tier's name where empty.
 
     An annotation that refers to another has its time; of several in a row that refer to one each

@@ -16,7 +16,7 @@ from basnet_e2e.errors import BasnetError
 from basnet_e2e.interchange.annotated import (
     AnnotatedVideo,
     AnnotationFile,
-    Help,
+    Hints,
     LeftOut,
     NotUnderstoodError,
     Unread,
@@ -57,19 +57,19 @@ def place_videos(folder: Path, media: Media) -> None:
     """Link the videos into ``data/``, or copy them where the system has no links.
 
     Raises:
-        BasnetError: another file stands in the place of a link.
+        BasnetError: another file is in the place of a link.
     """
     for video, path in media.files.items():
         target = folder / DATA / f"{video}{path.suffix}"
         if folder.resolve() not in target.resolve().parents and not target.is_symlink():
-            raise BasnetError(f"'{video}' is no name inside {folder / DATA}")
+            raise BasnetError(f"'{video}' is not a name inside {folder / DATA}")
         target.parent.mkdir(parents=True, exist_ok=True)
         if target.is_symlink():
             target.unlink()
         elif target.exists():
             if target.samefile(path):
                 continue
-            raise BasnetError(f"{target}: another file stands there; choose an empty folder")
+            raise BasnetError(f"{target}: another file is there; choose an empty folder")
         try:
             os.symlink(path.resolve(), target)
         except OSError:
@@ -91,7 +91,7 @@ def is_own(file: AnnotationFile) -> bool:
     return file.has("labels") and isinstance(file.document["labels"], dict)
 
 
-def read(file: AnnotationFile, help: Help) -> Iterator[AnnotatedVideo | LeftOut]:
+def read(file: AnnotationFile, hints: Hints) -> Iterator[AnnotatedVideo | LeftOut]:
     """All videos of the data set; one with an empty list is background, null is not annotated.
 
     Raises:
@@ -99,7 +99,7 @@ def read(file: AnnotationFile, help: Help) -> Iterator[AnnotatedVideo | LeftOut]
     """
     path = file.path
     found = convert(path, file.document, _Document)
-    frames = _Frames(path, help, list(found.labels))
+    frames = _Frames(path, hints, list(found.labels))
     for video, items in found.labels.items():
         if items is None:
             yield LeftOut(video)
@@ -156,14 +156,14 @@ def _times(item: Any, video: str, frames: "_Frames") -> tuple[float, float] | No
 class _Frames:
     """Length and number of frames of the videos that are available."""
 
-    def __init__(self, path: Path, help: Help, names: list[str]) -> None:
+    def __init__(self, path: Path, hints: Hints, names: list[str]) -> None:
         from basnet_e2e.data.annotations.video_names import match_ids
         from extract.sources.find import files_by_id
 
         self._path = path
         self._files: dict[str, Path] = {}
         data = path.parent / "data"
-        place = help.videos or (data if data.is_dir() and any(data.iterdir()) else None)
+        place = hints.videos or (data if data.is_dir() and any(data.iterdir()) else None)
         if place is not None:
             files = files_by_id([place])
             matched = match_ids(names, files).found

@@ -18,7 +18,7 @@ from basnet_e2e.interchange.addresses import is_video, path_in
 from basnet_e2e.interchange.annotated import (
     AnnotatedVideo,
     AnnotationFile,
-    Help,
+    Hints,
     LeftOut,
     NotUnderstoodError,
     Unread,
@@ -28,18 +28,19 @@ from basnet_e2e.interchange.json_text import json_text
 from basnet_e2e.interchange.media import Media
 from basnet_e2e.interchange.plain import in_time, one_line
 from basnet_e2e.intervals import Interval, Localization
+from weights.json_documents import Count, Number, Seconds
 
 # Writing ------------------------------------------------------------------------------------------
 
 
-# Label Studio counts frames of its own making: the configuration says how many a second has, and
-# the player's clock does the rest. It need not be the video's rate.
+# Label Studio counts frames of its own: the configuration says how many per second, which need not
+# be the video's rate.
 FRAMES_PER_SECOND = Fraction(25)
 CONTROL, OBJECT = "videoLabels", "video"
 
 
 def write(results: Sequence[Localization], media: Media | None = None) -> str:
-    """One task a video. ``data`` also holds the id and the rate, by which it is read back."""
+    """One task per video. ``data`` also holds the id and the rate, by which it is read back."""
     media = media or Media()
     return json_text_list([_task(result, media) for result in results])
 
@@ -132,8 +133,8 @@ REMARKS = frozenset({"textarea", "rating", "number", "datetime", "relation", "pa
 class _Range(msgspec.Struct):
     """Frames, counted from 1, both inside."""
 
-    start: int
-    end: int
+    start: Count
+    end: Count
 
 
 class _Value(msgspec.Struct):
@@ -143,8 +144,8 @@ class _Value(msgspec.Struct):
     """
 
     ranges: list[_Range] | None = None
-    start: float | str | None = None
-    end: float | str | None = None
+    start: Seconds | str | None = None
+    end: Seconds | str | None = None
     text: str | None = None
     timelinelabels: list[str] = []
     labels: list[str] = []
@@ -157,7 +158,7 @@ class _Result(msgspec.Struct):
     value: dict[str, Any] | None = None
     id: str | int | None = None
     to_name: str = ""
-    original_length: float | None = None
+    original_length: Number | None = None
 
 
 class _Annotation(msgspec.Struct):
@@ -182,11 +183,13 @@ class _Export:
         keys: name of each video tag of the labelling configuration -> the key of a task's data
             that holds the video's address.
         rate: frames per second, by the person or the configuration; None where the tasks say it.
+        with_modifiers: whether a region with a choice is a class of its own.
     """
 
     path: Path
     keys: dict[str, str]
     rate: Fraction | None
+    with_modifiers: bool = False
 
 
 def is_own(file: AnnotationFile) -> bool:
@@ -194,7 +197,7 @@ def is_own(file: AnnotationFile) -> bool:
     return isinstance(file.document, list)
 
 
-def read(file: AnnotationFile, help: Help) -> Iterator[AnnotatedVideo | LeftOut]:
+def read(file: AnnotationFile, hints: Hints) -> Iterator[AnnotatedVideo | LeftOut]:
     """The annotated tasks. Predictions are a model's and are not read.
 
     Of several annotations of one task the one marked as ground truth counts, else the latest. The
@@ -211,7 +214,7 @@ def read(file: AnnotationFile, help: Help) -> Iterator[AnnotatedVideo | LeftOut]
                 "'annotations' (JSON-MIN leaves out too much)"
             )
     keys, rate = _configuration(path.with_suffix(".xml"))
-    export = _Export(path, keys, help.fps or rate)
+    export = _Export(path, keys, hints.fps or rate, hints.with_modifiers)
     remarks: Counter[str] = Counter()
     for number, task in enumerate(convert(path, document, list[_Task]), start=1):
         results = _results(task)
@@ -223,6 +226,8 @@ def read(file: AnnotationFile, help: Help) -> Iterator[AnnotatedVideo | LeftOut]
         found = LeftOut(name) if results is None else _read(export, name, is_ours, task, results)
         if isinstance(found, AnnotatedVideo):
             remarks.update(filter(None, map(_remark, results or [])))
+            if not hints.with_modifiers:
+                remarks.update(f"{one.type} of a region" for one in _modifiers(results or []))
         yield found
     if remarks:
         parts = ", ".join(f"{kind} ({count})" for kind, count in remarks.items())
@@ -242,7 +247,8 @@ def _read(
     unread = Unread()
     intervals: list[Interval] = []
     labels: list[str] = []
-    said = [result for result in results if not _remark(result)]
+    modifiers = _modifiers(results)
+    said = [one for one in results if not _remark(one) and one not in modifiers]
     for index, result in enumerate(said, start=1):
         try:
             value, names = _value(export, result)
@@ -250,6 +256,10 @@ def _read(
         except NotUnderstoodError as error:
             unread.add(str(error), f"result {result.id or index}")
             continue
+        if export.with_modifiers and times:
+            own = [one for one in modifiers if one.id == result.id]
+            chosen = [name for one in own for name in _value(export, one)[1]]
+            names = [f"{name} [{'|'.join(chosen)}]" if chosen else name for name in names]
         intervals += [Interval(label, *span) for span in times or [] for label in names]
         labels += names if times is None else []
     if results and not said:
@@ -260,6 +270,13 @@ def _read(
     if limit is not None:
         intervals = [one.clip(limit) for one in intervals]
     return AnnotatedVideo.of(name, intervals, labels, limit)
+
+
+def _modifiers(results: list[_Result]) -> list[_Result]:
+    """What was chosen of a labelled region (``perRegion``): it has the region's id and times."""
+    regions = {one.id for one in results if one.type in ("timelinelabels", "labels")} - {None}
+    chosen = [one for one in results if one.type in ("choices", "taxonomy") and one.id in regions]
+    return [one for one in chosen if (one.value or {}).keys() & {"ranges", "start"}]
 
 
 def _remark(result: _Result) -> str:

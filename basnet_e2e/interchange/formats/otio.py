@@ -12,7 +12,7 @@ from basnet_e2e.intervals import Interval, Localization
 
 
 def write(results: Sequence[Localization], media: Media | None = None) -> str:
-    """The timeline of one video: clips stand at the time they have in the video.
+    """The timeline of one video: clips are at their time in the video.
 
     Raises:
         BasnetError: OpenTimelineIO is not installed, or the frame rate is not known.

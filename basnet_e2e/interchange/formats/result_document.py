@@ -5,7 +5,7 @@ from typing import Any
 
 from basnet_e2e.data.annotations.predictions import read_results
 from basnet_e2e.errors import BasnetError
-from basnet_e2e.interchange.annotated import AnnotatedVideo, AnnotationFile, Help
+from basnet_e2e.interchange.annotated import AnnotatedVideo, AnnotationFile, Hints
 from basnet_e2e.intervals import Failure, Localization, written_intervals
 
 
@@ -17,8 +17,8 @@ def result_document(
     Args:
         results: one entry for each video that was localized.
         failed: videos that gave no result.
-        many: write the list even for one video; without it, it is written unless there is exactly
-            one result and no failure.
+        many: write the list even for one video. Default: unless there is exactly one result and no
+            failure.
 
     Raises:
         BasnetError: one video was asked for and there are none or several.
@@ -40,7 +40,7 @@ def is_own(file: AnnotationFile) -> bool:
     return file.has("intervals") or file.has("videos")
 
 
-def read(file: AnnotationFile, help: Help) -> list[AnnotatedVideo]:
+def read(file: AnnotationFile, hints: Hints) -> list[AnnotatedVideo]:
     """The corrected videos of a result; others in the same document are refused, unless asked for.
 
     Raises:
@@ -51,7 +51,7 @@ def read(file: AnnotationFile, help: Help) -> list[AnnotatedVideo]:
     entries = document.get("videos", [document])
     whole = document.get("corrected") is True
     for entry in entries:
-        if not (help.predictions or whole or entry.get("corrected") is True):
+        if not (hints.predictions or whole or entry.get("corrected") is True):
             raise BasnetError(
                 f"{path}: nobody corrected the result of '{entry['video']}', and a model's own "
                 "detections teach it nothing; save it from the page ('corrected': true)"

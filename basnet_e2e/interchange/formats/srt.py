@@ -6,7 +6,7 @@ from basnet_e2e.interchange.media import Media
 from basnet_e2e.interchange.plain import in_time, one_line
 from basnet_e2e.intervals import Localization
 
-# SubRip has no way to escape what players take for tags ("<i>", "{\an8}"): look-alikes stand in.
+# SubRip cannot escape what players take for tags ("<i>", "{\an8}"): look-alikes replace them.
 LOOK_ALIKES = str.maketrans({"<": "‹", ">": "›", "{": "(", "}": ")", "\\": "/"})
 
 

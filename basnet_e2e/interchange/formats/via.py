@@ -9,7 +9,7 @@ from basnet_e2e.data.files.text_files import convert
 from basnet_e2e.interchange.annotated import (
     AnnotatedVideo,
     AnnotationFile,
-    Help,
+    Hints,
     LeftOut,
     NotUnderstoodError,
     Unread,
@@ -19,6 +19,7 @@ from basnet_e2e.interchange.json_text import json_text
 from basnet_e2e.interchange.media import Media
 from basnet_e2e.interchange.plain import in_time
 from basnet_e2e.intervals import Interval, Localization
+from weights.json_documents import Number, Seconds
 
 # Writing ------------------------------------------------------------------------------------------
 
@@ -124,8 +125,8 @@ class _Metadata(msgspec.Struct):
     """``z`` holds no time (the whole file), one (an instant) or two, ``xy`` a region."""
 
     vid: str | int
-    z: list[float] = []
-    xy: list[float] = []
+    z: list[Seconds] = []
+    xy: list[Number] = []
     av: dict[str, str | int | float | bool | None] = {}
 
 
@@ -141,7 +142,7 @@ def is_own(file: AnnotationFile) -> bool:
     return file.has("metadata", "file")
 
 
-def read(file: AnnotationFile, help: Help) -> Iterator[AnnotatedVideo | LeftOut]:
+def read(file: AnnotationFile, hints: Hints) -> Iterator[AnnotatedVideo | LeftOut]:
     """All annotated videos of a project; an instant is a point.
 
     Every attribute that an annotation has a value of gives a label. An annotation of the whole

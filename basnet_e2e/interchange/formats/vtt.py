@@ -10,7 +10,7 @@ from basnet_e2e.intervals import Localization
 
 
 def write(results: Sequence[Localization], media: Media | None = None) -> str:
-    """Cues of one video in the order of their time; a label is text, whatever stands in it."""
+    """Cues of one video in the order of their time; a label is text, whatever it holds."""
     cues = [
         f"\n{number}\n{clock(cue.start, '.')} --> {clock(cue.end, '.')}\n"
         f"{escape(one_line(cue.label), quote=False)} {cue.score:.2f}\n"

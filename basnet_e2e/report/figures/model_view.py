@@ -1,4 +1,4 @@
-"""What a model sees in one video, as pictures of it are drawn."""
+"""What a model sees in one video, as figures show it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -15,8 +15,8 @@ from basnet_e2e.report.figures.timeline import Timeline
 
 
 @dataclass(frozen=True)
-class Sight:
-    """One video as a model sees it.
+class ModelView:
+    """What a model sees in one video.
 
     Attributes:
         result: the intervals that a person would be shown, and the scores of the video.
@@ -46,7 +46,7 @@ class Sight:
         return [name for name in dict.fromkeys([*shown, *rest]) if name in self.classes]
 
 
-def look(model: HeadModel, video: VideoFeatures) -> Sight:
+def apply_model(model: HeadModel, video: VideoFeatures) -> ModelView:
     """Apply a model to the features of a video.
 
     Raises:
@@ -55,16 +55,16 @@ def look(model: HeadModel, video: VideoFeatures) -> Sight:
     found = activations(model, video)
     every = localization_of(found, model.preset, model.classes, video, model.name)
     best = replace(every, intervals=keep_best(every.intervals))
-    return Sight(best, model.classes, found.edges, found.centres, found.cas, found.foreground)
+    return ModelView(best, model.classes, found.edges, found.centres, found.cas, found.foreground)
 
 
-def remember(result: Localization, evidence: Evidence) -> Sight:
+def recorded_view(result: Localization, evidence: Evidence) -> ModelView:
     """What a model saw when it localized a video, of the classes that were kept."""
     centres = evidence.centres.astype(np.float64)
     # Rows meet in the middle between their centres; the outer ones end with the video.
     edges = np.concatenate([[0.0], (centres[1:] + centres[:-1]) / 2, [evidence.duration]])
     weights = evidence.foreground
-    return Sight(
+    return ModelView(
         replace(result, intervals=keep_best(result.intervals)),
         evidence.classes,
         edges,
@@ -74,20 +74,20 @@ def remember(result: Localization, evidence: Evidence) -> Sight:
     )
 
 
-def timeline_of(sight: Sight, truth: Sequence[Interval] = ()) -> Timeline:
+def timeline_of(view: ModelView, truth: Sequence[Interval] = ()) -> Timeline:
     """What the qualitative figure shows: curves of annotated and detected classes.
 
     Where there are none of either, the curve of the likeliest class.
     """
-    result = sight.result
+    result = view.result
     labels = dict.fromkeys(each.label for each in [*truth, *result.intervals])
-    shown = [name for name in labels if name in sight.classes] or sight.order()[:1]
+    shown = [name for name in labels if name in view.classes] or view.order()[:1]
     return Timeline(
         title=result.video,
         duration=result.duration,
         truth=truth,
         found=result.intervals,
-        centres=sight.centres,
-        activation={name: sight.curve(name) for name in shown},
-        foreground=sight.foreground,
+        centres=view.centres,
+        activation={name: view.curve(name) for name in shown},
+        foreground=view.foreground,
     )

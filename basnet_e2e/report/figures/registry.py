@@ -1,4 +1,4 @@
-"""The table of pictures: a name to what is drawn from which files."""
+"""Registry of figures: what each name draws, and from which files."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from basnet_e2e.intervals import Interval
-    from basnet_e2e.report.figures.model_view import Sight
+    from basnet_e2e.report.figures.model_view import ModelView
 
 
 @dataclass(frozen=True)
@@ -29,10 +29,10 @@ class Request:
         inputs: the files that the picture's entry names.
         model: model file, for pictures of what a model sees.
         ground_truth: annotated intervals.
-        subset: of the annotations; test or validation without it.
+        subset: of the annotations; default: test or validation.
         video: id of the video, where the features are those of several.
         at: seconds, for pictures of one moment.
-        flow: name of the flow method; ``tvl1`` without it.
+        flow: name of the flow method; default: ``tvl1``.
         device: where networks and flow run.
     """
 
@@ -76,8 +76,8 @@ def _video(request: Request) -> "Figure":
     from basnet_e2e.report.figures.model_view import timeline_of
     from basnet_e2e.report.figures.timeline import draw_timeline
 
-    sight, truth = _seen(request, "video")
-    return draw_timeline(timeline_of(sight, truth))
+    view, truth = _seen(request, "video")
+    return draw_timeline(timeline_of(view, truth))
 
 
 def _heat_map(request: Request) -> "Figure":
@@ -97,10 +97,10 @@ def _snippet(request: Request) -> "Figure":
 
 def _training(request: Request) -> "Figure":
     from basnet_e2e.data.training_log import CSV_SUFFIX, read_log
-    from basnet_e2e.report.figures.training_curves import draw_history
+    from basnet_e2e.report.figures.training_curves import draw_training_curves
 
     path = _single(request, "training")
-    return draw_history(read_log(path), path.name.removesuffix(CSV_SUFFIX))
+    return draw_training_curves(read_log(path), path.name.removesuffix(CSV_SUFFIX))
 
 
 def _map(request: Request) -> "Figure":
@@ -112,11 +112,11 @@ def _map(request: Request) -> "Figure":
 
 
 def _ethogram(request: Request) -> "Figure":
-    from basnet_e2e.interchange.annotated import Help
+    from basnet_e2e.interchange.annotated import Hints
     from basnet_e2e.interchange.compared import timed_videos
     from basnet_e2e.report.figures.ethogram import ROWS, draw_ethogram
 
-    videos = timed_videos(list(request.inputs), Help(predictions=True))
+    videos = timed_videos(list(request.inputs), Hints(predictions=True))
     if len(videos) > ROWS:
         raise BasnetError(f"{len(videos)} videos; an ethogram has room for {ROWS}")
     found = {video.video: video.intervals for video in videos}
@@ -138,12 +138,12 @@ PICTURES: dict[str, Picture] = {
     "training": Picture(
         "loss, its parts, validation and rate over the steps", "a log of training", _training
     ),
+    "map": Picture("mAP against temporal IoU", "results of 'basnet evaluate --json'", _map),
     "ethogram": Picture(
         "what happens when in several videos, one row per video",
         "results, or annotations of any tool",
         _ethogram,
     ),
-    "map": Picture("mAP against temporal IoU", "results of 'basnet evaluate --json'", _map),
 }
 
 
@@ -154,22 +154,22 @@ def _single(request: Request, name: str) -> Path:
     return request.inputs[0]
 
 
-def _seen(request: Request, name: str) -> "tuple[Sight, list[Interval]]":
+def _seen(request: Request, name: str) -> "tuple[ModelView, list[Interval]]":
     """What the model sees in the video, and the video's annotated intervals."""
     path = _single(request, name)
     recorded = path.is_file() and kind_of(path) is Kind.RESULT
-    sight = _recorded(request, path) if recorded else _computed(request, path, name)
-    return sight, _truth(request, sight.result.video)
+    view = _recorded(request, path) if recorded else _computed(request, path, name)
+    return view, _truth(request, view.result.video)
 
 
-def _recorded(request: Request, path: Path) -> "Sight":
+def _recorded(request: Request, path: Path) -> "ModelView":
     """What a model saw when it wrote a result."""
     from basnet_e2e.data.annotations.predictions import read_results
     from basnet_e2e.report.evidence import find_evidence
-    from basnet_e2e.report.figures.model_view import remember
+    from basnet_e2e.report.figures.model_view import recorded_view
 
     if request.model is not None:
-        raise BasnetError(f"{path}: a result says what its model saw; leave --model out")
+        raise BasnetError(f"{path}: a result says what its model saw; omit --model")
     results = [one for one in read_results(path)[0] if request.video in (None, one.video)]
     if len(results) != 1:
         raise BasnetError(
@@ -181,14 +181,14 @@ def _recorded(request: Request, path: Path) -> "Sight":
             f"{path}: no activations are kept beside it; localize the video again with --report, "
             "or draw its features with --model"
         )
-    return remember(results[0], evidence)
+    return recorded_view(results[0], evidence)
 
 
-def _computed(request: Request, path: Path, name: str) -> "Sight":
+def _computed(request: Request, path: Path, name: str) -> "ModelView":
     """What a model sees in the features of a video."""
     from basnet_e2e.data.features.dataset import load_features
     from basnet_e2e.heads.checkpoint import load_model
-    from basnet_e2e.report.figures.model_view import look
+    from basnet_e2e.report.figures.model_view import apply_model
 
     if request.model is None:
         raise BasnetError(f"picture {name} shows what a model sees; give it with --model")
@@ -200,7 +200,7 @@ def _computed(request: Request, path: Path, name: str) -> "Sight":
         raise BasnetError(
             f"{path}: features of {len(videos)} videos; name the one to draw with --video"
         )
-    return look(model, videos[0])
+    return apply_model(model, videos[0])
 
 
 def _truth(request: Request, video: str) -> "list[Interval]":
@@ -213,7 +213,7 @@ def _truth(request: Request, video: str) -> "list[Interval]":
     named = [name for name, id_ in match_ids(truth.videos, [video]).found.items() if id_ == video]
     if not named:
         raise BasnetError(
-            f"{request.ground_truth}: says nothing of '{video}'; leave --ground-truth out, or give "
+            f"{request.ground_truth}: says nothing of '{video}'; omit --ground-truth, or give "
             "the annotations (or the --subset) of this video"
         )
     return list(truth.videos[named[0]])

@@ -36,7 +36,7 @@ class Snippet:
         end: seconds.
         times: ``[k]`` seconds of the frames.
         frames: ``[k, H, W, 3] uint8``.
-        flow: ``[k, 2, H, W]`` pixels a frame.
+        flow: ``[k, 2, H, W]`` pixels per frame.
     """
 
     title: str
@@ -59,7 +59,7 @@ def take_snippet(
 
     Args:
         path: the video.
-        at: seconds; the middle of the video without it.
+        at: seconds; default: the middle of the video.
         method: flow method.
         decoder: see ``extract.video.clip.open_video``.
         side: pixels of the frames' short side.
@@ -114,7 +114,7 @@ def draw_snippet(snippet: Snippet) -> "Figure":
     axes[1, 0].set_ylabel("flow to the next", fontsize=8, color=GREY)
     title = f"{snippet.title}, snippet of {snippet.start:.2f} to {snippet.end:.2f} s"
     figure.suptitle(title, x=0.01, ha="left", fontsize=11, weight="bold", parse_math=False)
-    note = f"colour: direction; full: {speed:.1f} pixels a frame, darker: faster"
+    note = f"colour: direction; full: {speed:.1f} pixels per frame, darker: faster"
     figure.supxlabel(note, x=0.01, ha="left", fontsize=8, color=GREY)
     return figure
 
@@ -122,7 +122,7 @@ def draw_snippet(snippet: Snippet) -> "Figure":
 def _taken(
     frames: Iterator[tuple[float, NDArray[np.uint8]]], wanted: set[int], side: int
 ) -> Iterator[tuple[int, NDArray[np.uint8]]]:
-    """The frames of some rows, resized; nothing behind the last one is decoded."""
+    """The frames of some rows, resized; decoding stops after the last one."""
     last = max(wanted)
     for row, (_, frame) in enumerate(frames):
         if row in wanted:

@@ -80,7 +80,7 @@ def _bars(
     colours: Mapping[str, str],
     name: str,
 ) -> None:
-    """Intervals as bars, a row a class, surer ones in fuller colour."""
+    """Intervals as bars, one row per class, higher scores in fuller colour."""
     rows = {label: len(labels) - 1 - index for index, label in enumerate(labels)}
     surest = max((interval.score for interval in intervals), default=1.0) or 1.0
     for interval in intervals:

@@ -20,7 +20,7 @@ SHARE = 20  # in a short one at most this part of it
 Columns = Mapping[str, Sequence[float | None]]
 
 
-def draw_history(columns: Columns, title: str) -> "Figure":
+def draw_training_curves(columns: Columns, title: str) -> "Figure":
     """Loss and its parts, what a judge found where there was one, and rates, over the steps.
 
     Args:

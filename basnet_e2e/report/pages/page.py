@@ -31,7 +31,7 @@ SCRIPTS = (
     "edit.js",
     "page.js",
 )
-EMBED_LIMIT = 300_000_000  # bytes; browsers hold no longer text in a page
+EMBED_LIMIT = 300_000_000  # bytes; browsers refuse longer text in a page
 OTHER_TYPES = {".mkv": "video/x-matroska", ".ts": "video/mp2t", ".m4v": "video/mp4"}
 
 
@@ -152,7 +152,7 @@ def _embedded(report: Report) -> str:
     if size > EMBED_LIMIT:
         raise BasnetError(
             f"{report.video}: {size / 1e6:.0f} MB are too many to embed (at most "
-            f"{EMBED_LIMIT / 1e6:.0f}); leave --embed out, and the page refers to the video"
+            f"{EMBED_LIMIT / 1e6:.0f}); without --embed the page links to the video"
         )
     return _base64(report.video.read_bytes())
 

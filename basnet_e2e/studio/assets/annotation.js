@@ -66,6 +66,10 @@ rules.complete = ([intervals, found, extra]) => {
   return [[...known, ...stretches], found, { labels, marked }];
 };
 
+/** A finding beside a person's interval of its class is shown, but tells nothing new. */
+rules.listed = (each) =>
+  !each.found || !state.intervals.some((one) => one.label === each.label && !one.point && one.start < each.end && each.start < one.end);
+
 /** Tick or untick a class of the whole video; without it its intervals go too. */
 export function tick(label, on = !state.extra.labels?.includes(label)) {
   const labels = (state.extra.labels || []).filter((each) => each !== label);
@@ -96,7 +100,7 @@ export function accept(chosen) {
   const taken = chosen.filter(
     (one) => !state.intervals.some((each) => each.label === one.label && each.start < one.end && one.start < each.end && !each.point),
   );
-  const keys = new Set(chosen.map((each) => each.key));
-  const made = taken.map((each) => ({ ...each, found: false, score: 1, start: round(each.start), end: round(each.end) }));
-  edit([...state.intervals, ...made], state.found.filter((each) => !keys.has(each.key)));
+  const made = taken.map((each) => ({ ...keyed(each), found: false, score: 1, start: round(each.start), end: round(each.end) }));
+  if (made.length) state.selected = made[0].key;
+  edit([...state.intervals, ...made]);
 }

@@ -43,7 +43,7 @@ function advice(status, rows) {
     }
     return [2, "Train the first model", `${count(ready.length, "labelled video")} are ready. It takes a minute or so.`, [train]];
   }
-  const gained = known.corrected - (run ? run.known.corrected + run.held_out : 0);
+  const gained = known.corrected - (run ? run.corrected : 0);
   if (gained >= ROUND) {
     return [4, `Train again: ${count(gained, "video")} corrected since`, "Every correction tells the model when things happen, which labels alone cannot.", [train, ...next(offers, true)]];
   }

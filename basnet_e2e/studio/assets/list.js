@@ -22,10 +22,10 @@ function changed(found) {
   for (const row of found.rows) rows.set(row.key, row);
   const keys = new Set(found.keys);
   for (const key of rows.keys()) if (!keys.has(key)) rows.delete(key);
+  showClasses(status);
   changeRows(found.keys.map((key) => rows.get(key)).filter(Boolean), status);
   showFacts();
   showGuide(status, [...rows.values()]);
-  showClasses(status);
   showFeatures(status.features);
   showTraining(status);
   byId("project").textContent = status.project;

@@ -14,7 +14,7 @@ let revision = 0;
 let askedFor = "";
 let sortedByHand = false;
 
-const rowHeight = () => (narrow.matches ? 118 : 76);
+const rowHeight = () => (narrow.matches ? 128 : 76);
 const textOf = (row) =>
   [row.name, ...row.labels, row.error ? "failed" : "", row.held_out ? "kept for checking" : "", STATES[row.state]].join("\n").toLowerCase();
 
@@ -54,7 +54,8 @@ export function showRows() {
 
 function drawRows() {
   const height = rowHeight();
-  const first = Math.max(0, Math.floor(scroll.scrollTop / height) - SPARE);
+  const most = Math.max(0, sorted.length * height - scroll.clientHeight); // the list may be shorter now
+  const first = Math.max(0, Math.floor(Math.min(scroll.scrollTop, most) / height) - SPARE);
   const last = Math.min(sorted.length, Math.ceil((scroll.scrollTop + scroll.clientHeight) / height) + SPARE);
   const mark = `${first} ${last} ${revision} ${byId("search").value} ${byId("sort").value} ${height}`;
   if (mark === drawn) return;

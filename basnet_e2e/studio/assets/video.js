@@ -1,7 +1,7 @@
 // One video of the studio: the report's page, with labels, marks of all kinds and a model's findings.
 import "./theme.js";
 import { byId, count, element, toMilliseconds } from "./text.js";
-import { colourOf, data, edit, emit, filterChanged, keyed, on, redo, say, select, selected, setColour, shown, state, undo } from "./state.js";
+import { colourOf, data, edit, emit, filterChanged, keyed, on, redo, rules, say, select, selected, setColour, shown, state, undo } from "./state.js";
 import { giveSource, now, remedies, video } from "./player.js";
 import { redraw } from "./drawing.js";
 import { gestures } from "./pointer.js";
@@ -12,6 +12,7 @@ import { accept, isComplete, page, setComplete, tick } from "./annotation.js";
 import { isPending, refresh } from "./saving.js";
 import "./page.js";
 
+const ROUND = 5; // corrections after which training again pays
 const HOLD = 350; // milliseconds from which a key counts as held
 let classes = data.classes;
 
@@ -132,7 +133,7 @@ function endUnknown() {
 
 // Finding and accepting ----------------------------------------------------------------------------
 
-const visible = () => shown().filter((each) => each.found);
+const visible = () => shown().filter((each) => each.found && rules.listed(each));
 
 function acceptSelected() {
   const chosen = selected();
@@ -146,7 +147,7 @@ function acceptAll() {
   if (!found.length && !page.looked) return;
   accept(found);
   setComplete(true);
-  state.undo.splice(-2, 1); // one step to undo
+  state.undo.pop(); // both are one step
   say(`${count(found.length, "interval")} accepted; the video is corrected`);
 }
 
@@ -258,6 +259,10 @@ function changed({ rows, status }) {
     emit("intervals");
     showTicks();
   }
+  const run = status.training.runs.at(-1);
+  const gained = run ? status.known.corrected - run.corrected : 0;
+  if (gained >= ROUND && !status.training.running) note("round", `${gained} videos corrected since the model was trained: train again.`, ["All videos", () => window.location.assign("/")]);
+  else hideNote("round");
   if (status.problem) note("problem", status.problem);
   else hideNote("problem");
 }

@@ -23,11 +23,11 @@ if TYPE_CHECKING:
     from extract.flow.tvl1.torch_engine import Execution
 
 FAST_WARPS = 2
-"""At most this many warps in ``tvl1-fast``, whatever a backbone's own schedule has."""
+"""Maximum of warps in ``tvl1-fast``, whatever a backbone sets."""
 
 
 class TVL1Flow:
-    """Our solver, see ``extract.flow.tvl1.solver``.
+    """TV-L1, see ``extract.flow.tvl1.solver``.
 
     Args:
         overrides: fields of ``TVL1Params`` that differ from its defaults.
@@ -35,12 +35,12 @@ class TVL1Flow:
         threads: of the CPU engine; None takes its default. Changes no value.
 
     Raises:
-        ExtractError: an unknown parameter, a value that it cannot have, or a device not there.
+        ExtractError: an unknown parameter, an invalid value, or no such device.
     """
 
     name = "tvl1"
-    how: "Execution | None" = None
-    """How tensors are solved where it is not left to the engine; changes no value."""
+    execution: "Execution | None" = None
+    """Options of the torch engine for tensors; None takes its defaults. Changes no value."""
 
     def __init__(
         self, overrides: Mapping[str, Any], device: str = "auto", threads: int | None = None
@@ -48,7 +48,7 @@ class TVL1Flow:
         self.params = params_with(TVL1Params(), dict(overrides))
         self._chosen = choose_engine(device)
         self._threads = threads
-        self.pair_a_thread = self._chosen.name == "numba"
+        self.single_thread_per_pair = self._chosen.name == "numba"
 
     @functools.cached_property
     def _engine(self) -> Engine:
@@ -60,7 +60,7 @@ class TVL1Flow:
         from importlib.metadata import version
 
         libraries = [self._engine.name] + ["triton"] * self._is_fused()
-        # Without a GPU's number: equal work on another one gives an equal file.
+        # Without the GPU's number, so that equal work on another GPU gives an equal file.
         device = self._engine.device.partition(":")[0]
         return ", ".join(f"{name} {version(name)}" for name in libraries) + f" on {device}"
 
@@ -81,15 +81,15 @@ class TVL1Flow:
         """See ``FlowMethod.compute``; the colours are not used."""
         return solve(check_frames(grey), self._engine, self.params, threads=self._threads)
 
-    def compute_there(self, grey: "Tensor", rgb: "Tensor") -> "Tensor":
-        """See ``FlowMethod.compute_there``; the torch engine on any device."""
+    def compute_on_device(self, grey: "Tensor", rgb: "Tensor") -> "Tensor":
+        """See ``FlowMethod.compute_on_device``; by the torch engine on any device."""
         from extract.flow.tvl1.torch_engine import solve_tensors
 
-        return solve_tensors(grey.float(), self.params, self.how)
+        return solve_tensors(grey.float(), self.params, self.execution)
 
 
 class FastTVL1Flow(TVL1Flow):
-    """The same with few warps."""
+    """TV-L1 with fewer warps."""
 
     name = "tvl1-fast"
 

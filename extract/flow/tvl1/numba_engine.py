@@ -1,14 +1,12 @@
-"""TV-L1 on a CPU: as many pairs at a time as there are threads, compiled by numba.
+"""TV-L1 on a CPU, compiled by numba: one pair per thread.
 
-A pair is solved by one thread from start to end, so its values depend neither on its neighbours
-nor on the number of threads. The threads are ordinary ones that leave Python's lock while they
-compute; numba's own threading layers, which do not survive a fork or two callers at once, are not
-used.
+One thread solves a pair from start to end, so its values depend neither on other pairs nor on the
+number of threads. The threads are Python's, and release its lock while they compute. Numba's own
+threading layers do not survive a fork or concurrent callers.
 
-The primal-dual steps run several at a time over the image (``_sweep``): step k works on row y
-while step k+1 follows on row y-1, which it may, because a step needs nothing below the row beneath.
-So ``check_every`` steps cost one pass over memory, and the result is that of one step after the
-other.
+Several primal-dual steps pass over the image together (``_sweep``): while step k works on row y,
+step k+1 follows on row y-1, because a step needs nothing beyond the row below. So ``check_every``
+steps cost one pass over memory, with the result of one step after the other.
 """
 
 import itertools
@@ -26,7 +24,7 @@ from extract.machine.devices import default_threads
 from extract.machine.numba_cache import compiled
 
 BORDER = 2
-"""Pixels by which the second image is extended, so that no tap of the warp falls outside."""
+"""Pixels by which the second image is extended, so that no tap falls outside."""
 IX = FIELDS.index("ix")
 FLAT = np.finfo(np.float32).eps
 HALF = np.float32(0.5)
@@ -42,7 +40,7 @@ def _padded(width: int) -> int:
 
 
 def _aligned(size: int) -> NDArray[np.float32]:
-    """Zeros that begin on a cache line: vectors across two lines cost twice."""
+    """Zeros aligned to a cache line: vectors across two lines cost twice."""
     buffer = np.zeros(size + LANES, np.float32)
     return buffer[-buffer.ctypes.data // 4 % LANES :][:size]
 
@@ -84,7 +82,7 @@ def _interleave(image, taps):  # type: ignore[no-untyped-def]  # numba's types
 
 @compiled(**ARITHMETIC)
 def _warp(first, taps, state):  # type: ignore[no-untyped-def]  # numba's types
-    """Linearise the second image at the present flow: fill ix, iy, rest and inverse."""
+    """Linearise the second image at the current flow: fill ix, iy, rho_c and inverse."""
     height, width = first.shape
     base, stride = taps.ctypes.data, taps.shape[1] * 4
     right_most, lower_most = np.float32(width - 1), np.float32(height - 1)
@@ -93,25 +91,26 @@ def _warp(first, taps, state):  # type: ignore[no-untyped-def]  # numba's types
             u = state[0, row + 1, column + LANES]
             v = state[1, row + 1, column + LANES]
             x, y = np.float32(column) + u, np.float32(row) + v
-            # What moved out of the frame has no data term; smoothness alone carries it.
-            seen = ONE if 0 <= x <= right_most and 0 <= y <= lower_most else NONE
+            # Pixels that move out of the frame have no data term; smoothness alone determines
+            # their flow.
+            visible = ONE if 0 <= x <= right_most and 0 <= y <= lower_most else NONE
             x, y = min(max(x, NONE), right_most), min(max(y, NONE), lower_most)
             left, upper = np.floor(x), np.floor(y)
             pixel = (int(upper) + (BORDER - 1)) * stride + (int(left) + (BORDER - 1)) * 4
-            taps_here = cubic_taps(base, pixel, stride, x - left, y - upper)
-            value, ix, iy = taps_here[0], seen * taps_here[1], seen * taps_here[2]
+            taps_here = cubic_taps((base, pixel, stride, x - left, y - upper))
+            value, ix, iy = taps_here[0], visible * taps_here[1], visible * taps_here[2]
             state[IX, row + 1, column + LANES] = ix
             state[IX + 1, row + 1, column + LANES] = iy
             state[IX + 2, row + 1, column + LANES] = (
-                seen * (value - first[row, column]) - ix * u - iy * v
+                visible * (value - first[row, column]) - ix * u - iy * v
             )
-            # Where there is no gradient the data term moves nothing.
+            # Without a gradient, the data term changes nothing.
             state[IX + 3, row + 1, column + LANES] = ONE / max(ix * ix + iy * iy, FLAT)
 
 
 @compiled(**ARITHMETIC)
-def _sweep(state, inner, width, steps, bound, theta, taut):  # type: ignore[no-untyped-def]  # numba's types
-    """``steps`` primal-dual steps; the square change of the flow in the last, in pixels^2."""
+def _sweep(state, inner, width, steps, threshold, theta, tau_over_theta):  # type: ignore[no-untyped-def]  # numba's types
+    """Take ``steps`` primal-dual steps; the square change of the flow in the last, in pixels^2."""
     height, stride = state.shape[1] - 1, state.shape[2]
     base, plane = state.ctypes.data, state.shape[1] * state.shape[2]
     last = 0.0
@@ -120,12 +119,13 @@ def _sweep(state, inner, width, steps, bound, theta, taut):  # type: ignore[no-u
             y = front - step
             row = (y + 1) * stride + LANES
             above = row - stride
+            numbers = (base, plane, row, above, inner, width, threshold, theta, tau_over_theta)
             if y == 0:
-                change = primal_row(base, plane, row, above, inner, width, bound, theta, taut)
+                change = primal_row(numbers)
             elif y < height:
-                change = fused_row(base, plane, row, above, inner, width, bound, theta, taut)
+                change = fused_row(numbers)
             else:
-                change = dual_row(base, plane, row, above, inner, width, bound, theta, taut)
+                change = dual_row(numbers)
             if step == steps - 1:
                 last += change
     return last
@@ -133,8 +133,8 @@ def _sweep(state, inner, width, steps, bound, theta, taut):  # type: ignore[no-u
 
 @compiled(**ARITHMETIC)
 def _solve_level(first, taps, state, inner, warps, iterations, settings):  # type: ignore[no-untyped-def]  # numba's types
-    """All warps of one level, on the flow held in ``state``."""
-    check_every, epsilon, bound, theta, taut = settings
+    """All warps of one level, on the flow in ``state``."""
+    check_every, epsilon, threshold, theta, tau_over_theta = settings
     height, width = first.shape
     limit = epsilon * epsilon * height * width
     for _ in range(warps):
@@ -143,13 +143,13 @@ def _solve_level(first, taps, state, inner, warps, iterations, settings):  # typ
         while done < iterations:
             steps = min(check_every, iterations - done)
             done += steps
-            change = _sweep(state, inner, width, steps, bound, theta, taut)
+            change = _sweep(state, inner, width, steps, threshold, theta, tau_over_theta)
             if change <= limit:
                 break
 
 
 class _Workspace:
-    """Buffers of one thread for frames of one size, reused from pair to pair."""
+    """A thread's buffers for frames of one size, reused from pair to pair."""
 
     def __init__(self, sizes: Sequence[tuple[int, int]]) -> None:
         self.sizes = sizes
@@ -158,7 +158,7 @@ class _Workspace:
         height, width = sizes[0]
         self.flow = [np.empty((2, *size), np.float32) for size in sizes]
         self._taps = _aligned((height + 2 * BORDER) * (width + 2 * BORDER) * 4)
-        # Behind the fields stands one row that is 1 where a pixel has a right neighbour.
+        # After the fields comes a row that is 1 where a pixel has a right neighbour.
         self._state = _aligned((len(FIELDS) * (height + 1) + 1) * _padded(width))
 
     def taps(self, level: int) -> NDArray[np.float32]:
@@ -167,10 +167,7 @@ class _Workspace:
         return self._taps[: shape[0] * shape[1] * 4].reshape(*shape, 4)
 
     def state(self, level: int) -> tuple[NDArray[np.float32], int]:
-        """All fields ``[10, H + 1, padded W]`` at zero, and where the row of right ones begins.
-
-        That place is relative to the first float, so that a vector at column 0 starts there.
-        """
+        """All fields ``[10, H + 1, padded W]``, zeroed, and the index of the row of ones."""
         height, width = self.sizes[level]
         shape = (len(FIELDS), height + 1, _padded(width))
         size = shape[0] * shape[1] * shape[2]
@@ -228,7 +225,7 @@ def solve_pairs(
     Args:
         images: checked frames, see ``extract.flow.tvl1.solver.check_frames``.
         params: solver settings.
-        threads: pairs solved at a time; see ``default_threads``. Changes no value.
+        threads: pairs solved at a time (default: ``default_threads``). Changes no value.
     """
     pairs, (height, width) = max(len(images) - 1, 0), images.shape[1:]
     flow = np.empty((pairs, 2, height, width), np.float32)

@@ -1,4 +1,4 @@
-"""Parameters of TV-L1, and the pyramid that they make of a frame."""
+"""Parameters of TV-L1, and the sizes of its pyramid."""
 
 from dataclasses import dataclass, fields, replace
 from numbers import Integral, Real
@@ -12,17 +12,17 @@ MIN_SIDE = 16
 
 @dataclass(frozen=True)
 class TVL1Params:
-    """Parameters of the solver; the defaults of OpenCV's CUDA class where not stated otherwise.
+    """Parameters of the solver. Defaults are those of OpenCV's CUDA class unless stated otherwise.
 
     Attributes:
         tau: time step of the dual update.
         lambda_: weight of the data term; smaller gives smoother flow.
-        theta: coupling of the two half-problems.
-        scales: pyramid levels, fewer for frames whose side would fall below 16 pixels.
+        theta: coupling of the two subproblems.
+        scales: pyramid levels; fewer if a side would fall below 16 pixels.
         warps: linearisations of the second image per level.
-        iterations: at most this many primal-dual steps per warp, but on the finest level.
-        finest_iterations: at most this many on the finest level.
-        epsilon: a warp ends when the mean square change of the flow in one step falls to
+        iterations: maximum of primal-dual steps per warp, except on the finest level.
+        finest_iterations: the maximum on the finest level (OpenCV: 300).
+        epsilon: a warp stops when the mean square change of the flow in one step falls to
             ``epsilon ** 2`` (pixels squared).
         scale_step: size of a level relative to the next finer one.
         check_every: the stop test runs on every n-th step.
@@ -45,7 +45,7 @@ class TVL1Params:
             if not isinstance(value, Integral if field.type is int else Real):
                 raise ExtractError(f"flow parameter {field.name} cannot be {value!r}")
         for name in ("tau", "lambda_", "theta"):
-            # Far beyond what is of use, and narrow enough for float32 never to overflow.
+            # Far wider than useful, and narrow enough that float32 never overflows.
             if not 1e-6 <= getattr(self, name) <= 1e6:
                 raise ExtractError(f"flow parameter {name} must lie between 1e-6 and 1e6")
         for name in ("scales", "warps", "iterations", "finest_iterations", "check_every"):
@@ -57,7 +57,7 @@ class TVL1Params:
             raise ExtractError("flow parameter epsilon must be a number from 0")
 
     def steps(self, level: int) -> int:
-        """Most steps of a warp on a pyramid level, 0 being the finest."""
+        """Maximum of steps per warp on a pyramid level; 0 is the finest."""
         return self.iterations if level else self.finest_iterations
 
 
@@ -77,12 +77,12 @@ def params_with(base: TVL1Params, changes: dict[str, Any]) -> TVL1Params:
 def pyramid_sizes(height: int, width: int, params: TVL1Params) -> list[tuple[int, int]]:
     """Heights and widths of the pyramid levels, finest first.
 
-    A level is the rounded product of the level above and ``scale_step``; a level with a side below
-    16 pixels is left out with all coarser ones.
+    A level is the next finer one times ``scale_step``, rounded. A level with a side below 16 pixels
+    is left out, and so are all coarser ones.
     """
     sizes = [(height, width)]
     while len(sizes) < params.scales:
-        # Halves go to the even neighbour, as OpenCV's rounding does.
+        # Halves round to even, as in OpenCV.
         h, w = (round(side * params.scale_step) for side in sizes[-1])
         if h < MIN_SIDE or w < MIN_SIDE:
             break

@@ -1,35 +1,35 @@
-"""TV-L1 optical flow (Zach, Pock and Bischof 2007) in the variant published I3D features used.
+"""TV-L1 optical flow (Zach, Pock and Bischof 2007) in the variant behind published I3D features.
 
-``tvl1`` is the public function. It checks its input, chooses an engine and hands over: the numba
-engine (`extract.flow.tvl1.numba_engine`) on a CPU, the torch engine
-(`extract.flow.tvl1.torch_engine`) on a GPU. Both do the same operations in the same order, each
-rounded by itself, and give the same bits on a CPU. That matters: where the flow has no good answer
-(an occlusion, a motion blur) it amplifies the last digit to pixels, 0.03 px in the mean of a frame:
-engines that round differently differ visibly.
+``tvl1`` is the public function. It checks its input and chooses an engine: numba on a CPU
+(`extract.flow.tvl1.numba_engine`), torch on a GPU (`extract.flow.tvl1.torch_engine`, with fused
+kernels if Triton can launch them). All do the same operations in the same order, each rounded on
+its own, and give the same bits. This matters: where the flow is ill-defined (occlusion, motion
+blur), it amplifies a difference in the last digit to pixels, 0.03 px in the mean of a frame.
 
-The variant is that of OpenCV's CUDA class, with which the published two-stream networks were fed:
-no median filter on the flow, the second image warped by a bicubic kernel (a = -0.5), gradients by
-central differences, and dual variables kept from warp to warp within a scale.
+The variant is OpenCV's CUDA class, which fed the published two-stream networks: no median filter on
+the flow, the second image warped with a bicubic kernel (a = -0.5), gradients by central
+differences, and dual variables kept from warp to warp within a level.
 
-Where it departs from that class, with the mean end-point difference to OpenCV 5's CPU class (median
-filter off) over 21 pairs of real video, short side 256, as ``tests/benchmarks/flow.py`` prints it.
-With OpenCV's number of steps it is 0.052 px; what remains is OpenCV's coarser interpolation: on
-known motion its error is about twice ours.
+It departs from that class as follows. Figures are mean end-point differences from OpenCV 5's CPU
+class (median filter off) over 21 pairs of real video, short side 256, by
+``tests/benchmarks/flow.py``.
+With OpenCV's number of steps the difference is 0.052 px, which comes from OpenCV's coarser
+interpolation: on known motion its error is about twice ours.
 
-- At most 30 steps a warp for 300 on the finest level, where most of the time goes: 0.057 px. On the
-  coarser levels 300 cost next to nothing, as the stop test ends most warps long before, and a
-  large motion needs them: with 60, one of 20 px ended with twice OpenCV's error.
-- The stop test runs on every second step, as the CPU engine takes two in one pass over memory.
+- At most 30 steps per warp instead of 300 on the finest level, which takes most of the time:
+  0.057 px. On the coarser levels, 300 cost next to nothing, because the stop test ends most warps
+  long before, and large motions need them: with 60, a motion of 20 px had twice OpenCV's error.
+- The stop test runs on every second step, because engines take two steps in one pass over memory.
   No difference.
-- Where the flow leads out of the frame there is no data term and smoothness alone carries the flow,
-  as in OpenCV's CPU class. The CUDA class repeats the border there, which came out further from the
-  reference, and with many times the error near the border where a large motion is known.
-- The division by the squared gradient is prepared once a warp and the threshold is a clip; the same
+- Where the flow points out of the frame there is no data term, and smoothness alone determines the
+  flow, as in OpenCV's CPU class. The CUDA class repeats the border there, which was further from
+  the reference, and had many times the error near the border on large known motions.
+- The division by the squared gradient is done once per warp, and the threshold is a clip: the same
   number up to rounding.
 
-Each pair begins from no motion. Beginning from the flow of the pair before was tried: it saved a
-tenth of the time and left up to 0.3 px of the old motion where motion changes abruptly (an archer's
-release), where the same number of warps from no motion was 0.12 px off.
+Each pair starts from zero flow. Starting from the flow of the previous pair saved a tenth of the
+time, but left up to 0.3 px of the old motion at abrupt changes (an archer's release), where as many
+warps from zero flow were 0.12 px off.
 """
 
 import logging
@@ -50,7 +50,7 @@ ENGINES = ("auto", "numba", "torch")
 
 @dataclass(frozen=True)
 class Engine:
-    """Which solver runs where: ``name`` is numba or torch, ``device`` as torch writes it."""
+    """A solver and its device: ``name`` is numba or torch, ``device`` is as torch names it."""
 
     name: Literal["numba", "torch"]
     device: str
@@ -60,14 +60,14 @@ class Engine:
 
 
 def choose_engine(device: str = "auto", engine: str = "auto") -> Engine:
-    """Choose the solver: torch on a GPU, numba on a CPU, unless the caller decides.
+    """Choose the solver; by default torch on a GPU and numba on a CPU.
 
     Args:
-        device: ``auto`` (the GPU where there is one), ``cpu`` or ``cuda[:N]``.
+        device: ``auto`` (a GPU if there is one), ``cpu`` or ``cuda[:N]``.
         engine: ``auto``, ``numba`` (CPU only) or ``torch``.
 
     Raises:
-        ExtractError: the engine is unknown, or the device is not there or cannot run it.
+        ExtractError: the engine is unknown, there is no such device, or it cannot run the engine.
     """
     if engine not in ENGINES:
         raise ExtractError(f"unknown flow engine {engine!r}; choose one of {', '.join(ENGINES)}")
@@ -82,7 +82,7 @@ def choose_engine(device: str = "auto", engine: str = "auto") -> Engine:
 
 
 def working_engine(engine: Engine) -> Engine:
-    """The engine, or torch's on a CPU where numba cannot run its own; a line says so once."""
+    """The engine, or torch on a CPU if numba's does not work, which is logged once."""
     from extract.flow.tvl1.example import numba_works
 
     return engine if engine.name == "torch" or numba_works() else Engine("torch", "cpu")
@@ -121,7 +121,7 @@ def tvl1(
         frames: grey, ``[N+1, H, W]``, uint8 or float in 0..255.
         device: ``auto``, ``cpu`` or ``cuda[:N]``.
         engine: ``auto``, ``numba`` or ``torch``.
-        threads: of the numba engine; by default all cores, or torch's number if lower. Changes no
+        threads: of the numba engine (default: all cores, or torch's number if lower). Changes no
             value.
         **params: fields of ``TVL1Params``.
 
@@ -130,7 +130,7 @@ def tvl1(
         a pixel of frame n to its place in frame n+1. N = 0 gives an empty array.
 
     Raises:
-        ExtractError: a bad frame array, an unknown parameter, or a device that is not there.
+        ExtractError: a bad frame array, an unknown parameter, or no such device.
     """
     settings = params_with(TVL1Params(), params)
     images = check_frames(frames)

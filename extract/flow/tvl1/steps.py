@@ -1,6 +1,6 @@
 """The torch engine's inner loop: primal-dual steps on all pairs of a batch at once.
 
-Each pair has a pace of its own, which is set to zero when the pair has met the stop test: the steps
+Each pair has its own coefficients, which are set to zero when it has met the stop test: the steps
 that the rest of the batch still takes leave it unchanged. So nothing has to be read back, and a
 pair's values do not depend on its batch.
 
@@ -23,107 +23,113 @@ class Linear(NamedTuple):
 
     Attributes:
         gradient: ``[2, B, H, W]``, warped image gradient along x and y.
-        rest: ``[B, H, W]``, constant part of the linearised difference.
+        rho_c: ``[B, H, W]``, constant part of the linearised difference.
         inverse: ``[B, H, W]``, one over the squared gradient.
     """
 
     gradient: torch.Tensor
-    rest: torch.Tensor
+    rho_c: torch.Tensor
     inverse: torch.Tensor
 
 
 class State:
-    """Flow and dual variables of a level, which the steps move on, and room to work in."""
+    """Flow and dual variables of a level, which the steps update, and scratch buffers."""
 
     def __init__(self, flow: torch.Tensor) -> None:
         self.flow = flow.clone()
         self.dual = flow.new_zeros((2, *flow.shape))
-        # The difference to the neighbour stays zero in the last column and row, which have none.
+        # Differences to the neighbour stay zero in the last column and row, which have none.
         self.slope = flow.new_zeros((2, *flow.shape))
-        self.pair, self.move = torch.empty_like(flow), torch.empty_like(flow)
-        self.one = torch.empty_like(flow[0])
+        self.delta, self.scratch = torch.empty_like(flow), torch.empty_like(flow)
+        self.scalar = torch.empty_like(flow[0])
 
 
-def paces(params: TVL1Params, pairs: int, device: torch.device) -> torch.Tensor:
-    """Theta, the threshold and the dual time step of every pair, ``[3, B, 1, 1]``."""
+def coefficients_of(params: TVL1Params, pairs: int, device: torch.device) -> torch.Tensor:
+    """Theta, the threshold and the dual time step of each pair, ``[3, B, 1, 1]``."""
     values = (params.theta, params.lambda_ * params.theta, params.tau / params.theta)
-    # Filled in place, as a tensor made from a list would have to be sent to the device.
-    pace = torch.empty((3, pairs, 1, 1), dtype=torch.float32, device=device)
-    for row, value in zip(pace, values, strict=True):
+    # Filled in place: a tensor made from a list would be copied to the device.
+    coefficients = torch.empty((3, pairs, 1, 1), dtype=torch.float32, device=device)
+    for row, value in zip(coefficients, values, strict=True):
         row.fill_(value)
-    return pace
+    return coefficients
 
 
-def step(state: State, linear: Linear, pace: torch.Tensor, measure: bool) -> torch.Tensor | None:
-    """One step in place; the square change of each pair's flow ``[B] float64`` if asked for."""
-    theta, bound, tau_over_theta = pace
+def step(
+    state: State, linear: Linear, coefficients: torch.Tensor, measure: bool
+) -> torch.Tensor | None:
+    """Take a step in place; if ``measure``, return each pair's square change ``[B] float64``."""
+    theta, threshold, tau_over_theta = coefficients
     flow, dual, slope = state.flow, state.dual, state.slope
-    pair, move, one = state.pair, state.move, state.one
+    delta, scratch, scalar = state.delta, state.scratch, state.scalar
     # Thresholding (Zach et al., proposition 3).
-    torch.mul(linear.gradient, flow, out=pair)
-    torch.add(linear.rest, pair[0], out=one).add_(pair[1]).mul_(linear.inverse)
-    torch.clamp(one, -bound, bound, out=one)
+    torch.mul(linear.gradient, flow, out=scratch)
+    torch.add(linear.rho_c, scratch[0], out=scalar).add_(scratch[1]).mul_(linear.inverse)
+    torch.clamp(scalar, -threshold, threshold, out=scalar)
     # Divergence of the dual variables: backward differences, zero before the border.
     across, along = dual[:, 0], dual[:, 1]
-    move[..., 0] = across[..., 0]
-    torch.sub(across[..., 1:], across[..., :-1], out=move[..., 1:])
-    pair[..., 0, :] = along[..., 0, :]
-    torch.sub(along[..., 1:, :], along[..., :-1, :], out=pair[..., 1:, :])
-    move.add_(pair).mul_(theta)
-    move.sub_(torch.mul(linear.gradient, one, out=pair))
-    flow.add_(move)
-    change = _square_sum(move, pair) if measure else None
+    delta[..., 0] = across[..., 0]
+    torch.sub(across[..., 1:], across[..., :-1], out=delta[..., 1:])
+    scratch[..., 0, :] = along[..., 0, :]
+    torch.sub(along[..., 1:, :], along[..., :-1, :], out=scratch[..., 1:, :])
+    delta.add_(scratch).mul_(theta)
+    delta.sub_(torch.mul(linear.gradient, scalar, out=scratch))
+    flow.add_(delta)
+    change = _square_sum(delta, scratch) if measure else None
     # Semi-implicit step of Chambolle (2004) on the dual variables.
     torch.sub(flow[..., 1:], flow[..., :-1], out=slope[:, 0, ..., :-1])
     torch.sub(flow[..., 1:, :], flow[..., :-1, :], out=slope[:, 1, ..., :-1, :])
-    torch.mul(slope[:, 0], slope[:, 0], out=pair)
-    pair.add_(torch.mul(slope[:, 1], slope[:, 1], out=move))
-    _root(pair).mul_(tau_over_theta).add_(1).reciprocal_()
-    dual.add_(slope.mul_(tau_over_theta)).mul_(pair[:, None])
+    torch.mul(slope[:, 0], slope[:, 0], out=scratch)
+    scratch.add_(torch.mul(slope[:, 1], slope[:, 1], out=delta))
+    _root(scratch).mul_(tau_over_theta).add_(1).reciprocal_()
+    dual.add_(slope.mul_(tau_over_theta)).mul_(scratch[:, None])
     return change
 
 
 def _root(values: torch.Tensor) -> torch.Tensor:
-    """Square root in place, rounded as IEEE 754 says, which torch's own on a CPU is not always."""
+    """Square root in place, rounded by IEEE 754, as torch's own on a CPU is not always."""
     if values.device.type == "cpu":
         np.sqrt(values.numpy(), out=values.numpy())
         return values
     return values.sqrt_()
 
 
-def _square_sum(move: torch.Tensor, room: torch.Tensor) -> torch.Tensor:
-    torch.mul(move, move, out=room)
-    # In double precision the order of the sum, which depends on device and batch, shows in the
-    # last of 16 digits only; a decision that turns on it would change flow by up to pixels.
-    return room[0].add_(room[1]).sum((-2, -1), dtype=torch.float64)
+def _square_sum(delta: torch.Tensor, scratch: torch.Tensor) -> torch.Tensor:
+    torch.mul(delta, delta, out=scratch)
+    # The order of the sum depends on device and batch. In double precision it affects the last of
+    # 16 digits; in single precision it could flip a decision, and change flow by up to pixels.
+    return scratch[0].add_(scratch[1]).sum((-2, -1), dtype=torch.float64)
 
 
-class Watch:
+class StopPoll:
     """Tells whether all pairs have met the stop test, without waiting for a GPU.
 
-    A CPU's answer is there at once. A GPU's is copied while the steps go on and looked at when it
-    has come: the steps taken until then change nothing.
+    A CPU answers at once. A GPU's answer is copied while the steps go on, and read once it has
+    arrived: the steps taken until then change nothing.
     """
 
     def __init__(self, event: Callable[[], Any] = torch.cuda.Event) -> None:
         self._event = event
-        self._asked: deque[tuple[Any, torch.Tensor]] = deque()
+        self._pending: deque[tuple[Any, torch.Tensor]] = deque()
 
-    def all_ended(self, going: torch.Tensor) -> bool:
-        """Whether ``going``, a boolean on the device, or one asked about before is known false."""
-        if going.device.type == "cpu":
-            return not going
-        return self.late(going, torch.cuda.current_stream(going.device))
+    def all_stopped(self, running: torch.Tensor) -> bool:
+        """Whether no pair is known to be running.
 
-    def late(self, going: torch.Tensor, stream: Any) -> bool:
-        """Ask the device whether a pair goes on; whether an answer that has come says none does."""
-        answer = torch.empty((), dtype=torch.bool, pin_memory=going.is_cuda)
-        answer.copy_(going, non_blocking=True)
+        Args:
+            running: a boolean on the device, whether a pair still is.
+        """
+        if running.device.type == "cpu":
+            return not running
+        return self.poll(running, torch.cuda.current_stream(running.device))
+
+    def poll(self, running: torch.Tensor, stream: Any) -> bool:
+        """Queue a copy of ``running``; whether one that has arrived is false."""
+        answer = torch.empty((), dtype=torch.bool, pin_memory=running.is_cuda)
+        answer.copy_(running, non_blocking=True)
         event = self._event()
         event.record(stream)
-        self._asked.append((event, answer))
-        while self._asked and self._asked[0][0].query():
-            if not self._asked.popleft()[1]:
+        self._pending.append((event, answer))
+        while self._pending and self._pending[0][0].query():
+            if not self._pending.popleft()[1]:
                 return True
         return False
 
@@ -131,22 +137,24 @@ class Watch:
 def iterate(
     state: State, linear: Linear, params: TVL1Params, steps: int, early: bool = True
 ) -> None:
-    """Steps of one warp on ``state``, until each pair has met the stop test or the limit.
+    """Take the steps of a warp, until each pair has met the stop test or the maximum.
 
     Args:
         state: updated in place.
         linear: the linearised second image.
         params: solver settings.
-        steps: at most this many.
-        early: end when all pairs have met the test; otherwise take all steps, to the same values.
+        steps: the maximum.
+        early: stop when all pairs have met the test; otherwise take all steps, with equal results.
     """
-    limit = params.epsilon**2 * linear.rest[0].numel()
-    pace = paces(params, linear.rest.shape[0], linear.rest.device)
-    watch = Watch()
+    limit = params.epsilon**2 * linear.rho_c[0].numel()
+    coefficients = coefficients_of(params, linear.rho_c.shape[0], linear.rho_c.device)
+    stop = StopPoll()
     for number in range(1, steps + 1):
-        change = step(state, linear, pace, number % params.check_every == 0 and number < steps)
+        change = step(
+            state, linear, coefficients, number % params.check_every == 0 and number < steps
+        )
         if change is None:
             continue
-        pace.mul_((change > limit)[:, None, None])
-        if early and watch.all_ended(pace[0].any()):
+        coefficients.mul_((change > limit)[:, None, None])
+        if early and stop.all_stopped(coefficients[0].any()):
             break

@@ -1,7 +1,7 @@
 """TV-L1 in torch: all pairs of a batch at once, on any device.
 
-Arrays are ``[B, H, W] float32`` for B pairs. This module goes from frames to batches and down the
-pyramid. A level is solved by plain torch (``extract.flow.tvl1.warp`` linearises,
+Arrays are ``[B, H, W] float32`` for B pairs. This module divides frames into batches and goes down
+the pyramid. A level is solved by plain torch (``extract.flow.tvl1.warp`` linearises,
 ``extract.flow.tvl1.steps`` iterates) or, on a GPU, by fused kernels
 (``extract.flow.tvl1.triton_engine``). All operations and their order are those of the CPU engine,
 so that all three give the same bits.
@@ -25,22 +25,19 @@ log = logging.getLogger(__name__)
 LevelSolver = Callable[
     [torch.Tensor, torch.Tensor, torch.Tensor, TVL1Params, int, bool], torch.Tensor
 ]
-"""Takes the images ``first`` and ``second [B, H, W]`` of a level, the flow to start from
-``[2, B, H, W]``, the parameters, the most steps per warp, and ``early`` (see `Execution`); gives
-the flow of the level."""
+"""From the images ``first`` and ``second [B, H, W]`` of a level, the initial flow ``[2, B, H, W]``,
+the parameters, the maximum of steps per warp and ``early`` (see `Execution`) to its flow."""
 
-# Memory of one pair while it is solved, in arrays of its size: 65 measured, most of them while the
-# second image is warped.
+# Memory per pair in arrays of its size: 65 measured, most of them while plain torch warps.
 ARRAYS_PER_PAIR = 72
 TOLERANCE = 1e-4
-"""Fused kernels whose flow of a small example is farther than this from plain torch's, in pixels,
-are not used."""
+"""Largest difference in pixels between fused kernels and plain torch on a small example."""
 CPU_BATCH = 1
 MAX_GPU_BATCH = 256
 
 
 def batch_size(height: int, width: int, device: torch.device) -> int:
-    """Pairs solved at once: one on a CPU (it fits the cache), else what half the free memory holds.
+    """Pairs per batch: one on a CPU, to fit the cache; on a GPU what fits half the free memory.
 
     Changes no value.
     """
@@ -52,13 +49,13 @@ def batch_size(height: int, width: int, device: torch.device) -> int:
 
 @dataclass(frozen=True)
 class Execution:
-    """How the work is done; nothing here changes a value.
+    """Options that change no value.
 
     Attributes:
-        batch: pairs at once; None chooses by the free memory.
-        solver: what solves a level; None takes `level_solver` of the device.
-        early: end a warp when all pairs have met the stop test. Otherwise all steps are taken, and
-            what is done never depends on what was computed.
+        batch: pairs per batch; None chooses by the free memory.
+        solver: of a level; None takes `level_solver` for the device.
+        early: end a warp once all pairs have met the stop test. Otherwise all steps are taken, and
+            no operation depends on a computed value.
     """
 
     batch: int | None = None
@@ -70,43 +67,43 @@ def solve_pairs(
     images: NDArray[np.float32],
     params: TVL1Params,
     device: str = "cpu",
-    how: Execution | None = None,
+    execution: Execution | None = None,
 ) -> NDArray[np.float32]:
     """Flow between consecutive images, ``[N+1, H, W] float32`` in 0..255 -> ``[N, 2, H, W]``.
 
     Args:
         images: checked frames, see ``extract.flow.tvl1.solver.check_frames``.
         params: solver settings.
-        device: where to compute, as torch writes it.
-        how: see `Execution`.
+        device: as torch names it.
+        execution: see `Execution`.
     """
     there = torch.from_numpy(images).to(device)
-    return solve_tensors(there, params, how).cpu().numpy()
+    return solve_tensors(there, params, execution).cpu().numpy()
 
 
 def solve_tensors(
-    images: torch.Tensor, params: TVL1Params, how: Execution | None = None
+    images: torch.Tensor, params: TVL1Params, execution: Execution | None = None
 ) -> torch.Tensor:
-    """`solve_pairs` on the device that holds the images: nothing leaves it.
+    """`solve_pairs` on the device that holds the images; nothing is copied from it.
 
     Args:
         images: ``[N+1, H, W] float32`` in 0..255.
         params: solver settings.
-        how: see `Execution`.
+        execution: see `Execution`.
 
     Returns:
         ``[N, 2, H, W] float32``.
     """
-    how = how or Execution()
+    execution = execution or Execution()
     pairs, (height, width) = max(len(images) - 1, 0), images.shape[1:]
-    count = how.batch or batch_size(height, width, images.device)
-    solver = how.solver or level_solver(images.device)
+    count = execution.batch or batch_size(height, width, images.device)
+    solver = execution.solver or level_solver(images.device)
     with torch.inference_mode():
         flow = images.new_empty((pairs, 2, height, width))
         for start in range(0, pairs, count):
             stop = min(start + count, pairs)
             now = images[start : stop + 1]
-            flow[start:stop] = _solve_batch(now[:-1], now[1:], params, solver, how.early)
+            flow[start:stop] = _solve_batch(now[:-1], now[1:], params, solver, execution.early)
     return flow
 
 
@@ -140,7 +137,7 @@ def _resize(
     """Bilinear resize of ``[..., H, W]``, half-pixel centres; ``step`` is source per target."""
     upper, lower, down = _taps(size[0], image.shape[-2], step_y, image.device)
     left, right, across = _taps(size[1], image.shape[-1], step_x, image.device)
-    # Not torch.lerp, which rounds otherwise where the weight is above a half.
+    # torch.lerp would round differently for weights above a half.
     rows = image[..., left]
     rows += across * (image[..., right] - rows)
     top = rows[..., upper, :]
@@ -166,7 +163,7 @@ def plain_level(
     iterations: int,
     early: bool,
 ) -> torch.Tensor:
-    """A level by torch's own operations, see `LevelSolver`."""
+    """Solve a level with torch's own operations, see `LevelSolver`."""
     taps = interleave(second)
     state = State(flow)
     for _ in range(params.warps):
@@ -176,7 +173,7 @@ def plain_level(
 
 @functools.lru_cache(maxsize=8)
 def level_solver(device: torch.device) -> LevelSolver:
-    """Fused kernels on a GPU, if they can be built, launched and agree; else plain operations."""
+    """Fused kernels on a GPU if they can be launched and agree with plain torch, else that."""
     if device.type != "cuda":
         return plain_level
     try:
@@ -185,7 +182,7 @@ def level_solver(device: torch.device) -> LevelSolver:
 
         fused = TritonSolver(triton_kernels)
         check_level(fused, device)
-    except Exception as error:  # whatever stops Triton, plain torch does the work
+    except Exception as error:  # whatever stops Triton, plain torch still works
         reason = str(error).strip().partition("\n")[0]
         log.warning(
             "flow on %s runs without its fused kernels, several times slower: %s: %s",
@@ -197,7 +194,7 @@ def level_solver(device: torch.device) -> LevelSolver:
 
 @torch.inference_mode()
 def check_level(solver: LevelSolver, device: torch.device) -> None:
-    """Compare a solver with `plain_level` on a small example of both launch shapes.
+    """Compare a solver with `plain_level` on a small example, with launches of one and two steps.
 
     Raises:
         ArithmeticError: their flow differs by more than ``TOLERANCE``.
@@ -210,4 +207,4 @@ def check_level(solver: LevelSolver, device: torch.device) -> None:
     plain, found = (each(first, second, start, params, 7, False) for each in (plain_level, solver))
     apart = float((plain - found).abs().max())
     if not apart <= TOLERANCE:
-        raise ArithmeticError(f"they differ from plain operations by {apart:.2g} px")
+        raise ArithmeticError(f"their flow differs from plain torch's by {apart:.2g} px")

@@ -1,34 +1,34 @@
-"""TV-L1's two inner loops as Triton kernels: the linearised warp, and one or two primal-dual steps.
+"""TV-L1's inner loops as Triton kernels: the linearised warp, and one or two primal-dual steps.
 
-Operations, their order and their roundings are those of ``extract.flow.tvl1.numba_engine``, so both
-give the same bits: launch with ``enable_fp_fusion=False``. Within a launch no program reads what
-another one writes, so there is nothing to synchronise.
+Operations, their order and their rounding are those of ``extract.flow.tvl1.numba_engine``, so both
+give the same bits if launched with ``enable_fp_fusion=False``. Within a launch, no program reads
+what another writes, so there is nothing to synchronise.
 
-A step needs ten floats of a pixel and changes six: 64 bytes. ``steps`` moves them once for two
-steps. A warp takes a strip of ``LANES`` columns down the image, one pixel a thread, and keeps the
-row above in registers: the second step follows the first one row behind, as in the CPU engine.
-Neighbours in a row come by shuffles. A strip stores ``OWNED`` of its columns; the others, and the
-rows before and after its own, are computed by its neighbours too.
+A step reads ten floats per pixel and writes six, 64 bytes; ``steps`` takes two steps for these. A
+GPU warp moves down a strip of ``LANES`` columns, one pixel per thread, with the row above in
+registers: the second step follows one row behind the first, as in the CPU engine. Neighbours in a
+row are shuffled between threads. A strip stores only ``OWNED`` of its columns, because the outer
+ones, like the first and last rows, lack a neighbour; adjacent strips compute them as well.
 
 Layout, for P pairs of ``[H, W]``:
     state ``[2, 6, P, H, W]``: u, v, ux, uy, vx, vy. A launch reads one half and writes the other.
-    linear ``[4, P, H, W]``: ix, iy, rest, inverse.
-    status ``[2, P] int32``: the half that holds a pair's newest state, plus ``ENDED`` once it has
-        met the stop test. A launch reads the row ``turn`` and writes the other.
-    sums ``[2, P, programs] float64``: square change of the flow, in the rows of ``status``.
+    linear ``[4, P, H, W]``: ix, iy, rho_c, inverse.
+    status ``[2, P] int32``: the half with a pair's newest state, plus ``STOPPED`` once it has met
+        the stop test. A launch reads row ``slot`` and writes the other.
+    sums ``[2, P, programs] float64``: square changes of the flow; rows as in ``status``.
 """
 
 import triton
 import triton.language as tl
 
 LANES = tl.constexpr(32)
-"""Columns of a strip: those of a warp, so that a shift by one column is a shuffle."""
+"""Columns of a strip: one per thread of a warp, so that a shift by a column is a shuffle."""
 OWNED = tl.constexpr(28)
-"""Columns of a strip that it stores: two steps lose two on either side."""
-ENDED = tl.constexpr(2)
+"""Columns that a strip stores: two steps lose two on either side."""
+STOPPED = tl.constexpr(2)
 FIELDS = tl.constexpr(6)
 FLAT = tl.constexpr(1.1920928955078125e-07)
-"""Gradient magnitudes below this carry no direction (float32 epsilon)."""
+"""Squared gradients below this have no direction (float32 epsilon)."""
 CHUNK = tl.constexpr(128)
 
 
@@ -57,19 +57,19 @@ def _column(pixel, stride, mask, weights):  # type: ignore[no-untyped-def]  # tr
 
 
 @triton.jit(
-    do_not_specialize=["turn", "pairs", "height", "width"],
+    do_not_specialize=["slot", "pairs", "height", "width"],
     do_not_specialize_on_alignment=["first"],
 )
-def linearise(first, taps, state, linear, status, turn, pairs, height, width, BLOCK: tl.constexpr):  # type: ignore[no-untyped-def]  # triton's types
-    """The second image linearised at the flow of ``state``; opens all pairs to the next steps.
+def linearise(first, taps, state, linear, status, slot, pairs, height, width, BLOCK: tl.constexpr):  # type: ignore[no-untyped-def]  # triton's types
+    """Linearise the second image at the flow of ``state``, and restart all pairs.
 
     Grid: pixels / ``BLOCK``, pairs. ``first [P, H, W]``; ``taps [P, H + 4, W + 4, 4]``, see
     ``extract.flow.tvl1.warp.interleave``.
     """
     pair = tl.program_id(1).to(tl.int64)
-    half = tl.load(status + turn * pairs + pair) % ENDED
+    half = tl.load(status + slot * pairs + pair) % STOPPED
     if tl.program_id(0) == 0:
-        tl.store(status + (1 - turn) * pairs + pair, half)
+        tl.store(status + (1 - slot) * pairs + pair, half)
     size = height.to(tl.int64) * width
     plane = pairs * size
     place = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
@@ -80,8 +80,8 @@ def linearise(first, taps, state, linear, status, turn, pairs, height, width, BL
     v = tl.load(flow + plane, mask, 0.0)
     right_most, lower_most = (width - 1).to(tl.float32), (height - 1).to(tl.float32)
     x, y = column.to(tl.float32) + u, row.to(tl.float32) + v
-    # What moved out of the frame has no data term; smoothness alone carries it.
-    seen = ((x >= 0) & (x <= right_most) & (y >= 0) & (y <= lower_most)).to(tl.float32)
+    # Pixels that move out of the frame have no data term; smoothness alone determines their flow.
+    visible = ((x >= 0) & (x <= right_most) & (y >= 0) & (y <= lower_most)).to(tl.float32)
     x = tl.minimum(tl.maximum(x, 0.0), right_most)
     y = tl.minimum(tl.maximum(y, 0.0), lower_most)
     left, upper = x.to(tl.int32), y.to(tl.int32)
@@ -94,25 +94,25 @@ def linearise(first, taps, state, linear, status, turn, pairs, height, width, BL
     v2, x2, y2 = _column(corner + 8, stride, mask, wy)
     v3, x3, y3 = _column(corner + 12, stride, mask, wy)
     value = (v0 * wx[0] + v2 * wx[2]) + (v1 * wx[1] + v3 * wx[3])
-    ix = seen * ((x0 * wx[0] + x2 * wx[2]) + (x1 * wx[1] + x3 * wx[3]))
-    iy = seen * ((y0 * wx[0] + y2 * wx[2]) + (y1 * wx[1] + y3 * wx[3]))
-    rest = seen * (value - tl.load(first + pair * size + place, mask, 0.0)) - ix * u - iy * v
+    ix = visible * ((x0 * wx[0] + x2 * wx[2]) + (x1 * wx[1] + x3 * wx[3]))
+    iy = visible * ((y0 * wx[0] + y2 * wx[2]) + (y1 * wx[1] + y3 * wx[3]))
+    rho_c = visible * (value - tl.load(first + pair * size + place, mask, 0.0)) - ix * u - iy * v
     inverse = tl.div_rn(1.0, tl.maximum(ix * ix + iy * iy, FLAT))
     out = linear + pair * size + place
     tl.store(out, ix, mask)
     tl.store(out + plane, iy, mask)
-    tl.store(out + 2 * plane, rest, mask)
+    tl.store(out + 2 * plane, rho_c, mask)
     tl.store(out + 3 * plane, inverse, mask)
 
 
 @triton.jit
 def _row(now, linear, above, x, y, lane, size, numbers):  # type: ignore[no-untyped-def]  # triton's types
-    """A primal step on row ``y`` and a dual step on the row above it.
+    """A primal step on row ``y`` and a dual step on the row above.
 
     Args:
         now: flow and dual variables of the row before the step.
-        linear: ix, iy, rest, inverse of the row.
-        above: the row above: its flow after the primal step, its dual variables before the dual.
+        linear: ix, iy, rho_c, inverse of the row.
+        above: of the row above, the flow after and the dual variables before this step.
         x: columns of the image.
         y: row.
         lane: columns of the strip.
@@ -120,17 +120,17 @@ def _row(now, linear, above, x, y, lane, size, numbers):  # type: ignore[no-unty
         numbers: threshold, theta, tau / theta.
 
     Returns:
-        What ``above`` is for the next row; flow and dual variables of the row above after the
-        step; the square change of the flow of the row.
+        ``above`` for the next row; flow and dual variables of the row above after the step; square
+        changes of the flow of the row.
     """
     height, width = size
-    bound, theta, tau_over_theta = numbers
+    threshold, theta, tau_over_theta = numbers
     u, v, ux, uy, vx, vy = now
-    ix, iy, rest, inverse = linear
+    ix, iy, rho_c, inverse = linear
     above_u, above_v, above_ux, above_uy, above_vx, above_vy = above
     # Thresholding (Zach et al., proposition 3).
-    move = (rest + ix * u + iy * v) * inverse
-    move = tl.maximum(tl.minimum(move, bound), -bound)
+    move = (rho_c + ix * u + iy * v) * inverse
+    move = tl.maximum(tl.minimum(move, threshold), -threshold)
     # Divergence of the dual variables: backward differences, zero before the border.
     left = tl.maximum(lane - 1, 0)
     left_ux = tl.where(x > 0, tl.gather(ux, left, 1), 0.0)
@@ -163,19 +163,19 @@ def _row(now, linear, above, x, y, lane, size, numbers):  # type: ignore[no-unty
 
 @triton.jit
 def _loaded(fields, plane, mask, COUNT: tl.constexpr):  # type: ignore[no-untyped-def]  # triton's types
-    """The values of ``COUNT`` fields, 4 or 6, that lie ``plane`` floats apart."""
+    """Load ``COUNT`` fields, 4 or 6, that are ``plane`` floats apart."""
     a, b = tl.load(fields, mask, 0.0), tl.load(fields + plane, mask, 0.0)
     c, d = tl.load(fields + 2 * plane, mask, 0.0), tl.load(fields + 3 * plane, mask, 0.0)
     if COUNT == 4:
         return a, b, c, d
-    else:  # in one branch or the other, as Triton wants it
+    else:  # Triton compiles one of two branches
         e, f = tl.load(fields + 4 * plane, mask, 0.0), tl.load(fields + 5 * plane, mask, 0.0)
         return a, b, c, d, e, f
 
 
 @triton.jit
 def _changed_more(sums, programs, limit):  # type: ignore[no-untyped-def]  # triton's types
-    """Whether what all programs found for a pair adds up to more than the limit."""
+    """Whether the square change of a pair, the sum over all programs, is above the limit."""
     change = tl.zeros((CHUNK,), tl.float64)
     for start in range(0, programs, CHUNK):
         place = start + tl.arange(0, CHUNK)
@@ -197,11 +197,11 @@ def _pieces(  # type: ignore[no-untyped-def]  # triton's types
     numbers,
     STEPS: tl.constexpr,
 ):
-    """Steps on rows ``first`` to ``first + segment`` of strips; the square change of each thread's.
+    """Steps on rows ``first`` to ``first + segment`` of strips; the square change per thread.
 
     Args:
-        source: flow and dual variables of the pair, read here.
-        target: the same, written here.
+        source: flow and dual variables of the pair to read.
+        target: flow and dual variables to write.
         linear: of the pair.
         plane: floats from one field to the next.
         x: columns of the image, ``[GROUP, LANES]``.
@@ -241,42 +241,42 @@ def _pieces(  # type: ignore[no-untyped-def]  # triton's types
     return total
 
 
-@triton.jit(do_not_specialize=["turn", "tested", "pairs", "height", "width", "strips", "segment"])
+@triton.jit(do_not_specialize=["slot", "tested", "pairs", "height", "width", "strips", "segment"])
 def steps(  # type: ignore[no-untyped-def]  # triton's types
     state,
     linear,
     sums,
     status,
     limit,
-    turn,
+    slot,
     tested,
     pairs,
     height,
     width,
     strips,
     segment,
-    bound,
+    threshold,
     theta,
     tau_over_theta,
     STEPS: tl.constexpr,
     GROUP: tl.constexpr,
 ):
-    """``STEPS`` (1 or 2) primal-dual steps on all pairs that have not met the stop test.
+    """Take ``STEPS`` (1 or 2) primal-dual steps on all pairs that have not met the stop test.
 
     Grid: pieces of the image / ``GROUP``, pairs. A piece is ``segment`` rows of one of ``strips``
-    strips. ``limit [1] float64``: square change at which a pair has ended, which is looked at where
-    the launch before was ``tested``.
+    strips. ``limit [1] float64``: square change at which a pair stops. If ``tested``, the stop test
+    runs first, on the change in the last launch.
     """
     group, pair = tl.program_id(0), tl.program_id(1).to(tl.int64)
     programs = tl.num_programs(0)
-    was = tl.load(status + turn * pairs + pair)
-    going = was < ENDED
+    was = tl.load(status + slot * pairs + pair)
+    running = was < STOPPED
     if tested:
-        going = going & _changed_more(sums + (turn * pairs + pair) * programs, programs, limit)
-    half = was % ENDED
+        running = running & _changed_more(sums + (slot * pairs + pair) * programs, programs, limit)
+    half = was % STOPPED
     if group == 0:
-        tl.store(status + (1 - turn) * pairs + pair, tl.where(going, 1 - half, half + ENDED))
-    if going:
+        tl.store(status + (1 - slot) * pairs + pair, tl.where(running, 1 - half, half + STOPPED))
+    if running:
         piece = group * GROUP + tl.arange(0, GROUP)[:, None]
         lane = tl.arange(0, LANES)[None, :] + tl.zeros((GROUP, LANES), tl.int32)
         x = piece % strips * OWNED - STEPS + lane
@@ -285,6 +285,6 @@ def steps(  # type: ignore[no-untyped-def]  # triton's types
         source = state + (half * FIELDS * plane + pair * pixels)
         target = state + ((1 - half) * FIELDS * plane + pair * pixels)
         data, first = linear + pair * pixels, piece // strips * segment
-        size, numbers = (height, width), (bound, theta, tau_over_theta)
+        size, numbers = (height, width), (threshold, theta, tau_over_theta)
         change = _pieces(source, target, data, plane, x, first, segment, lane, size, numbers, STEPS)
-        tl.store(sums + ((1 - turn) * pairs + pair) * programs + group, tl.sum(change))
+        tl.store(sums + ((1 - slot) * pairs + pair) * programs + group, tl.sum(change))

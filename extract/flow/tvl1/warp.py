@@ -1,4 +1,4 @@
-"""The torch engine's warp: the second image and its gradient where a flow points to.
+"""The torch engine's warp: the second image and its gradient, sampled along a flow.
 
 Shapes: B pairs of ``[H, W] float32``; flow ``[2, B, H, W]``, u and v, in pixels.
 """
@@ -10,16 +10,16 @@ import torch.nn.functional as F
 from extract.flow.tvl1.steps import Linear
 
 BORDER = 2
-"""Pixels by which the second image is extended, so that no tap of the warp falls outside."""
-# Gradient magnitudes below this carry no direction (float32 epsilon, as in OpenCV).
+"""Pixels by which the second image is extended, so that no tap falls outside."""
+# Squared gradients below this have no direction (float32 epsilon, as in OpenCV).
 FLAT = float(np.finfo(np.float32).eps)
 
 
 def interleave(image: torch.Tensor) -> torch.Tensor:
     """Image ``[B, H, W]`` and its central differences side by side, ``[B, H + 4, W + 4, 4]``.
 
-    The border is repeated twice, so that no tap of the warp falls outside. The fourth value is a
-    filler that makes a tap 16 bytes.
+    The border is repeated twice, so that no tap falls outside. The fourth value is padding, which
+    makes a tap 16 bytes.
     """
     wide = F.pad(image, (1, 1, 1, 1), mode="replicate")
     across = 0.5 * (wide[:, 1:-1, 2:] - wide[:, 1:-1, :-2])
@@ -30,25 +30,25 @@ def interleave(image: torch.Tensor) -> torch.Tensor:
 
 
 def linearise(first: torch.Tensor, taps: torch.Tensor, flow: torch.Tensor) -> Linear:
-    """The second image, given by its ``taps``, linearised where ``flow [2, B, H, W]`` points to."""
+    """Linearise the second image, given by its ``taps``, at ``flow [2, B, H, W]``."""
     height, width = first.shape[1:]
     x = flow[0] + torch.arange(width, device=flow.device)
     y = flow[1] + torch.arange(height, device=flow.device)[:, None]
-    # What moved out of the frame has no data term; smoothness alone carries it.
-    seen = ((x >= 0) & (x <= width - 1) & (y >= 0) & (y <= height - 1)).to(flow.dtype)
+    # Pixels that move out of the frame have no data term; smoothness alone determines their flow.
+    visible = ((x >= 0) & (x <= width - 1) & (y >= 0) & (y <= height - 1)).to(flow.dtype)
     x, y = x.clamp(0, width - 1), y.clamp(0, height - 1)
     warped, ix, iy = _bicubic(taps, x, y)
-    ix, iy = seen * ix, seen * iy
-    rest = seen * (warped - first) - ix * flow[0] - iy * flow[1]
-    # One over the squared gradient; where there is none, the data term moves nothing.
+    ix, iy = visible * ix, visible * iy
+    rho_c = visible * (warped - first) - ix * flow[0] - iy * flow[1]
+    # Without a gradient, the data term changes nothing.
     inverse = 1 / (ix * ix + iy * iy).clamp(min=FLAT)
-    return Linear(torch.stack([ix, iy]), rest, inverse)
+    return Linear(torch.stack([ix, iy]), rho_c, inverse)
 
 
 def _bicubic(
     taps: torch.Tensor, x: torch.Tensor, y: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """The image and its two differences ``[B, H, W]`` at places inside the frame."""
+    """The image and its two differences ``[B, H, W]`` at positions inside the frame."""
     count, tall, wide, _ = taps.shape
     left, upper = x.floor(), y.floor()
     weights_x, weights_y = _cubic_weights(x - left), _cubic_weights(y - upper)
@@ -64,7 +64,7 @@ def _bicubic(
             total += values.mul_(weight[..., None])
         return total.mul_(weights_x[n][..., None])
 
-    # In the order in which the CPU engine adds, so that both round alike.
+    # In the order of the CPU engine's sum, so that both round alike.
     total = column(0).add_(column(2)).add_(column(1).add_(column(3)))
     return total[..., 0], total[..., 1], total[..., 2]
 

@@ -2,17 +2,10 @@ import json
 
 import numpy as np
 import pytest
+from pretraining import KEPT, LABELS, MARGIN, ClipFormat, Clips, make_clip
+from train_mini import BATCH, batches, centre_views, measure, mini_format, train_stream
 
-from basnet_e2e.demo.footage.pretraining import KEPT, LABELS, MARGIN, ClipFormat, Clips, make_clip
 from basnet_e2e.demo.footage.timeline import CLASSES
-from basnet_e2e.demo.footage.train_mini import (
-    BATCH,
-    batches,
-    centre_views,
-    measure,
-    mini_format,
-    train_stream,
-)
 from extract.streams import STREAMS
 
 SMALL = ClipFormat(side=24, crop=16, length=16, flow={})

@@ -11,14 +11,14 @@ from basnet_e2e.heads.checkpoint import HeadModel, load_model, save_model
 from basnet_e2e.heads.common.head import Shape
 from basnet_e2e.heads.presets import preset
 
+TRAINING = {"videos": 3, "unlabelled": 0, "steps": 2, "loss": 0.5, "seed": 1}
+
 
 def make_model(recipe="full", **settings):
     chosen = preset("small", recipe=recipe, hidden=6, filter_hidden=5, segments=64, **settings)
     torch.manual_seed(0)
     net = BaSNet.of(7, 3, chosen.own).eval()
-    return HeadModel(
-        net, ("a", "ü", "c d"), chosen, Shape(7, 3, (4, 3)), {"fps": "25"}, {"seed": 1}
-    )
+    return HeadModel(net, ("a", "ü", "c d"), chosen, Shape(7, 3, (4, 3)), {"fps": "25"}, TRAINING)
 
 
 @pytest.mark.parametrize("recipe", list(RECIPES))
@@ -27,7 +27,7 @@ def test_round_trip(tmp_path, recipe):
     save_model(model, tmp_path / "deep" / "net.safetensors")
     read = load_model(tmp_path / "deep" / "net.safetensors")
     assert (read.classes, read.preset, read.recipe) == (model.classes, model.preset, recipe)
-    assert (read.extractor, read.training, read.name) == ({"fps": "25"}, {"seed": 1}, "net")
+    assert (read.extractor, read.training, read.name) == ({"fps": "25"}, TRAINING, "net")
     assert read.shape == model.shape
     assert not read.net.training
     x = torch.randn(1, 9, 7)

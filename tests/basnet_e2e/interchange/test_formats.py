@@ -6,6 +6,7 @@ import itertools
 import json
 import re
 from fractions import Fraction
+from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
@@ -13,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from basnet_e2e import BasnetError, Interval, Localization
+from basnet_e2e.interchange import registry
 from basnet_e2e.interchange.formats.chapters import pieces
 from basnet_e2e.interchange.formats.labelstudio import frames_of, write_beside
 from basnet_e2e.interchange.media import Media, exact_rate
@@ -212,7 +214,7 @@ def test_fiftyone_folder(tmp_path):
 def test_a_name_never_leaves_the_folder(tmp_path):
     video = tmp_path / "v.mp4"
     video.write_bytes(b"a video")
-    with pytest.raises(BasnetError, match="no name inside"):
+    with pytest.raises(BasnetError, match="name inside"):
         write_results(
             tmp_path / "out",
             [Localization("../../v", "v.mp4", 1.0, "m")],
@@ -382,3 +384,9 @@ def test_a_folder_of_results(tmp_path, run):
     code, _, err = run("export", "intervals", tmp_path / "empty")
     assert code == 2
     assert "no result" in err[-1]
+
+
+def test_the_readme_names_every_format():
+    text = (Path(registry.__file__).parent / "README.md").read_text(encoding="utf-8")
+    names = {name.strip(" `") for row in text.split("\n|") for name in row.split("|")[0].split(",")}
+    assert set(registry.TABLE) <= names

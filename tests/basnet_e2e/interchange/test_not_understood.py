@@ -5,7 +5,7 @@ import json
 import pytest
 
 from basnet_e2e import BasnetError
-from basnet_e2e.interchange.annotated import Help
+from basnet_e2e.interchange.annotated import Hints
 from basnet_e2e.interchange.readers import read_annotations
 
 UPLOAD = "/data/upload/1/0a1b2c3d-"
@@ -26,7 +26,7 @@ def reports(shared_data, name):
     ("name", "video", "wanted"),
     [
         ("ls_audio_sync.json", "kick", [("Kickflip", 1.5, 4.25), ("360 Flip", 8.0, 9.5)]),
-        ("ls_perregion.json", "gym", [("Squat", 1.0, 4.0), ("bad form", 1.0, 4.0)]),
+        ("ls_perregion.json", "gym", [("Squat", 1.0, 4.0)]),
         ("ls_dataid.json", "gym", [("Squat", 1.0, 4.0)]),
         ("ls_textfirst.json", "gym", [("Squat", 1.0, 4.0)]),
         ("elan_offset.eaf", "match", [("serve", 6.0, 8.0)]),
@@ -63,10 +63,10 @@ SQUAT = result("timelinelabels", ranges=[{"start": 26, "end": 100}], timelinelab
 SEQUENCE = [{"frame": 1, "enabled": True, "x": 1, "y": 1, "width": 9, "height": 9, "time": 0.04}]
 
 
-def read_tasks(tmp_path, *tasks, help=None):
+def read_tasks(tmp_path, *tasks, hints=None):
     path = tmp_path / "export.json"
     path.write_text(json.dumps(tasks))
-    return read_annotations([path], help)
+    return read_annotations([path], hints)
 
 
 @pytest.mark.parametrize(
@@ -154,7 +154,7 @@ def test_a_duration_of_other_people_cuts_nothing(tmp_path):
 def test_a_rate_like_an_explosion(tmp_path):
     with pytest.raises(BasnetError, match="--fps"):
         read_tasks(tmp_path, task(SQUAT, fps="1e999999999"))
-    assert read_tasks(tmp_path, task(SQUAT, fps="x"), help=Help(fps=25))
+    assert read_tasks(tmp_path, task(SQUAT, fps="x"), hints=Hints(fps=25))
 
 
 # FiftyOne ----------------------------------------------------------------------------------------
@@ -354,3 +354,19 @@ def test_labels_without_times_are_no_ground_truth(tmp_path, run):
     assert out[0].read_text() == "video,labels\nv,Squat\nw,crowd\nx,Squat;crowd\n"
     assert list(json.loads(out[1].read_text())["database"]) == ["v"]
     assert any("'w'" in line and "'x'" in line and "without times" in line for line in err)
+
+
+def test_a_choice_on_a_region_is_no_class_unless_asked_for(tmp_path, caplog):
+    region = result("timelinelabels", ranges=[{"start": 26, "end": 100}], timelinelabels=["Squat"])
+    choice = result("choices", ranges=[{"start": 26, "end": 100}], choices=["bad form"])
+    path = tmp_path / "export.json"
+    path.write_text(json.dumps([task(region, choice)]))
+    with caplog.at_level("INFO"):
+        (read,) = read_annotations([path])
+    assert times(read) == [("Squat", 1.0, 4.0)]
+    assert "choices of a region (1)" in caplog.text
+    (read,) = read_annotations([path], Hints(with_modifiers=True))
+    assert times(read) == [("Squat [bad form]", 1.0, 4.0)]
+    path.write_text(json.dumps([task(choice)]))
+    (read,) = read_annotations([path])
+    assert times(read) == [("bad form", 1.0, 4.0)]

@@ -1,14 +1,19 @@
 """Clips, labelled copies and chapters: real files, read back frame by frame."""
 
+import io
+from fractions import Fraction
+
 import av
 import numpy as np
 import pytest
+from PIL import Image
 
 from basnet_e2e import Interval, Localization
 from basnet_e2e.demo.footage.encode import write_video
 from basnet_e2e.interchange.clips.burn import burn
 from basnet_e2e.interchange.clips.cut import cut
 from basnet_e2e.interchange.formats.chapters import write_video as write_chapters
+from basnet_e2e.report.thumbnails import take_thumbnails
 from extract.video.clip import open_video
 
 FRAMES, FPS, SIZE = 100, 25, (64, 48)
@@ -72,6 +77,21 @@ def test_copied_clips_begin_with_the_interval(video, tmp_path):
             assert set(ours) <= theirs
 
 
+def test_copied_clips_of_reordered_frames_are_whole(tmp_path):
+    path, step = tmp_path / "b.mkv", Fraction(1, FPS)
+    with av.open(str(path), "w") as file:
+        stream = file.add_stream("libx264", rate=FPS, options={"bf": "3", "g": "10"})
+        stream.width, stream.height, stream.pix_fmt = *SIZE, "yuv420p"
+        for number in range(FRAMES):
+            frame = av.VideoFrame.from_ndarray(picture(number), format="rgb24")
+            frame.pts, frame.time_base = number, step
+            file.mux(stream.encode(frame))
+        file.mux(stream.encode(None))
+    for clip, first, last in zip(cut(RESULT, path, tmp_path), (20, 30), (50, 75), strict=True):
+        shown = numbers(clip)
+        assert shown[: last - first] == pytest.approx(range(first, last), abs=1)
+
+
 def test_clips_keep_their_sound(sounding, tmp_path):
     for exact, folder in ((True, "exact"), (False, "copied")):
         for path in cut(RESULT, sounding, tmp_path / folder, exact=exact):
@@ -105,6 +125,52 @@ def test_labels_are_drawn_while_an_action_lasts(video, tmp_path):
         pairs = zip(clip.frames(FPS), source.frames(FPS), strict=True)
         changed = [float(np.abs(new.astype(int) - old).max()) > 40 for (_, new), (_, old) in pairs]
     assert [k for k, drawn in enumerate(changed) if drawn] == list(range(25, 75))
+
+
+@pytest.fixture(scope="module")
+def wide(tmp_path_factory):
+    """A white disc in pixels that are wider than high."""
+    path, pixel = tmp_path_factory.mktemp("video") / "wide.mp4", Fraction(64, 45)
+    x, y = np.meshgrid(np.arange(180) - 89.5, np.arange(144) - 71.5)
+    disc = np.where((x * float(pixel)) ** 2 + y**2 < 48**2, 255, 60).astype(np.uint8)
+    with av.open(str(path), "w") as file:
+        stream = file.add_stream("libx264", rate=FPS)
+        stream.width, stream.height, stream.pix_fmt = 180, 144, "yuv420p"
+        stream.codec_context.sample_aspect_ratio = pixel
+        for _ in range(FRAMES):
+            frame = av.VideoFrame.from_ndarray(disc[..., None].repeat(3, 2), format="rgb24")
+            file.mux(stream.encode(frame))
+        file.mux(stream.encode(None))
+    return path
+
+
+def is_round(picture):
+    white = picture.mean(2) > 150
+    across, down = white.any(0).sum(), white.any(1).sum()
+    return abs(across / picture.shape[1] - 96 / 256) < 0.02 and abs(across - down) < 3
+
+
+def test_a_disc_is_round_in_clips_and_labelled_copies(wide, tmp_path):
+    """As on a player: stretched to square pixels, or with the ratio of the source."""
+    burn(RESULT, wide, tmp_path / "labelled.mp4")
+    exact = cut(RESULT, wide, tmp_path / "exact", exact=True)
+    copies = cut(RESULT, wide, tmp_path / "copied")
+    for path in (tmp_path / "labelled.mp4", *exact, *copies):
+        with open_video(path) as clip:
+            assert clip.size == (256, 144)
+            assert is_round(next(clip.frames())[1])
+    for path in (tmp_path / "labelled.mp4", *exact):
+        with av.open(str(path)) as file:
+            stream = file.streams.video[0]
+            assert (stream.width, stream.height) == (256, 144)
+            assert stream.sample_aspect_ratio in (None, 1)
+
+
+def test_a_disc_is_round_in_thumbnails(wide):
+    with Image.open(io.BytesIO(take_thumbnails(wide)[0].jpeg)) as image:
+        picture = np.asarray(image)
+    assert picture.shape == (90, 160, 3)
+    assert abs((picture.mean(2) > 150).any(0).sum() - 60) < 3
 
 
 def test_chapters_in_a_copy_of_the_video(video, tmp_path):

@@ -318,3 +318,12 @@ def test_thousands_of_rows_are_not_all_in_the_document(browser, tmp_path):
     minutes, seconds = divmod(last, 60)
     hours, minutes = divmod(int(minutes), 60)
     assert rows(browser)[-1][1] == f"{hours}:{minutes:02}:{seconds:05.2f}"
+
+
+def test_rows_are_shown_where_the_table_gets_shorter_than_it_was_scrolled(browser, tmp_path):
+    bare(tmp_path, browser, made_result("long", 10800.0, 2000))
+    browser.run("document.getElementById('rows-scroll').scrollTop = 1e7")
+    browser.settle()
+    browser.set_range("#threshold", 0.99)
+    browser.settle()
+    assert len(rows(browser)) > 4

@@ -16,7 +16,7 @@ from basnet_e2e.report.pages import page as pages
 from basnet_e2e.report.pages.index import index_html, line_of, page_names
 from basnet_e2e.report.pages.page import Report, page_html, relative_url
 from basnet_e2e.report.pages.rendering import script_json
-from basnet_e2e.report.thumbnails import ThumbnailTaker, encode, take_thumbnails, thumbnail_times
+from basnet_e2e.report.thumbnails import ThumbnailRecorder, encode, take_thumbnails, thumbnail_times
 
 ASSETS = Path(pages.__file__).parent / "assets"
 PAGE = Path("page.html")
@@ -73,7 +73,7 @@ def test_a_minute_of_video_stays_below_a_megabyte(tmp_path):
 
     # Noise: no picture of a real video takes as many bytes.
     chance = np.random.default_rng(0)
-    taker = ThumbnailTaker(60.0)
+    taker = ThumbnailRecorder(60.0)
     for second in np.arange(0, 60, 0.5):
         taker.see(float(second), chance.integers(0, 255, (240, 320, 3), np.uint8))
     result = made_result("v", 60.0, 60, labels=[f"class {n}" for n in range(12)])
@@ -151,7 +151,7 @@ def test_thumbnails_show_their_time(clip):
 def test_frames_that_pass_by_give_the_same_thumbnails(clip):
     from extract.video.clip import open_video
 
-    taker = ThumbnailTaker(20.0)
+    taker = ThumbnailRecorder(20.0)
     with open_video(clip) as opened:
         for time, frame in opened.frames():
             taker.see(time, frame)

@@ -18,21 +18,21 @@ from basnet_e2e.heads.presets import preset
 from basnet_e2e.report.evidence import Evidence, evidence_path
 from basnet_e2e.report.figures.canvas import save_picture
 from basnet_e2e.report.figures.heatmap import MOST_ROWS, draw_heat_map
-from basnet_e2e.report.figures.model_view import Sight, remember, timeline_of
+from basnet_e2e.report.figures.model_view import ModelView, recorded_view, timeline_of
 from basnet_e2e.report.figures.registry import PICTURES, Request, find_picture
 from basnet_e2e.report.figures.snippet import draw_snippet, take_snippet
-from basnet_e2e.report.figures.training_curves import draw_history, running_mean
+from basnet_e2e.report.figures.training_curves import draw_training_curves, running_mean
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 WIDTH, HEIGHT = 64, 48
 
 
-def make_sight(classes=("run", "jump"), intervals=()):
+def make_view(classes=("run", "jump"), intervals=()):
     cas = np.tile(np.linspace(-0.5, 1, 10)[:, None], len(classes))
     cas *= np.arange(1, len(classes) + 1) / len(classes)
     scores = {name: index / 100 for index, name in enumerate(classes)}
     result = Localization("game", "game.mp4", 10.0, "m", scores, list(intervals))
-    return Sight(result, classes, np.arange(11.0), np.arange(10) + 0.5, cas, np.full(10, 0.5))
+    return ModelView(result, classes, np.arange(11.0), np.arange(10) + 0.5, cas, np.full(10, 0.5))
 
 
 @pytest.fixture(scope="module")
@@ -75,13 +75,14 @@ def sources(tmp_path, video):
         json.dumps(scores | {"confidence": {"low": [0.3, 0.1], "high": [0.5, 0.3]}})
     )
     (tmp_path / "theirs.json").write_text(json.dumps(scores | {"confidence": None}))
-    sight = {"model": tmp_path / "m.safetensors", "video": "one",
+    view = {"model": tmp_path / "m.safetensors", "video": "one",
              "ground_truth": tmp_path / "gt.csv"}  # fmt: skip
     return {
-        "video": ([features], sight),
-        "cas": ([features], sight),
+        "video": ([features], view),
+        "cas": ([features], view),
         "snippet": ([video], {"at": 1.0, "device": "cpu", "flow": "tvl1-fast"}),
         "training": ([tmp_path / "m.safetensors.log.csv"], {}),
+        "ethogram": ([tmp_path / "gt.csv"], {}),
         "map": ([tmp_path / "ours.json", tmp_path / "theirs.json"], {}),
     }
 
@@ -145,7 +146,7 @@ def test_the_command_draws_instead_of_making_pages(run, sources, tmp_path):
     assert "ours" in output.read_text()
     code, _, err = run("report", output, "--picture", "none", "-o", output)
     assert code == 2
-    assert "'none' is none of video, cas, snippet, training, map" in err[0]
+    assert "'none' is none of video, cas, snippet, training, map, ethogram" in err[0]
     code, _, err = run("report", output, "--at", 3, "-o", output)
     assert code == 2
     assert err == [
@@ -166,11 +167,11 @@ def test_a_result_is_drawn_from_the_evidence_beside_it(tmp_path):
     for name in ("cas", "video"):
         draw_picture(name, [path], output)
         assert ">run<" in output.read_text()
-    sight = remember(found, evidence)
-    assert sight.edges.tolist() == [0, 1, 2, 3, 4]
-    np.testing.assert_allclose(sight.curve("run"), curves["run"], atol=1 / 255)
-    np.testing.assert_allclose(sight.foreground, [0, 1, 1, 0])
-    with pytest.raises(BasnetError, match="leave --model out"):
+    view = recorded_view(found, evidence)
+    assert view.edges.tolist() == [0, 1, 2, 3, 4]
+    np.testing.assert_allclose(view.curve("run"), curves["run"], atol=1 / 255)
+    np.testing.assert_allclose(view.foreground, [0, 1, 1, 0])
+    with pytest.raises(BasnetError, match="omit --model"):
         draw_picture("cas", [path], output, model=path)
     with pytest.raises(BasnetError, match="results of 0 such videos"):
         draw_picture("cas", [path], output, video="other")
@@ -178,22 +179,22 @@ def test_a_result_is_drawn_from_the_evidence_beside_it(tmp_path):
 
 def test_curves_of_what_is_annotated_or_found():
     found, truth = [Interval("jump", 2, 4, 0.7)], [Interval("run", 1, 3), Interval("other", 5, 6)]
-    drawn = timeline_of(make_sight(intervals=found), truth)
+    drawn = timeline_of(make_view(intervals=found), truth)
     assert list(drawn.activation) == ["run", "jump"]
     assert min(drawn.activation["jump"]) == 0  # below 0 nothing is active
     assert max(drawn.activation["run"]) == 0.5
     # With nothing to show, what the model holds likeliest.
-    assert list(timeline_of(make_sight()).activation) == ["jump"]
+    assert list(timeline_of(make_view()).activation) == ["jump"]
 
 
 def test_a_heat_map_holds_the_activation_at_its_time():
     found, truth = [Interval("jump", 2, 4, 0.7)], [Interval("run", 1, 3)]
-    sight = make_sight(intervals=found)
-    axes = draw_heat_map(sight, truth).axes[0]
+    view = make_view(intervals=found)
+    axes = draw_heat_map(view, truth).axes[0]
     assert [text.get_text() for text in axes.get_yticklabels()] == ["run", "jump"]
     mesh = axes.collections[0]
-    np.testing.assert_allclose(mesh.get_array(), np.clip(sight.cas, 0, 1).T)
-    np.testing.assert_allclose(mesh.get_coordinates()[0, :, 0], sight.edges)
+    np.testing.assert_allclose(mesh.get_array(), np.clip(view.cas, 0, 1).T)
+    np.testing.assert_allclose(mesh.get_coordinates()[0, :, 0], view.edges)
     frame, line = axes.patches
     assert (frame.get_x(), frame.get_width()) == (1, 2)
     assert 0 < frame.get_y() < frame.get_y() + frame.get_height() < 1
@@ -203,7 +204,7 @@ def test_a_heat_map_holds_the_activation_at_its_time():
 
 def test_a_heat_map_of_many_classes_keeps_those_that_matter():
     names = tuple(f"class {index:03}" for index in range(60))
-    figure = draw_heat_map(make_sight(names), [Interval("class 000", 1, 2)])
+    figure = draw_heat_map(make_view(names), [Interval("class 000", 1, 2)])
     rows = [text.get_text() for text in figure.axes[0].get_yticklabels()]
     assert rows == ["class 000", *(f"class {index:03}" for index in range(59, 59 - 24, -1))]
     assert len(rows) == MOST_ROWS
@@ -261,7 +262,7 @@ def test_flow_of_what_moves_right_is_red(video):
 def test_training_curves_stand_at_their_steps():
     columns = {"step": [3.0, 4.0], "loss": [2.0, 1.0], "loss a": [None, 0.5], "rate": [0.1, 0.1],
                "validation_map": [None, 0.25]}  # fmt: skip
-    loss, validation, rate = draw_history(columns, "run").axes
+    loss, validation, rate = draw_training_curves(columns, "run").axes
     assert [line.get_xydata().tolist() for line in loss.lines[::2]] == [
         [[3, 2], [4, 1]],
         [[4, 0.5]],
@@ -279,4 +280,4 @@ def test_running_mean():
 @pytest.mark.parametrize(("norm", "scale"), [(300.0, "log"), (3.0, "linear")])
 def test_small_terms_are_seen_beside_large_ones(norm, scale):
     columns = {"step": [1.0, 2.0], "loss": [0.6, 0.5], "loss norm": [norm, norm], "rate": [1, 1]}
-    assert draw_history(columns, "run").axes[0].get_yscale() == scale
+    assert draw_training_curves(columns, "run").axes[0].get_yscale() == scale

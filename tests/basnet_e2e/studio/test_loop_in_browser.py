@@ -42,16 +42,17 @@ def label_all(browser, known):
         )
 
 
-def train(browser, runs):
+def train(browser, studio, runs):
     browser.wait("!document.getElementById('train').disabled")
     browser.click("#train")
-    browser.wait(
-        "!document.getElementById('train').hidden && "
-        f"document.getElementById('runs').textContent.includes('Learnt from') && "
-        f"fetch('/api/changes?since=0.0').then(r => r.json())"
-        f".then(r => r.status.training.runs.length === {runs} && !r.status.training.running)",
-        300,
-    )
+
+    def trained(found):
+        training = found["status"]["training"]
+        assert not training["error"], training["error"]
+        return len(training["runs"]) == runs and not training["running"]
+
+    studio.wait(trained, f"{runs} runs")
+    browser.wait("!document.getElementById('train').hidden")
 
 
 def test_label_train_correct_train_export_restart(browser, footage, tmp_path):
@@ -76,7 +77,7 @@ def test_label_train_correct_train_export_restart(browser, footage, tmp_path):
 
         browser.visit(f"http://{studio.host}/")
         studio.wait(lambda found: found["status"]["features"]["done"] == len(known), "features")
-        train(browser, 1)
+        train(browser, studio, 1)
         assert "Look at what the model found" in browser.find("#guide-title").text
         assert (project / "model.safetensors").is_file()
 
@@ -89,11 +90,11 @@ def test_label_train_correct_train_export_restart(browser, footage, tmp_path):
         assert all(row[1] for row in spans)  # corrected: nothing is left that nobody looked at
 
         browser.visit(f"http://{studio.host}/")
-        train(browser, 2)
+        train(browser, studio, 2)
         assert (project / "model.previous.safetensors").is_file()
         browser.click("#leave summary")
         browser.click('#leave [data-format="csv"]')
-        exported = browser.download("csv.csv")
+        exported = browser.download("csv.csv").read_text("utf-8")
         assert all(f"{video},{row[1]}" in exported for row in spans)
         assert browser.logs() == []
     with Studio(videos, project, cache=cache) as studio:

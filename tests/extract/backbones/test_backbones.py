@@ -1,4 +1,3 @@
-import importlib.util
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -6,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from bundled_weights import write_bundled
 from torch import nn
 
 from extract import ExtractError
@@ -13,18 +13,16 @@ from extract.backbones.i3d import InceptionI3D
 from extract.backbones.registry import BACKBONES
 from extract.inference import backbone as loading
 from extract.inference.backbone import load_backbone, load_network
-from extract.inference.batching import SMALL_BATCH, batches, cpu_batch
+from extract.inference.batching import SMALL_BATCH, cpu_batch
 from extract.inference.packed_i3d import usable
-from extract.inference.runtimes import choose_runtime, make_runtime, spread
 from extract.inference.torch_runtime import TorchRuntime
-from extract.pipeline.extractor import Extractor, ExtractSettings
+from extract.pipeline.extractor import Extractor
+from extract.pipeline.settings import ExtractSettings
 from weights import WeightsError
 from weights.manifest import networks
-from weights.registry import WeightsFile, check, write_bundled
+from weights.weights_file import WeightsFile, check
 
 MINI = BACKBONES["i3d-mini"]
-OPENVINO = importlib.util.find_spec("openvino") is not None
-needs_openvino = pytest.mark.skipif(not OPENVINO, reason="openvino is not installed")
 LABELS = ("run", "jump", "fall")
 
 
@@ -139,9 +137,7 @@ def test_mistakes_name_what_is_valid(mini: dict[str, WeightsFile]) -> None:
         load_backbone("slow_r50")
     with pytest.raises(ExtractError, match="no stream was chosen"):
         load_backbone("i3d", ())
-    with pytest.raises(
-        ExtractError, match="no runtime 'onnx'; choose auto, torch, openvino or winograd"
-    ):
+    with pytest.raises(ExtractError, match="no runtime 'onnx'; choose auto or torch"):
         load_backbone("i3d", runtime="onnx")
     with pytest.raises(ExtractError, match="no device 'tpu'"):
         load_backbone("i3d", device="tpu")
@@ -173,28 +169,10 @@ def test_networks_compute_in_exact_float32_whatever_the_caller_chose(
     monkeypatch.setattr(runtime, "_features", spy)
     torch.set_float32_matmul_precision("medium")
     try:
-        runtime.run(clips(1))
+        runtime.run(torch.from_numpy(clips(1)))
     finally:
         torch.set_float32_matmul_precision("highest")
     assert seen == [("highest", False, True)]
-
-
-@needs_openvino
-@pytest.mark.parametrize(
-    ("name", "runtime"), [("i3d", "torch"), ("i3d-mini", "torch"), ("x3d_m", "openvino")]
-)
-def test_openvino_is_used_by_itself_where_a_network_gains_by_it(name: str, runtime: str) -> None:
-    streams = BACKBONES[name].streams
-    assert load_backbone(name, streams, device="cpu").runtime.startswith(f"{runtime} ")
-    asked = load_backbone(name, streams, device="cpu", runtime="torch")
-    assert asked.runtime.startswith("torch ")
-
-
-def test_without_openvino_torch_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    assert choose_runtime("auto", "cpu", on_cpu="openvino").name == "torch"
-    with pytest.raises(ExtractError, match=r"pip install basnet-e2e\[cpu\]"):
-        choose_runtime("openvino", "cpu")
 
 
 def test_torch_without_packed_convolutions(
@@ -219,17 +197,10 @@ def test_one_published_clip_at_a_time_on_a_cpu() -> None:
     assert cpu_batch((3, 16, 64, 64)) == SMALL_BATCH
 
 
-def test_batches_are_padded_to_one_shape() -> None:
-    x = clips(6)[:, :, :2, :3, :3]
-    found = list(batches(x, 4))
-    assert [(part.shape[0], real) for part, real in found] == [(4, 4), (4, 2)]
-    np.testing.assert_array_equal(found[1][0][2:], 0)
-    assert list(batches(x[:0], 4)) == []
-
-
 def test_frames_are_spread_as_pytorchvideo_does() -> None:
-    assert spread(64, 8).tolist() == [0, 9, 18, 27, 36, 45, 54, 63]
-    assert spread(16, 16).tolist() == list(range(16))
+    assert list(replace(MINI, length=64, frames=8).seen) == [0, 9, 18, 27, 36, 45, 54, 63]
+    assert list(replace(MINI, frames=16).seen) == list(MINI.seen) == list(range(16))
+    assert list(replace(MINI, step=5).seen) == [0, 5, 10, 15]
 
 
 @pytest.mark.parametrize("name", ["slow_r50", "i3d_r50", "x3d_m"])
@@ -256,15 +227,19 @@ def test_a_zoo_network_equals_the_zoo() -> None:
         torch.testing.assert_close(ours(clip), theirs(clip))
 
 
-def test_a_runtime_picks_the_frames_that_the_zoo_would(mini: dict[str, WeightsFile]) -> None:
-    network = load_network(MINI, "rgb", mini["rgb"])
-    choice = choose_runtime("torch", "cpu")
-    runtime = make_runtime(network, (3, 80, 64, 64), choice=choice, frames=16)
+@pytest.mark.parametrize("sampling", [{"frames": 16}, {"step": 5}])
+def test_a_network_sees_the_frames_that_its_record_says(
+    sampling: dict[str, int], mini: dict[str, WeightsFile], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(BACKBONES, "i3d-mini", replace(MINI, length=80, **sampling))
     long = np.random.default_rng(1).uniform(-1, 1, (1, 3, 80, 64, 64)).astype(np.float32)
-    few = long[:, :, np.linspace(0, 79, 16).astype(int)]
-    np.testing.assert_array_equal(
-        runtime.run(long), TorchRuntime(network, (3, 16, 64, 64)).run(few)
-    )
+    found = load_backbone("i3d-mini", ("rgb",), device="cpu").rgb(long)
+    monkeypatch.setitem(BACKBONES, "i3d-mini", MINI)
+    few = long[
+        :, :, np.linspace(0, 79, 16).astype(int) if "frames" in sampling else slice(0, 80, 5)
+    ]
+    seen = load_backbone("i3d-mini", ("rgb",), device="cpu").rgb(few)
+    np.testing.assert_array_equal(found, seen)
 
 
 def test_scaling_of_colours() -> None:
@@ -302,7 +277,7 @@ def test_frames_per_second_are_those_of_the_backbone(
     monkeypatch.setattr(loading, "resolve", lambda name, stream: mini["rgb"])
     chosen = ExtractSettings(name, streams=("rgb",))
     extractor = Extractor(chosen, device="cpu")
-    assert (extractor.grid.fps, extractor.settings["fps"]) == (fps, str(fps))
+    assert (extractor.grid.fps, extractor.file_settings["fps"]) == (fps, str(fps))
     other = Extractor(replace(chosen, fps=Fraction(12)), device="cpu")
     assert (other.grid.fps, other.settings["fps"]) == (12, "12")
 
@@ -314,7 +289,7 @@ def test_weights_of_a_stream_that_is_not_used_are_not_asked_for(
     backbone = load_backbone("i3d-mini", device="cpu")
     chosen = ExtractSettings("i3d-mini", streams=("rgb",))
     extractor = Extractor(chosen, backbone=backbone, device="cpu")
-    assert extractor.settings["weights"] == {"rgb": mini["rgb"].sha256}
+    assert extractor.file_settings["weights"] == {"rgb": mini["rgb"].sha256}
     with pytest.raises(ExtractError, match="loaded with rgb only, not with flow"):
         Extractor(
             ExtractSettings("i3d-mini"), backbone=load_backbone("i3d-mini", ("rgb",), device="cpu")
@@ -335,14 +310,14 @@ def test_a_backbone_of_another_precision_is_refused(
 
 
 def test_a_rounded_network_rounds_and_still_gives_float32(mini: dict[str, WeightsFile]) -> None:
-    network = load_network(MINI, "rgb", mini["rgb"])
+    network, x = load_network(MINI, "rgb", mini["rgb"]), torch.from_numpy(clips(1))
     exact, rounded = (
         # On a network that no packed kernels know, so that torch's own are run.
-        TorchRuntime(WithoutPacking(network), (3, 16, 64, 64), precision=precision).run(clips(1))
+        TorchRuntime(WithoutPacking(network), (3, 16, 64, 64), precision=precision).run(x)
         for precision in ("float32", "bfloat16")
     )
-    assert rounded.dtype == np.float32
-    apart = np.abs(rounded - exact).max() / np.abs(exact).max()
+    assert rounded.dtype == torch.float32
+    apart = (rounded - exact).abs().max() / exact.abs().max()
     assert 1e-5 < apart < 0.1
 
 

@@ -16,7 +16,8 @@ from extract.preprocessing.numpy_ops import centre_crop, resize_short_side
 from weights import WeightsError
 from weights.files import git_blob_id
 from weights.manifest import network as network_entry
-from weights.registry import WeightsFile, resolve
+from weights.registry import resolve
+from weights.weights_file import WeightsFile
 
 # clip -> (class, probability) on the first 64 decoded frames, as the test data's README gives them.
 KNOWN = {
@@ -80,7 +81,8 @@ def test_what_runs_on_a_cpu_computes_the_network(
     with torch.inference_mode():
         expected = network.features(torch.from_numpy(clip)).numpy()
     for winograd in (False, True):
-        found = TorchRuntime(network, clip.shape[1:], winograd=winograd).run(clip)
+        runtime = TorchRuntime(network, clip.shape[1:], winograd=winograd)
+        found = runtime.run(torch.from_numpy(clip)).numpy()
         assert np.abs(found - expected).max() <= 1e-4 * np.abs(expected).max()
 
 

@@ -101,7 +101,7 @@ def test_a_field_of_raft_does_not_depend_on_the_pairs_beside_it():
 def test_flow_of_tensors_is_that_of_arrays(name):
     method = flow_method(name, device="cpu", overrides=SHORT)
     grey, rgb = clip(4)
-    found = method.compute_there(torch.from_numpy(grey), torch.from_numpy(rgb))
+    found = method.compute_on_device(torch.from_numpy(grey), torch.from_numpy(rgb))
     np.testing.assert_array_equal(found.numpy(), method.compute(grey, rgb))
 
 

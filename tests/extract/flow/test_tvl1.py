@@ -214,5 +214,5 @@ def test_a_forked_worker_computes_the_same():
     frames = scene(4)
     here = _flow_in_child(frames)
     with multiprocessing.get_context("fork").Pool(1) as pool:
-        there = pool.apply_async(_flow_in_child, (frames,)).get(timeout=60)
+        there = pool.apply_async(_flow_in_child, (frames,)).get(timeout=600)
     np.testing.assert_array_equal(there, here)

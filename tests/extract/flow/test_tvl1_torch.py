@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from extract.flow.tvl1.params import TVL1Params
 from extract.flow.tvl1.solver import Engine, check_frames, solve
-from extract.flow.tvl1.steps import Watch
+from extract.flow.tvl1.steps import StopPoll
 from extract.flow.tvl1.torch_engine import Execution, plain_level, solve_pairs, solve_tensors
 
 NUMBA, TORCH = Engine("numba", "cpu"), Engine("torch", "cpu")
@@ -67,16 +67,16 @@ def test_engines_give_the_same_bits_on_real_video(shared_data):
 def test_the_batch_size_changes_nothing(batch):
     images = mixed_pairs()
     alone = [solve(images[n : n + 2], TORCH, SHORT)[0] for n in range(len(images) - 1)]
-    together = solve_pairs(images, SHORT, how=Execution(batch))
+    together = solve_pairs(images, SHORT, execution=Execution(batch))
     np.testing.assert_array_equal(together, alone)
 
 
 def test_ended_pairs_stay_where_they_are_when_nothing_is_read_back(monkeypatch):
     images, params = mixed_pairs(), replace(SHORT, iterations=60, epsilon=0.05)
-    usual = solve_pairs(images, params, how=Execution(6))
+    usual = solve_pairs(images, params, execution=Execution(6))
     going = []
-    monkeypatch.setattr(Watch, "all_ended", lambda self, left: going.append(bool(left)))
-    np.testing.assert_array_equal(solve_pairs(images, params, how=Execution(6)), usual)
+    monkeypatch.setattr(StopPoll, "all_stopped", lambda self, left: going.append(bool(left)))
+    np.testing.assert_array_equal(solve_pairs(images, params, execution=Execution(6)), usual)
     assert not all(going), "no step was taken after the last pair had ended"
 
 
@@ -90,7 +90,7 @@ def test_without_a_look_at_the_stop_test_the_flow_is_the_same():
 
 def test_nothing_is_read_back_from_a_device_inside_the_iteration(monkeypatch):
     """On torch's meta device, which holds no values, whatever reads one is an error."""
-    monkeypatch.setattr(Watch, "late", lambda *_: False)
+    monkeypatch.setattr(StopPoll, "poll", lambda *_: False)
     monkeypatch.setattr(torch.cuda, "current_stream", lambda device: None)
     images = torch.empty((4, 48, 61), device="meta")
     flow = solve_tensors(images, SHORT, Execution(3, plain_level))
@@ -111,9 +111,9 @@ def test_an_answer_is_looked_at_when_it_has_come():
         def query(self):
             return now >= self.due
 
-    watch = Watch(Event)
+    watch = StopPoll(Event)
     over = []
     for going in (True, True, False, False, False, False):
         now += 1
-        over.append(watch.late(torch.tensor(going), None))
+        over.append(watch.poll(torch.tensor(going), None))
     assert over == [False, False, False, False, False, True]

@@ -12,11 +12,9 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn import functional
 
-from extract import ExtractError
 from extract.backbones.i3d import InceptionI3D, pad_same
 from extract.inference.backbone import load_backbone
 from extract.inference.packed_i3d import PackedI3D
-from extract.inference.runtimes import choose_runtime
 from extract.inference.winograd import choice
 from extract.inference.winograd.choice import fitting_convolutions
 from extract.inference.winograd.convolution import WinogradConvolution, form_for
@@ -261,15 +259,7 @@ def test_the_network(small: InceptionI3D, packed: bool, monkeypatch: pytest.Monk
     assert len(taken) == 4
 
 
-def test_which_runtime_computes_i3d(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_winograd_computes_i3d_of_the_published_size_on_a_cpu() -> None:
     assert load_backbone("i3d", device="cpu").runtime.endswith(" winograd cpu")
-    assert load_backbone("i3d", device="cpu", runtime="winograd").runtime.endswith(" winograd cpu")
     assert "winograd" not in load_backbone("i3d", device="cpu", runtime="torch").runtime
     assert "winograd" not in load_backbone("i3d-mini", device="cpu").runtime
-    assert choose_runtime("auto", "cpu", "winograd").describe().startswith("torch ")
-    with pytest.raises(ExtractError, match="winograd runtime computes I3D of the published size"):
-        load_backbone("i3d-mini", runtime="winograd")
-    monkeypatch.setattr("extract.inference.runtimes.choose_device", lambda device: device)
-    with pytest.raises(ExtractError, match="winograd runtime computes on a CPU only"):
-        choose_runtime("winograd", "cuda:0", "winograd")
-    assert choose_runtime("auto", "cuda:0", "winograd").name == "torch"

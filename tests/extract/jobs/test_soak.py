@@ -28,7 +28,7 @@ def start(videos, out):
 
 def finish(*runs):
     for run in runs:
-        run.communicate(timeout=120)
+        run.communicate(timeout=1200)
         assert run.returncode == 0
 
 

@@ -93,7 +93,7 @@ logging.basicConfig(format="%(message)s", stream=sys.stdout)
 import numpy as np, torch
 from extract.preprocessing import numpy_ops as preprocess
 from extract.backbones.i3d import InceptionI3D
-from extract.inference.runtimes import Choice, make_runtime
+from extract.inference.torch_runtime import TorchRuntime, describe
 from extract.flow.registry import flow_method
 
 torch.manual_seed(0)
@@ -103,14 +103,13 @@ small = np.stack([preprocess.resize_short_side(frame, 24) for frame in frames])
 method = flow_method("tvl1", device="cpu", overrides={"warps": 1, "iterations": 10})
 flow = [method.compute(small[..., 0], small) for _ in range(2)][1]
 network = InceptionI3D(3, 5, width=0.25, pool="whole").eval()
-winograd = Choice("winograd", "cpu")
 clips = np.random.default_rng(1).normal(size=(1, 3, 16, 64, 64)).astype(np.float32)
-runtime = make_runtime(network, clips.shape[1:], choice=winograd)
-features = [runtime.run(clips) for _ in range(2)][1]
+runtime = TorchRuntime(network, clips.shape[1:], winograd=True)
+features = [runtime.run(torch.from_numpy(clips)) for _ in range(2)][1].numpy()
 right = network.features(torch.from_numpy(clips)).detach().numpy()
 print(np.abs(features - right).max() < 1e-3 * np.abs(right).max())
 print(hashlib.sha256(small.tobytes() + flow.tobytes()).hexdigest())
-print(method.engine.split()[0], "|", winograd.describe())
+print(method.engine.split()[0], "|", describe("cpu", winograd=True))
 """
 
 

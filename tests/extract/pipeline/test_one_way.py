@@ -26,15 +26,12 @@ from extract.flow.tvl1.torch_engine import Execution, plain_level
 from extract.flow.tvl1.triton_engine import TritonSolver
 from extract.inference import torch_runtime
 from extract.inference.backbone import Backbone
-from extract.inference.runtimes import Choice
-from extract.inference.torch_runtime import TorchRuntime
-from extract.pipeline.device_steps import DeviceWork
+from extract.pipeline.device_steps import DeviceSteps
 
 SNIPPETS = 2
 LENGTH = 16
 SHORT = {"scales": 2, "warps": 2, "iterations": 3, "finest_iterations": 2}
 I3D = BACKBONES["i3d"]
-CUDA = Choice("torch", "cuda")
 
 
 class OneWay(TorchDispatchMode):
@@ -93,11 +90,15 @@ def i3d(networks, monkeypatch):
 
     monkeypatch.setattr(torch_runtime, "_prepared", prepared)
 
+    class Made(Backbone):
+        def network(self, stream):
+            return networks[stream]
+
     def make(precision="float32"):
-        backbone = Backbone(I3D, tuple(networks), None, CUDA, precision)
-        for stream, network in networks.items():
-            shape = (3 if stream == "rgb" else 2, LENGTH, I3D.crop, I3D.crop)
-            backbone._runtimes[stream] = TorchRuntime(network, shape, "cuda", precision=precision)
+        backbone = Made(I3D, tuple(networks), "cuda", precision=precision)
+        for network in networks.values():  # its values would have to be copied
+            monkeypatch.setattr(network, "classifier", lambda: None)
+        backbone.load(tuple(networks))
         return backbone
 
     return make
@@ -106,7 +107,7 @@ def i3d(networks, monkeypatch):
 class NoKernels:
     """Takes the launches of the fused kernels and does nothing."""
 
-    OWNED = ENDED = types.SimpleNamespace(value=2)
+    OWNED = STOPPED = types.SimpleNamespace(value=2)
 
     def __init__(self):
         self.launched = []
@@ -118,7 +119,7 @@ class NoKernels:
 
 def tvl1(solver=plain_level):
     flow = TVL1Flow(SHORT, "cpu")  # a device that is there; tensors are computed where they are
-    flow.how = Execution(batch=20, solver=solver, early=False)
+    flow.execution = Execution(batch=20, solver=solver, early=False)
     return flow
 
 
@@ -132,7 +133,7 @@ class RAFT:
             model = raft_small(weights=None).eval().requires_grad_(False)
         self._model = model.to("cuda")
 
-    def compute_there(self, grey, rgb):
+    def compute_on_device(self, grey, rgb):
         return raft_tensors(self._model, rgb)
 
 
@@ -141,13 +142,11 @@ def features(backbone, flow, size=(120, 160)):
     frames = [np.zeros((*size, 3), np.uint8)] * (SNIPPETS * LENGTH + 1)
     wanted = [list(range(n * LENGTH, (n + 1) * LENGTH)) for n in range(SNIPPETS)]
     transfer = Recorded()
-    work = DeviceWork(backbone, flow, "uint8", transfer)
+    work = DeviceSteps(backbone, flow, "uint8", transfer)
     pictures = work.pictures(frames)
     fields = work.fields(pictures)
-    found = [work.rgb(dict(enumerate(pictures)), wanted)]
-    found.append(work.flow(dict(enumerate(fields)), wanted))
-    for rows in found:
-        rows.begin()
+    work.rgb(dict(enumerate(pictures)), wanted)
+    work.flow(dict(enumerate(fields)), wanted)
     return transfer.features
 
 
@@ -155,7 +154,8 @@ def features(backbone, flow, size=(120, 160)):
 @pytest.mark.parametrize(
     ("precision", "fused"), [("float32", False), ("float16", False), ("float32", True)]
 )
-def test_only_frames_go_up_and_only_features_are_to_come_down(i3d, precision, fused):
+def test_only_frames_go_up_and_only_features_are_to_come_down(i3d, monkeypatch, precision, fused):
+    monkeypatch.setattr(torch.cuda, "device_of", contextlib.nullcontext)  # there is none to choose
     kernels = NoKernels()
     with no_gpu() as guard:
         backbone = i3d(precision)
@@ -195,7 +195,7 @@ def test_a_video_of_one_frame(i3d):
     with no_gpu() as guard:
         backbone, transfer = i3d(), Recorded()
         guard.went_up.clear()
-        DeviceWork(backbone, tvl1(), "uint8", transfer).flow({}, [[]]).begin()
+        DeviceSteps(backbone, tvl1(), "uint8", transfer).flow({}, [[]])
     assert transfer.features[0].shape == (1, I3D.dimension)
     assert guard.went_up == []
 

@@ -6,9 +6,7 @@ from fractions import Fraction
 import av
 import numpy as np
 import pytest
-from standins import TinyBackbone, TinyFlow, stand_in_flow
 
-import extract
 from extract.errors import VideoError
 from extract.video.clip import open_video
 from extract.video.truncation import missing_bytes
@@ -38,7 +36,7 @@ def test_a_missing_file_is_named(tmp_path):
     assert "no such file" in failure(tmp_path / "none.mp4")
     link = tmp_path / "link.mp4"
     link.symlink_to("gone.mp4")
-    assert "a link to gone.mp4, which is not there" in failure(link)
+    assert "a link to gone.mp4, which does not exist" in failure(link)
 
 
 def test_folder(tmp_path):
@@ -130,14 +128,9 @@ def test_bytes_missing_after_the_last_frame_are_no_reason(make_video):
         assert sum(1 for _ in clip.frames()) == 60
 
 
-# Units that open a picture without holding one, of H.264 and of HEVC.
-H264_DELIMITER = b"\x00\x00\x00\x01\x09\xf0"
-HEVC_DELIMITER = b"\x00\x00\x00\x01\x46\x01\x50"
-
-
 def broken_packet(number, data):
-    """Packet 25 holds no picture, which FFmpeg's H.264 decoder calls invalid data."""
-    return H264_DELIMITER if number == 25 else data
+    """Nothing is left of the slice in packet 25, which FFmpeg calls invalid data."""
+    return b"\x00\x00\x00\x01\x41" if number == 25 else data
 
 
 @pytest.mark.parametrize("decoder", ["auto", "pyav"])
@@ -175,62 +168,7 @@ def test_decord_failing_on_the_way_hands_over_to_pyav(make_video, monkeypatch, n
         with caplog.at_level(logging.WARNING):
             assert [number_in(frame) for _, frame in clip.frames()] == list(range(60))
         assert clip.decoder == "pyav"
-    assert "decord failed at 0.8 s (Error sending packet), PyAV goes on" in caplog.text
-
-
-@pytest.mark.parametrize("decoder", ["auto", "decord"])
-def test_a_decord_that_loses_count_leaves_the_video_to_pyav(
-    make_video, monkeypatch, decoder, caplog
-):
-    from extract.video import decord_decoder
-
-    video = make_video("a.mp4", range(60), RATE)
-    original, read = decord_decoder._next_picture, []
-
-    def forgetful(reader):
-        read.append(1)
-        if len(read) == 20:
-            original(reader)
-        return original(reader)
-
-    stand_in_flow(monkeypatch, TinyFlow())
-    extractor = extract.Extractor(extract.ExtractSettings(), backbone=TinyBackbone(), stall=None)
-    expected = extractor.extract(video.path, decoder="pyav")
-    monkeypatch.setattr(decord_decoder, "_next_picture", forgetful)
-    if decoder == "decord":
-        with pytest.raises(VideoError, match="decode it with --decoder pyav"):
-            extractor.extract(video.path, decoder=decoder)
-        return
-    found = extractor.extract(video.path, decoder=decoder)
-    assert len(read) > 20
-    np.testing.assert_array_equal(found.matrix(), expected.matrix())
-    assert found.meta == expected.meta
-    assert "decord lost frames on the way" in caplog.text
-    assert "begins again on PyAV" in caplog.text
-
-
-def test_frames_that_decord_loses_in_silence_are_noticed(make_video, number_in, caplog):
-    # Where HEVC packets hold no picture FFmpeg drops frames without an error; decord then shows
-    # later frames under earlier numbers and repeats the last one at the end.
-    if "libx265" not in av.codecs_available:
-        pytest.skip("this build of FFmpeg has no HEVC encoder to make the file with")
-    video = make_video(
-        "lost.mp4",
-        range(60),
-        RATE,
-        codec="libx265",
-        options={"x265-params": "log-level=none"},
-        edit=lambda number, data: HEVC_DELIMITER if number in (25, 26) else data,
-    )
-    assert "decord lost frames" in failure(video.path)
-    with caplog.at_level(logging.WARNING), open_video(video.path, "pyav") as clip:
-        numbers = [number_in(frame) for _, frame in clip.frames()]
-    assert len(numbers) == 60
-    right = [n for n, number in enumerate(numbers) if number == n]
-    # What is there stands at its own time, and the frame before holds where one is missing.
-    assert 30 < len(right) < 60
-    assert all(numbers[n] in (n, numbers[n - 1]) for n in range(1, 60))
-    assert "frames missing" in caplog.text
+    assert "decord failed at 0.8 s (Error sending packet), continuing with PyAV" in caplog.text
 
 
 def test_a_stream_whose_first_packets_do_not_decode_begins_later(make_video, number_in):

@@ -1,4 +1,4 @@
-// Canvases: sharp on any screen, drawn at most once a frame.
+// Canvases: sharp on any screen, drawn at most once per frame.
 import { byId, clamp, clockText } from "./text.js";
 import { state } from "./state.js";
 import { placePlayhead, plotWidth, span, toX } from "./view.js";

@@ -4,6 +4,7 @@ import {
   colourOf,
   data,
   filterChanged,
+  rules,
   selected,
   shown,
   state,
@@ -35,7 +36,7 @@ export function buildLanes() {
   const height = laneHeight();
   lanesCanvas.style.height = `${state.lanes.length * height || 96}px`;
   const counts = new Map();
-  for (const { label } of shown()) counts.set(label, (counts.get(label) || 0) + 1);
+  for (const { label } of shown().filter(rules.listed)) counts.set(label, (counts.get(label) || 0) + 1);
   laneNames.replaceChildren(...state.lanes.map((label, index) => laneButton(label, index, counts)));
   const note = byId("no-lanes");
   note.hidden = state.lanes.length > 0;

@@ -90,7 +90,7 @@ function passes(each) {
 /** Stretches that nobody looked at. */
 export const unknown = () => state.intervals.filter((each) => each.label === "");
 
-export const inTime = () => [...shown()].sort((a, b) => a.start - b.start || a.end - b.end);
+export const inTime = () => shown().filter(rules.listed).sort((a, b) => a.start - b.start || a.end - b.end);
 export const selected = () =>
   [...state.intervals, ...state.found].find((each) => each.key === state.selected) || null;
 
@@ -125,7 +125,7 @@ export function replaceIntervals([intervals, found, extra]) {
 const snapshot = () => [state.intervals, state.found, state.extra];
 
 /** What an edit brings with it, of `[intervals, found, extra]`; a page may have rules of its own. */
-export const rules = { complete: (changed) => changed, save: null };
+export const rules = { complete: (changed) => changed, listed: () => true, save: null };
 
 /** Put other intervals in place of these; `undo` brings them back. */
 export function edit(intervals, found = state.found, extra = state.extra) {

@@ -1,6 +1,6 @@
 // The table of intervals. Only rows in sight are in the document, so that thousands stay smooth.
 import { byId, cellText, clamp, clockText, count, element, scoreText } from "./text.js";
-import { colourOf, data, say, shown, state, strength, unknown } from "./state.js";
+import { colourOf, data, rules, say, shown, state, strength, unknown } from "./state.js";
 import { choose } from "./pointer.js";
 
 const ROW = 35; // pixels, border included; the style sheet agrees
@@ -26,14 +26,14 @@ function sortRows() {
     order.column === "label"
       ? (a, b) => collator.compare(a.label, b.label)
       : (a, b) => value(a) - value(b);
-  sorted = [...shown(), ...unknown()].sort((a, b) => order.direction * compare(a, b) || a.start - b.start);
+  sorted = [...shown().filter(rules.listed), ...unknown()].sort((a, b) => order.direction * compare(a, b) || a.start - b.start);
 }
 
 export function tableChanged() {
   sortRows();
   drawn = "";
   drawRows();
-  const all = state.intervals.length + state.found.length;
+  const all = state.intervals.length + state.found.filter(rules.listed).length;
   byId("total").textContent = String(all);
   byId("shown").textContent = sorted.length === all ? "" : `${sorted.length} of ${all}`;
   byId("table").setAttribute("aria-rowcount", String(sorted.length + 1));
@@ -47,7 +47,9 @@ export function tableChanged() {
 
 /** Put the rows in sight into the document; the others are two spaces above and below. */
 function drawRows() {
-  const first = Math.max(0, Math.floor(rowsScroll.scrollTop / ROW) - SPARE);
+  // The table may be shorter than when it was scrolled.
+  const most = Math.max(0, sorted.length * ROW - rowsScroll.clientHeight);
+  const first = Math.max(0, Math.floor(Math.min(rowsScroll.scrollTop, most) / ROW) - SPARE);
   const last = Math.min(
     sorted.length,
     Math.ceil((rowsScroll.scrollTop + rowsScroll.clientHeight) / ROW) + SPARE,

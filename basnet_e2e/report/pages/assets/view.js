@@ -1,4 +1,4 @@
-// Which part of the video the axis shows, and where a second stands on it.
+// Which part of the video the axis shows, and where a second lies on it.
 import { byId, clamp, clockText } from "./text.js";
 import { LEAST_SPAN, duration, emit, rankText, shown, state } from "./state.js";
 import { now } from "./player.js";

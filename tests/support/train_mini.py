@@ -1,4 +1,4 @@
-"""Train the bundled network ``i3d-mini``: ``python -m basnet_e2e.demo.footage.train_mini``.
+"""Train the bundled network ``i3d-mini``: ``python tests/support/train_mini.py``.
 
 Each stream is trained as a classifier of generated clips, on its own, as the full network's streams
 were. About 20 minutes on two cores. The weights file records the command, the seed, the labels and
@@ -21,8 +21,8 @@ import click
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
+from pretraining import LABELS, MARGIN, ClipFormat, Clips, make_clips
 
-from basnet_e2e.demo.footage.pretraining import LABELS, MARGIN, ClipFormat, Clips, make_clips
 from extract.machine.devices import cores
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 NAME = "i3d-mini"
-COMMAND = "python -m basnet_e2e.demo.footage.train_mini"
+COMMAND = "python tests/support/train_mini.py"
 BATCH = 16
 LEARNING_RATE = 2e-3
 WEIGHT_DECAY = 1e-2
@@ -258,8 +258,7 @@ def main(
 def _train_saved(stream: str, scratch: Path, output: Path, form: ClipFormat, seed: int) -> Path:
     """``train_stream`` on clips that ``Clips.save`` wrote, in a process of its own."""
     import torch
-
-    from weights.registry import write_bundled
+    from bundled_weights import write_bundled
 
     torch.set_num_threads(1)
     set_up_messages()

@@ -1,8 +1,8 @@
 """Plain colour histograms as snippet features: what looks alone, without a network, can tell.
 
-``python -m basnet_e2e.demo.footage.histograms VIDEOS -o FEATURES`` writes feature files that the
-other commands read like any other. The demo trains the same head on them, to show that its footage
-cannot be told apart by colour.
+``python tests/support/histograms.py VIDEOS -o FEATURES`` writes feature files that the commands
+read like any other. A head trained on those of the demo's videos shows that the footage cannot be
+told apart by colour: its average mAP is below 1 %.
 """
 
 import sys
