@@ -104,14 +104,3 @@ class BackboneRecord:
         """The frames that the network sees of clips ``[B, C, length, H, W]``."""
         seen = self.seen
         return clips if len(seen) == clips.shape[2] else clips[:, :, list(seen)]
-
-    def scale_rgb(self, pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Pictures ``[..., W, 3]`` of 0..255 to what the network was trained on (I3D: [-1, 1])."""
-        deviation = np.array(self.deviation)
-        scale, shift = 1 / (255 * deviation), np.array(self.mean) / deviation
-        # A row of pixels at a time: over three values alone the loop would be most of the work.
-        width = pictures.shape[-2]
-        rows = np.ascontiguousarray(pictures).reshape(-1, 3 * width)
-        scaled = np.multiply(rows, np.tile(scale.astype(np.float32), width), dtype=np.float32)
-        scaled -= np.tile(shift.astype(np.float32), width)
-        return scaled.reshape(pictures.shape)

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from extract.inference.batching import GPU_BATCH, cpu_batch
-from extract.pipeline.frame_steps import ArraySteps, FrameSteps, Pending
+from extract.pipeline.frame_steps import FrameSteps, Pending
 from extract.pipeline.frame_window import Field, FrameWindow, OnFrame, runs
 from extract.pipeline.prefetch import Prefetch
 from extract.pipeline.snippets import SnippetGrid, flow_rows, frame_rows
@@ -50,7 +50,6 @@ class Scheduler:
         grid: how a video is cut into snippets.
         quantize: see ``quantize_flow``.
         threads: processor threads; None takes torch's number.
-        tensors: work on tensors of the backbone's device, not on arrays.
     """
 
     def __init__(
@@ -61,17 +60,15 @@ class Scheduler:
         grid: SnippetGrid,
         quantize: str,
         threads: int | None = None,
-        *,
-        tensors: bool = False,
     ) -> None:
         self._backbone = backbone
         self._streams = tuple(streams)
         self._grid = grid
-        self._steps = _steps(backbone, flow, quantize, tensors)
+        self._steps = FrameSteps(backbone, flow, quantize)
         self._threads = threads
         self._pool: TaskPool | None = None
         record = backbone.record
-        self._on_cpu = backbone.device == "cpu" and not tensors
+        self._on_cpu = backbone.device == "cpu"
         self._thread_per_clip = (
             self._on_cpu and record.clip_a_thread and (flow is None or flow.single_thread_per_pair)
         )
@@ -206,13 +203,3 @@ class Scheduler:
         """Features of fields that have been computed by now."""
         found = {n: field.run.result()[field.offset] for n, field in fields.items()}
         return self._steps.flow(found, wanted)
-
-
-def _steps(
-    backbone: "Backbone", flow: "FlowMethod | None", quantize: str, tensors: bool
-) -> FrameSteps:
-    if tensors:
-        from extract.pipeline.device_steps import DeviceSteps
-
-        return DeviceSteps(backbone, flow, quantize)
-    return ArraySteps(backbone, flow, quantize)

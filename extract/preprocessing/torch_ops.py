@@ -1,15 +1,13 @@
-"""What is done to pictures and flow, on tensors of any device, as numpy's definitions have it.
+"""What is done to pictures, on tensors of any device, as numpy's definitions have it.
 
-`extract.preprocessing.numpy_ops` and `extract.preprocessing.flow_quantization` say what is computed
-and why. Here the same operations come in the same order, each rounded by itself, so that on a CPU
-every value is the same to the bit. Tables are made on the device that holds the frames: nothing but
-the frames themselves goes up.
+`extract.preprocessing.numpy_ops` says what is computed and why. Here the same operations come in
+the same order, each rounded by itself, so that on a CPU every value is the same to the bit. Tables
+are made on the device that holds the frames: nothing but the frames themselves goes up.
 """
 
 import torch
 from torch import Tensor
 
-from extract.preprocessing.flow_quantization import BOUND, LEVELS
 from extract.preprocessing.numpy_ops import resized_size
 
 
@@ -50,9 +48,9 @@ def _between(first: Tensor, second: Tensor, share: Tensor) -> Tensor:
 
 def grey(frames: Tensor) -> Tensor:
     """`numpy_ops.grey` of frames ``[N, H, W, 3] uint8``: ``[N, H, W] uint8``."""
-    wide = frames.int()
-    luma = 299 * wide[..., 0] + 587 * wide[..., 1] + 114 * wide[..., 2]
-    return (luma + 500).div_(1000, rounding_mode="floor").to(torch.uint8)
+    red, green, blue = (frames[..., colour].int() for colour in range(3))
+    luma = red.mul_(299).add_(green, alpha=587).add_(blue, alpha=114)
+    return luma.add_(500).div_(1000, rounding_mode="floor").to(torch.uint8)
 
 
 def scale_rgb(pictures: Tensor, mean: tuple[float, ...], deviation: tuple[float, ...]) -> Tensor:
@@ -60,21 +58,12 @@ def scale_rgb(pictures: Tensor, mean: tuple[float, ...], deviation: tuple[float,
 
     Args:
         pictures: of 0..255.
-        mean: see `extract.backbones.spec.BackboneRecord`, whose `scale_rgb` this is.
+        mean: see `extract.backbones.spec.BackboneRecord`.
         deviation: the same.
     """
     clips = pictures.new_empty((len(pictures), 3, *pictures.shape[1:4]), dtype=torch.float32)
     # Numbers for one colour at a time, since a table of three would have to be sent to the device.
     for colour, (middle, spread) in enumerate(zip(mean, deviation, strict=True)):
-        torch.mul(pictures[..., colour], 1 / (255 * spread), out=clips[:, colour])
-        clips[:, colour].sub_(middle / spread)
+        plane = clips[:, colour].copy_(pictures[..., colour])
+        plane.mul_(1 / (255 * spread)).sub_(middle / spread)
     return clips
-
-
-def quantize_flow(flow: Tensor, mode: str) -> Tensor:
-    """`flow_quantization.quantize_flow` of a checked mode; NaN stays NaN."""
-    values = flow.clamp(-BOUND, BOUND)
-    if mode == "none":
-        # By a tensor: a GPU turns division by a number into a product with its reciprocal.
-        return values.div_(values.new_full((), BOUND))
-    return values.add_(BOUND).mul_(LEVELS / (2 * BOUND)).round_().mul_(2 / LEVELS).sub_(1)

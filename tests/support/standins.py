@@ -93,6 +93,30 @@ def random_pictures(count):
     return np.random.default_rng(count).integers(0, 256, shape, np.uint8)
 
 
+class PlainCopies:
+    """Copies as `extract.pipeline.transfer.CudaCopies`, at once and within the processor."""
+
+    def buffer(self, size):
+        return torch.empty(size, dtype=torch.uint8)
+
+    def send(self, staged):
+        return staged.clone(), lambda: None
+
+    def fetch(self, rows):
+        return rows.clone(), lambda: None
+
+
+def like_a_gpu(monkeypatch, backbone):
+    """Let the processor be treated as a GPU is: frames go up in chunks, groups are larger."""
+    from extract.pipeline.transfer import Transfer
+
+    monkeypatch.setattr(
+        "extract.pipeline.frame_steps.transfer_with", lambda device: Transfer(PlainCopies())
+    )
+    backbone.device = "cpu:0"
+    return backbone
+
+
 def stand_in_flow(monkeypatch, flow):
     """Let an extractor find the flow method whatever it asks for."""
     import extract.flow.registry

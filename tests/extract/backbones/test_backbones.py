@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from bundled_weights import write_bundled
+from numpy_reference import scale_rgb
 from torch import nn
 
 from extract import ExtractError
@@ -244,11 +245,11 @@ def test_a_network_sees_the_frames_that_its_record_says(
 
 def test_scaling_of_colours() -> None:
     levels = np.repeat(np.array([0, 51, 255], np.uint8)[None, :, None], 3, axis=2)
-    scaled = BACKBONES["i3d"].scale_rgb(levels)
+    scaled = scale_rgb(BACKBONES["i3d"], levels)
     np.testing.assert_allclose(scaled[0, :, 1], [-1, -0.6, 1], atol=1e-6)
     assert scaled.dtype == np.float32
     expected = (levels / 255 - 0.45) / 0.225
-    np.testing.assert_allclose(BACKBONES["x3d_m"].scale_rgb(levels), expected, atol=1e-6)
+    np.testing.assert_allclose(scale_rgb(BACKBONES["x3d_m"], levels), expected, atol=1e-6)
 
 
 def test_each_colour_is_scaled_by_its_own_mean_and_deviation() -> None:
@@ -256,18 +257,18 @@ def test_each_colour_is_scaled_by_its_own_mean_and_deviation() -> None:
     record = replace(MINI, mean=mean, deviation=deviation)
     pictures = np.random.default_rng(0).integers(0, 256, (2, 4, 5, 7, 3), dtype=np.uint8)
     expected = (pictures / 255 - np.array(mean)) / np.array(deviation)
-    np.testing.assert_allclose(record.scale_rgb(pictures), expected, atol=1e-6)
+    np.testing.assert_allclose(scale_rgb(record, pictures), expected, atol=1e-6)
     # A view that is cut out of larger pictures, as a crop is.
     cut = pictures[..., 1:4, 2:6, :]
     np.testing.assert_array_equal(
-        record.scale_rgb(cut), record.scale_rgb(pictures)[..., 1:4, 2:6, :]
+        scale_rgb(record, cut), scale_rgb(record, pictures)[..., 1:4, 2:6, :]
     )
 
 
 def test_i3d_sees_the_values_it_always_saw() -> None:
     pictures = np.arange(256 * 3, dtype=np.uint8).reshape(1, 256, 3)
     before = pictures * np.float32(1 / (255 * 0.5)) - np.float32(1)
-    np.testing.assert_array_equal(BACKBONES["i3d"].scale_rgb(pictures), before)
+    np.testing.assert_array_equal(scale_rgb(BACKBONES["i3d"], pictures), before)
 
 
 @pytest.mark.parametrize(("name", "fps"), [("i3d-mini", 25), ("slow_r50", 30), ("x3d_m", 30)])
@@ -279,7 +280,7 @@ def test_frames_per_second_are_those_of_the_backbone(
     extractor = Extractor(chosen, device="cpu")
     assert (extractor.grid.fps, extractor.file_settings["fps"]) == (fps, str(fps))
     other = Extractor(replace(chosen, fps=Fraction(12)), device="cpu")
-    assert (other.grid.fps, other.settings["fps"]) == (12, "12")
+    assert (other.grid.fps, other.file_settings["fps"]) == (12, "12")
 
 
 def test_weights_of_a_stream_that_is_not_used_are_not_asked_for(
@@ -306,7 +307,7 @@ def test_a_backbone_of_another_precision_is_refused(
     with pytest.raises(ExtractError, match=r"ask for precision bfloat16, .* in float32"):
         Extractor(chosen, backbone=backbone, device="cpu")
     exact = Extractor(ExtractSettings("i3d-mini"), backbone=backbone, device="cpu")
-    assert exact.settings["precision"] == "float32"
+    assert exact.file_settings["precision"] == "float32"
 
 
 def test_a_rounded_network_rounds_and_still_gives_float32(mini: dict[str, WeightsFile]) -> None:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from numpy_reference import scale_rgb
 
 from extract.backbones.i3d import InceptionI3D
 from extract.backbones.registry import BACKBONES
@@ -56,7 +57,7 @@ def first_frames(path: Path, count: int) -> NDArray[np.float32]:
             frames.append(centre_crop(picture, RECORD.crop))
             if len(frames) == count:
                 break
-    return RECORD.scale_rgb(np.stack(frames)).transpose(3, 0, 1, 2)[None]
+    return scale_rgb(RECORD, np.stack(frames)).transpose(3, 0, 1, 2)[None]
 
 
 @pytest.mark.parametrize("name", KNOWN)

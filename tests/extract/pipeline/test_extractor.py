@@ -4,18 +4,20 @@ import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from numpy_reference import quantize_flow, scale_rgb
 from standins import (
     RECORD,
     SIDE,
+    TinyBackbone,
     TinyClip,
     TinyFlow,
+    like_a_gpu,
     random_pictures,
     stand_in,
     tiny_extractor,
 )
 
 import extract
-from extract.preprocessing.flow_quantization import quantize_flow
 from extract.preprocessing.numpy_ops import centre_crop, grey, resize_short_side
 
 LENGTH = RECORD.length
@@ -35,7 +37,7 @@ def plain(pictures, stride, quantize):
             break
         rows = np.arange(start, start + LENGTH)
         seen = np.stack([centre_crop(small[n], SIDE) for n in np.minimum(rows, frames - 1)])
-        rgb.append(RECORD.scale_rgb(seen).transpose(3, 0, 1, 2).reshape(-1))
+        rgb.append(scale_rgb(RECORD, seen).transpose(3, 0, 1, 2).reshape(-1))
         motion = fields[np.minimum(rows, len(fields) - 1)].transpose(1, 0, 2, 3)
         flow.append(quantize_flow(motion, quantize).reshape(-1))
     return np.stack(rgb), np.stack(flow)
@@ -63,13 +65,16 @@ LENGTHS = st.integers(1, 64).flatmap(
 @example((1, 1), True, "uint8")
 @example((200, 7), True, "none")
 @settings(max_examples=150, deadline=None)
-def test_streaming_gives_what_holding_all_frames_gives(video, tensors, quantize):
+def test_streaming_gives_what_holding_all_frames_gives(video, on_gpu, quantize):
     frames, stride = video
     pictures, flow = random_pictures(frames), TinyFlow()
     choices = extract.ExtractSettings(stride=stride, quantize=quantize)
     with pytest.MonkeyPatch.context() as patch:
         stand_in(patch, flow, TinyClip(pictures))
-        found = tiny_extractor(choices, tensors=tensors).extract("tiny.mp4")
+        backbone = TinyBackbone()
+        if on_gpu:
+            like_a_gpu(patch, backbone)
+        found = tiny_extractor(choices, backbone).extract("tiny.mp4")
     rgb, motion = plain(pictures, stride, quantize)
     np.testing.assert_array_equal(found.rgb, rgb)
     np.testing.assert_array_equal(found.flow, motion)

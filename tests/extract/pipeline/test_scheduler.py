@@ -13,6 +13,7 @@ from standins import (
     TinyBackbone,
     TinyClip,
     TinyFlow,
+    like_a_gpu,
     random_pictures,
     stand_in,
     tiny_extractor,
@@ -98,17 +99,17 @@ PARTS = {
 }
 
 
-@pytest.mark.parametrize("tensors", [False, True])
+@pytest.mark.parametrize("on_gpu", [False, True])
 @pytest.mark.parametrize("part", PARTS)
-def test_an_error_in_any_stage_ends_all_of_them(extractor, part, tensors):
+def test_an_error_in_any_stage_ends_all_of_them(extractor, monkeypatch, part, on_gpu):
     made = {"clip": TinyClip, "flow": TinyFlow, "stream": None, "how": {}} | PARTS[part]
     stream = made["stream"]
     backbone = BrokenNetwork(stream) if stream else TinyBackbone()
     clip = made["clip"](random_pictures(LENGTH * 40))
+    if on_gpu:
+        like_a_gpu(monkeypatch, backbone)
     with pytest.raises(BrokenError):
-        extractor(clip, backbone, made["flow"](), tensors=tensors).extract(
-            "tiny.mp4", **made["how"]
-        )
+        extractor(clip, backbone, made["flow"]()).extract("tiny.mp4", **made["how"])
 
 
 def test_an_error_in_resizing_too(extractor, monkeypatch):

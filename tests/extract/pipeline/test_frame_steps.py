@@ -1,15 +1,18 @@
-"""The way over tensors against the way over arrays, step by step, on the processor."""
+"""The steps of a GPU against those of the processor, both on the processor."""
 
 import dataclasses
+import functools
 
 import numpy as np
 import pytest
 import torch
 from standins import (
     RECORD,
+    PlainCopies,
     TinyBackbone,
     TinyClip,
     TinyFlow,
+    like_a_gpu,
     random_pictures,
     stand_in,
     tiny_extractor,
@@ -18,8 +21,8 @@ from standins import (
 import extract
 from extract.flow.registry import flow_method
 from extract.inference.backbone import load_backbone
-from extract.pipeline.device_steps import DeviceSteps
-from extract.pipeline.frame_steps import ArraySteps
+from extract.pipeline.frame_steps import FrameSteps
+from extract.pipeline.transfer import Transfer
 from extract.preprocessing.torchvision_resize import Resize
 from extract.video.clip import open_video
 
@@ -53,23 +56,26 @@ def waves(count=LENGTH + 1, height=90, width=120):
 
 
 def both(backbone, flow):
-    return ArraySteps(backbone, flow, "uint8"), DeviceSteps(backbone, flow, "uint8")
+    return (
+        FrameSteps(backbone, flow, "uint8"),
+        FrameSteps(backbone, flow, "uint8", Transfer(PlainCopies())),
+    )
 
 
 def check_steps(frames, backbone, flow):
     """All steps of one snippet."""
-    arrays, tensors = both(backbone, flow)
-    pictures = [arrays.pictures(frames), tensors.pictures(frames)]
+    steps = both(backbone, flow)
+    pictures = [each.pictures(frames) for each in steps]
     for one, other in zip(*pictures, strict=True):
-        np.testing.assert_array_equal(other.numpy(), one)
-    fields = [work.fields(made) for work, made in zip((arrays, tensors), pictures, strict=True)]
-    assert np.hypot(*(fields[1].numpy() - fields[0]).swapaxes(0, 1)).mean() <= 0.02
-    assert np.abs(fields[0]).mean() > 0.05
+        assert torch.equal(one, other)
+    fields = [each.fields(made) for each, made in zip(steps, pictures, strict=True)]
+    assert np.hypot(*(fields[1] - fields[0]).numpy().swapaxes(0, 1)).mean() <= 0.02
+    assert fields[0].abs().mean() > 0.05
     rows = [list(range(LENGTH))]
     for step, made in (("rgb", pictures), ("flow", fields)):
         found = [
-            getattr(work, step)(dict(enumerate(items)), rows)()
-            for work, items in zip((arrays, tensors), made, strict=True)
+            getattr(each, step)(dict(enumerate(items)), rows)()
+            for each, items in zip(steps, made, strict=True)
         ]
         assert found[1].dtype == np.float32
         assert np.abs(found[1] - found[0]).max() <= 1e-3 * np.abs(found[0]).max()
@@ -92,14 +98,10 @@ def test_a_librarys_own_pictures_are_what_it_makes_of_them():
     size = Resize((12, 9), antialias=True)
     backbone = TinyBackbone()
     backbone.record = dataclasses.replace(RECORD, resize=size, crop=5)
-    made = [list(work.pictures(waves(3))) for work in both(backbone, None)]
-    for one, other in zip(*made, strict=True):
-        np.testing.assert_array_equal(other.numpy(), one)
-    found = [
-        work.rgb(dict(enumerate(pictures)), [[0, 1, 2, 2] * 4])()
-        for work, pictures in zip(both(backbone, None), made, strict=True)
-    ]
-    np.testing.assert_array_equal(*found)
+    made = [list(each.pictures(waves(3))) for each in both(backbone, None)]
+    for one, other, frame in zip(*made, waves(3), strict=True):
+        np.testing.assert_array_equal(one.numpy(), size.of(frame))
+        assert torch.equal(one, other)
 
 
 def test_flow_that_is_no_number_is_an_error(monkeypatch):
@@ -107,29 +109,26 @@ def test_flow_that_is_no_number_is_an_error(monkeypatch):
         def compute(self, grey, rgb):
             return super().compute(grey, rgb) * np.float32("nan")
 
-    for tensors in (False, True):
+    backbone = TinyBackbone()
+    for each in (backbone, like_a_gpu(monkeypatch, TinyBackbone())):
         stand_in(monkeypatch, Broken(), TinyClip(random_pictures(40)))
-        extractor = tiny_extractor(tensors=tensors)
+        extractor = tiny_extractor(backbone=each)
         with pytest.raises(extract.ExtractError, match="flow holds NaN"):
             extractor.extract("tiny.mp4")
 
 
-def test_a_whole_video_gives_the_same_features(make_video, numbered):
+def test_a_whole_video_gives_the_same_features(make_video, monkeypatch):
     """By the real networks; what the file says of itself does not depend on the way."""
     from fractions import Fraction
 
     video = make_video("a.mp4", range(45), Fraction(1, 25)).path
     found = []
-    for tensors in (False, True):
-        extractor = extract.Extractor(
-            extract.ExtractSettings("i3d-mini"),
-            device="cpu",
-            decoding=extract.DecodeOptions(stall=None),
-            tensors=tensors,
-        )
+    for change in (lambda backbone: backbone, functools.partial(like_a_gpu, monkeypatch)):
+        backbone = change(load_backbone("i3d-mini", device="cpu"))
+        extractor = tiny_extractor(extract.ExtractSettings("i3d-mini"), backbone, device="cpu")
         found.append(extractor.extract(video))
-    arrays, tensors = found
-    assert tensors.meta == arrays.meta
+    plain, device = found
+    assert device.meta == plain.meta
     for stream in ("rgb", "flow"):
-        one, other = getattr(arrays, stream), getattr(tensors, stream)
+        one, other = getattr(plain, stream), getattr(device, stream)
         assert np.abs(other - one).max() <= 1e-3 * np.abs(one).max()
