@@ -71,7 +71,10 @@ def read(file: AnnotationFile, hints: Hints) -> Iterator[AnnotatedVideo | LeftOu
 
 def _table(file: AnnotationFile) -> tuple[list[str], list[list[str]]]:
     """Names of the columns behind the frame number, and their values by frame."""
-    header, *rows = csv.reader(io.StringIO(file.text, newline=""))
+    try:
+        header, *rows = csv.reader(io.StringIO(file.text, newline=""))
+    except csv.Error as error:
+        raise BasnetError(f"{file.path}: not a CSV file ({error})") from error
     classes = [name.strip() for name in header[1:]]
     found = []
     for line, row in enumerate((row for row in rows if row), start=2):
