@@ -15,8 +15,9 @@ import torch
 from msgspec import Struct
 from torch import Tensor, nn
 
-from basnet_e2e.errors import BasnetError, DiskError
+from basnet_e2e.errors import BasnetError
 from basnet_e2e.training.run_identity import read_identity, run_difference
+from extract.errors import DiskError
 from weights.files import atomic_write
 from weights.json_documents import Count, convert
 
@@ -77,9 +78,7 @@ def save_state(
         with atomic_write(path) as file:
             torch.save(state, file)
     except OSError as error:
-        raise DiskError(
-            f"{path}: the training state cannot be written ({error.strerror})"
-        ) from error
+        raise DiskError.of(error, path, "the training state") from error
 
 
 def load_state(

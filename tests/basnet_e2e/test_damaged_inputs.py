@@ -168,6 +168,7 @@ READ_TRUTH = [
     *("agreement {f} {w}/intervals.csv --bootstrap 5", "import labels {f} -o {o}.csv"),
 ]
 READ_LABELS = ["inspect {f}", "labels {w}/features --check {f}", TRAIN + " --labels {f}"]
+CHECK_TIMES = "labels {w}/features --intervals {f}"
 READ_IMPORT = [
     *("inspect {f}", "import labels {f} -o {o}.csv --intervals {o}.json --fps 25"),
     *("agreement {f} {w}/gt.json --fps 25", "budget {f} -o {o}.csv --fps 25"),
@@ -181,7 +182,11 @@ KINDS = {
     "corrected result": (
         "result.json",
         json.dumps(result("b") | {"corrected": True}),
-        ["import labels {f} -o {o}.csv --intervals {o}.json", "report {f} -o {o}.html"],
+        [
+            "import labels {f} -o {o}.csv --intervals {o}.json",
+            "report {f} -o {o}.html",
+            CHECK_TIMES,
+        ],
     ),
     "results": ("results.json", json.dumps(RESULTS), READ_RESULT),
     "detections": ("det.json", json.dumps(ACTIVITYNET), READ_RESULT),
@@ -201,7 +206,12 @@ KINDS = {
     ),
     "BORIS events": ("events.csv", BORIS_EVENTS, READ_IMPORT),
     "DeepEthogram": ("b_labels.csv", DEEPETHOGRAM, READ_IMPORT),
-    "known times": ("known.csv", INTERVALS.replace(b"d,run,2,3", b"d,run,2,\nd,,4,5"), READ_IMPORT),
+    "known times": (
+        "known.csv",
+        INTERVALS.replace(b"d,run,2,3", b"d,run,2,\nd,,4,5"),
+        [*READ_IMPORT, CHECK_TIMES, TRAIN + " --intervals {f}"],
+    ),
+    "known times in JSON": ("known.json", json.dumps(TRAINING), [CHECK_TIMES]),
     "evaluation": (
         "map.json",
         json.dumps(EVALUATION),
