@@ -32,8 +32,10 @@ from basnet_e2e.studio.training import look_of
 from basnet_e2e.training.holdout import stratified
 from basnet_e2e.training.train import train
 
+NEW_FIRST = {"new": 1.0}
 ORDERS = {"offered": WEIGHTS} | {
-    name: {other: float(other == name) for other in WEIGHTS} for name in WEIGHTS
+    name: {other: NEW_FIRST.get(other, float(other == name)) for other in WEIGHTS}
+    for name in WEIGHTS
 }
 RANDOM = "random"
 
