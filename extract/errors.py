@@ -13,9 +13,5 @@ class VideoError(ExtractError):
     exit_code = 1
 
 
-class MiscountError(VideoError):
-    """A decoder passed over frames without saying so: what it has given so far is out of step."""
-
-
 class DiskError(OSError):
     """What was computed cannot be kept: no fault of a video, and it stops all of them."""

@@ -39,7 +39,6 @@ def plain_process(
         signal.signal(signal.SIGINT, signal.default_int_handler)
     cache = tmp_path_factory.getbasetemp() / f"features-{uuid.uuid4().hex}"
     monkeypatch.setattr("extract.jobs.store.default_folder", lambda: cache)
-    monkeypatch.setattr("extract.jobs.dry_run._file", lambda: cache / "pace.json")
     yield
     for name in ("basnet_e2e", "extract", "weights"):
         logger = logging.getLogger(name)

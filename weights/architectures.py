@@ -1,4 +1,4 @@
-"""Channel numbers and tensor shapes of Inception-v1 I3D, the network a weights file must hold.
+"""Channel numbers and tensor shapes of Inception-v1 I3D.
 
 The numbers are those of Carreira and Zisserman, "Quo Vadis, Action Recognition?" (2017), figure 3,
 which are GoogLeNet's. Names are those of the common PyTorch port (piergiaj/pytorch-i3d).
@@ -41,7 +41,7 @@ def block_output(channels: tuple[int, ...]) -> int:
 def convolutions(in_channels: int, width: float = 1.0) -> dict[str, tuple[int, int, int]]:
     """Every convolution before the logits: name -> (input channels, output channels, kernel).
 
-    Kernels are cubes, so one number stands for time, height and width.
+    Kernels are cubes: one number is their size in time, height and width.
     """
     found: dict[str, tuple[int, int, int]] = {}
     channels = in_channels
@@ -59,7 +59,7 @@ def convolutions(in_channels: int, width: float = 1.0) -> dict[str, tuple[int, i
 
 
 def shapes(in_channels: int, classes: int, width: float = 1.0) -> dict[str, tuple[int, ...]]:
-    """Name and shape of every tensor of a network's state dict, the 57 batch counters left out."""
+    """Name and shape of every tensor of a network's state dict but the 57 batch counters."""
     found: dict[str, tuple[int, ...]] = {}
     for name, (source, out, k) in convolutions(in_channels, width).items():
         found[f"{name}.conv3d.weight"] = (out, source, k, k, k)

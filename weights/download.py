@@ -1,7 +1,7 @@
-"""Fetch one file whose content is known beforehand: resumed where it was cut, then checked.
+"""Download one file whose hash is known: a cut transfer is resumed, the whole file is checked.
 
-The partial file is named after the content it must have and is only handed on when its size and
-hash are right, so no half file is ever used, whoever cut the transfer.
+The partial file is named after its expected content and is returned only if its size and hash are
+right, so an incomplete file is never used.
 """
 
 import errno
@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 CONNECT_SECONDS = 15
 READ_SECONDS = 60
-PIECE = 1 << 16  # bytes read at a time: what a cut connection may lose
+PIECE = 1 << 16  # bytes read at a time, the most that a cut connection loses
 ATTEMPTS = 4
 PARTIAL_CONTENT = 206
 RANGE_NOT_SATISFIABLE = 416
@@ -30,11 +30,11 @@ RANGE_NOT_SATISFIABLE = 416
 
 @dataclass(frozen=True)
 class Content:
-    """What a file must be; of the hashes at least one is known.
+    """The size and hashes that a file must have.
 
     Attributes:
-        size: bytes, or None where unknown.
-        sha256: 64 hexadecimal digits, or their beginning where only that was published.
+        size: bytes, or None if unknown.
+        sha256: 64 hexadecimal digits, or their beginning if only that was published; or None.
         git_blob: Git's id of the content (SHA-1), or None.
     """
 
@@ -44,16 +44,16 @@ class Content:
 
     @property
     def known(self) -> bool:
-        """Whether a file can be checked against it."""
+        """Whether a hash is known, so that a file can be checked."""
         return bool(self.sha256 or self.git_blob)
 
     @property
     def key(self) -> str:
-        """Short name of the content, for a partial file."""
+        """Short name of the content, which names the partial file."""
         return (self.sha256 or self.git_blob or "")[:16]
 
     def difference(self, path: Path) -> str | None:
-        """How the file differs from what it must be (both values), or None where it is right."""
+        """How the file differs (both values), or None if it is the expected one."""
         if self.size is not None and path.stat().st_size != self.size:
             return f"it has {path.stat().st_size} bytes, expected {self.size}"
         if self.sha256 is not None:
@@ -68,16 +68,16 @@ class Content:
 
 
 class BrokenTransfer(Exception):
-    """The connection failed or ended early; what came so far is kept."""
+    """The connection failed or ended early; the part received so far is kept."""
 
 
 def fetch(session: "Session", url: str, content: Content, folder: Path, what: str) -> Path:
     """Download into ``folder`` and return the path of the complete, verified file.
 
-    The caller holds a lock on ``folder``'s partial file and deletes the result after use.
+    The caller holds a lock on the partial file and deletes the result after use.
 
     Raises:
-        WeightsError: the address does not answer, or what it sends is not the file.
+        WeightsError: the address does not answer, or sends another file.
         OSError: the disk is full or the folder cannot be written; the partial file is kept.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -90,20 +90,22 @@ def fetch(session: "Session", url: str, content: Content, folder: Path, what: st
         except BrokenTransfer as error:
             reason = str(error)
             if not partial.exists() or not partial.stat().st_size:
-                break  # nothing came: trying again at once would not help
+                break  # nothing arrived: retrying at once would not help
             continue
         difference = content.difference(partial)
         if difference is None:
             return partial
         partial.unlink()
         if not resumed:
-            raise WeightsError(f"{what} is not the file expected, refused: {difference}")
-        log.info("%s: the resumed part did not fit, starting again", what)
-    raise WeightsError(f"{what} could not be downloaded: {reason or 'it was cut again and again'}")
+            raise WeightsError(f"{what} is not the expected file: {difference}")
+        log.info("%s: the resumed part does not fit, starting again", what)
+    raise WeightsError(
+        f"{what} could not be downloaded: {reason or 'the connection was cut repeatedly'}"
+    )
 
 
 def _transfer(session: "Session", url: str, partial: Path, size: int | None) -> None:
-    """Append to the partial file what is missing of it."""
+    """Download the missing rest of the partial file."""
     import requests
 
     have = partial.stat().st_size if partial.exists() else 0
@@ -117,7 +119,7 @@ def _transfer(session: "Session", url: str, partial: Path, size: int | None) -> 
             url, headers=headers, stream=True, timeout=(CONNECT_SECONDS, READ_SECONDS)
         ) as answer:
             if have and answer.status_code == RANGE_NOT_SATISFIABLE:
-                return  # nothing is missing; the check tells whether that is true
+                return  # nothing is missing; the check decides
             answer.raise_for_status()
             total = _append(answer, partial, have)
     except requests.RequestException as error:
@@ -127,7 +129,7 @@ def _transfer(session: "Session", url: str, partial: Path, size: int | None) -> 
 
 
 def _append(answer: "Response", partial: Path, have: int) -> int | None:
-    """Write the answer's body behind what is there; the size that the whole file should have."""
+    """Append the answer's body to the file; returns the size of the whole, or None if unknown."""
     start = answer.headers.get("Content-Range", "").removeprefix("bytes ").split("-")[0]
     resumed = answer.status_code == PARTIAL_CONTENT and start == str(have)
     offset = have if resumed else 0
@@ -140,11 +142,11 @@ def _append(answer: "Response", partial: Path, have: int) -> int | None:
             file.flush()
             os.fsync(file.fileno())
         except OSError as error:
-            # requests' errors are OSErrors too; only the disk's own have these codes
+            # requests' errors are OSErrors too; only those of the disk have these codes
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
                 raise OSError(
                     error.errno,
-                    "the disk is full; make room and run the command again, it goes on from there",
+                    "the disk is full; free some space and run the command again to resume",
                     str(partial),
                 ) from error
             raise
@@ -152,7 +154,7 @@ def _append(answer: "Response", partial: Path, have: int) -> int | None:
 
 
 def short_reason(error: Exception) -> str:
-    """The innermost reason of a connection error, on one line, without anybody's password."""
+    """The innermost reason of a connection error, on one line, without user names or passwords."""
     cause: BaseException = error
     while cause.__context__ is not None or cause.__cause__ is not None:
         following = cause.__cause__ or cause.__context__

@@ -1,7 +1,7 @@
-"""What a user can mend about weights."""
+"""Errors about weights that the user can fix."""
 
 
 class WeightsError(Exception):
-    """A weights file is missing, damaged or not what it should be; the message says what to do."""
+    """Weights are missing, damaged or not the expected ones; the message says what to do."""
 
     exit_code = 2

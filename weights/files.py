@@ -1,4 +1,4 @@
-"""Files on disk: written whole or not at all, found in one cache folder, known by their hash."""
+"""Files on disk: atomic writes, the cache folder, hashes."""
 
 import contextlib
 import hashlib
@@ -13,14 +13,15 @@ CHUNK = 1 << 20
 
 @contextlib.contextmanager
 def atomic_write(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
-    """Open a binary file that appears at ``path`` only when the block ends without an error.
+    """Open a binary file that appears at ``path`` only if the block ends without an error.
 
-    The bytes go to a temporary name in the same folder, are flushed to the disk and renamed, so a
-    reader never sees half a file and a failed write leaves nothing behind. Folders are made.
+    The bytes are written to a temporary file in the same folder, flushed to the disk and renamed:
+    a reader never sees half a file, and a failed write leaves nothing behind. Missing folders are
+    created.
 
     Raises:
-        OSError: the folder cannot be made or written, or the disk is full; it names ``path``, not
-            the temporary file.
+        OSError: the folder cannot be created or written, or the disk is full; it names ``path``,
+            not the temporary file.
     """
     try:
         with _written_beside(Path(path)) as file:
@@ -33,7 +34,7 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
 
 @contextlib.contextmanager
 def _written_beside(target: Path) -> Iterator[IO[bytes]]:
-    """A temporary file in the folder of ``target`` that takes its place at the end."""
+    """A temporary file beside ``target`` that replaces it at the end."""
     target.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent)
     try:
@@ -41,7 +42,7 @@ def _written_beside(target: Path) -> Iterator[IO[bytes]]:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        # mkstemp makes the file private; a result should have the permissions of any new file.
+        # mkstemp makes the file private; give it the permissions of any new file.
         mask = os.umask(0)
         os.umask(mask)
         os.chmod(name, 0o666 & ~mask)
@@ -53,7 +54,7 @@ def _written_beside(target: Path) -> Iterator[IO[bytes]]:
 
 
 def write_text(path: str | os.PathLike[str], text: str) -> None:
-    """Write ``text`` as UTF-8, whole or not at all."""
+    """Write ``text`` as UTF-8 by `atomic_write`."""
     with atomic_write(path) as file:
         file.write(text.encode("utf-8"))
 
@@ -77,8 +78,8 @@ def sha256_of(path: str | os.PathLike[str]) -> str:
 def git_blob_id(path: str | os.PathLike[str]) -> str:
     """Git's id of a file's content: SHA-1 over "blob", its size, a zero byte and the bytes.
 
-    Public repositories state this id for every file, so a download can be checked where no SHA-256
-    was ever published.
+    Public repositories state it for every file, so it can check a download without a published
+    SHA-256.
     """
     digest = hashlib.sha1(usedforsecurity=False)
     digest.update(b"blob %d\0" % os.path.getsize(path))

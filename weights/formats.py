@@ -1,20 +1,23 @@
-"""Tensors out of any weights file a user may bring, with nothing in it executed."""
+"""Tensors out of a weights file that a user brings, without executing anything in it."""
 
+import hashlib
 import json
 import math
 import mmap
 import re
 import warnings
 import zipfile
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from weights.errors import WeightsError
+from weights.keys import COUNTER
 
-WRAPPERS = ("model_state", "state_dict")  # what training programs put around the tensors
-INDEX = ".index"  # of TensorFlow's checkpoints, as is DATA
+WRAPPERS = ("model_state", "state_dict")  # training programs put the tensors below these keys
+INDEX = ".index"  # suffix of a TensorFlow checkpoint, as is DATA
 DATA = re.compile(r"\.data-\d{5}-of-\d{5}$")
 MAX_HEADER = 100 << 20
 NUMBERS = {
@@ -23,7 +26,7 @@ NUMBERS = {
     **{f"U{bits}": f"<u{bits // 8}" for bits in (8, 16, 32, 64)},
     "BOOL": "?",
 }
-"""A safetensors file's names of number types, as numpy writes them."""
+"""Number types of safetensors files -> numpy's names."""
 ZIP = b"PK"
 LEGACY_TORCH = bytes.fromhex("80028a0a6cfc9c46f9206aa850192e")  # torch before 1.6, no zip
 
@@ -31,8 +34,8 @@ LEGACY_TORCH = bytes.fromhex("80028a0a6cfc9c46f9206aa850192e")  # torch before 1
 def read_tensors(path: Path) -> dict[str, np.ndarray]:
     """Read a safetensors file or a torch checkpoint.
 
-    Torch files load with ``weights_only`` alone, which executes nothing. Other pickles are not
-    read: they are programs.
+    Torch files are loaded with ``weights_only``, which executes nothing. Other pickles are refused:
+    they are programs.
 
     Raises:
         WeightsError: the file is missing, damaged, or holds more than tensors.
@@ -51,17 +54,17 @@ def read_tensors(path: Path) -> dict[str, np.ndarray]:
 
 
 def refuse_checkpoint(path: Path) -> None:
-    """Say how to convert a TensorFlow checkpoint, named by its folder, prefix or any of its files.
+    """Refuse a TensorFlow checkpoint, given by its folder, its prefix or any of its files.
 
     Raises:
-        WeightsError: it is one.
+        WeightsError: it is one; the message says how to convert it.
     """
     index = path.with_name(f"{path.name}{INDEX}")
     named = path.name.endswith(INDEX) or DATA.search(path.name) or index.is_file()
     if named or (path.is_dir() and any(path.glob(f"*{INDEX}"))):
         raise WeightsError(
-            f"{path}: a TensorFlow checkpoint; let TensorFlow write it as safetensors (six lines, "
-            "see 'DeepMind's own checkpoints' in weights/README.md) and import that file"
+            f"{path}: a TensorFlow checkpoint; convert it to safetensors (six lines, see "
+            "'DeepMind's own checkpoints' in weights/README.md) and import that file"
         )
 
 
@@ -71,9 +74,9 @@ def _is_safetensors(head: bytes, size: int) -> bool:
 
 
 def read_safetensors(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
-    """Tensors and metadata of a safetensors file, the tensors in a memory map of it.
+    """Tensors and metadata of a safetensors file; the tensors are a memory map of it.
 
-    What is changed in a tensor stays in this process; the file keeps its content.
+    Changes to a tensor stay in this process and never reach the file.
 
     Raises:
         WeightsError: the file is missing or damaged.
@@ -89,10 +92,10 @@ def read_safetensors(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]
 
 
 def _map_tensors(path: Path) -> dict[str, np.ndarray]:
-    """Arrays on a private memory map of a safetensors file whose header was checked.
+    """Arrays on a private memory map of a safetensors file with a checked header.
 
     Raises:
-        TypeError: a tensor's numbers are none of numpy's.
+        TypeError: numpy has no such number type.
     """
     with open(path, "rb") as file:
         mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
@@ -118,9 +121,9 @@ def _read_torch(path: Path) -> dict[str, np.ndarray]:
 
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # torch's are about tensors that are refused below
+            warnings.simplefilter("ignore")  # about tensors that are refused below
             tree: Any = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # a hostile or broken file may raise anything; nothing of it ran
+    except Exception as error:  # a hostile or broken file may raise anything; nothing in it ran
         raise WeightsError(
             f"{path}: refused, it is damaged or holds more than tensors ({_first_line(error)})"
         ) from error
@@ -128,42 +131,44 @@ def _read_torch(path: Path) -> dict[str, np.ndarray]:
         if isinstance(tree, dict) and isinstance(tree.get(wrapper), dict):
             tree = tree[wrapper]
     if not isinstance(tree, dict) or not all(torch.is_tensor(value) for value in tree.values()):
-        raise WeightsError(f"{path}: holds something else than a dictionary of tensors")
+        raise WeightsError(f"{path}: not a dictionary of tensors")
     return {str(name): _array(str(name), value, path) for name, value in tree.items()}
 
 
 def _array(name: str, value: Any, path: Path) -> np.ndarray:
-    """A dense tensor's numbers; bfloat16, which numpy lacks, as float32, which holds them all."""
+    """A dense tensor as an array; bfloat16 as float32, since numpy lacks it."""
     import torch
 
     try:
         dense = value.detach()
         return np.asarray((dense.float() if dense.dtype == torch.bfloat16 else dense).numpy())
     except (RuntimeError, TypeError) as error:
-        raise WeightsError(f"{path}: {name} is no plain tensor ({_first_line(error)})") from error
+        raise WeightsError(
+            f"{path}: {name} is not a dense tensor ({_first_line(error)})"
+        ) from error
 
 
 def _check_zip(path: Path) -> None:
-    """Refuse a damaged archive, and a compressed one: torch stores as it is, a bomb does not.
+    """Refuse a damaged archive, and a compressed one: torch never compresses, a zip bomb does.
 
     Raises:
-        WeightsError: it is one of those.
+        WeightsError: it is damaged or compressed.
     """
     if not zipfile.is_zipfile(path):
-        raise WeightsError(f"{path}: cut, the end of its zip archive is missing")
+        raise WeightsError(f"{path}: truncated, the end of its zip archive is missing")
     try:
         with zipfile.ZipFile(path) as archive:
             if any(entry.compress_type != zipfile.ZIP_STORED for entry in archive.infolist()):
-                raise WeightsError(f"{path}: refused, its parts are compressed; torch stores them")
+                raise WeightsError(f"{path}: refused, it is compressed, which torch never does")
             damaged = archive.testzip()
     except (OSError, RuntimeError, ValueError, zipfile.BadZipFile) as error:
         raise WeightsError(f"{path}: damaged zip archive ({_first_line(error)})") from error
     if damaged is not None:
-        raise WeightsError(f"{path}: damaged, the checksum of {damaged} in it is wrong")
+        raise WeightsError(f"{path}: damaged, the checksum of its part {damaged} is wrong")
 
 
 def _first_line(error: Exception) -> str:
-    """What torch says on one line, without its advice to load the file in the unsafe way."""
+    """Torch's message on one line, without its advice to load the file unsafely."""
     text = " ".join(str(error).split())
     forbidden = re.search(r"GLOBAL ([\w.]+)", text)
     if forbidden:
@@ -171,3 +176,23 @@ def _first_line(error: Exception) -> str:
     if "weights_only" in text or not text:
         return type(error).__name__
     return text.partition(". ")[0][:160]
+
+
+def content_hash(tensors: Mapping[str, np.ndarray]) -> str:
+    """SHA-256 of names, shapes and float32 values in order of name, without batch counters.
+
+    A network is known by it, whatever file it came from.
+    """
+    return hash_of((name, tensors[name]) for name in sorted(tensors))
+
+
+def hash_of(tensors: Iterable[tuple[str, np.ndarray]]) -> str:
+    """`content_hash` of tensors that come one at a time in order of name."""
+    digest = hashlib.sha256()
+    for name, tensor in tensors:
+        if name.endswith(f".{COUNTER}"):
+            continue
+        value = np.ascontiguousarray(tensor, dtype="<f4")
+        digest.update(f"{name}\0{value.shape}\0".encode())
+        digest.update(value.data)
+    return digest.hexdigest()

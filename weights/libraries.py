@@ -1,49 +1,88 @@
 """Networks that an installed library defines: built with random weights, and their tensors."""
 
 import warnings
+from types import ModuleType
 from typing import Any
 
 from weights.errors import WeightsError
-from weights.importing import import_torchvision
 from weights.keys import COUNTER
-from weights.manifest import Network
+
+TORCHVISION_ADVICE = (
+    "it was built for another torch; install both from one place: "
+    "pip install --force-reinstall torch torchvision"
+)
 
 
-def library_shapes(item: Network) -> dict[str, tuple[int, ...]]:
-    """Names and shapes of a network that an installed library defines."""
+def library_shapes(architecture: str, name: str, classes: int) -> dict[str, tuple[int, ...]]:
+    """Names and shapes of a network's tensors, without batch counters.
+
+    Args:
+        architecture: ``raft_large``, ``torchvision`` or ``pytorchvideo``.
+        name: the network's name in its library.
+        classes: width of the classifier.
+
+    Raises:
+        WeightsError: the library is broken, or the architecture is another.
+    """
     import torch
     from torch import nn
 
     with torch.device("meta"):
         model: nn.Module
-        if item.architecture == "raft_large":
+        if architecture == "raft_large":
             import_torchvision()
             from torchvision.models.optical_flow import raft_large
 
             model = raft_large()
-        elif item.architecture == "torchvision":
-            model = torchvision_network(item.name, item.classes)
-        elif item.architecture == "pytorchvideo":
-            model = zoo_network(item.name)
+        elif architecture == "torchvision":
+            model = torchvision_network(name, classes)
+        elif architecture == "pytorchvideo":
+            model = pytorchvideo_network(name)
         else:
-            raise WeightsError(f"{item.name} cannot be imported: it is part of the package")
+            raise WeightsError(f"{name} cannot be imported: it is part of the package")
     state = model.state_dict()
     return {key: tuple(v.shape) for key, v in state.items() if not key.endswith(f".{COUNTER}")}
 
 
 def torchvision_network(name: str, classes: int) -> Any:
-    """A network for videos of torchvision with random weights, by its name there."""
+    """A video network of torchvision with random weights, by its name there."""
     import_torchvision()
     from torchvision.models import video
 
     return getattr(video, name)(num_classes=classes)
 
 
-def zoo_network(name: str) -> Any:
-    """A network of pytorchvideo's zoo with random weights, by its name there."""
+def torchvision_weights(name: str) -> Any:
+    """Torchvision's own entry of weights: address, preprocessing, classes, accuracy."""
+    import_torchvision()
+    from torchvision.models import get_weight
+
+    return get_weight(name)
+
+
+def pytorchvideo_network(name: str) -> Any:
+    """A network of pytorchvideo's model zoo with random weights, by its name there."""
     with warnings.catch_warnings():
-        # pytorchvideo asks torch for what torch will drop; users can do nothing about it.
+        # pytorchvideo uses what torch will drop; users can do nothing about it.
         warnings.filterwarnings("ignore", "`torch.jit.script`", FutureWarning)
         from pytorchvideo.models import hub
 
     return getattr(hub, name)()
+
+
+def import_torchvision() -> ModuleType:
+    """Import torchvision, whose compiled part must be of the same build as torch.
+
+    Raises:
+        WeightsError: it does not fit the installed torch, or is not installed.
+    """
+    try:
+        import torchvision
+    except (ImportError, OSError, RuntimeError) as error:
+        # A RuntimeError ("operator torchvision::nms does not exist") if torch is for the CPU and
+        # torchvision for CUDA, or the other way round.
+        text = str(error).partition("\n")[0]
+        message = f"torchvision cannot be imported ({text}): {TORCHVISION_ADVICE}"
+        raise WeightsError(message) from error
+    module: ModuleType = torchvision
+    return module

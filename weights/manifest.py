@@ -1,4 +1,4 @@
-"""The manifest: which networks are known, what a file of theirs must be, where it comes from."""
+"""The manifest: the known networks, what their files must hold, where the files come from."""
 
 import difflib
 import functools
@@ -10,7 +10,7 @@ from typing import Any
 
 from weights.download import Content
 from weights.errors import WeightsError
-from weights.importing import import_torchvision
+from weights.libraries import torchvision_weights
 from weights.package_index import PackageMember
 
 HERE = Path(__file__).resolve().parent
@@ -23,24 +23,16 @@ HUB = "https://huggingface.co"
 HASH_IN_NAME = re.compile(r"-([0-9a-f]{8,64})\.pth$")
 
 
-def library_weights(name: str) -> Any:
-    """Torchvision's own entry of weights: address, preprocessing, classes, accuracy."""
-    import_torchvision()
-    from torchvision.models import get_weight
-
-    return get_weight(name)
-
-
 @dataclass(frozen=True)
 class Origin:
-    """One place that a network's file comes from.
+    """One source of a network's file.
 
     Attributes:
-        origin: short name of the place.
+        origin: short name of the source.
         kind: ``package``, ``url``, ``torchvision``, ``hub`` or ``import``.
-        given_file: the file's name there; None where torchvision says.
+        given_file: the file's name there; None if torchvision states it.
         given_content: size and hashes of that file as the manifest states them.
-        url: its address, or the name that torchvision or the hub has for it; for a package None.
+        url: its address, or its name in torchvision or on the hub; None for a package.
         package: for a package, the archive and its member.
     """
 
@@ -54,20 +46,18 @@ class Origin:
     @property
     def fetchable(self) -> bool:
         """Whether the file can be downloaded and checked."""
-        if self.kind == "torchvision":  # every file of torchvision has its hash in its name
-            return True
-        if self.kind == "hub":  # which states the size and hash of each file
+        if self.kind in (TORCHVISION, "hub"):  # which state the hash of each file
             return True
         return self.kind in ("package", "url") and self.content.known
 
     @property
     def address(self) -> str:
-        """Where the file stands; of its own weights torchvision keeps the addresses."""
+        """Where the file is; torchvision knows the addresses of its own weights."""
         if self.url is None:
             return "the package index"
         if self.kind == "hub":
             return f"{HUB}/{self.url}"
-        return self.url if self.kind != "torchvision" else str(library_weights(self.url).url)
+        return self.url if self.kind != TORCHVISION else str(torchvision_weights(self.url).url)
 
     @property
     def file(self) -> str:
@@ -77,7 +67,7 @@ class Origin:
     @property
     def content(self) -> Content:
         """Size and hashes of the file; torchvision puts the beginning of its sha256 in its name."""
-        if self.kind != "torchvision":
+        if self.kind != TORCHVISION:
             return self.given_content
         found = HASH_IN_NAME.search(self.file)
         return Content(sha256=found[1] if found else None)
@@ -85,7 +75,7 @@ class Origin:
     def __str__(self) -> str:
         if self.package is not None:
             return f"{self.file} from the package index"
-        return f"torchvision's {self.url}" if self.kind == "torchvision" else f"{self.url}"
+        return f"torchvision's {self.url}" if self.kind == TORCHVISION else f"{self.url}"
 
 
 @dataclass(frozen=True)
@@ -97,15 +87,15 @@ class Network:
         stream: ``rgb`` or ``flow``.
         title: what it is.
         trained_on: data it was trained on.
-        licence: SPDX name of the weights' licence; in words where none is stated with them.
-        architecture: which tensors its file must hold, see `weights.registry`.
+        licence: SPDX name of the weights' licence; words if none is stated with them.
+        architecture: which tensors its file must hold, see `weights.weights_file.convert`.
         channels: input channels.
-        classes: width of its classifier; 0 where there is none or the file says.
-        class_names: file of class names beside the manifest, or how they are made.
+        classes: width of its classifier; 0 if it has none or the file states it.
+        class_names: file of class names beside the manifest, or how to make them.
         preprocessing: what its input must be, in words.
-        metric: its known figure, in words; empty where torchvision states it.
+        metric: its published accuracy, in words; empty if torchvision states it.
         bundled: file beside the manifest, or None.
-        sources: where it comes from, best first.
+        sources: where its file comes from, best first.
     """
 
     name: str
@@ -124,21 +114,21 @@ class Network:
 
     @property
     def model(self) -> str | None:
-        """Its name on the hub of models, where it is one of transformers."""
+        """Its name on the model hub if it is a model of transformers."""
         return self.sources[0].url if self.architecture == TRANSFORMERS else None
 
     @property
     def accuracy(self) -> str:
-        """Its known figure in words; torchvision states that of its own weights."""
+        """Its published accuracy in words."""
         if self.metric:
             return self.metric
         data, figures = next(
-            iter(library_weights(self.sources[0].url or "").meta["_metrics"].items())
+            iter(torchvision_weights(self.sources[0].url or "").meta["_metrics"].items())
         )
         return f"{data}: top-1 {figures['acc@1']:.1f}, top-5 {figures['acc@5']:.1f}"
 
     def labels(self) -> tuple[str, ...]:
-        """Class names in the order of the logits; empty where they stand in the file itself."""
+        """Class names in the order of the logits; empty if they are in the file itself."""
         if not self.class_names:
             return ()
         if self.class_names == CHARADES:  # the data set's own ids
@@ -146,7 +136,7 @@ class Network:
         if self.class_names == NUMBERED:
             return tuple(f"class {n:03d}" for n in range(self.classes))
         if self.class_names == TORCHVISION:
-            return tuple(library_weights(self.sources[0].url or "").meta["categories"])
+            return tuple(torchvision_weights(self.sources[0].url or "").meta["categories"])
         lines = (HERE / self.class_names).read_text(encoding="utf-8").splitlines()
         return tuple(line for line in lines if line)
 
@@ -180,7 +170,7 @@ def network(name: str, stream: str) -> Network:
     """The manifest's entry of a stream.
 
     Raises:
-        WeightsError: there is none; the message names the nearest and those that there are.
+        WeightsError: there is none; the message names the nearest and all known names.
     """
     for entry in networks():
         if (entry.name, entry.stream) == (name, stream):

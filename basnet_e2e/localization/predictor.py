@@ -12,7 +12,8 @@ from basnet_e2e.errors import BasnetError
 from basnet_e2e.heads.common.decoding_rules import Floats
 from basnet_e2e.intervals import Localization
 from extract.features.feature_file import Features
-from extract.pipeline.extractor import Extractor, ExtractSettings
+from extract.pipeline.extractor import Extractor
+from extract.pipeline.settings import DecodeOptions, ExtractSettings
 
 
 @dataclass(frozen=True)
@@ -48,10 +49,10 @@ class Predictor(ABC):
     name: str
     makes_features = True
 
-    def __init__(self, settings: ExtractSettings, device: str, stall: float) -> None:
+    def __init__(self, settings: ExtractSettings, device: str, decoding: DecodeOptions) -> None:
         self.settings = settings
         self._device = device
-        self._stall = stall
+        self._decoding = decoding
 
     @functools.cached_property
     def extractor(self) -> Extractor:
@@ -66,7 +67,7 @@ class Predictor(ABC):
                 "the model was trained on features that basnet did not extract, so it cannot "
                 "make them from a video; give it features in the same layout instead"
             )
-        extractor = Extractor(self.settings, device=self._device, stall=self._stall)
+        extractor = Extractor(self.settings, device=self._device, decoding=self._decoding)
         self.check_extractor(extractor)
         return extractor
 

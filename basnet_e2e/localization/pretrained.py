@@ -17,7 +17,8 @@ from basnet_e2e.localization.predictor import Predictor, VideoPrediction, text_d
 from basnet_e2e.localization.softmax import softmax
 from extract.backbones.registry import backbone_names, backbone_record
 from extract.features.feature_file import Features
-from extract.pipeline.extractor import Extractor, ExtractSettings
+from extract.pipeline.extractor import Extractor
+from extract.pipeline.settings import DecodeOptions, ExtractSettings
 
 log = logging.getLogger(__name__)
 BUILT_IN = "kinetics400"
@@ -55,7 +56,7 @@ class PretrainedClassifier(Predictor):
         prompts: texts that replace the backbone's own classes.
         precision: of the backbone; default: float32.
         device: ``auto``, ``cpu`` or ``cuda[:N]``.
-        stall: seconds without a frame after which a decoder is killed.
+        decoding: how videos are decoded.
 
     Raises:
         BasnetError: a prompt is empty, or given twice.
@@ -69,7 +70,7 @@ class PretrainedClassifier(Predictor):
         *,
         precision: str | None = None,
         device: str = "auto",
-        stall: float = 60.0,
+        decoding: DecodeOptions | None = None,
     ) -> None:
         self.prompts = tuple(prompt.strip() for prompt in prompts)
         if not all(self.prompts) or len(set(self.prompts)) != len(self.prompts):
@@ -83,7 +84,7 @@ class PretrainedClassifier(Predictor):
             streams=streams or ("rgb",),
             precision=precision or ExtractSettings.precision,
         )
-        super().__init__(settings, device, stall)
+        super().__init__(settings, device, decoding or DecodeOptions())
 
     @functools.cached_property
     def backbone_name(self) -> str:

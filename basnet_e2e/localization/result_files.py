@@ -20,9 +20,8 @@ from basnet_e2e.interchange.writers import format_results
 from basnet_e2e.intervals import Failure, Localization
 from basnet_e2e.localization.inputs import Input
 from basnet_e2e.version import __version__
-from extract.features.failure_lists import FAILURES, parse_failures
+from extract.features.failure_lists import FAILURES, read_replaceable
 from weights.files import write_text
-from weights.json_documents import JsonError
 
 log = logging.getLogger(__name__)
 GO_ON = "the same command goes on with the rest"
@@ -118,8 +117,9 @@ class FolderStore:
         """Write ``failures.json``: of this run, and of videos that it did not try."""
         tried = set(self._ids) - {source.id for source in left}
         path = self._folder / FAILURES
-        rows = [failure for failure in _failures_in(path) if failure.video not in tried]
-        if rows := [*rows, *failed]:
+        earlier = [row for row in read_replaceable(path) if row.video not in tried]
+        rows = [*(Failure(row.video, row.file, row.error) for row in earlier), *failed]
+        if rows:
             document = {"failed": [failure.to_json() for failure in rows]}
             _write(path, json.dumps(document, indent=1, ensure_ascii=False) + "\n")
         elif path.exists():
@@ -192,15 +192,6 @@ class Document:
         _write(self._path, text)
         log.info("%s written (%s)", self._path, counted(len(found), "video"))
         return ""
-
-
-def _failures_in(path: Path) -> list[Failure]:
-    """Rows of an earlier list; none where there is none, or another file that --force replaces."""
-    try:
-        rows = parse_failures(path.read_bytes())
-    except (FileNotFoundError, JsonError):
-        return []
-    return [Failure(row.video, row.file, row.error) for row in rows]
 
 
 def _results_in(path: Path, layout: str) -> dict[str, Localization]:

@@ -14,6 +14,7 @@ from basnet_e2e.localization.inference import activations, localization_of
 from basnet_e2e.localization.predictor import Predictor, VideoPrediction
 from extract.features.feature_file import Features
 from extract.pipeline.extractor import Extractor
+from extract.pipeline.settings import DecodeOptions
 
 
 class TrainedModel(Predictor):
@@ -25,7 +26,7 @@ class TrainedModel(Predictor):
         precision: of the backbone; default: that of the features the model was trained on.
         backbone: local folder of the backbone of its features, in place of the name on record.
         device: ``auto``, ``cpu`` or ``cuda[:N]``.
-        stall: seconds without a frame after which a decoder is killed.
+        decoding: how videos are decoded.
         finer: also take features of a finer stride, of which the model reads every n-th row.
 
     Raises:
@@ -41,7 +42,7 @@ class TrainedModel(Predictor):
         precision: str | None,
         backbone: str | None,
         device: str,
-        stall: float,
+        decoding: DecodeOptions,
         finer: bool,
     ) -> None:
         place = devices.choose_device(device)
@@ -53,12 +54,12 @@ class TrainedModel(Predictor):
         settings = settings_for(self.model, streams, precision)
         if backbone is not None:
             settings = replace(settings, backbone=backbone)
-        super().__init__(settings, device, stall)
+        super().__init__(settings, device, decoding)
         self.makes_features = "backbone" in self.model.extractor
 
     def check_extractor(self, extractor: Extractor) -> None:
         """Its features must be of the kind that the model was trained on."""
-        self._check(extractor.settings, "those this installation makes")
+        self._check(extractor.file_settings, "those this installation makes")
 
     def check_features(self, settings: Mapping[str, Any], video_id: str) -> None:
         """They must be of the kind that the model was trained on."""

@@ -2,8 +2,8 @@
 
 It is recorded while a video is localized, when everything is available, and kept in one file per
 video, so that a page never needs the features, the model or the video's pictures again. For the
-result ``out.json`` of one video that is ``out.evidence``; for a document of several videos the
-folder ``out.evidence/`` holds a file per id.
+result ``out.json`` of one video that is ``out.evidence``, for a document of several videos a file
+per id in the folder ``out.evidence/``.
 """
 
 import json

@@ -9,7 +9,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from weights.libraries import zoo_network
+from weights.libraries import pytorchvideo_network
 
 
 class ZooNetwork(nn.Module):
@@ -21,7 +21,7 @@ class ZooNetwork(nn.Module):
     def __init__(self, name: str) -> None:
         super().__init__()
         # The zoo's own module list, so that tensor names stay `blocks.0...`.
-        self.blocks = cast(nn.ModuleList, zoo_network(name).blocks)
+        self.blocks = cast(nn.ModuleList, pytorchvideo_network(name).blocks)
 
     @property
     def head(self) -> Any:

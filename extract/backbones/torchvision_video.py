@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from extract.backbones.spec import BackboneRecord
 from extract.preprocessing.torchvision_resize import Resize
-from weights.libraries import torchvision_network
-from weights.manifest import library_weights, network
+from weights.libraries import torchvision_network, torchvision_weights
+from weights.manifest import network
 
 if TYPE_CHECKING:
     from torch import nn
@@ -55,7 +55,7 @@ def build(name: str, stream: str, classes: int) -> "nn.Module":
 def torchvision_record(name: str) -> BackboneRecord:
     """The record of a network of torchvision, its preprocessing read from torchvision."""
     clip = TORCHVISION[name]
-    shown = library_weights(network(name, "rgb").sources[0].url or "").transforms()
+    shown = torchvision_weights(network(name, "rgb").sources[0].url or "").transforms()
     size = shown.resize_size
     return BackboneRecord(
         name=name,

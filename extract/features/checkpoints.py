@@ -1,12 +1,11 @@
-"""Finished parts of a video whose features are not complete, kept so that a later run goes on.
+"""Checkpoints within a video: finished parts that let an interrupted run resume.
 
 A part is a fixed number of snippets on the grid, so that nothing in the result depends on where an
-earlier run was cut off. Parts are used again only for the same content, settings, device and way of
-decoding; anything else is made anew. They stand in a hidden folder of the features folder and go
-when the video is done.
+earlier run was interrupted. Parts are used again only for the same content, settings, device and
+decoder; anything else is recomputed. They are in a hidden folder of the features folder until the
+video is done.
 """
 
-import contextlib
 import json
 import logging
 import os
@@ -18,7 +17,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from extract.errors import DiskError
-from extract.features.fingerprint import fingerprint
 from extract.features.missing_folders import check_there
 from extract.machine.file_locks import UNFINISHED, remove_empty
 from weights.files import atomic_write
@@ -35,7 +33,7 @@ KEY = "basnet"
 Rows = dict[str, list[NDArray[np.float32]]]
 
 
-class Chunks:
+class Checkpoints:
     """The finished parts of one video.
 
     Args:
@@ -50,60 +48,50 @@ class Chunks:
         self._root = Path(folder) / UNFINISHED
         self._folder = self._root / f"{video_id}.parts"
         self._snippets = snippets
-        self._kept = 0
-        self._made = ""
+        self._saved = 0
+        self._made_with: dict[str, Any] = {}
 
-    def decoder(self, path: str | os.PathLike[str], asked: str) -> str:
-        """The decoder to go on with: ``asked``, or PyAV where it had to begin again with that."""
-        if asked != "auto" or not self._folder.is_dir():
-            return asked
-        made = self._meta(self._path(0))
-        with contextlib.suppress(OSError, KeyError, TypeError):
-            if made["facts"]["fingerprint"] == fingerprint(path) and made["decoding"] == "pyav":
-                return "pyav"
-        return asked
-
-    def begin(self, made: dict[str, Any], decoder: str, parts: Rows) -> int:
-        """Fill ``parts`` with what is there, and forget what does not fit.
+    def resume(self, made_with: dict[str, Any], rows: Rows) -> int:
+        """Add the rows of an interrupted run to ``rows``; parts that do not fit are overwritten.
 
         Args:
-            made: all that the features depend on, as JSON.
-            decoder: what the video was opened with.
-            parts: rows of each stream, to be added to.
+            made_with: everything that the features depend on, as JSON.
+            rows: of each stream.
 
         Returns:
             The number of snippets found.
         """
-        facts = {key: value for key, value in made["facts"].items() if key != "decoder"}
-        self._made = json.dumps(made | {"facts": facts, "decoding": decoder}, sort_keys=True)
-        self._kept = 0
-        while (rows := self._read(self._path(self._kept), parts.keys())) is not None:
-            for name, array in rows.items():
-                parts[name].append(array)
-            self._kept += self._snippets
-        if self._kept:
-            log.info("%s: goes on after %d snippets", made["facts"]["file"], self._kept)
-        return self._kept
+        # PyAV may take over from decord within a video.
+        facts = {key: value for key, value in made_with["facts"].items() if key != "decoder"}
+        self._made_with = json.loads(json.dumps(made_with | {"facts": facts}))
+        self._saved = 0
+        while (part := self._read(self._path(self._saved), rows.keys())) is not None:
+            for name, array in part.items():
+                rows[name].append(array)
+            self._saved += self._snippets
+        if self._saved:
+            log.info("%s: resumes after %d snippets", facts["file"], self._saved)
+        return self._saved
 
-    def keep(self, done: int, parts: Rows) -> None:
+    def save(self, done: int, rows: Rows) -> None:
         """Write the part that the first ``done`` snippets complete, if they complete one.
 
         Raises:
             DiskError: the features folder is gone or cannot be written, or the disk is full.
         """
-        if done - self._kept < self._snippets:
+        if done - self._saved < self._snippets:
             return
         from safetensors.numpy import save
 
-        first, self._kept = self._kept, self._kept + self._snippets
-        rows = {name: np.concatenate(arrays)[first : self._kept] for name, arrays in parts.items()}
-        for name, arrays in parts.items():
-            parts[name] = [np.concatenate(arrays)]
+        first, self._saved = self._saved, self._saved + self._snippets
+        for name, arrays in rows.items():
+            rows[name] = [np.concatenate(arrays)]
+        part = {name: array[first : self._saved] for name, (array,) in rows.items()}
         path = self._path(first)
         check_there(self._root.parent)
         try:
             with atomic_write(path) as file:
-                file.write(save(rows, metadata={KEY: self._made}))
+                file.write(save(part, metadata={KEY: json.dumps(self._made_with, sort_keys=True)}))
         except OSError as error:
             raise DiskError(error.errno, error.strerror, os.fspath(path)) from error
 
@@ -111,30 +99,20 @@ class Chunks:
         """Remove all parts, and the folders that are empty without them."""
         shutil.rmtree(self._folder, ignore_errors=True)
         remove_empty(self._folder.parent, self._root)
-        self._kept = 0
+        self._saved = 0
 
     def _path(self, first: int) -> Path:
         return self._folder / f"{first:08d}{SUFFIX}"
-
-    @staticmethod
-    def _meta(path: Path) -> dict[str, Any]:
-        from safetensors import SafetensorError, safe_open
-
-        try:
-            with safe_open(os.fspath(path), framework="numpy") as file:
-                return decode_json((file.metadata() or {})[KEY], dict[str, Any])
-        except (SafetensorError, OSError, KeyError, JsonError):
-            return {}
 
     def _read(self, path: Path, names: Any) -> dict[str, NDArray[np.float32]] | None:
         """Rows of a part that was made in the same way; None where there is none."""
         from safetensors import SafetensorError, safe_open
 
-        if self._meta(path) != json.loads(self._made):
-            return None
         try:
             with safe_open(os.fspath(path), framework="numpy") as file:
-                rows = {name: file.get_tensor(name) for name in names}
-        except (SafetensorError, OSError):
+                if decode_json(file.metadata()[KEY], dict[str, Any]) != self._made_with:
+                    return None
+                part = {name: file.get_tensor(name) for name in names}
+        except (SafetensorError, OSError, TypeError, KeyError, JsonError):
             return None
-        return rows if all(len(array) == self._snippets for array in rows.values()) else None
+        return part if all(len(array) == self._snippets for array in part.values()) else None

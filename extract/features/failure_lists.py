@@ -1,19 +1,21 @@
 """Lists of the videos that failed, beside the features of the others.
 
-A run over a share of the videos has a list of its own; whoever reads takes them together. Several
+A run on a shard of the videos has a list of its own; whoever reads takes them together. Several
 processes change them at once, so every change is one reading and writing under a lock.
 """
 
 import json
 import logging
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from msgspec import Struct
 
-from extract.features.output_folder import Place, place_of
-from extract.machine.file_locks import listing
+from extract.errors import ExtractError
+from extract.features.output_folder import OutputFolder
+from extract.machine.file_locks import FAILURE_LISTS, lock
+from extract.sources import storage
 from extract.sources.find import printable
 from extract.sources.urls import Url
 from weights.json_documents import JsonError, Name, Text, decode_json
@@ -36,71 +38,81 @@ class _List(Struct):
     failed: list[FailedVideo]
 
 
-def parse_failures(data: bytes) -> list[FailedVideo]:
-    """The rows of a list.
+def read_failures(
+    folder: Path | Url, read: Callable[[Path | Url], list[FailedVideo]] | None = None
+) -> dict[str, str]:
+    """Why each video failed, by id, from all lists of a features folder.
+
+    Args:
+        folder: the features folder.
+        read: reads a list; by default `read_list`.
 
     Raises:
-        JsonError: it is damaged.
+        ExtractError: a list is damaged.
     """
-    return decode_json(data, _List).failed
+    rows = [row for file in failure_lists(folder) for row in (read or read_list)(file)]
+    return {row.video: row.error for row in rows}
 
 
-def failure_lists(folder: Path) -> list[Path]:
-    """Files of a features folder that list failures."""
-    return [folder / name for name in _lists(place_of(folder))]
+def failure_lists(folder: Path | Url) -> list[Path | Url]:
+    """The lists of a features folder, that of whole runs first."""
+    found = storage.names_in(folder, "failures*.json")
+    lists = [name for name in found if name == FAILURES or OF_A_SHARD.fullmatch(name)]
+    return [folder / name for name in sorted(lists, key=lambda name: (name != FAILURES, name))]
 
 
-def read_failures(folder: Path | Url) -> dict[str, str]:
-    """Why each video failed, by id, from all lists of a features folder."""
-    place = place_of(folder)
-    return {key: value for name in _lists(place) for key, value in _read(place, name).items()}
+def read_list(file: Path | Url) -> list[FailedVideo]:
+    """The rows of one list; none where it is not there.
+
+    Raises:
+        ExtractError: it is damaged.
+    """
+    try:
+        return decode_json(storage.read(file), _List).failed
+    except FileNotFoundError:
+        return []
+    except JsonError as error:
+        raise ExtractError(f"{file}: {error}; delete it") from error
+
+
+def read_replaceable(file: Path | Url) -> list[FailedVideo]:
+    """The rows of a list that will be written again: a damaged one is empty, as a line says."""
+    try:
+        return read_list(file)
+    except ExtractError as error:
+        log.warning("%s, or it is replaced", error)
+        return []
 
 
 def change_failures(
-    folder: Path | Url,
+    output: OutputFolder,
     settled: Iterable[str] = (),
     failed: Mapping[str, str] | None = None,
     name: str = FAILURES,
 ) -> None:
-    """Take videos out of all lists, and put failed ones into the list ``name``.
+    """Take videos out of all lists, and add failed ones to the list ``name``.
 
     Raises:
         OSError: the folder cannot be written.
     """
-    place = place_of(folder)
     gone, added = set(settled), dict(failed or {})
-    if not added and not (gone and _lists(place)):
+    if not added and not (gone and failure_lists(output.folder)):
         return
-    with listing(place.local):
-        for each in {*_lists(place), *([name] if added else [])}:
-            before = _read(place, each)
+    with lock(output.local, FAILURE_LISTS):
+        own = output.folder / name
+        for file in {*failure_lists(output.folder), *([own] if added else [])}:
+            before = {row.video: row.error for row in read_replaceable(file)}
             after = {key: text for key, text in before.items() if key not in gone | added.keys()}
-            if each == name:
+            if file == own:
                 after |= added
             if after != before:
-                _write(place, each, after)
+                _write(file, after)
 
 
-def _lists(place: Place) -> list[str]:
-    """Names of the lists, that of whole runs first."""
-    found = [name for name in place.lists() if name == FAILURES or OF_A_SHARD.fullmatch(name)]
-    return sorted(found, key=lambda name: (name != FAILURES, name))
-
-
-def _write(place: Place, name: str, failures: Mapping[str, str]) -> None:
+def _write(file: Path | Url, failures: Mapping[str, str]) -> None:
     if not failures:
-        place.remove(name)
+        storage.remove(file)
         return
     rows = [{"video": key, "error": failures[key]} for key in sorted(failures)]
     text = json.dumps({"failed": rows}, indent=1, ensure_ascii=False) + "\n"
-    place.write(name, printable(text).encode())
-
-
-def _read(place: Place, name: str) -> dict[str, str]:
-    try:
-        return {row.video: row.error for row in parse_failures(place.read(name))}
-    except FileNotFoundError:
-        return {}
-    except JsonError as error:
-        log.warning("%s cannot be read and is replaced (%s)", name, error)
-        return {}
+    storage.write(file, printable(text).encode())

@@ -1,47 +1,49 @@
 """A short id of what a file holds, without reading all of it."""
 
 import errno
+import functools
 import hashlib
 import os
+import time
+from pathlib import Path
 
-from extract.sources.urls import TransferError, Url, about, read
+from extract.sources import storage, urls
+from extract.sources.urls import TransferError, Url
 
 FINGERPRINT_CHUNK = 1 << 20
+# A file that has just been written may be written again at the same time, as the disk counts it.
+SETTLED_NS = 1_000_000_000
 
 
 def fingerprint(path: str | os.PathLike[str] | Url) -> str:
     """Short id of a file's content: SHA-256 over its size, first, middle and last megabyte.
 
-    Reading a whole folder of long videos only to see that nothing changed would take minutes.
+    Reading a whole folder of long videos only to see that nothing changed would take minutes. A
+    file of this machine that has not changed since is not read again.
 
     Raises:
-        OSError: the file cannot be read, or stands where no parts of it can be.
+        OSError: the file cannot be read, or is at a URL that gives no parts of it.
     """
     if isinstance(path, Url):
-        return _fingerprint_of_object(path)
-    size = os.path.getsize(path)
+        about = urls.about(path)
+        if about.size is None or not about.ranged:
+            raise TransferError(errno.ENOTSUP, "no part of it can be read alone", str(path))
+        return _remembered(path, about.size, *about.version)
+    place = Path(path).absolute()
+    found = place.stat()
+    if time.time_ns() - max(found.st_mtime_ns, found.st_ctime_ns) < SETTLED_NS:
+        return _fingerprint(place, found.st_size)
+    return _remembered(place, found.st_size, found.st_ino, found.st_mtime_ns, found.st_ctime_ns)
+
+
+@functools.lru_cache(maxsize=1 << 14)
+def _remembered(path: Path | Url, size: int, *version: object) -> str:
+    return _fingerprint(path, size)
+
+
+def _fingerprint(path: Path | Url, size: int) -> str:
     digest = hashlib.sha256(str(size).encode())
-    with open(path, "rb") as file:
-        for offset in _offsets(size):
-            file.seek(offset)
-            digest.update(file.read(FINGERPRINT_CHUNK))
-    return _short(digest)
-
-
-def _fingerprint_of_object(url: Url) -> str:
-    found = about(url)
-    if found.size is None or not found.ranged:
-        raise TransferError(errno.ENOTSUP, "no part of it can be read alone", str(url))
-    digest = hashlib.sha256(str(found.size).encode())
-    for offset in _offsets(found.size):
-        stop = min(offset + FINGERPRINT_CHUNK, found.size)
-        digest.update(read(url, offset, stop) if stop > offset else b"")
-    return _short(digest)
-
-
-def _offsets(size: int) -> tuple[int, int, int]:
-    return 0, size // 2, max(size - FINGERPRINT_CHUNK, 0)
-
-
-def _short(digest: "hashlib._Hash") -> str:
+    for start in (0, size // 2, max(size - FINGERPRINT_CHUNK, 0)):
+        stop = min(start + FINGERPRINT_CHUNK, size)
+        digest.update(storage.read(path, start, stop) if stop > start else b"")
     return digest.hexdigest()[:32]

@@ -23,7 +23,8 @@ from extract.machine.devices import choose_device
 from extract.streams import CHANNELS, STREAMS
 from weights.keys import COUNTER
 from weights.manifest import network as manifest_entry
-from weights.registry import WeightsFile, resolve, resolve_model
+from weights.registry import resolve, resolve_model
+from weights.weights_file import WeightsFile
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

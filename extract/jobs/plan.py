@@ -1,13 +1,28 @@
-"""The work on a folder of videos: what is to be done, what happens, and what came of it."""
+"""What is to be done in a features folder, what happens, and the outcome."""
 
-from collections.abc import Callable
+import logging
+from collections import deque
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
-from extract.features.failure_lists import FAILURES
-from extract.features.output_folder import Place, Stamp, place_of
+from extract.errors import ExtractError
+from extract.features.failure_lists import (
+    FAILURES,
+    change_failures,
+    read_failures,
+    read_replaceable,
+)
+from extract.features.feature_file import settings_difference
+from extract.features.fingerprint import fingerprint
+from extract.features.missing_folders import common_folder
+from extract.jobs.store import FeatureFolder
 from extract.sources.find import VideoInput
-from extract.sources.urls import Url
+from extract.sources.storage import Version
+from extract.sources.urls import OF_ONE_PROCESS, Url
+
+log = logging.getLogger(__name__)
 
 PATIENCE = 2.0  # seconds of waiting for another process before the next video has its turn
 
@@ -17,14 +32,14 @@ class Event:
     """Something that happened to one video.
 
     Attributes:
-        kind: ``start``, ``progress``, ``done`` or ``failed``; ``busy`` where another process has
-            the video in hand, ``elsewhere`` where it was done by one.
+        kind: ``start``, ``progress``, ``done`` or ``failed``; ``busy`` where another process is
+            working on the video, ``elsewhere`` where one has done it.
         video: which one.
-        done: snippets done so far.
+        done: snippets done so far, those of an interrupted run too.
         total: snippets in all, 0 while unknown.
         seconds: time since the start of this video.
         message: the error of a failed video, the decoder and engine of a done one.
-        duration: seconds of video, of a done one.
+        duration: seconds of video in all, 0 while unknown.
     """
 
     kind: str
@@ -36,78 +51,197 @@ class Event:
     duration: float = 0.0
 
 
+OnEvent = Callable[[Event], None]
+
+
+@dataclass(frozen=True)
+class Job:
+    """One video to extract, and what the folder held when the plan was made.
+
+    Attributes:
+        video: which one.
+        version: of the feature file to replace, None where there is none.
+        failure: why it failed before, None where it did not.
+        patience: seconds to wait for another process that is working on it.
+    """
+
+    video: VideoInput
+    version: Version | None = None
+    failure: str | None = None
+    patience: float = 0.0
+
+
 @dataclass(frozen=True)
 class Plan:
     """What is to be done in a features folder.
 
     Attributes:
+        store: where the features are kept.
         todo: videos to extract.
         present: videos whose features are there already, made with equal settings.
-        folder: the features folder.
-        failures: name of the list that takes those that fail; None where another process keeps it.
-        stamps: of the feature files that are to be replaced, by id.
-        failed: why videos failed in earlier runs, by id.
+        failures: name of the list that takes those that fail; None keeps no list.
         source: folder that all videos to do have in common, None where they have none.
     """
 
-    folder: Path | Url
-    todo: tuple[VideoInput, ...]
-    present: tuple[VideoInput, ...]
+    store: FeatureFolder
+    todo: tuple[Job, ...]
+    present: tuple[VideoInput, ...] = ()
     failures: str | None = FAILURES
-    stamps: dict[str, Stamp] = field(default_factory=dict)
-    failed: dict[str, str] = field(default_factory=dict)
     source: Path | None = None
 
     @property
-    def place(self) -> Place:
+    def folder(self) -> Path | Url:
         """The features folder."""
-        return place_of(self.folder)
+        return self.store.output.folder
 
-    def tasks(self) -> "list[Task]":
-        """The work, video by video."""
-        return [
-            Task(video, self.stamps.get(video.id), self.failed.get(video.id)) for video in self.todo
-        ]
+    def prepare(self) -> None:
+        """Make the features folder, and take out of its failure lists what is there by now.
+
+        Raises:
+            OSError: the folder cannot be made or written.
+        """
+        self.store.output.local.mkdir(parents=True, exist_ok=True)
+        change_failures(self.store.output, [video.id for video in self.present])
+
+    def record_failure(self, event: Event) -> None:
+        """Add a failed video to the list.
+
+        Raises:
+            OSError: the folder cannot be written.
+        """
+        if self.failures is not None:
+            output = self.store.output
+            change_failures(output, (), {event.video.id: event.message}, self.failures)
+
+    def in_memory(self) -> Url | None:
+        """An input or the output that is in this process's memory, where no other one sees it."""
+        for place in (self.folder, *(job.video.path for job in self.todo)):
+            if in_memory(place):
+                return place  # type: ignore[return-value]  # a path is in no memory
+        return None
+
+    def check_shared(self) -> None:
+        """Several processes have no memory in common.
+
+        Raises:
+            ExtractError: an input or the output is in this process's memory.
+        """
+        place = self.in_memory()
+        if place is not None:
+            raise ExtractError(f"{place}: is this process's own memory, so --jobs must be 1")
 
 
-@dataclass(frozen=True)
-class Task:
-    """One video to extract, and what stood in the folder when the plan was made.
+def in_memory(place: Path | Url) -> bool:
+    """Whether no other process sees what is there."""
+    return isinstance(place, Url) and place.scheme in OF_ONE_PROCESS
 
-    Attributes:
-        video: which one.
-        stamp: of the feature file that is to be replaced, None where there is none.
-        failure: why it failed before, None where it did not.
-        patience: seconds to wait for another process that has it in hand.
+
+def make_plan(
+    videos: Sequence[VideoInput],
+    folder: Path | Url,
+    settings: dict[str, Any],
+    *,
+    overwrite: bool = False,
+    unknown: Collection[str] = (),
+    failures: str = FAILURES,
+) -> Plan:
+    """Compare what is asked for with what is there.
+
+    A feature file counts as present when its settings are equal and the video's content is the one
+    it was made from; a changed video is extracted again.
+
+    Args:
+        videos: what is asked for.
+        folder: the features folder.
+        settings: those that features would be made with.
+        overwrite: count none of the videos as present.
+        unknown: names of settings that are not known before weights are fetched.
+        failures: name of the list that takes videos that fail.
+
+    Raises:
+        ExtractError: a feature file of the folder was made with other settings.
     """
+    store = FeatureFolder(folder)
+    again = {video.id for video in videos} if overwrite else set()
+    metas = store.output.metas(without=again)
+    for video_id, meta in metas.items():
+        difference = meta and settings_difference(meta["settings"], settings, unknown=unknown)
+        if difference:
+            raise ExtractError(
+                f"{store.output.file(video_id)} was made with other settings ({difference} now); "
+                "use another output folder, or --overwrite to extract its videos again"
+            )
+    failed = read_failures(folder, read_replaceable)
+    todo, present = [], []
+    for video in videos:
+        meta = metas.get(video.id)
+        if made_from(meta, video):
+            present.append(video)
+            continue
+        if meta:
+            log.warning("%s has changed since its features were made: again", video.path)
+        there = video.id in metas or video.id in again
+        version = store.output.version(video.id) if there else None
+        todo.append(Job(video, version, failed.get(video.id)))
+    source = common_folder(job.video for job in todo)
+    return Plan(store, tuple(todo), tuple(present), failures, source)
 
-    video: VideoInput
-    stamp: Stamp | None = None
-    failure: str | None = None
-    patience: float = 0.0
 
-    def later(self) -> "Task":
-        """The same at a time when there may be nothing else to do."""
-        return replace(self, patience=PATIENCE)
+def made_from(meta: dict[str, Any] | None, video: VideoInput) -> bool:
+    """Whether features were made from a video as it is now; False where it cannot be read."""
+    try:
+        return meta is not None and meta["facts"].get("fingerprint") == fingerprint(video.path)
+    except OSError:
+        return False
 
 
 @dataclass
 class Summary:
-    """Outcome of a run over a folder."""
+    """Outcome of a run over a folder.
+
+    Attributes:
+        done: ids of the videos that were extracted.
+        failed: why each of the others failed, by id.
+        elsewhere: ids of those that other processes did meanwhile.
+        present: ids of those whose features were there before.
+    """
 
     done: list[str] = field(default_factory=list)
     failed: dict[str, str] = field(default_factory=dict)
     elsewhere: list[str] = field(default_factory=list)
+    present: list[str] = field(default_factory=list)
+
+    def add(self, event: Event) -> None:
+        """Take note of the end of one video."""
+        if event.kind == "elsewhere":
+            self.elsewhere.append(event.video.id)
+        elif event.kind == "done":
+            self.done.append(event.video.id)
+        elif event.kind == "failed":
+            self.failed[event.video.id] = event.message
 
 
-Listener = Callable[[Event], None]
+class JobQueue:
+    """The jobs of a plan; those that other processes are working on come again at the end."""
 
+    def __init__(self, plan: Plan) -> None:
+        self._jobs = deque(plan.todo)
+        self._told = False
 
-def note(event: Event, summary: Summary) -> None:
-    """Add the end of one video to a summary."""
-    if event.kind == "elsewhere":
-        summary.elsewhere.append(event.video.id)
-    elif event.kind == "done":
-        summary.done.append(event.video.id)
-    elif event.kind == "failed":
-        summary.failed[event.video.id] = event.message
+    def __len__(self) -> int:
+        return len(self._jobs)
+
+    def next(self) -> Job | None:
+        """The next job, None where there is no other."""
+        return self._jobs.popleft() if self._jobs else None
+
+    def put_first(self, job: Job) -> None:
+        """Have a job come again at once."""
+        self._jobs.appendleft(job)
+
+    def put_off(self, job: Job) -> None:
+        """Have a job come again at the end, and say so once nothing else is left."""
+        self._jobs.append(replace(job, patience=PATIENCE))
+        if not self._told and all(other.patience for other in self._jobs):
+            self._told = True
+            log.info("other processes are working on the rest: waiting for them")

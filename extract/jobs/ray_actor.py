@@ -8,22 +8,25 @@ import threading
 from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
-from extract.jobs.plan import Event, Plan, Task
-from extract.jobs.run import WorkerOptions, extract_one
+from extract.jobs.plan import Event, Job, Plan
+from extract.jobs.video_job import ExtractorOptions, work_on
 from extract.jobs.workers import portable
+
+if TYPE_CHECKING:
+    from extract.pipeline.extractor import Extractor
 
 PACKAGE = Path(__file__).resolve().parents[2]
 
 
 class _Stopped(BaseException):
-    """Raised amid a video whose slot was told to stop."""
+    """Raised within a video whose actor was told to stop."""
 
 
 @dataclass(frozen=True)
-class Greeting:
-    """What a slot finds on its machine.
+class Machine:
+    """What an actor finds on its machine.
 
     Attributes:
         host: its name.
@@ -36,66 +39,65 @@ class Greeting:
     sees: tuple[bool, ...]
 
 
-class Slot:
+class Actor:
     """Body of an actor. Ray runs its other methods beside ``work``."""
 
     def __init__(
-        self, plan: Plan, options: WorkerOptions, threads: int, environment: dict[str, str]
+        self, plan: Plan, options: ExtractorOptions, threads: int, environment: dict[str, str]
     ) -> None:
         os.environ.update(environment)
         self._plan, self._options, self._threads = plan, options, threads
-        self._extractor: Any = None
+        self._extractor: Extractor | None = None
         self._last: Event | None = None
         self._stop = threading.Event()
-        # A connection that is taken for lost may leave the last video in hand.
+        # After a connection that is taken for lost the last video may still be running.
         self._alone = threading.Lock()
-        self._said = _Said()
-        logging.getLogger("extract").addHandler(self._said)
+        self._warnings = _Warnings()
+        logging.getLogger("extract").addHandler(self._warnings)
 
-    def greet(self, files: tuple[Path, ...]) -> Greeting:
-        """Say what this machine has."""
-        return Greeting(platform.node(), code_hash(), tuple(path.exists() for path in files))
+    def machine(self, files: tuple[Path, ...]) -> Machine:
+        """Describe this machine."""
+        return Machine(platform.node(), code_hash(), tuple(path.exists() for path in files))
 
-    def work(self, task: Task) -> tuple[Event | Exception | None, list[str]]:
-        """Extract a video; what stops all of them is given back, not raised.
+    def work(self, job: Job) -> tuple[Event | Exception | None, list[str]]:
+        """Extract a video; what stops all of them is returned, not raised.
 
         Returns:
             How the video ended (None: it was told to stop), and warnings on the way.
         """
         try:
             with self._alone:
-                event = self._work(task)
+                event = self._work(job)
         except _Stopped:
-            return None, self._said.take()
+            return None, self._warnings.take()
         except Exception as error:
-            return portable(error), self._said.take()
-        return event, self._said.take()
+            return portable(error), self._warnings.take()
+        return event, self._warnings.take()
 
-    def _work(self, task: Task) -> Event:
+    def _work(self, job: Job) -> Event:
         self._last = None
         if self._extractor is None:
             self._extractor = self._options.make_extractor()
             self._extractor.use_threads(self._threads)
         self._extractor.load()
-        how = (self._options.keep_partial, self._options.decoder)
-        return extract_one(task, self._plan, self._extractor, *how, self._hear)
+        return work_on(job, self._plan, self._extractor, self._on_event)
 
-    def _hear(self, event: Event) -> None:
+    def _on_event(self, event: Event) -> None:
         if self._stop.is_set():
             raise _Stopped
         self._last = event
 
-    def look(self) -> Event | None:
-        """How far the video in hand is."""
+    def progress(self) -> Event | None:
+        """The last event of the current video."""
         return self._last
 
     def stop(self) -> None:
-        """End the video in hand at its next snippets."""
+        """End the current video at its next snippets."""
         self._stop.set()
 
 
-class _Said(logging.Handler):
-    """Warnings, kept until they are taken."""
+class _Warnings(logging.Handler):
+    """Keeps warnings until they are taken."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)

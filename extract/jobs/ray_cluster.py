@@ -1,9 +1,9 @@
-"""Videos on the machines of a Ray cluster: one actor a slot, each with an extractor of its own.
+"""Videos on the machines of a Ray cluster: actors, each with an extractor of its own.
 
-A broken video is a value, as everywhere. A lost worker, or machine, costs a second attempt at its
-video; one whose second worker is lost too is recorded as failed. Ray starts lost workers anew, but
-the second attempt is made here: Ray would make its own while the machine is still going down. The
-lists of failures are written here, in one place, for the slots may have no locks in common.
+A broken video is a value, as everywhere. A lost actor, or machine, costs a second attempt at its
+video; one whose second actor is lost too is recorded as failed. Ray restarts lost actors, but the
+second attempt is made here: Ray would make its own while the machine is still going down. The
+lists of failures are written here, in one place, for the machines may have no locks in common.
 """
 
 import contextlib
@@ -21,24 +21,23 @@ from pathlib import Path
 from typing import Any
 
 from extract.errors import ExtractError
-from extract.features.failure_lists import FAILURES, change_failures
-from extract.jobs.cleanup import give_up, leave, refuse_memory
-from extract.jobs.plan import Event, Listener, Plan, Summary, Task, note
-from extract.jobs.ray_actor import Greeting, Slot, code_hash
-from extract.jobs.run import Queue, WorkerOptions, settle
+from extract.features.failure_lists import change_failures
+from extract.jobs.plan import Event, Job, JobQueue, OnEvent, Plan
+from extract.jobs.ray_actor import Actor, Machine, code_hash
+from extract.jobs.store import FeatureFolder
+from extract.jobs.video_job import ExtractorOptions, clean_up, record_lost
 from extract.machine.file_locks import UNFINISHED, remove_empty
-from extract.sources.find import VideoInput
 from extract.sources.urls import Url
 
 log = logging.getLogger(__name__)
 
 EXTRA = "pip install 'basnet-e2e[ray]'"
-LOOK_SECONDS = 0.5  # between two looks at how far the slots are
-START_SECONDS = 300.0  # for the first slot to be there: imports over a busy network file system
+POLL_SECONDS = 0.5  # between two questions for the progress of actors
+START_SECONDS = 300.0  # for the first actor to be there: imports over a busy network file system
 STOP_SECONDS = 10.0
-ATTEMPTS = 2  # at a video whose worker is lost
+ATTEMPTS = 2  # at a video whose actor is lost
 LOST = "its worker was lost twice (a decoder's crash, too little memory, or its machine)"
-CARRIED = ("BASNET_OFFLINE",)  # all else that a machine's environment says is its own affair
+CARRIED = ("BASNET_OFFLINE",)  # everything else in a machine's environment is its own
 
 
 @dataclass(frozen=True)
@@ -56,29 +55,29 @@ class Slots:
     gpus: float
 
 
-def run_plan_on_cluster(
-    plan: Plan, options: WorkerOptions, address: str, jobs: int | None, listener: Listener
-) -> Summary:
+def run_on_cluster(
+    plan: Plan, options: ExtractorOptions, address: str, jobs: int | None, on_event: OnEvent
+) -> None:
     """Extract the videos of a plan on a Ray cluster.
 
     Args:
         plan: its paths must be the same on all machines, or URLs.
         options: as of worker processes.
         address: ``auto``, ``HOST:PORT`` or ``ray://HOST:PORT``.
-        jobs: videos at a time; without it one per GPU, or per machine where there are none.
-        listener: told of what happens.
+        jobs: videos at a time; by default one per GPU, or per machine where there are none.
+        on_event: called with each event.
 
     Raises:
         ExtractError: Ray is not installed, there is no such cluster, or a machine of it lacks the
             program or the folders.
-        Exception: whatever else than a broken video stops a worker (weights, a full disk).
+        Exception: whatever else than a broken video stops an actor (weights, a full disk).
     """
-    refuse_memory(plan)
+    plan.check_shared()
     with _connected(address) as ray:
         slots = slots_for(ray, jobs, options.device, len(plan.todo))
         each = f"{slots.cpus} cores" + (f" and {slots.gpus:g} GPUs" if slots.gpus else "")
         log.info("on Ray: %d videos at a time, %s each", slots.count, each)
-        return _Run(ray, _absolute(plan), options, slots, listener).all()
+        _Run(ray, _absolute(plan), options, slots, on_event).all()
 
 
 @contextlib.contextmanager
@@ -96,7 +95,7 @@ def _connected(address: str) -> Iterator[Any]:
     try:
         ray.init(address, logging_level=logging.ERROR, log_to_driver=False)
         if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGTERM, before)  # Ray puts its own, which ends this process
+            signal.signal(signal.SIGTERM, before)  # Ray sets its own, which ends this process
     except Exception as error:  # of many kinds, by the kind of address
         text = " ".join(str(error).split())[:160]
         raise ExtractError(
@@ -113,7 +112,7 @@ def slots_for(ray: Any, jobs: int | None, device: str, videos: int) -> Slots:
 
     Args:
         ray: the module, connected.
-        jobs: videos at a time; without it one per GPU, or per machine where there are none.
+        jobs: videos at a time; by default one per GPU, or per machine where there are none.
         device: ``auto``, ``cpu`` or ``cuda[:N]``.
         videos: there are no more slots than these.
 
@@ -131,18 +130,17 @@ def slots_for(ray: Any, jobs: int | None, device: str, videos: int) -> Slots:
 
 
 class _Run:
-    """One plan on one cluster; slots go by number."""
+    """One plan on one cluster; actors are known by number."""
 
     def __init__(
-        self, ray: Any, plan: Plan, options: WorkerOptions, slots: Slots, listener: Listener
+        self, ray: Any, plan: Plan, options: ExtractorOptions, slots: Slots, on_event: OnEvent
     ) -> None:
-        self._ray, self._plan, self._slots, self._listener = ray, plan, slots, listener
-        self._summary = Summary()
-        self._queue = Queue(plan)
-        # Of the plan a slot needs the folder; its tasks come one by one, failures are listed here.
-        empty = Plan(plan.folder, (), (), None)
+        self._ray, self._plan, self._slots, self._on_event = ray, plan, slots, on_event
+        self._queue = JobQueue(plan)
+        # An actor needs the folder; its jobs come one by one, and failures are listed here.
+        empty = Plan(plan.store, (), failures=None)
         where = replace(options, device="cuda") if slots.gpus else options
-        remote = ray.remote(Slot).options(
+        remote = ray.remote(Actor).options(
             num_cpus=slots.cpus,
             num_gpus=slots.gpus,
             max_restarts=-1,
@@ -154,33 +152,33 @@ class _Run:
         self._files: tuple[Path, ...] = ()
         self._lost: Counter[str] = Counter()
         self._actors: dict[int, Any] = {}
-        self._greetings: dict[Any, int] = {}
-        self._work: dict[Any, tuple[int, Task]] = {}
-        self._looks: dict[Any, int] = {}
-        self._seen: dict[str, Event] = {}
+        # Answers that are awaited, by their references.
+        self._machines: dict[Any, int] = {}
+        self._work: dict[Any, tuple[int, Job]] = {}
+        self._progress: dict[Any, int] = {}
+        self._told: dict[str, Event] = {}
 
-    def all(self) -> Summary:
+    def all(self) -> None:
         """Every video of the plan."""
-        settle(self._plan)
+        self._plan.prepare()
         try:
-            with _token(self._plan) as self._files:
+            with probe_files(self._plan) as self._files:
                 for number in range(self._slots.count):
                     self._actors[number] = self._make()
-                    self._greet(number)
+                    self._ask_machine(number)
                 while self._work or len(self._queue):
                     self._step()
         finally:
             self._end()
-        return self._summary
 
-    def _greet(self, number: int) -> None:
-        """Ask a slot what it finds; the answer comes when it is there, or there again."""
-        greeting = self._actors[number].greet.options(max_task_retries=-1)
-        self._greetings[greeting.remote(self._files)] = number
+    def _ask_machine(self, number: int) -> None:
+        """Ask an actor for its machine; the answer comes when it is there, or there again."""
+        machine = self._actors[number].machine.options(max_task_retries=-1)
+        self._machines[machine.remote(self._files)] = number
 
-    def _welcome(self, reference: Any) -> None:
-        """See that a slot's machine is fit, and give it a video."""
-        number = self._greetings.pop(reference)
+    def _start(self, reference: Any) -> None:
+        """Check an actor's machine, and give it a video."""
+        number = self._machines.pop(reference)
         try:
             found = self._ray.get(reference)
         except self._ray.exceptions.RayError as error:
@@ -195,120 +193,117 @@ class _Run:
         self._next(number)
 
     def _next(self, number: int) -> None:
-        """Give a slot its next video; one that has nothing to do leaves its cores to others."""
-        task = self._queue.next()
-        if task is None:
+        """Give an actor its next video; one that has nothing to do leaves its cores to others."""
+        job = self._queue.next()
+        if job is None:
             self._ray.kill(self._actors.pop(number), no_restart=True)
         else:
-            self._work[self._actors[number].work.remote(task)] = number, task
+            self._work[self._actors[number].work.remote(job)] = number, job
 
     def _step(self) -> None:
-        """Wait until something happens, and see to it."""
+        """Wait until something happens, and handle it."""
         for number, _ in self._work.values():
-            if number not in self._looks.values():
-                self._looks[self._actors[number].look.remote()] = number
-        patience = LOOK_SECONDS if self._work else START_SECONDS
-        ready, _ = self._ray.wait([*self._work, *self._greetings], timeout=patience)
+            if number not in self._progress.values():
+                self._progress[self._actors[number].progress.remote()] = number
+        patience = POLL_SECONDS if self._work else START_SECONDS
+        ready, _ = self._ray.wait([*self._work, *self._machines], timeout=patience)
         if not ready and not self._work:
             raise ExtractError(
                 f"the cluster started no worker of {self._slots.cpus} cores and "
                 f"{self._slots.gpus:g} GPUs within {START_SECONDS:g} s; 'ray status' says why"
             )
         for reference in ready:
-            if reference in self._greetings:
-                self._welcome(reference)
+            if reference in self._machines:
+                self._start(reference)
             else:
                 self._ended(reference)
-        if not self._looks:
+        if not self._progress:
             return
-        looked, _ = self._ray.wait(list(self._looks), num_returns=len(self._looks), timeout=0)
-        for reference in looked:
-            self._looks.pop(reference)
-            # Of a slot that is lost the video in hand tells.
+        told, _ = self._ray.wait(list(self._progress), num_returns=len(self._progress), timeout=0)
+        for reference in told:
+            self._progress.pop(reference)
+            # If the actor is lost, its video tells.
             with contextlib.suppress(self._ray.exceptions.RayError):
                 self._tell(self._ray.get(reference))
 
     def _tell(self, event: Event | None) -> None:
-        at_work = {task.video.id for _, task in self._work.values()}
-        if event is None or event.video.id not in at_work:
-            return
-        if self._seen.get(event.video.id) != event:
-            self._seen[event.video.id] = event
-            self._listener(event)
+        running = {job.video.id for _, job in self._work.values()}
+        if event and event.video.id in running and self._told.get(event.video.id) != event:
+            self._told[event.video.id] = event
+            self._on_event(event)
 
     def _ended(self, reference: Any) -> None:
-        """A video is done, or has failed, or its slot is lost."""
-        number, task = self._work.pop(reference)
+        """A video is done, or has failed, or its actor is lost."""
+        number, job = self._work.pop(reference)
         try:
-            event, said = self._ray.get(reference)
+            event, warnings = self._ray.get(reference)
         except self._ray.exceptions.RayError as error:
-            log.debug("%s: %s", task.video.id, error)
-            self._lose(task)
-            self._greet(number)
+            log.debug("%s: %s", job.video.id, error)
+            self._lose(job)
+            self._ask_machine(number)
             return
-        for line in said:
+        for line in warnings:
             log.warning("%s", line)
         if isinstance(event, Exception):
             raise event
         if event.kind == "busy":
-            self._queue.put_off(task)
+            self._queue.put_off(job)
         else:
             self._conclude(event)
         self._next(number)
 
-    def _lose(self, task: Task) -> None:
-        """A worker was lost amid a video: once more, or never again."""
-        video = task.video
+    def _lose(self, job: Job) -> None:
+        """An actor died on this video: retry once, then record a failure."""
+        video = job.video
         self._lost[video.id] += 1
         if self._lost[video.id] < ATTEMPTS:
-            log.warning("%s: its worker was lost; once more", video.path)
-            self._queue.put_first(task)
+            log.warning("%s: its worker was lost; retrying", video.path)
+            self._queue.put_first(job)
             return
         event = Event("failed", video, message=f"{video.path}: {LOST}")
-        give_up(self._plan, event)
+        record_lost(self._plan, event)
         self._conclude(event)
 
     def _conclude(self, event: Event) -> None:
-        failed = {event.video.id: event.message} if event.kind == "failed" else {}
-        name = self._plan.failures or FAILURES
-        change_failures(self._plan.folder, [event.video.id], failed, name)
-        note(event, self._summary)
-        self._listener(event)
+        change_failures(self._plan.store.output, [event.video.id])
+        if event.kind == "failed":
+            self._plan.record_failure(event)
+        self._on_event(event)
 
     def _end(self) -> None:
-        """Stop what is still at work: by a word, then by force; nothing half is left."""
-        for slot in self._actors.values():
-            slot.stop.remote()
+        """Stop what is still running, by force if need be; nothing half-written is left."""
+        for actor in self._actors.values():
+            actor.stop.remote()
         if self._work:
             self._ray.wait(list(self._work), num_returns=len(self._work), timeout=STOP_SECONDS)
-        for slot in self._actors.values():
-            self._ray.kill(slot, no_restart=True)
+        for actor in self._actors.values():
+            self._ray.kill(actor, no_restart=True)
         deadline = time.monotonic() + STOP_SECONDS
-        for _, task in self._work.values():
-            leave(self._plan, task.video, max(0.0, deadline - time.monotonic()))
+        for _, job in self._work.values():
+            clean_up(self._plan, job.video, max(0.0, deadline - time.monotonic()))
 
 
 @contextlib.contextmanager
-def _token(plan: Plan) -> Iterator[tuple[Path, ...]]:
+def probe_files(plan: Plan) -> Iterator[tuple[Path, ...]]:
     """Files that every machine must see: one in the output folder, and the first video."""
-    files = [video.path for video in plan.todo if isinstance(video.path, Path)]
-    files = [path for path in files if path.exists()][:1]
+    paths = [job.video.path for job in plan.todo]
+    files = [path for path in paths if isinstance(path, Path) and path.exists()][:1]
     if isinstance(plan.folder, Url):
         yield tuple(files)
         return
     root = plan.folder / UNFINISHED
-    token = root / f"seen-{uuid.uuid4().hex}"
+    probe = root / f"seen-{uuid.uuid4().hex}"
     root.mkdir(parents=True, exist_ok=True)
-    token.touch()
+    probe.touch()
     try:
-        yield (token, *files)
+        yield (probe, *files)
     finally:
-        token.unlink(missing_ok=True)
+        probe.unlink(missing_ok=True)
         remove_empty(root, root)
 
 
-def _check(found: Greeting, plan: Plan) -> None:
-    """Refuse a machine whose features would be other ones, or whose files are others.
+def _check(found: Machine, plan: Plan) -> None:
+    """Refuse a machine whose features, or files, would be different.
 
     Raises:
         ExtractError: it names the machine.
@@ -331,9 +326,5 @@ def _absolute(plan: Plan) -> Plan:
     def full(path: Path | Url) -> Path | Url:
         return path.absolute() if isinstance(path, Path) else path
 
-    def named(videos: tuple[VideoInput, ...]) -> tuple[VideoInput, ...]:
-        return tuple(replace(video, path=full(video.path)) for video in videos)
-
-    return replace(
-        plan, folder=full(plan.folder), todo=named(plan.todo), present=named(plan.present)
-    )
+    todo = [replace(j, video=replace(j.video, path=full(j.video.path))) for j in plan.todo]
+    return replace(plan, store=FeatureFolder(full(plan.folder)), todo=tuple(todo))

@@ -8,7 +8,7 @@ from pathlib import Path
 from extract.backbones.spec import BackboneRecord
 from extract.inference.batching import SMALL_CLIP
 from extract.machine.devices import choose_device, cores
-from extract.machine.memory import memory_of_machine
+from extract.machine.memory import free_memory
 from extract.sources.find import VideoInput
 from extract.streams import CHANNELS
 
@@ -18,7 +18,7 @@ WORKER_BYTES = 2 << 30
 # Threads of a worker that one reader of frames keeps busy with networks of the published size.
 THREADS_A_READER = 4
 # To ask for the size of each URL would take longer than it helps.
-BYTES_ELSEWHERE = 16 << 20
+URL_BYTES = 16 << 20
 # Video files that keep a worker busy for several times as long as its start takes.
 FEWEST_BYTES = 4 << 20
 
@@ -89,17 +89,18 @@ def divide(
         return Division(workers, max(1, cores() // workers))
     busy = sum(sizes) // FEWEST_BYTES
     workers, scarce = max(1, min(_workers_that_pay(record, streams), len(sizes), busy)), ""
-    room = _room(weights)
-    if room is not None and room < workers:
-        workers, scarce = max(1, room), "too little memory"
+    free = free_memory()
+    fitting = workers if free is None else free // (WORKER_BYTES + 2 * weights)
+    if fitting < workers:
+        workers, scarce = max(1, fitting), "too little memory"
     return Division(workers, max(1, cores() // workers), scarce=scarce)
 
 
 def sizes_of(videos: Sequence[VideoInput]) -> dict[str, int]:
-    """Bytes of video files by id; those that stand elsewhere count alike."""
+    """Bytes of video files by id; those of URLs count alike."""
     sizes = {}
     for video in videos:
-        sizes[video.id] = 0 if isinstance(video.path, Path) else BYTES_ELSEWHERE
+        sizes[video.id] = 0 if isinstance(video.path, Path) else URL_BYTES
         with contextlib.suppress(OSError):  # gone by now: to extract it says so
             if isinstance(video.path, Path):
                 sizes[video.id] = video.path.stat().st_size
@@ -117,21 +118,3 @@ def _workers_that_pay(record: BackboneRecord, streams: Sequence[str]) -> int:
     seen = (record.frames or record.length // record.step) * record.crop**2
     small = max(CHANNELS[stream] for stream in streams) * seen < SMALL_CLIP
     return cores() if small else -(-cores() // THREADS_A_READER)
-
-
-def _room(weights: int) -> int | None:
-    """Workers for which there is memory; None where nothing says how much there is."""
-    free = free_memory()
-    return None if free is None else free // (WORKER_BYTES + 2 * weights)
-
-
-def free_memory() -> int | None:
-    """Bytes that new processes may take; None where nothing says how much there is."""
-    total = memory_of_machine()  # in a container, its own
-    if total is None:
-        return None
-    with contextlib.suppress(OSError, ValueError):
-        lines = Path("/proc/meminfo").read_text("ascii").splitlines()
-        (line,) = (line for line in lines if line.startswith("MemAvailable:"))
-        return min(int(line.split()[1]) * 1024, total)
-    return total // 2  # a guess

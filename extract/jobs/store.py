@@ -1,75 +1,172 @@
-"""Where the features of a video are kept between commands: the cache, or a folder of the user's.
+"""Where the features of a video are kept: the cache, or a folder of the user's.
 
-Features in the cache go by what the video holds and by how they are made, never by its name. A file
-of the cache that is damaged, or a disk that is full, costs the time to extract again and nothing
-else.
+Features in the cache go by what the video holds and by how they are made, never by its name. A
+damaged file of the cache, or a full disk, costs the time to extract again and nothing else.
 """
 
 import contextlib
 import hashlib
 import json
 import logging
-import os
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 from extract.errors import DiskError, ExtractError
-from extract.features.checkpoints import Chunks
-from extract.features.feature_file import (
-    SUFFIX,
-    Features,
-    essential,
-    feature_path,
-    read_meta,
-    settings_difference,
-)
+from extract.features.checkpoints import Checkpoints
+from extract.features.feature_file import SUFFIX, Features, essential, settings_difference
 from extract.features.fingerprint import fingerprint
-from extract.features.output_folder import Folder
-from extract.machine.file_locks import claim
-from extract.pipeline.extractor import Extractor
-from extract.sources.download import at_hand
+from extract.features.output_folder import OutputFolder
+from extract.pipeline.accumulator import OnFeatures, OnProgress
+from extract.sources.download import local_copy
 from extract.sources.find import VideoInput
 from extract.sources.urls import Url
+from weights.errors import WeightsError
 from weights.files import cache_folder, sha256_of, write_text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from extract.pipeline.extractor import Extractor
+    from extract.pipeline.frame_window import OnFrame, OpenVideo
 
 log = logging.getLogger(__name__)
 
 SEAL_SUFFIX = ".sha256"
 
 
-class FeatureStore(Protocol):
-    """Gives the features of a video: those that are kept, else new ones."""
+class Callbacks(TypedDict, total=False):
+    """See ``Extractor.extract``."""
+
+    on_progress: OnProgress | None
+    on_features: OnFeatures | None
+    on_open: "Callable[[OpenVideo], OnFrame] | None"
+
+
+class FeatureStore:
+    """Gives the features of videos. This one keeps nothing and extracts every time."""
 
     def features(
-        self, video: VideoInput, extractor: Extractor, *, keep_partial: bool, **how: Any
+        self, video: VideoInput, extractor: "Extractor", **callbacks: Unpack[Callbacks]
     ) -> Features:
-        """As ``Extractor.extract``."""
+        """The features of a video.
 
-    def has(self, video: VideoInput, extractor: Extractor) -> bool:
-        """Whether features seem to be kept; what they are worth is seen when they are read."""
+        Raises:
+            VideoError: it is damaged or not a video.
+        """
+        with local_copy(video.path) as path:
+            return extractor.extract(path, **callbacks)
 
-    def keep(self, video: VideoInput, made: Features) -> None:
-        """Take features that were made elsewhere."""
-
-
-class NothingKept:
-    """Extracts every time."""
-
-    def has(self, video: VideoInput, extractor: Extractor) -> bool:
-        """Never."""
+    def has(self, video: VideoInput, extractor: "Extractor") -> bool:
+        """Whether features seem to be kept; what they are worth is known when they are read."""
         return False
 
-    def keep(self, video: VideoInput, made: Features) -> None:
-        """Keep nothing."""
+
+class FeatureFolder(FeatureStore):
+    """Features by the videos' ids, as ``basnet extract`` writes them; several processes may share.
+
+    Attributes:
+        output: the folder.
+
+    Args:
+        folder: see ``OutputFolder``.
+    """
+
+    def __init__(self, folder: Path | Url) -> None:
+        self.output = OutputFolder(folder)
 
     def features(
-        self, video: VideoInput, extractor: Extractor, *, keep_partial: bool, **how: Any
+        self, video: VideoInput, extractor: "Extractor", **callbacks: Unpack[Callbacks]
     ) -> Features:
-        """Extract."""
-        with at_hand(video.path) as path:
-            return extractor.extract(path, keep_partial=keep_partial, **how)
+        """Those in the folder, else new ones, which are kept.
+
+        Raises:
+            ExtractError: the folder holds features of the video with other settings.
+            VideoError: the video is damaged or not a video.
+            DiskError: the folder cannot be written or the disk is full.
+        """
+        name = self.name_of(video, extractor)
+        kept = name and self._usable(name, video, extractor)
+        if kept:
+            return kept
+        if name is None or not self.can_write():
+            return super().features(video, extractor, **callbacks)
+        with self.output.lock(name):
+            return self._usable(name, video, extractor) or self.make(
+                name, video, extractor, **callbacks
+            )
+
+    def _usable(self, name: str, video: VideoInput, extractor: "Extractor") -> Features | None:
+        kept = self.kept(name, video, extractor.file_settings)
+        if not kept or (kept.facts.get("partial") and not extractor.decoding.keep_partial):
+            return None
+        log.debug("%s: features from %s", video.path, self.output.file(name))
+        return kept
+
+    def can_write(self) -> bool:
+        """Whether the folder takes new features; where it cannot, an error says so."""
+        return True
+
+    def name_of(self, video: VideoInput, extractor: "Extractor") -> str | None:
+        """The name of the video's features in the folder; None where they cannot be kept."""
+        return video.id
+
+    def kept(self, name: str, video: VideoInput, settings: dict[str, Any]) -> Features | None:
+        """Features in the folder that were made from the video as it is now.
+
+        Raises:
+            ExtractError: they were made with other settings.
+        """
+        meta = self.output.meta(name)
+        if meta is None:
+            return None
+        difference = settings_difference(meta["settings"], settings)
+        if difference:
+            raise ExtractError(
+                f"{self.output.file(name)} was made with other settings ({difference} now); use "
+                "another folder"
+            )
+        file = self.output.file(name)
+        assert isinstance(file, Path)
+        with contextlib.suppress(OSError):
+            if meta["facts"].get("fingerprint") == fingerprint(video.path):
+                return Features.load(file)
+        return None
+
+    def make(
+        self, name: str, video: VideoInput, extractor: "Extractor", **callbacks: Unpack[Callbacks]
+    ) -> Features:
+        """Extract new features, from where an interrupted run stopped, and keep them.
+
+        The caller holds the lock.
+        """
+        self.output.remove_half_written(name)
+        checkpoints = Checkpoints(self.output.local, name)
+        try:
+            with local_copy(video.path) as path:
+                made = extractor.extract(path, checkpoints=checkpoints, **callbacks)
+            made.check_finite(video.path)
+        except (DiskError, WeightsError):
+            raise
+        except Exception:
+            checkpoints.clear()
+            raise
+        self.save(made, name)
+        checkpoints.clear()
+        return made
+
+    def save(self, made: Features, name: str) -> None:
+        """Write new features.
+
+        Raises:
+            DiskError: the folder cannot be written or the disk is full.
+        """
+        self.output.save(made, name)
+
+    def has(self, video: VideoInput, extractor: "Extractor") -> bool:
+        """Whether there is a feature file of the video."""
+        name = self.name_of(video, extractor)
+        return name is not None and self.output.version(name) is not None
 
 
 def default_folder() -> Path:
@@ -77,64 +174,55 @@ def default_folder() -> Path:
     return cache_folder() / "features"
 
 
-class FeatureCache:
+class FeatureCache(FeatureFolder):
     """Features by content and settings.
 
     Args:
-        folder: without it that of this user.
+        folder: by default that of this user.
     """
 
     def __init__(self, folder: Path | None = None) -> None:
         self._folder = folder or default_folder()
-        self._warned = False
-
-    def has(self, video: VideoInput, extractor: Extractor) -> bool:
-        """Whether there is a file for what the video holds now."""
-        path = self._path(video.path, extractor.settings)
-        return path is not None and path.exists()
-
-    def keep(self, video: VideoInput, made: Features) -> None:
-        """Keep them by what they were made of."""
-        content = made.facts.get("fingerprint")
-        if content is not None:
-            self._keep(made, self._path_of(str(content), made.settings))
+        self._writable: bool | None = None
+        super().__init__(self._folder)
 
     def features(
-        self, video: VideoInput, extractor: Extractor, *, keep_partial: bool, **how: Any
+        self, video: VideoInput, extractor: "Extractor", **callbacks: Unpack[Callbacks]
     ) -> Features:
-        """Those in the cache, else new ones, which then are in it.
+        """Those in the cache, else new ones, which are kept if they can be.
 
         Raises:
-            VideoError: the video is damaged or no video.
+            VideoError: the video is damaged or not a video.
         """
-        path = self._path(video.path, extractor.settings)
-        kept = self._kept(path, extractor.settings) if path else None
-        if kept is not None and (keep_partial or not kept.facts.get("partial")):
-            log.debug("%s: features from %s", video.path, path)
-            facts = kept.facts | {"file": video.file}
-            return replace(kept, meta=kept.meta | {"facts": facts})
-        with at_hand(video.path) as copy:
-            made = extractor.extract(copy, keep_partial=keep_partial, **how)
-        # A video that changed on the way is not what the path stands for.
-        if path is not None and path == self._path(video.path, extractor.settings):
-            self._keep(made, path)
-        return made
-
-    def _path(self, video: Path | Url, settings: dict[str, Any]) -> Path | None:
         try:
-            content = fingerprint(video)
-        except OSError:  # extraction says what is wrong with it
-            return None
-        return self._path_of(content, settings)
+            found = super().features(video, extractor, **callbacks)
+        except OSError as error:
+            if not self.can_write():
+                raise
+            self._stop_keeping(error)
+            found = super().features(video, extractor, **callbacks)
+        return replace(found, meta=found.meta | {"facts": found.facts | {"file": video.file}})
 
-    def _path_of(self, content: str, settings: dict[str, Any]) -> Path:
-        text = json.dumps([content, essential(settings)], sort_keys=True)
-        key = hashlib.sha256(text.encode()).hexdigest()
-        return self._folder / key[:2] / f"{key}{SUFFIX}"
+    def name_of(self, video: VideoInput, extractor: "Extractor") -> str | None:
+        """Hash of the video's content and of the settings."""
+        with contextlib.suppress(OSError):  # extraction says what is wrong with the video
+            return _key(fingerprint(video.path), extractor.file_settings)
+        return None
 
-    @staticmethod
-    def _kept(path: Path, settings: dict[str, Any]) -> Features | None:
-        """Features of a file that is whole; None where there is none."""
+    def can_write(self) -> bool:
+        """Whether the cache takes new features; if not, a line of the log says so once."""
+        if self._writable is None:
+            self._writable = True
+            try:
+                with self.output.lock("probe", patience=0):
+                    pass
+            except OSError as error:
+                self._stop_keeping(error)
+        return self._writable
+
+    def kept(self, name: str, video: VideoInput, settings: dict[str, Any]) -> Features | None:
+        """Features of a file that is whole."""
+        path = self._folder / f"{name}{SUFFIX}"
         try:
             if _seal(path).read_text("ascii").strip() != sha256_of(path):
                 raise ExtractError("its bytes are not those that were written")
@@ -146,14 +234,21 @@ class FeatureCache:
             return None
         return features if essential(features.settings) == essential(settings) else None
 
-    def _keep(self, features: Features, path: Path) -> None:
+    def save(self, made: Features, name: str) -> None:
+        """Write new features, unless the video changed on the way."""
+        if name != _key(str(made.facts.get("fingerprint")), made.settings):
+            return
+        path = self._folder / f"{name}{SUFFIX}"
         try:
-            features.save(path)
+            made.save(path)
             write_text(_seal(path), sha256_of(path) + "\n")
-        except (OSError, ExtractError) as error:
-            if not self._warned:
-                log.warning("features are not kept for the next time (%s)", error)
-            self._warned = True
+        except OSError as error:
+            self._stop_keeping(error)
+
+    def _stop_keeping(self, error: OSError) -> None:
+        if self._writable is not False:
+            log.warning("features are not kept for the next time (%s)", error)
+        self._writable = False
 
     def size(self) -> tuple[int, int]:
         """Number of videos and of bytes."""
@@ -166,79 +261,15 @@ class FeatureCache:
         return videos, total
 
 
+def _key(content: str, settings: dict[str, Any]) -> str:
+    text = json.dumps([content, essential(settings)], sort_keys=True)
+    key = hashlib.sha256(text.encode()).hexdigest()
+    return f"{key[:2]}/{key}"
+
+
 def _seal(path: Path) -> Path:
-    """File with the hash of another: a bit that fell over would be a wrong feature."""
+    """File with the hash of another: a flipped bit would be a wrong feature."""
     return path.with_suffix(SEAL_SUFFIX)
-
-
-class FeatureFolder:
-    """Features by the videos' ids, as ``basnet extract`` leaves them; several processes may share.
-
-    Args:
-        folder: the features folder.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-
-    def has(self, video: VideoInput, extractor: Extractor) -> bool:
-        """Whether there is a feature file of its name."""
-        return feature_path(self.folder, video.id).exists()
-
-    def keep(self, video: VideoInput, made: Features) -> None:
-        """Write them into the folder.
-
-        Raises:
-            DiskError: the folder cannot be written or the disk is full.
-        """
-        path = feature_path(self.folder, video.id)
-        try:
-            made.save(path)
-        except OSError as error:
-            raise DiskError(error.errno, error.strerror, os.fspath(path)) from error
-
-    def features(
-        self, video: VideoInput, extractor: Extractor, *, keep_partial: bool, **how: Any
-    ) -> Features:
-        """Those in the folder, else new ones, which then are in it.
-
-        Raises:
-            ExtractError: the folder holds features of the video with other settings.
-            VideoError: the video is damaged or no video.
-            DiskError: the folder cannot be written or the disk is full.
-        """
-        path = feature_path(self.folder, video.id)
-        with claim(self.folder, video.id, patience=float("inf")):
-            kept = self._kept(path, video, extractor.settings)
-            if kept is not None and (keep_partial or not kept.facts.get("partial")):
-                log.debug("%s: features from %s", video.path, path)
-                return kept
-            Folder(self.folder).remove_half_written(video.id)
-            chunks = Chunks(self.folder, video.id)
-            with at_hand(video.path) as copy:
-                made = extractor.extract(copy, keep_partial=keep_partial, chunks=chunks, **how)
-            self.keep(video, made)
-            chunks.clear()
-        return made
-
-    @staticmethod
-    def _kept(path: Path, video: VideoInput, settings: dict[str, Any]) -> Features | None:
-        try:
-            meta = read_meta(path)
-        except ExtractError as error:
-            if path.exists():
-                log.warning("%s; made anew", error)
-            return None
-        difference = settings_difference(meta["settings"], settings)
-        if difference:
-            raise ExtractError(
-                f"{path} was made with other settings ({difference} now); use another folder"
-            )
-        try:
-            same = meta["facts"].get("fingerprint") == fingerprint(video.path)
-        except OSError:
-            return None
-        return Features.load(path) if same else None
 
 
 def choose_store(folder: Path | None, nothing: bool) -> FeatureStore:
@@ -247,9 +278,8 @@ def choose_store(folder: Path | None, nothing: bool) -> FeatureStore:
     Raises:
         ExtractError: both are given.
     """
-    make: Callable[[], FeatureStore] = NothingKept if nothing else FeatureCache
     if folder is None:
-        return make()
+        return FeatureStore() if nothing else FeatureCache()
     if nothing:
         raise ExtractError("--features keeps features and --no-cache keeps none: give one of them")
     return FeatureFolder(folder)

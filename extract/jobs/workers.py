@@ -7,15 +7,15 @@ import pickle
 import signal
 import sys
 import time
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator
 from dataclasses import replace
 from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
 from typing import Any, NoReturn
 
-from extract.jobs.cleanup import give_up, refuse_memory
-from extract.jobs.plan import Event, Listener, Plan, Summary, Task, note
-from extract.jobs.run import Queue, WorkerOptions, extract_one, settle
+from extract.jobs.plan import Event, Job, JobQueue, Plan
+from extract.jobs.resources import Division
+from extract.jobs.video_job import ExtractorOptions, record_lost, work_on
 from extract.machine.devices import cores
 
 log = logging.getLogger(__name__)
@@ -32,61 +32,43 @@ def threads_each(workers: int) -> int:
     return max(1, cores() // max(1, workers))
 
 
-def run_plan_with_workers(
-    plan: Plan,
-    options: WorkerOptions,
-    jobs: int,
-    listener: Listener,
-    devices: Sequence[str] = (),
-) -> Summary:
-    """Extract the videos of a plan in ``jobs`` processes.
-
-    Args:
-        plan: what is to be done.
-        options: what each worker is made from.
-        jobs: how many workers.
-        listener: hears the events of all of them.
-        devices: what they compute on, in turn; without it all on the options' one.
-
-    Raises:
-        Exception: whatever else than a broken video stops a worker (weights, a full disk).
-    """
-    summary = Summary()
-    with contextlib.closing(events_of_workers(plan, options, jobs, devices)) as events:
-        for event in events:
-            note(event, summary)
-            listener(event)
-    return summary
-
-
 def events_of_workers(
-    plan: Plan, options: WorkerOptions, jobs: int, devices: Sequence[str] = ()
+    plan: Plan, options: ExtractorOptions, division: Division
 ) -> Generator[Event, None, None]:
-    """What happens while ``jobs`` processes extract the videos of a plan; see above.
+    """What happens while worker processes extract the videos of a plan.
 
     The processor's cores are shared evenly among the workers that have a video. A worker that dies
     (a decoder's crash, the system short of memory) costs the one video it was working on: that is
     recorded as failed and another worker takes the dead one's place. The processes end with the
     generator.
+
+    Args:
+        plan: what is to be done.
+        options: what each worker is made from.
+        division: how many workers, and what they compute on.
+
+    Raises:
+        Exception: whatever else than a broken video stops a worker (weights, a full disk).
     """
-    refuse_memory(plan)
-    queue = Queue(plan)
+    plan.check_shared()
+    queue = JobQueue(plan)
     context = multiprocessing.get_context("spawn")
-    settle(plan)
+    plan.prepare()
     workers: list[_Worker] = []
     try:
-        for number in range(min(jobs, len(queue))):
-            own = replace(options, device=devices[number % len(devices)]) if devices else options
+        for number in range(min(division.workers, len(queue))):
+            several = len(division.devices) > 1
+            own = replace(options, device=division.device(number)) if several else options
             workers.append(_Worker(context, plan, own))
         for worker in workers:
             _next(worker, workers, queue)
         while busy := _by_pipe(workers):
             for pipe in wait(list(busy)):
-                worker, task = busy[pipe], busy[pipe].task
+                worker, job = busy[pipe], busy[pipe].job
                 event = worker.receive()
-                if worker.task is None:
-                    if event.kind == "busy" and task is not None:
-                        queue.put_off(task)
+                if worker.job is None:
+                    if event.kind == "busy" and job is not None:
+                        queue.put_off(job)
                     _next(worker, workers, queue)
                 if event.kind != "busy":
                     yield event
@@ -96,50 +78,50 @@ def events_of_workers(
 
 def _by_pipe(workers: "list[_Worker]") -> "dict[Any, _Worker]":
     """Workers that have a video, by their pipe; its class is another one on Windows."""
-    return {worker.pipe: worker for worker in workers if worker.task}
+    return {worker.pipe: worker for worker in workers if worker.job}
 
 
-def _next(free: "_Worker", workers: "list[_Worker]", queue: Queue) -> None:
+def _next(free: "_Worker", workers: "list[_Worker]", queue: JobQueue) -> None:
     """Give a worker its next video; where none is left, its cores go to those still at work."""
-    task = queue.next()
-    if task is not None:
-        free.give(task, threads_each(len(workers)))
+    job = queue.next()
+    if job is not None:
+        free.give(job, threads_each(len(workers)))
         return
-    at_work = [worker for worker in workers if worker.task]
+    at_work = [worker for worker in workers if worker.job]
     for worker in at_work:
         worker.use_threads(threads_each(len(at_work)))
 
 
 class _Worker:
-    """One process, its pipe and the video it has in hand."""
+    """One process, its pipe and the video that it is working on."""
 
-    def __init__(self, context: Any, plan: Plan, options: WorkerOptions) -> None:
+    def __init__(self, context: Any, plan: Plan, options: ExtractorOptions) -> None:
         self._plan = plan
         self._start = lambda: self._spawn(context, options)
-        self.task: Task | None = None
+        self.job: Job | None = None
         self._threads = 0
         self.pipe: Any
         self.process: BaseProcess
         self._start()
 
-    def _spawn(self, context: Any, options: WorkerOptions) -> None:
+    def _spawn(self, context: Any, options: ExtractorOptions) -> None:
         self.pipe, theirs = context.Pipe()
-        # A worker's tasks come one by one.
-        empty = replace(self._plan, todo=(), present=(), stamps={}, failed={})
+        # A worker's jobs come one by one.
+        empty = replace(self._plan, todo=(), present=())
         self.process = context.Process(target=_work, args=(theirs, empty, options), daemon=True)
         with _interrupts_held_back():
             self.process.start()
         theirs.close()
         self._threads = 0
 
-    def give(self, task: Task, threads: int) -> None:
-        """Put a video into the hands of an idle worker."""
+    def give(self, job: Job, threads: int) -> None:
+        """Give a video to an idle worker."""
         self.use_threads(threads)
-        self.task = task
-        self.send(task)
+        self.job = job
+        self.send(job)
 
     def use_threads(self, threads: int) -> None:
-        """Change the threads; a worker amid a video takes note after its current snippets."""
+        """Change the threads; a worker within a video does so after its current snippets."""
         if threads != self._threads:
             self._threads = threads
             self.send(threads)
@@ -150,9 +132,9 @@ class _Worker:
             self.pipe.send(message)
 
     def receive(self) -> Event:
-        """Next event of the video in hand; a dead process is a failed video."""
-        assert self.task is not None
-        video = self.task.video
+        """Next event of the worker's video; a dead process is a failed video."""
+        assert self.job is not None
+        video = self.job.video
         try:
             event = self.pipe.recv()
         except (EOFError, ConnectionResetError):
@@ -167,19 +149,19 @@ class _Worker:
             )
             self.pipe.close()
             self._start()
-            give_up(self._plan, event)
+            record_lost(self._plan, event)
         if isinstance(event, BaseException):
             raise event
         assert isinstance(event, Event)
         if event.kind not in ("start", "progress"):
-            self.task = None
+            self.job = None
         return event
 
 
 def _stop(workers: list[_Worker]) -> None:
-    """End all processes: idle ones by a word, others by a signal, at last by force."""
+    """End all processes: idle ones by a message, others by a signal, at last by force."""
     for worker in workers:
-        if worker.task is None:
+        if worker.job is None:
             worker.send(STOP)
         else:
             worker.process.terminate()
@@ -208,7 +190,7 @@ def _interrupts_held_back() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _work(pipe: Any, plan: Plan, options: WorkerOptions) -> None:
+def _work(pipe: Any, plan: Plan, options: ExtractorOptions) -> None:
     """Body of a worker process: one extractor, any number of videos."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent, which ends us
     signal.signal(signal.SIGTERM, _stop_cleanly)
@@ -221,14 +203,13 @@ def _work(pipe: Any, plan: Plan, options: WorkerOptions) -> None:
                 extractor.use_threads(_receive(pipe))
 
         while (message := _receive(pipe)) is not STOP:
-            if isinstance(message, Task):
+            if isinstance(message, Job):
                 extractor.load()
-                how = (options.keep_partial, options.decoder)
-                _send(pipe, extract_one(message, plan, extractor, *how, tell))
+                _send(pipe, work_on(message, plan, extractor, tell))
             else:
                 extractor.use_threads(message)
     except Exception as error:
-        # The parent ends all of us now; a signal amid this one's own ending would be an error.
+        # The parent ends all of us now; a signal while this one ends itself would be an error.
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         _send(pipe, portable(error))
 
@@ -240,7 +221,7 @@ def _stop_cleanly(number: int, frame: object) -> NoReturn:
 
 
 def _receive(pipe: Any) -> Any:
-    """The parent's next word; without a parent there is nothing left to do."""
+    """The parent's next message; without a parent there is nothing left to do."""
     try:
         return pipe.recv()
     except (EOFError, OSError):
@@ -256,7 +237,7 @@ def _send(pipe: Any, message: object) -> None:
 
 
 def portable(error: Exception) -> Exception:
-    """An error itself if it can pass to another process, else its words."""
+    """An error itself if it can be pickled for another process, else its text."""
     try:
         pickle.loads(pickle.dumps(error))
     except Exception:  # whatever its class does there

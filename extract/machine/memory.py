@@ -7,7 +7,9 @@ from pathlib import Path
 # A process may take this share of the machine, or of what its control group leaves it.
 SHARE = 0.5
 LEAST_BYTES = 2 << 30  # decoding 8K needs up to about this
-GROUP_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
+GROUPS = "/sys/fs/cgroup"
+GROUP_LIMITS = (f"{GROUPS}/memory.max", f"{GROUPS}/memory/memory.limit_in_bytes")
+OWN_GROUP = "/proc/self/cgroup"
 FIRST_TO_GO = "1000"  # highest badness for the kernel's choice of what to kill
 
 
@@ -16,10 +18,32 @@ def memory_of_machine() -> int | None:
     found = []
     with contextlib.suppress(ValueError, OSError, AttributeError):
         found.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
-    for name in GROUP_LIMITS:
+    for name in (*GROUP_LIMITS, *_own_limits()):
         with contextlib.suppress(OSError, ValueError):  # "max" where there is no limit
             found.append(int(Path(name).read_text("ascii")))
     return min(found, default=None)
+
+
+def _own_limits() -> list[str]:
+    """Limits of this process's control group and of those above it, as a scheduler sets them."""
+    with contextlib.suppress(OSError):
+        for line in Path(OWN_GROUP).read_text("ascii", "replace").splitlines():
+            if line.startswith("0::/"):  # version 2
+                group = Path(GROUPS, line[4:])
+                return [str(above / "memory.max") for above in (group, *group.parents)]
+    return []
+
+
+def free_memory() -> int | None:
+    """Bytes that new processes may take; None where nothing says how much there is."""
+    total = memory_of_machine()  # in a container, its own
+    if total is None:
+        return None
+    with contextlib.suppress(OSError, ValueError):
+        lines = Path("/proc/meminfo").read_text("ascii").splitlines()
+        (line,) = (line for line in lines if line.startswith("MemAvailable:"))
+        return min(int(line.split()[1]) * 1024, total)
+    return total // 2  # a guess
 
 
 def default_limit() -> int | None:

@@ -1,12 +1,11 @@
 """The way from frames to features on one device: frames go up once, as bytes; features come down.
 
 The same code runs on a GPU and on tensors of the processor, where tests hold it against
-`extract.pipeline.frame_steps.ArrayWork`. Where a library resizes the frames of its networks
+`extract.pipeline.frame_steps.ArraySteps`. Where a library resizes the frames of its networks
 (`extract.preprocessing.torchvision_resize`), that is done on the processor, since it rounds
 otherwise on a GPU.
 """
 
-import functools
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -16,8 +15,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from extract.errors import ExtractError
-from extract.pipeline.shared_batches import Arrival, SharedBatches, SharedRows
-from extract.pipeline.transfer import Transfer, slab_length, transfer_with
+from extract.pipeline.frame_steps import Pending
+from extract.pipeline.transfer import Transfer, chunk_length, transfer_with
 from extract.preprocessing.numpy_ops import centre_crop
 from extract.preprocessing.torch_ops import grey, quantize_flow, resize_short_side, scale_rgb
 
@@ -26,18 +25,18 @@ if TYPE_CHECKING:
     from extract.inference.backbone import Backbone
 
 
-class DeviceWork:
-    """See `extract.pipeline.frame_steps.Work`; frames ``[H, W, 3] uint8``, fields ``[N, 2, h, w]``.
+class DeviceSteps:
+    """See `FrameSteps`; pictures are ``[H, W, 3] uint8`` and fields ``[N, 2, crop, crop]``.
 
-    Nothing that is done depends on a computed value, so that the processor never waits for the
-    device before `rows`; but TV-L1 looks now and then whether it may end, without waiting for it.
-    Batches are shared by videos that follow each other (`extract.pipeline.shared_batches`).
+    Nothing that is done depends on a computed value, so the processor never waits for the device
+    before features are asked for; but TV-L1 checks now and then whether it may end, without
+    waiting for it.
 
     Args:
         backbone: the networks, on the device.
         flow: computes flow; None where the flow stream is not wanted.
         quantize: see ``extract.preprocessing.flow_quantization``.
-        transfer: the way there; without it the one for the backbone's device.
+        transfer: the way there; by default the one for the backbone's device.
     """
 
     def __init__(
@@ -51,23 +50,14 @@ class DeviceWork:
         self._flow = flow
         self._quantize = quantize
         self._transfer = transfer or transfer_with(torch.device(backbone.device))
-        self._batches = {
-            stream: SharedBatches(functools.partial(self._run, stream))
-            for stream in backbone.record.streams
-        }
 
-    @torch.inference_mode()
-    def _run(self, stream: str, clips: Tensor) -> Arrival:
-        """Begin to compute a batch's features and to bring them down."""
-        return self._transfer.down(getattr(self._backbone, stream)(clips))
-
-    def slab(self, frame: NDArray[np.uint8]) -> int:
-        """See `Work.slab`: as many as are worth a copy."""
-        return slab_length(frame)
+    def chunk_length(self, frame: NDArray[np.uint8]) -> int:
+        """See `FrameSteps.chunk_length`: as many as are worth a copy."""
+        return chunk_length(frame)
 
     @torch.inference_mode()
     def pictures(self, frames: Sequence[NDArray[np.uint8]]) -> Sequence[Tensor]:
-        """See `Work.pictures`."""
+        """See `FrameSteps.pictures`."""
         record = self._backbone.record
         if record.resize is not None:
             return self._transfer.up([record.resized(frame) for frame in frames]).unbind()
@@ -75,7 +65,7 @@ class DeviceWork:
 
     @torch.inference_mode()
     def fields(self, pictures: Sequence[Tensor]) -> Tensor:
-        """See `Work.fields`."""
+        """See `FrameSteps.fields`."""
         assert self._flow is not None
         rgb = torch.stack(tuple(pictures))
         return centre_crop(
@@ -83,17 +73,22 @@ class DeviceWork:
         ).clone()  # whole fields are let go
 
     @torch.inference_mode()
-    def rgb(self, pictures: Mapping[int, Tensor], wanted: Sequence[Sequence[int]]) -> SharedRows:
-        """See `Work.rgb`."""
+    def rgb(self, pictures: Mapping[int, Tensor], wanted: Sequence[Sequence[int]]) -> Pending:
+        """See `FrameSteps.rgb`."""
         record = self._backbone.record
         cropped = {n: record.cropped(picture) for n, picture in pictures.items()}
         clips = torch.stack([cropped[n] for row in wanted for n in row])
         clips = clips.unflatten(0, (len(wanted), record.length))
-        return self._batches["rgb"].add(scale_rgb(clips, record.mean, record.deviation))
+        clips = scale_rgb(clips, record.mean, record.deviation)
+        return self._transfer.down(self._backbone.rgb(clips))
 
     @torch.inference_mode()
-    def flow(self, fields: Mapping[int, Tensor], wanted: Sequence[Sequence[int]]) -> SharedRows:
-        """See `Work.flow`."""
+    def flow(self, fields: Mapping[int, Tensor], wanted: Sequence[Sequence[int]]) -> Pending:
+        """See `FrameSteps.flow`.
+
+        NaN is found in the features, since no network turns it into a number: to look earlier would
+        be to wait for the device.
+        """
         record = self._backbone.record
         if fields:
             found = torch.stack([fields[n] for row in wanted for n in row])
@@ -101,20 +96,12 @@ class DeviceWork:
         else:
             shape = (len(wanted), 2, record.length, record.crop, record.crop)
             clips = torch.zeros(shape, device=self._backbone.device)
-        return self._batches["flow"].add(quantize_flow(clips, self._quantize))
+        pending = self._transfer.down(self._backbone.flow(quantize_flow(clips, self._quantize)))
 
-    def ready(self, found: SharedRows) -> bool:
-        """See `Work.ready`."""
-        return found.ready()
+        def checked() -> NDArray[np.float32]:
+            rows = pending()
+            if np.isnan(rows).any():
+                raise ExtractError("optical flow holds NaN, nothing can be computed from it")
+            return rows
 
-    def rows(self, found: SharedRows) -> NDArray[np.float32]:
-        """See `Work.rows`.
-
-        Raises:
-            ExtractError: flow was no number somewhere. No network turns that into one, and to look
-                earlier would be to wait for the device.
-        """
-        rows = found()
-        if found.home is self._batches.get("flow") and np.isnan(rows).any():
-            raise ExtractError("optical flow holds NaN, nothing can be computed from it")
-        return rows
+        return checked

@@ -1,10 +1,10 @@
-"""What is done to the frames of a video; `extract.pipeline.scheduler` says when and where.
+"""What is done to the frames of a video, step by step; `extract.pipeline.scheduler` says when.
 
 There are two ways: on arrays, here, and on tensors of any device (`extract.pipeline.device_steps`),
 by which nothing but frames goes up to a GPU and nothing but features comes down.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -17,11 +17,14 @@ if TYPE_CHECKING:
     from extract.flow.registry import FlowMethod
     from extract.inference.backbone import Backbone
 
+Pending = Callable[[], NDArray[np.float32]]
+"""Waits until the features ``[n, D]`` of a group of snippets are there, and gives them."""
 
-class Work(Protocol):
-    """The steps. What a picture, some fields and found features are is the way's own business."""
 
-    def slab(self, frame: NDArray[np.uint8]) -> int:
+class FrameSteps(Protocol):
+    """The steps. What a picture and a run of flow fields is depends on the way."""
+
+    def chunk_length(self, frame: NDArray[np.uint8]) -> int:
         """How many frames like this one `pictures` takes at a time."""
         ...
 
@@ -33,8 +36,8 @@ class Work(Protocol):
         """Flow between consecutive pictures, cropped: N fields in pixels per frame, by index."""
         ...
 
-    def rgb(self, pictures: Mapping[int, Any], wanted: Sequence[Sequence[int]]) -> Any:
-        """Features of a row of pictures for each snippet, as the network's preprocessing asks.
+    def rgb(self, pictures: Mapping[int, Any], wanted: Sequence[Sequence[int]]) -> Pending:
+        """Features of snippets of pictures, preprocessed as the network expects.
 
         Args:
             pictures: by number.
@@ -42,24 +45,16 @@ class Work(Protocol):
         """
         ...
 
-    def flow(self, fields: Mapping[int, Any], wanted: Sequence[Sequence[int]]) -> Any:
-        """Features of a row of fields for each snippet; none in a video of one frame."""
-        ...
-
-    def ready(self, found: Any) -> bool:
-        """Whether found features need not wait for more snippets to be computed along with."""
-        ...
-
-    def rows(self, found: Any) -> NDArray[np.float32]:
-        """Found features as ``[n, D]``; waits until they are there.
+    def flow(self, fields: Mapping[int, Any], wanted: Sequence[Sequence[int]]) -> Pending:
+        """Features of snippets of flow fields; a video of one frame has no field.
 
         Raises:
-            ExtractError: something on the way was no number.
+            ExtractError: flow holds NaN; `Pending` may raise it too.
         """
         ...
 
 
-class ArrayWork:
+class ArraySteps:
     """On arrays, by numpy, and by what flow method and backbone run.
 
     Args:
@@ -73,16 +68,16 @@ class ArrayWork:
         self._flow = flow
         self._quantize = quantize
 
-    def slab(self, frame: NDArray[np.uint8]) -> int:
-        """One by one: a frame is not waited for."""
+    def chunk_length(self, frame: NDArray[np.uint8]) -> int:
+        """One by one, so that no frame waits for another."""
         return 1
 
     def pictures(self, frames: Sequence[NDArray[np.uint8]]) -> Sequence[NDArray[np.uint8]]:
-        """See `Work.pictures`."""
+        """See `FrameSteps.pictures`."""
         return [self._backbone.record.resized(frame) for frame in frames]
 
     def fields(self, pictures: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
-        """See `Work.fields`."""
+        """See `FrameSteps.fields`."""
         assert self._flow is not None
         fields = self._flow.compute(
             np.stack([grey(picture) for picture in pictures]), np.stack(pictures)
@@ -91,17 +86,18 @@ class ArrayWork:
 
     def rgb(
         self, pictures: Mapping[int, NDArray[np.uint8]], wanted: Sequence[Sequence[int]]
-    ) -> NDArray[np.float32]:
-        """See `Work.rgb`."""
+    ) -> Pending:
+        """See `FrameSteps.rgb`."""
         record = self._backbone.record
         cropped = {n: record.cropped(picture) for n, picture in pictures.items()}
         clips = np.stack([np.stack([cropped[n] for n in row]) for row in wanted])
-        return self._network("rgb", record.scale_rgb(clips).transpose(0, 4, 1, 2, 3))
+        rows = self._backbone.rgb(record.scale_rgb(clips).transpose(0, 4, 1, 2, 3))
+        return lambda: rows
 
     def flow(
         self, fields: Mapping[int, NDArray[np.float32]], wanted: Sequence[Sequence[int]]
-    ) -> NDArray[np.float32]:
-        """See `Work.flow`."""
+    ) -> Pending:
+        """See `FrameSteps.flow`."""
         record = self._backbone.record
         zero = np.zeros((2, record.crop, record.crop), np.float32)
         clips = np.stack(
@@ -110,16 +106,5 @@ class ArrayWork:
                 for row in wanted
             ]
         )
-        return self._network("flow", quantize_flow(clips.transpose(0, 2, 1, 3, 4), self._quantize))
-
-    def _network(self, stream: str, clips: NDArray[np.float32]) -> NDArray[np.float32]:
-        rows: NDArray[np.float32] = getattr(self._backbone, stream)(clips)
-        return rows
-
-    def ready(self, found: NDArray[np.float32]) -> bool:
-        """They are there."""
-        return True
-
-    def rows(self, found: NDArray[np.float32]) -> NDArray[np.float32]:
-        """They are there."""
-        return found
+        rows = self._backbone.flow(quantize_flow(clips.transpose(0, 2, 1, 3, 4), self._quantize))
+        return lambda: rows

@@ -1,53 +1,40 @@
-"""What the snippets at hand need of a video, and no more: memory stays bounded."""
+"""What the next snippets need of a video, and no more: memory stays bounded."""
 
 import bisect
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple, Protocol
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from extract.errors import VideoError
+from extract.pipeline.frame_steps import FrameSteps
 from extract.pipeline.snippets import SnippetGrid
-from extract.pipeline.task_pool import Task
-from extract.video.clock import FrameRate
 
-# Is shown each grid frame on its way: seconds and ``[H, W, 3] uint8``.
-Watch = Callable[[float, NDArray[np.uint8]], None]
+if TYPE_CHECKING:
+    from extract.video.clip import Clip
+    from extract.video.isolation.isolated_clip import IsolatedClip
 
+    OpenVideo = Clip | IsolatedClip
 
-class Maker(Protocol):
-    """What brings frames to the size that flow and networks see."""
-
-    def slab(self, frame: NDArray[np.uint8]) -> int:
-        """How many frames like this one are made into pictures at a time."""
-
-    def pictures(self, frames: Sequence[NDArray[np.uint8]]) -> Sequence[Any]:
-        """The pictures of frames of one size."""
-
-
-class Pictures(Protocol):
-    """An opened video, in this process or in another."""
-
-    path: str
-
-    def frames(self, fps: FrameRate, first: int = 0) -> Iterator[tuple[float, NDArray[np.uint8]]]:
-        """Times and pictures of the grid frames from ``first`` on."""
+OnFrame = Callable[[float, NDArray[np.uint8]], None]
+"""Called with each grid frame: seconds and ``[H, W, 3] uint8``."""
 
 
 class Field(NamedTuple):
     """A flow field that is computed or will be.
 
     Attributes:
-        run: gives consecutive fields, to be had by index.
-        place: which of them it is.
+        run: gives consecutive fields, by index.
+        offset: which of them it is.
     """
 
-    run: Task[Any]
-    place: int
+    run: Future[Any]
+    offset: int
 
 
-class Window:
+class FrameWindow:
     """Resized grid frames and cropped flow fields that the next snippets still need.
 
     Attributes:
@@ -56,29 +43,29 @@ class Window:
     Args:
         clip: the video.
         frames: grid frames in all.
-        maker: makes pictures of frames.
+        steps: makes pictures of frames.
         grid: how the video is cut into snippets.
         wanted: numbers of the snippets that are wanted, ascending.
-        watch: is shown each grid frame on its way.
+        on_frame: called with each grid frame, in order.
     """
 
     def __init__(
         self,
-        clip: Pictures,
+        clip: "OpenVideo",
         frames: int,
-        maker: Maker,
+        steps: FrameSteps,
         grid: SnippetGrid,
         wanted: Sequence[int],
-        watch: "Watch | None" = None,
+        on_frame: OnFrame | None = None,
     ) -> None:
         self.flow: dict[int, Field] = {}
         self._pictures: dict[int, Any] = {}
-        self._maker = maker
+        self._steps = steps
         self._length = grid.length
         self._starts = [row * grid.stride for row in wanted]
         # A snippet that begins with the last frame repeats the field before it.
         begin = max(0, min(self._starts[0], frames - 2))
-        self._source = enumerate(_watched(clip.frames(grid.fps, begin), watch), begin)
+        self._unread = enumerate(_shown(clip.frames(grid.fps, begin), on_frame), begin)
         self._keep_from = begin
         self._clip = clip
         # The last field is repeated as the last frame is, and needs the frame before it too.
@@ -94,17 +81,17 @@ class Window:
     def _read(self, n: int) -> None:
         """Make pictures of the next frames that are needed, in search of frame ``n``."""
         frames: dict[int, NDArray[np.uint8]] = {}
-        for index, frame in self._source:
+        for index, frame in self._unread:
             if self._needed(index):
                 frames[index] = frame
-                if len(frames) >= self._maker.slab(frame):
+                if len(frames) >= self._steps.chunk_length(frame):
                     break
         if not frames:
             raise VideoError(
                 f"{self._clip.path}: decoding ended before frame {n} of {self._frames}; "
                 "the file changed while it was read?"
             )
-        made = self._maker.pictures(list(frames.values()))
+        made = self._steps.pictures(list(frames.values()))
         self._pictures.update(zip(frames, made, strict=True))
 
     def _needed(self, index: int) -> bool:
@@ -135,11 +122,11 @@ def runs(indices: Sequence[int]) -> Iterator[range]:
             first = i
 
 
-def _watched(
-    frames: Iterator[tuple[float, NDArray[np.uint8]]], watch: Watch | None
+def _shown(
+    frames: Iterator[tuple[float, NDArray[np.uint8]]], on_frame: OnFrame | None
 ) -> Iterator[NDArray[np.uint8]]:
-    """Frames without their times, each shown to ``watch`` first."""
+    """Frames without their times, each given to ``on_frame`` first."""
     for time, frame in frames:
-        if watch:
-            watch(time, frame)
+        if on_frame:
+            on_frame(time, frame)
         yield frame

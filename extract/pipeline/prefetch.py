@@ -1,11 +1,11 @@
-"""Items that a thread of its own makes ahead of those who use them, a bounded number at a time."""
+"""Items that a thread makes before they are asked for, a bounded number at a time."""
 
 import threading
 from collections import deque
 from collections.abc import Callable, Generator
 from typing import Generic, TypeVar
 
-from extract.pipeline.task_pool import LOOK_SECONDS
+from extract.pipeline.task_pool import WAIT_SECONDS
 
 T = TypeVar("T")
 
@@ -13,8 +13,8 @@ T = TypeVar("T")
 STOP_SECONDS = 2.0
 
 
-class Ahead(Generic[T]):
-    """What a generator yields, made ahead by a thread; used as a context and as an iterator.
+class Prefetch(Generic[T]):
+    """What a generator yields, made in advance by a thread; used as a context and an iterator.
 
     What the generator raises is raised to the user after the items before it. At the context's end
     the thread is gone and the generator closed, wherever it stood.
@@ -41,19 +41,19 @@ class Ahead(Generic[T]):
         self._error: BaseException | None = None
         self._changed = threading.Condition()
         # A daemon: where nothing can end its wait, at least the program ends.
-        self._thread = threading.Thread(target=self._make, name="basnet-ahead", daemon=True)
+        self._thread = threading.Thread(target=self._make, name="basnet-prefetch", daemon=True)
 
-    def __enter__(self) -> "Ahead[T]":
+    def __enter__(self) -> "Prefetch[T]":
         self._thread.start()
         return self
 
-    def __iter__(self) -> "Ahead[T]":
+    def __iter__(self) -> "Prefetch[T]":
         return self
 
     def __next__(self) -> T:
         with self._changed:
             while not self._made and not self._ended:
-                self._changed.wait(LOOK_SECONDS)
+                self._changed.wait(WAIT_SECONDS)
             if self._made:
                 self._changed.notify_all()
                 return self._made.popleft()

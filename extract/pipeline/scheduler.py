@@ -1,54 +1,47 @@
-"""Frames of a video to feature rows, the stages at work at the same time.
+"""Frames of a video to feature rows, the steps running at the same time.
 
-A thread reads frames ahead and resizes them; lanes (`extract.pipeline.task_pool`) compute flow and
-run the networks. Where one thread alone keeps a core busy with flow and network (I3D and TV-L1 on a
-CPU), there is a lane for each processor thread: nothing waits for another thread within a snippet,
-and the cores are full from the first snippet to the last. Elsewhere one lane has all threads, or
-the GPU. A value depends neither on the number of lanes nor on what else is at work.
+A thread reads frames in advance and resizes them; a task pool (`extract.pipeline.task_pool`)
+computes flow and runs the networks. Where one thread alone keeps a core busy with flow and network
+(I3D and TV-L1 on a CPU), the pool has a thread for each processor thread: nothing waits for another
+thread within a snippet, and the cores are full from the first snippet to the last. Elsewhere its
+one thread has all processor threads, or the GPU. A value depends neither on the number of threads
+nor on what else is running.
 """
 
 import functools
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from concurrent.futures import Future
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from extract.inference.batching import GPU_BATCH, cpu_batch
-from extract.pipeline.frame_steps import ArrayWork, Work
-from extract.pipeline.frame_window import Field, Pictures, Watch, Window, runs
-from extract.pipeline.prefetch import Ahead
+from extract.pipeline.frame_steps import ArraySteps, FrameSteps, Pending
+from extract.pipeline.frame_window import Field, FrameWindow, OnFrame, runs
+from extract.pipeline.prefetch import Prefetch
 from extract.pipeline.snippets import SnippetGrid, flow_rows, frame_rows
-from extract.pipeline.task_pool import Lanes, Task
+from extract.pipeline.task_pool import TaskPool, result_of
 from extract.streams import CHANNELS
 
 if TYPE_CHECKING:
     from extract.flow.registry import FlowMethod
     from extract.inference.backbone import Backbone
+    from extract.pipeline.frame_window import OpenVideo
 
 # Snippets that all threads work on together: enough to keep them busy, within some hundred
 # megabytes.
 CPU_GROUP = 4
-# Groups that are at work or wait beyond one for each lane, so that no lane waits for frames.
+# Groups that run or wait beyond one for each thread of the pool, so that none waits for frames.
 SPARE_GROUPS = 2
-# Tasks that the flow of a group is cut into, so that lanes share it.
+# Tasks that the flow of a group is cut into, so that threads share it.
 FLOW_TASKS = 4
 
-Rows = dict[str, NDArray[np.float32]]
-Found = dict[str, Any]
-"""Features that are on their way, by stream."""
 FLOW, NETWORK = 0, 1  # flow first: a network waits for it
 
 
-class Source(Pictures, Protocol):
-    """An opened video whose frames can be given up, whatever they wait for."""
-
-    def abandon(self) -> None:
-        """End the wait for a frame that another thread is in."""
-
-
-class Stages:
-    """What becomes of frames, with all that this takes.
+class Scheduler:
+    """Everything that turns frames into features.
 
     Args:
         backbone: the networks.
@@ -74,16 +67,16 @@ class Stages:
         self._backbone = backbone
         self._streams = tuple(streams)
         self._grid = grid
-        self._work = _work(backbone, flow, quantize, tensors)
+        self._steps = _steps(backbone, flow, quantize, tensors)
         self._threads = threads
-        self._lanes: Lanes | None = None
+        self._pool: TaskPool | None = None
         record = backbone.record
         self._on_cpu = backbone.device == "cpu" and not tensors
-        self._spread = (
+        self._thread_per_clip = (
             self._on_cpu and record.clip_a_thread and (flow is None or flow.single_thread_per_pair)
         )
         clip = [(CHANNELS[name], record.length, record.crop, record.crop) for name in streams]
-        batch = max(map(cpu_batch, clip)) if self._spread else CPU_GROUP
+        batch = max(map(cpu_batch, clip)) if self._thread_per_clip else CPU_GROUP
         self._group = batch if self._on_cpu else GPU_BATCH
 
     def load(self) -> None:
@@ -99,19 +92,19 @@ class Stages:
     def use_threads(self, threads: int) -> None:
         """Compute on that many processor threads from the next snippets on."""
         self._threads = threads
-        if self._lanes is not None and self._spread:
-            self._lanes.resize(threads)
+        if self._pool is not None and self._thread_per_clip:
+            self._pool.resize(threads)
 
     def rows(
         self,
-        clip: Source,
+        clip: "OpenVideo",
         frames: int,
         wanted: Sequence[int],
         *,
-        watch: Watch | None = None,
+        on_frame: OnFrame | None = None,
         one_by_one: bool = False,
-    ) -> Generator[Found]:
-        """What `fetch` makes features of the wanted snippets of, some at a time, in order.
+    ) -> Generator[dict[str, NDArray[np.float32]]]:
+        """Features ``[n, D]`` of each stream of the wanted snippets, some at a time, in order.
 
         At the generator's end, also by ``close`` or an error, no thread of it is left.
 
@@ -119,90 +112,84 @@ class Stages:
             clip: the video; its frames are read in another thread.
             frames: grid frames of the video.
             wanted: numbers of the snippets, ascending.
-            watch: is shown each grid frame on its way, in another thread.
+            on_frame: called with each grid frame, in another thread.
             one_by_one: on a CPU no snippet waits for others.
         """
         import torch
 
         size = 1 if one_by_one and self._on_cpu else self._group
         before = torch.get_num_threads()
-        width = self._threads or before if self._spread else 1
+        width = self._threads or before if self._thread_per_clip else 1
         try:
-            with Lanes(width, self._prepare) as lanes:
-                self._lanes = lanes
-                groups = self._groups(lanes, clip, frames, wanted, size, watch)
-                with Ahead(groups, width + SPARE_GROUPS, clip.abandon) as ahead:
+            with TaskPool(width, self._prepare) as pool:
+                self._pool = pool
+                groups = self._groups(pool, clip, frames, wanted, size, on_frame)
+                with Prefetch(groups, width + SPARE_GROUPS, clip.abandon) as submitted:
                     try:
-                        for tasks in ahead:
-                            yield {name: task.result() for name, task in tasks.items()}
+                        for group in submitted:
+                            yield {name: result_of(task)() for name, task in group.items()}
+                            del group  # its features would live until the next ones are there
                     finally:
-                        lanes.give_up()  # first, so that lanes and reader end together
+                        pool.cancel()  # first, so that pool and reader end together
         finally:
-            self._lanes = None
-            # The lanes' number is theirs, but other threads to come would begin with it.
+            self._pool = None
+            # The pool's number is its threads' own, but threads to come would begin with it.
             torch.set_num_threads(before)
-
-    def ready(self, found: Found) -> bool:
-        """Whether features need not wait for more snippets to be computed along with."""
-        return all(self._work.ready(rows) for rows in found.values())
-
-    def fetch(self, found: Found) -> Rows:
-        """Features ``[n, D]`` of each stream; waits until they are there."""
-        return {name: self._work.rows(rows) for name, rows in found.items()}
 
     def _prepare(self) -> None:
         """Set the number of torch's threads, which each thread that computes has for itself."""
         import torch
 
-        if self._threads is None and not self._spread:
+        if self._threads is None and not self._thread_per_clip:
             return
-        threads = 1 if self._spread and self._lanes else self._threads or torch.get_num_threads()
+        alone = self._thread_per_clip and self._pool
+        threads = 1 if alone else self._threads or torch.get_num_threads()
         if threads != torch.get_num_threads():
             torch.set_num_threads(threads)
 
     def _groups(
         self,
-        lanes: Lanes,
-        clip: Source,
+        pool: TaskPool,
+        clip: "OpenVideo",
         frames: int,
         wanted: Sequence[int],
         size: int,
-        watch: Watch | None,
-    ) -> Generator[dict[str, Task[Any]]]:
-        """Tasks that give the rows of ``size`` of the wanted snippets at a time, in one pass."""
+        on_frame: OnFrame | None,
+    ) -> Generator[dict[str, Future[Pending]]]:
+        """Tasks that compute the rows of ``size`` of the wanted snippets at a time, in one pass."""
         if not len(wanted):
             return
-        window = Window(clip, frames, self._work, self._grid, wanted, watch)
+        window = FrameWindow(clip, frames, self._steps, self._grid, wanted, on_frame)
         for first in range(0, len(wanted), size):
             rows = wanted[first : first + size]
             group = {}
             if "flow" in self._streams:
-                group["flow"] = self._submit_flow(lanes, window, rows, frames)
+                group["flow"] = self._submit_flow(pool, window, rows, frames)
             if "rgb" in self._streams:
-                group["rgb"] = self._submit_rgb(lanes, window, rows, frames)
+                group["rgb"] = self._submit_rgb(pool, window, rows, frames)
             yield {name: group[name] for name in self._streams}
             if first + size < len(wanted):
                 window.forget_before(wanted[first + size] * self._grid.stride)
 
     def _submit_rgb(
-        self, lanes: Lanes, window: Window, rows: Sequence[int], frames: int
-    ) -> Task[Any]:
+        self, pool: TaskPool, window: FrameWindow, rows: Sequence[int], frames: int
+    ) -> Future[Pending]:
         wanted = [frame_rows(row, frames, self._grid) for row in rows]
         pictures = {n: window.picture(n) for row in wanted for n in row}
-        return lanes.submit((rows[0], NETWORK), functools.partial(self._work.rgb, pictures, wanted))
+        return pool.submit((rows[0], NETWORK), functools.partial(self._steps.rgb, pictures, wanted))
 
     def _submit_flow(
-        self, lanes: Lanes, window: Window, rows: Sequence[int], frames: int
-    ) -> Task[Any]:
+        self, pool: TaskPool, window: FrameWindow, rows: Sequence[int], frames: int
+    ) -> Future[Pending]:
         wanted = [flow_rows(row, frames, self._grid) for row in rows]
         missing = sorted({n for row in wanted for n in row} - window.flow.keys())
         for run in self._shared_out(missing):
             pictures = [window.picture(n) for n in range(run.start, run.stop + 1)]
-            task = lanes.submit((rows[0], FLOW), functools.partial(self._work.fields, pictures))
-            for place, n in enumerate(run):
-                window.flow[n] = Field(task, place)
+            task = pool.submit((rows[0], FLOW), functools.partial(self._steps.fields, pictures))
+            for index, n in enumerate(run):
+                window.flow[n] = Field(task, index)
         fields = {n: window.flow[n] for row in wanted for n in row}
-        return lanes.submit(
+        return pool.submit(
             (rows[0], NETWORK),
             functools.partial(self._flow_rows, fields, wanted),
             after=[field.run for field in fields.values()],
@@ -210,20 +197,22 @@ class Stages:
 
     def _shared_out(self, missing: Sequence[int]) -> Iterator[range]:
         """Consecutive fields that one task computes."""
-        most = -(-len(missing) // FLOW_TASKS) if self._spread else len(missing)
+        most = -(-len(missing) // FLOW_TASKS) if self._thread_per_clip else len(missing)
         for run in runs(missing):
             for first in run[::most]:
                 yield range(first, min(first + most, run.stop))
 
-    def _flow_rows(self, fields: Mapping[int, Field], wanted: Sequence[Sequence[int]]) -> Any:
+    def _flow_rows(self, fields: Mapping[int, Field], wanted: Sequence[Sequence[int]]) -> Pending:
         """Features of fields that have been computed by now."""
-        found = {n: field.run.result()[field.place] for n, field in fields.items()}
-        return self._work.flow(found, wanted)
+        found = {n: field.run.result()[field.offset] for n, field in fields.items()}
+        return self._steps.flow(found, wanted)
 
 
-def _work(backbone: "Backbone", flow: "FlowMethod | None", quantize: str, tensors: bool) -> Work:
+def _steps(
+    backbone: "Backbone", flow: "FlowMethod | None", quantize: str, tensors: bool
+) -> FrameSteps:
     if tensors:
-        from extract.pipeline.device_steps import DeviceWork
+        from extract.pipeline.device_steps import DeviceSteps
 
-        return DeviceWork(backbone, flow, quantize)
-    return ArrayWork(backbone, flow, quantize)
+        return DeviceSteps(backbone, flow, quantize)
+    return ArraySteps(backbone, flow, quantize)

@@ -1,163 +1,139 @@
-"""Tasks that several threads work on: each thread takes the most urgent one that is ready."""
+"""Threads that work on tasks with dependencies: each takes the most urgent one that is ready."""
 
 import heapq
 import itertools
 import threading
 from collections.abc import Callable, Iterable
-from typing import Any, Generic, TypeVar
+from concurrent.futures import Future
+from typing import Any, TypeVar
 
 T = TypeVar("T")
 
 # A wait without a limit cannot be interrupted by Ctrl-C on Windows.
-LOOK_SECONDS = 0.5
+WAIT_SECONDS = 0.5
 
 
-class Task(Generic[T]):
-    """Work that a lane does once the tasks before it have ended, and then its result."""
+class TaskPool:
+    """A thread pool of changeable width, used as a context.
 
-    def __init__(self, urgency: tuple[int, ...], work: Callable[[], T]) -> None:
-        self.urgency = urgency
-        self.waits_for = 0
-        self.followers: list[Task[Any]] = []
-        self.ended = threading.Event()
-        self._work: Callable[[], T] | None = work
-        self._value: T
-        self._error: BaseException | None = None
-
-    def run(self, before: Callable[[], None]) -> None:
-        """Do the work; what it raises is kept for whoever asks for the result."""
-        assert self._work is not None
-        try:
-            before()
-            self._value = self._work()
-        except BaseException as error:
-            self._error = error
-        # What it worked on may be large, and its result may be kept for long.
-        self._work = None
-
-    def drop(self) -> None:
-        """End it without its work being done."""
-        self._work, self._error = None, RuntimeError("the work was given up")
-        self.ended.set()
-
-    def result(self) -> T:
-        """What the work gave, as soon as it is done.
-
-        Raises:
-            BaseException: what the work raised.
-        """
-        while not self.ended.wait(LOOK_SECONDS):
-            pass
-        if self._error is not None:
-            raise self._error
-        return self._value
-
-
-class Lanes:
-    """Threads that work on tasks, as many at a time as there are lanes.
-
-    Used as a context: at its end tasks that were not begun are dropped, and those at work are
-    waited for.
+    At the context's end tasks that have not begun are cancelled, and running ones are waited for.
 
     Args:
-        width: number of lanes.
-        before: called on a lane's thread before each task.
+        width: threads that work at a time.
+        before: called on a pool's thread before each task.
     """
 
     def __init__(self, width: int, before: Callable[[], None] = lambda: None) -> None:
         self._before = before
         self._width = 0
         self._order = itertools.count()
-        self._ready: list[tuple[tuple[int, ...], int, Task[Any]]] = []
-        self._waiting: set[Task[Any]] = set()
+        self._ready: list[tuple[tuple[int, ...], int, Future[Any], Callable[[], Any]]] = []
+        self._not_begun: set[Future[Any]] = set()
         self._closed = False
         self._changed = threading.Condition()
         self._threads: list[threading.Thread] = []
         self.resize(width)
 
     def resize(self, width: int) -> None:
-        """Work on that many tasks at a time from now on; those at work go on."""
+        """Work on that many tasks at a time from now on; running ones go on."""
         with self._changed:
             self._width = width
             while len(self._threads) < width and not self._closed:
                 number = len(self._threads)
-                thread = threading.Thread(
-                    target=self._lane, args=(number,), name=f"basnet-lane-{number}"
-                )
+                name = f"basnet-worker-{number}"
+                thread = threading.Thread(target=self._work, args=(number,), name=name)
                 self._threads.append(thread)
                 thread.start()
             self._changed.notify_all()
 
     def submit(
-        self, urgency: tuple[int, ...], work: Callable[[], T], after: Iterable[Task[Any]] = ()
-    ) -> Task[T]:
+        self, urgency: tuple[int, ...], work: Callable[[], T], after: Iterable[Future[Any]] = ()
+    ) -> Future[T]:
         """Have work done once the tasks ``after`` have ended, well or not.
 
         Args:
             urgency: of the tasks that are ready, the one with the lowest is taken.
-            work: called on one of the lanes.
+            work: called on a thread of the pool.
             after: tasks that must have ended.
         """
-        task = Task(urgency, work)
+        future: Future[T] = Future()
+        left = {*after}
+
+        def ended(other: Future[Any]) -> None:
+            with self._changed:
+                left.discard(other)
+                if not left and not self._closed:
+                    heapq.heappush(self._ready, (urgency, next(self._order), future, work))
+                    # To all: of two threads that sleep, one may be beyond the width.
+                    self._changed.notify_all()
+
         with self._changed:
             if self._closed:
-                task.drop()
-                return task
-            for other in set(after):
-                if not other.ended.is_set():
-                    other.followers.append(task)
-                    task.waits_for += 1
-            if task.waits_for:
-                self._waiting.add(task)
-            else:
-                self._make_ready(task)
-        return task
+                future.cancel()
+                return future
+            self._not_begun.add(future)
+            if not left:
+                ended(future)
+        for other in list(left):
+            other.add_done_callback(ended)  # called at once where it has ended
+        return future
 
-    def _make_ready(self, task: Task[Any]) -> None:
-        heapq.heappush(self._ready, (task.urgency, next(self._order), task))
-        # To all: of two threads that sleep, one may be beyond the width.
-        self._changed.notify_all()
-
-    def _lane(self, number: int) -> None:
+    def _work(self, number: int) -> None:
         """Body of a thread."""
-        while (task := self._next(number)) is not None:
-            task.run(self._before)
-            self._end(task)
-            del task  # its result would live until the next task comes
+        while task := self._next(number):
+            future, work = task
+            try:
+                self._before()
+                value = work()
+            except BaseException as error:
+                future.set_exception(error)
+            else:
+                future.set_result(value)
+                del value
+            del task, future, work  # they would live until the next task comes
 
-    def _next(self, number: int) -> Task[Any] | None:
+    def _next(self, number: int) -> tuple[Future[Any], Callable[[], Any]] | None:
         """The next task, None at the end."""
         with self._changed:
             while not self._closed:
                 if self._ready and number < self._width:
-                    return heapq.heappop(self._ready)[-1]
+                    _, _, future, work = heapq.heappop(self._ready)
+                    self._not_begun.discard(future)
+                    future.set_running_or_notify_cancel()
+                    return future, work
                 self._changed.wait()
         return None
 
-    def _end(self, task: Task[Any]) -> None:
-        with self._changed:
-            task.ended.set()
-            for follower in task.followers:
-                follower.waits_for -= 1
-                if not follower.waits_for and follower in self._waiting:
-                    self._waiting.remove(follower)
-                    self._make_ready(follower)
-            task.followers.clear()
-
-    def give_up(self) -> None:
-        """Drop all tasks that were not begun, and take no others."""
+    def cancel(self) -> None:
+        """Cancel all tasks that have not begun, and take no others."""
         with self._changed:
             self._closed = True
-            for task in [*self._waiting, *(entry[-1] for entry in self._ready)]:
-                task.drop()
-            self._waiting.clear()
+            dropped = list(self._not_begun)
+            self._not_begun.clear()
             self._ready.clear()
             self._changed.notify_all()
+        for future in dropped:
+            future.cancel()
 
-    def __enter__(self) -> "Lanes":
+    def __enter__(self) -> "TaskPool":
         return self
 
     def __exit__(self, *error: object) -> None:
-        self.give_up()
+        self.cancel()
         for thread in self._threads:
             thread.join()
+
+
+def result_of(future: Future[T]) -> T:
+    """The result of a task, waited for.
+
+    Raises:
+        BaseException: what the task raised.
+        CancelledError: it was cancelled.
+    """
+    while True:
+        try:
+            return future.result(WAIT_SECONDS)
+        except TimeoutError:
+            if future.done():  # raised by the task, or just done
+                return future.result()

@@ -1,7 +1,7 @@
-"""A video from elsewhere, on this machine for as long as it is worked on.
+"""A video of a URL, on this machine for as long as it is worked on.
 
 Each process has one at a time in a temporary folder and removes it after use. What a process that
-was killed has left behind is removed by the next one that fetches.
+was killed has left behind is removed by the next one that downloads.
 """
 
 import contextlib
@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from extract.errors import DiskError, ExtractError, VideoError
-from extract.machine.file_locks import claim
+from extract.machine.file_locks import lock
 from extract.machine.private_folders import private_folder
 from extract.sources.find import safe_id
 from extract.sources.urls import About, TransferError, Url, about, file_system, patiently, read
@@ -25,20 +25,20 @@ FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 @contextlib.contextmanager
-def at_hand(video: Path | Url) -> Iterator[Path]:
+def local_copy(video: Path | Url) -> Iterator[Path]:
     """Inside the block the video is a file of this machine; errors name it as it was given.
 
     Raises:
-        VideoError: there is no such object, the connection fails, or there is no room for it.
+        VideoError: there is no such object, the connection fails, or the disk has no space for it.
         DiskError: the temporary folder cannot be written.
     """
     if isinstance(video, Path):
         yield video
         return
-    with _room() as folder:
+    with _private_copy() as folder:
         copy = folder / f"{safe_id(video.stem) or 'video'}{video.suffix[:LONGEST_SUFFIX]}"
         try:
-            fetch(video, copy)
+            download(video, copy)
         except FileNotFoundError as error:
             raise VideoError(f"{video}: no such file or folder") from error
         except TransferError as error:
@@ -51,17 +51,17 @@ def at_hand(video: Path | Url) -> Iterator[Path]:
             raise type(error)(str(error).replace(str(copy), str(video))) from error
 
 
-def fetch(video: Url, target: Path) -> None:
+def download(video: Url, target: Path) -> None:
     """Copy an object into a new file, in pieces where the other side gives pieces.
 
     Raises:
         FileNotFoundError: there is none.
         TransferError: the connection fails, or the object changes on the way.
-        VideoError: the disk has no room for it.
+        VideoError: the disk has no space for it.
         DiskError: the file cannot be written.
     """
     before = about(video)
-    _check_room(video, before, target.parent)
+    _check_space(video, before, target.parent)
     try:
         if before.ranged:
             _by_pieces(video, before.size or 0, target)
@@ -78,7 +78,7 @@ def fetch(video: Url, target: Path) -> None:
         text = f"{found} of {before.size} bytes came"
         raise TransferError(errno.EIO, text, str(video))
     if about(video).version != before.version:
-        raise TransferError(errno.EIO, "changed while it was fetched", str(video))
+        raise TransferError(errno.EIO, "changed while it was downloaded", str(video))
 
 
 def _by_pieces(video: Url, size: int, target: Path) -> None:
@@ -92,7 +92,7 @@ def _by_pieces(video: Url, size: int, target: Path) -> None:
                 raise DiskError(error.errno, error.strerror, str(target)) from error
 
 
-def _check_room(video: Url, found: About, folder: Path) -> None:
+def _check_space(video: Url, found: About, folder: Path) -> None:
     free = shutil.disk_usage(folder).free
     if found.size is not None and found.size > free:
         raise VideoError(
@@ -102,11 +102,11 @@ def _check_room(video: Url, found: About, folder: Path) -> None:
 
 
 @contextlib.contextmanager
-def _room() -> Iterator[Path]:
+def _private_copy() -> Iterator[Path]:
     """A folder for one video, gone after the block, or after the next one if we are killed."""
     root = _root()
     folder = root / uuid.uuid4().hex
-    with claim(root, folder.name):
+    with lock(root, folder.name):
         folder.mkdir()
         try:
             yield folder
@@ -123,7 +123,7 @@ def _root() -> Path:
         for folder in root.iterdir():
             if folder.name.startswith("."):
                 continue
-            with claim(root, folder.name) as ours:
+            with lock(root, folder.name, patience=0) as ours:
                 if ours:
                     shutil.rmtree(folder, ignore_errors=True)
     except OSError as error:

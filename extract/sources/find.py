@@ -13,8 +13,9 @@ from pathlib import Path, PurePath, PurePosixPath
 from typing import TypeVar
 
 from extract.errors import ExtractError
-from extract.sources import urls
-from extract.sources.urls import TransferError, Url
+from extract.sources import storage
+from extract.sources.storage import is_folder, path_or_url
+from extract.sources.urls import Url
 
 log = logging.getLogger(__name__)
 
@@ -44,9 +45,9 @@ class VideoInput:
     Attributes:
         id: path relative to the folder given, ``/`` as separator, last suffix removed; the stem of
             a file that was named itself. Where that does not tell the inputs apart, the path is
-            relative to their common folder. It names the feature file and stands in labels and
-            results. What cannot stand there is written otherwise (see ``safe_id``).
-        path: the file; it may stand elsewhere (``extract.sources.download`` brings it here).
+            relative to their common folder. It names the feature file and the video in labels and
+            results; what cannot be written there is replaced (see ``safe_id``).
+        path: the file, or its URL.
     """
 
     id: str
@@ -54,7 +55,7 @@ class VideoInput:
 
     @property
     def file(self) -> str:
-        """Name of the file as it stands in results."""
+        """Name of the file as results write it."""
         return printable(self.path.name)
 
 
@@ -93,49 +94,19 @@ def files_by_id(paths: Sequence[Path]) -> dict[str, Path]:
     return {video.id: video.path for video in found if isinstance(video.path, Path)}
 
 
-def path_or_url(name: str | os.PathLike[str] | Url) -> Path | Url:
-    """What a name that a user gave stands for."""
-    if isinstance(name, Url):
-        return name
-    text = os.fspath(name)
-    return Url(text) if urls.is_url(text) else Path(text.removeprefix("file://"))
-
-
-def is_folder(given: Path | Url) -> bool:
-    """Whether an input is a folder; False of a file.
-
-    Raises:
-        ExtractError: there is nothing of that name, or a URL cannot be asked.
-    """
-    try:
-        if isinstance(given, Url):
-            return urls.is_folder(given)
-    except FileNotFoundError as error:
-        raise ExtractError(f"{given}: no such file or folder") from error
-    except TransferError as error:
-        raise ExtractError(str(error)) from error
-    if not given.exists():
-        raise ExtractError(f"{given}: no such file or folder")
-    return given.is_dir()
-
-
 def search(folder: Path | Url, read: Collection[str] = ()) -> list[VideoInput]:
     """Videos of a folder, in depth and in a stable order.
 
-    Hidden files are left out. What else is passed over is counted in a line of the log; links to
-    folders are, since they may lead in a circle.
+    Hidden files are left out. Everything else that is passed over is counted in a line of the log,
+    links to folders too.
 
     Args:
         folder: where to search.
         read: suffixes of other files, which the caller reads.
     """
-    links: list[str] = []
-    if isinstance(folder, Url):
-        files = urls.files_below(folder)
-    else:
-        files, links = _files_below(folder)
     taken = VIDEO_SUFFIXES.union(read)
-    suffixes = {name: posixpath.splitext(name)[1].lower() for name in files if not _hidden(name)}
+    suffixes = {name: posixpath.splitext(name)[1].lower() for name in storage.names_below(folder)}
+    links = [] if isinstance(folder, Url) else _linked_folders(folder)
     _tell_passed_over(folder, [s for s in suffixes.values() if s not in taken], links)
     return [
         VideoInput(safe_id(posixpath.splitext(name)[0]), folder / name)
@@ -144,19 +115,13 @@ def search(folder: Path | Url, read: Collection[str] = ()) -> list[VideoInput]:
     ]
 
 
-def _files_below(folder: Path) -> tuple[list[str], list[str]]:
-    """Files of a folder in depth, and links to folders, relative to it."""
-    files, links = [], []
-    for root, folders, names in os.walk(folder):
-        below = Path(root).relative_to(folder)
-        folders[:] = sorted(name for name in folders if not _hidden(name))
-        files += [(below / name).as_posix() for name in sorted(names)]
-        links += [(below / name).as_posix() for name in folders if (Path(root) / name).is_symlink()]
-    return files, links
-
-
-def _hidden(name: str) -> bool:
-    return any(part.startswith(".") for part in name.split("/"))
+def _linked_folders(folder: Path) -> list[str]:
+    return [
+        (Path(root) / name).relative_to(folder).as_posix()
+        for root, folders, _ in os.walk(folder)
+        for name in folders
+        if not name.startswith(".") and (Path(root) / name).is_symlink()
+    ]
 
 
 def _tell_passed_over(folder: Path | Url, suffixes: Sequence[str], links: Sequence[str]) -> None:
@@ -172,7 +137,7 @@ def _tell_passed_over(folder: Path | Url, suffixes: Sequence[str], links: Sequen
 
 
 def safe_id(name: str) -> str:
-    r"""An id that can stand in JSON and tables and name files, of a relative path.
+    r"""The id of a relative path: it can be written in JSON and tables, and names files.
 
     Bytes that are not UTF-8 are percent-escaped, and so are the dots of ``..``. A part that is too
     long for the name of a file is cut and ends in a hash of the whole.

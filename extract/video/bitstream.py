@@ -1,7 +1,7 @@
-"""What can be seen of a coded packet without decoding it: whether it holds a picture.
+"""What a coded packet tells without being decoded: whether it holds a picture.
 
-Files also hold empty packets, and packets of parameters, delimiters or messages (SEI) alone. Some
-decoders of FFmpeg call these invalid although nothing is wrong.
+Files also contain empty packets, and packets of nothing but parameters, delimiters or messages
+(SEI). Some of FFmpeg's decoders call these invalid, although nothing is wrong.
 """
 
 from collections.abc import Callable, Iterator
@@ -16,16 +16,16 @@ PICTURE_STARTS = {
     "mpeg2video": START_CODE + b"\x00",
     "mpeg4": START_CODE + b"\xb6",
 }
-# Types of NAL units that are no part of a picture: messages, parameters, delimiters, filler.
+# Types of NAL units that hold no part of a picture: messages, parameters, delimiters, filler.
 H264_OTHERS, HEVC_OTHERS = range(6, 14), range(32, 41)
 H264_SEQUENCE = 7
-DAMAGED = memoryview(b"\x00")  # a unit that is cut off; its type is that of no message
+DAMAGED = memoryview(b"\x00")  # in place of a unit that is cut off; its type is not among these
 
 
 def picture_test(stream: VideoStream) -> Callable[[Packet], bool]:
-    """A function that says whether a packet of the stream may hold a picture.
+    """Return a function that tells whether a packet of the stream may hold a picture.
 
-    It says no only of packets that certainly hold none; damaged data may be anything.
+    It denies this only where it is certain; damaged data may be anything.
     """
     codec = stream.codec_context.name
     start, length_size = PICTURE_STARTS.get(codec), _length_size(stream)
@@ -44,7 +44,7 @@ def picture_test(stream: VideoStream) -> Callable[[Packet], bool]:
 
 
 def parameter_test(stream: VideoStream) -> Callable[[Packet], bool]:
-    """A function that says whether a packet of H.264 brings parameters that the header has not."""
+    """Return a function that tells whether a packet brings parameters that the header lacks."""
     header, length_size = _header(stream), _length_size(stream)
 
     def test(packet: Packet) -> bool:
@@ -64,7 +64,7 @@ def _header(stream: VideoStream) -> bytes:
 
 
 def _length_size(stream: VideoStream) -> int:
-    """Bytes of the length before each NAL unit, 0 where they begin with start codes instead."""
+    """Bytes of the length that precedes each NAL unit; 0 if start codes do."""
     place = 21 if stream.codec_context.name == "hevc" else 4
     header = _header(stream)
     return 1 + (header[place] & 3) if len(header) > place and header[0] == 1 else 0

@@ -1,4 +1,4 @@
-"""A video as an even sequence of upright RGB frames with exact times."""
+"""A video as a sequence of upright RGB frames on an even grid, with exact times."""
 
 import logging
 import os
@@ -21,47 +21,47 @@ log = logging.getLogger(__name__)
 
 DECODERS = ("auto", "decord", "pyav")
 
-# Decord decodes ahead of its reader without a bound: on a machine whose cores are full it may hold
-# the pictures of the whole video. ``auto`` takes it for videos whose pictures fit into this much.
+# decord decodes ahead of its reader without limit: on a busy machine it may hold the pictures of
+# the whole video. ``auto`` uses it for videos whose pictures fit into this many bytes.
 DECORD_BYTES = 256 << 20
 
 
 class Pictures(Protocol):
-    """What a decoder offers: the pictures of some frames of the timeline, in ascending order."""
+    """Interface of a decoder: the pictures of some frames of the timeline, in ascending order."""
 
     name: str
 
     def pictures(self, wanted: list[int]) -> Iterator[NDArray[np.uint8]]:
-        """Pictures ``[H, W, 3] uint8`` of the frames ``wanted``; DamageError where one fails."""
+        """Yield pictures ``[H, W, 3] uint8`` of the frames ``wanted``; DamageError if one fails."""
 
 
 class Clip:
-    """An opened video. Made by ``open_video``; a context manager.
+    """An open video, made by ``open_video``; a context manager.
 
     Attributes:
         path: the file as it was given.
-        size: (width, height) in pixels, after rotation.
-        fps: average frames per second of the source; for information, nothing is computed from it.
+        size: (width, height) of the upright picture in square pixels.
+        fps: average frames per second of the source; informative, nothing is computed from it.
         duration: seconds from the start of the player's clock to the end of the last shown frame.
         source_frames: number of frames a player shows.
-        partial: why the video ends before its time (with ``keep_partial``), else None.
+        partial: why the video ends early (with ``keep_partial``), else None.
     """
 
     def __init__(
         self,
         path: str,
-        reading: Timestamps,
+        timestamps: Timestamps,
         size: tuple[int, int],
         source: Pictures,
         fallback: Pictures | None,
     ) -> None:
-        timeline = reading.timeline
+        timeline = timestamps.timeline
         self.path = path
         self.size = size
         self.duration = float(timeline.duration)
         self.source_frames = len(timeline.ticks)
         self.fps = float(self.source_frames / (timeline.duration - timeline.time(0)))
-        self.partial = reading.partial
+        self.partial = timestamps.partial
         self._timeline = timeline
         self._source = source
         self._fallback = fallback
@@ -79,19 +79,19 @@ class Clip:
     def frames(
         self, fps: FrameRate = 25, first: int = 0
     ) -> Iterator[tuple[float, NDArray[np.uint8]]]:
-        """Frames on an even grid, decoded as they are asked for; may be called again.
+        """Decode frames lazily on an even grid; may be called repeatedly.
 
         Grid frame n is what a player shows ``n / fps`` seconds after the start: the last frame
-        whose time is at most that (plus one millisecond for rounded timestamps), and before the
-        first frame the first.
+        whose time is at most that (plus one millisecond for rounded timestamps), or the first one
+        before any has appeared.
 
         Args:
             fps: grid frames per second; a number, a ``Fraction`` or text (``30000/1001``).
-            first: grid frame to begin with; those before it are decoded and not given out.
+            first: grid frame to begin with; earlier ones are decoded but not yielded.
 
         Yields:
-            ``(time, frame)``: seconds ``n / fps`` and ``[H, W, 3] uint8`` RGB. A frame that is
-            shown at several grid times is the same array each time: do not write into it.
+            ``(time, frame)``: seconds ``n / fps`` and ``[H, W, 3] uint8`` RGB. A frame shown at
+            several grid times is the same array each time: do not write into it.
 
         Raises:
             ExtractError: ``fps`` is not a number above zero.
@@ -114,7 +114,7 @@ class Clip:
             yield n * rate.denominator / rate.numerator, picture
 
     def _pictures(self, wanted: list[int]) -> Iterator[NDArray[np.uint8]]:
-        """Pictures of the source, or from where it fails on those of the fallback."""
+        """Pictures of the source, and of the fallback from where the source fails."""
         done = 0
         try:
             for picture in self._source.pictures(wanted):
@@ -128,16 +128,19 @@ class Clip:
                     "--keep-partial keeps what comes before"
                 ) from error
             log.warning(
-                "%s: decord failed at %.1f s (%s), PyAV goes on", self.path, time, error.reason
+                "%s: decord failed at %.1f s (%s), continuing with PyAV",
+                self.path,
+                time,
+                error.reason,
             )
             self._source, self._fallback = self._fallback, None
             yield from self._pictures(wanted[done:])
 
     def abandon(self) -> None:
-        """As ``IsolatedClip.abandon``, but a decoder of this process cannot be ended."""
+        """Does nothing: a decoder of this process cannot be killed; see ``IsolatedClip``."""
 
     def close(self) -> None:
-        """Let go of the file; iterators over its frames end."""
+        """Close the file and end all iterators over its frames."""
         for frames in list(self._open):
             frames.close()
 
@@ -151,45 +154,45 @@ class Clip:
 def open_video(
     path: str | os.PathLike[str], decoder: str = "auto", *, keep_partial: bool = False
 ) -> Clip:
-    """Open a video: find its frames and their times, and the decoder that gives them.
+    """Open a video: find its frames, their times, and the decoder to use.
 
-    A cut-off file and damage found here are errors, and so is damage met later while iterating: a
-    damaged video never yields fewer frames in silence.
+    A truncated file and damage found here are errors, and so is damage met later while iterating: a
+    damaged video never silently yields fewer frames.
 
     Args:
         path: the video file.
-        decoder: ``decord``, ``pyav``, or ``auto``: decord for short videos of kinds in which it is
+        decoder: ``decord``, ``pyav``, or ``auto``: decord for short videos of kinds for which it is
             sure to give the same frames as PyAV, and PyAV for all others.
         keep_partial: let the video end at the last good frame before the first damage
             (``Clip.partial`` then says why). Costs one more pass of decoding.
 
     Raises:
-        ExtractError: there is no such decoder.
-        VideoError: there is no such file, or it is no video, has no frame that a player would show,
-            is cut off or damaged, or the decoder asked for by name does not give its frames.
+        ExtractError: the decoder does not exist.
+        VideoError: the file does not exist, is not a video, has no frame that a player would show,
+            is truncated or damaged, or the decoder asked for by name cannot decode it.
     """
     name = os.fspath(path)
     if decoder not in DECODERS:
         raise ExtractError(f"unknown decoder {decoder!r}, choose one of {', '.join(DECODERS)}")
     _check_file(name)
-    reading = read_timestamps(name, keep_partial=keep_partial)
+    timestamps = read_timestamps(name, keep_partial=keep_partial)
     first, shape = first_picture(name)
     source: Pictures = PyAVPictures(
-        name, reading.timeline, reading.pairing, shape, partial=bool(reading.partial)
+        name, timestamps.timeline, timestamps.pairing, shape, partial=bool(timestamps.partial)
     )
     fallback = None
     height, width = Renderer(shape).picture(first).shape[:2]
-    fits = len(reading.timeline.ticks) * height * width * 3 <= DECORD_BYTES
+    fits = len(timestamps.timeline.ticks) * height * width * 3 <= DECORD_BYTES
     if decoder == "decord" or (decoder == "auto" and fits):
         try:
-            other = DecordPictures(name, reading, first, shape)
+            other = DecordPictures(name, timestamps, first, shape)
         except RefusedError as error:
             if decoder == "decord":
                 raise VideoError(f"{name}: decord cannot be used: {error}") from error
             log.debug("%s: decoded by PyAV, not decord: %s", name, error)
         else:
             source, fallback = other, source if decoder == "auto" else None
-    clip = Clip(name, reading, (width, height), source, fallback)
+    clip = Clip(name, timestamps, (width, height), source, fallback)
     log.debug(
         "%s: %d frames of %dx%d in %.3f s, decoded by %s",
         name,
@@ -207,7 +210,7 @@ def open_video(
 def _check_file(path: str) -> None:
     if not os.path.exists(path):
         if os.path.islink(path):
-            raise VideoError(f"{path}: a link to {os.readlink(path)}, which is not there")
+            raise VideoError(f"{path}: a link to {os.readlink(path)}, which does not exist")
         raise VideoError(f"{path}: no such file")
     if os.path.isdir(path):
         raise VideoError(f"{path}: this is a folder, not a video")

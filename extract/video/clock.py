@@ -75,7 +75,7 @@ class FrameClock:
     def shown(self, fps: Fraction) -> NDArray[np.int64]:
         """For each grid frame n the frame ``max{k : time(k) <= n / fps + 1 ms}``, ``[N] int64``.
 
-        Before the first frame appears, the first one stands in.
+        Before the first frame appears, it is the first one.
         """
         step = 1 / (fps * self.time_base)
         offset = (TOLERANCE + self.origin) / self.time_base

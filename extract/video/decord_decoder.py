@@ -1,10 +1,9 @@
-"""Decoding with decord, for videos in which it is sure to give the frames that PyAV gives.
+"""Decoding with decord, for videos in which it is sure to give the same frames as PyAV.
 
 decord numbers frames by the packets of the file. Where a packet yields no picture (hidden, damaged
-or empty) its numbers and its pictures drift apart, and it fills the end up with copies of the last
-one. So it decodes only kinds of files in which a look at the packets shows that this cannot be. It
-is read strictly forward and never past the last frame: random access and reading on are where it is
-known to hang.
+or empty), its numbers and its pictures drift apart, and it fills the end with copies of the last
+picture. So it only decodes files whose packets show that this cannot happen. It is read strictly
+forward and never past the last frame: it is known to hang on random access and at the end.
 """
 
 import logging
@@ -29,11 +28,11 @@ log = logging.getLogger(__name__)
 # decord states times as 32-bit floats: a millisecond at 2 hours.
 TIME_TOLERANCE = 1e-3
 TIME_RELATIVE = 2e-7
-# Largest mean difference, in grey levels, of the first picture from PyAV's. Equal streams give 0;
-# another colour matrix or range gives 3 and more.
+# Largest mean difference from PyAV's first picture, in grey levels. Equal streams give 0; another
+# colour matrix or range gives 3 and more.
 PICTURE_TOLERANCE = 1.0
-# What stands before the message proper: the place in decord's source, the file's name.
-PLACES = [
+# What precedes the message proper: the line in decord's source code, the file name.
+PREFIXES = [
     re.compile(text) for text in (r"\.cc:\d+: (?:\[.*?\] )?", "Check failed: ", "Thread worker: ")
 ]
 
@@ -43,15 +42,15 @@ class RefusedError(Exception):
 
 
 def _reader(path: str) -> Any:
-    """A fresh ``decord.VideoReader``.
+    """A new ``decord.VideoReader``.
 
     Raises:
         RefusedError: decord is not installed or cannot open the file.
     """
     try:
         # torch first: decord's library puts a BLAS for GPUs (libnvblas) before all that are loaded
-        # later, and a matrix product of torch that ends there crashes the process without a GPU.
-        # The decoding process loads decord at its start, and no torch.
+        # later, and without a GPU a matrix product of torch that ends there crashes the process.
+        # The decoding process loads decord at its start, and never torch.
         if "decord" not in sys.modules:
             import torch  # noqa: F401
 
@@ -60,7 +59,7 @@ def _reader(path: str) -> Any:
         raise RefusedError(f"it cannot be loaded ({error})") from error
     decord.logging.set_level(decord.logging.QUIET)
     try:
-        # One thread: more of them are not faster beside the networks, and lose frames at damage.
+        # More than one thread is not faster beside the networks, and loses frames at damage.
         return decord.VideoReader(os.path.abspath(path), num_threads=1)
     except UnicodeError as error:
         raise RefusedError("it opens no file whose name is not UTF-8") from error
@@ -69,10 +68,10 @@ def _reader(path: str) -> Any:
 
 
 def _gist(error: Exception) -> str:
-    """The message of decord without the places in its source code that come before it."""
+    """Decord's message without the line of source code that precedes it."""
     line = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
-    for place in PLACES:
-        line = place.split(line)[-1]
+    for prefix in PREFIXES:
+        line = prefix.split(line)[-1]
     return line.strip().rstrip(".")[-120:]
 
 
@@ -81,9 +80,9 @@ class DecordPictures:
 
     Args:
         path: the video file.
-        reading: its timeline.
-        first: its first frame as PyAV decodes it.
-        shape: form of its pictures.
+        timestamps: of the file.
+        first: its first frame, decoded by PyAV.
+        shape: of its pictures.
 
     Raises:
         RefusedError: decord would give other frames or colours than the file holds.
@@ -92,20 +91,20 @@ class DecordPictures:
     name = "decord"
 
     def __init__(
-        self, path: str, reading: Timestamps, first: VideoFrame, shape: PictureShape
+        self, path: str, timestamps: Timestamps, first: VideoFrame, shape: PictureShape
     ) -> None:
-        if reading.oddity:
-            raise RefusedError(reading.oddity)
+        if timestamps.irregularity:
+            raise RefusedError(timestamps.irregularity)
         if eight_bit_format(first.format.name):
             raise RefusedError("it rounds deep colour differently")
         if shape.turn.mirrored:
             raise RefusedError("it turns mirrored pictures the wrong way")
         if shape.ratio != 1 or any(shape.crop):
-            raise RefusedError("it shows stored pixels, neither stretched nor cropped")
+            raise RefusedError("it neither stretches nor crops the stored picture")
         self._path = path
-        self._count = len(reading.timeline.ticks)
+        self._count = len(timestamps.timeline.ticks)
         reader = _reader(path)
-        self._check_times(reader, reading.timeline)
+        self._check_times(reader, timestamps.timeline)
         try:
             picture = _next_picture(reader)
         except DamageError as error:
@@ -116,13 +115,13 @@ class DecordPictures:
         if len(reader) != self._count:
             raise RefusedError(f"it counts {len(reader)} frames for {self._count}")
         stated = np.asarray(reader.get_frame_timestamp(list(range(self._count))))[:, 0]
-        # From the first frame on: decord subtracts the start of some containers.
+        # Relative to the first frame: decord subtracts the start of some containers.
         stated = stated.astype(np.float64) - stated[0]
         exact = (timeline.ticks - timeline.ticks[0]) * float(timeline.time_base)
         near = np.abs(stated - exact) <= TIME_TOLERANCE + TIME_RELATIVE * np.abs(exact)
         if not near.all():
             k = int(np.argmin(near))
-            raise RefusedError(f"it takes frame {k} to be at another time than {exact[k]:.3f} s")
+            raise RefusedError(f"it puts frame {k} at another time than {exact[k]:.3f} s")
 
     def pictures(self, wanted: Sequence[int]) -> Iterator[NDArray[np.uint8]]:
         """Pictures ``[H, W, 3] uint8`` of the frames ``wanted`` (ascending), one after the other.
@@ -135,7 +134,7 @@ class DecordPictures:
         except RefusedError as error:
             raise DamageError(None, str(error)) from error
         chosen = set(wanted)
-        # Skipping frames (``skip_frames``) miscounts near damaged places, so all of them are read.
+        # ``skip_frames`` miscounts near damage, so every frame is read.
         for k in range(max(wanted) + 1):
             picture = _next_picture(reader)
             if k in chosen:
@@ -157,7 +156,7 @@ def _next_picture(reader: Any) -> NDArray[np.uint8]:
 
 def _check_picture(picture: NDArray[np.uint8], expected: NDArray[np.uint8]) -> None:
     if picture.shape != expected.shape:
-        raise RefusedError("it gives another picture size, so another stream or rotation")
+        raise RefusedError("it gives another picture size, hence another stream or rotation")
     difference = _distance(picture, expected)
     if difference > PICTURE_TOLERANCE:
         raise RefusedError(f"its first picture is off by {difference:.1f} grey levels")

@@ -1,8 +1,8 @@
-"""Breaks of a file's clock: places where its timestamps start over, or leap by hours.
+"""Discontinuities: places where the timestamps of a file start over, or jump ahead by hours.
 
-Recordings that were put together from several ones (parts of a transport stream or of a DVD one
-after the other, a receiver that changed the programme) have a clock that begins anew at each joint.
-A player shows the parts one after the other, and so does this package.
+In a recording joined from several (parts of a transport stream or of a DVD, a receiver that changed
+the channel) the clock restarts at every joint. A player shows the parts one after the other, and so
+does this package.
 """
 
 import itertools
@@ -12,17 +12,17 @@ from fractions import Fraction
 import numpy as np
 
 # Frames that a decoder may hold back for reordering: H.264 and HEVC allow 16, others fewer. Times
-# that fall back by no more are out of order, not a new beginning.
+# that fall back by no more are out of order, not restarted.
 MOST_REORDERED = 16
-# Seconds for which a frame can be meant to stand; a longer step is an error in the timestamps.
+# Seconds for which a frame can be meant to last; a longer step is an error in the timestamps.
 LONGEST_PAUSE = Fraction(3600)
 
 
-def clock_breaks(ticks: Sequence[int], time_base: Fraction) -> list[int]:
-    """Frames at which the clock breaks.
+def find_discontinuities(ticks: Sequence[int], time_base: Fraction) -> list[int]:
+    """Indices of the frames at which the clock jumps.
 
-    It breaks where a time falls back by more than frames are ever reordered, where it falls back to
-    a time that was there since the last break, and where it leaps ahead by more than an hour.
+    A time falls back by more than frames are ever reordered, or to a time that has occurred since
+    the last jump, or it jumps ahead by more than an hour.
 
     Args:
         ticks: timestamps of the decoded frames, in order of presentation.
@@ -44,17 +44,17 @@ def clock_breaks(ticks: Sequence[int], time_base: Fraction) -> list[int]:
     return found
 
 
-def closed(ticks: Sequence[int], breaks: Sequence[int]) -> list[int]:
-    """The timestamps with each part beginning one frame after the end of the one before."""
+def close_gaps(ticks: Sequence[int], jumps: Sequence[int]) -> list[int]:
+    """Shift each part so that it begins one frame after the previous one ends."""
     spacing, result = _spacing(ticks), list(ticks)
-    for begin, end, last in zip(breaks, [*breaks[1:], len(ticks)], [0, *breaks], strict=False):
+    for begin, end, last in zip(jumps, [*jumps[1:], len(ticks)], [0, *jumps], strict=False):
         shift = max(result[last:begin]) + spacing - ticks[begin]
         result[begin:end] = [tick + shift for tick in ticks[begin:end]]
     return result
 
 
 def _spacing(ticks: Sequence[int]) -> int:
-    """Median step ahead, in ticks."""
+    """Median step forward, in ticks."""
     steps = np.sort(np.diff(np.array(ticks, np.int64)))
     ahead = steps[steps > 0]
     return int(ahead[len(ahead) // 2]) if len(ahead) else 1

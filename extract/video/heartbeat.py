@@ -1,18 +1,18 @@
-"""A count of frames and packets that were read, so that a watcher can tell slow from stuck.
+"""A counter of the frames and packets read, by which another thread can tell slow from stuck.
 
-Reading the timestamps of a long video takes minutes in which no frame comes out; from outside that
-looks like a decoder that hangs.
+Reading the timestamps of a long video takes minutes in which no frame comes out. Seen from outside,
+that looks like a decoder that hangs.
 """
 
 _beats = 0
 
 
 def beat() -> None:
-    """One more packet or frame was read."""
+    """Count one more packet or frame."""
     global _beats
     _beats += 1
 
 
 def beats() -> int:
-    """How many there were since the process began."""
+    """Packets and frames read since the process started."""
     return _beats

@@ -1,4 +1,4 @@
-"""Elements of Matroska and WebM files (EBML: RFC 8794, RFC 9559) that PyAV does not tell."""
+"""Elements of Matroska and WebM files (EBML: RFC 8794, RFC 9559) that PyAV does not expose."""
 
 from collections.abc import Iterator
 from typing import BinaryIO, NamedTuple
@@ -10,7 +10,7 @@ LONGEST_NUMBER = 8
 
 
 class Element(NamedTuple):
-    """What an element is, and where its content is; ``end`` is None where no size is stated."""
+    """An element and the bytes of its content; ``end`` is None if its size is unknown."""
 
     id: int
     begin: int
@@ -18,7 +18,7 @@ class Element(NamedTuple):
 
 
 def elements(file: BinaryIO, begin: int, end: int) -> Iterator[Element]:
-    """The elements between two places of a file, up to one of unknown size."""
+    """Yield the elements between two offsets of a file, up to one of unknown size."""
     while begin < end:
         file.seek(begin)
         name, length = _number(file, keep_width=True), _number(file)
@@ -33,11 +33,11 @@ def elements(file: BinaryIO, begin: int, end: int) -> Iterator[Element]:
 
 
 def picture_crop(path: str, number: int) -> tuple[int, int, int, int]:
-    """Pixels of a video that are not to be shown, at the left, the top, the right and the bottom.
+    """Stored pixels that a player does not show, at the left, the top, the right and the bottom.
 
     Args:
         path: a Matroska file.
-        number: of the track among its video tracks, from 0.
+        number: index among its video tracks.
 
     Raises:
         OSError: the file cannot be read.
@@ -65,11 +65,11 @@ def picture_crop(path: str, number: int) -> tuple[int, int, int, int]:
 
 
 def _number(file: BinaryIO, *, keep_width: bool = False) -> int | None:
-    """A number of variable length; None where it is absent or says "unknown".
+    """Read a number of variable length; None if it is absent or means "unknown".
 
     Args:
-        file: at the number.
-        keep_width: leave the bit in that marks the length, as in names of elements.
+        file: positioned at the number.
+        keep_width: keep the bit that marks the length, as in ids of elements.
     """
     first = file.read(1)
     if not first or not first[0]:

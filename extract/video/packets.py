@@ -1,4 +1,4 @@
-"""What a file says of a stream before anything is decoded: its header and its packets."""
+"""What a file states about a stream before anything is decoded: its header and its packets."""
 
 import itertools
 from dataclasses import dataclass, field
@@ -15,39 +15,39 @@ from extract.video.pyav_decoder import DamageError, container_start, reason_of
 
 
 @dataclass
-class Stamps:
-    """Timestamps and durations, in ticks, in the order of packets or of decoded frames."""
+class TickList:
+    """Timestamps and durations in ticks, in the order of the packets or of the decoded frames."""
 
     ticks: list[int | None] = field(default_factory=list)
     durations: list[int] = field(default_factory=list)
     damage: DamageError | None = None
 
     def add(self, tick: int | None, duration: int | None) -> None:
-        """Add a packet or a frame; either may be unknown."""
+        """Append a packet or a frame; either number may be unknown."""
         self.ticks.append(tick)
         self.durations.append(duration or 0)
 
     @property
     def known(self) -> list[int]:
-        """The timestamps that are there."""
+        """The timestamps that are known."""
         return [tick for tick in self.ticks if tick is not None]
 
     @property
     def ascending(self) -> bool:
-        """Whether each known timestamp is above the one before."""
+        """Whether each known timestamp is above the previous one."""
         return all(a < b for a, b in itertools.pairwise(self.known))
 
 
 @dataclass(frozen=True)
 class Header:
-    """What the container states of the file and of the chosen stream.
+    """What the container states about the file and the chosen stream.
 
     Attributes:
         codec: FFmpeg's name of the decoder.
         format: FFmpeg's name of the container.
         time_base: seconds per tick.
-        start: seconds at which the container's first stream starts; None of a raw stream, which has
-            no clock.
+        start: seconds at which the container's first stream starts; None for a raw stream, which
+            has no clock.
         rate: frames per second, None where nothing is known.
         frames: number of frames, 0 where it is not stated.
         seconds: duration, 0 where it is not stated.
@@ -67,14 +67,14 @@ class Packets:
     """The packets of a stream that may hold a picture.
 
     Attributes:
-        shown: those that are to be shown.
+        shown: those whose frames are shown.
         keys: times of the key frames among them.
         hidden: number of the others.
-        decoding: decoding times of those that are to be shown, as far as they have one.
-        changes: whether one brings other parameters than the header, such as another picture size.
+        decoding: decoding times of those that are shown, where they are stated.
+        changes: whether one brings parameters that the header lacks, such as another picture size.
     """
 
-    shown: Stamps
+    shown: TickList
     keys: list[int]
     hidden: int
     decoding: list[int]
@@ -84,7 +84,7 @@ class Packets:
 def read_header(container: InputContainer, stream: VideoStream) -> Header:
     """What the container states.
 
-    FFmpeg takes 25 for the average rate of every raw stream; its guess heeds what the codec states.
+    FFmpeg's average rate is 25 for every raw stream; its guess respects what the codec says.
     """
     start = container_start(container, stream)
     rate = stream.guessed_rate if start is None else stream.average_rate or stream.guessed_rate
@@ -101,8 +101,8 @@ def read_header(container: InputContainer, stream: VideoStream) -> Header:
 
 
 def read_packets(container: InputContainer, stream: VideoStream) -> Packets:
-    """Read the packets of a stream that may hold a picture; a pass that decodes nothing."""
-    shown, keys, hidden, decoding, changes = Stamps(), [], 0, [], False
+    """Read the packets of a stream that may hold a picture, without decoding any."""
+    shown, keys, hidden, decoding, changes = TickList(), [], 0, [], False
     may_hold_picture, has_new_parameters = picture_test(stream), parameter_test(stream)
     try:
         for packet in container.demux(stream):

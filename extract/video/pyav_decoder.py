@@ -1,6 +1,6 @@
 """Decoding with PyAV: open a file, choose its video stream, decode it, pair frames with times.
 
-PyAV is the reference here: presentation times always come from it, whichever decoder supplies the
+PyAV is the reference: presentation times always come from it, whichever decoder supplies the
 pictures.
 """
 
@@ -31,19 +31,19 @@ from extract.video.rendering import PictureShape, Renderer, turn_of
 
 log = logging.getLogger(__name__)
 
-# Formats that "decode" pictures or text although the file is no video.
+# Formats that "decode" although the file is not a video.
 NOT_VIDEO = {"tty": "a text file", "bin": "not a media file"}
 MATROSKA = "matroska,webm"
-# Standards have pixels of up to 32:11; more is an error in the file.
+# The widest pixels of any standard are 32:11; more is an error in the file.
 WIDEST_PIXEL = 4
 
 
 class DamageError(Exception):
-    """The decoder met data it cannot decode.
+    """The decoder met data that it cannot decode.
 
     Attributes:
-        tick: presentation timestamp of the damaged packet, where it has one.
-        reason: what the decoder said.
+        tick: presentation timestamp of the damaged packet, if it has one.
+        reason: the decoder's message.
     """
 
     def __init__(self, tick: int | None, reason: str) -> None:
@@ -58,9 +58,9 @@ class Pairing:
 
     Attributes:
         by_order: the i-th decoded frame is the i-th of the timeline; used where the timestamps of
-            the frames contradict their order (B-frames in AVI) or are absent. Otherwise a frame is
+            the frames contradict their order (B-frames in AVI) or are missing. Otherwise a frame is
             found by its own timestamp.
-        skip: with ``by_order``, decoded frames before the first one that is shown.
+        skip: with ``by_order``, the number of decoded frames before the first one that is shown.
     """
 
     by_order: bool = False
@@ -68,7 +68,7 @@ class Pairing:
 
 
 def reason_of(error: Exception) -> str:
-    """The part of an FFmpeg error that says what is wrong."""
+    """The part of an FFmpeg error message that says what is wrong."""
     text = str(getattr(error, "strerror", None) or error)
     return text.splitlines()[0].rstrip(".") if text else type(error).__name__
 
@@ -80,8 +80,8 @@ def open_container(path: str) -> InputContainer:
         VideoError: the file is not a media file or its index is missing.
     """
     try:
-        # An absolute path, for FFmpeg takes "12:30.mp4" for a protocol; local files only, for a
-        # playlist could name remote ones.
+        # An absolute path, because FFmpeg takes "12:30.mp4" for a protocol; local files only,
+        # because a playlist could name remote ones.
         container = av.open(
             os.path.abspath(path),
             metadata_errors="replace",
@@ -100,7 +100,7 @@ def open_container(path: str) -> InputContainer:
 
 
 def video_stream(container: InputContainer, path: str) -> VideoStream:
-    """The stream a player would show: FFmpeg's best one, cover pictures left aside.
+    """The stream that a player would show: FFmpeg's best one, except cover pictures.
 
     Raises:
         VideoError: the file has no video stream.
@@ -115,8 +115,8 @@ def video_stream(container: InputContainer, path: str) -> VideoStream:
     best = container.streams.best("video")
     stream = best if best in streams else max(streams, key=lambda s: (s.width or 0, -s.index))
     assert isinstance(stream, VideoStream)
-    # Frame threads swallow errors and lose the frames in flight; slice threads report each error at
-    # its own packet.
+    # Frame threads swallow errors and lose the frames in flight; slice threads report every error
+    # at its own packet.
     stream.thread_type = "SLICE"
     return stream
 
@@ -124,19 +124,20 @@ def video_stream(container: InputContainer, path: str) -> VideoStream:
 def decoded_frames(
     container: InputContainer, stream: VideoStream
 ) -> Iterator[tuple[int | None, VideoFrame]]:
-    """Decode a stream from where it stands: (timestamp in ticks, frame) in order of presentation.
+    """Decode a stream from its current position: (timestamp in ticks, frame) as presented.
 
-    A frame without a timestamp takes its decoding one, else the end of the frame before it. Packets
-    before the first decodable frame may fail, as in a recording that begins between key frames.
+    A frame without a timestamp takes its decoding time, or else the end of the previous frame.
+    Packets before the first decodable frame may fail, as in a recording that begins between key
+    frames.
 
     Raises:
-        DamageError: a packet after that does not decode; the frames before it were given out.
+        DamageError: a later packet does not decode; all frames before it have been yielded.
     """
     started = False
     clock: int | None = None
     for tick, frames, damage in _decoded_packets(container, stream):
         if damage is not None and started:
-            # What the decoder still held back for reordering came before the damage.
+            # Frames that the decoder still held back for reordering precede the damage.
             frames = [frame for frame in _held_back(stream) if _before(frame, tick)]
         for frame in frames:
             started = True
@@ -153,10 +154,10 @@ def decoded_frames(
 def _decoded_packets(
     container: InputContainer, stream: VideoStream
 ) -> Iterator[tuple[int | None, list[VideoFrame], str | None]]:
-    """For each packet its timestamp, the frames that came out, and the error if there was one.
+    """Yield for each packet its timestamp, the frames that came out, and the error if any.
 
-    An empty packet is not decoded, since a decoder takes it for the end. A complaint about another
-    packet without a picture is not an error.
+    Empty packets are skipped, because a decoder takes them for the end of the stream. A complaint
+    about any other packet without a picture is ignored.
     """
     may_hold_picture = picture_test(stream)
     full = (packet for packet in container.demux(stream) if packet.size)
@@ -188,16 +189,16 @@ def _before(frame: VideoFrame, tick: int | None) -> bool:
     return frame.pts is None or tick is None or frame.pts < tick
 
 
-class _Placed(NamedTuple):
-    """A decoded frame, its place in the timeline and the ratio of its pixels."""
+class _IndexedFrame(NamedTuple):
+    """A decoded frame with its position in the timeline and the aspect ratio of its pixels."""
 
-    place: int
+    position: int
     frame: VideoFrame
     ratio: Fraction
 
 
 class PyAVPictures:
-    """Pictures of a video by PyAV, matched to its timeline."""
+    """Pictures of a video, decoded by PyAV and matched to its timeline."""
 
     name = "pyav"
 
@@ -215,52 +216,51 @@ class PyAVPictures:
         self._pairing = pairing
         self._shape = shape
         self._partial = partial
-        self._changed = False
+        self._warned = False
 
     def pictures(self, wanted: Sequence[int]) -> Iterator[NDArray[np.uint8]]:
-        """Pictures ``[H, W, 3] uint8`` of the frames ``wanted`` (ascending), one after the other.
+        """Yield pictures ``[H, W, 3] uint8`` of the frames ``wanted``, which ascend.
 
-        A frame that silently did not decode is replaced by the one before it, as on a player.
+        A frame that failed to decode without an error is replaced by the previous one, as on a
+        player.
 
         Raises:
             DamageError: the decoder met damaged data.
         """
         renderer = Renderer(self._shape)
         with open_container(self._path) as container:
-            frames = self._placed(container, video_stream(container, self._path))
-            held: _Placed | None = None
+            frames = self._indexed(container, video_stream(container, self._path))
+            held: _IndexedFrame | None = None
             ahead = next(frames, None)
             for k in wanted:
-                # Not a frame further than needed, so that damage shows where it is met.
-                while held is None or held.place < k:
+                # No frame further than needed, so that damage is reported where it occurs.
+                while held is None or held.position < k:
                     ahead = ahead or next(frames, None)
-                    if ahead is None or (ahead.place > k and held is not None):
+                    if ahead is None or (ahead.position > k and held is not None):
                         break
                     held, ahead = ahead, None
                 if held is None:
                     raise DamageError(None, "nothing decodes any more")
                 if not renderer.fits(held.frame, held.ratio):
-                    self._tell_of_change(k, held.frame)
+                    self._warn_of_change(k)
                 yield renderer.picture(held.frame, held.ratio)
 
-    def _tell_of_change(self, k: int, frame: VideoFrame) -> None:
-        if not self._changed:
+    def _warn_of_change(self, k: int) -> None:
+        if not self._warned:
             log.warning(
-                "%s: the picture changes its shape at %.1f s (%dx%d pixels, %dx%d before); what "
-                "follows is fitted into the first shape, with black bars",
+                "%s: its picture changes shape at %.1f s; later pictures are fitted into the first "
+                "shape, with black bars",
                 self._path,
                 float(self._timeline.time(k)),
-                *(frame.width, frame.height),
-                *self._shape.stored,
             )
-        self._changed = True
+        self._warned = True
 
-    def _placed(self, container: InputContainer, stream: VideoStream) -> "Iterator[_Placed]":
-        """Decoded frames, their places strictly ascending."""
+    def _indexed(self, container: InputContainer, stream: VideoStream) -> Iterator[_IndexedFrame]:
+        """Yield decoded frames with strictly ascending indices."""
         ticks = self._timeline.ticks
-        place, lost, faulty = -1, 0, 0
+        index, lost, faulty = -1, 0, 0
         ratio = self._shape.ratio
-        # A codec states another ratio where a programme changes; the container's word is for all.
+        # A ratio stated by the codec may change on the way; one stated by the container holds.
         follow = pixel_ratio(stream.codec_context.sample_aspect_ratio) == ratio
         try:
             for number, (tick, frame) in enumerate(decoded_frames(container, stream)):
@@ -272,21 +272,21 @@ class PyAVPictures:
                     continue
                 else:
                     found = int(np.searchsorted(ticks, tick, side="right")) - 1
-                if found > place:
-                    lost += found - place - 1
+                if found > index:
+                    lost += found - index - 1
                     faulty += frame.is_corrupt
-                    place = found
-                    yield _Placed(place, frame, ratio)
-            if place < len(ticks) - 1 and not self._partial:
-                raise DamageError(int(ticks[place + 1]), "the decoder ended early")
+                    index = found
+                    yield _IndexedFrame(index, frame, ratio)
+            if index < len(ticks) - 1 and not self._partial:
+                raise DamageError(int(ticks[index + 1]), "the decoder ended early")
         except DamageError:
             if not self._partial:
                 raise
         finally:
             if lost or faulty:
                 log.warning(
-                    "%s: damaged places were passed over (%d frames missing, %d faulty); the "
-                    "frame before a missing one stands in for it",
+                    "%s: skipped damaged data (%d frames missing, %d faulty); a missing frame "
+                    "repeats the previous one",
                     self._path,
                     lost,
                     faulty,
@@ -294,12 +294,12 @@ class PyAVPictures:
 
 
 def pixel_ratio(stated: Fraction | None) -> Fraction:
-    """Width of a pixel, its height being 1; square where nothing sensible is stated."""
+    """Width of a pixel divided by its height; 1 where nothing plausible is stated."""
     return stated if stated and 1 / WIDEST_PIXEL <= stated <= WIDEST_PIXEL else Fraction(1)
 
 
 def first_picture(path: str) -> tuple[VideoFrame, PictureShape]:
-    """The first frame that decodes, and the form that it gives the stream's pictures.
+    """The first frame that decodes, and the shape that it gives the pictures of the stream.
 
     Raises:
         VideoError: nothing decodes.
@@ -319,7 +319,7 @@ def first_picture(path: str) -> tuple[VideoFrame, PictureShape]:
 def container_start(container: InputContainer, stream: VideoStream) -> Fraction | None:
     """Seconds on the container's clock at which its first stream starts, exact where possible.
 
-    None of a raw stream, which has no clock.
+    None for a raw stream, which has no clock.
     """
     if container.start_time is None:
         return None

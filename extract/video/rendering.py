@@ -1,4 +1,4 @@
-"""From a decoded frame to the picture that a player shows: upright, of square pixels, in RGB."""
+"""From a decoded frame to the picture that a player shows: upright RGB with square pixels."""
 
 import re
 from dataclasses import dataclass
@@ -11,26 +11,26 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
-# Deep colour is first brought to 8 bits with the same chroma layout: swscale's direct path from 10
-# bits to RGB smears sharp chroma edges (mean error 4 levels against 0.7 on a test picture).
+# Deep colour is first converted to 8 bits with the same chroma layout: swscale's direct path from
+# 10 bits to RGB smears sharp chroma edges (mean error 4 levels against 0.7 on a test picture).
 DEEP_FORMAT = re.compile(r"(?:yuva?|yuvj)(4\d\d)p(?:9|10|12|14|16)(?:le|be)")
 HALF_PLANE_FORMAT = re.compile(r"p([024])1[0-6](?:le|be)")
 
 
 def _newer_type(cls: type[Type], value: int) -> Type:
-    """A type of side data that PyAV's table does not have."""
+    """A type of side data that is missing from PyAV's table."""
     member = object.__new__(cls)
     member.__dict__.update(_name_=f"TYPE_{value}", _value_=value)
     return member
 
 
-# PyAV looks up all side data of a frame when asked for one, and fails at a type that it lacks.
+# PyAV wraps all side data of a frame when asked for one item, and fails on a type it does not know.
 Type._missing_ = classmethod(_newer_type)  # type: ignore[assignment, method-assign]
 
 
 @dataclass(frozen=True)
 class Turn:
-    """How the display matrix of a stream turns its pictures: transpose, then mirror the axes."""
+    """How a display matrix turns the stored picture: transpose, then mirror the axes."""
 
     transpose: bool = False
     mirror_rows: bool = False
@@ -38,11 +38,11 @@ class Turn:
 
     @property
     def mirrored(self) -> bool:
-        """Whether no rotation gives the same picture."""
+        """Whether no rotation has the same effect."""
         return self.transpose ^ self.mirror_rows ^ self.mirror_columns
 
     def apply(self, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Turn ``[H, W, 3]`` upright; contiguous."""
+        """Turn ``[H, W, 3]`` upright; the result is contiguous."""
         if self.transpose:
             picture = picture.transpose(1, 0, 2)
         picture = picture[:: -1 if self.mirror_rows else 1, :: -1 if self.mirror_columns else 1]
@@ -50,7 +50,7 @@ class Turn:
 
 
 def turn_of(frame: VideoFrame) -> Turn:
-    """Read the display matrix of a frame; turns between quarters take the nearest quarter.
+    """Read the display matrix of a frame, rounded to quarter turns.
 
     The matrix maps a stored position (x, y) to the shown one (a x + c y, b x + d y).
     """
@@ -74,12 +74,12 @@ def eight_bit_format(name: str) -> str | None:
 
 @dataclass(frozen=True)
 class PictureShape:
-    """Form of a stream's pictures, as its first frame has it.
+    """How the pictures of a stream are stored and shown, as its first frame has it.
 
     Attributes:
         stored: width and height in stored pixels.
-        turn: how they are turned.
-        ratio: width of a stored pixel, its height being 1.
+        turn: how the picture is turned.
+        ratio: width of a stored pixel divided by its height.
         crop: stored pixels that are not shown, at the left, the top, the right and the bottom.
     """
 
@@ -90,7 +90,7 @@ class PictureShape:
 
 
 def square_size(stored: tuple[int, int], ratio: Fraction) -> tuple[int, int]:
-    """Width and height in square pixels; as in a browser, no side becomes smaller."""
+    """Width and height in square pixels; neither side becomes smaller, as in browsers."""
     width, height = stored
     return (round(width * ratio), height) if ratio >= 1 else (width, round(height / ratio))
 
@@ -98,10 +98,10 @@ def square_size(stored: tuple[int, int], ratio: Fraction) -> tuple[int, int]:
 class Renderer:
     """Turns the frames of a stream into upright RGB pictures of one size; for one thread.
 
-    Colour matrix and range are the stream's (BT.601 limited where it does not say, as FFmpeg has
-    it). A frame of another shape than the first is fitted into its size, with black bars. The
-    display matrix is not read again for each frame: asking a frame for it keeps the frame in memory
-    until Python's cycle collector comes by.
+    Colour matrix and range are those of the stream (BT.601 limited if unstated, as in FFmpeg). A
+    frame of another shape than the first is fitted into its size, with black bars. The display
+    matrix is read only once: asking a frame for it keeps the frame in memory until Python's cycle
+    collector runs.
     """
 
     def __init__(self, shape: PictureShape) -> None:
@@ -118,20 +118,20 @@ class Renderer:
         self._shallow = VideoReformatter()
 
     def fits(self, frame: VideoFrame, ratio: Fraction) -> bool:
-        """Whether a frame has the form of the first one.
+        """Whether a frame has the shape of the first one.
 
         Args:
-            frame: decoded.
+            frame: a decoded frame.
             ratio: of its pixels, see `PictureShape`.
         """
         return ((frame.width, frame.height), ratio) == (self._shape.stored, self._shape.ratio)
 
     def picture(self, frame: VideoFrame, ratio: Fraction | None = None) -> NDArray[np.uint8]:
-        """``[H, W, 3] uint8`` of a decoded frame.
+        """The picture ``[H, W, 3] uint8`` of a decoded frame.
 
         Args:
-            frame: decoded.
-            ratio: of its pixels; by default that of the first frame.
+            frame: a decoded frame.
+            ratio: of its pixels; default: that of the first frame.
         """
         shallow = eight_bit_format(frame.format.name)
         if shallow is not None:

@@ -1,9 +1,9 @@
 """The timeline of a video file: which of its frames are shown, and when.
 
-The timestamps of the packets are read first, which costs a pass over the file without decoding. The
-frames at both ends are then decoded, because packets need not decode (a file cut out of another
-one, an index that claims too much). Only where they disagree, or the kind of stream is known for
-packets without a picture, is the whole stream decoded once to see what is in it.
+The first pass over the file reads the timestamps of its packets and decodes nothing. Packets need
+not decode (a file cut out of another one, an index that claims too much), so the frames at both
+ends are decoded next. The whole stream is decoded only where the two disagree, or where packets of
+its kind do not tell which frames there are.
 """
 
 import logging
@@ -16,8 +16,8 @@ import numpy as np
 
 from extract.errors import VideoError
 from extract.video.clock import FrameClock, median_spacing
-from extract.video.discontinuities import LONGEST_PAUSE, clock_breaks, closed
-from extract.video.packets import Header, Packets, Stamps, read_header, read_packets
+from extract.video.discontinuities import LONGEST_PAUSE, close_gaps, find_discontinuities
+from extract.video.packets import Header, Packets, TickList, read_header, read_packets
 from extract.video.pyav_decoder import (
     DamageError,
     Pairing,
@@ -29,18 +29,19 @@ from extract.video.truncation import missing_bytes
 
 log = logging.getLogger(__name__)
 
-# Codecs whose every packet holds exactly one shown picture in the containers named below.
+# Codecs in which every packet with a picture holds exactly one frame that is shown.
 ONE_PICTURE_CODECS = {"h264", "hevc", "av1", "libdav1d", "vp9", "mjpeg", "gif", "prores"}
-# Containers and codecs in which each packet holds one frame, or a decoder says so.
+# Containers and codecs in which the n-th packet holds the n-th frame: packets without a frame are
+# recognized, and decoders complain about damage.
 NUMBERED_KINDS = {("mov,mp4,m4a,3gp,3g2,mj2", "h264"), ("matroska,webm", "h264")}
-# Times of an even rate differ by their rounding, in Matroska to milliseconds.
+# Frames of a constant rate are unevenly spaced by their rounding, in Matroska to milliseconds.
 EVEN_SECONDS = 0.002
-# Containers whose timestamps say nothing of the order of presentation: they number the packets.
-BLIND_FORMATS = {"avi"}
-# Containers whose clock counts up to a limit (33 bits) and then from zero on. Times below zero are
-# FFmpeg's there, of a file that begins shortly before the limit; a player shows those frames.
-CIRCULAR_FORMATS = {"mpegts", "mpeg"}
-# A cut-off file is only refused where it is shorter than its header says by more than this.
+# Containers that state no order of presentation: their timestamps number the packets.
+DECODE_ORDER_FORMATS = {"avi"}
+# Containers whose 33-bit clock wraps around to zero. Negative times are FFmpeg's there, for a file
+# that begins shortly before the limit; a player shows those frames.
+WRAPPING_FORMATS = {"mpegts", "mpeg"}
+# Seconds by which a file may be shorter than its header says before it counts as cut off.
 HEADER_SLACK = Fraction(1, 10)
 
 
@@ -50,14 +51,14 @@ class Timestamps:
 
     Attributes:
         timeline: the shown frames.
-        pairing: how decoded frames are matched to it.
-        oddity: why a decoder that numbers frames by packets might go wrong, or None.
-        partial: why the video ends early, where it does and the caller accepts that.
+        pairing: how decoded frames are matched to the timeline.
+        irregularity: why a decoder that numbers frames by packets might go wrong, or None.
+        partial: why the video ends early, if it does and the caller accepts that.
     """
 
     timeline: FrameClock
     pairing: Pairing
-    oddity: str | None
+    irregularity: str | None
     partial: str | None = None
 
 
@@ -66,65 +67,66 @@ def read_timestamps(path: str, *, keep_partial: bool = False) -> Timestamps:
 
     Args:
         path: the video file.
-        keep_partial: let a damaged or cut-off video end at its last good frame.
+        keep_partial: let a damaged or truncated video end at its last good frame.
 
     Raises:
-        VideoError: the file is no video, shows no frame, is cut off, or is damaged at a place that
-            had to be decoded here.
+        VideoError: the file is not a video, shows no frame, is truncated, or is damaged at a place
+            that had to be decoded here.
     """
     with open_container(path) as container:
         stream = video_stream(container, path)
         header = read_header(container, stream)
         packets = read_packets(container, stream)
-    stamps, by_order, broken = packets.shown, False, False
-    if keep_partial or not _plain(header, packets) or not _ends_decode(path, packets):
-        # Packets stand in the order of decoding; only decoded frames tell of one of presentation.
+    frames, by_order = packets.shown, False
+    if keep_partial or not _states_all_frames(header, packets) or not _ends_decode(path, packets):
+        # Packets come in the order of decoding; only decoded frames reveal that of presentation.
         decoded = _decode_all(path)
-        stamps = _numbered(header, packets, decoded)
-        by_order = not decoded.ascending or stamps is not decoded
-        stamps, broken = _unbroken(path, header, stamps)
-    timeline, pairing = _timeline(path, header, stamps, by_order or broken)
-    cut = _cut(path, header, packets, timeline, stamps.damage is not None)
-    damage = _damage(stamps, timeline)
+        stated = _stated_times(header, packets, decoded)
+        frames = _continuous(path, header, stated)
+        by_order = not decoded.ascending or frames is not decoded
+    timeline, pairing = _timeline(path, header, frames, by_order)
+    cut = _cut(path, header, packets, timeline, frames.damage is not None)
+    damage = _damage(frames, timeline)
     partial = cut or damage
     if partial and not keep_partial:
         raise VideoError(f"{path}: {partial}; --keep-partial keeps what comes before")
-    oddity = "the video is damaged" if partial else _oddity(header, packets, timeline, pairing)
-    return Timestamps(timeline, pairing, oddity, partial)
+    found = Timestamps(timeline, pairing, "the video is damaged", partial)
+    return found if partial else replace(found, irregularity=_irregularity(header, packets, found))
 
 
-def _oddity(header: Header, packets: Packets, timeline: FrameClock, pairing: Pairing) -> str | None:
+def _irregularity(header: Header, packets: Packets, found: Timestamps) -> str | None:
     """Why a decoder that numbers frames by packets might go wrong, in a few words, or None."""
+    timeline = found.timeline
     if (header.format, header.codec) not in NUMBERED_KINDS:
-        return "it is trusted with H.264 in mp4, mov and Matroska alone"
-    if packets.hidden or pairing != Pairing() or timeline.origin != timeline.start:
-        return "not all its packets are shown, or not in their order or at once"
+        return "only H.264 in mp4, mov and Matroska is known to be safe"
+    if packets.hidden or found.pairing != Pairing() or timeline.origin != timeline.start:
+        return "the video does not show all packets in order from its start on"
     if packets.changes or len(packets.shown.ticks) != len(timeline.ticks):
-        return "its picture changes, or packets hold none"
+        return "its picture changes, or some packets hold none"
     spacing = np.diff(timeline.ticks) * float(header.time_base)
     if len(spacing) and np.ptp(spacing) > EVEN_SECONDS:
         return "its frame rate varies"
     return None
 
 
-def _plain(header: Header, packets: Packets) -> bool:
-    """Whether the packets' timestamps can be those of the frames."""
+def _states_all_frames(header: Header, packets: Packets) -> bool:
+    """Whether the timestamps of the packets can be those of the frames."""
     ticks = packets.shown.ticks
     return (
         header.codec in ONE_PICTURE_CODECS
-        and header.format not in BLIND_FORMATS
+        and header.format not in DECODE_ORDER_FORMATS
         and packets.shown.damage is None
         # With a single key frame the check of the end would decode the whole video anyway.
         and len(packets.keys) > 1
         and None not in ticks
         and len(set(ticks)) == len(ticks)
-        and not clock_breaks(sorted(packets.shown.known), header.time_base)
+        and not find_discontinuities(sorted(packets.shown.known), header.time_base)
     )
 
 
 def _ends_decode(path: str, packets: Packets) -> bool:
     """Whether the first and the last timestamp belong to frames that decode."""
-    tail = Stamps()
+    tail = TickList()
     try:
         with open_container(path) as container:
             stream = video_stream(container, path)
@@ -138,78 +140,75 @@ def _ends_decode(path: str, packets: Packets) -> bool:
     return first == min(ticks) and tail.ascending and tail.known[-1:] == [max(ticks)]
 
 
-def _decode_all(path: str) -> Stamps:
+def _decode_all(path: str) -> TickList:
     """Timestamps of all frames that decode, up to the first damage."""
-    stamps = Stamps()
+    frames = TickList()
     with open_container(path) as container:
         try:
             for tick, frame in decoded_frames(container, video_stream(container, path)):
-                stamps.add(tick, frame.duration)
+                frames.add(tick, frame.duration)
         except DamageError as damage:
-            stamps.damage = damage
-    return stamps
+            frames.damage = damage
+    return frames
 
 
-def _numbered(header: Header, packets: Packets, decoded: Stamps) -> Stamps:
-    """The times of decoded frames, in a blind format those of the packets, one after the other.
+def _stated_times(header: Header, packets: Packets, decoded: TickList) -> TickList:
+    """The times of decoded frames; in AVI those of the packets, in ascending order.
 
-    FFmpeg guesses times of presentation there that are late by the frames held back for reordering.
+    There FFmpeg guesses presentation times that are late by the frames held back for reordering.
     """
-    if header.format not in BLIND_FORMATS or len(decoded.ticks) != len(packets.decoding):
+    if header.format not in DECODE_ORDER_FORMATS or len(decoded.ticks) != len(packets.decoding):
         return decoded
     ticks = sorted(packets.decoding)
     return decoded if ticks == decoded.ticks else replace(decoded, ticks=list(ticks))
 
 
-def _unbroken(path: str, header: Header, stamps: Stamps) -> tuple[Stamps, bool]:
-    """The times of frames with breaks of the clock closed, and whether there were any."""
-    ticks = stamps.known
-    breaks = clock_breaks(ticks, header.time_base) if len(ticks) == len(stamps.ticks) else []
-    if not breaks:
-        return stamps, False
-    ticks = closed(ticks, breaks)
-    first = float((ticks[breaks[0]] - ticks[0]) * header.time_base)
-    more = f" and at {len(breaks) - 1} more places" if len(breaks) > 1 else ""
-    log.warning(
-        "%s: its timestamps break off at %.1f s%s; what follows is taken to come right after",
-        path,
-        first,
-        more,
-    )
-    return replace(stamps, ticks=list(ticks)), True
+def _continuous(path: str, header: Header, frames: TickList) -> TickList:
+    """The times of frames without discontinuities; the same object where there are none."""
+    ticks = frames.known
+    if len(ticks) < len(frames.ticks):
+        return frames
+    jumps = find_discontinuities(ticks, header.time_base)
+    if not jumps:
+        return frames
+    ticks = close_gaps(ticks, jumps)
+    first = float((ticks[jumps[0]] - ticks[0]) * header.time_base)
+    more = f" and at {len(jumps) - 1} more places" if len(jumps) > 1 else ""
+    log.warning("%s: its timestamps jump at %.1f s%s; the parts are joined", path, first, more)
+    return replace(frames, ticks=list(ticks))
 
 
 def _timeline(
-    path: str, header: Header, stamps: Stamps, by_order: bool
+    path: str, header: Header, frames: TickList, by_order: bool
 ) -> tuple[FrameClock, Pairing]:
     """The shown frames in order of presentation, and how to find them while decoding."""
-    known, time_base = stamps.known, header.time_base
-    if not stamps.ticks:
+    known, time_base = frames.known, header.time_base
+    if not frames.ticks:
         raise VideoError(f"{path}: no frame of the video stream can be decoded")
     if not known and header.rate:
         log.warning(
-            "%s: no timestamps in the file; it plays at an even %s frames per second",
+            "%s: the file has no timestamps; assuming a constant rate of %s frames per second",
             path,
             header.rate,
         )
-        ticks = np.arange(len(stamps.ticks), dtype=np.int64)
+        ticks = np.arange(len(frames.ticks), dtype=np.int64)
         return FrameClock(ticks, 1 / header.rate, Fraction(0), 1 / header.rate), Pairing(True)
-    if not known or (by_order and len(known) != len(stamps.ticks)):
+    if not known or (by_order and len(known) != len(frames.ticks)):
         raise VideoError(
-            f"{path}: its timestamps are incomplete and out of order; write the file anew first, "
+            f"{path}: its timestamps are incomplete and out of order; encode it again first, "
             "e.g. ffmpeg -i IN -c:v libx264 -fps_mode cfr OUT.mp4"
         )
     ticks = np.sort(np.array(known, np.int64))
-    circular = header.format in CIRCULAR_FORMATS
+    circular = header.format in WRAPPING_FORMATS
     hidden = 0 if circular else int(np.count_nonzero(ticks < 0))
     ticks = ticks[hidden:]
     if not len(ticks):
-        raise VideoError(f"{path}: all frames lie before time zero, a player shows none of them")
+        raise VideoError(f"{path}: all frames are before time zero, a player shows none of them")
     first = int(ticks[0]) * time_base
     start = first if header.start is None else header.start
     start = start if circular else max(start, Fraction(0))
     origin = first if first - start > LONGEST_PAUSE else min(start, first)
-    length = stamps.durations[stamps.ticks.index(int(ticks[-1]))] * time_base
+    length = frames.durations[frames.ticks.index(int(ticks[-1]))] * time_base
     stated = length if length <= LONGEST_PAUSE else Fraction(0)
     last = stated or median_spacing(ticks, time_base) or 1 / (header.rate or Fraction(25))
     return FrameClock(ticks, time_base, origin, last), Pairing(by_order, hidden)
@@ -220,7 +219,7 @@ def _cut(
 ) -> str | None:
     """What is missing of a file that ends before its own structure says, or None.
 
-    Missing bytes alone are no reason to refuse a video: they may be an index at the end.
+    Missing bytes alone do not matter: they may be an index at the end.
     """
     missing = missing_bytes(path)
     count = len(packets.shown.ticks) + packets.hidden
@@ -235,7 +234,7 @@ def _cut(
     )
 
 
-def _damage(stamps: Stamps, timeline: FrameClock) -> str | None:
-    if stamps.damage is None:
+def _damage(frames: TickList, timeline: FrameClock) -> str | None:
+    if frames.damage is None:
         return None
-    return f"decoding failed at {float(timeline.duration):.1f} s ({stamps.damage.reason})"
+    return f"decoding failed at {float(timeline.duration):.1f} s ({frames.damage.reason})"

@@ -1,9 +1,9 @@
-"""Whether a media file ends before its own structure says: a download or a copy that was cut off.
+"""Whether a media file ends before its own structure says, as an interrupted download does.
 
-FFmpeg reads such a file without an error up to the cut, and what comes out is a shorter video. The
-outermost elements of the common containers state their sizes, so the cut can be seen from a few
-bytes: boxes of MP4 and MOV (ISO/IEC 14496-12), the segment of Matroska and WebM (RFC 9559), the
-chunks of AVI (RIFF). A transport stream has no such frame and can end anywhere.
+FFmpeg reads such a file up to the cut without an error, and the result is a shorter video. The
+outermost elements of the common containers state their sizes, so a few bytes reveal the cut: the
+boxes of MP4 and MOV (ISO/IEC 14496-12), the segment of Matroska and WebM (RFC 9559), the chunks of
+AVI (RIFF). A transport stream has no such element and can end anywhere.
 """
 
 import os
@@ -12,12 +12,12 @@ from typing import BinaryIO
 from extract.video.matroska import SEGMENT, elements
 
 EBML_MAGIC = b"\x1a\x45\xdf\xa3"
-# Box types that open an MP4 or MOV file; without one the file is of another kind.
+# Types of boxes that an MP4 or MOV file begins with.
 MP4_FIRST_BOXES = {b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot"}
 
 
 def missing_bytes(path: str) -> int:
-    """Bytes by which the file's outermost element reaches past its end; 0 where nothing is missing.
+    """Bytes by which the outermost element reaches past the end of the file; 0 if none are missing.
 
     Raises:
         OSError: the file cannot be read.
@@ -59,10 +59,10 @@ def _end_of_chunks(file: BinaryIO, size: int) -> int:
         if head[:4] != b"RIFF":
             return position
         length = int.from_bytes(head[4:8], "little")
-        if length == 0:  # a recorder that never came to write it
+        if length == 0:  # the recorder never got to write it
             return size
         position += 8 + length + length % 2
-    # An odd length is padded to an even one, and writers leave that byte out at the end.
+    # An odd length is padded to an even one, but some writers omit the last padding byte.
     return position - 1 if position == size + 1 else position
 
 

@@ -114,6 +114,31 @@ ELAN = b"""<?xml version="1.0" encoding="UTF-8"?>
  TIME_SLOT_REF1="ts1" TIME_SLOT_REF2="ts2"><ANNOTATION_VALUE>run</ANNOTATION_VALUE>
 </ALIGNABLE_ANNOTATION></ANNOTATION></TIER></ANNOTATION_DOCUMENT>
 """
+BORIS = {
+    "behaviors_conf": {
+        "0": {"type": "State event", "code": "run", "key": "r", "modifiers": {}},
+        "1": {"type": "Point event", "code": "look", "key": "l", "modifiers": {}},
+    },
+    "observations": {
+        "o": {
+            "file": {"1": ["b.mp4"], "2": []},
+            "type": "MEDIA",
+            "time offset": 0.0,
+            "observation time interval": [0, 0],
+            "events": [
+                *([1.0, "", "run", "", "", 25], [2.5, "", "run", "", "", 63]),
+                [3.0, "m", "look", "a|b", "", "NA"],
+            ],
+            "media_info": {"length": {"b.mp4": 7.68}, "fps": {"b.mp4": 25}, "offset": {"1": 0.0}},
+        }
+    },
+}
+BORIS_EVENTS = b"""Observation id,Media file,Total length,Subject,Behavior,Modifiers,Behavior type,\
+Start (s),Stop (s)
+o,b.mp4,7.68,,run,,STATE,1.0,2.5
+o,b.mp4,7.68,,jump,a|b,POINT,3.0,3.0
+"""
+DEEPETHOGRAM = b",background,run,jump\n0,1,0,0\n1,0,1,0\n2,0,1,1\n3,-1,-1,-1\n"
 EVALUATION = {
     **{"tiou": [0.3, 0.5], "map": [0.5, 0.25], "average": 0.375},
     **{"confidence": {"level": 0.95, "low": [0.4, 0.2], "high": [0.6, 0.3]}},
@@ -129,6 +154,7 @@ READ_RESULT = [
     *("inspect {f}", "inspect {f} --json", "report {f} -o {o}.html", "report {f} -o {o}"),
     *("evaluate {f} --ground-truth {w}/gt.json --bootstrap 5", "import labels {f} -o {o}.csv"),
     *("localize {w}/features/b.safetensors -m {w}/model.safetensors -o {f}",),
+    *("agreement {w}/gt.json {f}", "budget {f}", "report {f} -o {o}.png --picture ethogram"),
     *(f"export intervals {{f}} --format {name} --fps 25 -o {{o}}" for name in FORMATS),
 ]
 TRAIN = "train {w}/features -o {o}.safetensors --preset small --steps 1"
@@ -139,7 +165,10 @@ READ_TRUTH = [
     *(f"{TRAIN} --labels {{w}}/labels.csv --validate {{f}}",),
 ]
 READ_LABELS = ["inspect {f}", "labels {w}/features --check {f}", TRAIN + " --labels {f}"]
-READ_IMPORT = ["inspect {f}", "import labels {f} -o {o}.csv --intervals {o}.json"]
+READ_IMPORT = [
+    *("inspect {f}", "import labels {f} -o {o}.csv --intervals {o}.json --fps 25"),
+    *("agreement {f} {w}/gt.json --fps 25", "budget {f} -o {o}.csv --fps 25"),
+]
 READ_MODEL = [
     *("inspect {f}", "inspect {f} --json", "localize {w}/features -m {f}"),
     *("report {w}/features/b.safetensors -m {f} --picture cas -o {o}.png", "localize {f}"),
@@ -162,6 +191,14 @@ KINDS = {
     "VIA": ("via.json", json.dumps(VIA), READ_IMPORT),
     "FiftyOne": ("labels.json", json.dumps(FIFTYONE), READ_IMPORT),
     "ELAN": ("b.eaf", ELAN, READ_IMPORT),
+    "BORIS": (
+        "p.boris",
+        json.dumps(BORIS),
+        [*READ_IMPORT, "export intervals {w}/result.json --into {f} -o {o}.boris --fps 25"],
+    ),
+    "BORIS events": ("events.csv", BORIS_EVENTS, READ_IMPORT),
+    "DeepEthogram": ("b_labels.csv", DEEPETHOGRAM, READ_IMPORT),
+    "known times": ("known.csv", INTERVALS.replace(b"d,run,2,3", b"d,run,2,\nd,,4,5"), READ_IMPORT),
     "evaluation": (
         "map.json",
         json.dumps(EVALUATION),

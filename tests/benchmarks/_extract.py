@@ -41,12 +41,13 @@ from _speed_table import keep  # noqa: E402
 
 from extract.inference.backbone import Backbone, load_network  # noqa: E402
 from extract.machine.devices import cores  # noqa: E402
-from extract.pipeline.extractor import Extractor, ExtractSettings  # noqa: E402
+from extract.pipeline.extractor import Extractor  # noqa: E402
+from extract.pipeline.settings import ExtractSettings  # noqa: E402
 from extract.preprocessing.flow_quantization import quantize_flow  # noqa: E402
 from weights.architectures import shapes  # noqa: E402
 from weights.files import cache_folder  # noqa: E402
 from weights.manifest import network  # noqa: E402
-from weights.registry import store  # noqa: E402
+from weights.weights_file import store  # noqa: E402
 
 # All of them have 25 frames a second.
 VIDEOS = ("spliced/test/test_000.mp4", "clips/bikes.mp4", "clips/archery.avi")

@@ -44,9 +44,10 @@ from extract.inference.backbone import Backbone  # noqa: E402
 from extract.inference.batching import GPU_BATCH  # noqa: E402
 from extract.inference.precision import PRECISIONS, check_precision  # noqa: E402
 from extract.machine.devices import choose_device, exact_float32  # noqa: E402
-from extract.pipeline.device_steps import DeviceWork  # noqa: E402
-from extract.pipeline.extractor import Extractor, ExtractSettings  # noqa: E402
-from extract.pipeline.transfer import slab_length, transfer_with  # noqa: E402
+from extract.pipeline.device_steps import DeviceSteps  # noqa: E402
+from extract.pipeline.extractor import Extractor  # noqa: E402
+from extract.pipeline.settings import ExtractSettings  # noqa: E402
+from extract.pipeline.transfer import chunk_length, transfer_with  # noqa: E402
 from extract.preprocessing import torch_ops as on_device  # noqa: E402
 from extract.streams import CHANNELS, STREAMS  # noqa: E402
 from extract.video.clip import open_video  # noqa: E402
@@ -134,8 +135,8 @@ def frames_of(path: Path, count: int) -> list[np.ndarray]:
         return [frame for _, (_, frame) in zip(range(count), clip.frames(), strict=False)]
 
 
-def slabs(frames: list[np.ndarray]) -> Iterator[list[np.ndarray]]:
-    length = slab_length(frames[0])
+def chunks(frames: list[np.ndarray]) -> Iterator[list[np.ndarray]]:
+    length = chunk_length(frames[0])
     for first in range(0, len(frames), length):
         yield frames[first : first + length]
 
@@ -146,8 +147,8 @@ def stages(
     """Frames per second of each stage alone, and its share of the sum."""
     record, length = backbone.record, backbone.record.length
     transfer = transfer_with(torch.device(bench.device))
-    work = DeviceWork(backbone, TVL1Flow(record.flow_overrides, bench.device), "uint8")
-    there = torch.cat([transfer.up(slab) for slab in slabs(frames)])
+    work = DeviceSteps(backbone, TVL1Flow(record.flow_overrides, bench.device), "uint8")
+    there = torch.cat([transfer.up(chunk) for chunk in chunks(frames)])
     made = list(on_device.resize_short_side(there, record.frame_side).unbind())
     fields = work.fields(made)
     rows = [list(range(n, n + length)) for n in range(0, len(frames) - length, length)]
@@ -155,11 +156,11 @@ def stages(
     found = bench.seconds(
         {
             "decode": lambda: frames_of(path, len(frames)),
-            "upload": lambda: [transfer.up(slab) for slab in slabs(frames)],
+            "upload": lambda: [transfer.up(chunk) for chunk in chunks(frames)],
             "resize": lambda: on_device.resize_short_side(there, record.frame_side),
             "flow (TV-L1)": lambda: work.fields(made),
-            "rgb network": lambda: work.rows(work.rgb(by_number[0], rows)),
-            "flow network": lambda: work.rows(work.flow(by_number[1], rows)),
+            "rgb network": lambda: work.rgb(by_number[0], rows)(),
+            "flow network": lambda: work.flow(by_number[1], rows)(),
         }
     )
     height, width = made[0].shape[:2]

@@ -6,13 +6,16 @@ Usage: soak_program.py VIDEOS FEATURES
 import functools
 import sys
 import time
+from pathlib import Path
 
 from standins import TinyBackbone, TinyFlow
 
 import extract
 import extract.flow.registry
-import extract.jobs.run
-from extract.features.checkpoints import Chunks
+import extract.jobs.store
+from extract.features.checkpoints import Checkpoints
+from extract.jobs.plan import Summary, make_plan
+from extract.jobs.run import run_here
 from extract.sources.find import find_videos
 
 
@@ -24,16 +27,18 @@ class SlowBackbone(TinyBackbone):
         return super().rgb(clips)
 
 
-def hear(event):
+def on_event(event):
     """Say that work is under way."""
+    summary.add(event)
     if event.kind == "progress":
         print("working", flush=True)
 
 
 if __name__ == "__main__":
     extract.flow.registry.flow_method = lambda *args, **options: TinyFlow()
-    extract.jobs.run.Chunks = functools.partial(Chunks, snippets=16)
+    extract.jobs.store.Checkpoints = functools.partial(Checkpoints, snippets=16)
     extractor = extract.Extractor(extract.ExtractSettings(), backbone=SlowBackbone())
-    plan = extract.jobs.run.make_plan(find_videos([sys.argv[1]]), sys.argv[2], extractor.settings)
-    summary = extract.jobs.run.run_plan(plan, extractor, listener=hear)
+    videos, output = find_videos([sys.argv[1]]), Path(sys.argv[2])
+    summary = Summary()
+    run_here(make_plan(videos, output, extractor.file_settings), extractor, on_event)
     sys.exit(1 if summary.failed else 0)

@@ -6,6 +6,7 @@ import threading
 import numpy as np
 import torch
 
+import extract
 from extract.backbones.registry import BACKBONES
 
 SIDE = 4
@@ -93,16 +94,27 @@ def random_pictures(count):
 
 
 def stand_in_flow(monkeypatch, flow):
-    """Let ``Extractor`` find the flow method whatever it asks for."""
+    """Let an extractor find the flow method whatever it asks for."""
     import extract.flow.registry
 
     monkeypatch.setattr(extract.flow.registry, "flow_method", lambda *args, **options: flow)
 
 
 def stand_in(monkeypatch, flow, clip):
-    """The same, and the clip."""
+    """The same for ``tiny_extractor``, and the clip."""
     import extract.pipeline.extractor
+    import extract.video.clip
 
     stand_in_flow(monkeypatch, flow)
-    monkeypatch.setattr(extract.pipeline.extractor.Extractor, "_open", lambda self, *options: clip)
+    monkeypatch.setattr(extract.video.clip, "open_video", lambda *args, **options: clip)
     monkeypatch.setattr(extract.pipeline.extractor, "fingerprint", lambda path: "bb")
+
+
+def tiny_extractor(settings=None, backbone=None, **options):
+    """An extractor that decodes in this process."""
+    return extract.Extractor(
+        settings or extract.ExtractSettings(),
+        backbone=backbone or TinyBackbone(),
+        decoding=extract.DecodeOptions(stall=None),
+        **options,
+    )

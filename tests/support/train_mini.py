@@ -258,8 +258,7 @@ def main(
 def _train_saved(stream: str, scratch: Path, output: Path, form: ClipFormat, seed: int) -> Path:
     """``train_stream`` on clips that ``Clips.save`` wrote, in a process of its own."""
     import torch
-
-    from weights.registry import write_bundled
+    from bundled_weights import write_bundled
 
     torch.set_num_threads(1)
     set_up_messages()

@@ -10,10 +10,8 @@ from made_up_manifest import left_in, url_source
 
 from weights import WeightsError
 from weights.files import git_blob_id, sha256_of
-from weights.registry import (
-    content_hash,
-    resolve,
-)
+from weights.formats import content_hash
+from weights.registry import resolve
 from weights.user_files import import_file
 
 Tensors = dict[str, np.ndarray]
@@ -50,7 +48,7 @@ def test_a_tensorflow_checkpoint_is_named_as_such(tmp_path: Path, cache: Path) -
     for path in (data, index):
         path.write_bytes(b"values")
     for path in (data, index, tmp_path / "model.ckpt", tmp_path):
-        with pytest.raises(WeightsError, match="a TensorFlow checkpoint; let TensorFlow write it"):
+        with pytest.raises(WeightsError, match="a TensorFlow checkpoint; convert it"):
             import_file(path, name="i3d", stream="rgb")
     (tmp_path / "empty").mkdir()
     with pytest.raises(WeightsError, match="no such file"):
@@ -82,11 +80,11 @@ def test_import_of_an_unknown_file_needs_its_hash(
     )
     path = in_format("piergiaj")
     digest = sha256_of(path)
-    with pytest.raises(WeightsError, match=f"knows no file with sha256 {digest}; if you trust"):
+    with pytest.raises(WeightsError, match=f"unknown file, its sha256 is {digest}; if you trust"):
         import_file(path)
     with pytest.raises(WeightsError, match=f"its sha256 is {digest}, expected 00"):
         import_file(path, name="i3d", stream="rgb", sha256="00")
-    with pytest.raises(WeightsError, match="say which network"):
+    with pytest.raises(WeightsError, match="name its network"):
         import_file(path, sha256=digest)
     with pytest.raises(WeightsError, match=r"Conv3d_1a_7x7.* instead of 64x2x7x7x7"):
         import_file(path, name="i3d", stream="flow", sha256=digest)

@@ -2,7 +2,7 @@
 
 import logging
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -24,6 +24,7 @@ from basnet_e2e.localization.video_failures import failure_message
 if TYPE_CHECKING:
     from extract.jobs.store import FeatureStore
     from extract.pipeline.extractor import Extractor
+    from extract.pipeline.settings import DecodeOptions
     from extract.sources.find import VideoInput
     from extract.sources.urls import Url
 
@@ -50,10 +51,11 @@ def classify(
     streams: tuple[str, ...],
     device: str,
     precision: str,
+    decoder: str,
+    keep_partial: bool,
     stall: float,
     features_folder: Path | None,
     no_cache: bool,
-    **decoding: Any,
 ) -> None:
     """Print the most likely classes of each video, with their probabilities.
 
@@ -62,19 +64,21 @@ def classify(
     published two-stream network.
     """
     from extract.jobs.store import choose_store
+    from extract.pipeline.settings import DecodeOptions
     from extract.sources.find import find_videos
 
     store = choose_store(features_folder, no_cache)
     inputs = find_videos(videos)
     if features_folder is not None:
         check_kept_features(features_folder, inputs, videos, force=False)
-    extractor = _extractor(backbone, streams, device, precision, stall)
+    decoding = DecodeOptions(decoder, keep_partial, stall)
+    extractor = _extractor(backbone, streams, device, precision, decoding)
     failed = False
     with ProgressBar("classify", quiet=log.getEffectiveLevel() > logging.INFO) as bar:
         for video in inputs:
             bar.restart(video.id)
             try:
-                ranked = _rank(extractor, store, video, bar, **decoding)
+                ranked = _rank(extractor, store, video, bar)
             except Exception as error:
                 log.error("%s", failure_message(error, video.path, alone=len(inputs) == 1))
                 failed = True
@@ -87,35 +91,32 @@ def classify(
 
 
 def _extractor(
-    name: str, streams: tuple[str, ...], device: str, precision: str, stall: float
+    name: str, streams: tuple[str, ...], device: str, precision: str, decoding: "DecodeOptions"
 ) -> "Extractor":
     """Clips of the classifier's own length, side by side."""
     from extract.backbones.registry import backbone_record
     from extract.inference.backbone import load_backbone
     from extract.pipeline.device_check import proven_device
-    from extract.pipeline.extractor import Extractor, ExtractSettings
+    from extract.pipeline.extractor import Extractor
+    from extract.pipeline.settings import ExtractSettings
 
     device = proven_device(device)
     length = backbone_record(name).classifier_length
     backbone = load_backbone(name, streams, device=device, length=length, precision=precision)
     stride = length or ExtractSettings.stride
     settings = ExtractSettings(name, streams=streams, stride=stride, precision=precision)
-    return Extractor(settings, device=device, backbone=backbone, stall=stall)
+    return Extractor(settings, device=device, backbone=backbone, decoding=decoding)
 
 
 def _rank(
-    extractor: "Extractor",
-    store: "FeatureStore",
-    video: "VideoInput",
-    bar: ProgressBar,
-    **decoding: Any,
+    extractor: "Extractor", store: "FeatureStore", video: "VideoInput", bar: ProgressBar
 ) -> list[tuple[str, float]]:
     """Class names and probabilities, most likely first."""
     import numpy as np
 
     from basnet_e2e.localization.softmax import softmax
 
-    features = store.features(video, extractor, progress=bar.update, **decoding)
+    features = store.features(video, extractor, on_progress=bar.update)
     if features.facts.get("partial"):
         log.warning("%s: %s", video.path, features.facts["partial"])
     backbone = extractor.backbone

@@ -105,7 +105,7 @@ def _versions() -> Iterator[Finding]:
 def _torchvision() -> Iterator[Finding]:
     """What installs beside torch without a word may still be of another build."""
     from weights.errors import WeightsError
-    from weights.importing import import_torchvision
+    from weights.libraries import import_torchvision
 
     try:
         import_torchvision()
@@ -175,7 +175,7 @@ def _weights() -> Iterator[Finding]:
 
     others = []
     for entry in entries():
-        state, name = entry.state(), f"{entry.name} {entry.stream}"
+        state, name = entry.state, f"{entry.name} {entry.stream}"
         if state == "missing" and entry.name != DEFAULT_NETWORK:
             others.append(name)
             continue

@@ -20,13 +20,13 @@ from basnet_e2e.cli.options import (
     offline_option,
     precision_option,
 )
-from basnet_e2e.cli.terminal.extract_report import ExtractReport, reasons
+from basnet_e2e.cli.terminal.extract_progress import ExtractProgress, reasons
 from basnet_e2e.display import clock
 
 if TYPE_CHECKING:
-    from basnet_e2e.cli.terminal.video_time import VideoTime
     from extract.jobs.plan import Plan, Summary
-    from extract.pipeline.extractor import Extractor, ExtractSettings
+    from extract.jobs.shards import Shard
+    from extract.pipeline.settings import ExtractSettings
     from extract.sources.urls import Url
 
 log = logging.getLogger(__name__)
@@ -129,6 +129,17 @@ class ExactRate(click.ParamType):
 def extract(
     videos: "tuple[Path | Url, ...]",
     folder: "Path | Url",
+    backbone: str,
+    streams: tuple[str, ...] | None,
+    flow: str,
+    fps: Fraction | None,
+    stride: int,
+    quantize: str,
+    precision: str,
+    device: str,
+    decoder: str,
+    keep_partial: bool,
+    stall: float,
     overwrite: bool,
     dry_run: bool,
     json_log: bool,
@@ -136,7 +147,6 @@ def extract(
     shard: str | None,
     ray: str | None,
     force: bool,
-    **options: Any,
 ) -> None:
     """Turn VIDEOS (files, or folders searched in depth) into one feature file per video.
 
@@ -148,83 +158,70 @@ def extract(
     that write to a URL know nothing of each other, so give each a --shard.
     """
     from extract.backbones.registry import backbone_record
-    from extract.jobs.dry_run import record_pace
-    from extract.jobs.run import make_plan
+    from extract.jobs.run import extract_folder
     from extract.jobs.shards import parse_shard, shard_of_array
-    from extract.pipeline.extractor import Extractor, ExtractSettings
-    from extract.sources.find import find_videos
+    from extract.pipeline.settings import DecodeOptions, ExtractSettings
 
     share = parse_shard(shard) if shard else shard_of_array()
-    inputs = share.of(find_videos(videos))
-    names = ("backbone", "streams", "flow", "fps", "stride", "quantize", "precision")
-    options["streams"] = options["streams"] or backbone_record(options["backbone"]).streams
-    settings = ExtractSettings(**{name: options[name] for name in names})
+    streams = streams or backbone_record(backbone).streams
+    settings = ExtractSettings(backbone, streams, flow, fps, stride, quantize, precision)
     if dry_run:
-        from extract.pipeline.settings import forecast_settings
-
-        forecast, unknown = forecast_settings(settings, options["device"])
-        plan = make_plan(inputs, folder, forecast, overwrite=overwrite, unknown=unknown)
-        _announce(plan, dry_run)
-        _expect(plan, forecast, options["device"])
+        _dry_run(videos, folder, settings, share, device, overwrite)
         return
-    extractor = Extractor(settings, device=options["device"], stall=options["stall"])
-    plan = make_plan(
-        inputs, folder, extractor.settings, overwrite=overwrite, failures=share.failures
-    )
-    if plan.todo:
-        _check_outputs(plan, videos, force)
-    _announce(plan, dry_run)
-    if not plan.todo:
-        return
-    with ExtractReport(_video_time(plan, extractor), json_log) as reporter:
-        summary = _work(plan, extractor, settings, options, jobs, ray, reporter)
-    if not ray:
-        record_pace(extractor.settings, options["device"], *reporter.took)
-    _conclude(plan, summary)
+    with ExtractProgress(json_log) as progress:
+
+        def on_plan(plan: "Plan") -> None:
+            from extract.jobs.resources import sizes_of
+
+            if plan.todo:
+                _check_outputs(plan, videos, force)
+            _announce(plan)
+            if plan.todo:
+                progress.begin(sizes_of([job.video for job in plan.todo]))
+
+        summary = extract_folder(
+            videos,
+            folder,
+            settings,
+            jobs=jobs,
+            device=device,
+            decoding=DecodeOptions(decoder, keep_partial, stall),
+            overwrite=overwrite,
+            shard=share,
+            ray=ray,
+            on_plan=on_plan,
+            on_event=progress.on_event,
+        )
+    _conclude(summary, folder, share.failures)
 
 
-def _work(
-    plan: "Plan",
-    extractor: "Extractor",
+def _dry_run(
+    videos: "tuple[Path | Url, ...]",
+    folder: "Path | Url",
     settings: "ExtractSettings",
-    options: dict[str, Any],
-    jobs: int | None,
-    ray: str | None,
-    reporter: ExtractReport,
-) -> "Summary":
-    """Extract what the plan says: here, in worker processes or on a cluster."""
-    from extract.jobs.cleanup import own_memory
-    from extract.jobs.resources import divide
-    from extract.jobs.run import WorkerOptions, run_plan
-    from extract.jobs.workers import run_plan_with_workers
+    share: "Shard",
+    device: str,
+    overwrite: bool,
+) -> None:
+    """List what would be done, how long the videos are and how much disk their features need."""
+    from extract.backbones.registry import backbone_record
+    from extract.jobs.dry_run import estimate
+    from extract.jobs.plan import make_plan
+    from extract.pipeline.settings import expected_settings
+    from extract.sources.find import find_videos, printable
 
-    backbone, device = extractor.backbone, options["device"]
-    how = {"keep_partial": options["keep_partial"], "decoder": options["decoder"]}
-    worker = WorkerOptions(settings, device, stall=options["stall"], **how)
-    if ray:
-        from extract.jobs.ray_cluster import run_plan_on_cluster
-
-        return run_plan_on_cluster(plan, worker, ray, jobs, reporter.hear)
-    if jobs is None and own_memory(plan):
-        jobs = 1
-    sizes, weights = list(reporter.time.sizes.values()), backbone.weights_bytes()
-    division = divide(backbone.record, settings.streams, sizes, device, jobs, weights)
-    log.info("%s", division)
-    if division.workers == 1:
-        return run_plan(plan, extractor, listener=reporter.hear, **how)
-    devices = division.devices if len(division.devices) > 1 else ()
-    return run_plan_with_workers(plan, worker, division.workers, reporter.hear, devices)
-
-
-def _video_time(plan: "Plan", extractor: "Extractor") -> "VideoTime":
-    """What counts the video time of the plan."""
-    from basnet_e2e.cli.terminal.video_time import VideoTime
-    from extract.features.checkpoints import SNIPPETS
-    from extract.jobs.resources import sizes_of
-
-    return VideoTime(
-        sizes_of(plan.todo), float(extractor.grid.stride / extractor.grid.fps), SNIPPETS
-    )
+    inputs = share.of(find_videos(videos))
+    expected, unknown = expected_settings(settings, device)
+    plan = make_plan(inputs, folder, expected, overwrite=overwrite, unknown=unknown)
+    _announce(plan)
+    todo = [job.video for job in plan.todo]
+    for video in todo:
+        click.echo(f"{video.id}\t{printable(str(video.path))}")
+    if todo:
+        found = estimate(todo, expected, backbone_record(settings.backbone).dimension)
+        unread = f" ({found.unread} do not say how long they are)" if found.unread else ""
+        log.info("%s of video%s", clock(found.seconds), unread)
+        log.info("disk: about %.1f MB in %s", found.bytes / 1e6, folder)
 
 
 def _check_outputs(plan: "Plan", given: "tuple[Path | Url, ...]", force: bool) -> None:
@@ -233,22 +230,21 @@ def _check_outputs(plan: "Plan", given: "tuple[Path | Url, ...]", force: bool) -
     from basnet_e2e.data.files.overwrite_checks import check_folder, check_output, check_outputs
     from extract.features.failure_lists import FAILURES
     from extract.features.feature_file import feature_path
-    from extract.features.output_folder import Elsewhere
 
-    place = plan.place
-    if isinstance(place, Elsewhere):
-        place.check(plan.stamps, force)
+    folder, todo = plan.folder, [job.video for job in plan.todo]
+    if not isinstance(folder, Path):
+        replaced = [job.video.id for job in plan.todo if job.version is not None]
+        plan.store.output.check_writable(replaced, force)
         return
-    read = [*given, *(video.path for video in (*plan.todo, *plan.present))]
-    targets = [feature_path(place.local, video.id) for video in plan.todo]
-    check_folder(place.local)
+    read = [*given, *(video.path for video in (*todo, *plan.present))]
+    targets = [feature_path(folder, video.id) for video in todo]
+    check_folder(folder)
     check_outputs(targets, Kind.FEATURES, read, force=force)
-    check_output(place.local / (plan.failures or FAILURES), Kind.FAILURES, read, force=force)
+    check_output(folder / (plan.failures or FAILURES), Kind.FAILURES, read, force=force)
 
 
-def _announce(plan: "Plan", dry_run: bool) -> None:
+def _announce(plan: "Plan") -> None:
     from basnet_e2e.data.annotations.video_names import counted
-    from extract.sources.find import printable
 
     log.info(
         "%s: %d to do, %d done before",
@@ -256,38 +252,18 @@ def _announce(plan: "Plan", dry_run: bool) -> None:
         len(plan.todo),
         len(plan.present),
     )
-    if dry_run:
-        for video in plan.todo:
-            click.echo(f"{video.id}\t{printable(str(video.path))}")
 
 
-def _expect(plan: "Plan", settings: dict[str, Any], device: str) -> None:
-    """Say how long the plan should take and how much disk it needs."""
-    from extract.backbones.registry import backbone_record
-    from extract.jobs.dry_run import estimate
-
-    if not plan.todo:
-        return
-    dimension = backbone_record(settings["backbone"]).dimension
-    found = estimate(plan.todo, settings, dimension, device)
-    took = (
-        "unknown until a first run tells the pace"
-        if found.seconds is None
-        else f"about {clock(found.seconds)} at the pace of the last run"
-    )
-    unread = f" ({found.unread} do not say how long they are)" if found.unread else ""
-    log.info("%s of video%s; time: %s", clock(found.seconds_of_video), unread, took)
-    log.info("disk: about %.1f MB in %s", found.bytes / 1e6, plan.folder)
-
-
-def _conclude(plan: "Plan", summary: "Summary") -> None:
+def _conclude(summary: "Summary", folder: "Path | Url", failures: str) -> None:
     from basnet_e2e.data.annotations.video_names import counted
 
-    log.info("features of %s written to %s", counted(len(summary.done), "video"), plan.folder)
+    if not (summary.done or summary.elsewhere or summary.failed):
+        return
+    log.info("features of %s written to %s", counted(len(summary.done), "video"), folder)
     if summary.elsewhere:
         log.info("%d done by other processes", len(summary.elsewhere))
     if summary.failed:
-        log.warning("%d failed, see %s", len(summary.failed), plan.folder / (plan.failures or ""))
+        log.warning("%d failed, see %s", len(summary.failed), folder / failures)
         for reason, count in reasons(summary.failed.values()):
             log.warning("  %d: %s", count, reason)
         raise click.exceptions.Exit(1)

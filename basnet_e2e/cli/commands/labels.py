@@ -97,12 +97,12 @@ def _check(folder: Path, path: Path | None, intervals: Path | None, ids: "Folder
     from basnet_e2e.data.annotations.label_matching import nothing_to_learn
     from basnet_e2e.data.annotations.training_videos import match_training
     from basnet_e2e.data.annotations.video_names import counted
-    from basnet_e2e.data.features.dataset import failed_ids
     from basnet_e2e.training.known_times import known_times
+    from extract.features.failure_lists import read_failures
 
     what, known = ("features", ids.features) if ids.features else ("a file", ids.videos)
     times = known_times(intervals)
-    both = match_training(path, times, known, str(folder), failed_ids(folder), what=what)
+    both = match_training(path, times, known, str(folder), read_failures(folder), what=what)
     for found in both.matches:
         show_text(
             f"{len(found.matches.found)} of {counted(len(found.labels.videos), 'row')} meet a "

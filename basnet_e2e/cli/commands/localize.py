@@ -168,7 +168,7 @@ def localize(
     from basnet_e2e.localization.inputs import VideoFile, find_inputs
     from basnet_e2e.localization.localizer import Localizer
     from extract.jobs.store import choose_store
-    from extract.sources.find import is_folder
+    from extract.sources.storage import is_folder
 
     sources = find_inputs(inputs, grid=grid)
     many = len(inputs) > 1 or any(map(is_folder, inputs))

@@ -10,7 +10,8 @@ from basnet_e2e.cli.options import message_options, offline_option
 
 if TYPE_CHECKING:
     from weights.manifest import Origin
-    from weights.registry import Entry, WeightsFile
+    from weights.registry import Entry
+    from weights.weights_file import WeightsFile
 
 WORDS = {"present": "verified"}  # a file that is here was checked before it is listed
 COLUMNS = "{:<13} {:<6} {:<8} {:>6}  {}"
@@ -39,7 +40,7 @@ def list_weights(name: str | None) -> None:
     click.echo(COLUMNS.format("network", "stream", "state", "MB", "source"))
     states = set()
     for entry in entries():
-        state = entry.state()
+        state = entry.state
         states.add(state)
         click.echo(
             COLUMNS.format(
@@ -57,7 +58,7 @@ def list_weights(name: str | None) -> None:
 
 def _describe(entry: "Entry") -> None:
     """All that the manifest says of one stream, a line each."""
-    network, state = entry.network, entry.state()
+    network, state = entry.network, entry.state
     click.echo(f"{network.name} {network.stream}: {network.title}")
     here = WORDS.get(state, state) + ("" if state == "missing" else f", {entry.path}")
     lines = {
@@ -119,8 +120,8 @@ def _from(entry: "Entry") -> str:
     """Where the weights came from, or would come from, in a few words."""
     if entry.network.bundled:
         return "part of this package"
-    if entry.state() == "present":
-        return entry.origin()
+    if entry.state == "present" and entry.file is not None:
+        return f"from {entry.file.source}"
     return _place(entry.network.sources[0])
 
 
@@ -178,7 +179,7 @@ def import_weights(file: Path, name: str | None, stream: str | None, sha256: str
 def verify(name: str | None, stream: str | None) -> None:
     """Check that the weights here hold what was once verified; all of them without NAME."""
     from weights.errors import WeightsError
-    from weights.registry import check
+    from weights.weights_file import check
 
     bad = []
     for entry in _chosen(name, stream):

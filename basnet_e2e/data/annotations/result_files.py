@@ -8,8 +8,7 @@ from basnet_e2e.data.annotations.predictions import is_activitynet, read_results
 from basnet_e2e.data.files.text_files import parse_json
 from basnet_e2e.errors import BasnetError
 from basnet_e2e.intervals import Failure, Localization
-from extract.features.failure_lists import FAILURES, parse_failures
-from weights.json_documents import JsonError
+from extract.features.failure_lists import FAILURES, read_list
 
 
 def is_own(document: Any) -> bool:
@@ -49,18 +48,8 @@ def result_files(given: Path, is_wanted: Callable[[Any], bool] = is_result) -> l
 
 
 def listed_failures(folder: Path) -> list[Failure]:
-    """Failures that a run over many videos listed beside its results; none for a file.
-
-    Raises:
-        BasnetError: the list is damaged.
-    """
-    path = folder / FAILURES
-    if not path.is_file():
-        return []
-    try:
-        rows = parse_failures(path.read_bytes())
-    except JsonError as error:
-        raise BasnetError(f"{path}: {error}; delete it or localize again") from error
+    """Failures that a run over many videos listed beside its results; none for a file."""
+    rows = read_list(folder / FAILURES) if folder.is_dir() else []
     return [Failure(row.video, row.file, row.error) for row in rows]
 
 

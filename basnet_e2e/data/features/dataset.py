@@ -19,10 +19,9 @@ from basnet_e2e.data.annotations.video_names import listing, unknown_message
 from basnet_e2e.data.features.layouts import StoredVideo, find_stored, parse_grid
 from basnet_e2e.errors import BasnetError
 from extract.errors import ExtractError
-from extract.features.failure_lists import failure_lists, parse_failures
+from extract.features.failure_lists import read_failures
 from extract.features.feature_file import settings_difference
 from extract.machine.memory import memory_of_machine
-from weights.json_documents import JsonError
 
 log = logging.getLogger(__name__)
 # Share of the machine's memory that features may take before they are kept in a scratch file.
@@ -181,7 +180,7 @@ def load_labelled(
     root = Path(features)
     sources = find_stored(root, subset=subset, streams=streams, grid=parse_grid(grid))
     ids = [source.id for source in sources]
-    matched = match_training(labels, times, ids, str(root), failed_ids(root), classes)
+    matched = match_training(labels, times, ids, str(root), read_failures(root), classes)
     if not matched.classes:
         raise BasnetError(f"{matched.source}: every video is background only, nothing to learn")
     matched.check()
@@ -200,21 +199,6 @@ def load_labelled(
         found.settings,
         matched.times,
     )
-
-
-def failed_ids(folder: Path) -> list[str]:
-    """Videos that the lists of failures of a features folder name; none where there is no list.
-
-    Raises:
-        BasnetError: the file is damaged.
-    """
-    failed = []
-    for path in failure_lists(folder):
-        try:
-            failed += [row.video for row in parse_failures(path.read_bytes())]
-        except JsonError as error:
-            raise BasnetError(f"{path}: {error}; delete it or extract again") from error
-    return failed
 
 
 def check_settings(

@@ -17,7 +17,7 @@ from extract.machine.devices import cores
 from weights.files import write_text
 
 if TYPE_CHECKING:
-    from extract.pipeline.extractor import Progress
+    from extract.pipeline.accumulator import OnProgress
 
 VERSION = 1
 """Raised whenever equal settings no longer give equal footage."""
@@ -87,7 +87,7 @@ def write_collection(
     collection: Collection,
     *,
     jobs: int | None = None,
-    progress: "Progress | None" = None,
+    progress: "OnProgress | None" = None,
 ) -> None:
     """Write a data set; what an earlier run finished is kept, and a larger data set adds to it.
 

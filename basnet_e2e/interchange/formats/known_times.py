@@ -12,7 +12,10 @@ from typing import Any
 
 import msgspec
 
-from basnet_e2e.data.files.csv_rows import column_names, read_rows
+from basnet_e2e.data.annotations.csv_tables import INTERVAL_COLUMNS
+from basnet_e2e.data.annotations.known_times import read_known_times
+from basnet_e2e.data.annotations.video_names import nfc
+from basnet_e2e.data.files.csv_rows import column_names
 from basnet_e2e.data.files.text_files import convert
 from basnet_e2e.errors import BasnetError
 from basnet_e2e.interchange.annotated import AnnotatedVideo, AnnotationFile, Hints, LeftOut
@@ -20,7 +23,6 @@ from basnet_e2e.interchange.json_text import json_text
 from basnet_e2e.intervals import SECOND_DECIMALS, Interval
 from weights.json_documents import Duration, Seconds
 
-COLUMNS = ("video", "label", "start", "end")
 UNKNOWN = ""
 
 # Writing -----------------------------------------------------------------------------------------
@@ -38,7 +40,7 @@ def known_times(path: Path, videos: Sequence[AnnotatedVideo]) -> str:
         return json_text({"database": {video.video: _entry(video) for video in videos}})
     text = io.StringIO()
     rows = csv.writer(text, lineterminator="\n")
-    rows.writerow(COLUMNS)
+    rows.writerow(INTERVAL_COLUMNS)
     for video in videos:
         stretches = _stretches(video)
         for label, start, end in stretches:
@@ -92,7 +94,7 @@ class _Database(msgspec.Struct):
 
 def is_own(file: AnnotationFile) -> bool:
     """Whether a file is a table of intervals or a database of annotations."""
-    return file.has("database") or set(COLUMNS) <= set(column_names(file.text))
+    return file.has("database") or set(INTERVAL_COLUMNS) <= set(column_names(file.text))
 
 
 def read(file: AnnotationFile, hints: Hints) -> Iterator[AnnotatedVideo | LeftOut]:
@@ -101,38 +103,26 @@ def read(file: AnnotationFile, hints: Hints) -> Iterator[AnnotatedVideo | LeftOu
     Raises:
         BasnetError: the file is damaged.
     """
-    videos: dict[str, list[tuple[str, float, float]]] = {}
-    durations: dict[str, float | None] = {}
     if file.document is None:
-        for row in read_rows(file.path, COLUMNS):
-            video, label, start, end = (row.cells[name] for name in COLUMNS)
-            if not video:
-                raise BasnetError(f"{row.where}: no video named")
-            rows = videos.setdefault(video, [])
-            if label or start or end:
-                rows.append(_stretch(row.where, label, start, end or start))
-    else:
-        for video, entry in convert(file.path, file.document, _Database).database.items():
-            if entry.annotations is None:
-                yield LeftOut(video, "the key 'annotation'" if entry.annotation else "")
-                continue
-            durations[video], videos[video] = entry.duration, []
-            for item in entry.annotations:
-                first, last = [*item.segment, None, None][:2]
-                where = f"{file.path}, video '{video}'"
-                end_of = first if last is None else last
-                videos[video].append(_stretch(where, item.label or UNKNOWN, first, end_of))
-    for video, rows in videos.items():
-        found = [Interval(*row) for row in rows if row[0] != UNKNOWN]
-        unknown = [(start, end) for label, start, end in rows if label == UNKNOWN]
-        yield AnnotatedVideo.of(video, found, (), durations.get(video), unknown)
+        for name, times in read_known_times(file.path).videos.items():
+            stretches = [(one.start, one.end) for one in times.unknown]
+            found = [*times.intervals, *times.points]
+            yield AnnotatedVideo.of(name, found, (), None, stretches)
+        return
+    for name, entry in convert(file.path, file.document, _Database).database.items():
+        if entry.annotations is None:
+            yield LeftOut(name, "the key 'annotation'" if entry.annotation else "")
+            continue
+        rows = [_stretch(f"{file.path}, video '{name}'", item) for item in entry.annotations]
+        found = [one for one in rows if one.label != UNKNOWN]
+        stretches = [(one.start, one.end) for one in rows if one.label == UNKNOWN]
+        yield AnnotatedVideo.of(name, found, (), entry.duration, stretches)
 
 
-def _stretch(where: str, label: str, start: Any, end: Any) -> tuple[str, float, float]:
-    try:
-        first, last = float(start), float(end)
-    except (TypeError, ValueError) as error:
-        raise BasnetError(f"{where}: '{start}' to '{end}' are not seconds, such as 12.5") from error
-    if not 0 <= first <= last < float("inf") or (label == UNKNOWN and first == last):
-        raise BasnetError(f"{where}: '{label}' from {first:g} to {last:g} s ends before it starts")
-    return label, first, last
+def _stretch(where: str, item: _Item) -> Interval:
+    start, end = [*item.segment, None, None][:2]
+    end = start if end is None else end
+    label = nfc(item.label or UNKNOWN)
+    if start is None or end is None or not 0 <= start <= end or (not label and start == end):
+        raise BasnetError(f"{where}: '{label}' has no start, or ends before it starts")
+    return Interval(label, start, end)

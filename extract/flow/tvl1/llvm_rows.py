@@ -1,20 +1,16 @@
 """The inner loops of the CPU flow engine: one image row per call, in explicit vectors of 16 floats.
 
-Written against LLVM through numba, because a loop over ten arrays is beyond what the compiler will
-vectorise by itself: it would have to prove, at every row, that no two of them overlap. LLVM splits
-the vectors to whatever the machine has (AVX-512, AVX2, NEON). Measured on one core at 256x341:
-1.5 ns per pixel and step against 4.7 for the same loops written as plain numba, both before the
-rule of the last paragraph.
+Measured on one core at 256x341: 1.5 ns per pixel and step, against 4.7 for the same loops as plain
+numba, both before the rule of the last paragraph.
 
-All fields of a pyramid level lie in one buffer, ``plane`` floats apart, in the order of ``FIELDS``.
-A row has 16 floats of zeros before its first pixel and zeros up to a multiple of 16 behind its
-last one; a row of zeros stands above the first. The steps keep these zeros zero, so there are no
-borders to treat.
+All fields of a pyramid level are in one buffer, ``plane`` floats apart, in the order of ``FIELDS``.
+A row has 16 zeros before its first pixel, and zeros up to a multiple of 16 after its last; a row of
+zeros precedes the first. The steps keep these zeros zero, so borders need no special treatment.
 
-Every operation is rounded by itself, as IEEE 754 says: no product is fused with a sum, no quotient
-or root estimated. Flow of an occluded or blurred region amplifies a difference in the last digit to
-pixels, and only equal rounding makes all machines and both engines agree there. It costs a tenth of
-the time.
+Every operation is rounded on its own, as IEEE 754 defines it: no product is fused with a sum, no
+quotient or root is approximated. Flow of an occluded or blurred region amplifies a difference in
+the last digit to pixels, and only equal rounding makes all machines and engines agree there. It
+costs a tenth of the time.
 """
 
 from collections.abc import Callable
@@ -23,138 +19,103 @@ from typing import Any
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
-from numba.extending import intrinsic
+
+from extract.machine.llvm_code import VectorCode, compiled_function, whole
 
 LANES = 16
 FIELDS = ("u", "v", "ux", "uy", "vx", "vy", "ix", "iy", "rho_c", "inverse")
 """Flow (u, v), dual variables of u and v along x and y, warped image gradient (ix, iy), constant
 part of the linearised difference, one over the squared gradient."""
 
-_FLOAT = ir.FloatType()
-_INT = ir.IntType(64)
-_VECTOR = ir.VectorType(_FLOAT, LANES)
-_BITS = ir.VectorType(ir.IntType(32), LANES)
 _DOUBLE = ir.DoubleType()
 _DOUBLES = ir.VectorType(_DOUBLE, LANES)
 
 
 class _Vector:
-    """Sixteen floats with the arithmetic that the steps below are written in."""
+    """Sixteen floats with the arithmetic of the steps below."""
 
-    def __init__(self, builder: ir.IRBuilder, value: ir.Value) -> None:
-        self.builder = builder
+    def __init__(self, code: VectorCode, value: ir.Value) -> None:
+        self.code = code
         self.value = value
 
     def _operand(self, other: "_Vector | float") -> ir.Value:
-        if isinstance(other, _Vector):
-            return other.value
-        return ir.Constant(_VECTOR, [float(other)] * LANES)
+        return other.value if isinstance(other, _Vector) else self.code.constant(other)
 
     def __add__(self, other: "_Vector | float") -> "_Vector":
-        return self._new(self.builder.fadd(self.value, self._operand(other)))
+        return self._new(self.code.builder.fadd(self.value, self._operand(other)))
 
     def __sub__(self, other: "_Vector | float") -> "_Vector":
-        return self._new(self.builder.fsub(self.value, self._operand(other)))
+        return self._new(self.code.builder.fsub(self.value, self._operand(other)))
 
     def __mul__(self, other: "_Vector | float") -> "_Vector":
-        return self._new(self.builder.fmul(self.value, self._operand(other)))
+        return self._new(self.code.builder.fmul(self.value, self._operand(other)))
 
     def _new(self, value: ir.Value) -> "_Vector":
-        return _Vector(self.builder, value)
+        return _Vector(self.code, value)
 
     def clip(self, low: "_Vector", high: "_Vector") -> "_Vector":
         """Values limited to ``low`` and ``high``."""
-        over = self.builder.fcmp_ordered("<", self.value, high.value)
-        below = self._new(self.builder.select(over, self.value, high.value))
-        under = self.builder.fcmp_ordered(">", below.value, low.value)
-        return self._new(self.builder.select(under, below.value, low.value))
+        builder = self.code.builder
+        over = builder.fcmp_ordered("<", self.value, high.value)
+        below = builder.select(over, self.value, high.value)
+        under = builder.fcmp_ordered(">", below, low.value)
+        return self._new(builder.select(under, below, low.value))
 
     def shuffled(self, order: list[int]) -> "_Vector":
         """The values in another order."""
-        empty = ir.Constant(_VECTOR, ir.Undefined)
-        return self._new(self.builder.shuffle_vector(self.value, empty, ir.Constant(_BITS, order)))
+        return self._new(self.code.shuffle(self.value, order))
 
     def reciprocal(self) -> "_Vector":
         """One over the values."""
-        return self._new(self.builder.fdiv(self._operand(1.0), self.value))
+        return self._new(self.code.builder.fdiv(self._operand(1.0), self.value))
 
     def root(self) -> "_Vector":
         """Square root."""
-        kind = ir.FunctionType(_VECTOR, [_VECTOR])
-        function = cgutils.get_or_insert_function(
-            self.builder.module, kind, f"llvm.sqrt.v{LANES}f32"
-        )
-        return self._new(self.builder.call(function, [self.value]))
+        return self._new(self.code.call("sqrt", self.value))
 
 
-def _splat(builder: ir.IRBuilder, value: ir.Value) -> _Vector:
-    empty = ir.Constant(_VECTOR, ir.Undefined)
-    first = builder.insert_element(empty, value, ir.Constant(ir.IntType(32), 0))
-    zeros = ir.Constant(_BITS, [0] * LANES)
-    return _Vector(builder, builder.shuffle_vector(first, empty, zeros))
+def _row_sum(code: VectorCode, width: ir.Value, body: Callable[[ir.Value], _Vector]) -> ir.Value:
+    """Run ``body`` at columns 0, 16, ... below ``width``; the sum of its results.
 
+    The sum is in double precision, where its order affects only the last of 16 digits: the torch
+    engine, which adds in another order, comes to the same decisions.
+    """
+    builder = code.builder
 
-def _total(builder: ir.IRBuilder, doubles: ir.Value) -> ir.Value:
-    """Sum of sixteen doubles, in one fixed order."""
+    def add(column: ir.Value, sums: ir.Value) -> list[ir.Value]:
+        return [builder.fadd(sums, builder.fpext(body(column).value, _DOUBLES))]
+
+    (total,) = code.loop(width, LANES, add, [ir.Constant(_DOUBLES, [0.0] * LANES)])
     kind = ir.FunctionType(_DOUBLE, [_DOUBLE, _DOUBLES])
     name = f"llvm.vector.reduce.fadd.v{LANES}f64"
     function = cgutils.get_or_insert_function(builder.module, kind, name)
-    return builder.call(function, [ir.Constant(_DOUBLE, 0.0), doubles])
-
-
-def _row_loop(
-    builder: ir.IRBuilder, width: ir.Value, body: Callable[[ir.Value], _Vector]
-) -> ir.Value:
-    """Run ``body`` at columns 0, 16, ... below ``width``; the sum of what it returns.
-
-    The sum is taken in double precision, where its order shows in the last of 16 digits only: the
-    torch engine, which adds in another order, comes to the same decisions.
-    """
-    before = builder.block
-    loop = builder.append_basic_block("row")
-    after = builder.append_basic_block("row.end")
-    builder.branch(loop)
-    builder.position_at_end(loop)
-    column, sums = builder.phi(_INT), builder.phi(_DOUBLES)
-    column.add_incoming(ir.Constant(_INT, 0), before)
-    sums.add_incoming(ir.Constant(_DOUBLES, [0.0] * LANES), before)
-    total = builder.fadd(sums, builder.fpext(body(column).value, _DOUBLES))
-    following = builder.add(column, ir.Constant(_INT, LANES))
-    column.add_incoming(following, builder.block)
-    sums.add_incoming(total, builder.block)
-    builder.cbranch(builder.icmp_signed("<", following, width), loop, after)
-    builder.position_at_end(after)
-    return _total(builder, total)
+    return builder.call(function, [ir.Constant(_DOUBLE, 0.0), total])
 
 
 class _Rows:
     """Loads and stores of sixteen pixels of a field."""
 
-    def __init__(self, builder: ir.IRBuilder, base: ir.Value, plane: ir.Value) -> None:
-        self.builder = builder
-        self.base = builder.inttoptr(base, _FLOAT.as_pointer())
+    def __init__(self, code: VectorCode, base: ir.Value, plane: ir.Value) -> None:
+        self.code = code
+        self.base = code.pointer(base)
         self.plane = plane
 
-    def _place(self, field: str, row: ir.Value, column: ir.Value, shift: int) -> ir.Value:
-        builder = self.builder
-        start = builder.mul(self.plane, ir.Constant(_INT, FIELDS.index(field)))
-        index = builder.add(builder.add(start, row), column)
-        index = builder.add(index, ir.Constant(_INT, shift))
-        return builder.bitcast(builder.gep(self.base, [index]), _VECTOR.as_pointer())
+    def _index(self, field: str, row: ir.Value, column: ir.Value, shift: int = 0) -> ir.Value:
+        builder = self.code.builder
+        start = builder.mul(self.plane, whole(FIELDS.index(field)))
+        return builder.add(builder.add(builder.add(start, row), column), whole(shift))
 
     def load(self, field: str, row: ir.Value, column: ir.Value, shift: int = 0) -> _Vector:
-        place = self._place(field, row, column, shift)
-        return _Vector(self.builder, self.builder.load(place, align=4))
+        return self.at(self._index(field, row, column, shift))
 
     def at(self, index: ir.Value) -> _Vector:
-        place = self.builder.bitcast(self.builder.gep(self.base, [index]), _VECTOR.as_pointer())
-        return _Vector(self.builder, self.builder.load(place, align=4))
+        return _Vector(self.code, self.code.load(self.base, index))
 
     def store(self, field: str, row: ir.Value, column: ir.Value, value: _Vector) -> None:
-        self.builder.store(value.value, self._place(field, row, column, 0), align=4)
+        self.code.store(value.value, self.base, self._index(field, row, column))
 
 
-# Keys' cubic kernel with a = -0.5: the weights of the neighbours at -1, 0, 1, 2 of a place at
+# Keys' cubic kernel with a = -0.5: the weights of the neighbours at -1, 0, 1, 2 of a position at
 # offset t in [0, 1) are these polynomials in t, highest power first.
 CUBIC = (
     (-0.5, 1.0, -0.5, 0.0),
@@ -164,11 +125,11 @@ CUBIC = (
 )
 
 
-def _cubic_weights(builder: ir.IRBuilder, offset: ir.Value) -> _Vector:
+def _cubic_weights(code: VectorCode, offset: ir.Value) -> _Vector:
     """Weights of the four neighbours at ``offset``, each four times."""
-    place = _splat(builder, offset)
+    place = _Vector(code, code.splat(offset))
     powers = [
-        _Vector(builder, ir.Constant(_VECTOR, [CUBIC[lane // 4][n] for lane in range(LANES)]))
+        _Vector(code, ir.Constant(code.kind, [CUBIC[lane // 4][n] for lane in range(LANES)]))
         for n in range(4)
     ]
     total = powers[0]
@@ -177,39 +138,30 @@ def _cubic_weights(builder: ir.IRBuilder, offset: ir.Value) -> _Vector:
     return total
 
 
-def _cubic_taps() -> Callable[..., Any]:
-    """Code of the bicubic interpolation of four interleaved channels at one place."""
-    whole, real = types.intp, types.float32
-    kind = types.UniTuple(real, 4)
-    signature = kind(whole, whole, whole, real, real)
-
-    def generate(context: Any, builder: ir.IRBuilder, _: Any, arguments: Any) -> ir.Value:
-        base, pixel, stride, across, down = arguments
-        start = builder.inttoptr(base, _FLOAT.as_pointer())
-        rows = _cubic_weights(builder, down)
-        # The sixteen floats are four neighbours of four channels.
-        total = _Vector(builder, ir.Constant(_VECTOR, [0.0] * LANES))
-        for n in range(4):
-            place = builder.bitcast(builder.gep(start, [pixel]), _VECTOR.as_pointer())
-            line = _Vector(builder, builder.load(place, align=4))
-            total = total + line * rows.shuffled([4 * n + lane % 4 for lane in range(LANES)])
-            pixel = builder.add(pixel, stride)
-        total = total * _cubic_weights(builder, across)
-        for half in (8, 4):
-            total = total + total.shuffled([(lane + half) % LANES for lane in range(LANES)])
-        channels = [
-            builder.extract_element(total.value, ir.Constant(ir.IntType(32), n)) for n in range(4)
-        ]
-        return context.make_tuple(builder, kind, channels)
-
-    def typed(typing: Any, base: Any, pixel: Any, stride: Any, across: Any, down: Any) -> Any:
-        return signature, generate
-
-    return intrinsic(typed)
+def _cubic_taps(
+    builder: ir.IRBuilder,
+    base: ir.Value,
+    pixel: ir.Value,
+    stride: ir.Value,
+    across: ir.Value,
+    down: ir.Value,
+) -> ir.Value:
+    code = VectorCode(builder, LANES)
+    start, rows = code.pointer(base), _cubic_weights(code, down)
+    # The sixteen floats are four neighbours of four channels.
+    total = _Vector(code, code.constant(0))
+    for n in range(4):
+        weights = rows.shuffled([4 * n + lane % 4 for lane in range(LANES)])
+        total = total + _Vector(code, code.load(start, pixel)) * weights
+        pixel = builder.add(pixel, stride)
+    total = total * _cubic_weights(code, across)
+    for half in (8, 4):
+        total = total + total.shuffled([(lane + half) % LANES for lane in range(LANES)])
+    return cgutils.pack_array(builder, [code.element(total.value, n) for n in range(4)])
 
 
-cubic_taps = _cubic_taps()
-"""The four channels at one place: ``cubic_taps(base, pixel, stride, across, down)``.
+cubic_taps = compiled_function(_cubic_taps, types.UniTuple(types.float32, 4))
+"""The four channels at a position: ``cubic_taps((base, pixel, stride, across, down))``.
 
 ``base`` is the address of the interleaved image, ``pixel`` the index in floats of the upper left of
 the 4x4 neighbours, ``stride`` the floats from row to row, ``across`` and ``down`` the offsets in
@@ -218,18 +170,25 @@ the 4x4 neighbours, ``stride`` the floats from row to row, ``across`` and ``down
 
 
 def _step(primal: bool, dual: bool) -> Callable[..., Any]:
-    """Code of one row step: primal on a row, dual on the row above it, or both in one pass."""
-    whole, real = types.intp, types.float32
-    signature = types.float64(whole, whole, whole, whole, whole, whole, real, real, real)
+    """Code of a step on a row: primal on the row, dual on the row above it, or both in one pass."""
 
-    def generate(context: Any, builder: ir.IRBuilder, _: Any, arguments: Any) -> ir.Value:
-        base, plane, row, above, inner, width, threshold, theta, tau_over_theta = arguments
-        rows = _Rows(builder, base, plane)
-        high, low = _splat(builder, threshold), _splat(builder, builder.fneg(threshold))
-        coupling, step = _splat(builder, theta), _splat(builder, tau_over_theta)
+    def generate(
+        builder: ir.IRBuilder,
+        base: ir.Value,
+        plane: ir.Value,
+        row: ir.Value,
+        above: ir.Value,
+        inner: ir.Value,
+        width: ir.Value,
+        *numbers: ir.Value,
+    ) -> ir.Value:
+        code = VectorCode(builder, LANES)
+        rows = _Rows(code, base, plane)
+        high, coupling, step = (_Vector(code, code.splat(number)) for number in numbers)
+        low = _Vector(code, code.splat(builder.fneg(numbers[0])))
 
         def body(x: ir.Value) -> _Vector:
-            change = _Vector(builder, ir.Constant(_VECTOR, [0.0] * LANES))
+            change = _Vector(code, code.constant(0))
             down_u, down_v = rows.load("uy", above, x), rows.load("vy", above, x)
             if primal:
                 u, v = rows.load("u", row, x), rows.load("v", row, x)
@@ -264,28 +223,19 @@ def _step(primal: bool, dual: bool) -> Callable[..., Any]:
                     rows.store(f"{name}y", above, x, (held + step * slope_y) * shrink)
             return change
 
-        return _row_loop(builder, width, body)
+        return _row_sum(code, width, body)
 
-    def typed(
-        typing: Any,
-        base: Any,
-        plane: Any,
-        row: Any,
-        above: Any,
-        inner: Any,
-        width: Any,
-        threshold: Any,
-        theta: Any,
-        tau_over_theta: Any,
-    ) -> Any:
-        return signature, generate
-
-    return intrinsic(typed)
+    return compiled_function(generate, types.float64)
 
 
 primal_row = _step(primal=True, dual=False)
-"""Primal step on ``row``, without the dual step above it: for the first row."""
+"""Primal step on ``row``, without the dual step above it, for the first row:
+``primal_row((base, plane, row, above, inner, width, threshold, theta, tau_over_theta))``.
+
+``base`` is the address of the fields; the others are in floats from there. ``inner`` is the row
+that is 1 where a pixel has a right neighbour.
+"""
 fused_row = _step(primal=True, dual=True)
-"""Primal step on ``row``, then the dual step on the row ``above`` it."""
+"""Primal step on ``row``, then dual step on the row ``above`` it."""
 dual_row = _step(primal=False, dual=True)
-"""Dual step on ``above``, which has no row below it: for the last row."""
+"""Dual step on ``above``, which has no row below it, for the last row."""

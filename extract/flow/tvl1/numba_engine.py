@@ -97,7 +97,7 @@ def _warp(first, taps, state):  # type: ignore[no-untyped-def]  # numba's types
             x, y = min(max(x, NONE), right_most), min(max(y, NONE), lower_most)
             left, upper = np.floor(x), np.floor(y)
             pixel = (int(upper) + (BORDER - 1)) * stride + (int(left) + (BORDER - 1)) * 4
-            taps_here = cubic_taps(base, pixel, stride, x - left, y - upper)
+            taps_here = cubic_taps((base, pixel, stride, x - left, y - upper))
             value, ix, iy = taps_here[0], visible * taps_here[1], visible * taps_here[2]
             state[IX, row + 1, column + LANES] = ix
             state[IX + 1, row + 1, column + LANES] = iy
@@ -119,18 +119,13 @@ def _sweep(state, inner, width, steps, threshold, theta, tau_over_theta):  # typ
             y = front - step
             row = (y + 1) * stride + LANES
             above = row - stride
+            numbers = (base, plane, row, above, inner, width, threshold, theta, tau_over_theta)
             if y == 0:
-                change = primal_row(
-                    base, plane, row, above, inner, width, threshold, theta, tau_over_theta
-                )
+                change = primal_row(numbers)
             elif y < height:
-                change = fused_row(
-                    base, plane, row, above, inner, width, threshold, theta, tau_over_theta
-                )
+                change = fused_row(numbers)
             else:
-                change = dual_row(
-                    base, plane, row, above, inner, width, threshold, theta, tau_over_theta
-                )
+                change = dual_row(numbers)
             if step == steps - 1:
                 last += change
     return last

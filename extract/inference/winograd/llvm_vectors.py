@@ -1,8 +1,7 @@
 """The inner loops of Winograd's convolution as machine code, in explicit vectors.
 
-Written against LLVM through numba, as the flow engine's are (`extract.flow.tvl1.llvm_rows`), since
-compiling C on the user's machine is no choice. Here products may be fused with sums. Measured on
-one core of an AMD Zen 3: the product runs at 97 GFLOP/s where torch's matrix product has 77.
+Here products may be fused with sums. Measured on one core of an AMD Zen 3: the product runs at 97
+GFLOP/s, torch's matrix product at 77.
 
 Addresses are in bytes, strides in floats. All functions take one tuple of numbers, return nothing
 and check nothing.
@@ -12,11 +11,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from llvmlite import ir
-from numba import types
 from numba.core import cgutils
-from numba.extending import intrinsic
 
 from extract.inference.winograd.transforms import F43, F44, F53, Matrix
+from extract.machine.llvm_code import FLOAT, POINTER, VectorCode, compiled_function, whole
 
 COLUMNS = 16
 """Output channels of one product: LLVM splits the vector to whatever the machine has."""
@@ -29,97 +27,29 @@ LANES = 8
 UNROLLED = 4
 """The input channels of a product come in fours."""
 
-_FLOAT = ir.FloatType()
-_INT = ir.IntType(64)
-_POINTER = _FLOAT.as_pointer()
+
+def _multiply_add(code: VectorCode, left: ir.Value, right: ir.Value, total: ir.Value) -> ir.Value:
+    """Fused where the machine can."""
+    return code.call("fmuladd", left, right, total)
 
 
-def _int(value: int) -> ir.Constant:
-    return ir.Constant(_INT, value)
-
-
-class _Code:
-    """A builder with vectors of one width."""
-
-    def __init__(self, builder: ir.IRBuilder, lanes: int) -> None:
-        self.builder = builder
-        self.lanes = lanes
-        self.kind = ir.VectorType(_FLOAT, lanes)
-
-    def pointer(self, address: ir.Value) -> ir.Value:
-        return self.builder.inttoptr(address, _POINTER)
-
-    def constant(self, value: float) -> ir.Value:
-        return ir.Constant(self.kind, [float(value)] * self.lanes)
-
-    def _place(self, pointer: ir.Value, index: ir.Value) -> ir.Value:
-        return self.builder.bitcast(self.builder.gep(pointer, [index]), self.kind.as_pointer())
-
-    def load(self, pointer: ir.Value, index: ir.Value) -> ir.Value:
-        return self.builder.load(self._place(pointer, index), align=4)
-
-    def store(self, value: ir.Value, pointer: ir.Value, index: ir.Value) -> None:
-        self.builder.store(value, self._place(pointer, index), align=4)
-
-    def splat(self, value: ir.Value) -> ir.Value:
-        empty = ir.Constant(self.kind, ir.Undefined)
-        first = self.builder.insert_element(empty, value, ir.Constant(ir.IntType(32), 0))
-        zeros = ir.Constant(ir.VectorType(ir.IntType(32), self.lanes), [0] * self.lanes)
-        return self.builder.shuffle_vector(first, empty, zeros)
-
-    def multiply_add(self, left: ir.Value, right: ir.Value, total: ir.Value) -> ir.Value:
-        """Fused where the machine can."""
-        kind = ir.FunctionType(self.kind, [self.kind] * 3)
-        name = f"llvm.fmuladd.v{self.lanes}f32"
-        function = cgutils.get_or_insert_function(self.builder.module, kind, name)
-        return self.builder.call(function, [left, right, total])
-
-    def loop(
-        self,
-        end: ir.Value,
-        step: int,
-        body: Callable[..., Sequence[ir.Value]],
-        carried: Sequence[ir.Value] = (),
-    ) -> list[ir.Value]:
-        """Run ``body(index, *carried)`` at 0, step, ... below ``end``, once at least.
-
-        Returns:
-            What the last run of ``body`` gave, which each but the first run is given.
-        """
-        builder, before = self.builder, self.builder.block
-        inside, after = builder.append_basic_block("loop"), builder.append_basic_block("loop.end")
-        builder.branch(inside)
-        builder.position_at_end(inside)
-        index, values = builder.phi(_INT), [builder.phi(value.type) for value in carried]
-        index.add_incoming(_int(0), before)
-        for value, first in zip(values, carried, strict=True):
-            value.add_incoming(first, before)
-        found = list(body(index, *values))
-        following = builder.add(index, _int(step))
-        index.add_incoming(following, builder.block)
-        for value, new in zip(values, found, strict=True):
-            value.add_incoming(new, builder.block)
-        builder.cbranch(builder.icmp_signed("<", following, end), inside, after)
-        builder.position_at_end(after)
-        return found
-
-    def weighted(self, weights: Sequence[float], values: Sequence[ir.Value]) -> ir.Value:
-        """Sum of the values times their weights, those of weight 0 left out."""
-        builder, total = self.builder, None
-        # A value that needs no product begins.
-        for weight, value in sorted(
-            zip(weights, values, strict=True), key=lambda pair: abs(pair[0]) != 1
-        ):
-            if not weight:
-                continue
-            if total is None:
-                total = value if weight == 1 else builder.fmul(value, self.constant(weight))
-            elif abs(weight) == 1:
-                total = (builder.fadd if weight == 1 else builder.fsub)(total, value)
-            else:
-                total = self.multiply_add(value, self.constant(weight), total)
-        assert total is not None
-        return total
+def _weighted(code: VectorCode, weights: Sequence[float], values: Sequence[ir.Value]) -> ir.Value:
+    """Sum of the values times their weights, those of weight 0 left out."""
+    builder, total = code.builder, None
+    # A value that needs no product begins.
+    for weight, value in sorted(
+        zip(weights, values, strict=True), key=lambda pair: abs(pair[0]) != 1
+    ):
+        if not weight:
+            continue
+        if total is None:
+            total = value if weight == 1 else builder.fmul(value, code.constant(weight))
+        elif abs(weight) == 1:
+            total = (builder.fadd if weight == 1 else builder.fsub)(total, value)
+        else:
+            total = _multiply_add(code, value, code.constant(weight), total)
+    assert total is not None
+    return total
 
 
 def _pairs(rows: Sequence[Sequence[float]]) -> list[tuple[int, int]]:
@@ -151,21 +81,21 @@ def _split(
     return tuple((a + b) / 2 for a, b in both), tuple((a - b) / 2 for a, b in both)
 
 
-def _factors(code: _Code, matrix: Matrix, values: Sequence[ir.Value]) -> list[ir.Value]:
+def _factors(code: VectorCode, matrix: Matrix, values: Sequence[ir.Value]) -> list[ir.Value]:
     """``matrix @ values`` for a matrix whose rows come in pairs."""
     rows = [tuple(map(float, row)) for row in matrix]
     found: dict[int, ir.Value] = {}
     for first, second in _pairs(rows):
         if first == second:
-            found[first] = code.weighted(rows[first], values)
+            found[first] = _weighted(code, rows[first], values)
             continue
-        even, odd = (code.weighted(part, values) for part in _split(rows[first], rows[second]))
+        even, odd = (_weighted(code, part, values) for part in _split(rows[first], rows[second]))
         found[first] = code.builder.fadd(even, odd)
         found[second] = code.builder.fsub(even, odd)
     return [found[n] for n in range(len(rows))]
 
 
-def _outputs(code: _Code, matrix: Matrix, values: Sequence[ir.Value]) -> list[ir.Value]:
+def _outputs(code: VectorCode, matrix: Matrix, values: Sequence[ir.Value]) -> list[ir.Value]:
     """``matrix @ values`` for a matrix whose columns come in pairs."""
     columns = [tuple(map(float, column)) for column in zip(*matrix, strict=True)]
     weights: list[tuple[float, ...]] = []
@@ -178,20 +108,7 @@ def _outputs(code: _Code, matrix: Matrix, values: Sequence[ir.Value]) -> list[ir
         weights += _split(columns[first], columns[second])
         terms.append(code.builder.fadd(values[first], values[second]))
         terms.append(code.builder.fsub(values[first], values[second]))
-    return [code.weighted(row, terms) for row in zip(*weights, strict=True)]
-
-
-def _numbers(generate: Callable[..., None]) -> Callable[..., Any]:
-    """A function of one tuple of whole numbers, without a result, from what writes its code."""
-
-    def write(context: Any, builder: ir.IRBuilder, _: Any, arguments: Any) -> ir.Value:
-        generate(builder, *cgutils.unpack_tuple(builder, arguments[0]))
-        return context.get_dummy_value()
-
-    def typed(typing: Any, numbers: Any) -> Any:
-        return types.void(types.UniTuple(types.intp, len(numbers))), write
-
-    return intrinsic(typed)
+    return [_weighted(code, row, terms) for row in zip(*weights, strict=True)]
 
 
 def _product(rows: int) -> Callable[..., Any]:
@@ -207,8 +124,8 @@ def _product(rows: int) -> Callable[..., Any]:
         taps: ir.Value,
         channels: ir.Value,
     ) -> None:
-        code = _Code(builder, COLUMNS)
-        width = builder.mul(channels, _int(COLUMNS))
+        code = VectorCode(builder, COLUMNS)
+        width = builder.mul(channels, whole(COLUMNS))
         end = code.pointer(target)
 
         def one_tap(_: ir.Value, place: ir.Value, panel: ir.Value, *sums: ir.Value) -> Any:
@@ -219,11 +136,11 @@ def _product(rows: int) -> Callable[..., Any]:
             def channel(first: ir.Value, *sums: ir.Value) -> Sequence[ir.Value]:
                 found = list(sums)
                 for n in range(UNROLLED):
-                    index = builder.add(first, _int(n))
-                    weight = code.load(panel, builder.mul(index, _int(COLUMNS)))
+                    index = builder.add(first, whole(n))
+                    weight = code.load(panel, builder.mul(index, whole(COLUMNS)))
                     for m, start in enumerate(starts):
                         value = code.splat(builder.load(builder.gep(start, [index])))
-                        found[m] = code.multiply_add(value, weight, found[m])
+                        found[m] = _multiply_add(code, value, weight, found[m])
                 return found
 
             sums = tuple(code.loop(channels, UNROLLED, channel, sums))
@@ -231,9 +148,9 @@ def _product(rows: int) -> Callable[..., Any]:
 
         begin = [code.pointer(source), code.pointer(weights), *[code.constant(0)] * rows]
         for n, total in enumerate(code.loop(taps, 1, one_tap, begin)[2:]):
-            code.store(total, end, _int(n * COLUMNS))
+            code.store(total, end, whole(n * COLUMNS))
 
-    return _numbers(generate)
+    return compiled_function(generate)
 
 
 product_of_4, product_of_5, product_of_6 = (_product(rows) for rows in (4, 5, 6))
@@ -245,7 +162,7 @@ product_of_4, product_of_5, product_of_6 = (_product(rows) for rows in (4, 5, 6)
 
 
 def _square(
-    code: _Code,
+    code: VectorCode,
     side: int,
     read: Callable[[ir.Value, ir.Value], ir.Value],
     write: Callable[[ir.Value, list[ir.Value]], None],
@@ -265,25 +182,25 @@ def _square(
     """
     builder = code.builder
     lines = len(transform([code.constant(0)] * side))
-    size = ir.ArrayType(_FLOAT, lines * side * code.lanes)
-    between = builder.bitcast(cgutils.alloca_once(builder, size), _POINTER)
+    size = ir.ArrayType(FLOAT, lines * side * code.lanes)
+    between = builder.bitcast(cgutils.alloca_once(builder, size), POINTER)
 
     def place(line: ir.Value, column: ir.Value) -> ir.Value:
-        index = builder.add(builder.mul(line, _int(side)), column)
-        return builder.mul(index, _int(code.lanes))
+        index = builder.add(builder.mul(line, whole(side)), column)
+        return builder.mul(index, whole(code.lanes))
 
     def column(index: ir.Value) -> Sequence[ir.Value]:
-        for n, value in enumerate(transform([read(_int(n), index) for n in range(side)])):
-            code.store(value, between, place(_int(n), index))
+        for n, value in enumerate(transform([read(whole(n), index) for n in range(side)])):
+            code.store(value, between, place(whole(n), index))
         return ()
 
     def row(index: ir.Value) -> Sequence[ir.Value]:
-        values = [code.load(between, place(index, _int(n))) for n in range(side)]
+        values = [code.load(between, place(index, whole(n))) for n in range(side)]
         write(index, transform(values))
         return ()
 
-    code.loop(_int(side), 1, column)
-    code.loop(_int(lines), 1, row)
+    code.loop(whole(side), 1, column)
+    code.loop(whole(lines), 1, row)
 
 
 def _into_products(matrix: Matrix) -> Callable[..., Any]:
@@ -299,9 +216,9 @@ def _into_products(matrix: Matrix) -> Callable[..., Any]:
         plane: ir.Value,
         channels: ir.Value,
     ) -> None:
-        code = _Code(builder, LANES)
+        code = VectorCode(builder, LANES)
         begin, end = code.pointer(source), code.pointer(target)
-        last = builder.sub(channels, _int(LANES))
+        last = builder.sub(channels, whole(LANES))
 
         def some(first: ir.Value) -> Sequence[ir.Value]:
             # The last eight channels may overlap those before them.
@@ -313,7 +230,7 @@ def _into_products(matrix: Matrix) -> Callable[..., Any]:
 
             def write(line: ir.Value, values: list[ir.Value]) -> None:
                 for n, value in enumerate(values):
-                    at = builder.add(builder.mul(line, _int(side)), _int(n))
+                    at = builder.add(builder.mul(line, whole(side)), whole(n))
                     code.store(value, end, builder.add(builder.mul(at, plane), channel))
 
             _square(code, side, read, write, lambda line: _factors(code, matrix, line))
@@ -321,7 +238,7 @@ def _into_products(matrix: Matrix) -> Callable[..., Any]:
 
         code.loop(channels, LANES, some)
 
-    return _numbers(generate)
+    return compiled_function(generate)
 
 
 inputs_of_six, inputs_of_seven = (_into_products(form.inputs_matrix) for form in (F43, F53))
@@ -345,30 +262,30 @@ def _from_products(matrix: Matrix) -> Callable[..., Any]:
         row: ir.Value,
         pixel: ir.Value,
     ) -> None:
-        code = _Code(builder, LANES)
+        code = VectorCode(builder, LANES)
         begin, end, biases = code.pointer(source), code.pointer(target), code.pointer(bias)
 
         def some(channel: ir.Value) -> Sequence[ir.Value]:
             added = code.load(biases, channel)
 
             def read(line: ir.Value, column: ir.Value) -> ir.Value:
-                at = builder.add(builder.mul(line, _int(side)), column)
+                at = builder.add(builder.mul(line, whole(side)), column)
                 return code.load(begin, builder.add(builder.mul(at, plane), channel))
 
             def write(line: ir.Value, values: list[ir.Value]) -> None:
                 for n, value in enumerate(values):
                     found, zero = builder.fadd(value, added), code.constant(0)
                     above = builder.fcmp_ordered(">", found, zero)
-                    place = builder.add(builder.mul(line, row), builder.mul(pixel, _int(n)))
+                    place = builder.add(builder.mul(line, row), builder.mul(pixel, whole(n)))
                     found = builder.select(above, found, zero)
                     code.store(found, end, builder.add(place, channel))
 
             _square(code, side, read, write, lambda line: _outputs(code, matrix, line))
             return ()
 
-        code.loop(_int(COLUMNS), LANES, some)
+        code.loop(whole(COLUMNS), LANES, some)
 
-    return _numbers(generate)
+    return compiled_function(generate)
 
 
 outputs_of_f43, outputs_of_f53, outputs_of_f44 = (
@@ -382,7 +299,7 @@ outputs_of_f43, outputs_of_f53, outputs_of_f44 = (
 
 
 def _fill(builder: ir.IRBuilder, target: ir.Value, count: ir.Value) -> None:
-    code = _Code(builder, UNROLLED)
+    code = VectorCode(builder, UNROLLED)
     end = code.pointer(target)
 
     def some(index: ir.Value) -> Sequence[ir.Value]:
@@ -393,7 +310,7 @@ def _fill(builder: ir.IRBuilder, target: ir.Value, count: ir.Value) -> None:
 
 
 def _move(builder: ir.IRBuilder, source: ir.Value, target: ir.Value, count: ir.Value) -> None:
-    code = _Code(builder, UNROLLED)
+    code = VectorCode(builder, UNROLLED)
     begin, end = code.pointer(source), code.pointer(target)
 
     def some(index: ir.Value) -> Sequence[ir.Value]:
@@ -403,7 +320,7 @@ def _move(builder: ir.IRBuilder, source: ir.Value, target: ir.Value, count: ir.V
     code.loop(count, UNROLLED, some)
 
 
-fill = _numbers(_fill)
+fill = compiled_function(_fill)
 """Zeros: ``fill((target, count))``, a multiple of four floats."""
-move = _numbers(_move)
+move = compiled_function(_move)
 """A copy: ``move((source, target, count))``, a multiple of four floats."""

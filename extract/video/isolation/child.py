@@ -1,8 +1,8 @@
 """The decoding process: opens videos for another process and puts their pictures into its memory.
 
-It reads requests as JSON lines from its standard input and answers on what was its standard output.
-It imports neither torch nor numba, so that it is there within a second and can be ended without a
-loss. ``decoding_process`` is the other side.
+It reads requests as JSON lines from standard input and answers on what was its standard output. It
+imports neither torch nor numba, so that it starts within a second and can be killed without loss.
+``parent`` is the other side.
 """
 
 import contextlib
@@ -18,16 +18,15 @@ from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
 
-from extract.errors import ExtractError, MiscountError, VideoError
+from extract.errors import ExtractError, VideoError
 from extract.machine.memory import limit_memory
 from extract.video.heartbeat import beats
 from extract.video.isolation.shared_memory import SharedFrames, slots_for
 
-BEAT_SECONDS = 0.2  # between two looks at whether frames are still read
+BEAT_SECONDS = 0.2  # between two checks whether frames are still read
 OPENER = "extract.video.clip:open_video"
 STOP = None
 KINDS: dict[type[BaseException], str] = {
-    MiscountError: "miscount",
     VideoError: "video",
     ExtractError: "setting",
     MemoryError: "memory",
@@ -39,16 +38,16 @@ def main(argument: str) -> None:
 
     Args:
         argument: JSON with ``opener`` (``module:function``, which opens a video), ``memory`` (the
-            descriptor of the shared memory) and ``limit`` (bytes that this process may take).
+            descriptor of the shared memory) and ``limit`` (bytes that this process may use).
     """
     settings = json.loads(argument)
-    # Libraries that print would garble the answers.
+    # What libraries print would garble the answers.
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     module, _, function = settings["opener"].partition(":")
     if settings["opener"] == OPENER:
         with contextlib.suppress(ImportError, OSError):
-            importlib.import_module("decord")  # takes a second, charged to no video
+            importlib.import_module("decord")  # takes a second, before the first video
     opener = getattr(importlib.import_module(module), function)
     limit_memory(settings["limit"])
     _Child(answers, settings["memory"], opener).serve()
@@ -93,7 +92,7 @@ class _Child:
         self._tell(count=self._clip.frame_count(Fraction(fps)))
 
     def _give(self, fps: str, first: int) -> None:
-        """Grid frames from ``first`` on, each into a free slot; one that stays is not sent anew."""
+        """Put grid frames from ``first`` on into free slots; a repeated one is not sent again."""
         assert self._frames is not None
         slots = self._frames.slots
         free: queue.SimpleQueue[int | None] = queue.SimpleQueue()
@@ -113,7 +112,7 @@ class _Child:
         self._tell(end=True, decoder=self._clip.decoder)
 
     def _listen(self) -> None:
-        """Sort what the other process says; end with it, even where decoding hangs."""
+        """Sort the messages of the other process; exit with it, even if decoding hangs."""
         for line in sys.stdin:
             request = json.loads(line)
             if "free" in request:
@@ -123,7 +122,7 @@ class _Child:
         os._exit(0)
 
     def _beat(self) -> None:
-        """Say that frames are still being read, as long as that is so."""
+        """Tell the other process whenever frames have been read."""
         last = beats()
         while True:
             time.sleep(BEAT_SECONDS)
@@ -137,12 +136,12 @@ class _Child:
             try:
                 self._answers.write(json.dumps(message) + "\n")
                 self._answers.flush()
-            except OSError:  # nobody listens any more
+            except OSError:  # the other process is gone
                 os._exit(0)
 
 
 class _Forward(logging.Handler):
-    """Log records of this process as messages to the other one."""
+    """Sends log records of this process to the other one."""
 
     def __init__(self, tell: Callable[..., None]) -> None:
         super().__init__()

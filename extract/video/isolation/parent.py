@@ -1,4 +1,4 @@
-"""A process that decodes and can be ended: started once, used for one video after the other."""
+"""A decoding process that can be killed: started once, used for one video after another."""
 
 import contextlib
 import json
@@ -18,33 +18,33 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from extract.errors import ExtractError, MiscountError, VideoError
+from extract.errors import ExtractError, VideoError
 from extract.machine.memory import default_limit
 from extract.video.isolation.child import OPENER
 from extract.video.isolation.shared_memory import SharedFrames, new_memory
 
-# Imports over a busy network file system take their time; this is no video's fault.
+# Imports from a busy network file system are slow, which is not the fault of a video.
 START_SECONDS = 300.0
 END_SECONDS = 10.0
 GIGABYTE = 1 << 30
-HOME = Path(__file__).resolve().parents[3]  # the folder in which the package stands
+ROOT = Path(__file__).resolve().parents[3]  # the folder that contains the package
 PROGRAM = (
     "import json, sys; path, argument = json.loads(sys.argv[1]); sys.path[:] = path; "
     "from extract.video.isolation.child import main; main(argument)"
 )
 
 
-class LostError(Exception):
-    """The decoding process is gone, or was ended because it stood still; the message says why."""
+class DecoderLostError(Exception):
+    """The decoding process died, or was killed because it hung; the message says why."""
 
 
 class DecodingProcess:
-    """One decoding process and what is asked of it.
+    """A decoding process and the requests to it.
 
     Args:
-        stall: seconds without a new frame after which it counts as hung and is ended.
+        stall: seconds without a new frame after which it counts as hung and is killed.
         opener: ``module:function`` that opens a video there.
-        limit: bytes that it may take; without it half of the machine's memory.
+        limit: bytes of memory that it may use; default: half of the machine's.
     """
 
     def __init__(self, stall: float, opener: str = OPENER, limit: int | None = None) -> None:
@@ -53,15 +53,15 @@ class DecodingProcess:
         self._memory = new_memory()
         self._name = ""
         settings = {"opener": opener, "memory": self._memory, "limit": self._limit}
-        # Ours first: the process must run this code, whatever else is called `extract`.
-        argument = json.dumps([[str(HOME), *sys.path], json.dumps(settings)])
+        # Our folder first: the process must run this code, whatever else is called `extract`.
+        argument = json.dumps([[str(ROOT), *sys.path], json.dumps(settings)])
         shared: Any = {} if self._memory is None else {"pass_fds": (self._memory,)}
-        with _signals_held_back():
+        with _signals_blocked():
             self._process = subprocess.Popen(
                 [sys.executable, "-c", PROGRAM, argument],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
-                # Its arrays are copied, never computed with: threads for that would lie idle.
+                # It copies arrays and never computes with them: more threads would be idle.
                 env={**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
                 **shared,
             )
@@ -76,10 +76,10 @@ class DecodingProcess:
         return not self._end.alive or self._process.poll() is not None
 
     def open(self, path: str, decoder: str, keep_partial: bool) -> dict[str, Any]:
-        """Open a video; what ``Clip`` tells about it.
+        """Open a video and return what ``Clip`` tells about it.
 
         Raises:
-            LostError: the process hung or ended.
+            DecoderLostError: the process hung or ended.
             VideoError: as ``open_video``.
         """
         if not self._ready:
@@ -100,10 +100,10 @@ class DecodingProcess:
     def frames(
         self, fps: str, first: int, size: tuple[int, int]
     ) -> Iterator[tuple[int, NDArray[np.uint8], str]]:
-        """Grid frames of the open video from ``first`` on: number, picture, decoder in use.
+        """Yield grid frames of the open video from ``first`` on: number, picture, decoder in use.
 
         Raises:
-            LostError: the process hung or ended.
+            DecoderLostError: the process hung or ended.
             VideoError: as ``Clip.frames``.
         """
         self._ask("give", fps=fps, first=first)
@@ -121,7 +121,7 @@ class DecodingProcess:
                     self._say(free=message["slot"])
                 assert picture is not None
                 yield message["frame"], picture, message["decoder"]
-        except (LostError, ExtractError):
+        except (DecoderLostError, ExtractError):
             ended = True
             raise
         finally:
@@ -129,16 +129,16 @@ class DecodingProcess:
                 self._stop_frames()
 
     def _stop_frames(self) -> None:
-        """The caller has seen enough: let the process come to its end, or end it."""
+        """The caller needs no more frames: let the process stop decoding, or kill it."""
         try:
             self._say(free=None)
             while "end" not in self._receive("frame", END_SECONDS, also="end"):
                 pass
-        except (LostError, ExtractError):
+        except (DecoderLostError, ExtractError):
             self.kill()
 
     def kill(self) -> None:
-        """End the process at once."""
+        """Kill the process."""
         self._end()
 
     def _ask(self, do: str, **arguments: Any) -> None:
@@ -146,7 +146,7 @@ class DecodingProcess:
 
     def _say(self, **message: Any) -> None:
         assert self._process.stdin is not None
-        # Of a process that is gone the next ``_receive`` tells.
+        # If the process is gone, the next ``_receive`` says so.
         with contextlib.suppress(OSError, ValueError):
             self._process.stdin.write(json.dumps(message).encode() + b"\n")
             self._process.stdin.flush()
@@ -154,16 +154,16 @@ class DecodingProcess:
     def _receive(
         self, wanted: str, seconds: float | None = None, also: str = "opened"
     ) -> dict[str, Any]:
-        """The next message of a kind; signs of life start the time anew."""
+        """The next message of a kind; every sign of life restarts the time limit."""
         patience = self._stall if seconds is None else seconds
         while True:
             try:
                 message = self._said.get(timeout=patience)
             except queue.Empty:
                 self.kill()
-                raise LostError(f"gave no frame for {patience:g} s") from None
+                raise DecoderLostError(f"gave no frame for {patience:g} s") from None
             if message is None:
-                raise LostError(self._cause_of_death())
+                raise DecoderLostError(self._cause_of_death())
             if wanted in message or also in message:
                 return message
             if "log" in message:
@@ -172,11 +172,11 @@ class DecodingProcess:
                 self._raise(message["error"], message["message"])
 
     def _raise(self, kind: str, text: str) -> None:
-        """The error of the other process in this one."""
+        """Raise the error of the other process in this one."""
         if kind == "memory":
-            self.kill()  # whatever took the memory still has it
-            raise LostError(self._too_much_memory())
-        known = {"miscount": MiscountError, "video": VideoError, "setting": ExtractError}
+            self.kill()  # whatever used the memory still holds it
+            raise DecoderLostError(self._too_much_memory())
+        known = {"video": VideoError, "setting": ExtractError}
         raise known.get(kind, UnexpectedError)(text)
 
     def _too_much_memory(self) -> str:
@@ -190,18 +190,18 @@ class DecodingProcess:
         self.kill()
         if code is not None and code < 0:
             name = signal.Signals(-code).name
-            return f"was ended by {name}" + (
-                " (too little memory?)" if name == "SIGKILL" else " (a crash)"
+            return f"was killed by {name}" + (
+                " (out of memory?)" if name == "SIGKILL" else " (a crash)"
             )
-        return f"ended with exit code {code}"
+        return f"exited with code {code}"
 
 
 class UnexpectedError(RuntimeError):
-    """What went wrong in the decoding process is nothing that a video should cause."""
+    """An error of the decoding process that no video should cause."""
 
 
 def _read(pipe: Any, said: "queue.SimpleQueue[dict[str, Any] | None]") -> None:
-    """Body of the listening thread; None marks the end."""
+    """Body of the thread that reads answers; None marks the end."""
     with contextlib.suppress(OSError, ValueError):
         for line in pipe:
             said.put(json.loads(line))
@@ -219,11 +219,11 @@ def _end(process: "subprocess.Popen[bytes]", memory: int | None) -> None:
 
 
 @contextlib.contextmanager
-def _signals_held_back() -> Iterator[None]:
+def _signals_blocked() -> Iterator[None]:
     """A process started in the block never sees Ctrl-C or SIGTERM; this one sees them afterwards.
 
-    A terminal or a scheduler sends them to all processes of a job, and a decoder that ends before
-    its parent would look like a broken video. It ends when its parent does.
+    A terminal or a scheduler sends them to all processes of a job, and a decoder that exits before
+    its parent would look like a broken video. It exits when its parent does.
     """
     if not hasattr(signal, "pthread_sigmask"):  # Windows
         yield

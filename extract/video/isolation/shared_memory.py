@@ -1,4 +1,4 @@
-"""Memory that two processes share, for the pictures that one of them decodes for the other."""
+"""Memory shared by two processes, for the pictures that one decodes for the other."""
 
 import mmap
 import os
@@ -9,7 +9,7 @@ from typing import IO
 import numpy as np
 from numpy.typing import NDArray
 
-# Pictures that lie ready at a time: enough to decode ahead of the networks, in bounded memory.
+# Pictures that are ready at a time: enough to decode ahead of the networks, in bounded memory.
 MOST_SLOTS = 16
 READY_BYTES = 64 << 20
 FEWEST_SLOTS = 2
@@ -23,7 +23,7 @@ def slots_for(size: tuple[int, int]) -> int:
 def new_memory() -> int | None:
     """Descriptor of an empty anonymous file to share; None on Windows, where memory has a name.
 
-    Never 0, 1 or 2, even where these are closed: the other process has its own there.
+    It is never 0, 1 or 2, even if those are closed: the other process uses them itself.
     """
     if sys.platform == "win32":
         return None
@@ -40,10 +40,10 @@ def _anonymous_file() -> IO[bytes]:
 
 
 class SharedFrames:
-    """Slots for pictures of one size, as one of the two processes sees them.
+    """Slots for pictures of one size, as seen by one of the two processes.
 
     Args:
-        descriptor: what ``new_memory`` gave.
+        descriptor: from ``new_memory``.
         name: of the memory on Windows; unused elsewhere.
         size: (width, height) of a picture.
     """
@@ -55,7 +55,7 @@ class SharedFrames:
         if descriptor is None:
             self._memory = mmap.mmap(-1, count, tagname=name)  # type: ignore[call-arg, unused-ignore]
         else:
-            # Both sides may ask for the size: the file only ever grows.
+            # Either side may be first; the file only ever grows.
             if os.fstat(descriptor).st_size < count:
                 os.ftruncate(descriptor, count)
             self._memory = mmap.mmap(descriptor, count)

@@ -374,7 +374,7 @@ def test_a_stop_ends_cleanly_and_loses_nothing(videos, tmp_path, name, jobs, exp
     assert process.returncode == expected or len(done) == 8, err
     assert "Traceback" not in err
     if process.returncode:
-        assert err.splitlines()[-1].endswith("the same command goes on with the rest")
+        assert err.splitlines()[-1].endswith("run the same command to continue")
     assert not list((tmp_path / "out").glob(".*"))
     with pytest.raises(SystemExit) as ended:
         main(["extract", str(folder), "-o", str(tmp_path / "out"), *MINI])

@@ -14,7 +14,8 @@ from basnet_e2e.heads.common.head import Shape
 from basnet_e2e.heads.presets import preset
 from basnet_e2e.localization.localizer import Localizer
 from extract.features.feature_file import Features
-from extract.pipeline.extractor import Extractor, ExtractSettings
+from extract.pipeline.extractor import Extractor
+from extract.pipeline.settings import ExtractSettings
 
 CLASSES = ("run", "jump")
 
@@ -62,7 +63,7 @@ def clips(tmp_path_factory):
         frames = (texture[:, index * 9 + n : index * 9 + n + 128] for n in range(32))
         write_video(folder / "videos" / f"{name}.mp4", frames, 25, (128, 96))
     extractor = Extractor(ExtractSettings("i3d-mini", streams=("rgb",)))
-    make_model(folder / "m.safetensors", extractor.settings, 256)
+    make_model(folder / "m.safetensors", extractor.file_settings, 256)
     return folder
 
 

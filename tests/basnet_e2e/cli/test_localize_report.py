@@ -12,7 +12,8 @@ from basnet_e2e.heads.checkpoint import HeadModel, save_model
 from basnet_e2e.heads.common.head import Shape
 from basnet_e2e.heads.presets import preset
 from basnet_e2e.report.evidence import Evidence
-from extract.pipeline.extractor import Extractor, ExtractSettings
+from extract.pipeline.extractor import Extractor
+from extract.pipeline.settings import ExtractSettings
 
 CLASSES = ("run", "jump")
 
@@ -35,7 +36,9 @@ def clips(tmp_path_factory):
     torch.manual_seed(1)
     net = BaSNet.of(256, len(CLASSES), chosen.own).eval()
     path = folder / "m.safetensors"
-    save_model(HeadModel(net, CLASSES, chosen, Shape(256, len(CLASSES)), extractor.settings), path)
+    save_model(
+        HeadModel(net, CLASSES, chosen, Shape(256, len(CLASSES)), extractor.file_settings), path
+    )
     return folder
 
 

@@ -13,7 +13,8 @@ from basnet_e2e.heads.basnet.network import BaSNet
 from basnet_e2e.heads.checkpoint import HeadModel, save_model
 from basnet_e2e.heads.common.head import Shape
 from basnet_e2e.heads.presets import preset
-from extract.pipeline.extractor import Extractor, ExtractSettings
+from extract.pipeline.extractor import Extractor
+from extract.pipeline.settings import ExtractSettings
 from extract.sources import urls
 from extract.sources.urls import Url
 
@@ -51,7 +52,7 @@ def cut(tmp_path_factory):
     wanted[(middle > CUTS[0]) & (middle < CUTS[1]), 0] = 4
     fit_last_layer(net, torch.from_numpy(features.rgb), torch.from_numpy(wanted))
     save_model(
-        HeadModel(net, CLASSES, chosen, Shape(net.features, 2), extractor.settings),
+        HeadModel(net, CLASSES, chosen, Shape(net.features, 2), extractor.file_settings),
         folder / "m.safetensors",
     )
     return folder

@@ -6,9 +6,9 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from bundled_weights import write_bundled
 
 from weights.manifest import networks
-from weights.registry import write_bundled
 
 Run = Callable[..., tuple[int, str, list[str]]]
 
@@ -103,7 +103,7 @@ def test_download_offline_is_an_error_with_advice(run: Run, cache: Path) -> None
     assert (code, out) == (2, "")
     assert "--offline forbids a download" in error
     assert "`basnet weights download i3d flow`" in error
-    assert error.endswith("`--streams rgb` goes without it")
+    assert error.endswith("`--streams rgb` works without it")
 
 
 def test_import_refuses_what_is_no_network(run: Run, cache: Path, shared_data: Path) -> None:

@@ -203,6 +203,14 @@ def test_aggregated_events(tmp_path, head, rows):
         read_annotations([path])
 
 
+@pytest.mark.parametrize("content", [b"\x1f\x8b", b"\x1f\x8b\x08\x00rubbish", b"\xff\xfe{"])
+def test_damaged_bytes(content, tmp_path, run):
+    path = tmp_path / "p.boris.gz"
+    path.write_bytes(content)
+    code, _, err = run("import", "labels", path, "-o", tmp_path / "labels.csv")
+    assert (code, len(err)) == (2, 1)
+
+
 # Into a project ----------------------------------------------------------------------------------
 
 

@@ -1,7 +1,7 @@
 """Whatever looks at a user's video is not stopped by a decoder that hangs or crashes."""
 
+import functools
 import logging
-import os
 import sys
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from basnet_e2e.report.gather import with_thumbnails
 from extract.errors import VideoError
 from extract.video.clip import open_video
 from extract.video.isolation import isolated_clip
-from extract.video.isolation.isolated_clip import Isolation, open_isolated
+from extract.video.isolation.isolated_clip import Isolation, IsolationPool
 
 DOUBLES = Path(__file__).parents[2] / "support"
 
@@ -35,19 +35,20 @@ class Differences:
 @pytest.fixture
 def doubles(monkeypatch):
     """Videos are opened by test doubles, which misbehave as the file's name says."""
-    homes = []
+    pools = []
 
     def use(stall=60.0):
-        homes.append(Isolation(stall, opener="doubles:open_misbehaving"))
-        monkeypatch.setattr(isolated_clip, "_idle", [(os.getcwd(), homes[-1])])
+        make = functools.partial(Isolation, stall, opener="doubles:open_misbehaving")
+        pools.append(IsolationPool(make))
+        monkeypatch.setattr(isolated_clip, "pool", pools[-1])
 
     monkeypatch.setattr(sys, "path", [str(DOUBLES), *sys.path])
     monkeypatch.setattr(thumbnails, "EVERY", 0.1)  # so that the frame in question is asked for
     source_rate.cache_clear()
     use()
     yield use
-    for home in homes:
-        home.close()
+    for pool in pools:
+        pool.close()
 
 
 @pytest.fixture
@@ -88,7 +89,7 @@ def test_a_decoder_that_crashes_is_replaced(look, doubles, video, tmp_path):
 
 @pytest.mark.parametrize("look", LOOKS)
 def test_where_both_crash_there_is_an_error_and_nothing_half(look, doubles, video, tmp_path):
-    with pytest.raises(VideoError, match=r"decord was ended by SIGSEGV .* at 1\.[25] s and pyav"):
+    with pytest.raises(VideoError, match=r"decord was killed by SIGSEGV .* at 1\.[25] s and pyav"):
         LOOKS[look](video("crash_both.mp4"), tmp_path / "out")
     assert not [each for each in (tmp_path / "out").rglob("*") if each.is_file()]
 
@@ -109,14 +110,21 @@ def test_a_page_has_no_frames_of_a_video_that_crashes_decoders(doubles, video, c
 
 
 def test_two_videos_at_a_time_and_another_folder(monkeypatch, video, tmp_path):
-    monkeypatch.setattr(isolated_clip, "_idle", [])
+    made = []
+
+    def make():
+        made.append(Isolation())
+        return made[-1]
+
+    pool = IsolationPool(make)
     path = video("a.mp4")
-    with open_isolated(path) as one, open_isolated(path) as other:
-        pairs = zip(one.frames(25), other.frames(25), strict=True)
-        assert all((a[1] == b[1]).all() for a, b in pairs)
-    assert len(isolated_clip._idle) == 2
+    for _ in range(2):
+        with pool.open(path) as one, pool.open(path) as other:
+            pairs = zip(one.frames(25), other.frames(25), strict=True)
+            assert all((a[1] == b[1]).all() for a, b in pairs)
+    assert len(made) == 2
     monkeypatch.chdir(tmp_path)
-    with open_isolated("a.mp4") as clip:
+    with pool.open("a.mp4") as clip:
         assert clip.path == "a.mp4"
-    for _, home in isolated_clip._idle:
-        home.close()
+    assert len(made) == 3
+    pool.close()

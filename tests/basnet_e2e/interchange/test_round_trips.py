@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from basnet_e2e import Interval, Localization
+from basnet_e2e.data.annotations.known_times import read_known_times
 from basnet_e2e.interchange.annotated import AnnotatedVideo, Hints
 from basnet_e2e.interchange.formats.known_times import known_times
 from basnet_e2e.interchange.media import Media
@@ -121,3 +122,11 @@ def test_known_times_and_back(suffix, wanted, tmp_path_factory):
     path = tmp_path_factory.mktemp("out") / f"known{suffix}"
     path.write_text(known_times(path, wanted))
     assert read_annotations([path]) == wanted
+    trained = read_known_times(path).videos
+    assert list(trained) == [one.video for one in wanted]
+    for one in wanted:
+        times = trained[one.video]
+        assert sorted(map(str, (*times.intervals, *times.points))) == sorted(
+            map(str, one.intervals)
+        )
+        assert [(each.start, each.end) for each in times.unknown] == list(one.unknown)

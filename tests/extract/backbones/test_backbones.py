@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from bundled_weights import write_bundled
 from torch import nn
 
 from extract import ExtractError
@@ -15,10 +16,11 @@ from extract.inference.backbone import load_backbone, load_network
 from extract.inference.batching import SMALL_BATCH, cpu_batch
 from extract.inference.packed_i3d import usable
 from extract.inference.torch_runtime import TorchRuntime
-from extract.pipeline.extractor import Extractor, ExtractSettings
+from extract.pipeline.extractor import Extractor
+from extract.pipeline.settings import ExtractSettings
 from weights import WeightsError
 from weights.manifest import networks
-from weights.registry import WeightsFile, check, write_bundled
+from weights.weights_file import WeightsFile, check
 
 MINI = BACKBONES["i3d-mini"]
 LABELS = ("run", "jump", "fall")
@@ -275,7 +277,7 @@ def test_frames_per_second_are_those_of_the_backbone(
     monkeypatch.setattr(loading, "resolve", lambda name, stream: mini["rgb"])
     chosen = ExtractSettings(name, streams=("rgb",))
     extractor = Extractor(chosen, device="cpu")
-    assert (extractor.grid.fps, extractor.settings["fps"]) == (fps, str(fps))
+    assert (extractor.grid.fps, extractor.file_settings["fps"]) == (fps, str(fps))
     other = Extractor(replace(chosen, fps=Fraction(12)), device="cpu")
     assert (other.grid.fps, other.settings["fps"]) == (12, "12")
 
@@ -287,7 +289,7 @@ def test_weights_of_a_stream_that_is_not_used_are_not_asked_for(
     backbone = load_backbone("i3d-mini", device="cpu")
     chosen = ExtractSettings("i3d-mini", streams=("rgb",))
     extractor = Extractor(chosen, backbone=backbone, device="cpu")
-    assert extractor.settings["weights"] == {"rgb": mini["rgb"].sha256}
+    assert extractor.file_settings["weights"] == {"rgb": mini["rgb"].sha256}
     with pytest.raises(ExtractError, match="loaded with rgb only, not with flow"):
         Extractor(
             ExtractSettings("i3d-mini"), backbone=load_backbone("i3d-mini", ("rgb",), device="cpu")

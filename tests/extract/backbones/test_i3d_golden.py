@@ -16,7 +16,8 @@ from extract.preprocessing.numpy_ops import centre_crop, resize_short_side
 from weights import WeightsError
 from weights.files import git_blob_id
 from weights.manifest import network as network_entry
-from weights.registry import WeightsFile, resolve
+from weights.registry import resolve
+from weights.weights_file import WeightsFile
 
 # clip -> (class, probability) on the first 64 decoded frames, as the test data's README gives them.
 KNOWN = {

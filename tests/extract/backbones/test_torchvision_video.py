@@ -18,7 +18,8 @@ from extract.inference import backbone as loading
 from extract.inference.backbone import Backbone, load_backbone
 from extract.preprocessing.torchvision_resize import Resize, even_crop
 from weights import WeightsError
-from weights.manifest import library_weights, network
+from weights.libraries import torchvision_weights
+from weights.manifest import network
 
 ENTRIES = {name: network(name, "rgb").sources[0].url for name in TORCHVISION}
 
@@ -75,7 +76,7 @@ def random_frames(count):
 
 def test_pictures_are_those_of_torchvisions_preprocessing(name):
     frames = random_frames(2)
-    theirs = library_weights(ENTRIES[name]).transforms()
+    theirs = torchvision_weights(ENTRIES[name]).transforms()
     expected = theirs(torch.from_numpy(frames.transpose(0, 3, 1, 2).copy())).numpy()
     np.testing.assert_allclose(seen_by(backbone_record(name), frames)[0], expected, atol=1e-6)
 
@@ -93,7 +94,7 @@ def test_features_equal_torchvisions_with_its_own_preprocessing(name, monkeypatc
     frames = random_frames(record.length)
     found = backbone.rgb(seen_by(record, frames))
 
-    entry = library_weights(ENTRIES[name])
+    entry = torchvision_weights(ENTRIES[name])
     transforms = partial(
         entry.transforms.func, mean=record.mean, std=record.deviation, resize_size=(72,)
     )(crop_size=(64, 64))
@@ -115,7 +116,7 @@ def test_the_feature_is_as_long_as_the_record_says(name):
 
 
 def test_the_record_holds_what_torchvision_states(name):
-    weights = library_weights(ENTRIES[name])
+    weights = torchvision_weights(ENTRIES[name])
     record, item = backbone_record(name), network(name, "rgb")
     shown, source = weights.transforms(), item.sources[0]
     assert ([record.crop] * 2, record.mean) == (shown.crop_size, tuple(shown.mean))

@@ -10,8 +10,7 @@ from extract.backbones.registry import backbone_record
 from extract.backbones.transformers_model import KNOWN, check_known
 from extract.errors import ExtractError
 from extract.inference.backbone import load_backbone
-from extract.pipeline.extractor import ExtractSettings
-from extract.pipeline.settings import forecast_settings
+from extract.pipeline.settings import ExtractSettings, forecast_settings
 from weights import WeightsError
 from weights.huggingface import check_folder
 from weights.manifest import network
@@ -226,7 +225,7 @@ def test_an_imported_folder_is_found_by_name_and_checked(tiny_model, tmp_path, m
     file = import_file(tiny_model("clip"), name="clip-vit-b32")
     assert file.sha256 == check_folder(tiny_model("clip")).sha256
     assert resolve("clip-vit-b32", "rgb") == file
-    assert next(e for e in entries() if e.name == "clip-vit-b32").state() == "present"
+    assert next(e for e in entries() if e.name == "clip-vit-b32").state == "present"
     other = tmp_path / "other"
     shutil.copytree(tiny_model("clip"), other)
     from safetensors.torch import load_file, save_file
@@ -236,7 +235,7 @@ def test_an_imported_folder_is_found_by_name_and_checked(tiny_model, tmp_path, m
     save_file(tensors, file.path / "model.safetensors", metadata={"format": "pt"})
     with pytest.raises(WeightsError, match="damaged, the hash of its tensors is"):
         resolve("clip-vit-b32", "rgb")
-    assert next(e for e in entries() if e.name == "clip-vit-b32").state() == "damaged"
+    assert next(e for e in entries() if e.name == "clip-vit-b32").state == "damaged"
 
 
 def test_a_name_of_the_hub_offline(tmp_path, monkeypatch):

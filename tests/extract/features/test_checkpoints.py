@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from standins import TinyBackbone, TinyClip, TinyFlow, random_pictures, stand_in
+from standins import TinyBackbone, TinyClip, TinyFlow, random_pictures, stand_in, tiny_extractor
 
 import extract
-from extract.errors import DiskError, MiscountError
-from extract.features.checkpoints import Chunks
+from extract.errors import DiskError
+from extract.features.checkpoints import Checkpoints
 from extract.machine.file_locks import UNFINISHED
 
 PART = 16  # snippets, so that a short video has several parts
@@ -47,12 +47,12 @@ def extractor_of(patch, frames, stride=16):
     clip = CountedClip(random_pictures(frames))
     stand_in(patch, TinyFlow(), clip)
     backbone = CutBackbone()
-    return extract.Extractor(extract.ExtractSettings(stride=stride), backbone=backbone), clip
+    return tiny_extractor(extract.ExtractSettings(stride=stride), backbone), clip
 
 
-def run(extractor, folder, cut=None, decoder="auto"):
+def run(extractor, folder, cut=None):
     extractor.backbone.cut = cut
-    return extractor.extract("tiny.mp4", decoder=decoder, chunks=Chunks(folder, "a/tiny", PART))
+    return extractor.extract("tiny.mp4", checkpoints=Checkpoints(folder, "a/tiny", PART))
 
 
 def bytes_of(features, folder):
@@ -87,11 +87,13 @@ def test_what_is_finished_is_not_done_again(monkeypatch, tmp_path):
     assert len(list(tmp_path.rglob("*.part"))) == 2
     steps = []
     extractor.backbone.cut = None
-    chunks = Chunks(tmp_path, "a/tiny", PART)
-    extractor.extract("tiny.mp4", chunks=chunks, progress=lambda *step: steps.append(step))
+    checkpoints = Checkpoints(tmp_path, "a/tiny", PART)
+    extractor.extract(
+        "tiny.mp4", checkpoints=checkpoints, on_progress=lambda *step: steps.append(step)
+    )
     assert clip.first == 32 * 16
-    assert steps[0] == (36, 50)
-    chunks.clear()
+    assert steps[:2] == [(32, 50), (36, 50)]
+    checkpoints.clear()
     assert not (tmp_path / UNFINISHED).exists()
 
 
@@ -100,52 +102,17 @@ def test_parts_made_otherwise_are_not_used(monkeypatch, tmp_path, change):
     extractor, clip = extractor_of(monkeypatch, 16 * 50)
     with pytest.raises(CutError):
         run(extractor, tmp_path, cut=11)
-    decoder = "auto"
     if change == "content":
         monkeypatch.setattr("extract.pipeline.extractor.fingerprint", lambda path: "other")
     elif change == "settings":
-        extractor.settings = extractor.settings | {"quantize": "none"}
+        extractor.file_settings = extractor.file_settings | {"quantize": "none"}
     elif change == "decoder":
-        decoder = "decord"
+        extractor.decoding = extract.DecodeOptions("decord", stall=None)
     else:
         for part in tmp_path.rglob("*.part"):
             part.write_bytes(part.read_bytes()[:-100])
-    run(extractor, tmp_path, decoder=decoder)
+    run(extractor, tmp_path)
     assert clip.first == 0
-
-
-class Miscounting(CountedClip):
-    """Loses count near its end, unless it is told not to."""
-
-    fine = False
-
-    def frames(self, fps, first=0):
-        for n, (time, picture) in enumerate(super().frames(fps, first), start=first):
-            if n == 790 and not self.fine:
-                raise MiscountError("tiny.mp4: decord lost frames, so")
-            yield time, picture
-
-
-def test_parts_of_a_decoder_that_lost_count_go(monkeypatch, tmp_path):
-    """And the run after the next interruption goes on with the decoder that came after."""
-    extractor, clip = extractor_of(monkeypatch, 16 * 50)
-    expected = bytes_of(extractor.extract("tiny.mp4"), tmp_path)
-    bad, good = Miscounting(clip.pictures), CountedClip(clip.pictures)
-    asked = []
-
-    def opened(self, path, decoder, keep_partial):
-        asked.append(decoder)
-        return good if decoder == "pyav" else bad
-
-    monkeypatch.setattr(extract.Extractor, "_open", opened)
-    monkeypatch.setattr("extract.features.checkpoints.fingerprint", lambda path: "bb")
-    with pytest.raises(CutError):
-        run(extractor, tmp_path, cut=13 + 8)  # the second time after eight groups
-    assert asked == ["auto", "pyav"]
-    found = run(extractor, tmp_path)
-    assert asked[2:] == ["pyav"]
-    assert good.first == 32 * 16
-    assert bytes_of(found, tmp_path) == expected
 
 
 def test_a_full_disk_is_no_fault_of_the_video(monkeypatch, tmp_path):
@@ -166,8 +133,8 @@ def test_rows_are_those_of_the_features(monkeypatch, tmp_path):
         run(extractor, tmp_path, cut=9)
     parts = {"rgb": [], "flow": []}
     facts = {key: value for key, value in whole.facts.items() if key != "decoder"}
-    made = {"settings": whole.settings, "facts": facts, "frames": 800}
-    assert Chunks(tmp_path, "a/tiny", PART).begin(made, "auto", parts) == 32
+    made = {"settings": whole.settings, "facts": facts, "frames": 800, "decoding": "auto"}
+    assert Checkpoints(tmp_path, "a/tiny", PART).resume(made, parts) == 32
     np.testing.assert_array_equal(np.concatenate(parts["flow"]), whole.flow[:32])
 
 

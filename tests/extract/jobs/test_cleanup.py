@@ -7,50 +7,38 @@ import signal
 import time
 from pathlib import Path
 
-import numpy as np
 import pytest
+from fake_extractor import FILE_SETTINGS, FakeExtractor
+from fake_extractor import run as run_plan
 from hypothesis import given
 from hypothesis import strategies as st
 
 from extract.errors import ExtractError, VideoError
 from extract.features.failure_lists import FAILURES, change_failures, failure_lists, read_failures
-from extract.features.feature_file import Features
-from extract.features.fingerprint import fingerprint
-from extract.jobs.run import Queue, make_plan, run_plan
+from extract.features.output_folder import OutputFolder
+from extract.jobs.plan import JobQueue, make_plan
 from extract.jobs.shards import Shard, parse_shard, shard_of_array, share
-from extract.machine.file_locks import UNFINISHED, claim
+from extract.machine.file_locks import UNFINISHED, lock
 from extract.sources.find import VideoInput
 
-SETTINGS = {"format": 1, "backbone": "test", "weights": {"rgb": "aa"}}
 FORK = multiprocessing.get_context("fork")
 
 
-class Noting:
+class Noting(FakeExtractor):
     """Notes each video that it extracts in a file that processes share."""
-
-    settings = SETTINGS
 
     def __init__(self, notes, broken=(), seconds=0.02):
         self.notes = notes
         self.broken = broken
         self.seconds = seconds
 
-    def load(self):
-        pass
-
-    def steps(self, path, **how):
-        return self.extract(path, **how)
-        yield  # a generator, which waits for nothing
-
-    def extract(self, path, **how):
+    def extract(self, path, *, on_progress, checkpoints):
         with self.notes.open("a") as file:
             file.write(f"{path.stem}\n")
         time.sleep(self.seconds)
         if path.stem in self.broken:
             raise VideoError(f"{path}: broken")
-        facts = {"file": path.name, "fingerprint": fingerprint(path), "decoder": "test"}
-        meta = {"settings": SETTINGS, "facts": facts}
-        return Features(np.ones((1, 4), np.float32), None, np.zeros(1), np.ones(1), meta)
+        return self.features(path)
 
 
 @pytest.fixture
@@ -81,7 +69,7 @@ def leftovers(folder):
 def test_three_processes_do_nothing_twice(videos, tmp_path):
     notes, out = tmp_path / "notes", tmp_path / "out"
     extractor = Noting(notes, broken={"v03", "v07"})
-    plan = make_plan(videos, out, SETTINGS)
+    plan = make_plan(videos, out, FILE_SETTINGS)
     runs = [start(run_plan, plan, extractor) for _ in range(3)]
     for run in runs:
         run.join(600)
@@ -94,8 +82,8 @@ def test_three_processes_do_nothing_twice(videos, tmp_path):
 
 def test_overwriting_in_two_processes_does_nothing_twice_either(videos, tmp_path):
     out = tmp_path / "out"
-    run_plan(make_plan(videos, out, SETTINGS), Noting(tmp_path / "before"))
-    plan = make_plan(videos, out, SETTINGS, overwrite=True)
+    run_plan(make_plan(videos, out, FILE_SETTINGS), Noting(tmp_path / "before"))
+    plan = make_plan(videos, out, FILE_SETTINGS, overwrite=True)
     notes = tmp_path / "notes"
     runs = [start(run_plan, plan, Noting(notes)) for _ in range(2)]
     for run in runs:
@@ -105,8 +93,8 @@ def test_overwriting_in_two_processes_does_nothing_twice_either(videos, tmp_path
 
 def test_a_failure_elsewhere_is_a_failure_here(videos, tmp_path):
     out, notes = tmp_path / "out", tmp_path / "notes"
-    plan = make_plan(videos, out, SETTINGS)
-    change_failures(out, (), {"v05": "v05: broken"})
+    plan = make_plan(videos, out, FILE_SETTINGS)
+    change_failures(OutputFolder(out), (), {"v05": "v05: broken"})
     summary = run_plan(plan, Noting(notes))
     assert summary.failed == {"v05": "v05: broken"}
     assert "v05" not in noted(notes)
@@ -115,13 +103,13 @@ def test_a_failure_elsewhere_is_a_failure_here(videos, tmp_path):
 
 def test_a_video_whose_owner_is_killed_is_taken_over(videos, tmp_path):
     out, notes = tmp_path / "out", tmp_path / "notes"
-    plan = make_plan(videos[:1], out, SETTINGS)
+    plan = make_plan(videos[:1], out, FILE_SETTINGS)
     owner = start(run_plan, plan, Noting(notes, seconds=3600))
     while not noted(notes):
         time.sleep(0.01)
     (out / ".v00.safetensors.abc.part").write_text("half a file")
-    with claim(out, "v00") as claimed:
-        assert not claimed
+    with lock(out, "v00", patience=0) as locked:
+        assert not locked
     os.kill(owner.pid, signal.SIGKILL)
     owner.join()
     assert (out / UNFINISHED / "v00.lock").exists()
@@ -131,8 +119,8 @@ def test_a_video_whose_owner_is_killed_is_taken_over(videos, tmp_path):
 
 def _increment(folder, counter, times):
     for _ in range(times):
-        with claim(folder, "a/b", patience=60) as claimed:
-            assert claimed
+        with lock(folder, "a/b", patience=60) as locked:
+            assert locked
             counter.write_text(str(int(counter.read_text()) + 1))
 
 
@@ -149,24 +137,24 @@ def test_one_at_a_time_although_the_file_comes_and_goes(tmp_path):
 
 def test_what_others_have_in_hand_comes_last_and_is_told(videos, tmp_path, caplog):
     caplog.set_level("INFO", "extract")
-    queue = Queue(make_plan(videos[:2], tmp_path, SETTINGS))
+    queue = JobQueue(make_plan(videos[:2], tmp_path, FILE_SETTINGS))
     queue.put_off(queue.next())
     assert "waiting" not in caplog.text
     assert queue.next().video.id == "v01"
     again = queue.next()
     assert (again.video.id, again.patience > 0) == ("v00", True)
     queue.put_off(again)
-    assert "in work in other processes" in caplog.text
+    assert "other processes are working on the rest" in caplog.text
 
 
 def test_a_file_system_without_locks_is_told_of(tmp_path, monkeypatch, caplog):
-    def none(handle):
+    def none(handle, operation):
         raise OSError(37, "No locks available")
 
-    monkeypatch.setattr("extract.machine.file_locks._lock", none)
-    with claim(tmp_path, "v") as claimed:
-        assert claimed
-    assert "knows no locks" in caplog.text
+    monkeypatch.setattr("fcntl.flock", none)
+    with lock(tmp_path, "v") as locked:
+        assert locked
+    assert "has no locks" in caplog.text
 
 
 @given(st.lists(st.text(min_size=1), unique=True, max_size=30), st.integers(1, 7))
@@ -204,23 +192,23 @@ def test_each_shard_has_its_own_list_and_they_are_read_together(videos, tmp_path
     broken = {"v01", "v02", "v03", "v04"}
     for index in range(2):
         part = Shard(index, 2)
-        plan = make_plan(part.of(videos), out, SETTINGS, failures=part.failures)
+        plan = make_plan(part.of(videos), out, FILE_SETTINGS, failures=part.failures)
         run_plan(plan, Noting(tmp_path / "notes", broken))
     lists = [path.name for path in failure_lists(out)]
     assert lists == ["failures-0-of-2.json", "failures-1-of-2.json"]
     assert read_failures(out).keys() == broken
-    run_plan(make_plan(videos, out, SETTINGS), Noting(tmp_path / "notes", {"v02"}))
+    run_plan(make_plan(videos, out, FILE_SETTINGS), Noting(tmp_path / "notes", {"v02"}))
     assert [path.name for path in failure_lists(out)] == [FAILURES]
     assert read_failures(out).keys() == {"v02"}
 
 
 def test_a_damaged_list_is_written_anew(tmp_path, caplog):
     (tmp_path / FAILURES).write_text("{")
-    change_failures(tmp_path, (), {"a": "broken"})
+    change_failures(OutputFolder(tmp_path), (), {"a": "broken"})
     assert json.loads((tmp_path / FAILURES).read_text())["failed"] == [
         {"video": "a", "error": "broken"}
     ]
-    assert "cannot be read" in caplog.text
+    assert "or it is replaced" in caplog.text
 
 
 @pytest.mark.parametrize("error", [FileNotFoundError, FileExistsError])
@@ -234,12 +222,12 @@ def test_a_folder_that_goes_while_it_is_made_is_made_again(tmp_path, monkeypatch
         made(self, *arguments, **options)
 
     monkeypatch.setattr(Path, "mkdir", unlucky)
-    with claim(tmp_path / "out", "a/b") as claimed:
-        assert claimed
+    with lock(tmp_path / "out", "a/b") as locked:
+        assert locked
     assert len(lost) == 3
 
 
 def test_a_file_in_the_place_of_the_folder_is_an_error(tmp_path):
     (tmp_path / "out").write_text("")
-    with pytest.raises(OSError, match=r"out"), claim(tmp_path / "out", "a"):
+    with pytest.raises(OSError, match=r"out"), lock(tmp_path / "out", "a"):
         pass

@@ -9,48 +9,34 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
+import fake_extractor
 import pytest
+from fake_extractor import FILE_SETTINGS, FakeExtractor
 
 from extract.errors import ExtractError, VideoError
 from extract.features.failure_lists import read_failures
-from extract.features.feature_file import Features
-from extract.features.fingerprint import fingerprint
-from extract.jobs import ray_cluster as cluster
-from extract.jobs.run import make_plan
+from extract.jobs import ray_cluster
+from extract.jobs.plan import Summary, make_plan
 from extract.sources import urls
 from extract.sources.find import VideoInput, find_videos
 from extract.sources.urls import Url
 from weights.errors import WeightsError
 
 pytestmark = pytest.mark.xdist_group("ray")
-SETTINGS = {"format": 1, "backbone": "test", "weights": {"rgb": "aa"}}
 
 
-class Scripted:
+class Scripted(FakeExtractor):
     """Does what the video's text says, and notes where."""
-
-    settings = SETTINGS
 
     def __init__(self, notes):
         self._notes = notes
 
-    def load(self):
-        pass
-
-    def use_threads(self, threads):
-        pass
-
-    def steps(self, path, **how):
-        return self.extract(path, **how)
-        yield  # a generator, which waits for nothing
-
-    def extract(self, path, *, decoder, keep_partial, progress, chunks):
+    def extract(self, path, *, on_progress, checkpoints):
         import ray
 
         with self._notes.open("a") as file:
             file.write(f"{path.stem} {ray.get_runtime_context().get_node_id()}\n")
-        progress(0, 1)
+        on_progress(0, 1)
         for line in path.read_text().splitlines():
             word, _, argument = line.partition(" ")
             if word == "die":
@@ -60,19 +46,17 @@ class Scripted:
             elif word == "weights":
                 raise WeightsError("no weights")
             elif word == "wait":
-                self._wait(Path(argument), progress)
-        facts = {"file": path.name, "fingerprint": fingerprint(path)}
-        ones = np.ones((1, 4), np.float32)
-        return Features(ones, None, np.zeros(1), np.ones(1), {"settings": SETTINGS, "facts": facts})
+                self._wait(Path(argument), on_progress)
+        return self.features(path)
 
     @staticmethod
-    def _wait(path, progress):
+    def _wait(path, on_progress):
         deadline = time.monotonic() + 600
         while not path.exists():
             if time.monotonic() > deadline:
                 raise TimeoutError("waited in vain")
             time.sleep(0.05)
-            progress(0, 1)
+            on_progress(0, 1)
 
 
 @dataclass(frozen=True)
@@ -80,8 +64,6 @@ class Options:
     """Worker options of a scripted extractor."""
 
     notes: Path
-    keep_partial: bool = False
-    decoder: str = "auto"
     device: str = "cpu"
 
     def make_extractor(self):
@@ -103,18 +85,22 @@ class Work:
             path = self._folder / f"{name}.mp4"
             path.write_text(text)
             videos.append(VideoInput(name, path))
-        return make_plan(videos, self.out, SETTINGS)
+        return make_plan(videos, self.out, FILE_SETTINGS)
 
-    def run(self, *texts, hear=lambda event: None, jobs=None):
-        return self.do(self.plan(*texts), hear, jobs)
+    def run(self, *texts, on_event=lambda event: None, jobs=None):
+        return self.do(self.plan(*texts), on_event, jobs)
 
-    def do(self, plan, hear=lambda event: None, jobs=None):
-        def listener(event):
+    def do(self, plan, on_event=lambda event: None, jobs=None):
+        summary = Summary()
+
+        def told(event):
+            summary.add(event)
             self.events.append(event)
-            hear(event)
+            on_event(event)
 
         options = Options(self.notes)
-        return cluster.run_plan_on_cluster(plan, options, self._cluster.address, jobs, listener)
+        ray_cluster.run_on_cluster(plan, options, self._cluster.address, jobs, told)
+        return summary
 
     def noted(self, name):
         """Nodes that worked on a video, one after the other."""
@@ -129,20 +115,22 @@ class Work:
 def work(tmp_path, ray_cluster):
     import ray
 
-    module = sys.modules[__name__]
-    ray.cloudpickle.register_pickle_by_value(module)  # tests are no package that actors import
+    modules = (sys.modules[__name__], fake_extractor)  # which actors cannot import
+    for module in modules:
+        ray.cloudpickle.register_pickle_by_value(module)
     yield Work(tmp_path, ray_cluster)
-    ray.cloudpickle.unregister_pickle_by_value(module)
+    for module in modules:
+        ray.cloudpickle.unregister_pickle_by_value(module)
 
 
 def test_both_machines_work_and_a_broken_video_is_a_value(work, tmp_path):
     met = tmp_path / "met"
 
-    def hear(event):
+    def on_event(event):
         if event.kind == "progress" and len({e.video.id for e in work.events}) >= 2:
             met.touch()  # two videos are at work at the same time
 
-    summary = work.run(f"wait {met}", f"wait {met}", "broken", "", hear=hear)
+    summary = work.run(f"wait {met}", f"wait {met}", "broken", "", on_event=on_event)
     assert sorted(summary.done) == ["a", "b", "d"]
     assert summary.failed.keys() == {"c"}
     assert read_failures(work.out) == summary.failed
@@ -167,7 +155,7 @@ def test_a_machine_that_dies_costs_no_video(work, ray_cluster, tmp_path):
     ray_cluster.wait_for_nodes(timeout=300)
     killed = []
 
-    def hear(event):
+    def on_event(event):
         if event.kind != "progress" or killed:
             return
         victim = [name for name in "abc" if node.node_id in work.noted(name)]
@@ -177,7 +165,7 @@ def test_a_machine_that_dies_costs_no_video(work, ray_cluster, tmp_path):
             threading.Timer(1.0, go_on.touch).start()
 
     waiting = f"wait {go_on}"
-    summary = work.run(waiting, waiting, waiting, "", hear=hear)
+    summary = work.run(waiting, waiting, waiting, "", on_event=on_event)
     assert sorted(summary.done) == ["a", "b", "c", "d"]
     assert len(killed) == 1
     attempts = work.noted(killed[0])
@@ -192,12 +180,12 @@ def test_urls_in_and_out_and_failures_of_two_machines_in_one_list(work, tmp_path
     root = Url(f"local://{tmp_path}/elsewhere")
     for name in "abcdef":
         urls.write(root / f"in/{name}.mp4", b"broken" if name in "abcd" else b"")
-    plan = make_plan(find_videos([root / "in"]), root / "out", SETTINGS)
+    plan = make_plan(find_videos([root / "in"]), root / "out", FILE_SETTINGS)
     summary = work.do(plan)
     assert sorted(summary.done) == ["e", "f"]
     assert summary.failed == read_failures(root / "out")
     assert summary.failed == {name: f"{root}/in/{name}.mp4: broken" for name in "abcd"}
-    assert len(make_plan(find_videos([root / "in"]), root / "out", SETTINGS).present) == 2
+    assert len(make_plan(find_videos([root / "in"]), root / "out", FILE_SETTINGS).present) == 2
 
 
 def test_ctrl_c_ends_everything(work):
@@ -206,7 +194,7 @@ def test_ctrl_c_ends_everything(work):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        work.run("wait /nowhere", "wait /nowhere", hear=stop)
+        work.run("wait /nowhere", "wait /nowhere", on_event=stop)
     assert not [path for path in work.out.rglob("*") if path.is_file()]
 
 
@@ -216,7 +204,7 @@ def test_a_schedulers_stop_still_comes_here(work):
 
     before, seen = signal.signal(signal.SIGTERM, ours), []
     try:
-        work.run("", hear=lambda event: seen.append(signal.getsignal(signal.SIGTERM)))
+        work.run("", on_event=lambda event: seen.append(signal.getsignal(signal.SIGTERM)))
     finally:
         signal.signal(signal.SIGTERM, before)
     assert set(seen) == {ours}
@@ -228,14 +216,14 @@ def test_missing_weights_stop_the_run(work):
 
 
 def test_a_machine_with_another_version_is_refused(work, monkeypatch):
-    monkeypatch.setattr(cluster, "code_hash", lambda: "other")
+    monkeypatch.setattr(ray_cluster, "code_hash", lambda: "other")
     with pytest.raises(ExtractError, match="another version of basnet-e2e"):
         work.run("")
 
 
 def test_a_machine_that_does_not_see_the_folder_is_refused(work, monkeypatch, tmp_path):
-    not_shared = contextlib.nullcontext((tmp_path / "token",))
-    monkeypatch.setattr(cluster, "_token", lambda plan: not_shared)
+    not_shared = contextlib.nullcontext((tmp_path / "probe",))
+    monkeypatch.setattr(ray_cluster, "probe_files", lambda plan: not_shared)
     with pytest.raises(ExtractError, match=f"does not see the output folder {work.out}"):
         work.run("")
 
@@ -249,7 +237,7 @@ def test_without_a_cluster_or_ray_a_line_says_so(work, monkeypatch):
     monkeypatch.setattr(ray, "init", fail)
     with pytest.raises(ExtractError, match=r"--ray .*: no cluster there .*'ray start --head'"):
         work.run("")
-    monkeypatch.setattr(cluster.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(ray_cluster.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(ExtractError, match=r"not installed: pip install 'basnet-e2e\[ray\]'"):
         work.run("")
 
@@ -270,20 +258,20 @@ class FakeRay:
 @pytest.mark.parametrize(
     ("machines", "jobs", "device", "expected"),
     [
-        (((8, 0), (8, 0)), None, "auto", cluster.Slots(2, 8, 0.0)),
-        (((8, 0), (8, 0)), 4, "auto", cluster.Slots(4, 4, 0.0)),
-        (((8, 0), (4, 0)), 2, "auto", cluster.Slots(2, 4, 0.0)),
-        (((16, 2), (16, 2)), None, "auto", cluster.Slots(4, 8, 1.0)),
-        (((16, 2), (16, 2)), 8, "cuda", cluster.Slots(8, 4, 0.5)),
-        (((16, 2), (16, 2)), None, "cpu", cluster.Slots(2, 16, 0.0)),
-        (((2, 0),), 16, "auto", cluster.Slots(16, 1, 0.0)),
+        (((8, 0), (8, 0)), None, "auto", ray_cluster.Slots(2, 8, 0.0)),
+        (((8, 0), (8, 0)), 4, "auto", ray_cluster.Slots(4, 4, 0.0)),
+        (((8, 0), (4, 0)), 2, "auto", ray_cluster.Slots(2, 4, 0.0)),
+        (((16, 2), (16, 2)), None, "auto", ray_cluster.Slots(4, 8, 1.0)),
+        (((16, 2), (16, 2)), 8, "cuda", ray_cluster.Slots(8, 4, 0.5)),
+        (((16, 2), (16, 2)), None, "cpu", ray_cluster.Slots(2, 16, 0.0)),
+        (((2, 0),), 16, "auto", ray_cluster.Slots(16, 1, 0.0)),
     ],
 )
 def test_slots_fit_the_cluster(machines, jobs, device, expected):
-    assert cluster.slots_for(FakeRay(*machines), jobs, device, videos=100) == expected
+    assert ray_cluster.slots_for(FakeRay(*machines), jobs, device, videos=100) == expected
 
 
 def test_no_more_slots_than_videos_and_no_gpu_where_there_is_none():
-    assert cluster.slots_for(FakeRay((8, 0), (8, 0)), 8, "auto", videos=1).count == 1
+    assert ray_cluster.slots_for(FakeRay((8, 0), (8, 0)), 8, "auto", videos=1).count == 1
     with pytest.raises(ExtractError, match="the cluster has no GPU"):
-        cluster.slots_for(FakeRay((8, 0)), None, "cuda", videos=1)
+        ray_cluster.slots_for(FakeRay((8, 0)), None, "cuda", videos=1)

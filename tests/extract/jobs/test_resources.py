@@ -7,7 +7,7 @@ import pytest
 from extract.backbones.registry import BACKBONES
 from extract.errors import ExtractError
 from extract.jobs import resources
-from extract.jobs.resources import Division, divide, free_memory
+from extract.jobs.resources import Division, divide
 
 I3D, MINI = BACKBONES["i3d"], BACKBONES["i3d-mini"]
 BOTH = ("rgb", "flow")
@@ -116,12 +116,3 @@ def test_frames_that_a_network_leaves_out_do_not_count(machine):
     machine(8)
     few = dataclasses.replace(I3D, frames=4)
     assert divide(few, ("rgb",), [LARGE] * 100, "cpu").workers == 8
-
-
-def test_free_memory_is_no_more_than_the_machine_has(monkeypatch):
-    found = free_memory()
-    assert found is None or found > 0
-    monkeypatch.setattr(resources, "memory_of_machine", lambda: 1000)
-    assert free_memory() in (1000, 500)
-    monkeypatch.setattr(resources, "memory_of_machine", lambda: None)
-    assert free_memory() is None

@@ -2,22 +2,20 @@ import json
 
 import numpy as np
 import pytest
+from fake_extractor import FILE_SETTINGS, FakeExtractor
+from fake_extractor import run as run_plan
 
 from extract.errors import ExtractError, VideoError
 from extract.features.failure_lists import FAILURES
-from extract.features.feature_file import Features, feature_path
+from extract.features.feature_file import feature_path
 from extract.features.fingerprint import fingerprint
-from extract.jobs.run import make_plan, run_plan
+from extract.jobs.plan import make_plan
 from extract.sources.find import VideoInput
 from weights.errors import WeightsError
 
-SETTINGS = {"format": 1, "backbone": "test", "weights": {"rgb": "aa"}}
 
-
-class CountingExtractor:
-    """Makes features without a network, so that folder logic is tested alone."""
-
-    settings = SETTINGS
+class CountingExtractor(FakeExtractor):
+    """Notes what it extracts."""
 
     def __init__(self, broken=(), interrupt_at=None, fail=None):
         self.seen = []
@@ -25,25 +23,14 @@ class CountingExtractor:
         self.interrupt_at = interrupt_at
         self.fail = fail
 
-    def load(self):
-        pass
-
-    def steps(self, path, **how):
-        return self.extract(path, **how)
-        yield  # a generator, which waits for nothing
-
-    def extract(self, path, *, decoder, keep_partial, progress, chunks):
+    def extract(self, path, *, on_progress, checkpoints):
         self.seen.append(path.stem)
         if path.stem == self.interrupt_at:
             raise KeyboardInterrupt
         if path.stem in self.broken:
             raise self.fail or VideoError(f"{path}: decoding failed at 1.2 s")
-        progress(1, 1)
-        facts = {"file": path.name, "fingerprint": fingerprint(path), "decoder": "test"}
-        ones = np.ones((1, 4), np.float32)
-        return Features(
-            ones, None, np.zeros(1), np.ones(1), {"settings": self.settings, "facts": facts}
-        )
+        on_progress(1, 1)
+        return self.features(path)
 
 
 @pytest.fixture
@@ -58,7 +45,7 @@ def videos(tmp_path):
 
 
 def run(videos, folder, extractor, **how):
-    return run_plan(make_plan(videos, folder, extractor.settings, **how), extractor)
+    return run_plan(make_plan(videos, folder, extractor.file_settings, **how), extractor)
 
 
 def test_a_second_run_does_nothing(videos, tmp_path):
@@ -108,10 +95,10 @@ def test_weights_stop_the_run(videos, tmp_path):
 
 
 def test_a_full_disk_stops_the_run(videos, tmp_path, monkeypatch):
-    def full(features, path):
+    def full(path):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(Features, "save", full)
+    monkeypatch.setattr("extract.sources.storage.atomic_write", full)
     extractor = CountingExtractor()
     with pytest.raises(OSError, match="No space left"):
         run(videos, tmp_path / "out", extractor)
@@ -173,8 +160,8 @@ def test_other_settings_in_the_folder_are_refused_by_name(videos, tmp_path):
     out = tmp_path / "out"
     run(videos[:1], out, CountingExtractor())
     with pytest.raises(ExtractError, match=r"a\.safetensors .*weights\.rgb: aa against bb"):
-        make_plan(videos[1:], out, SETTINGS | {"weights": {"rgb": "bb"}})
-    plan = make_plan(videos, out, SETTINGS | {"weights": {"rgb": "bb"}}, overwrite=True)
+        make_plan(videos[1:], out, FILE_SETTINGS | {"weights": {"rgb": "bb"}})
+    plan = make_plan(videos, out, FILE_SETTINGS | {"weights": {"rgb": "bb"}}, overwrite=True)
     assert len(plan.todo) == 3
 
 

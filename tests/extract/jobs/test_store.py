@@ -5,34 +5,31 @@ import os
 
 import numpy as np
 import pytest
+from fake_extractor import FILE_SETTINGS, FakeExtractor
 
+from extract import DecodeOptions
 from extract.errors import ExtractError, VideoError
 from extract.features.feature_file import Features, feature_path
-from extract.features.fingerprint import fingerprint
-from extract.jobs.store import FeatureCache, FeatureFolder, NothingKept, choose_store
+from extract.jobs.store import FeatureCache, FeatureFolder, FeatureStore, choose_store
 from extract.sources.find import VideoInput
 
-SETTINGS = {"format": 1, "backbone": "test", "weights": {"rgb": "aa"}}
 
-
-class Counting:
+class Counting(FakeExtractor):
     """Rows made of the video's content; counts how often."""
 
-    def __init__(self, **settings):
-        self.settings = SETTINGS | settings
+    def __init__(self, partial=None, keep_partial=False, **settings):
+        self.file_settings = FILE_SETTINGS | settings
+        self.decoding = DecodeOptions(keep_partial=keep_partial)
         self.made = 0
-        self.partial = None
+        self.partial = partial
 
-    def extract(self, path, *, keep_partial, chunks=None):
-        if self.partial and not keep_partial:
+    def extract(self, path, *, checkpoints=None):
+        if self.partial and not self.decoding.keep_partial:
             raise VideoError(f"{path}: damaged")
         self.made += 1
         rows = np.frombuffer(path.read_bytes().ljust(8)[:8], np.uint8).astype(np.float32)
-        facts = {"file": path.name, "fingerprint": fingerprint(path)}
-        if self.partial:
-            facts["partial"] = self.partial
-        meta = {"settings": self.settings, "facts": facts}
-        return Features(rows.reshape(2, 4), None, np.zeros(2), np.ones(2), meta)
+        facts = {"partial": self.partial} if self.partial else {}
+        return self.features(path, rows.reshape(2, 4), **facts)
 
 
 @pytest.fixture
@@ -47,8 +44,8 @@ def store(request, tmp_path):
     return {"cache": FeatureCache, "folder": FeatureFolder}[request.param](tmp_path / "kept")
 
 
-def get(store, video, extractor, keep_partial=False):
-    return store.features(video, extractor, keep_partial=keep_partial)
+def get(store, video, extractor):
+    return store.features(video, extractor)
 
 
 def test_the_second_time_nothing_is_extracted(store, video):
@@ -97,13 +94,12 @@ def test_a_cached_file_goes_by_what_it_holds(tmp_path, video):
 
 
 def test_a_part_of_a_video_is_not_given_out_for_the_whole(store, video):
-    extractor = Counting()
-    extractor.partial = "cut off at 3 s"
-    assert get(store, video, extractor, keep_partial=True).facts["partial"]
-    get(store, video, extractor, keep_partial=True)
+    extractor = Counting("cut off at 3 s", keep_partial=True)
+    assert get(store, video, extractor).facts["partial"]
+    get(store, video, extractor)
     assert extractor.made == 1
     with pytest.raises(VideoError, match="damaged"):
-        get(store, video, extractor)
+        get(store, video, Counting("cut off at 3 s"))
 
 
 @pytest.mark.parametrize("damage", ["flip", "cut", "empty", "no seal", "swapped"])
@@ -182,6 +178,6 @@ def test_a_folder_is_one_that_extract_leaves(tmp_path, video):
 
 def test_choosing():
     assert isinstance(choose_store(None, False), FeatureCache)
-    assert isinstance(choose_store(None, True), NothingKept)
+    assert type(choose_store(None, True)) is FeatureStore
     with pytest.raises(ExtractError, match="give one of them"):
         choose_store(os.curdir, True)

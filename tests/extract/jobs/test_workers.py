@@ -1,5 +1,6 @@
 """Worker processes: what they share, how they end, what they take along."""
 
+import contextlib
 import multiprocessing
 import os
 import signal
@@ -7,40 +8,29 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import pytest
+from fake_extractor import FILE_SETTINGS, FakeExtractor
 
 from extract.features.feature_file import Features, feature_path
-from extract.features.fingerprint import fingerprint
 from extract.jobs import workers
-from extract.jobs.run import make_plan
+from extract.jobs.plan import Summary, make_plan
+from extract.jobs.resources import Division
 from extract.sources.find import VideoInput
 from weights.errors import WeightsError
 
-SETTINGS = {"format": 1, "backbone": "test", "weights": {"rgb": "aa"}}
 
-
-class ScriptedExtractor:
+class ScriptedExtractor(FakeExtractor):
     """Does what the video's text says: ``die``, ``weights``, ``wait FILE``, ``touch FILE``."""
-
-    settings = SETTINGS
 
     def __init__(self, device="cpu"):
         self.threads = [0]
         self.device = device
 
-    def load(self):
-        pass
-
     def use_threads(self, threads):
         self.threads.append(threads)
 
-    def steps(self, path, **how):
-        return self.extract(path, **how)
-        yield  # a generator, which waits for nothing
-
-    def extract(self, path, *, decoder, keep_partial, progress, chunks):
-        progress(0, 1)
+    def extract(self, path, *, on_progress, checkpoints):
+        on_progress(0, 1)
         for line in path.read_text().splitlines():
             word, _, argument = line.partition(" ")
             if word == "die":
@@ -52,22 +42,19 @@ class ScriptedExtractor:
             elif word == "odd":
                 raise OddError(1, 2)
             elif word == "wait":
-                self._wait(lambda argument=argument: Path(argument).exists(), progress)
+                self._wait(lambda argument=argument: Path(argument).exists(), on_progress)
             elif word == "threads":
-                self._wait(lambda argument=argument: self.threads[-1] == int(argument), progress)
-        facts = {"file": path.name, "fingerprint": fingerprint(path), "threads": self.threads[-1]}
-        facts["device"] = self.device
-        ones = np.ones((1, 4), np.float32)
-        return Features(ones, None, np.zeros(1), np.ones(1), {"settings": SETTINGS, "facts": facts})
+                self._wait(lambda argument=argument: self.threads[-1] == int(argument), on_progress)
+        return self.features(path, threads=self.threads[-1], device=self.device)
 
     @staticmethod
-    def _wait(reached, progress):
+    def _wait(reached, on_progress):
         deadline = time.monotonic() + 600
         while not reached():
             if time.monotonic() > deadline:
                 raise TimeoutError("waited in vain")
             time.sleep(0.01)
-            progress(0, 1)
+            on_progress(0, 1)
 
 
 class OddError(WeightsError):
@@ -81,8 +68,6 @@ class OddError(WeightsError):
 class Scripted:
     """Worker options of a scripted extractor."""
 
-    keep_partial: bool = False
-    decoder: str = "auto"
     device: str = "cpu"
 
     def make_extractor(self):
@@ -97,7 +82,7 @@ def scripts(tmp_path):
             path = tmp_path / f"{name}.mp4"
             path.write_text(text)
             videos.append(VideoInput(name, path))
-        return make_plan(videos, tmp_path / "out", SETTINGS)
+        return make_plan(videos, tmp_path / "out", FILE_SETTINGS)
 
     return write
 
@@ -110,8 +95,14 @@ def forked(monkeypatch):
     return context
 
 
-def run(plan, jobs=2, listener=lambda event: None, devices=()):
-    return workers.run_plan_with_workers(plan, Scripted(), jobs, listener, devices)
+def run(plan, jobs=2, on_event=lambda event: None, devices=("cpu",)):
+    summary = Summary()
+    division = Division(jobs, 1, devices)
+    with contextlib.closing(workers.events_of_workers(plan, Scripted(), division)) as events:
+        for event in events:
+            summary.add(event)
+            on_event(event)
+    return summary
 
 
 def threads_of(plan, name):
@@ -174,7 +165,7 @@ def test_a_stop_ends_the_workers(scripts, tmp_path):
 
     plan = scripts("wait /nowhere", "wait /nowhere")
     with pytest.raises(KeyboardInterrupt):
-        run(plan, listener=stop)
+        run(plan, on_event=stop)
     assert not multiprocessing.active_children()
     assert not list(plan.folder.glob("*"))
 
@@ -198,7 +189,7 @@ def test_a_worker_that_is_told_to_stop_with_its_parent_is_no_failure(scripts, mo
 
     plan = scripts("wait /nowhere", "wait /nowhere")
     with pytest.raises(Stop):
-        run(plan, listener=tell)
+        run(plan, on_event=tell)
     monkeypatch.undo()
     assert not list(plan.folder.glob("*"))
 

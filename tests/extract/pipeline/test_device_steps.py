@@ -5,13 +5,21 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
-from standins import RECORD, TinyBackbone, TinyClip, TinyFlow, random_pictures, stand_in
+from standins import (
+    RECORD,
+    TinyBackbone,
+    TinyClip,
+    TinyFlow,
+    random_pictures,
+    stand_in,
+    tiny_extractor,
+)
 
 import extract
 from extract.flow.registry import flow_method
 from extract.inference.backbone import load_backbone
-from extract.pipeline.device_steps import DeviceWork
-from extract.pipeline.frame_steps import ArrayWork
+from extract.pipeline.device_steps import DeviceSteps
+from extract.pipeline.frame_steps import ArraySteps
 from extract.preprocessing.torchvision_resize import Resize
 from extract.video.clip import open_video
 
@@ -45,7 +53,7 @@ def waves(count=LENGTH + 1, height=90, width=120):
 
 
 def both(backbone, flow):
-    return ArrayWork(backbone, flow, "uint8"), DeviceWork(backbone, flow, "uint8")
+    return ArraySteps(backbone, flow, "uint8"), DeviceSteps(backbone, flow, "uint8")
 
 
 def check_steps(frames, backbone, flow):
@@ -60,7 +68,7 @@ def check_steps(frames, backbone, flow):
     rows = [list(range(LENGTH))]
     for step, made in (("rgb", pictures), ("flow", fields)):
         found = [
-            work.rows(getattr(work, step)(dict(enumerate(items)), rows))
+            getattr(work, step)(dict(enumerate(items)), rows)()
             for work, items in zip((arrays, tensors), made, strict=True)
         ]
         assert found[1].dtype == np.float32
@@ -88,7 +96,7 @@ def test_a_librarys_own_pictures_are_what_it_makes_of_them():
     for one, other in zip(*made, strict=True):
         np.testing.assert_array_equal(other.numpy(), one)
     found = [
-        work.rows(work.rgb(dict(enumerate(pictures)), [[0, 1, 2, 2] * 4]))
+        work.rgb(dict(enumerate(pictures)), [[0, 1, 2, 2] * 4])()
         for work, pictures in zip(both(backbone, None), made, strict=True)
     ]
     np.testing.assert_array_equal(*found)
@@ -101,9 +109,7 @@ def test_flow_that_is_no_number_is_an_error(monkeypatch):
 
     for tensors in (False, True):
         stand_in(monkeypatch, Broken(), TinyClip(random_pictures(40)))
-        extractor = extract.Extractor(
-            extract.ExtractSettings(), backbone=TinyBackbone(), tensors=tensors
-        )
+        extractor = tiny_extractor(tensors=tensors)
         with pytest.raises(extract.ExtractError, match="flow holds NaN"):
             extractor.extract("tiny.mp4")
 
@@ -116,7 +122,10 @@ def test_a_whole_video_gives_the_same_features(make_video, numbered):
     found = []
     for tensors in (False, True):
         extractor = extract.Extractor(
-            extract.ExtractSettings("i3d-mini"), device="cpu", stall=None, tensors=tensors
+            extract.ExtractSettings("i3d-mini"),
+            device="cpu",
+            decoding=extract.DecodeOptions(stall=None),
+            tensors=tensors,
         )
         found.append(extractor.extract(video))
     arrays, tensors = found

@@ -4,10 +4,17 @@ import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from standins import RECORD, SIDE, TinyBackbone, TinyClip, TinyFlow, random_pictures, stand_in
+from standins import (
+    RECORD,
+    SIDE,
+    TinyClip,
+    TinyFlow,
+    random_pictures,
+    stand_in,
+    tiny_extractor,
+)
 
 import extract
-from extract.errors import MiscountError
 from extract.preprocessing.flow_quantization import quantize_flow
 from extract.preprocessing.numpy_ops import centre_crop, grey, resize_short_side
 
@@ -62,8 +69,7 @@ def test_streaming_gives_what_holding_all_frames_gives(video, tensors, quantize)
     choices = extract.ExtractSettings(stride=stride, quantize=quantize)
     with pytest.MonkeyPatch.context() as patch:
         stand_in(patch, flow, TinyClip(pictures))
-        made = extract.Extractor(choices, backbone=TinyBackbone(), tensors=tensors)
-        found = made.extract("tiny.mp4")
+        found = tiny_extractor(choices, tensors=tensors).extract("tiny.mp4")
     rgb, motion = plain(pictures, stride, quantize)
     np.testing.assert_array_equal(found.rgb, rgb)
     np.testing.assert_array_equal(found.flow, motion)
@@ -81,7 +87,7 @@ def test_frames_between_snippets_far_apart_are_not_kept(monkeypatch):
         return resize_short_side(picture, side)
 
     stand_in(monkeypatch, TinyFlow(), TinyClip(random_pictures(200)))
-    extractor = extract.Extractor(extract.ExtractSettings(stride=64), backbone=TinyBackbone())
+    extractor = tiny_extractor(extract.ExtractSettings(stride=64))
     monkeypatch.setattr("extract.backbones.spec.resize_short_side", counted)
     assert len(extractor.extract("tiny.mp4").start) == 4
     assert len(resized) <= 4 * (LENGTH + 1)
@@ -90,7 +96,7 @@ def test_frames_between_snippets_far_apart_are_not_kept(monkeypatch):
 def test_a_listener_hears_every_snippet_as_soon_as_it_is_there(monkeypatch):
     clip = TinyClip(random_pictures(16 * 5 + 3))
     stand_in(monkeypatch, TinyFlow(), clip)
-    extractor = extract.Extractor(extract.ExtractSettings(), backbone=TinyBackbone())
+    extractor = tiny_extractor()
     heard, order = [], []
 
     def listen(start, end, rows):
@@ -98,9 +104,9 @@ def test_a_listener_hears_every_snippet_as_soon_as_it_is_there(monkeypatch):
         order.append("heard")
 
     features = extractor.extract(
-        "tiny.mp4", listener=listen, progress=lambda done, count: order.append(done)
+        "tiny.mp4", on_features=listen, on_progress=lambda done, count: order.append(done)
     )
-    assert order == [1, "heard", 2, "heard", 3, "heard", 4, "heard", 5, "heard", 6, "heard"]
+    assert order == [0, 1, "heard", 2, "heard", 3, "heard", 4, "heard", 5, "heard", 6, "heard"]
     for told, kept in zip(
         map(np.concatenate, zip(*heard, strict=True)),
         (features.start, features.end, features.rgb, features.flow),
@@ -121,10 +127,10 @@ def test_snippets_may_begin_anywhere(frames, begin):
     pictures, flow = random_pictures(frames), TinyFlow()
     with pytest.MonkeyPatch.context() as patch:
         stand_in(patch, flow, TinyClip(pictures))
-        extractor = extract.Extractor(extract.ExtractSettings(), backbone=TinyBackbone())
+        extractor = tiny_extractor()
         told = []
         found = extractor.extract_snippets(
-            "tiny.mp4", wanted, progress=lambda done, count: told.append((done, count))
+            "tiny.mp4", wanted, on_progress=lambda done, count: told.append((done, count))
         )
     for row, n in enumerate(wanted):
         # The same as of a video that begins there, but for the last field, which is repeated.
@@ -149,7 +155,7 @@ def test_frames_between_single_snippets_are_not_kept(monkeypatch):
         return resize_short_side(picture, side)
 
     stand_in(monkeypatch, TinyFlow(), TinyClip(random_pictures(200)))
-    extractor = extract.Extractor(extract.ExtractSettings(), backbone=TinyBackbone())
+    extractor = tiny_extractor()
     monkeypatch.setattr("extract.backbones.spec.resize_short_side", counted)
     found = extractor.extract_snippets("tiny.mp4", [3, 90, 94, 180])
     assert len(found.start) == 4
@@ -159,27 +165,6 @@ def test_frames_between_single_snippets_are_not_kept(monkeypatch):
 @pytest.mark.parametrize("frames", [[], [3, 3], [5, 4], [-1, 2], [200]])
 def test_snippets_begin_in_order_within_the_video(monkeypatch, frames):
     stand_in(monkeypatch, TinyFlow(), TinyClip(random_pictures(200)))
-    extractor = extract.Extractor(extract.ExtractSettings(), backbone=TinyBackbone())
+    extractor = tiny_extractor()
     with pytest.raises(extract.ExtractError, match=r"ascending order|frame 200 of 200"):
         extractor.extract_snippets("tiny.mp4", frames)
-
-
-def test_single_snippets_begin_again_where_decord_loses_count(monkeypatch):
-    opened = []
-
-    def open_clip(self, path, decoder, keep_partial):
-        opened.append(decoder)
-        clip = TinyClip(random_pictures(40))
-        if decoder == "auto":
-
-            def lost(fps, first=0):
-                raise MiscountError("lost, so it is out of step")
-
-            clip.frames = lost
-        return clip
-
-    stand_in(monkeypatch, TinyFlow(), None)
-    monkeypatch.setattr(extract.Extractor, "_open", open_clip)
-    extractor = extract.Extractor(extract.ExtractSettings(), backbone=TinyBackbone())
-    assert len(extractor.extract_snippets("tiny.mp4", [4, 8]).start) == 2
-    assert opened == ["auto", "pyav"]

@@ -26,7 +26,7 @@ from extract.flow.tvl1.torch_engine import Execution, plain_level
 from extract.flow.tvl1.triton_engine import TritonSolver
 from extract.inference import torch_runtime
 from extract.inference.backbone import Backbone
-from extract.pipeline.device_steps import DeviceWork
+from extract.pipeline.device_steps import DeviceSteps
 
 SNIPPETS = 2
 LENGTH = 16
@@ -142,13 +142,11 @@ def features(backbone, flow, size=(120, 160)):
     frames = [np.zeros((*size, 3), np.uint8)] * (SNIPPETS * LENGTH + 1)
     wanted = [list(range(n * LENGTH, (n + 1) * LENGTH)) for n in range(SNIPPETS)]
     transfer = Recorded()
-    work = DeviceWork(backbone, flow, "uint8", transfer)
+    work = DeviceSteps(backbone, flow, "uint8", transfer)
     pictures = work.pictures(frames)
     fields = work.fields(pictures)
-    found = [work.rgb(dict(enumerate(pictures)), wanted)]
-    found.append(work.flow(dict(enumerate(fields)), wanted))
-    for rows in found:
-        rows.begin()
+    work.rgb(dict(enumerate(pictures)), wanted)
+    work.flow(dict(enumerate(fields)), wanted)
     return transfer.features
 
 
@@ -197,7 +195,7 @@ def test_a_video_of_one_frame(i3d):
     with no_gpu() as guard:
         backbone, transfer = i3d(), Recorded()
         guard.went_up.clear()
-        DeviceWork(backbone, tvl1(), "uint8", transfer).flow({}, [[]]).begin()
+        DeviceSteps(backbone, tvl1(), "uint8", transfer).flow({}, [[]])
     assert transfer.features[0].shape == (1, I3D.dimension)
     assert guard.went_up == []
 

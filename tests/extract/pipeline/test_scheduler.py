@@ -8,15 +8,22 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from standins import RECORD, TinyBackbone, TinyClip, TinyFlow, random_pictures, stand_in
+from standins import (
+    RECORD,
+    TinyBackbone,
+    TinyClip,
+    TinyFlow,
+    random_pictures,
+    stand_in,
+    tiny_extractor,
+)
 
-import extract
 from extract.pipeline.scheduler import SPARE_GROUPS
 
 LENGTH = RECORD.length
 GROUP = 4  # snippets of a batch of this network
 PATIENCE = 600
-# With one lane: the one that is waited for, those that lie ready, and one in the making.
+# With one thread: the group that is waited for, those that lie ready, and one in the making.
 MOST_GROUPS = 1 + (1 + SPARE_GROUPS) + 1
 
 
@@ -43,8 +50,7 @@ def nothing_is_left():
 def extractor(monkeypatch):
     def make(clip, backbone=None, flow=None, **options):
         stand_in(monkeypatch, flow or TinyFlow(), clip)
-        backbone = backbone or TinyBackbone()
-        return extract.Extractor(extract.ExtractSettings(), backbone=backbone, **options)
+        return tiny_extractor(backbone=backbone, **options)
 
     return make
 
@@ -86,9 +92,9 @@ PARTS = {
     "flow": {"flow": BrokenFlow},
     "rgb network": {"stream": "rgb"},
     "flow network": {"stream": "flow"},
-    "watching": {"how": {"watch": lambda clip: broken}},
-    "progress": {"how": {"progress": broken}},
-    "listening": {"how": {"listener": broken}},
+    "watching": {"how": {"on_open": lambda clip: broken}},
+    "progress": {"how": {"on_progress": broken}},
+    "features": {"how": {"on_features": broken}},
 }
 
 
@@ -115,7 +121,7 @@ def test_what_comes_before_a_broken_frame_is_heard(extractor):
     heard = []
     with pytest.raises(BrokenError):
         extractor(BrokenClip(random_pictures(200))).extract(
-            "tiny.mp4", listener=lambda start, end, rows: heard.extend(start)
+            "tiny.mp4", on_features=lambda start, end, rows: heard.extend(start)
         )
     assert len(heard) == 6  # 96 of the 100 frames, the flow of the last reaching one further
 
@@ -125,7 +131,7 @@ def test_ctrl_c_ends_all_stages(extractor):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        extractor(TinyClip(random_pictures(LENGTH * 40))).extract("tiny.mp4", progress=stop)
+        extractor(TinyClip(random_pictures(LENGTH * 40))).extract("tiny.mp4", on_progress=stop)
 
 
 class StuckClip(TinyClip):
@@ -154,7 +160,7 @@ def test_ctrl_c_does_not_wait_for_a_decoder_that_hangs(extractor, monkeypatch):
 
     clip = StuckClip(random_pictures(200))
     with pytest.raises(KeyboardInterrupt):
-        extractor(clip).extract("tiny.mp4", listener=stop)
+        extractor(clip).extract("tiny.mp4", on_features=stop)
     assert clip.abandoned.is_set()
 
 
@@ -209,7 +215,7 @@ def test_what_is_held_does_not_grow_with_the_video(extractor, monkeypatch, frame
     def look(done, total):
         most.append(len(clip.held))
 
-    extractor(clip, threads=1).extract("tiny.mp4", progress=look)
+    extractor(clip, threads=1).extract("tiny.mp4", on_progress=look)
     assert max(most) <= GROUP * LENGTH * (MOST_GROUPS + 1)
 
 
@@ -234,14 +240,14 @@ class ThreadsBackbone(TinyBackbone):
         return super().rgb(clips)
 
 
-def test_each_lane_computes_on_one_thread(extractor):
+def test_each_thread_of_the_pool_computes_on_one_processor_thread(extractor):
     backbone = ThreadsBackbone(meet=3)
     clip = TinyClip(random_pictures(LENGTH * 60))
     extractor(clip, backbone, threads=3).extract("tiny.mp4")
     assert (set(backbone.threads), backbone.most) == ({1}, 3)
 
 
-def test_what_needs_all_threads_has_one_lane_with_all_of_them(extractor):
+def test_what_needs_all_threads_has_one_task_at_a_time_with_all_of_them(extractor):
     backbone = ThreadsBackbone()
     backbone.record = replace(backbone.record, clip_a_thread=False)
     clip = TinyClip(random_pictures(LENGTH * 60))
@@ -249,7 +255,7 @@ def test_what_needs_all_threads_has_one_lane_with_all_of_them(extractor):
     assert (set(backbone.threads), backbone.most) == ({3}, 1)
 
 
-def test_the_number_of_lanes_changes_on_the_way(extractor):
+def test_the_width_of_the_pool_changes_on_the_way(extractor):
     backbone = ThreadsBackbone()
     made = extractor(TinyClip(random_pictures(LENGTH * 100)), backbone, threads=1)
     alone = []
@@ -260,5 +266,5 @@ def test_the_number_of_lanes_changes_on_the_way(extractor):
             backbone._meet = 2
             made.use_threads(2)
 
-    made.extract("tiny.mp4", progress=more)
+    made.extract("tiny.mp4", on_progress=more)
     assert (alone, backbone.most, set(backbone.threads)) == ([1], 2, {1})

@@ -1,12 +1,13 @@
-"""Lanes and reading ahead: order, bounds, and a clean end whatever goes wrong."""
+"""Task pool and prefetch: order, bounds, and a clean end whatever goes wrong."""
 
 import threading
 import time
+from concurrent.futures import CancelledError
 
 import pytest
 
-from extract.pipeline.prefetch import Ahead
-from extract.pipeline.task_pool import Lanes
+from extract.pipeline.prefetch import Prefetch
+from extract.pipeline.task_pool import TaskPool, result_of
 
 PATIENCE = 600
 
@@ -22,19 +23,19 @@ def no_thread_is_left():
 
 
 def test_results_come_whatever_the_order_of_work():
-    with Lanes(3) as lanes:
-        tasks = [lanes.submit((n,), lambda n=n: n * n) for n in range(50)]
-        assert [task.result() for task in tasks] == [n * n for n in range(50)]
+    with TaskPool(3) as pool:
+        tasks = [pool.submit((n,), lambda n=n: n * n) for n in range(50)]
+        assert [result_of(task) for task in tasks] == [n * n for n in range(50)]
 
 
 def test_the_most_urgent_ready_task_is_taken_first():
     gate, order = threading.Event(), []
-    with Lanes(1) as lanes:
-        lanes.submit((0,), gate.wait)
-        tasks = [lanes.submit((n,), lambda n=n: order.append(n)) for n in (3, 1, 2)]
-        last = lanes.submit((0,), lambda: order.append("after 3"), after=[tasks[0]])
+    with TaskPool(1) as pool:
+        pool.submit((0,), gate.wait)
+        tasks = [pool.submit((n,), lambda n=n: order.append(n)) for n in (3, 1, 2)]
+        last = pool.submit((0,), lambda: order.append("after 3"), after=[tasks[0]])
         gate.set()
-        last.result()
+        result_of(last)
     assert order == [1, 2, 3, "after 3"]
 
 
@@ -45,24 +46,24 @@ def test_a_task_waits_for_those_before_it_and_sees_their_error():
         gate.wait(PATIENCE)
         raise ValueError("broken")
 
-    with Lanes(2) as lanes:
-        first, other = lanes.submit((5,), fail), lanes.submit((5,), lambda: 1)
-        both = lanes.submit((0,), lambda: first.result() + other.result(), after=[first, other])
-        assert not both.ended.is_set()
+    with TaskPool(2) as pool:
+        first, other = pool.submit((5,), fail), pool.submit((5,), lambda: 1)
+        both = pool.submit((0,), lambda: result_of(first) + result_of(other), after=[first, other])
+        assert not both.done()
         gate.set()
         with pytest.raises(ValueError, match="broken"):
-            both.result()
-        assert lanes.submit((0,), lambda: 2, after=[first, other]).result() == 2
+            result_of(both)
+        assert result_of(pool.submit((0,), lambda: 2, after=[first, other])) == 2
 
 
-def test_as_many_tasks_at_a_time_as_there_are_lanes():
-    with Lanes(1) as lanes:
+def test_as_many_tasks_at_a_time_as_the_pool_is_wide():
+    with TaskPool(1) as pool:
         meeting = threading.Barrier(3)
-        tasks = [lanes.submit((0,), lambda: meeting.wait(PATIENCE)) for _ in range(3)]
-        lanes.resize(3)  # the three can only meet if all are at work
+        tasks = [pool.submit((0,), lambda: meeting.wait(PATIENCE)) for _ in range(3)]
+        pool.resize(3)  # the three can only meet if all are at work
         for task in tasks:
-            task.result()
-        lanes.resize(1)
+            result_of(task)
+        pool.resize(1)
         at_work, most, lock = [], [0], threading.Lock()
 
         def work():
@@ -73,8 +74,8 @@ def test_as_many_tasks_at_a_time_as_there_are_lanes():
             with lock:
                 at_work.pop()
 
-        for task in [lanes.submit((0,), work) for _ in range(20)]:
-            task.result()
+        for task in [pool.submit((0,), work) for _ in range(20)]:
+            result_of(task)
         assert most == [1]
 
 
@@ -86,25 +87,25 @@ def test_the_end_drops_what_was_not_begun_and_waits_for_what_was():
         gate.wait(PATIENCE)
         done.append("the first")
 
-    with Lanes(1) as lanes:
-        first = lanes.submit((0,), work)
-        ready = lanes.submit((1,), lambda: done.append("ready"))
-        waiting = lanes.submit((1,), lambda: done.append("waiting"), after=[first])
+    with TaskPool(1) as pool:
+        first = pool.submit((0,), work)
+        ready = pool.submit((1,), lambda: done.append("ready"))
+        waiting = pool.submit((1,), lambda: done.append("waiting"), after=[first])
         assert begun.wait(PATIENCE)
-        lanes.give_up()
+        pool.cancel()
         gate.set()
     assert done == ["the first"]
-    for task in (ready, waiting, lanes.submit((0,), lambda: 1)):
-        with pytest.raises(RuntimeError, match="given up"):
-            task.result()
+    for task in (ready, waiting, pool.submit((0,), lambda: 1)):
+        with pytest.raises(CancelledError):
+            result_of(task)
 
 
 def test_what_is_called_before_a_task_may_fail():
     def refuse():
         raise MemoryError
 
-    with Lanes(1, refuse) as lanes, pytest.raises(MemoryError):
-        lanes.submit((0,), lambda: 1).result()
+    with TaskPool(1, refuse) as pool, pytest.raises(MemoryError):
+        result_of(pool.submit((0,), lambda: 1))
 
 
 def test_items_are_made_ahead_and_no_more_than_were_asked_for():
@@ -115,7 +116,7 @@ def test_items_are_made_ahead_and_no_more_than_were_asked_for():
             made.append(n)
             yield n
 
-    with Ahead(items(), 3) as ahead:
+    with Prefetch(items(), 3) as ahead:
         deadline = time.monotonic() + PATIENCE
         while len(made) < 4 and time.monotonic() < deadline:
             time.sleep(0.001)
@@ -132,7 +133,7 @@ def test_an_error_comes_after_the_items_before_it():
         raise ValueError("broken")
 
     seen = []
-    with pytest.raises(ValueError, match="broken"), Ahead(items(), 5) as ahead:
+    with pytest.raises(ValueError, match="broken"), Prefetch(items(), 5) as ahead:
         seen.extend(ahead)
     assert seen == [1, 2]
 
@@ -147,9 +148,9 @@ def test_the_generator_is_closed_where_it_stands(count):
         finally:
             closed.append(threading.current_thread().name)
 
-    with Ahead(items(), count) as ahead:
+    with Prefetch(items(), count) as ahead:
         assert next(ahead) == 0
-    assert closed == ["basnet-ahead"]
+    assert closed == ["basnet-prefetch"]
 
 
 def test_an_error_in_closing_keeps_nobody_waiting():
@@ -159,9 +160,9 @@ def test_an_error_in_closing_keeps_nobody_waiting():
         finally:
             raise ValueError("at the end")
 
-    with Ahead(items(), 1) as ahead:
+    with Prefetch(items(), 1) as ahead:
         assert next(ahead) == 0
-    with pytest.raises(ValueError, match="at the end"), Ahead(items(), 1) as ahead:
+    with pytest.raises(ValueError, match="at the end"), Prefetch(items(), 1) as ahead:
         list(ahead)
 
 
@@ -174,6 +175,6 @@ def test_a_wait_that_does_not_end_is_ended(monkeypatch):
         gate.wait(PATIENCE)
         yield 2
 
-    with Ahead(items(), 1, gate.set) as ahead:
+    with Prefetch(items(), 1, gate.set) as ahead:
         assert next(ahead) == 1
     assert gate.is_set()

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from extract.pipeline import transfer
 
 
-class LateLane:
+class LateCopies:
     """Copies at the last moment that is allowed: when the buffer is asked for again."""
 
     def __init__(self):
@@ -36,36 +36,36 @@ class LateLane:
         return here, lambda: here.copy_(rows)
 
 
-SLABS = st.lists(st.tuples(st.integers(1, 4), st.integers(1, 5), st.integers(1, 5)), max_size=12)
+CHUNKS = st.lists(st.tuples(st.integers(1, 4), st.integers(1, 5), st.integers(1, 5)), max_size=12)
 
 
-@given(SLABS)
+@given(CHUNKS)
 @settings(max_examples=100, deadline=None)
-def test_a_buffer_is_not_written_while_it_is_copied(slabs):
-    lane = LateLane()
-    send = transfer.StagedTransfer(lane).up
+def test_a_buffer_is_not_written_while_it_is_copied(chunks):
+    copies = LateCopies()
+    send = transfer.StagedTransfer(copies).up
     random = np.random.default_rng(0)
     given, found = [], []
-    for count, height, width in slabs:
+    for count, height, width in chunks:
         frames = list(random.integers(0, 256, (count, height, width, 3), dtype=np.uint8))
         given.append(np.stack(frames))
         found.append(send(frames))
-        assert len(lane.open) <= 2
-    for wait in list(lane.open):
+        assert len(copies.open) <= 2
+    for wait in list(copies.open):
         wait()
     for sent, there in zip(given, found, strict=True):
         np.testing.assert_array_equal(there.numpy(), sent)
 
 
 def test_two_buffers_serve_a_whole_video():
-    lane = LateLane()
-    send = transfer.StagedTransfer(lane).up
+    copies = LateCopies()
+    send = transfer.StagedTransfer(copies).up
     for count in (5, 5, 5, 5, 5, 3):
         send([np.zeros((4, 4, 3), np.uint8)] * count)
-    assert lane.buffers == 2
+    assert copies.buffers == 2
 
 
-def test_a_processor_needs_no_lane():
+def test_a_processor_needs_no_copy():
     frames = [np.full((2, 3, 3), n, np.uint8) for n in range(4)]
     found = transfer.transfer_with(torch.device("cpu")).up(frames)
     np.testing.assert_array_equal(found.numpy(), np.stack(frames))
@@ -73,13 +73,13 @@ def test_a_processor_needs_no_lane():
 
 def test_features_are_read_when_they_are_there():
     rows = torch.arange(6.0).view(2, 3)
-    for way in (transfer.StagedTransfer(LateLane()), transfer.PlainTransfer(torch.device("cpu"))):
+    for way in (transfer.StagedTransfer(LateCopies()), transfer.Transfer(torch.device("cpu"))):
         np.testing.assert_array_equal(way.down(rows)(), rows.numpy())
 
 
 @pytest.mark.parametrize(
     ("height", "width", "length"), [(1080, 1920, 5), (4320, 7680, 1), (9, 16, 64)]
 )
-def test_slabs_are_bounded_and_hold_a_frame_at_least(height, width, length):
+def test_chunks_are_bounded_and_hold_a_frame_at_least(height, width, length):
     frame = np.lib.stride_tricks.as_strided(np.zeros(1, np.uint8), (height, width, 3), (0, 0, 0))
-    assert transfer.slab_length(frame) == length
+    assert transfer.chunk_length(frame) == length

@@ -11,8 +11,8 @@ import uuid
 import pytest
 
 from extract.errors import DiskError, VideoError
-from extract.sources import download, urls
-from extract.sources.download import at_hand, fetch
+from extract.sources import urls
+from extract.sources.download import download, local_copy
 from extract.sources.urls import TransferError, Url
 
 
@@ -36,8 +36,8 @@ def files(folder):
 
 
 def test_it_is_here_for_a_while(video, temporary, monkeypatch):
-    monkeypatch.setattr(download, "PIECE", 5)
-    with at_hand(video) as path:
+    monkeypatch.setattr("extract.sources.download.PIECE", 5)
+    with local_copy(video) as path:
         assert path.name == "a.mp4"
         assert path.is_relative_to(temporary)
         assert path.read_bytes() == b"some content"
@@ -45,34 +45,34 @@ def test_it_is_here_for_a_while(video, temporary, monkeypatch):
 
 
 def test_a_file_of_this_machine_stays_where_it_is(tmp_path):
-    with at_hand(tmp_path / "a.mp4") as path:
+    with local_copy(tmp_path / "a.mp4") as path:
         assert path == tmp_path / "a.mp4"
 
 
 def test_errors_name_the_url(video, temporary):
-    with pytest.raises(VideoError, match=f"^{video}: damaged$"), at_hand(video) as path:
+    with pytest.raises(VideoError, match=f"^{video}: damaged$"), local_copy(video) as path:
         raise VideoError(f"{path}: damaged")
     assert files(temporary) == []
-    with pytest.raises(VideoError, match=r"none.mp4: no such file"), at_hand(video / "none.mp4"):
+    with pytest.raises(VideoError, match=r"none.mp4: no such file"), local_copy(video / "none.mp4"):
         pass
 
 
 def test_a_video_that_does_not_fit_is_one_failure(video, monkeypatch):
     usage = shutil.disk_usage("/")._replace(free=3)
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: usage)
-    with pytest.raises(VideoError, match=r"do not fit into .* TMPDIR"), at_hand(video):
+    with pytest.raises(VideoError, match=r"do not fit into .* TMPDIR"), local_copy(video):
         pass
 
 
 def test_without_a_temporary_folder_nothing_can_go_on(video, monkeypatch, tmp_path):
     (tmp_path / "file").touch()
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "file"))
-    with pytest.raises(DiskError), at_hand(video):
+    with pytest.raises(DiskError), local_copy(video):
         pass
 
 
 def test_a_video_that_changes_on_the_way_is_refused(video, tmp_path, monkeypatch):
-    read = download.read
+    read = urls.read
 
     def change(url, start, stop):
         piece = read(url, start, stop)
@@ -80,14 +80,14 @@ def test_a_video_that_changes_on_the_way_is_refused(video, tmp_path, monkeypatch
         urls.write(url, b"other content"[:12])
         return piece
 
-    monkeypatch.setattr(download, "read", change)
-    with pytest.raises(TransferError, match="changed while it was fetched"):
-        fetch(video, tmp_path / "a.mp4")
+    monkeypatch.setattr("extract.sources.download.read", change)
+    with pytest.raises(TransferError, match="changed while it was downloaded"):
+        download(video, tmp_path / "a.mp4")
 
 
 def _hold(url, pipe):
     urls.write(url, b"some content")
-    with at_hand(url) as path:
+    with local_copy(url) as path:
         pipe.send(str(path))
         time.sleep(3600)
 
@@ -104,7 +104,7 @@ def test_what_a_killed_process_left_is_removed_and_what_a_live_one_has_is_not(vi
     os.kill(dead.pid, signal.SIGKILL)
     dead.join()
     assert os.path.exists(lost)
-    with at_hand(video):
+    with local_copy(video):
         assert not os.path.exists(lost)
         assert os.path.exists(kept)
     alive.kill()

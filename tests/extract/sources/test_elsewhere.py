@@ -3,47 +3,34 @@
 import json
 import uuid
 
-import numpy as np
 import pytest
+from fake_extractor import FILE_SETTINGS, FakeExtractor
+from fake_extractor import run as run_plan
 
 from extract.errors import ExtractError, VideoError
 from extract.features.failure_lists import read_failures
-from extract.features.feature_file import Features
-from extract.features.fingerprint import fingerprint
-from extract.features.output_folder import Elsewhere
-from extract.jobs.run import WorkerOptions, make_plan, run_plan
-from extract.jobs.workers import run_plan_with_workers
-from extract.pipeline.extractor import ExtractSettings
+from extract.features.output_folder import OutputFolder
+from extract.jobs.plan import make_plan
+from extract.jobs.resources import Division
+from extract.jobs.video_job import ExtractorOptions
+from extract.jobs.workers import events_of_workers
+from extract.pipeline.settings import DecodeOptions, ExtractSettings
 from extract.sources import urls
 from extract.sources.find import find_videos
 from extract.sources.urls import TransferError, Url
 
-SETTINGS = {"format": 1, "backbone": "test", "weights": {"rgb": "aa"}}
 
-
-class Counting:
+class Counting(FakeExtractor):
     """Notes what it extracts; ``b`` is broken."""
-
-    settings = SETTINGS
 
     def __init__(self):
         self.seen = []
 
-    def load(self):
-        pass
-
-    def steps(self, path, **how):
-        return self.extract(path, **how)
-        yield  # a generator, which waits for nothing
-
-    def extract(self, path, *, decoder, keep_partial, progress, chunks):
+    def extract(self, path, *, on_progress, checkpoints):
         self.seen.append(path.stem)
         if path.read_bytes() == b"broken":
             raise VideoError(f"{path}: decoding failed at 1.2 s")
-        facts = {"file": path.name, "fingerprint": fingerprint(path), "decoder": "test"}
-        ones = np.ones((1, 4), np.float32)
-        meta = {"settings": SETTINGS, "facts": facts}
-        return Features(ones, None, np.zeros(1), np.ones(1), meta)
+        return self.features(path)
 
 
 @pytest.fixture(autouse=True)
@@ -74,7 +61,7 @@ def disk(tmp_path):
 
 
 def run(folder, extractor, **how):
-    plan = make_plan(find_videos([folder / "in"]), folder / "out", SETTINGS, **how)
+    plan = make_plan(find_videos([folder / "in"]), folder / "out", FILE_SETTINGS, **how)
     return run_plan(plan, extractor)
 
 
@@ -102,7 +89,7 @@ def test_what_is_there_is_not_done_again(anywhere, cache):
 
 def test_the_bytes_are_those_of_a_folder_here(folder, tmp_path):
     run(folder, Counting())
-    plan = make_plan(find_videos([folder / "in"]), tmp_path / "out", SETTINGS)
+    plan = make_plan(find_videos([folder / "in"]), tmp_path / "out", FILE_SETTINGS)
     run_plan(plan, Counting())
     for name in ("a.safetensors", "deep/c.safetensors", "failures.json"):
         assert urls.read(folder / "out" / name) == (tmp_path / "out" / name).read_bytes()
@@ -112,17 +99,17 @@ def test_other_settings_are_refused(folder):
     run(folder, Counting())
     videos = find_videos([folder / "in"])
     with pytest.raises(ExtractError, match=r"a.safetensors was made with other settings"):
-        make_plan(videos, folder / "out", SETTINGS | {"backbone": "other"})
+        make_plan(videos, folder / "out", FILE_SETTINGS | {"backbone": "other"})
     assert len(make_plan(videos, folder / "out", {"backbone": "other"}, overwrite=True).todo) == 3
 
 
 def test_what_is_no_feature_file_is_not_overwritten(folder):
     urls.write(folder / "out/a.safetensors", b"something else")
-    plan = make_plan(find_videos([folder / "in"]), folder / "out", SETTINGS)
-    place = Elsewhere(folder / "out")
+    plan = make_plan(find_videos([folder / "in"]), folder / "out", FILE_SETTINGS)
+    replaced = [job.video.id for job in plan.todo if job.version is not None]
     with pytest.raises(ExtractError, match="holds no features and is not overwritten"):
-        place.check(plan.stamps, force=False)
-    place.check(plan.stamps, force=True)
+        plan.store.output.check_writable(replaced, force=False)
+    plan.store.output.check_writable(replaced, force=True)
     assert urls.read(folder / "out/a.safetensors") == b"something else"
 
 
@@ -133,9 +120,9 @@ def test_an_empty_object_is_no_features(anywhere):
 
 def test_a_folder_that_cannot_be_written_is_told_before_work_starts(monkeypatch, wire):
     with pytest.raises(ExtractError, match=r"s3://nosuch/out: cannot be written"):
-        Elsewhere(Url("s3://nosuch/out")).check((), force=False)
+        OutputFolder(Url("s3://nosuch/out")).check_writable((), force=False)
     with pytest.raises(ExtractError, match="nothing can be written over https"):
-        Elsewhere(Url("https://host/out"))
+        OutputFolder(Url("https://host/out"))
 
 
 def test_shards_have_lists_of_their_own(folder):
@@ -145,23 +132,23 @@ def test_shards_have_lists_of_their_own(folder):
 
 
 def test_several_processes_have_no_memory_in_common(folder):
-    plan = make_plan(find_videos([folder / "in"]), folder / "out", SETTINGS)
-    options = WorkerOptions(ExtractSettings(), "cpu", keep_partial=False, decoder="auto")
+    plan = make_plan(find_videos([folder / "in"]), folder / "out", FILE_SETTINGS)
+    options = ExtractorOptions(ExtractSettings(), "cpu", DecodeOptions())
     with pytest.raises(ExtractError, match="is this process's own memory"):
-        run_plan_with_workers(plan, options, 2, lambda event: None)
+        next(events_of_workers(plan, options, Division(2, 1)))
 
 
 def test_a_dropped_connection_costs_nothing(bucket, wire):
     wire.word, wire.cuts = b"in/a.mp4", 2
     extractor = Counting()
     videos = find_videos([bucket / "in/a.mp4"])
-    plan = make_plan(videos, bucket / "out", SETTINGS)
+    plan = make_plan(videos, bucket / "out", FILE_SETTINGS)
     assert run_plan(plan, extractor).done == ["a"]
     assert wire.cuts == 0
 
 
 def test_a_connection_that_drops_for_good_costs_one_video(bucket, wire):
-    plan = make_plan(find_videos([bucket / "in"]), bucket / "out", SETTINGS)
+    plan = make_plan(find_videos([bucket / "in"]), bucket / "out", FILE_SETTINGS)
     wire.word, wire.cuts = b"in/a.mp4", 1000
     summary = run_plan(plan, Counting())
     assert summary.done == ["deep/c"]
@@ -169,7 +156,7 @@ def test_a_connection_that_drops_for_good_costs_one_video(bucket, wire):
 
 
 def test_an_object_that_goes_away_costs_one_video(bucket):
-    plan = make_plan(find_videos([bucket / "in"]), bucket / "out", SETTINGS)
+    plan = make_plan(find_videos([bucket / "in"]), bucket / "out", FILE_SETTINGS)
     urls.remove(bucket / "in/a.mp4")
     summary = run_plan(plan, Counting())
     assert summary.failed["a"] == f"{bucket}/in/a.mp4: no such file or folder"
@@ -177,11 +164,11 @@ def test_an_object_that_goes_away_costs_one_video(bucket):
 
 
 def test_where_nothing_can_be_written_any_more_the_run_ends(folder, monkeypatch):
-    plan = make_plan(find_videos([folder / "in"]), folder / "out", SETTINGS)
+    plan = make_plan(find_videos([folder / "in"]), folder / "out", FILE_SETTINGS)
 
     def refuse(url, data):
         raise TransferError(5, "access denied", str(url))
 
     monkeypatch.setattr(urls, "write", refuse)
-    with pytest.raises(TransferError, match="access denied"):
+    with pytest.raises(OSError, match="access denied"):
         run_plan(plan, Counting())

@@ -191,20 +191,20 @@ def site(monkeypatch):
 
 
 def test_over_the_web(site, tmp_path):
-    from extract.sources.download import fetch
+    from extract.sources.download import download
 
     (video,) = find_videos([f"{site}/a.mp4?key=1"])
     assert video.id == "a"
-    fetch(video.path, tmp_path / "a.mp4")
+    download(video.path, tmp_path / "a.mp4")
     assert (tmp_path / "a.mp4").read_bytes() == Site.data
     Site.halves = 2
-    fetch(Url(f"{site}/half.mp4"), tmp_path / "half.mp4")
+    download(Url(f"{site}/half.mp4"), tmp_path / "half.mp4")
     assert (tmp_path / "half.mp4").read_bytes() == Site.data
     with pytest.raises(FileNotFoundError):
-        fetch(Url(f"{site}/none.mp4"), tmp_path / "none.mp4")
+        download(Url(f"{site}/none.mp4"), tmp_path / "none.mp4")
     with pytest.raises(ExtractError, match=r"none.mp4: no such file or folder"):
         find_videos([f"{site}/none.mp4"])
     with pytest.raises(TransferError, match=r"refused\.mp4: .*(403|Forbidden)"):
-        fetch(Url(f"{site}/refused.mp4"), tmp_path / "refused.mp4")
+        download(Url(f"{site}/refused.mp4"), tmp_path / "refused.mp4")
     with pytest.raises(OSError, match="no part of it can be read alone"):
         fingerprint(video.path)

@@ -6,7 +6,7 @@ import pytest
 from odd_files import RATE, Track, join, write_tracks
 
 from extract.video.clip import open_video
-from extract.video.discontinuities import clock_breaks, closed
+from extract.video.discontinuities import close_gaps, find_discontinuities
 
 
 def shown(path, number_in):
@@ -48,7 +48,7 @@ def test_recordings_put_together_are_shown_one_after_the_other(
     with caplog.at_level(logging.WARNING):
         numbers = shown(path, number_in)
     assert numbers == list(range(total))
-    told = [text for text in caplog.messages if "break off" in text]
+    told = [text for text in caplog.messages if "timestamps jump" in text]
     assert len(told) == 1
     assert f"at {PARTS[parts][0][1] / 25:.1f} s" in told[0]
 
@@ -61,16 +61,16 @@ def test_a_video_hours_after_its_sound_begins_with_the_video(tmp_path, numbered,
 
 def test_times_out_of_order_are_no_break():
     late = [0, 3, 2, 4, 1, 7, 6, 8, 5, 9]
-    assert clock_breaks(late, RATE) == []
-    assert clock_breaks([], RATE) == clock_breaks([7], RATE) == []
-    assert clock_breaks([5, 5, 6, 7], RATE) == []  # a frame that is never seen
+    assert find_discontinuities(late, RATE) == []
+    assert find_discontinuities([], RATE) == find_discontinuities([7], RATE) == []
+    assert find_discontinuities([5, 5, 6, 7], RATE) == []  # a frame that is never seen
 
 
 def test_a_part_follows_one_frame_after_the_one_before():
     ticks = [10, 12, 14, 16, 10, 14, 12, 16, 10**9, 10**9 + 2]
-    breaks = clock_breaks(ticks, RATE)
+    breaks = find_discontinuities(ticks, RATE)
     assert breaks == [4, 8]
-    assert closed(ticks, breaks) == [10, 12, 14, 16, 18, 22, 20, 24, 26, 28]
+    assert close_gaps(ticks, breaks) == [10, 12, 14, 16, 18, 22, 20, 24, 26, 28]
 
 
 def test_a_last_frame_that_claims_hours_counts_as_the_others(make_video, number_in):

@@ -9,12 +9,13 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+from fake_extractor import run as run_plan
 from standins import TinyBackbone, TinyFlow, stand_in_flow
 
 import extract
 from extract.errors import VideoError
 from extract.features.feature_file import Features, feature_path
-from extract.jobs.run import make_plan, run_plan
+from extract.jobs.plan import make_plan
 from extract.sources.find import find_videos
 from extract.video.isolation.isolated_clip import Isolation
 
@@ -83,27 +84,31 @@ def collection(make_video, tmp_path):
 
 def test_no_mutated_video_hurts_another(collection, tmp_path, monkeypatch):
     stand_in_flow(monkeypatch, TinyFlow())
-    extractor = extract.Extractor(extract.ExtractSettings(), backbone=TinyBackbone(), stall=STALL)
+    extractor = extract.Extractor(
+        extract.ExtractSettings(),
+        backbone=TinyBackbone(),
+        decoding=extract.DecodeOptions(stall=STALL),
+    )
     videos = find_videos([collection])
     out = tmp_path / "out"
-    summary = run_plan(make_plan(videos, out, extractor.settings), extractor)
+    summary = run_plan(make_plan(videos, out, extractor.file_settings), extractor)
     assert sorted([*summary.done, *summary.failed]) == sorted(video.id for video in videos)
     assert {f"good_{name[0]}" for name in KINDS} <= set(summary.done)
     assert not [text for text in summary.failed.values() if "not expected" in text]
     assert not list(out.rglob(".*"))
-    home = Isolation(STALL)
+    isolation = Isolation(STALL)
     try:
         for video in videos:
             if video.id in summary.done:
-                check_rows(video, Features.load(feature_path(out, video.id)), home)
+                check_rows(video, Features.load(feature_path(out, video.id)), isolation)
     finally:
-        home.close()
+        isolation.close()
 
 
-def check_rows(video, features, home):
+def check_rows(video, features, isolation):
     """A feature file covers what PyAV decodes by itself."""
     try:
-        with home.open(video.path, "pyav") as clip:
+        with isolation.open(video.path, "pyav") as clip:
             frames = sum(1 for _ in clip.frames(25))
     except VideoError as error:
         pytest.fail(f"features of {video.id}, which does not decode: {error}")

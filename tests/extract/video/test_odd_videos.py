@@ -363,7 +363,7 @@ def test_a_video_that_begins_after_its_sound(tmp_path, numbered, number_in, suff
     path = tmp_path / f"late.{suffix}"
     odd_files.write_tracks(path, [Track(start=10)], numbered, sound=True)
     if decoder == "decord":
-        with pytest.raises(VideoError, match="decord cannot be used: not all its packets"):
+        with pytest.raises(VideoError, match="decord cannot be used: the video does not show all"):
             open_video(path, decoder)
         return
     assert shown(path, decoder, number_in)[0] == [0] * 10 + list(range(20))

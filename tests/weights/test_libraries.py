@@ -4,8 +4,7 @@ from pathlib import Path
 import pytest
 
 from weights import WeightsError
-from weights.importing import import_torchvision
-from weights.libraries import torchvision_network
+from weights.libraries import import_torchvision, torchvision_network
 
 
 @pytest.fixture
@@ -25,7 +24,7 @@ def test_a_torchvision_of_another_build_is_told_in_a_line() -> None:
     with pytest.raises(WeightsError) as caught:
         torchvision_network("mvit_v2_s", 400)
     text = str(caught.value)
-    assert "(operator torchvision::nms does not exist): it belongs to another build" in text
+    assert "(operator torchvision::nms does not exist): it was built for another torch" in text
     assert "pip install --force-reinstall torch torchvision" in text
     assert "\n" not in text
     assert caught.value.exit_code == 2
