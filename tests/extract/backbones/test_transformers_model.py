@@ -5,6 +5,7 @@ import shutil
 
 import numpy as np
 import pytest
+from picture_reference import resized, scale_rgb
 
 from extract.backbones.registry import backbone_record
 from extract.backbones.transformers_model import KNOWN, check_known
@@ -56,8 +57,8 @@ def test_features_equal_the_librarys_with_its_own_preprocessing(kind, tiny_model
     backbone = load_backbone(str(folder), ("rgb",), device="cpu")
     record = backbone.record
     frames = random_frames(record.length)
-    crops = np.stack([record.cropped(record.resized(frame)) for frame in frames])
-    found = backbone.rgb(record.scale_rgb(crops[None]).transpose(0, 4, 1, 2, 3))
+    crops = np.stack([record.cropped(resized(record, frame)) for frame in frames])
+    found = backbone.rgb(scale_rgb(record, crops[None]).transpose(0, 4, 1, 2, 3))
     with torch.inference_mode():
         expected = library_features(kind, folder, frames[:: record.step]).numpy()
     assert found.shape == expected.shape == (1, record.dimension)

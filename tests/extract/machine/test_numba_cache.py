@@ -17,12 +17,12 @@ ROOT = Path(__file__).resolve().parents[3]
 FOLDER = """
 import logging, sys
 logging.basicConfig(format="%(message)s", stream=sys.stdout)
-import numpy as np
+import torch
 from extract.machine import numba_cache as compiled_code
-from extract.preprocessing import numpy_ops as preprocess
+from extract.preprocessing import torch_ops
 print(compiled_code.code_folder())
-preprocess.PLAIN_FRAMES = 0
-print(preprocess.resize_short_side(np.zeros((9, 9, 3), np.uint8), 5).shape)
+torch_ops.PLAIN_FRAMES = 0
+print(torch_ops.resize_short_side(torch.zeros((1, 9, 9, 3), dtype=torch.uint8), 5).shape)
 """
 NOT_KEPT = "compiled code is not kept between runs (some seconds each): "
 
@@ -91,15 +91,15 @@ COMPUTE = """
 import hashlib, logging, sys
 logging.basicConfig(format="%(message)s", stream=sys.stdout)
 import numpy as np, torch
-from extract.preprocessing import numpy_ops as preprocess
+from extract.preprocessing import torch_ops
 from extract.backbones.i3d import InceptionI3D
 from extract.inference.torch_runtime import TorchRuntime, describe
 from extract.flow.registry import flow_method
 
 torch.manual_seed(0)
 frames = np.random.default_rng(0).integers(0, 256, (3, 30, 40, 3), dtype=np.uint8)
-preprocess.PLAIN_FRAMES = 0
-small = np.stack([preprocess.resize_short_side(frame, 24) for frame in frames])
+torch_ops.PLAIN_FRAMES = 0
+small = torch_ops.resize_short_side(torch.from_numpy(frames), 24).numpy()
 method = flow_method("tvl1", device="cpu", overrides={"warps": 1, "iterations": 10})
 flow = [method.compute(small[..., 0], small) for _ in range(2)][1]
 network = InceptionI3D(3, 5, width=0.25, pool="whole").eval()
