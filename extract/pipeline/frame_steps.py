@@ -62,10 +62,10 @@ class FrameSteps:
         Where a library resizes the frames of its networks, that is done on the processor, since it
         rounds differently on a GPU.
         """
-        record = self._backbone.record
-        if record.resize is not None:
-            return self._transfer.up([record.resize.of(frame) for frame in frames]).unbind()
-        return resize_short_side(self._transfer.up(frames), record.frame_side).unbind()
+        spec = self._backbone.spec
+        if spec.resize is not None:
+            return self._transfer.up([spec.resize.of(frame) for frame in frames]).unbind()
+        return resize_short_side(self._transfer.up(frames), spec.frame_side).unbind()
 
     @torch.inference_mode()
     def fields(self, pictures: Sequence[Tensor]) -> Tensor:
@@ -76,7 +76,7 @@ class FrameSteps:
             flow = torch.from_numpy(self._flow.compute(grey(rgb).numpy(), rgb.numpy()))
         else:
             flow = self._flow.compute_on_device(grey(rgb), rgb)
-        return centre_crop(flow, self._backbone.record.crop).clone()  # whole fields are let go
+        return centre_crop(flow, self._backbone.spec.crop).clone()  # whole fields are let go
 
     @torch.inference_mode()
     def rgb(self, pictures: Mapping[int, Tensor], wanted: Sequence[Sequence[int]]) -> Pending:
@@ -86,11 +86,11 @@ class FrameSteps:
             pictures: by number.
             wanted: the numbers of each snippet's pictures.
         """
-        record = self._backbone.record
-        cropped = {n: record.cropped(picture) for n, picture in pictures.items()}
+        spec = self._backbone.spec
+        cropped = {n: spec.cropped(picture) for n, picture in pictures.items()}
         clips = torch.stack([cropped[n] for row in wanted for n in row])
-        clips = clips.unflatten(0, (len(wanted), record.length))
-        clips = scale_rgb(clips, record.mean, record.deviation)
+        clips = clips.unflatten(0, (len(wanted), spec.length))
+        clips = scale_rgb(clips, spec.mean, spec.deviation)
         return self._transfer.down(self._backbone.rgb(clips))
 
     @torch.inference_mode()
@@ -101,11 +101,11 @@ class FrameSteps:
             ExtractError: by `Pending`: flow holds NaN. It is found in the features, since no
                 network turns it into a number, and to look earlier would be to wait for the device.
         """
-        record = self._backbone.record
+        spec = self._backbone.spec
         if fields:
             clips = torch.stack([torch.stack([fields[n] for n in row], dim=1) for row in wanted])
         else:
-            shape = (len(wanted), 2, record.length, record.crop, record.crop)
+            shape = (len(wanted), 2, spec.length, spec.crop, spec.crop)
             clips = torch.zeros(shape, device=self._backbone.device)
         pending = self._transfer.down(self._backbone.flow(quantize_flow(clips, self._quantize)))
 

@@ -30,11 +30,11 @@ def resize_short_side(frame, side):
     return np.rint(between(mixed[above], mixed[below], down[:, None, None])).astype(np.uint8)
 
 
-def resized(record, frame):
+def resized(spec, frame):
     """A decoded frame in the size that a backbone's crops are taken from."""
-    if record.resize is None:
-        return resize_short_side(frame, record.frame_side)
-    return record.resize.of(frame)
+    if spec.resize is None:
+        return resize_short_side(frame, spec.frame_side)
+    return spec.resize.of(frame)
 
 
 def grey(frame):
@@ -42,10 +42,10 @@ def grey(frame):
     return ((frame.astype(int) @ [299, 587, 114] + 500) // 1000).astype(np.uint8)
 
 
-def scale_rgb(record, pictures):
+def scale_rgb(spec, pictures):
     """``[..., 3] uint8`` to a backbone's colours, float32."""
-    deviation = np.array(record.deviation)
-    scale, shift = (1 / (255 * deviation)).astype(F), (np.array(record.mean) / deviation).astype(F)
+    deviation = np.array(spec.deviation)
+    scale, shift = (1 / (255 * deviation)).astype(F), (np.array(spec.mean) / deviation).astype(F)
     return pictures * scale - shift
 
 

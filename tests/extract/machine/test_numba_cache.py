@@ -69,7 +69,7 @@ def test_a_cache_that_cannot_be_written_is_no_obstacle(tmp_path):
     blocked.write_text("")  # a folder cannot be made below a file, whoever asks
     line, folder, shape = run(FOLDER, BASNET_CACHE=str(blocked), TMPDIR=str(tmp_path))
     assert line.startswith(NOT_KEPT)
-    assert (Path(folder).parent, shape) == (tmp_path, "(5, 5, 3)")
+    assert (Path(folder).parent, shape) == (tmp_path, "torch.Size([1, 5, 5, 3])")
 
 
 def test_where_nothing_can_be_written_code_is_compiled_and_not_kept(tmp_path):
@@ -78,7 +78,7 @@ def test_where_nothing_can_be_written_code_is_compiled_and_not_kept(tmp_path):
     nowhere = f"import tempfile; tempfile.tempdir = {str(blocked)!r}\n"
     line, folder, shape = run(nowhere + FOLDER, BASNET_CACHE=str(blocked))
     assert line.startswith(NOT_KEPT)
-    assert (folder, shape) == ("None", "(5, 5, 3)")
+    assert (folder, shape) == ("None", "torch.Size([1, 5, 5, 3])")
 
 
 BROKEN = """

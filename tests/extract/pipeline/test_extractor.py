@@ -6,8 +6,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from picture_reference import grey, quantize_flow, resize_short_side, scale_rgb
 from standins import (
-    RECORD,
     SIDE,
+    SPEC,
     TinyClip,
     TinyFlow,
     random_pictures,
@@ -19,7 +19,7 @@ import extract
 from extract.preprocessing.crop import centre_crop
 from extract.preprocessing.torch_ops import resize_short_side as resize_tensor
 
-LENGTH = RECORD.length
+LENGTH = SPEC.length
 
 
 def plain(pictures, stride, quantize):
@@ -36,7 +36,7 @@ def plain(pictures, stride, quantize):
             break
         rows = np.arange(start, start + LENGTH)
         seen = np.stack([centre_crop(small[n], SIDE) for n in np.minimum(rows, frames - 1)])
-        rgb.append(scale_rgb(RECORD, seen).transpose(3, 0, 1, 2).reshape(-1))
+        rgb.append(scale_rgb(SPEC, seen).transpose(3, 0, 1, 2).reshape(-1))
         motion = fields[np.minimum(rows, len(fields) - 1)].transpose(1, 0, 2, 3)
         flow.append(quantize_flow(motion, quantize).reshape(-1))
     return np.stack(rgb), np.stack(flow)

@@ -117,10 +117,10 @@ def test_grey_of_every_colour_follows_its_definition():
 
 @pytest.mark.parametrize("name", ["i3d", "slow_r50"])
 def test_colours_are_scaled_by_their_definition(name):
-    record = BACKBONES[name]
+    spec = BACKBONES[name]
     given = np.arange(256, dtype=np.uint8).repeat(3).reshape(1, 2, 8, 16, 3)
-    found = scale_rgb(torch.from_numpy(given), record.mean, record.deviation)
-    expected = picture_reference.scale_rgb(record, given).transpose(0, 4, 1, 2, 3)
+    found = scale_rgb(torch.from_numpy(given), spec.mean, spec.deviation)
+    expected = picture_reference.scale_rgb(spec, given).transpose(0, 4, 1, 2, 3)
     np.testing.assert_array_equal(found.numpy(), expected)
 
 
