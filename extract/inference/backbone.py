@@ -153,8 +153,8 @@ class Backbone:
     def rgb(self, clip: "NDArray[np.float32] | Tensor") -> "Any":
         """Features of picture clips ``[B, 3, length, crop, crop]``: ``[B, D] float32``.
 
-        Colours are scaled by `BackboneSpec.scale_rgb` (I3D: [-1, 1]). An array gives an array, a
-        tensor a tensor on the same device.
+        Colours are scaled as `torch_ops.scale_rgb` does (I3D: [-1, 1]). A torch tensor gives a
+        torch tensor on its own device, an array an array.
         """
         return self._features("rgb", clip)
 

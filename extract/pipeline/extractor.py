@@ -47,8 +47,6 @@ class Extractor:
         backbone: a loaded backbone to use instead of ``settings.backbone``.
         threads: processor threads for networks and flow; None leaves it to the libraries.
         decoding: how videos are decoded.
-        tensors: work on tensors of the device. By default only on a GPU; on the processor it is a
-            way to test what a GPU does.
 
     Raises:
         ExtractError: an unknown backbone or flow method, a stream the backbone does not have, a
@@ -65,7 +63,6 @@ class Extractor:
         backbone: "Backbone | None" = None,
         threads: int | None = None,
         decoding: DecodeOptions | None = None,
-        tensors: bool | None = None,
     ) -> None:
         from extract.flow.registry import flow_method
         from extract.inference.backbone import load_backbone
@@ -103,7 +100,6 @@ class Extractor:
             self._frame_by_frame,
             settings.quantize,
             threads,
-            tensors=self.backbone.device != "cpu" if tensors is None else tensors,
         )
         flow = self.flow_method.settings() if self.flow_method else None
         hashes = self.backbone.weights_hashes(settings.streams)

@@ -6,11 +6,13 @@ import numpy as np
 import pytest
 import torch
 from bundled_weights import write_bundled
+from numpy.typing import NDArray
 from torch import nn
 
 from extract import ExtractError
 from extract.backbones.i3d import InceptionI3D
 from extract.backbones.registry import BACKBONES
+from extract.backbones.spec import BackboneSpec
 from extract.inference import backbone as loading
 from extract.inference.backbone import load_backbone, load_network
 from extract.inference.batching import SMALL_BATCH, cpu_batch
@@ -18,6 +20,7 @@ from extract.inference.packed_i3d import usable
 from extract.inference.torch_runtime import TorchRuntime
 from extract.pipeline.extractor import Extractor
 from extract.pipeline.settings import ExtractSettings
+from extract.preprocessing.torch_ops import scale_rgb
 from weights import WeightsError
 from weights.manifest import networks
 from weights.weights_file import WeightsFile, check
@@ -242,13 +245,21 @@ def test_a_network_sees_the_frames_that_its_record_says(
     np.testing.assert_array_equal(found, seen)
 
 
+def scaled(spec: BackboneSpec, pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Pictures ``[B, T, H, W, 3]`` as a network sees their colours, the axes as they were."""
+    found: NDArray[np.float32] = scale_rgb(
+        torch.from_numpy(pictures), spec.mean, spec.deviation
+    ).numpy()
+    return found.transpose(0, 2, 3, 4, 1)
+
+
 def test_scaling_of_colours() -> None:
-    levels = np.repeat(np.array([0, 51, 255], np.uint8)[None, :, None], 3, axis=2)
-    scaled = BACKBONES["i3d"].scale_rgb(levels)
-    np.testing.assert_allclose(scaled[0, :, 1], [-1, -0.6, 1], atol=1e-6)
-    assert scaled.dtype == np.float32
+    levels = np.array([0, 51, 255], np.uint8).repeat(3).reshape(1, 1, 1, 3, 3)
+    found = scaled(BACKBONES["i3d"], levels)
+    np.testing.assert_allclose(found[0, 0, 0, :, 1], [-1, -0.6, 1], atol=1e-6)
+    assert found.dtype == np.float32
     expected = (levels / 255 - 0.45) / 0.225
-    np.testing.assert_allclose(BACKBONES["x3d_m"].scale_rgb(levels), expected, atol=1e-6)
+    np.testing.assert_allclose(scaled(BACKBONES["x3d_m"], levels), expected, atol=1e-6)
 
 
 def test_each_colour_is_scaled_by_its_own_mean_and_deviation() -> None:
@@ -256,16 +267,16 @@ def test_each_colour_is_scaled_by_its_own_mean_and_deviation() -> None:
     spec = replace(MINI, mean=mean, deviation=deviation)
     pictures = np.random.default_rng(0).integers(0, 256, (2, 4, 5, 7, 3), dtype=np.uint8)
     expected = (pictures / 255 - np.array(mean)) / np.array(deviation)
-    np.testing.assert_allclose(spec.scale_rgb(pictures), expected, atol=1e-6)
+    np.testing.assert_allclose(scaled(spec, pictures), expected, atol=1e-6)
     # A view that is cut out of larger pictures, as a crop is.
     cut = pictures[..., 1:4, 2:6, :]
-    np.testing.assert_array_equal(spec.scale_rgb(cut), spec.scale_rgb(pictures)[..., 1:4, 2:6, :])
+    np.testing.assert_array_equal(scaled(spec, cut), scaled(spec, pictures)[..., 1:4, 2:6, :])
 
 
 def test_i3d_sees_the_values_it_always_saw() -> None:
-    pictures = np.arange(256 * 3, dtype=np.uint8).reshape(1, 256, 3)
+    pictures = np.arange(256 * 3, dtype=np.uint8).reshape(1, 1, 1, 256, 3)
     before = pictures * np.float32(1 / (255 * 0.5)) - np.float32(1)
-    np.testing.assert_array_equal(BACKBONES["i3d"].scale_rgb(pictures), before)
+    np.testing.assert_array_equal(scaled(BACKBONES["i3d"], pictures), before)
 
 
 @pytest.mark.parametrize(("name", "fps"), [("i3d-mini", 25), ("slow_r50", 30), ("x3d_m", 30)])

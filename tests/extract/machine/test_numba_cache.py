@@ -17,12 +17,12 @@ ROOT = Path(__file__).resolve().parents[3]
 FOLDER = """
 import logging, sys
 logging.basicConfig(format="%(message)s", stream=sys.stdout)
-import numpy as np
+import torch
 from extract.machine import numba_cache as compiled_code
-from extract.preprocessing import numpy_ops as preprocess
+from extract.preprocessing import torch_ops
 print(compiled_code.code_folder())
-preprocess.PLAIN_FRAMES = 0
-print(preprocess.resize_short_side(np.zeros((9, 9, 3), np.uint8), 5).shape)
+torch_ops.PLAIN_FRAMES = 0
+print(torch_ops.resize_short_side(torch.zeros((1, 9, 9, 3), dtype=torch.uint8), 5).shape)
 """
 NOT_KEPT = "compiled code is not kept between runs (some seconds each): "
 
@@ -69,7 +69,7 @@ def test_a_cache_that_cannot_be_written_is_no_obstacle(tmp_path):
     blocked.write_text("")  # a folder cannot be made below a file, whoever asks
     line, folder, shape = run(FOLDER, BASNET_CACHE=str(blocked), TMPDIR=str(tmp_path))
     assert line.startswith(NOT_KEPT)
-    assert (Path(folder).parent, shape) == (tmp_path, "(5, 5, 3)")
+    assert (Path(folder).parent, shape) == (tmp_path, "torch.Size([1, 5, 5, 3])")
 
 
 def test_where_nothing_can_be_written_code_is_compiled_and_not_kept(tmp_path):
@@ -78,7 +78,7 @@ def test_where_nothing_can_be_written_code_is_compiled_and_not_kept(tmp_path):
     nowhere = f"import tempfile; tempfile.tempdir = {str(blocked)!r}\n"
     line, folder, shape = run(nowhere + FOLDER, BASNET_CACHE=str(blocked))
     assert line.startswith(NOT_KEPT)
-    assert (folder, shape) == ("None", "(5, 5, 3)")
+    assert (folder, shape) == ("None", "torch.Size([1, 5, 5, 3])")
 
 
 BROKEN = """
@@ -91,15 +91,15 @@ COMPUTE = """
 import hashlib, logging, sys
 logging.basicConfig(format="%(message)s", stream=sys.stdout)
 import numpy as np, torch
-from extract.preprocessing import numpy_ops as preprocess
+from extract.preprocessing import torch_ops
 from extract.backbones.i3d import InceptionI3D
 from extract.inference.torch_runtime import TorchRuntime, describe
 from extract.flow.registry import flow_method
 
 torch.manual_seed(0)
 frames = np.random.default_rng(0).integers(0, 256, (3, 30, 40, 3), dtype=np.uint8)
-preprocess.PLAIN_FRAMES = 0
-small = np.stack([preprocess.resize_short_side(frame, 24) for frame in frames])
+torch_ops.PLAIN_FRAMES = 0
+small = torch_ops.resize_short_side(torch.from_numpy(frames), 24).numpy()
 method = flow_method("tvl1", device="cpu", overrides={"warps": 1, "iterations": 10})
 flow = [method.compute(small[..., 0], small) for _ in range(2)][1]
 network = InceptionI3D(3, 5, width=0.25, pool="whole").eval()
