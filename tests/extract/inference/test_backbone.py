@@ -136,8 +136,6 @@ def test_mistakes_name_what_is_valid(mini: dict[str, WeightsFile]) -> None:
         load_backbone("slow_r50")
     with pytest.raises(ExtractError, match="no stream was chosen"):
         load_backbone("i3d", ())
-    with pytest.raises(ExtractError, match="no runtime 'onnx'; choose auto or torch"):
-        load_backbone("i3d", runtime="onnx")
     with pytest.raises(ExtractError, match="no device 'tpu'"):
         load_backbone("i3d", device="tpu")
     backbone = load_backbone("i3d-mini", ("rgb",), device="cpu")
@@ -179,10 +177,10 @@ def test_torch_without_packed_convolutions(
     mini: dict[str, WeightsFile], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     x = clips(1)
-    packed = load_backbone("i3d-mini", ("rgb",), device="cpu", runtime="torch").rgb(x)
+    packed = load_backbone("i3d-mini", ("rgb",), device="cpu").rgb(x)
     monkeypatch.setattr("extract.inference.torch_runtime.usable", lambda: False)
     with caplog.at_level("INFO"):
-        plain = load_backbone("i3d-mini", ("rgb",), device="cpu", runtime="torch").rgb(x)
+        plain = load_backbone("i3d-mini", ("rgb",), device="cpu").rgb(x)
     assert "lacks packed convolutions" in caplog.text
     np.testing.assert_allclose(packed, plain, rtol=1e-3, atol=1e-5)
 
