@@ -43,7 +43,6 @@ class Extractor:
         settings: what to compute.
         device: ``auto``, ``cpu`` or ``cuda[:N]``. A GPU is checked at its first use, see
             ``extract.pipeline.device_check``.
-        runtime: see ``extract.inference.backbone.load_backbone``.
         backbone: a loaded backbone to use instead of ``settings.backbone``.
         threads: processor threads for networks and flow; None leaves it to the libraries.
         decoding: how videos are decoded.
@@ -59,7 +58,6 @@ class Extractor:
         settings: ExtractSettings,
         *,
         device: str = "auto",
-        runtime: str = "auto",
         backbone: "Backbone | None" = None,
         threads: int | None = None,
         decoding: DecodeOptions | None = None,
@@ -76,7 +74,6 @@ class Extractor:
             settings.backbone,
             streams=settings.streams,
             device=device,
-            runtime=runtime,
             precision=settings.precision,
         )
         if self.backbone.precision != settings.precision:

@@ -91,7 +91,7 @@ def test_features_equal_torchvisions_with_its_own_preprocessing(name, monkeypatc
         backbone_spec(name), resize=Resize(72), crop=64, length=16 * backbone_spec(name).step
     )
     monkeypatch.setattr(loading, "backbone_spec", lambda name: spec)
-    backbone = load_backbone(name, ("rgb",), device="cpu", runtime="torch")
+    backbone = load_backbone(name, ("rgb",), device="cpu")
     frames = random_frames(spec.length)
     found = backbone.rgb(seen_by(spec, frames))
 
