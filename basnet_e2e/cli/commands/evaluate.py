@@ -168,7 +168,7 @@ def thresholds_that_fit(tious: Sequence[float], room: int) -> list[int]:
 
 
 def _error_table(errors: "FalsePositives") -> Any:
-    from basnet_e2e.evaluation.analysis import KIND_MEANING, EXAMINED
+    from basnet_e2e.evaluation.analysis import EXAMINED, KIND_MEANING
 
     title = (
         f"The best {EXAMINED} detections per annotated interval of a class, tIoU {errors.tiou:g}"
