@@ -15,10 +15,10 @@ HELD_OUT = "held_out_loss"
 def read_log(path: str | os.PathLike[str]) -> dict[str, list[float | None]]:
     """Columns of a CSV log by name, ``step`` first; None where a cell is empty.
 
-    A last row that was cut off, as by a killed run, is left out.
+    An incomplete last row, as a killed run leaves it, is skipped.
 
     Raises:
-        BasnetError: the file is no such log, or is damaged.
+        BasnetError: the file is not such a log, or is damaged.
     """
     try:
         text = Path(path).read_text("utf-8")
@@ -29,7 +29,7 @@ def read_log(path: str | os.PathLike[str]) -> dict[str, list[float | None]]:
     whole = text[: text.rfind("\n") + 1]
     names, *rows = parse_csv(path, whole) or [[]]
     if names[:2] != [STEP, LOSS]:
-        raise BasnetError(f"{path}: no training log; 'basnet train --log csv' writes one")
+        raise BasnetError(f"{path}: not a training log; 'basnet train --log csv' writes one")
     columns: dict[str, list[float | None]] = {name: [] for name in names}
     for number, row in enumerate(rows, start=2):
         try:

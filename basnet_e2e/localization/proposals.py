@@ -3,7 +3,7 @@
 A class that reaches ``theta_class`` in a video has its activation up-sampled and cut at several
 thresholds; each run of samples above one is a proposal. Its score is the mean inside minus the mean
 in a margin outside (as in CMCS) plus a share of the class score. Where the authors' released code
-and its mends differ, a setting decides; where a head goes its own way, its rules do.
+and its fixes differ, a setting decides; where a head goes its own way, its rules do.
 """
 
 from collections.abc import Callable, Sequence

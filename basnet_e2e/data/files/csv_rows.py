@@ -44,11 +44,11 @@ def read_rows(
 
     Args:
         path: the file.
-        columns: names of columns that must be there, in lower case.
+        columns: names of required columns, in lower case.
         advice: what to do about a row with more cells than the header, by delimiter.
 
     Raises:
-        BasnetError: the file is missing or no text, or its header lacks a column.
+        BasnetError: the file is missing or not text, or its header lacks a column.
     """
     text = read_text(path)
     delimiter = _delimiter(text, columns)

@@ -166,7 +166,7 @@ class Reading(Settings):
             holds it beyond the first and last centre.
     """
 
-    # First what BaS-Net's released code does, then the mends.
+    # First what BaS-Net's released code does, then the fixes.
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {
         "ranking": ("binary", "softmax"),
         "contrast": ("thresholded", "curve"),
