@@ -168,6 +168,10 @@ class Session:
     def _features_ended(self, code: int) -> None:
         working, self._working = self._working, {}
         self._bump(working)
+        with self._lock:
+            new = self._extracted - self._results.keys()
+            if new and (self.folder / MODEL).is_file() and not self.training.running:
+                self._look()
 
     def pause(self, paused: bool) -> None:
         """Pause the extraction of features, or go on with it and try again what failed."""
@@ -218,12 +222,18 @@ class Session:
             self.training.start("train", project=self.folder, resume=resume)
         self._bump()
 
+    def _look(self) -> None:
+        """Let the model look at every video."""
+        self._run, self._stopping = {"loss": [], "live": [], "kind": "look"}, False
+        self.training.start("look", project=self.folder)
+        self._bump()
+
     def check(self) -> None:
         """Score the model on what was corrected and not learnt from."""
         with self._lock:
             if self.training.running:
                 raise BasnetError("training is running already")
-            self._run = {"loss": [], "live": [], "kind": "check"}
+            self._run, self._stopping = {"loss": [], "live": [], "kind": "check"}, False
             self.training.start("check", project=self.folder)
         self._bump()
 
@@ -239,10 +249,11 @@ class Session:
         Raises:
             BasnetError: a run is in hand, or there is no model before.
         """
-        if self.training.running:
-            raise BasnetError("wait until the training has ended")
-        restore(self.folder)
-        self._bump()
+        with self._lock:
+            if self.training.running:
+                raise BasnetError("wait until the training has ended")
+            restore(self.folder)
+            self._look()
 
     def _can_resume(self) -> bool:
         return (self.folder / HIDDEN / RUN / f"{MODEL}.state").is_file()

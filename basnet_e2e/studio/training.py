@@ -101,6 +101,15 @@ def train_project(folder: Path, *, resume: bool, tell: Tell) -> None:
     tell("end", after=after, before=before)
 
 
+def look_with_model(folder: Path, tell: Tell) -> None:
+    """Look at every video with the model that is there."""
+    model = _model_of(folder)
+    if model is None:
+        raise BasnetError("there is no model yet")
+    videos = load_features(folder / FEATURES).videos
+    look_at_all(folder, replace(model, name="studio"), videos, Project(folder).content, tell)
+
+
 def check_project(folder: Path, tell: Tell) -> None:
     """Score the model of the last run on what was corrected since, and was not learnt from."""
     runs = read_runs(folder)
@@ -266,7 +275,11 @@ def look_at_all(
 
 def look_of(video: VideoFeatures, result: Localization, known: Annotation) -> Look:
     """What the order of videos depends on."""
-    mean = np.asarray(video.x.mean(axis=0), np.float64)
+    centres = (video.start + video.end) / 2
+    within = np.zeros(len(centres), bool)
+    for each in result.intervals:
+        within |= (each.start <= centres) & (centres < each.end)
+    mean = np.asarray((video.x[within] if within.any() else video.x).mean(axis=0), np.float64)
     scores = [(each.label, each.score) for each in result.intervals]
     return Look(video.id, dict(result.classes), tuple(scores), mean, known.state, known.labels)
 

@@ -30,6 +30,13 @@ def train(project: str, resume: bool) -> None:
     train_project(Path(project), resume=resume, tell=tell)
 
 
+def look(project: str) -> None:
+    """Look at every video with the model."""
+    from basnet_e2e.studio.training import look_with_model
+
+    look_with_model(Path(project), tell)
+
+
 def check(project: str) -> None:
     """Score the model on the corrected videos that it did not learn from."""
     from basnet_e2e.studio.training import check_project
@@ -45,7 +52,7 @@ def proxy(source: str, target: str) -> None:
 
 
 TASKS: dict[str, Callable[..., None]] = {
-    task.__name__: task for task in (features, train, check, proxy)
+    task.__name__: task for task in (features, train, look, check, proxy)
 }
 
 

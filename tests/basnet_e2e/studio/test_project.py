@@ -183,6 +183,13 @@ def test_what_is_not_an_annotation(document):
         annotation_of(document, ["jump"], 60.0)
 
 
+def test_where_all_is_marked_only_marked_classes_occur():
+    document = {"labels": ["a", "b"], "spans": [["a", 1, 2]]}
+    assert annotation_of(document, ["a", "b"], 10.0).labels == ("a",)
+    document["spans"].append(["", 2, 10])
+    assert annotation_of(document, ["a", "b"], 10.0).labels == ("a", "b")
+
+
 def test_times_are_held_within_the_video():
     found = annotation_of({"labels": None, "spans": [["a", -1, 99]]}, ["a"], 10.0)
     assert found.spans == (Span(0.0, 10.0, "a"),)
