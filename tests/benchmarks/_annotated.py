@@ -117,7 +117,7 @@ def draw(results: dict[str, dict[str, list]], picture: Path) -> None:
             mean = np.mean([one[0] for one in rows[POINTS]])
             axes.plot(len(numbers), mean, marker="*", color=line.get_color())
         axes.set_xticks(range(len(numbers) + 1), [*numbers, POINTS])
-    axes.set_xlabel("annotated training videos (star: one point an action)")
+    axes.set_xlabel("annotated training videos (star: one point per action)")
     axes.set_ylabel("average mAP .1:.9, %")
     axes.legend()
     save_picture(figure, picture)
