@@ -42,6 +42,7 @@ WITHOUT: dict[str, dict[str, Any]] = {
     "guided mean": {"reach": 0.0},
     "soft suppression": {"suppression": "hard"},
     "thresholds to .9": {"theta_act": preset("small").reading.theta_act},
+    "second stage": {"second_stage": False},
     "outer margin .5": {"outer": preset("small").reading.outer},
 }
 
