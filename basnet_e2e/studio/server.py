@@ -155,7 +155,7 @@ def locked(project: Path) -> Iterator[None]:
     """
     from filelock import FileLock, Timeout
 
-    from basnet_e2e.studio.documents import HIDDEN
+    from basnet_e2e.studio.project.documents import HIDDEN
 
     (project / HIDDEN).mkdir(parents=True, exist_ok=True)
     lock = FileLock(project / HIDDEN / "lock")

@@ -27,9 +27,9 @@ from basnet_e2e.evaluation.evaluate import evaluate
 from basnet_e2e.heads.checkpoint import HeadModel
 from basnet_e2e.intervals import Selection
 from basnet_e2e.localization.inference import localize_features
-from basnet_e2e.studio.annotation import Annotation
-from basnet_e2e.studio.ranking import WEIGHTS, ranked
-from basnet_e2e.studio.training import look_of
+from basnet_e2e.studio.project.annotation import Annotation
+from basnet_e2e.studio.tasks.ranking import WEIGHTS, ranked
+from basnet_e2e.studio.tasks.training import look_of
 from basnet_e2e.training.holdout import stratified
 from basnet_e2e.training.train import train
 

@@ -9,7 +9,7 @@ import sys
 import pytest
 from studio_server import ROOT, Studio
 
-from basnet_e2e.studio.annotation import Annotation
+from basnet_e2e.studio.project.annotation import Annotation
 
 OTHER = "http://evil.example"
 
