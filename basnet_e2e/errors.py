@@ -5,9 +5,3 @@ class BasnetError(Exception):
     """An input or a setting is wrong; the message says which, in which file, and what to do."""
 
     exit_code = 2
-
-
-class DiskError(BasnetError):
-    """A result cannot be written; the message names the file and what the system said."""
-
-    exit_code = 1

@@ -1,4 +1,6 @@
-"""What a user can mend about videos, features and extraction settings."""
+"""What a user can fix about videos, features and extraction settings."""
+
+import os
 
 
 class ExtractError(Exception):
@@ -14,4 +16,18 @@ class VideoError(ExtractError):
 
 
 class DiskError(OSError):
-    """What was computed cannot be kept: no fault of a video, and it stops all of them."""
+    """What was computed cannot be kept: not the fault of a video, and it stops all of them."""
+
+    @classmethod
+    def of(
+        cls, error: OSError, path: str | os.PathLike[str], what: str | None = None
+    ) -> "DiskError":
+        """What the system said about a file, and what of ours cannot be written there.
+
+        Args:
+            error: the system's.
+            path: the file that a user knows.
+            what: such as ``the model``.
+        """
+        text = f"{what} cannot be written ({error.strerror})" if what else error.strerror
+        return cls(error.errno, text, os.fspath(path))

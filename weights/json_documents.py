@@ -73,13 +73,14 @@ def parse_json(data: bytes | str) -> Any:
     return document
 
 
-def convert(value: Any, kind: type[T], at: str = "$") -> T:
-    """A parsed JSON value as a type; a number may be written as a string, as some tools do.
+def convert(value: Any, kind: type[T], at: str = "$", *, strict: bool = False) -> T:
+    """A parsed JSON value as a type.
 
     Args:
         value: what :func:`parse_json` returned, or a part of it.
         kind: any type that msgspec knows.
         at: where the value is in its document, for the message.
+        strict: refuse numbers written as strings, as some tools write them.
 
     Raises:
         JsonError: says what is wrong and where, such as ``$.videos[0].intervals[1].label``.
@@ -91,7 +92,7 @@ def convert(value: Any, kind: type[T], at: str = "$") -> T:
     weights.json_documents.JsonError: expected `float`, got `str` at $.facts[...]
     """
     try:
-        return msgspec.convert(value, kind, strict=False)
+        return msgspec.convert(value, kind, strict=strict)
     except msgspec.ValidationError as error:
         raise JsonError(_placed(error, at)) from error
 

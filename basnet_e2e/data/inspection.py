@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from msgspec import Struct
+from msgspec.structs import asdict
 
 from basnet_e2e.data.annotations.predictions import is_activitynet, read_results
 from basnet_e2e.data.files.file_kinds import Kind, kind_of
@@ -91,9 +92,9 @@ def _header(path: str | os.PathLike[str]) -> tuple[dict[str, str] | None, dict[s
 class _Kept(Struct):
     """Which proposals a result holds."""
 
-    keep: Text | None
-    min_score: Number | None
-    min_length: Number | None
+    keep: Text | None = None
+    min_score: Number | None = None
+    min_length: Number | None = None
 
 
 def _result(path: str | os.PathLike[str]) -> dict[str, Any]:
@@ -112,8 +113,7 @@ def _result(path: str | os.PathLike[str]) -> dict[str, Any]:
         details["models"] = sorted({result.model for result in results})
         details["seconds"] = round(sum(result.duration for result in results), 3)
     made = [result.made for result in results if result.made or not activitynet]
-    kept = [{key: one.get(key) for key in ("keep", "min_score", "min_length")} for one in made]
-    convert(path, kept, list[_Kept], "$.made")
+    kept = [asdict(each) for each in convert(path, made, list[_Kept], "$.made")]
     details["kept"] = [one for index, one in enumerate(kept) if one not in kept[:index]]
     return details
 

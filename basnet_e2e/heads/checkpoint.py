@@ -18,13 +18,14 @@ import torch
 from torch import nn
 
 from basnet_e2e.data.files.model_metadata import FORMAT_VERSION, KIND, METADATA_KEY, parse_metadata
-from basnet_e2e.errors import BasnetError, DiskError
+from basnet_e2e.errors import BasnetError
 from basnet_e2e.heads.common.head import Shape
 from basnet_e2e.heads.common.settings import Preset
 from basnet_e2e.heads.ensemble import Ensemble, build
 from basnet_e2e.heads.presets import preset_from_flat, preset_from_json
 from basnet_e2e.heads.registry import DEFAULT_HEAD
 from basnet_e2e.intervals import TRAINED
+from extract.errors import DiskError
 from weights.files import atomic_write
 
 
@@ -113,7 +114,7 @@ def save_model(model: HeadModel, path: str | os.PathLike[str]) -> None:
         with atomic_write(path) as file:
             file.write(save(tensors, metadata={METADATA_KEY: text}))
     except OSError as error:
-        raise DiskError(f"{path}: the model cannot be written ({error.strerror})") from error
+        raise DiskError.of(error, path, "the model") from error
 
 
 def load_model(path: str | os.PathLike[str], device: str | torch.device = "cpu") -> HeadModel:

@@ -19,7 +19,7 @@ from basnet_e2e.localization.predictor import Predictor, VideoPrediction, text_d
 from basnet_e2e.localization.pretrained import BUILT_IN, PretrainedClassifier, SnippetPrediction
 from basnet_e2e.localization.video_failures import failure_message
 from extract.features.feature_file import SUFFIX, Features, essential, read_meta
-from extract.features.fingerprint import fingerprint
+from extract.features.fingerprint import content_id, fingerprint
 from extract.jobs.store import FeatureStore
 from extract.pipeline.settings import DecodeOptions
 from extract.sources.download import local_copy
@@ -159,7 +159,7 @@ class Localizer:
             case VideoFile(path=path):
                 settings = json.dumps(essential(self.extractor.file_settings), sort_keys=True)
                 return {
-                    "input": fingerprint(path),
+                    "input": content_id(path),
                     "model": self.digest,
                     "settings": text_digest(settings),
                     "keep_partial": self.keep_partial,

@@ -24,7 +24,7 @@ from basnet_e2e.heads.common.nms import non_maximum_suppression
 from basnet_e2e.heads.common.settings import Reading
 
 # A class and its proposals in rows to the same, corrected.
-SecondLook = Callable[[int, Proposals], Proposals]
+Corrector = Callable[[int, Proposals], Proposals]
 
 
 def choose_classes(scores: Floats, reading: Reading) -> Ints:
@@ -230,7 +230,7 @@ def propose(
     reading: Reading,
     duration: float,
     rules: Rules = SHARED,
-    second: SecondLook | None = None,
+    second: Corrector | None = None,
 ) -> dict[int, Proposals]:
     """Proposals of a video after suppression.
 

@@ -15,11 +15,12 @@ from basnet_e2e.data.annotations.video_names import counted
 from basnet_e2e.data.files.file_kinds import Kind
 from basnet_e2e.data.files.overwrite_checks import Read, check_folder, check_output, check_outputs
 from basnet_e2e.data.files.text_files import parse_json
-from basnet_e2e.errors import BasnetError, DiskError
+from basnet_e2e.errors import BasnetError
 from basnet_e2e.interchange.writers import format_results
 from basnet_e2e.intervals import Failure, Localization
 from basnet_e2e.localization.inputs import Input
 from basnet_e2e.version import __version__
+from extract.errors import DiskError
 from extract.features.failure_lists import FAILURES, read_replaceable
 from weights.files import write_text
 
@@ -209,4 +210,4 @@ def _write(path: Path, text: str) -> None:
     try:
         write_text(path, text)
     except OSError as error:
-        raise DiskError(f"{path}: the result cannot be written ({error.strerror})") from error
+        raise DiskError.of(error, path, "the result") from error

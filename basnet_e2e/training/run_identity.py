@@ -69,7 +69,7 @@ def read_identity(text: str) -> dict[str, Any]:
         JsonError: it is damaged.
     """
     found: dict[str, Any] = parse_json(text)
-    convert(found, _Identity)
+    convert(found, _Identity, strict=True)
     return found
 
 

@@ -2,7 +2,8 @@
 
 Videos with known intervals teach it those. Others teach it pseudo intervals: the best proposal that
 holds a point and no other one, and where nothing is known the best proposals of the video's labels
-that do not overlap (as P-MIL and HR-Pro). From ten known intervals on these are left aside.
+that do not overlap (as P-MIL and HR-Pro). Half of the networks learn from the ones and half from
+the others, and the more intervals are known, the more those are trusted that know them.
 """
 
 import math
@@ -30,11 +31,11 @@ from basnet_e2e.localization.proposals import candidates, distinct
 
 STEPS, BATCH, RATE, WEIGHT_DECAY, WARM_UP = 300, 128, 3e-3, 1e-2, 20
 PSEUDO_VIDEOS = 40  # that pseudo intervals are taken from, at most
-PSEUDO_COUNT = 1.0  # known intervals that all pseudo intervals together count as much as
-ENOUGH = 10  # known intervals from which on pseudo intervals only blur what these teach
+PSEUDO_COUNT = 15  # known intervals that are trusted as much as all pseudo intervals
 PSEUDO_SCORE = 0.5  # of the best proposal's score, from which on one is a pseudo interval
 MOST = 200  # proposals of a class in a video
 JITTER, COPIES = 0.15, 6  # true intervals with borders moved by this share of their length, each
+LEFT_OUT = 4  # parts of the annotated videos, of which a network leaves out one
 LEAST_IOU = 0.3  # from which on the borders of a proposal are those of an action
 SMOOTH = 0.1  # of the smooth L1 loss
 
@@ -92,27 +93,26 @@ def _examples(
     others = [index for index in order if data.videos[index].id not in annotated]
     # Points come first among the others.
     others.sort(key=lambda index: data.videos[index].id not in data.times)
-    known = sum(len(data.times[data.videos[index].id].intervals) for index in own)
     found = []
-    for index in own + (others[:PSEUDO_VIDEOS] if known < ENOUGH else []):
+    for index in own + others[:PSEUDO_VIDEOS]:
         video, labels = data.videos[index], data.labels[index]
         times = data.times.get(video.id, Times())
-        looked = _Looked(net, stage, preset, video)
+        video_seen = _Proposed(net, stage, preset, video)
         parts = []
         for column, name in enumerate(data.classes):
-            proposals = looked.proposals.get(column, Proposals.joined([]))
+            proposals = video_seen.proposals.get(column, Proposals.joined([]))
             if video.id in annotated:
-                actions = looked.in_rows([one for one in times.intervals if one.label == name])
+                actions = video_seen.in_rows([one for one in times.intervals if one.label == name])
             elif times.points:
-                points = looked.in_rows([one for one in times.points if one.label == name])
+                points = video_seen.in_rows([one for one in times.points if one.label == name])
                 actions = holding(proposals, points[:, 0])
             else:
                 actions = best_apart(proposals) if name in labels else np.zeros((0, 2))
-            proposals = _with_jitter(proposals, actions, len(looked.edges) - 1, rng)
-            hidden = looked.in_rows(times.unknown)
+            proposals = _with_jitter(proposals, actions, len(video_seen.edges) - 1, rng)
+            hidden = video_seen.in_rows(times.unknown)
             proposals = proposals.take(~_overlaps(proposals, hidden))
             if len(proposals):
-                parts.append(looked.described(column, proposals, actions))
+                parts.append(video_seen.described(column, proposals, actions))
         if parts:
             described, targets = (np.concatenate(each) for each in zip(*parts, strict=True))
             count = len(times.intervals) if video.id in annotated else 0
@@ -120,8 +120,8 @@ def _examples(
     return found
 
 
-class _Looked:
-    """A video as the trained network and the second stage see it."""
+class _Proposed:
+    """Proposals of one video, in rows, and the curves around them."""
 
     def __init__(
         self, net: nn.Module, stage: SecondStage, preset: Preset, video: VideoFeatures
@@ -130,7 +130,7 @@ class _Looked:
         self.seen = read_network(net, preset, video)
         self.edges = self.seen.edges
         rows = reading_rows(video, reading.centre, training.length, training.segments)
-        self.look = stage.look(self.seen.seen, rows.x)
+        self.curves_of = stage.class_curves(self.seen.seen, rows.x)
         count = len(self.edges) - 1
         places = np.arange(count + 1, dtype=np.float64)
         rules = find_head(preset.head).rules
@@ -146,7 +146,7 @@ class _Looked:
         self, column: int, proposals: Proposals, actions: Floats
     ) -> tuple[Described, NDArray[np.float32]]:
         """Proposals of a class, and their mirror images, with their targets."""
-        curves = self.look(column, self.seen.cas[:, column])
+        curves = self.curves_of(column, self.seen.cas[:, column])
         described = describe(curves, proposals.start, proposals.end)
         targets = targets_of(proposals, actions)
         back = np.column_stack([targets[:, 0], -targets[:, 2], -targets[:, 1]])
@@ -209,7 +209,7 @@ def _overlaps(proposals: Proposals, stretches: Floats) -> NDArray[np.bool_]:
 
 
 def _learn(stage: SecondStage, examples: Sequence[Examples], rng: np.random.Generator) -> None:
-    """Train the networks; each leaves out another part of the annotated videos."""
+    """Train the networks at once, each by its teachers."""
     described = np.concatenate([one.described for one in examples])
     device = stage.centre.device
     stage.centre.copy_(torch.from_numpy(described.mean(axis=0)))
@@ -219,7 +219,9 @@ def _learn(stage: SecondStage, examples: Sequence[Examples], rng: np.random.Gene
         torch.from_numpy(np.concatenate(each)).to(device)
         for each in ([one.described for one in examples], [one.targets for one in examples])
     )
-    shares = np.stack([_shares(examples, network) for network in range(NETWORKS)])
+    weights, trust = _teachers(examples)
+    stage.trust.copy_(torch.from_numpy(trust))
+    shares = [_cumulative(examples, weight) for weight in weights]
     optimizer = torch.optim.AdamW(stage.parameters(), lr=RATE, weight_decay=WEIGHT_DECAY)
     stage.train()
     for step in range(STEPS):
@@ -246,20 +248,36 @@ def second_stage_loss(said: Tensor, targets: Tensor) -> Tensor:
     return complete + (offsets * meets).sum() / meets.sum().clamp(min=1)
 
 
-def _shares(examples: Sequence[Examples], network: int) -> Floats:
+def _teachers(examples: Sequence[Examples]) -> tuple[list[Floats], Floats]:
+    """What each network is taught by, and how far it is trusted.
+
+    Returns:
+        Weights of the examples for each network, and the networks' weights ``[NETWORKS]``.
+    """
+    known = np.array([one.annotated for one in examples], np.float64)
+    count = sum(one.known for one in examples)
+    if not known.any() or known.all():
+        kinds, trust = [np.ones(len(examples))] * NETWORKS, np.ones(NETWORKS)
+    else:
+        half = NETWORKS // 2
+        kinds = [known] * half + [1 - known] * half
+        trust = np.repeat([count, PSEUDO_COUNT], half).astype(np.float64)
+    weights = []
+    for network, kind in enumerate(kinds):
+        weight = kind.copy()
+        own = np.flatnonzero(kind * known)
+        if len(own) > 1:
+            # Each leaves out another part of the annotated videos.
+            weight[own[network % LEFT_OUT :: LEFT_OUT]] = 0
+        weights.append(weight)
+    return weights, trust / trust.sum()
+
+
+def _cumulative(examples: Sequence[Examples], weight: Floats) -> Floats:
     """Cumulative probability ``[P]`` of drawing each proposal of all videos.
 
-    A video counts as the root of the number of its proposals.
+    A video counts as the root of the number of its proposals, times its weight.
     """
-    own = [index for index, one in enumerate(examples) if one.annotated]
-    left_out = own[network::NETWORKS] if len(own) > 1 else []
     sizes = np.array([len(one.described) for one in examples], np.float64)
-    weights = np.sqrt(sizes)
-    known = sum(one.known for one in examples)
-    pseudo = np.array([not one.annotated for one in examples])
-    if own and pseudo.any():
-        share = PSEUDO_COUNT / max(known, 1)
-        weights[pseudo] *= share * weights[~pseudo].sum() / weights[pseudo].sum()
-    weights[left_out] = 0
-    total = np.cumsum(np.repeat(weights / sizes, sizes.astype(np.intp)))
+    total = np.cumsum(np.repeat(weight / np.sqrt(sizes), sizes.astype(np.intp)))
     return np.asarray(total / total[-1])

@@ -15,8 +15,9 @@ import torch
 from msgspec import Struct
 from torch import Tensor, nn
 
-from basnet_e2e.errors import BasnetError, DiskError
+from basnet_e2e.errors import BasnetError
 from basnet_e2e.training.run_identity import read_identity, run_difference
+from extract.errors import DiskError
 from weights.files import atomic_write
 from weights.json_documents import Count, convert
 
@@ -77,9 +78,7 @@ def save_state(
         with atomic_write(path) as file:
             torch.save(state, file)
     except OSError as error:
-        raise DiskError(
-            f"{path}: the training state cannot be written ({error.strerror})"
-        ) from error
+        raise DiskError.of(error, path, "the training state") from error
 
 
 def load_state(
@@ -101,7 +100,7 @@ def load_state(
         loaded = torch.load(path, map_location=device, weights_only=True)
         if isinstance(loaded, dict) and loaded.get("version") not in (None, STATE_VERSION):
             raise BasnetError(f"{path}: state of another version; delete it to start again")
-        state = convert(loaded, _State)
+        state = convert(loaded, _State, strict=True)
         difference = run_difference(read_identity(state.run), run)
         if difference is None:
             if state.best[2] is not None:
@@ -154,7 +153,7 @@ def _load_moments(optimizer: torch.optim.Optimizer, saved: Any) -> None:
     Raises:
         ValueError: it is not of these parameters.
     """
-    moments = convert(saved, dict[int, dict[str, Tensor | None]])
+    moments = convert(saved, dict[int, dict[str, Tensor | None]], strict=True)
     parameters = [one for group in optimizer.param_groups for one in group["params"]]
     wanted = next(names for kind, names in MOMENTS.items() if isinstance(optimizer, kind))
     for index, kept in moments.items():

@@ -93,7 +93,7 @@ class Checkpoints:
             with atomic_write(path) as file:
                 file.write(save(part, metadata={KEY: json.dumps(self._made_with, sort_keys=True)}))
         except OSError as error:
-            raise DiskError(error.errno, error.strerror, os.fspath(path)) from error
+            raise DiskError.of(error, path) from error
 
     def clear(self) -> None:
         """Remove all parts, and the folders that are empty without them."""

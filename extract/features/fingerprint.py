@@ -6,6 +6,7 @@ import hashlib
 import os
 import time
 from pathlib import Path
+from uuid import uuid4
 
 from extract.sources import storage, urls
 from extract.sources.urls import TransferError, Url
@@ -34,6 +35,28 @@ def fingerprint(path: str | os.PathLike[str] | Url) -> str:
     if time.time_ns() - max(found.st_mtime_ns, found.st_ctime_ns) < SETTLED_NS:
         return _fingerprint(place, found.st_size)
     return _remembered(place, found.st_size, found.st_ino, found.st_mtime_ns, found.st_ctime_ns)
+
+
+def content_id(path: str | os.PathLike[str] | Url) -> str:
+    """The fingerprint; of a URL that gives no parts, an id of the version that its server tells.
+
+    Without a version the id is a new one each time.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    try:
+        return fingerprint(path)
+    except TransferError as error:
+        if error.errno != errno.ENOTSUP or not isinstance(path, Url):
+            raise
+    version = urls.about(path).version
+    told = any(not fact.startswith("size=") for fact in version)
+    return (
+        f"version {hashlib.sha256(repr(version).encode()).hexdigest()[:32]}"
+        if told
+        else uuid4().hex
+    )
 
 
 @functools.lru_cache(maxsize=1 << 14)

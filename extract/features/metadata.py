@@ -88,7 +88,7 @@ def parse_metadata(
             "extract the video again"
         )
     try:
-        convert(meta, _Metadata)
+        convert(meta, _Metadata, strict=True)
     except JsonError as error:
         raise ExtractError(f"{path}: damaged metadata, {error}; extract the video again") from error
     return meta

@@ -125,7 +125,7 @@ class OutputFolder:
         try:
             storage.write(file, features.to_bytes(file))
         except OSError as error:
-            raise DiskError(error.errno, error.strerror, str(file)) from error
+            raise DiskError.of(error, str(file)) from error
 
     def remove_half_written(self, video_id: str) -> None:
         """Remove what a process that was killed while writing has left."""

@@ -58,10 +58,10 @@ class DeviceSteps:
     @torch.inference_mode()
     def pictures(self, frames: Sequence[NDArray[np.uint8]]) -> Sequence[Tensor]:
         """See `FrameSteps.pictures`."""
-        record = self._backbone.record
-        if record.resize is not None:
-            return self._transfer.up([record.resized(frame) for frame in frames]).unbind()
-        return resize_short_side(self._transfer.up(frames), record.frame_side).unbind()
+        spec = self._backbone.spec
+        if spec.resize is not None:
+            return self._transfer.up([spec.resized(frame) for frame in frames]).unbind()
+        return resize_short_side(self._transfer.up(frames), spec.frame_side).unbind()
 
     @torch.inference_mode()
     def fields(self, pictures: Sequence[Tensor]) -> Tensor:
@@ -69,17 +69,17 @@ class DeviceSteps:
         assert self._flow is not None
         rgb = torch.stack(tuple(pictures))
         return centre_crop(
-            self._flow.compute_on_device(grey(rgb), rgb), self._backbone.record.crop
+            self._flow.compute_on_device(grey(rgb), rgb), self._backbone.spec.crop
         ).clone()  # whole fields are let go
 
     @torch.inference_mode()
     def rgb(self, pictures: Mapping[int, Tensor], wanted: Sequence[Sequence[int]]) -> Pending:
         """See `FrameSteps.rgb`."""
-        record = self._backbone.record
-        cropped = {n: record.cropped(picture) for n, picture in pictures.items()}
+        spec = self._backbone.spec
+        cropped = {n: spec.cropped(picture) for n, picture in pictures.items()}
         clips = torch.stack([cropped[n] for row in wanted for n in row])
-        clips = clips.unflatten(0, (len(wanted), record.length))
-        clips = scale_rgb(clips, record.mean, record.deviation)
+        clips = clips.unflatten(0, (len(wanted), spec.length))
+        clips = scale_rgb(clips, spec.mean, spec.deviation)
         return self._transfer.down(self._backbone.rgb(clips))
 
     @torch.inference_mode()
@@ -89,12 +89,12 @@ class DeviceSteps:
         NaN is found in the features, since no network turns it into a number: to look earlier would
         be to wait for the device.
         """
-        record = self._backbone.record
+        spec = self._backbone.spec
         if fields:
             found = torch.stack([fields[n] for row in wanted for n in row])
-            clips = found.unflatten(0, (len(wanted), record.length)).transpose(1, 2)
+            clips = found.unflatten(0, (len(wanted), spec.length)).transpose(1, 2)
         else:
-            shape = (len(wanted), 2, record.length, record.crop, record.crop)
+            shape = (len(wanted), 2, spec.length, spec.crop, spec.crop)
             clips = torch.zeros(shape, device=self._backbone.device)
         pending = self._transfer.down(self._backbone.flow(quantize_flow(clips, self._quantize)))
 

@@ -74,7 +74,7 @@ class ArraySteps:
 
     def pictures(self, frames: Sequence[NDArray[np.uint8]]) -> Sequence[NDArray[np.uint8]]:
         """See `FrameSteps.pictures`."""
-        return [self._backbone.record.resized(frame) for frame in frames]
+        return [self._backbone.spec.resized(frame) for frame in frames]
 
     def fields(self, pictures: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
         """See `FrameSteps.fields`."""
@@ -82,27 +82,27 @@ class ArraySteps:
         fields = self._flow.compute(
             np.stack([grey(picture) for picture in pictures]), np.stack(pictures)
         )
-        return centre_crop(fields, self._backbone.record.crop).copy()
+        return centre_crop(fields, self._backbone.spec.crop).copy()
 
     def rgb(
         self, pictures: Mapping[int, NDArray[np.uint8]], wanted: Sequence[Sequence[int]]
     ) -> Pending:
         """See `FrameSteps.rgb`."""
-        record = self._backbone.record
-        cropped = {n: record.cropped(picture) for n, picture in pictures.items()}
+        spec = self._backbone.spec
+        cropped = {n: spec.cropped(picture) for n, picture in pictures.items()}
         clips = np.stack([np.stack([cropped[n] for n in row]) for row in wanted])
-        rows = self._backbone.rgb(record.scale_rgb(clips).transpose(0, 4, 1, 2, 3))
+        rows = self._backbone.rgb(spec.scale_rgb(clips).transpose(0, 4, 1, 2, 3))
         return lambda: rows
 
     def flow(
         self, fields: Mapping[int, NDArray[np.float32]], wanted: Sequence[Sequence[int]]
     ) -> Pending:
         """See `FrameSteps.flow`."""
-        record = self._backbone.record
-        zero = np.zeros((2, record.crop, record.crop), np.float32)
+        spec = self._backbone.spec
+        zero = np.zeros((2, spec.crop, spec.crop), np.float32)
         clips = np.stack(
             [
-                np.stack([fields[n] for n in row] if len(row) else [zero] * record.length)
+                np.stack([fields[n] for n in row] if len(row) else [zero] * spec.length)
                 for row in wanted
             ]
         )

@@ -70,12 +70,14 @@ class Scheduler:
         self._steps = _steps(backbone, flow, quantize, tensors)
         self._threads = threads
         self._pool: TaskPool | None = None
-        record = backbone.record
+        spec = backbone.spec
         self._on_cpu = backbone.device == "cpu" and not tensors
         self._thread_per_clip = (
-            self._on_cpu and record.clip_a_thread and (flow is None or flow.single_thread_per_pair)
+            self._on_cpu
+            and spec.single_thread_per_clip
+            and (flow is None or flow.single_thread_per_pair)
         )
-        clip = [(CHANNELS[name], record.length, record.crop, record.crop) for name in streams]
+        clip = [(CHANNELS[name], spec.length, spec.crop, spec.crop) for name in streams]
         batch = max(map(cpu_batch, clip)) if self._thread_per_clip else CPU_GROUP
         self._group = batch if self._on_cpu else GPU_BATCH
 

@@ -60,7 +60,7 @@ def scale_rgb(pictures: Tensor, mean: tuple[float, ...], deviation: tuple[float,
 
     Args:
         pictures: of 0..255.
-        mean: see `extract.backbones.spec.BackboneRecord`, whose `scale_rgb` this is.
+        mean: see `extract.backbones.spec.BackboneSpec`, whose `scale_rgb` this is.
         deviation: the same.
     """
     clips = pictures.new_empty((len(pictures), 3, *pictures.shape[1:4]), dtype=torch.float32)

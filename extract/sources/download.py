@@ -71,7 +71,7 @@ def download(video: Url, target: Path) -> None:
     except TransferError as error:
         cause = error.__cause__
         if isinstance(cause, OSError) and cause.errno in FULL:
-            raise DiskError(cause.errno, os.strerror(cause.errno or 0), str(target)) from error
+            raise DiskError.of(cause, target) from error
         raise
     found = target.stat().st_size
     if before.size is not None and found != before.size:
@@ -89,7 +89,7 @@ def _by_pieces(video: Url, size: int, target: Path) -> None:
                 file.write(piece)
                 file.flush()
             except OSError as error:
-                raise DiskError(error.errno, error.strerror, str(target)) from error
+                raise DiskError.of(error, target) from error
 
 
 def _check_space(video: Url, found: About, folder: Path) -> None:
@@ -127,5 +127,5 @@ def _root() -> Path:
                 if ours:
                     shutil.rmtree(folder, ignore_errors=True)
     except OSError as error:
-        raise DiskError(error.errno, error.strerror, str(error.filename or root)) from error
+        raise DiskError.of(error, error.filename or root) from error
     return root

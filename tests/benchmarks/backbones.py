@@ -1,28 +1,33 @@
 """Seconds per snippet of each backbone, beside this machine's matrix-multiply peak.
 
-Run: ``python tests/benchmarks/backbones.py [--threads N] [NAME...]``. The weights are random: only
-time is measured, and that I3D's packed kernels agree with the plain module. Peaks are measured
-before and after, since a machine may be shared. First Inception-I3D in detail; then the table of
-all networks: name, accuracy, feature size, seconds, operations, share of the peak, licence. With
-names, the table alone, of these.
+Run: ``python tests/benchmarks/backbones.py [--threads N] [--keep MACHINE] [NAME...]``. The weights
+are random: only time is measured, and how far I3D's kernels are from the plain module. Peaks are
+measured before and after, since a machine may be shared. First Inception-I3D in detail; then all
+networks. With names, only these.
 """
 
 import argparse
 import importlib.util
+import json
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
 
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from extract.backbones.i3d import InceptionI3D, Unit3D
-from extract.backbones.registry import backbone_names, backbone_record
-from extract.backbones.spec import BackboneRecord
+from extract.backbones.registry import backbone_names, backbone_spec
+from extract.backbones.spec import BackboneSpec
 from extract.backbones.transformers_network import NETWORKS
 from extract.inference.torch_runtime import TorchRuntime
 from weights.manifest import network as network_entry
 
 SHAPE = (3, 16, 224, 224)
+KEPT = Path(__file__).with_suffix(".json")
+README = Path(__file__).resolve().parents[2] / "extract" / "backbones" / "README.md"
+BEGIN, END = "<!-- written by tests/benchmarks/backbones.py -->", "<!-- end -->"
 SIDE = 4096
 BEST_OF = 5
 
@@ -74,10 +79,10 @@ def lively(network: InceptionI3D) -> InceptionI3D:
     return network.eval().requires_grad_(False)
 
 
-def random_network(record: BackboneRecord) -> torch.nn.Module:
+def random_network(spec: BackboneSpec) -> torch.nn.Module:
     """A backbone's network with random weights; one of transformers from its configuration."""
-    if record.model is None:
-        found = record.build(record.streams[0], network_entry(record.name, "rgb").classes or 6)
+    if spec.model is None:
+        found = spec.build(spec.streams[0], network_entry(spec.name, "rgb").classes or 6)
         return found.eval().requires_grad_(False)
     import transformers
 
@@ -92,56 +97,92 @@ def random_network(record: BackboneRecord) -> torch.nn.Module:
         "clip-vit-b32": ("pictures", lambda: transformers.CLIPModel(transformers.CLIPConfig())),
         "siglip-base": ("pictures", lambda: transformers.SiglipModel(transformers.SiglipConfig())),
     }
-    kind, make = makes[record.name]
+    kind, make = makes[spec.name]
     return NETWORKS[kind](make()).eval().requires_grad_(False)
 
 
-def table(names: Sequence[str], threads: int) -> None:
-    """Print a row for each backbone, of its first stream."""
+def measure(names: Sequence[str], threads: int) -> dict[str, dict[str, float]]:
+    """Seconds per snippet and operations of each backbone's first stream, printed on the way."""
     top = peak()
     print(f"\nmatrix multiply: {top / 1e9:.0f} GFLOP/s on {threads} threads; one snippet at a time")
-    print("| backbone | accuracy | feature | frames | s/snippet | GFLOP | of peak | licence |")
-    print("|---|---|---|---|---|---|---|---|", flush=True)
+    found = {}
     for name in names:
-        record = backbone_record(name)
-        if record.model is not None and not importlib.util.find_spec("transformers"):
+        spec = backbone_spec(name)
+        if spec.model is not None and not importlib.util.find_spec("transformers"):
             print(f"{name}: transformers is not installed")
             continue
-        network = random_network(record)
-        seen = len(record.seen)
-        shape = (3, seen, record.crop, record.crop)
+        network = random_network(spec)
+        shape = (3, len(spec.seen), spec.crop, spec.crop)
         clip = torch.randn(1, *shape, generator=torch.Generator().manual_seed(0))
         with FlopCounterMode(display=False) as counter, torch.inference_mode():
             network.features(clip)
-        runtime = TorchRuntime(network, shape)
+        runtime = TorchRuntime(network, shape, winograd=spec.winograd)
         runtime.run(clip)
         began = clock()
         runtime.run(clip)
-        # A network of seconds a snippet is measured well enough by one of them.
+        # One run is enough for a network that takes seconds per snippet.
         seconds = clock() - began
         if seconds < 2:
             seconds = best(lambda run=runtime.run, x=clip: run(x))
-        entry = network_entry(record.name, "rgb")
         work = counter.get_total_flops()
-        numbers = f"{seconds:.2f} | {work / 1e9:.0f} | {work / seconds / top:.2f}"
-        frames = f"{seen} of {record.crop}"
-        print(f"| `{name}` | {entry.accuracy} | {record.dimension} | {frames} | ", end="")
-        print(f"{numbers} | {entry.licence} |", flush=True)
+        found[name] = {"seconds": round(seconds, 3), "gflop": round(work / 1e9, 1)}
+        print(f"{name:15}{seconds:7.2f} s, {work / seconds / top:.2f} of the peak", flush=True)
     print(f"matrix multiply afterwards: {peak() / 1e9:.0f} GFLOP/s")
+    return found
+
+
+def keep(found: dict[str, dict[str, float]], machine: str) -> None:
+    """Store what was measured and write the table of ``extract/backbones/README.md``."""
+    kept = json.loads(KEPT.read_text())
+    if found:
+        kept = {"machine": machine, "networks": kept["networks"] | found}
+        KEPT.write_text(json.dumps(kept, indent=1) + "\n")
+    before, rest = README.read_text().split(BEGIN)
+    after = rest.partition(END)[2]
+    README.write_text(f"{before}{BEGIN}\n{table(kept)}\n{END}{after}")
+
+
+def table(kept: dict[str, Any]) -> str:
+    """The table of all networks that were measured, in Markdown."""
+    lines = [
+        "| network | published accuracy | feature | frames | s/snippet | GFLOP | licence |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for name, figures in kept["networks"].items():
+        spec, entry = backbone_spec(name), network_entry(name, "rgb")
+        star = "" if spec.model is None else "*"
+        frames = f"{len(spec.seen)} of {spec.crop}"
+        work = f"{figures['gflop']:.0f}" if figures["gflop"] >= 1 else "< 1"
+        cells = (
+            *(f"`{name}`{star}", entry.accuracy, spec.dimension, frames),
+            *(f"{figures['seconds']:.3g}", work, entry.licence),
+        )
+        lines.append(f"| {' | '.join(map(str, cells))} |")
+    return "\n".join([*lines, "", f"Seconds per snippet of the RGB stream on {kept['machine']}."])
 
 
 def main() -> None:
     """Print the tables."""
     global clock
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("names", nargs="*", metavar="NAME", help="backbones; all without it")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="backbones; default: all")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument(
         "--processor-time",
         action="store_true",
         help="count processor time, for a machine that others use; one thread",
     )
+    parser.add_argument(
+        "--keep",
+        metavar="MACHINE",
+        help="store the results and write the table of extract/backbones/README.md; describe the "
+        "machine, e.g. 'two cores that multiply matrices at 121 GFLOP/s'",
+    )
+    parser.add_argument("--table", action="store_true", help="only write that table again")
     options = parser.parse_args()
+    if options.table:
+        keep({}, "")
+        return
     threads = 1 if options.processor_time else options.threads
     if options.processor_time:
         clock = time.process_time
@@ -149,7 +190,9 @@ def main() -> None:
     torch.manual_seed(0)
     if not options.names:
         inception(threads)
-    table(options.names or backbone_names(), threads)
+    found = measure(options.names or backbone_names(), threads)
+    if options.keep:
+        keep(found, options.keep)
 
 
 def inception(threads: int) -> None:
@@ -161,11 +204,9 @@ def inception(threads: int) -> None:
         before = peak()
         expected = network.features(clip)
         rows = [("torch, plain module", best(lambda: network.features(clip)), 0.0)]
-        runtimes = {
-            name: TorchRuntime(network, SHAPE, winograd=bool(name)) for name in ("", "winograd")
-        }
-        for name, runtime in runtimes.items():
-            seconds = best(lambda runtime=runtime: runtime.run(clip))
+        for name in ("packed kernels", "winograd"):
+            runtime = TorchRuntime(network, SHAPE, winograd=name == "winograd")
+            seconds = best(lambda run=runtime.run: run(clip))
             apart = float((runtime.run(clip) - expected).abs().max() / expected.max())
             rows.append((name, seconds, apart))
         after = peak()

@@ -37,7 +37,7 @@ MARGIN = 12
 
 @dataclass(frozen=True)
 class ClipFormat:
-    """What the network's record asks of a clip: lengths in pixels, and the flow schedule."""
+    """What the network's spec asks of a clip: lengths in pixels, and the flow schedule."""
 
     side: int
     crop: int

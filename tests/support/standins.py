@@ -10,7 +10,7 @@ import extract
 from extract.backbones.registry import BACKBONES
 
 SIDE = 4
-RECORD = dataclasses.replace(
+SPEC = dataclasses.replace(
     BACKBONES["i3d-mini"], name="tiny", frame_side=SIDE, crop=SIDE, dimension=16 * SIDE * SIDE
 )
 
@@ -18,7 +18,7 @@ RECORD = dataclasses.replace(
 class TinyBackbone:
     """Its feature of a clip is every value of the clip: nothing can be mixed up unnoticed."""
 
-    record = RECORD
+    spec = SPEC
     device, runtime = "cpu", "test cpu"
     precision = "float32"
 

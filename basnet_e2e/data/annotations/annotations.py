@@ -30,6 +30,7 @@ from basnet_e2e.data.annotations.video_names import (
 from basnet_e2e.data.files.text_files import convert, parse_json, read_text
 from basnet_e2e.errors import BasnetError
 from basnet_e2e.intervals import Interval
+from extract.sources.storage import is_hidden
 from weights.json_documents import Name, Number, Seconds
 
 __all__ = [
@@ -207,15 +208,14 @@ def with_classes(labels: Labels, classes: Sequence[str]) -> Labels:
 def _labels_of_folders(folder: Path) -> Labels:
     videos: dict[str, tuple[str, ...]] = {}
     for path in sorted(folder.rglob("*")):
-        relative = path.relative_to(folder)
-        hidden = any(part.startswith(".") for part in relative.parts)
-        name = relative.as_posix()
+        name = path.relative_to(folder).as_posix()
         stem = without_suffix(name)
-        if hidden or stem == name or not path.is_file():
+        if is_hidden(name) or stem == name or not path.is_file():
             continue
         if stem in videos:
             raise BasnetError(f"{folder}: two files are called '{stem}' but for their suffix")
-        videos[stem] = (nfc(relative.parts[0]),) if len(relative.parts) > 1 else ()
+        first, inside, _ = name.partition("/")
+        videos[stem] = (nfc(first),) if inside else ()
     classes = _classes_of(videos)
     if not classes:
         raise BasnetError(

@@ -12,6 +12,7 @@ from basnet_e2e.data.annotations.video_names import FEATURE_SUFFIXES
 from basnet_e2e.data.features.layouts import find_stored, parse_grid
 from basnet_e2e.errors import BasnetError
 from extract.sources.find import VIDEO_SUFFIXES, find_videos
+from extract.sources.storage import is_hidden
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,6 @@ def _holds(root: Path, suffixes: Iterable[str]) -> bool:
     if root.is_file():
         return root.suffix.lower() in wanted
     return any(
-        path.suffix.lower() in wanted
-        and not any(part.startswith(".") for part in path.relative_to(root).parts)
+        path.suffix.lower() in wanted and not is_hidden(path.relative_to(root).as_posix())
         for path in root.rglob("*")
     )

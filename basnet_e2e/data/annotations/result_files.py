@@ -9,6 +9,7 @@ from basnet_e2e.data.files.text_files import parse_json
 from basnet_e2e.errors import BasnetError
 from basnet_e2e.intervals import Failure, Localization
 from extract.features.failure_lists import FAILURES, read_list
+from extract.sources.storage import is_hidden
 
 
 def is_own(document: Any) -> bool:
@@ -38,7 +39,7 @@ def result_files(given: Path, is_wanted: Callable[[Any], bool] = is_result) -> l
     found = [
         path
         for path in sorted(given.rglob("*.json"))
-        if not any(part.startswith(".") for part in path.relative_to(given).parts)
+        if not is_hidden(path.relative_to(given).as_posix())
         and path.is_file()
         and is_wanted(parse_json(path))
     ]

@@ -16,6 +16,7 @@ from basnet_e2e.data.files.file_kinds import Kind, kind_of
 from basnet_e2e.errors import BasnetError
 from extract.errors import ExtractError
 from extract.features.feature_file import SUFFIX, Features, read_meta, settings_for_streams
+from extract.sources.storage import is_hidden
 
 log = logging.getLogger(__name__)
 Read = tuple[NDArray[np.float32], NDArray[np.float64], NDArray[np.float64], float]
@@ -123,7 +124,7 @@ def refuse_other_kind(path: Path) -> None:
 
 def visible(path: Path, folder: Path) -> bool:
     """Whether neither the file nor a folder above it, up to the one given, is hidden."""
-    return not any(part.startswith(".") for part in path.relative_to(folder).parts)
+    return not is_hidden(path.relative_to(folder).as_posix())
 
 
 def _naming(error: Exception, path: Path) -> str:

@@ -117,6 +117,7 @@ def parse_metadata(
         found = convert(
             meta | {"training": meta.get("training") or None},
             _First if meta["format"] == 1 else _Current,
+            strict=True,
         )
         counts = None if found.training is None else found.training.per_class
         if counts is not None and len(counts) != len(found.classes):

@@ -18,14 +18,14 @@ from basnet_e2e.heads.common.decoding_rules import Floats, Proposals, Seen
 from basnet_e2e.heads.common.pca import Projection
 from basnet_e2e.heads.common.proposal_features import WIDTH, RowCurves, describe
 
-NETWORKS, HIDDEN, DROPOUT = 4, 64, 0.3
+NETWORKS, HIDDEN, DROPOUT = 8, 64, 0.3
 COMPONENTS = 64
 SHARES = "shares"  # of a softmax over classes and background ``[n, C + 1]``, in ``Seen.more``
 SHORTEST = 0.3  # rows that are left of a proposal; where less would be, it stays as it was
 
 
 class SecondStage(nn.Module):
-    """Networks of equal layers, read as their mean.
+    """Networks of equal layers, read as their weighted mean.
 
     Args:
         features: width F of the rows of a video.
@@ -36,8 +36,10 @@ class SecondStage(nn.Module):
         self.project = Projection(features, COMPONENTS)
         self.centre: Tensor
         self.scale: Tensor
+        self.trust: Tensor
         self.register_buffer("centre", torch.zeros(WIDTH))
         self.register_buffer("scale", torch.ones(WIDTH))
+        self.register_buffer("trust", torch.full((NETWORKS,), 1 / NETWORKS))
         sizes = (WIDTH, HIDDEN, HIDDEN, 3)
         self.weights = nn.ParameterList(
             torch.zeros(NETWORKS, *each) for each in itertools.pairwise(sizes)
@@ -61,8 +63,10 @@ class SecondStage(nn.Module):
             x = F.dropout(F.relu(torch.baddbmm(bias, x, weight)), DROPOUT, self.training)
         return torch.baddbmm(self.biases[-1], x, self.weights[-1])
 
-    def look(self, seen: Seen, x: NDArray[np.float32]) -> Callable[[int, Floats], RowCurves]:
-        """A video as it is looked at: a class and its activation as it is cut to its curves.
+    def class_curves(
+        self, seen: Seen, x: NDArray[np.float32]
+    ) -> Callable[[int, Floats], RowCurves]:
+        """Map a class and its activation, as proposals are cut from it, to the curves of a video.
 
         Args:
             seen: what the head says of the video.
@@ -86,8 +90,10 @@ class SecondStage(nn.Module):
         with torch.inference_mode():
             rows = torch.from_numpy(described).to(self.centre.device)
             said = self(rows.expand(NETWORKS, -1, -1)).double()
-            complete = torch.sigmoid(said[..., 0]).mean(0).cpu().numpy()
-            offsets = said[..., 1:].mean(0).cpu().numpy() * (found.end - found.start)[:, None]
+            trust = self.trust.double()
+            complete = (trust @ torch.sigmoid(said[..., 0])).cpu().numpy()
+            offsets = torch.einsum("m,mpk->pk", trust, said[..., 1:]).cpu().numpy()
+        offsets *= (found.end - found.start)[:, None]
         start, end = (
             np.clip(border + offset, 0, len(video.rows))
             for border, offset in zip((found.start, found.end), offsets.T, strict=True)

@@ -71,7 +71,8 @@ class Settings:
         if lost:
             raise BasnetError(f"preset without the settings {', '.join(lost)}")
         try:
-            return convert({name: known[name][_OLDER] for name in missing} | dict(values), cls)
+            older = {name: known[name][_OLDER] for name in missing}
+            return convert(older | dict(values), cls, strict=True)
         except JsonError as error:
             raise BasnetError(f"a setting has a value it cannot have: {error}") from error
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from PIL.ImageFont import FreeTypeFont
 
 FONT = "mpl-data/fonts/ttf/DejaVuSans-Bold.ttf"  # comes with matplotlib
-LINES = 16  # so many lines of text would fill the height
+LINES = 16  # of text that would fill the height of a picture
 SMALLEST = 10  # pixels
 
 
@@ -30,13 +30,13 @@ def burn(
     output: Path,
     progress: Callable[[int, int], None] | None = None,
 ) -> None:
-    """Write an H.264 copy of a video; while an action lasts, its label and score stand in it.
+    """Write an H.264 copy of a video that shows the label and score of each action while it lasts.
 
     Args:
-        result: intervals to draw; a colour a class.
+        result: intervals to draw, one colour per class.
         source: the video.
         output: mp4 file.
-        progress: called with the frames done and their number.
+        progress: called with the number of frames done and in all.
 
     Raises:
         VideoError: the video is damaged.
@@ -64,7 +64,7 @@ def burn(
 
 
 def _drawn(picture: NDArray[np.uint8], lines: tuple[tuple[str, str], ...]) -> NDArray[np.uint8]:
-    """The picture with the lines in its upper left corner; the same array where there are none."""
+    """The picture with the lines in its upper left corner; the same array if there are none."""
     if not lines:
         return picture
     height, width = picture.shape[:2]

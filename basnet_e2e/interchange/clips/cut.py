@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from extract.video.timestamps import Timestamps
 
 log = logging.getLogger(__name__)
-# Containers in which packets have sound timestamps, by FFmpeg's names; those of the first kind also
-# say where playing begins, so that a copy shows nothing before the interval.
+# Containers whose packets have reliable timestamps, by FFmpeg's names. Those of the first kind also
+# state where playback begins, so that a copy shows nothing before the interval.
 EXACT_START = "mov,mp4,m4a,3gp,3g2,mj2"
 COPIED = (EXACT_START, "matroska,webm")
 LONGEST_NAME = 60
@@ -39,19 +39,19 @@ class Piece:
 def cut(result: Localization, source: Path, folder: Path, *, exact: bool = False) -> list[Path]:
     """Write a clip for each interval of a video.
 
-    Without ``exact`` packets are copied, nothing is encoded anew: in mp4 and mov the clip plays
-    from the interval's first frame on, in mkv and webm from the key frame before it; it may end a
-    few frames late. Other containers, and all with ``exact``, are encoded as H.264: the clip holds
-    the frames within the interval and no other, evenly spaced at the video's rate.
+    By default packets are copied and nothing is encoded: in mp4 and mov the clip plays from the
+    first frame of the interval, in mkv and webm from the key frame before it, and it may end a few
+    frames late. Other containers, and all with ``exact``, are encoded as H.264: the clip contains
+    exactly the frames of the interval, evenly spaced at the rate of the video.
 
     Args:
         result: whose intervals are cut out.
         source: its video.
         folder: clips are ``<folder>/<id>/<number>_<label>_<start>-<end>.<suffix>``.
-        exact: encode anew.
+        exact: encode instead of copying.
 
     Returns:
-        The files written, in the order of time.
+        The files written, in temporal order.
 
     Raises:
         VideoError: the video is damaged.
@@ -62,7 +62,7 @@ def cut(result: Localization, source: Path, folder: Path, *, exact: bool = False
     reading = read_timestamps(os.path.abspath(source))
     copied = not exact and _can_be_copied(source, reading)
     if not exact and not copied:
-        log.info("%s: clips are encoded anew, this kind of file cannot be cut by copying", source)
+        log.info("%s: encoding the clips, this kind of file cannot be cut by copying", source)
     suffix = source.suffix if copied else ".mp4"
     pieces = [
         Piece(found, folder / safe_name(result.video) / f"{number:03d}_{_name(found)}{suffix}")
@@ -116,7 +116,7 @@ def _copy(source: Path, piece: Piece, origin: Fraction) -> None:
 
 
 def _timed(packets: Iterable[Any], leading: Any) -> Iterator[Any]:
-    """Packets with decoding times; Matroska states none of the first ones where frames reorder."""
+    """Add missing decoding times; Matroska does not state those of the first reordered frames."""
     early: list[Any] = []
     for packet in packets:
         if packet.stream is leading and packet.pts is not None:
@@ -131,7 +131,7 @@ def _timed(packets: Iterable[Any], leading: Any) -> Iterator[Any]:
 
 
 def _within(packets: Any, leading: Any, end: Fraction) -> list[Any]:
-    """Packets up to the last one, in the order of decoding, of a frame before the end."""
+    """Packets, in decoding order, up to the last one of a frame before the end."""
     kept: list[Any] = []
     last, first = 0, None
     for packet in packets:
@@ -147,7 +147,7 @@ def _within(packets: Any, leading: Any, end: Fraction) -> list[Any]:
         kept.append(packet)
         if packet.pts * packet.time_base < end:
             last = len(kept)
-    # Sound from before the first picture would be heard over nothing.
+    # Sound from before the first picture would play without a picture.
     return [
         packet
         for index, packet in enumerate(kept)
@@ -157,7 +157,7 @@ def _within(packets: Any, leading: Any, end: Fraction) -> list[Any]:
 
 
 def _encode(source: Path, pieces: Sequence[Piece], origin: Fraction) -> None:
-    """Decode the video once and hand its pictures to the clips that are open."""
+    """Decode the video once and pass its pictures to the clips that are open."""
     from extract.video.isolation.isolated_clip import open_isolated
 
     with open_isolated(source) as clip, ExitStack() as all_clips:
@@ -175,7 +175,7 @@ def _encode(source: Path, pieces: Sequence[Piece], origin: Fraction) -> None:
                 running.append((piece, writer, stack))
             for entry in list(running):
                 piece, writer, stack = entry
-                # An interval shorter than a frame still gives one.
+                # An interval shorter than a frame still gets one.
                 if writer.empty or time < Fraction(str(piece.found.end)):
                     writer.add(picture)
                 else:

@@ -1,4 +1,4 @@
-"""Pictures to an H.264 file, with the sound of the video they come from."""
+"""Encode pictures as an H.264 file, with the sound of the video they come from."""
 
 import contextlib
 import logging
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 CRF = 18
-"""x264's constant rate factor: no loss that one sees."""
+"""x264's constant rate factor: visually lossless."""
 BT709, LIMITED = 1, 1
 
 
@@ -28,7 +28,7 @@ class Writer:
     def __init__(
         self, container: "OutputContainer", size: tuple[int, int], rate: Fraction, sound: "_Sound"
     ) -> None:
-        # 4:2:0 chroma needs even sizes: an odd last row or column is left out.
+        # 4:2:0 chroma needs even sizes: an odd last row or column is dropped.
         self._width, self._height = (max(side - side % 2, 2) for side in size)
         self._rate, self._container, self._sound = rate, container, sound
         stream: Any = container.add_stream("libx264", rate=rate)
@@ -58,7 +58,7 @@ class Writer:
         self._sound.up_to(self._container, self._count / self._rate)
 
     def finish(self) -> None:
-        """Write what the encoder and the sound still hold."""
+        """Write what the encoder and the sound still buffer."""
         self._container.mux(self._stream.encode())
         self._sound.up_to(self._container, self._count / self._rate)
 
@@ -77,8 +77,8 @@ def encoded_video(
         path: file to write, mp4.
         size: width and height of the pictures.
         rate: pictures per second.
-        source: video whose sound is taken over as it is, as long as there are pictures.
-        start: seconds on the container's clock of ``source`` that the first picture stands for.
+        source: video whose sound is copied for as long as there are pictures.
+        start: time of the first picture in seconds on the container's clock of ``source``.
     """
     import av
 
@@ -93,7 +93,7 @@ def encoded_video(
 
 
 class _Sound:
-    """The packets of a video's sound, from a time on, taken over without encoding."""
+    """Copies the packets of a video's sound from a given time on."""
 
     def __init__(self, source: Path, start: Fraction) -> None:
         import av
@@ -105,14 +105,12 @@ class _Sound:
         self._stream: Any = None
 
     def begin(self, container: "OutputContainer") -> None:
-        """Add a stream for it where there is sound that fits."""
+        """Add a stream if there is sound that the container can hold."""
         found = self._read.streams.best("audio")
         if found is None or found.codec_context is None:
             return
         if found.codec.canonical_name not in container.supported_codecs:
-            log.warning(
-                "%s: mp4 cannot hold its %s sound, left out", self._source, found.codec.name
-            )
+            log.warning("%s: mp4 cannot hold its %s sound, dropped", self._source, found.codec.name)
             return
         assert found.time_base is not None
         self._stream = container.add_stream_from_template(found)
@@ -121,7 +119,7 @@ class _Sound:
         self._packets = self._read.demux(found)
 
     def up_to(self, container: "OutputContainer", seconds: Fraction) -> None:
-        """Write the packets that begin before a time of the copy."""
+        """Write the packets that begin before a time in the copy."""
         limit = self._first + seconds / self._base if self._stream else 0
         while self._stream is not None:
             packet = self._held or next(self._packets, None)
@@ -137,5 +135,5 @@ class _Sound:
             container.mux(packet)
 
     def close(self) -> None:
-        """Let go of the source."""
+        """Close the source."""
         self._read.close()

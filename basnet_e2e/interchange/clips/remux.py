@@ -1,4 +1,4 @@
-"""Containers written by PyAV: whole or not at all, streams taken over as they are."""
+"""Containers written by PyAV: complete or not at all, with streams copied from a source."""
 
 import contextlib
 import logging
@@ -19,10 +19,10 @@ KEPT = ("video", "audio", "subtitle")
 
 @contextlib.contextmanager
 def written_video(path: Path) -> Iterator[Path]:
-    """A name to write a video to that becomes ``path`` when the block ends without an error.
+    """A temporary name to write to, which becomes ``path`` when the block ends without an error.
 
-    PyAV writes to a name, so ``weights.files.atomic_write``, which hands out a file, does not
-    serve.
+    PyAV writes to a name, so ``weights.files.atomic_write``, which provides an open file, cannot be
+    used.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
@@ -39,18 +39,18 @@ def copy_streams(
     output: Path,
     without: "Sequence[Stream]" = (),
 ) -> "dict[Stream, Stream]":
-    """Streams of the copy, nothing encoded anew: stream read -> stream written.
+    """Create the streams of a copy without encoding: stream read -> stream written.
 
-    What the container cannot hold is left out with a warning; data streams are left out.
+    Streams that the container cannot hold are dropped with a warning, data streams silently.
 
     Args:
         read: the source.
         written: the copy.
         output: its name, for messages.
-        without: streams of the source to leave out.
+        without: streams of the source to drop.
 
     Raises:
-        BasnetError: it cannot hold the video.
+        BasnetError: the container cannot hold the video.
     """
     streams: dict[Stream, Stream] = {}
     for stream in read.streams:
@@ -62,5 +62,5 @@ def copy_streams(
         elif stream.type == "video":
             raise BasnetError(f"{output}: a file of this kind cannot hold {name} video; try .mkv")
         else:
-            log.warning("%s cannot hold %s (%s), left out", output, name, stream.type)
+            log.warning("%s cannot hold %s (%s), dropped", output, name, stream.type)
     return streams

@@ -176,6 +176,13 @@ def test_no_credential_of_a_url_is_written_or_said(web, tmp_path, run):
     said = [out, *err]
     assert code == 1
     assert any("http://***@" in line for line in err)
+    options = ("--backbone", "i3d-mini", "--device", "cpu", "-o", tmp_path / "r.json")
+    code, out, err = run("localize", there, broken, *options, "-v")
+    assert code == 1
+    said += [out, *err]
+    assert [
+        video["video"] for video in json.loads((tmp_path / "r.json").read_text())["videos"]
+    ] == ["a"]
     said += [path.read_bytes().decode("utf-8", "replace") for path in tmp_path.rglob("*.*")]
-    assert len(said) > 7
+    assert len(said) > 10
     assert [text for text in said if "hunter2" in text or "T0PS3CRET" in text] == []

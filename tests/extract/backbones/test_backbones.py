@@ -205,21 +205,21 @@ def test_frames_are_spread_as_pytorchvideo_does() -> None:
 
 @pytest.mark.parametrize("name", ["slow_r50", "i3d_r50", "x3d_m"])
 def test_zoo_networks_have_the_recorded_dimension(name: str) -> None:
-    record = BACKBONES[name]
+    spec = BACKBONES[name]
     with torch.device("meta"):
-        network = record.build("rgb", 400).eval()
-        clip = torch.zeros(1, 3, record.frames or 0, record.crop, record.crop)
-        assert network.features(clip).shape == (1, record.dimension)
-        assert network.classifier()[0].shape == (400, record.dimension)
+        network = spec.build("rgb", 400).eval()
+        clip = torch.zeros(1, 3, spec.frames or 0, spec.crop, spec.crop)
+        assert network.features(clip).shape == (1, spec.dimension)
+        assert network.classifier()[0].shape == (400, spec.dimension)
 
 
 def test_a_zoo_network_equals_the_zoo() -> None:
     from pytorchvideo.models import hub
 
     torch.manual_seed(0)
-    record = BACKBONES["x3d_m"]
+    spec = BACKBONES["x3d_m"]
     theirs = hub.x3d_m().eval()
-    ours = record.build("rgb", 400).eval()
+    ours = spec.build("rgb", 400).eval()
     ours.load_state_dict(theirs.state_dict())
     clip = torch.rand(1, 3, 16, 224, 224)
     theirs.blocks[-1].activation = None  # it averages probabilities over places, here there is one
@@ -253,15 +253,13 @@ def test_scaling_of_colours() -> None:
 
 def test_each_colour_is_scaled_by_its_own_mean_and_deviation() -> None:
     mean, deviation = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-    record = replace(MINI, mean=mean, deviation=deviation)
+    spec = replace(MINI, mean=mean, deviation=deviation)
     pictures = np.random.default_rng(0).integers(0, 256, (2, 4, 5, 7, 3), dtype=np.uint8)
     expected = (pictures / 255 - np.array(mean)) / np.array(deviation)
-    np.testing.assert_allclose(record.scale_rgb(pictures), expected, atol=1e-6)
+    np.testing.assert_allclose(spec.scale_rgb(pictures), expected, atol=1e-6)
     # A view that is cut out of larger pictures, as a crop is.
     cut = pictures[..., 1:4, 2:6, :]
-    np.testing.assert_array_equal(
-        record.scale_rgb(cut), record.scale_rgb(pictures)[..., 1:4, 2:6, :]
-    )
+    np.testing.assert_array_equal(spec.scale_rgb(cut), spec.scale_rgb(pictures)[..., 1:4, 2:6, :])
 
 
 def test_i3d_sees_the_values_it_always_saw() -> None:
@@ -279,7 +277,7 @@ def test_frames_per_second_are_those_of_the_backbone(
     extractor = Extractor(chosen, device="cpu")
     assert (extractor.grid.fps, extractor.file_settings["fps"]) == (fps, str(fps))
     other = Extractor(replace(chosen, fps=Fraction(12)), device="cpu")
-    assert (other.grid.fps, other.settings["fps"]) == (12, "12")
+    assert (other.grid.fps, other.file_settings["fps"]) == (12, "12")
 
 
 def test_weights_of_a_stream_that_is_not_used_are_not_asked_for(
@@ -306,7 +304,7 @@ def test_a_backbone_of_another_precision_is_refused(
     with pytest.raises(ExtractError, match=r"ask for precision bfloat16, .* in float32"):
         Extractor(chosen, backbone=backbone, device="cpu")
     exact = Extractor(ExtractSettings("i3d-mini"), backbone=backbone, device="cpu")
-    assert exact.settings["precision"] == "float32"
+    assert exact.file_settings["precision"] == "float32"
 
 
 def test_a_rounded_network_rounds_and_still_gives_float32(mini: dict[str, WeightsFile]) -> None:
@@ -331,5 +329,5 @@ class WithoutPacking(torch.nn.Module):
 
 def test_every_backbone_has_weights_in_the_manifest() -> None:
     known = {(item.name, item.stream) for item in networks()}
-    for record in BACKBONES.values():
-        assert {(record.name, stream) for stream in record.streams} <= known
+    for spec in BACKBONES.values():
+        assert {(spec.name, stream) for stream in spec.streams} <= known

@@ -6,6 +6,7 @@ makes machine code for GPUs that are not there.
 
 import logging
 import multiprocessing
+import sys
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 
@@ -17,6 +18,7 @@ import triton_interpreter
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+import extract.flow.tvl1
 from extract.flow.tvl1 import numba_engine, torch_engine
 from extract.flow.tvl1.params import TVL1Params
 from extract.flow.tvl1.solver import check_frames
@@ -158,6 +160,15 @@ def test_a_gpu_on_which_triton_cannot_launch_takes_plain_torch_and_says_so(monke
         "flow on cuda runs without its fused kernels, several times slower: "
         "RuntimeError: Failed to find C compiler."
     )
+
+
+@pytest.mark.usefixtures("undecided")
+def test_where_triton_is_not_installed_plain_torch_solves(monkeypatch, caplog):
+    monkeypatch.setitem(sys.modules, "triton", None)
+    monkeypatch.delitem(sys.modules, "extract.flow.tvl1.triton_kernels", raising=False)
+    monkeypatch.delattr(extract.flow.tvl1, "triton_kernels", raising=False)
+    assert level_solver(torch.device("cuda")) is plain_level
+    assert "ModuleNotFoundError" in caplog.text
 
 
 @pytest.mark.usefixtures("undecided")

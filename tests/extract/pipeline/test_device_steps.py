@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from standins import (
-    RECORD,
+    SPEC,
     TinyBackbone,
     TinyClip,
     TinyFlow,
@@ -82,7 +82,7 @@ def test_pictures_are_equal_and_flow_and_features_agree():
 
 def test_they_do_on_real_video(shared_data):
     backbone = load_backbone("i3d-mini", device="cpu")
-    flow = flow_method("tvl1", device="cpu", overrides=backbone.record.flow_overrides)
+    flow = flow_method("tvl1", device="cpu", overrides=backbone.spec.flow_overrides)
     with open_video(shared_data / "clips" / "archery.avi") as clip:
         frames = [frame for n, (_, frame) in enumerate(clip.frames()) if 40 <= n < 57]
     check_steps(frames, backbone, flow)
@@ -91,7 +91,7 @@ def test_they_do_on_real_video(shared_data):
 def test_a_librarys_own_pictures_are_what_it_makes_of_them():
     size = Resize((12, 9), antialias=True)
     backbone = TinyBackbone()
-    backbone.record = dataclasses.replace(RECORD, resize=size, crop=5)
+    backbone.spec = dataclasses.replace(SPEC, resize=size, crop=5)
     made = [list(work.pictures(waves(3))) for work in both(backbone, None)]
     for one, other in zip(*made, strict=True):
         np.testing.assert_array_equal(other.numpy(), one)

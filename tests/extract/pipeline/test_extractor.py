@@ -5,8 +5,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from standins import (
-    RECORD,
     SIDE,
+    SPEC,
     TinyClip,
     TinyFlow,
     random_pictures,
@@ -18,7 +18,7 @@ import extract
 from extract.preprocessing.flow_quantization import quantize_flow
 from extract.preprocessing.numpy_ops import centre_crop, grey, resize_short_side
 
-LENGTH = RECORD.length
+LENGTH = SPEC.length
 
 
 def plain(pictures, stride, quantize):
@@ -35,7 +35,7 @@ def plain(pictures, stride, quantize):
             break
         rows = np.arange(start, start + LENGTH)
         seen = np.stack([centre_crop(small[n], SIDE) for n in np.minimum(rows, frames - 1)])
-        rgb.append(RECORD.scale_rgb(seen).transpose(3, 0, 1, 2).reshape(-1))
+        rgb.append(SPEC.scale_rgb(seen).transpose(3, 0, 1, 2).reshape(-1))
         motion = fields[np.minimum(rows, len(fields) - 1)].transpose(1, 0, 2, 3)
         flow.append(quantize_flow(motion, quantize).reshape(-1))
     return np.stack(rgb), np.stack(flow)

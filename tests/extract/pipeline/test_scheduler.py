@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from standins import (
-    RECORD,
+    SPEC,
     TinyBackbone,
     TinyClip,
     TinyFlow,
@@ -20,7 +20,7 @@ from standins import (
 
 from extract.pipeline.scheduler import SPARE_GROUPS
 
-LENGTH = RECORD.length
+LENGTH = SPEC.length
 GROUP = 4  # snippets of a batch of this network
 PATIENCE = 600
 # With one thread: the group that is waited for, those that lie ready, and one in the making.
@@ -249,7 +249,7 @@ def test_each_thread_of_the_pool_computes_on_one_processor_thread(extractor):
 
 def test_what_needs_all_threads_has_one_task_at_a_time_with_all_of_them(extractor):
     backbone = ThreadsBackbone()
-    backbone.record = replace(backbone.record, clip_a_thread=False)
+    backbone.spec = replace(backbone.spec, single_thread_per_clip=False)
     clip = TinyClip(random_pictures(LENGTH * 60))
     extractor(clip, backbone, threads=3).extract("tiny.mp4")
     assert (set(backbone.threads), backbone.most) == ({3}, 1)

@@ -45,10 +45,10 @@ def test_grey_is_equal_for_every_colour_of_a_fine_grid():
 
 @pytest.mark.parametrize("name", ["i3d", "slow_r50"])
 def test_scaled_colours_are_equal(name):
-    record = BACKBONES[name]
+    spec = BACKBONES[name]
     given = np.arange(256, dtype=np.uint8).repeat(3).reshape(1, 2, 8, 16, 3)
-    found = torch_ops.scale_rgb(torch.from_numpy(given), record.mean, record.deviation)
-    expected = record.scale_rgb(given).transpose(0, 4, 1, 2, 3)
+    found = torch_ops.scale_rgb(torch.from_numpy(given), spec.mean, spec.deviation)
+    expected = spec.scale_rgb(given).transpose(0, 4, 1, 2, 3)
     np.testing.assert_array_equal(found.numpy(), expected)
 
 

@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 
 from extract.errors import ExtractError, VideoError
-from extract.video import decord_decoder
 from extract.video.clip import open_video
 
 MILLISECOND = Fraction(1, 1000)
@@ -326,11 +325,11 @@ def test_a_video_that_decord_might_hold_whole_goes_through_pyav(make_video, monk
     assert caplog.text == ""
 
 
-def test_what_decord_refuses_goes_through_pyav(make_video, number_in, monkeypatch, caplog):
-    def refuse(path):
-        raise decord_decoder.RefusedError("it cannot open the file (no such codec)")
+def test_what_decord_refuses_goes_through_pyav(make_video, number_in, monkeypatch, decord, caplog):
+    def refuse(path, **options):
+        raise decord.DECORDError("no such codec")
 
-    monkeypatch.setattr(decord_decoder, "_reader", refuse)
+    monkeypatch.setattr(decord, "VideoReader", refuse)
     video = make_video("a.mp4", range(20), Fraction(1, 25))
     with caplog.at_level(logging.DEBUG), open_video(video.path) as clip:
         assert clip.decoder == "pyav"
@@ -340,17 +339,17 @@ def test_what_decord_refuses_goes_through_pyav(make_video, number_in, monkeypatc
         open_video(video.path, "decord")
 
 
-def test_decoding_is_lazy(make_video, monkeypatch):
+def test_decoding_is_lazy(make_video, decord, monkeypatch):
     read = []
-    original = decord_decoder._next_picture
 
-    def counted(reader):
-        read.append(1)
-        return original(reader)
+    class Counting(decord.VideoReader):
+        def next(self):
+            read.append(1)
+            return super().next()
 
     video = make_video("a.mp4", range(200), Fraction(1, 25))
     with open_video(video.path) as clip:
-        monkeypatch.setattr(decord_decoder, "_next_picture", counted)
+        monkeypatch.setattr(decord, "VideoReader", Counting)
         frames = clip.frames()
         next(frames)
         assert len(read) <= 2

@@ -150,21 +150,22 @@ def test_decord_alone_refuses_damage_too(make_video):
     assert "/project/src" not in failure(video.path, decoder="decord")
 
 
-def test_decord_failing_on_the_way_hands_over_to_pyav(make_video, monkeypatch, number_in, caplog):
-    from extract.video import decord_decoder
+def test_decord_failing_on_the_way_hands_over_to_pyav(
+    make_video, monkeypatch, decord, number_in, caplog
+):
+    read = []
 
-    video = make_video("a.mp4", range(60), RATE)
-    original, read = decord_decoder._next_picture, []
-    with open_video(video.path) as clip:
-        assert clip.decoder == "decord"
-
-        def failing(reader):
+    class Failing(decord.VideoReader):
+        def next(self):
             read.append(1)
             if len(read) > 20:
-                raise decord_decoder.DamageError(None, "Error sending packet")
-            return original(reader)
+                raise decord.DECORDError("Error sending packet")
+            return super().next()
 
-        monkeypatch.setattr(decord_decoder, "_next_picture", failing)
+    video = make_video("a.mp4", range(60), RATE)
+    with open_video(video.path) as clip:
+        assert clip.decoder == "decord"
+        monkeypatch.setattr(decord, "VideoReader", Failing)
         with caplog.at_level(logging.WARNING):
             assert [number_in(frame) for _, frame in clip.frames()] == list(range(60))
         assert clip.decoder == "pyav"
