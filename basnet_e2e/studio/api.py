@@ -158,7 +158,7 @@ def classes(session: Session, request: Request, body: Any) -> Any:
 
 
 def features(session: Session, request: Request, body: Any) -> Any:
-    """Pause the extraction of features, or go on."""
+    """Pause the extraction of features, or resume it."""
     session.extraction.pause(bool(body.get("paused")))
     return {}
 

@@ -200,7 +200,7 @@ class Session:
         return next((each["why"] for each in self._next if each["video"] == video), "")
 
     def after(self, key: str) -> Video | None:
-        """The video to go on with after one: the next that teaches much, or has no label."""
+        """The video to continue with: the next that teaches much, or has no label."""
         videos = {video.id: video for video in self._all() if not video.problem}
         here = self.video(key)
         content = self.project.content

@@ -1,4 +1,4 @@
-"""What correcting is worth: a scripted user of the studio, with the truth in hand.
+"""What correcting is worth: a scripted user of the studio who knows the truth.
 
 The user labels some videos, trains, and corrects a few more in the order that the page offers. That
 is compared with correcting as many that are drawn at random, with the labels of these alone, and
@@ -48,7 +48,7 @@ class User:
         videos: features of the training part.
         truth: intervals of these.
         preset: name of the settings to train with.
-        steps: of training; the preset's without it.
+        steps: of training; default: the preset's.
     """
 
     def __init__(
@@ -132,7 +132,7 @@ def scores(
 @click.option("--seeds", default=3, show_default=True)
 @click.option("--arms", default=f"offered,{RANDOM}", show_default=True, help=f"{[*ORDERS, RANDOM]}")
 @click.option("--preset", default="default", show_default=True)
-@click.option("--steps", type=int, help="The preset's without it.")
+@click.option("--steps", type=int, help="Default: the preset's.")
 @click.option("--threads", default=1, show_default=True)
 @click.option("--keep", type=click.Path(path_type=Path), help="JSON file of the figures.")
 def main(

@@ -55,7 +55,7 @@ class Extraction:
         return changed
 
     def pause(self, paused: bool) -> None:
-        """Pause, or go on and try again what failed."""
+        """Pause, or resume and try again what failed."""
         self._paused = paused
         if paused:
             self.job.stop()

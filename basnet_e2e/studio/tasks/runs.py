@@ -11,7 +11,7 @@ from basnet_e2e.studio.project.documents import HIDDEN
 from basnet_e2e.studio.project.project import MODEL, PREVIOUS
 from weights.files import write_text
 
-RUN = "training"  # folder of the run in hand, below .studio
+RUN = "training"  # folder of the current run, below .studio
 RUNS, NEXT = "runs.json", "next.json"
 
 

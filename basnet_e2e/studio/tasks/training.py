@@ -1,7 +1,7 @@
 """One run of training: from what is known to a model, and that model's look at every video.
 
 It runs in a process of its own (:mod:`worker`). What it learns from is written down first, so that
-people may go on while it runs.
+people may keep labelling while it runs.
 """
 
 import json
@@ -50,7 +50,7 @@ def train_project(folder: Path, *, resume: bool, tell: Tell) -> None:
 
     Args:
         folder: the project.
-        resume: go on with the run that was stopped.
+        resume: continue the run that was stopped.
         tell: is told of steps and figures.
 
     Raises:
