@@ -6,13 +6,11 @@ import numpy as np
 import pytest
 import torch
 from bundled_weights import write_bundled
-from numpy.typing import NDArray
 from torch import nn
 
 from extract import ExtractError
 from extract.backbones.i3d import InceptionI3D
 from extract.backbones.registry import BACKBONES
-from extract.backbones.spec import BackboneSpec
 from extract.inference import backbone as loading
 from extract.inference.backbone import load_backbone, load_network
 from extract.inference.batching import SMALL_BATCH, cpu_batch
@@ -20,7 +18,6 @@ from extract.inference.packed_i3d import usable
 from extract.inference.torch_runtime import TorchRuntime
 from extract.pipeline.extractor import Extractor
 from extract.pipeline.settings import ExtractSettings
-from extract.preprocessing.torch_ops import scale_rgb
 from weights import WeightsError
 from weights.weights_file import WeightsFile, check
 
