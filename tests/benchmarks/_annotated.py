@@ -84,7 +84,7 @@ def measure(
             model = train(given, preset=settings, seed=seed, device="cpu")
         else:
             model = plain
-            if settings.training.second_stage:
+            if times:
                 model.net.second_stage = fit_second_stage(model.net, model.preset, given, seed)
         found[name] = figures(model, videos, truth)
     return found

@@ -42,7 +42,6 @@ WITHOUT: dict[str, dict[str, Any]] = {
     "guided mean": {"reach": 0.0},
     "soft suppression": {"suppression": "hard"},
     "thresholds to .9": {"theta_act": preset("small").reading.theta_act},
-    "second stage": {"second_stage": False},
     "outer margin .5": {"outer": preset("small").reading.outer},
 }
 
@@ -118,6 +117,7 @@ def main(
     rows: Mapping[str, Preset] = {
         "plus": whole,
         **{f"without {name}": whole.changed(**changes) for name, changes in WITHOUT.items()},
+        "with a second stage": whole.changed(second_stage=True),
         "basnet": preset("small"),
     }
     figures: dict[str, list[list[float]]] = {name: [] for name in rows}
