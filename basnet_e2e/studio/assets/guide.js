@@ -48,7 +48,7 @@ function advice(status, rows) {
     return [4, `Train again: ${count(gained, "video")} corrected since`, "Every correction tells the model when things happen, which labels alone cannot.", [train, ...next(offers, true)]];
   }
   if (offers.length) {
-    const words = `Correct what the model found where it learns most from you. ${gained > 0 ? `${gained} of ${ROUND} done.` : `After ${ROUND} or so, train again.`}`;
+    const words = `Correct what the model found; unlabelled and unsure videos come first. ${gained > 0 ? `${gained} of ${ROUND} done.` : `After ${ROUND} or so, train again.`}`;
     return [3, "Look at what the model found", words, next(offers, false)];
   }
   return [4, "Every video is corrected", "Export what you have, or add more videos to the folder.", [{ ...train, quiet: true }]];
