@@ -1,8 +1,7 @@
-"""Intervals and the localization of one video: the only currency between the stages.
+"""Intervals, and the localization of one video: what the stages exchange.
 
-Every stage that gives or takes actions in time does it in these two classes, and what is done to
-them in more than one place is a verb here. Formats of other tools are in
-:mod:`basnet_e2e.interchange`.
+Every stage passes actions in time as these two classes; operations on them that several stages
+need are here. Formats of other tools are in :mod:`basnet_e2e.interchange`.
 """
 
 from collections.abc import Iterable, Sequence
@@ -33,7 +32,7 @@ class Interval:
         label: class name.
         start: seconds of the original file.
         end: seconds of the original file.
-        score: rank among detections, higher is surer; 1 for annotated intervals.
+        score: rank among detections, higher is more confident; 1 for annotated intervals.
     """
 
     label: str

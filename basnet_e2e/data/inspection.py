@@ -1,4 +1,4 @@
-"""What one of our files holds, without loading what it computes with."""
+"""What a file of ours holds, without loading torch."""
 
 import os
 from collections import Counter
@@ -18,7 +18,7 @@ from extract.errors import ExtractError
 from extract.features.feature_file import read_meta
 from weights.json_documents import Number, Text
 
-# What reads the kinds of files of which no more is said here.
+# What to do with files of which nothing more is shown.
 READ_BY = {
     Kind.WEIGHTS: "see 'basnet weights list'",
     Kind.ARRAYS: "'basnet train' and 'basnet localize' read features from such files",
@@ -37,10 +37,10 @@ READ_BY = {
 
 
 def inspect(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """What a file is and what it says of itself, as JSON values.
+    """What a file is and what it records, as JSON values.
 
     Raises:
-        BasnetError: there is no such file, it cannot be read, or it is none of ours.
+        BasnetError: the file is missing, cannot be read, or is of a kind that basnet does not know.
     """
     if Path(path).is_dir():
         raise BasnetError(f"{path}: is a folder; name one of its files")
@@ -54,7 +54,7 @@ def inspect(path: str | os.PathLike[str]) -> dict[str, Any]:
         return {"file": os.fspath(path), "kind": kind.name.lower(), **DETAILS[kind](path)}
     if kind in READ_BY:
         return {"file": os.fspath(path), "kind": kind.name.lower(), "use": READ_BY[kind]}
-    raise BasnetError(f"{path}: {kind}, none that basnet reads or writes")
+    raise BasnetError(f"{path}: {kind}, which basnet neither reads nor writes")
 
 
 def _model(path: str | os.PathLike[str]) -> dict[str, Any]:

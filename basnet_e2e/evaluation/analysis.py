@@ -1,4 +1,4 @@
-"""Beyond mAP: what the errors are, how length matters, how sure the figures are."""
+"""Beyond mAP: kinds of errors, results by length, confidence of the figures."""
 
 import itertools
 from collections.abc import Sequence
@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 from basnet_e2e.evaluation.evaluate import TIOUS, Case, average_precision
 from basnet_e2e.evaluation.matching import Flags, Floats, Ints, overlaps
 
-# Overlap below which a detection has nothing to do with an action.
+# Below this overlap a detection is unrelated to an action.
 BACKGROUND_TIOU = 0.1
-# As in DETAD: this many detections per annotated interval of a class are looked at, the best first.
-LOOKED_AT = 10
+# As in DETAD: this many detections per annotated interval of a class are examined, the best first.
+EXAMINED = 10
 KINDS = ("double detection", "localisation", "wrong label", "background")
 KIND_MEANING = {
-    "double detection": "overlaps enough with an action that a surer detection has taken",
+    "double detection": "overlaps enough with an action that a more confident one has taken",
     "localisation": "overlaps an action of its class, but too little",
     "wrong label": "overlaps only actions of other classes",
     "background": f"overlaps no action by {BACKGROUND_TIOU} IoU",
@@ -29,31 +29,31 @@ CONFIDENCE = 0.95
 
 @dataclass(frozen=True)
 class FalsePositives:
-    """Kinds of detections among the best of each class.
+    """Errors among the best detections of each class.
 
     Attributes:
         tiou: threshold.
-        looked_at: number of detections looked at.
+        examined: number of detections.
         true: how many of them are true.
         kinds: how many are false, by kind.
     """
 
     tiou: float
-    looked_at: int
+    examined: int
     true: int
     kinds: dict[str, int]
 
     def to_json(self) -> dict[str, Any]:
         """Counts as one JSON object."""
-        counts = {"looked_at": self.looked_at, "true": self.true, "false": self.kinds}
-        return {"tiou": self.tiou, "per_ground_truth": LOOKED_AT, **counts}
+        counts = {"looked_at": self.examined, "true": self.true, "false": self.kinds}
+        return {"tiou": self.tiou, "per_ground_truth": EXAMINED, **counts}
 
 
 def false_positives(case: Case, tiou: float = 0.5) -> FalsePositives:
     """Sort the best detections of each class into true ones and four kinds of false ones.
 
-    Looked at are the first 10 detections per annotated interval of the class. A false detection is
-    a double detection if it reaches the threshold with an action of its class; else a localisation
+    The first 10 detections per annotated interval of the class are examined. A false one is a
+    double detection if it reaches the threshold with an action of its class; else a localisation
     error if it overlaps one by 0.1 IoU; else a wrong label if it overlaps an action of another
     class by 0.1; else background.
     """
@@ -63,7 +63,7 @@ def false_positives(case: Case, tiou: float = 0.5) -> FalsePositives:
     best_own, best_other = np.zeros(len(case.found)), np.zeros(len(case.found))
     np.maximum.at(best_own, every.found[own], every.iou[own])
     np.maximum.at(best_other, every.found[~own], every.iou[~own])
-    chosen = _rank_within_class(case) < LOOKED_AT * case.positives[case.found.label]
+    chosen = _rank_within_class(case) < EXAMINED * case.positives[case.found.label]
     conditions = [
         best_own >= tiou,
         best_own >= BACKGROUND_TIOU,
@@ -81,7 +81,7 @@ def false_positives(case: Case, tiou: float = 0.5) -> FalsePositives:
 
 
 def _rank_within_class(case: Case) -> Ints:
-    """Place of each detection among those of its class, from 0."""
+    """Rank of each detection within its class, from 0."""
     rank = np.empty(len(case.found), np.int64)
     for label in range(len(case.classes)):
         rows = np.flatnonzero(case.found.label == label)
@@ -91,13 +91,13 @@ def _rank_within_class(case: Case) -> Ints:
 
 @dataclass(frozen=True)
 class LengthResult:
-    """Figures for annotated intervals of one range of lengths.
+    """Results for annotated intervals in one range of lengths.
 
     Attributes:
         first: shortest length in seconds.
         last: longest, infinite for the last range.
         positives: annotated intervals in it.
-        recall: share of them that some detection takes.
+        recall: share of them that are detected.
         map: mean AP over the classes that have such intervals.
     """
 
@@ -121,8 +121,8 @@ class LengthResult:
 def by_length(case: Case, tiou: float = 0.5) -> list[LengthResult]:
     """Recall and mAP of annotated intervals by their length; empty ranges are left out.
 
-    Detections that take an action of another range do not count, nor do false ones whose own length
-    lies outside the range (as COCO does for object sizes).
+    Detections matched to an action of another range do not count, nor do false ones whose own
+    length is outside the range (as in COCO for object sizes).
     """
     taken = case.taken(tiou)
     hits = taken >= 0
@@ -149,13 +149,13 @@ def by_length(case: Case, tiou: float = 0.5) -> list[LengthResult]:
 
 @dataclass(frozen=True)
 class Confidence:
-    """Where mAP lies when the videos are drawn anew.
+    """Confidence intervals of mAP over resampled videos.
 
     Attributes:
         low: lower end per threshold, ``[thresholds]``.
         high: upper end per threshold.
         average: lower and upper end of the average mAP.
-        draws: how often the videos were drawn.
+        draws: number of resamples.
     """
 
     low: Floats
@@ -179,9 +179,8 @@ def bootstrap(
 ) -> Confidence:
     """95 % percentile intervals of mAP over videos drawn with replacement.
 
-    A video that is drawn twice counts twice, with its predictions and its ground truth; what its
-    predictions take does not change. A class that a draw leaves without ground truth is not in that
-    draw's mean.
+    A video that is drawn twice counts twice, with its predictions and its ground truth; its matches
+    do not change. A class without ground truth in a draw is not in the mean of that draw.
     """
     generator = np.random.default_rng(seed)
     annotated = case.annotated
@@ -194,7 +193,7 @@ def bootstrap(
     classes = np.zeros((draws, 1))
     for label in range(len(case.classes)):
         rows = np.flatnonzero(case.found.label == label)
-        # What comes after the last true detection changes nothing.
+        # Detections after the last true one do not change AP.
         rows = rows[: int(np.flatnonzero(hits[:, rows].any(axis=0)).max(initial=-1)) + 1]
         positives = weights[:, case.truth.video[case.truth.label == label]].sum(axis=1)
         present = positives > 0
@@ -222,7 +221,7 @@ def _weighted_ap(hits: Flags, weights: NDArray[Any], positives: NDArray[Any]) ->
     found = np.cumsum(weights, axis=1, dtype=np.float64)
     ap = np.zeros((len(weights), len(hits)))
     for column, row in enumerate(hits):
-        # Precision matters at true detections only: the envelope is read there.
+        # Precision matters only at true detections, where the envelope is read.
         true = np.flatnonzero(row)
         weight = weights[:, true]
         precision = np.cumsum(weight, axis=1) / np.maximum(found[:, true], 1)
@@ -233,7 +232,7 @@ def _weighted_ap(hits: Flags, weights: NDArray[Any], positives: NDArray[Any]) ->
 
 @dataclass(frozen=True)
 class Classification:
-    """How well video-level scores name the classes of a video.
+    """How well video-level scores classify videos.
 
     Attributes:
         videos: videos that have both an action and scores.
@@ -251,9 +250,9 @@ class Classification:
 
 
 def classification(case: Case) -> Classification | None:
-    """Judge video-level scores; None where the predictions state none.
+    """Evaluate video-level scores; None where the predictions hold none.
 
-    A class without a score counts as minus infinity, and ranks last.
+    A class without a score counts as minus infinity and ranks last.
     """
     classes, numbers = list(case.classes), {name: row for row, name in enumerate(case.videos)}
     present = np.zeros((len(case.videos), len(classes)), bool)

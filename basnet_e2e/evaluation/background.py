@@ -1,4 +1,4 @@
-"""Background detection on the snippet grid: does a model know where nothing happens."""
+"""Background detection on the snippet grid: does a model know where nothing happens?"""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from basnet_e2e.evaluation.ranking import tied_average_precision
 from basnet_e2e.intervals import Interval
 
 DEFINITION = (
-    "background detection: a snippet is background if its centre lies in no annotated action of "
+    "background detection: a snippet is background if its centre is in no annotated action of "
     "any class; precision, recall and F-measure over all snippets of all test videos together, AP "
     "over all thresholds of the background score (the paper does not say how it counts)"
 )
@@ -20,12 +20,12 @@ DEFINITION = (
 
 @dataclass(frozen=True)
 class BackgroundVideo:
-    """What a model says of the snippets of one video.
+    """Background in the snippets of one video, annotated and predicted.
 
     Attributes:
         truth: ``[T] bool`` the snippet is background.
-        predicted: ``[T] bool`` the model says so.
-        score: ``[T]`` how sure it is, higher is surer of background.
+        predicted: ``[T] bool`` the model predicts so.
+        score: ``[T]`` its confidence, higher for background.
     """
 
     truth: Flags
@@ -59,12 +59,12 @@ class BackgroundResult:
 
 
 def background_truth(start: Floats, end: Floats, intervals: Sequence[Interval]) -> Flags:
-    """Which snippets are background: their centre lies in no interval.
+    """Which snippets are background: their centre is in no interval.
 
     Args:
         start: ``[T]`` seconds.
         end: ``[T]`` seconds.
-        intervals: annotated actions of any class, an interval holding its start but not its end.
+        intervals: annotated actions of any class; an interval includes its start but not its end.
 
     Returns:
         ``[T] bool``.
@@ -79,7 +79,7 @@ def background_truth(start: Floats, end: Floats, intervals: Sequence[Interval]) 
 def background_detection(videos: Iterable[BackgroundVideo]) -> BackgroundResult:
     """Precision, recall, F-measure and average precision over all snippets.
 
-    Snippets of equal score share one place in the ranking, so that their order says nothing.
+    Snippets of equal score share one rank, so that their order does not matter.
 
     Raises:
         BasnetError: there are no videos or no snippet is background.

@@ -64,7 +64,7 @@ class Case:
         truth: annotated intervals.
         scores: video -> class -> video-level score, where the predictions state them.
         subset: name of the subset.
-        warnings: what a reader of the figures should know, one line each.
+        warnings: what a reader of the results should know, one line each.
     """
 
     classes: tuple[str, ...]
@@ -127,7 +127,7 @@ class Table:
 
     @property
     def averages(self) -> dict[str, float]:
-        """Averages that papers report, of those whose thresholds are all there."""
+        """Averages that papers report, as far as all their thresholds are included."""
         return {
             name: float(self.map[columns].mean())
             for name, columns in average_columns(self.tious).items()
@@ -170,9 +170,9 @@ def evaluate(
         ground_truth: ActivityNet-style JSON or a CSV file ``video,label,start,end``, or what was
             read from it.
         tious: temporal IoU thresholds in (0, 1].
-        subset: subset of the ground truth; by default the test (or validation) subset.
+        subset: subset of the ground truth. Default: the test (or validation) subset.
         dedupe: count annotated intervals that repeat another one (to 1 ms) once.
-        allow_trained: count videos too whose intervals or points the model was trained on.
+        allow_trained: also count videos whose intervals or points the model was trained on.
 
     Raises:
         BasnetError: a file is damaged, a threshold is out of range, nothing is annotated, no video
@@ -192,7 +192,7 @@ def prepare(
     dedupe: bool = False,
     allow_trained: bool = False,
 ) -> Case:
-    """Read what is a file, match video names, and note whatever is odd.
+    """Read files, match video names, and note what is odd.
 
     Raises:
         BasnetError: a file is damaged, two predicted videos are the same one, nothing is
@@ -210,14 +210,14 @@ def prepare(
     if trained and not allow_trained:
         raise BasnetError(
             f"{found.source}: the model was trained on intervals or points of {listing(trained)}, "
-            "so that their scores say nothing of others; leave these videos out, or insist with "
+            "so their scores say nothing about other videos; leave them out, or insist with "
             "--allow-trained"
         )
     videos = {names[name]: rows for name, rows in found.videos.items()}
     elsewhere = [name for name in videos if name in truth.others]
     videos = {name: rows for name, rows in videos.items() if name not in truth.others}
     if isinstance(predictions, str | os.PathLike):
-        # A file of other videos is a mistake; a program may well have found nothing.
+        # A file of other videos is a mistake; a mapping may well be empty.
         check_shared(videos, elsewhere, found, truth)
     warnings += mismatches(videos, elsewhere, found, truth)
     numbers = {name: row for row, name in enumerate(dict.fromkeys([*truth.videos, *videos]))}
@@ -243,7 +243,7 @@ def score(case: Case, tious: Sequence[float] = TIOUS) -> Table:
     """
     chosen = tuple(float(tiou) for tiou in tious)
     if not chosen or not all(0 < tiou <= 1 for tiou in chosen):
-        raise BasnetError("temporal IoU thresholds lie above 0 and up to 1")
+        raise BasnetError("temporal IoU thresholds must be above 0 and at most 1")
     hits = np.array([case.taken(tiou) >= 0 for tiou in chosen])
     ap = np.empty((len(case.classes), len(chosen)))
     for row in range(len(case.classes)):
@@ -297,12 +297,12 @@ def parse_tious(text: str) -> tuple[float, ...]:
             f"thresholds '{text}' are not first:last:step (0.1:0.9:0.1) or a list (0.3,0.5,0.7)"
         ) from error
     if not all(0 < value <= 1 for value in values):
-        raise BasnetError(f"thresholds '{text}': temporal IoU lies above 0 and up to 1")
+        raise BasnetError(f"thresholds '{text}': temporal IoU is above 0 and at most 1")
     return values
 
 
 def average_columns(tious: Sequence[float]) -> dict[str, list[int]]:
-    """Columns of each reported average, ``0.1:0.5`` and so on, where all are there."""
+    """Columns of each reported average, ``0.1:0.5`` and so on, where all are included."""
     place = {round(tiou, 6): column for column, tiou in enumerate(tious)}
     found = {}
     for first, last, step in AVERAGES:
@@ -333,7 +333,7 @@ def _ground_truth(given: AnyTruth, subset: str | None) -> GroundTruth:
 
 
 def _common_names(found: Predictions, truth: GroundTruth) -> dict[str, str]:
-    """Name in the ground truth of each predicted video; its own where it is not there."""
+    """Name in the ground truth of each predicted video; its own name where it is not in there."""
     known = [*truth.videos, *sorted(truth.others)]
     names = {name: name for name in found.videos if name in truth.videos or name in truth.others}
     rest = [name for name in found.videos if name not in names]

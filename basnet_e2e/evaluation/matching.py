@@ -1,12 +1,12 @@
-"""Predictions against ground truth as arrays: who takes which annotated interval.
+"""Match predictions with ground truth, as arrays.
 
 The protocol, per class: predictions by score descending, input order on ties; each takes the
 annotated interval of its video with the highest temporal IoU among those that are not yet taken
 and reach the threshold, else it is a false positive.
 
-The protocol leaves open which of two intervals of equal IoU comes first, as when a long prediction
-covers two actions of equal length (the ActivityNet toolkit leaves it to an unstable sort). Here it
-is the one that begins or ends nearest to where the prediction does, then the one annotated first.
+The protocol does not say which of two intervals of equal IoU comes first, as when a long prediction
+covers two actions of equal length (the ActivityNet toolkit uses an unstable sort). Here it is the
+one whose start or end is nearest to the prediction's, then the one annotated first.
 """
 
 from collections.abc import Mapping, Sequence
@@ -128,12 +128,12 @@ def overlaps(found: Intervals, truth: Intervals, *, same_label: bool) -> Pairs:
 
 
 def assign(pairs: Pairs, found: int, truth: int) -> Ints:
-    """Let each prediction take its best free ground truth, all predictions at once.
+    """Match each prediction with its best free ground truth, all predictions at once.
 
-    Taking turns by rank gives the one stable matching in which every annotated interval prefers
-    the prediction of lower rank. So all predictions may ask for their best interval together, each
-    interval keeps the one of lowest rank, and those that were refused ask for their next best,
-    until nobody has anything left to ask for.
+    Matching in order of rank gives the one stable matching in which every annotated interval
+    prefers the prediction of lower rank. So (Gale and Shapley, 1962) all predictions propose to
+    their best interval together, each interval keeps the one of lowest rank, and rejected ones
+    propose to their next best, until none has an interval left.
 
     Args:
         pairs: admissible pairs, rows of predictions being their rank.
@@ -146,19 +146,19 @@ def assign(pairs: Pairs, found: int, truth: int) -> Ints:
     holder = np.full(truth, found)
     cursor = np.flatnonzero(np.diff(pairs.found, prepend=-1))
     last = np.append(cursor[1:], len(pairs.found))
-    asking = pairs.found[cursor]
+    proposing = pairs.found[cursor]
     place = np.full(found + 1, -1)
-    place[asking] = np.arange(len(asking))
-    active = np.arange(len(asking))
+    place[proposing] = np.arange(len(proposing))
+    active = np.arange(len(proposing))
     while len(active):
         wanted = pairs.truth[cursor[active]]
         before = holder[wanted]
-        np.minimum.at(holder, wanted, asking[active])
-        won = holder[wanted] == asking[active]
+        np.minimum.at(holder, wanted, proposing[active])
+        won = holder[wanted] == proposing[active]
         displaced = place[before[won & (before < found)]]
-        refused = np.concatenate([active[~won], displaced])
-        cursor[refused] += 1
-        active = refused[cursor[refused] < last[refused]]
+        rejected = np.concatenate([active[~won], displaced])
+        cursor[rejected] += 1
+        active = rejected[cursor[rejected] < last[rejected]]
     taken = np.full(found, -1)
     held = np.flatnonzero(holder < found)
     taken[holder[held]] = held

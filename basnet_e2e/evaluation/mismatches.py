@@ -1,4 +1,4 @@
-"""What predictions and ground truth do not share: videos, labels, a result cut down to the best."""
+"""What predictions and ground truth do not share: videos, labels, or all proposals."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -16,7 +16,7 @@ def check_shared(
     found: Predictions,
     truth: GroundTruth,
 ) -> None:
-    """Refuse to judge videos by the ground truth of others.
+    """Refuse to evaluate videos with the ground truth of others.
 
     Raises:
         BasnetError: no predicted video is in the subset.
@@ -57,7 +57,7 @@ def mismatches(
     unknown = [name for name in videos if name not in truth.videos]
     if unknown:
         warnings.append(
-            f"predicted videos that are not in the ground truth, their predictions count as false "
+            f"predicted videos that are not in the ground truth; their predictions count as false "
             f"({len(unknown)}): {listing(unknown)}"
         )
     silent = [name for name, rows in truth.videos.items() if rows and not videos.get(name)]

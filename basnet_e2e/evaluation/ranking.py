@@ -1,4 +1,4 @@
-"""How well scores rank videos: average precision where scores may be equal, and what luck gives."""
+"""How well scores rank videos: average precision with equal scores, compared with chance."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 Flags = NDArray[np.bool_]
 Floats = NDArray[np.float64]
 DRAWS = 500  # random orders that a ranking is compared with
-LUCKY = 95  # percentile of them that it has to surpass to be told from luck
+LUCKY = 95  # percentile of them that a ranking better than chance exceeds
 
 
 def tied_average_precision(truth: Flags, score: Floats) -> Floats:
@@ -39,8 +39,8 @@ class Recognition:
         videos: videos judged.
         classes: classes judged: those of some of the videos, but not of all.
         map: mean of their average precisions, in [0, 1].
-        chance: what random orders of the videos reach in the mean.
-        luck: what one of twenty random orders reaches or surpasses.
+        chance: mean over random orders of the videos.
+        luck: what one in twenty random orders reaches.
     """
 
     videos: int
@@ -51,7 +51,7 @@ class Recognition:
 
     @property
     def near_chance(self) -> bool:
-        """Whether it cannot be told from luck."""
+        """Whether it cannot be distinguished from luck."""
         return self.map <= self.luck
 
     def to_json(self) -> dict[str, Any]:
@@ -61,22 +61,22 @@ class Recognition:
 
 
 def judged(truth: Flags) -> NDArray[np.intp]:
-    """Classes that can be ranked: ``[n, C]`` holds some videos with them and some without."""
+    """Classes that can be ranked: some videos of ``[n, C]`` have them and some do not."""
     return np.flatnonzero(truth.any(axis=0) & ~truth.all(axis=0))
 
 
 def recognition(truth: Flags, scores: Floats) -> Recognition:
-    """Judge video-level scores.
+    """Evaluate video-level scores.
 
     Args:
-        truth: ``[n, C]`` which classes occur in which video; at least one class can be judged.
-        scores: ``[n, C]``, higher is surer.
+        truth: ``[n, C]`` which classes occur in which video; at least one class can be ranked.
+        scores: ``[n, C]``, higher is more confident.
     """
     count = len(truth)
     rng = np.random.default_rng(0)
     orders = np.stack([np.arange(count), *(rng.permutation(count) for _ in range(DRAWS))])
     columns = judged(truth)
-    # Whole videos change places, so that classes that go together still do.
+    # Whole videos are permuted, so that classes that occur together still do.
     means = np.zeros(len(orders))
     for column in columns:
         means += tied_average_precision(truth[orders, column], scores[:, column])

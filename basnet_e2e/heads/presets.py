@@ -1,4 +1,4 @@
-"""Presets by name: a head's settings, with mends and single settings changed."""
+"""Presets by name: a head's settings, with fixes and single settings changed."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import fields, replace
@@ -14,20 +14,20 @@ def preset(
     /,
     *,
     head: str | None = None,
-    mend: Iterable[str] = (),
+    fix: Iterable[str] = (),
     **overrides: Any,
 ) -> Preset:
-    """A preset by name, with mends and single settings changed.
+    """A preset by name, with fixes and single settings changed.
 
     Args:
         name: a preset of the head (BaS-Net: ``official``, ``default``, ``small``,
             ``activitynet``), or settings to start from.
         head: whose settings; BaS-Net's without it.
-        mend: names of the head's mends put on top.
+        fix: names of the head's fixes to apply.
         overrides: single settings of any part, and ``name``.
 
     Raises:
-        BasnetError: a head, preset, mend or setting is unknown (with the nearest known name).
+        BasnetError: a head, preset, fix or setting is unknown (with the nearest known name).
     """
     if isinstance(name, Preset):
         chosen = name
@@ -37,10 +37,10 @@ def preset(
         presets = find_head(head or DEFAULT_HEAD).presets
         check_names([name], presets, "preset")
         chosen = presets[name]
-    mends = find_head(chosen.head).mends
-    mend = list(mend)
-    check_names(mend, mends, "mend")
-    settings = {key: value for each in mend for key, value in mends[each].items()} | overrides
+    fixes = find_head(chosen.head).fixes
+    fix = list(fix)
+    check_names(fix, fixes, "fix")
+    settings = {key: value for each in fix for key, value in fixes[each].items()} | overrides
     if "name" in settings:
         chosen = replace(chosen, name=settings.pop("name"))
     if "recipe" in settings and not find_head(chosen.head).recipes:

@@ -24,7 +24,7 @@ from basnet_e2e.heads.common.settings import Preset, Reading
 from basnet_e2e.heads.ensemble import read, second_stages
 from basnet_e2e.heads.registry import find_head
 from basnet_e2e.intervals import Interval, Localization, by_score
-from basnet_e2e.localization.proposals import SecondLook, normalise, propose, smooth
+from basnet_e2e.localization.proposals import Corrector, normalise, propose, smooth
 
 # Classes of the built-in model that a result names; the other hundreds are near zero.
 LEAST_NAMED_SCORE = 0.01
@@ -58,7 +58,7 @@ class Activations:
     seen: Seen
     edges: Floats
     centres: Floats
-    second: SecondLook | None = None
+    second: Corrector | None = None
 
     @property
     def foreground(self) -> Floats | None:
@@ -96,13 +96,13 @@ def read_network(net: nn.Module, preset: Preset, video: VideoFeatures) -> Activa
     seen = read(net, rows.x, preset)
     cas = normalise(smooth(seen.cas, reading.smooth), reading)
     stages = second_stages(net)
-    second = second_look(stages, seen, rows.x, cas) if stages else None
+    second = corrector(stages, seen, rows.x, cas) if stages else None
     return Activations(cas, seen, rows.edges, rows.centres, second)
 
 
-def second_look(
+def corrector(
     stages: Sequence[SecondStage], seen: Seen, x: NDArray[np.float32], cas: Floats
-) -> SecondLook:
+) -> Corrector:
     """What one or several second stages make of a video's proposals: the mean of their words.
 
     Args:
@@ -111,12 +111,12 @@ def second_look(
         x: rows ``[n, F]``.
         cas: ``[n, C]`` activation as it is cut.
     """
-    looks = [stage.look(seen, x) for stage in stages]
+    curves_of = [stage.class_curves(seen, x) for stage in stages]
 
     def corrected(index: int, found: Proposals) -> Proposals:
         each = [
-            stage.correct(look(index, cas[:, index]), found)
-            for stage, look in zip(stages, looks, strict=True)
+            stage.correct(curves(index, cas[:, index]), found)
+            for stage, curves in zip(stages, curves_of, strict=True)
         ]
         borders = ([getattr(one, name) for one in each] for name in ("start", "end", "score"))
         return Proposals(*(np.mean(border, axis=0) for border in borders))
@@ -199,7 +199,7 @@ def _localization(
     name: str,
     least_named: float,
     rules: Rules = SHARED,
-    second: SecondLook | None = None,
+    second: Corrector | None = None,
 ) -> Localization:
     scores = seen.video_scores
     found = propose(seen, rows.edges, rows.centres, reading, video.duration, rules, second)

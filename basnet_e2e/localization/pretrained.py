@@ -15,7 +15,7 @@ from basnet_e2e.errors import BasnetError
 from basnet_e2e.localization.feature_rows import as_rows
 from basnet_e2e.localization.predictor import Predictor, VideoPrediction, text_digest
 from basnet_e2e.localization.softmax import softmax
-from extract.backbones.registry import backbone_names, backbone_record
+from extract.backbones.registry import backbone_names, backbone_spec
 from extract.features.feature_file import Features
 from extract.pipeline.extractor import Extractor
 from extract.pipeline.settings import DecodeOptions, ExtractSettings
@@ -90,7 +90,7 @@ class PretrainedClassifier(Predictor):
     def backbone_name(self) -> str:
         """How feature files name the backbone."""
         known = self.backbone in backbone_names()
-        return self.backbone if known else backbone_record(self.backbone).name
+        return self.backbone if known else backbone_spec(self.backbone).name
 
     def announce(self) -> None:
         """Say what is used and what to expect of it."""

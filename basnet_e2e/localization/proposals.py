@@ -3,7 +3,7 @@
 A class that reaches ``theta_class`` in a video has its activation up-sampled and cut at several
 thresholds; each run of samples above one is a proposal. Its score is the mean inside minus the mean
 in a margin outside (as in CMCS) plus a share of the class score. Where the authors' released code
-and its mends differ, a setting decides; where a head goes its own way, its rules do.
+and its fixes differ, a setting decides; where a head goes its own way, its rules do.
 """
 
 from collections.abc import Callable, Sequence
@@ -24,7 +24,7 @@ from basnet_e2e.heads.common.nms import non_maximum_suppression
 from basnet_e2e.heads.common.settings import Reading
 
 # A class and its proposals in rows to the same, corrected.
-SecondLook = Callable[[int, Proposals], Proposals]
+Corrector = Callable[[int, Proposals], Proposals]
 
 
 def choose_classes(scores: Floats, reading: Reading) -> Ints:
@@ -230,7 +230,7 @@ def propose(
     reading: Reading,
     duration: float,
     rules: Rules = SHARED,
-    second: SecondLook | None = None,
+    second: Corrector | None = None,
 ) -> dict[int, Proposals]:
     """Proposals of a video after suppression.
 

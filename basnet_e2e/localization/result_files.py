@@ -13,7 +13,12 @@ from typing import Any, Protocol
 from basnet_e2e.data.annotations.predictions import is_activitynet, read_results
 from basnet_e2e.data.annotations.video_names import counted
 from basnet_e2e.data.files.file_kinds import Kind
-from basnet_e2e.data.files.overwrite_checks import Read, check_folder, check_output, check_outputs
+from basnet_e2e.data.files.overwrite_checks import (
+    InputPath,
+    check_folder,
+    check_output,
+    check_outputs,
+)
 from basnet_e2e.data.files.text_files import parse_json
 from basnet_e2e.errors import BasnetError
 from basnet_e2e.interchange.writers import format_results
@@ -82,7 +87,7 @@ class FolderStore:
         folder: Path,
         layout: str,
         sources: Sequence[Input],
-        inputs: Sequence[Read | None] = (),
+        inputs: Sequence[InputPath | None] = (),
         *,
         force: bool = False,
     ) -> None:
@@ -150,7 +155,7 @@ class Document:
         layout: str,
         sources: Sequence[Input],
         many: bool,
-        inputs: Sequence[Read | None] = (),
+        inputs: Sequence[InputPath | None] = (),
         *,
         force: bool = False,
     ) -> None:

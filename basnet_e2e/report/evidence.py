@@ -10,6 +10,7 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from os.path import isfile
 from pathlib import Path
 from typing import Any, Literal
 
@@ -219,7 +220,7 @@ def find_evidence(result: Path, video: str) -> Evidence | None:
     """
     for many in (False, True):
         path = evidence_path(result, video, many=many)
-        if path.is_file():
+        if isfile(path):
             found = Evidence.load(path)
             if found.video == video:
                 return found

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from os.path import isfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -172,12 +173,12 @@ def video_beside(document: Mapping[str, Any], folder: Path) -> Path | None:
     folders = [folder / parent, folder] if inside else [folder]
     if Path(name).suffix.lower() in VIDEO_SUFFIXES:
         for each in folders:
-            if (each / name).is_file():
+            if isfile(each / name):
                 return each / name
     stem = Path(video).name
     for each in folders:
         for suffix in sorted(VIDEO_SUFFIXES):
-            if (each / f"{stem}{suffix}").is_file():
+            if isfile(each / f"{stem}{suffix}"):
                 return each / f"{stem}{suffix}"
     return None
 

@@ -1,1 +1,0 @@
-"""The paper's tables, computed anew: `basnet reproduce`."""

@@ -35,12 +35,12 @@ MOST_MISSING = 0.7
 
 @dataclass(frozen=True)
 class Benchmark:
-    """What is trained on and judged by.
+    """Training and test videos of a benchmark.
 
     Attributes:
-        protocol: how it is judged; its title says so where the data are not those of the paper.
-        same_data: whether they are, but for a few videos.
-        train: training videos and the classes that occur in each; no interval.
+        protocol: how it is evaluated; its title says where the data are not those of the paper.
+        same_data: whether they are, except for a few videos.
+        train: training videos and the classes that occur in each, without intervals.
         test: features of the test videos.
         truth: intervals of exactly these test videos, under the features' ids.
         notes: what a reader of the figures should know, one line each.
@@ -65,18 +65,18 @@ def read_benchmark(
 ) -> Benchmark:
     """Read a benchmark's folder.
 
-    Videos are those of ``split_train.txt`` and ``split_test.txt`` where these stand in the folder
-    or beside the annotations, else those of the annotations' training and test (or validation)
+    Videos are those of ``split_train.txt`` and ``split_test.txt`` where these are in the folder or
+    beside the annotations, else those of the annotations' training and test (or validation)
     subsets. Training sees which classes occur in its videos and nothing else.
 
     Args:
-        root: holds ``features/`` (or is it), and ``gt.json`` unless that is given.
-        protocol: what the data are taken for.
+        root: holds ``features/`` (or is that folder), and ``gt.json`` unless that is given.
+        protocol: the benchmark.
         ground_truth: ActivityNet-style annotations of both subsets; with ``labels`` of the test
             subset, or a CSV of intervals.
         labels: which classes occur in each training video, where the annotations do not say so.
-        streams: read only these; all there are without it.
-        grid: ``fps,length,stride`` of array files; 25,16,16 without it.
+        streams: read only these. Default: all.
+        grid: ``fps,length,stride`` of array files. Default: 25,16,16.
 
     Raises:
         BasnetError: something is missing, damaged or does not fit together.
@@ -104,7 +104,7 @@ def read_benchmark(
             f"({listing(absent)}); figures over all test videos are not comparable"
         )
     if not same:
-        title = f"{root.resolve().name} (judged as {protocol.title})"
+        title = f"{root.resolve().name} (evaluated like {protocol.title})"
         protocol = replace(protocol, title=title)
     return Benchmark(protocol, same, train, test, truth, tuple(notes))
 
@@ -140,10 +140,10 @@ def _listed(split: Sequence[str], annotated: Iterable[str], path: Path, part: st
 def _annotated(
     path: Path, labelled: Path | None, splits: Mapping[str, list[str] | None]
 ) -> tuple[Labels, GroundTruth]:
-    """Labels of the training videos (from a file of their own where it is given), test intervals.
+    """Labels of the training videos (from ``labelled`` where given), intervals of the test videos.
 
     Raises:
-        BasnetError: the two parts share a video, or the annotations do not tell them apart.
+        BasnetError: the two parts share a video, or the annotations do not separate them.
     """
     labels, truth = read_labels(labelled or path), read_ground_truth(path)
     videos = labels.videos
@@ -199,17 +199,17 @@ def _test(
 
 
 def _check_judgeable(truth: GroundTruth, test: Sequence[VideoFeatures]) -> None:
-    """Find out before training that there is something to judge by.
+    """Check before training that the test videos can be evaluated.
 
     Raises:
-        BasnetError: no action is annotated in the test videos, or nothing but actions.
+        BasnetError: no action, or no background, is annotated in the test videos.
     """
     if not truth.classes:
         raise BasnetError(f"{truth.source}: no annotated interval in the {len(test)} test videos")
     if not any(
         background_truth(video.start, video.end, truth.videos[video.id]).any() for video in test
     ):
-        raise BasnetError(f"{truth.source}: every snippet of the test videos lies in an action")
+        raise BasnetError(f"{truth.source}: every snippet of the test videos is in an action")
 
 
 def _check_widths(train: LabelledSet, test: Sequence[VideoFeatures]) -> None:
@@ -217,13 +217,13 @@ def _check_widths(train: LabelledSet, test: Sequence[VideoFeatures]) -> None:
     for video in test:
         if video.x.shape[1] != width:
             raise BasnetError(
-                f"test video {video.id}: {video.x.shape[1]} numbers a snippet, training videos "
+                f"test video {video.id}: {video.x.shape[1]} numbers per snippet, training videos "
                 f"have {width}"
             )
 
 
 def _same_data(protocol: Protocol, train: LabelledSet, test: Sequence[VideoFeatures]) -> bool:
-    """Whether these are the published data, but for videos that cannot be had any more."""
+    """Whether these are the published data, except for videos that are no longer available."""
     here, there = (len(train.videos), len(test)), protocol.videos
     return len(train.classes) == protocol.classes and all(
         MOST_MISSING * want <= have <= want for have, want in zip(here, there, strict=True)
@@ -233,7 +233,7 @@ def _same_data(protocol: Protocol, train: LabelledSet, test: Sequence[VideoFeatu
 def _other_data(
     protocol: Protocol, same: bool, train: LabelledSet, test: Sequence[VideoFeatures]
 ) -> list[str]:
-    """A note where these are not the data that the published figures are of."""
+    """A note where the published figures are for other data."""
     here = len(train.classes), len(train.videos), len(test)
     there = protocol.classes, *protocol.videos
     if here == there:
@@ -242,9 +242,9 @@ def _other_data(
     if same:
         return [
             f"{described.format(*here)}, where {protocol.title} has {there[1]} and {there[2]}: "
-            "published figures are of slightly other data"
+            "published figures are for slightly different data"
         ]
     return [
         f"these are not the data of {protocol.title} ({described.format(*here)} instead of "
-        f"{described.format(*there)}): published figures stand beside for scale only"
+        f"{described.format(*there)}): published figures are for scale only"
     ]

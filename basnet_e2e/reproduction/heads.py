@@ -1,7 +1,5 @@
 """Several methods on the same features, split, loop and evaluation, beside what was published."""
 
-import json
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +10,7 @@ from basnet_e2e.heads.common.settings import Preset, check_names
 from basnet_e2e.heads.presets import preset
 from basnet_e2e.heads.registry import HEADS, find_head
 from basnet_e2e.reproduction.published import HEAD_TITLES, Protocol
+from basnet_e2e.reproduction.report import write_documents
 from basnet_e2e.reproduction.runs import Outcome, Reporter, Runner, Spec
 from basnet_e2e.reproduction.tables import (
     Outcomes,
@@ -21,9 +20,7 @@ from basnet_e2e.reproduction.tables import (
     head_costs,
     outcomes_json,
 )
-from weights.files import write_text
 
-log = logging.getLogger(__name__)
 ALL = "all"
 RELEASED, OURS = "official", "default"
 
@@ -33,9 +30,9 @@ class HeadStudy:
     """What is computed.
 
     Attributes:
-        protocol: how it is judged and what was published.
-        presets: settings of each head, one a row of the table.
-        seeds: how many runs a row.
+        protocol: how it is evaluated and what was published.
+        presets: settings of each head, one per row of the table.
+        seeds: how many runs per row.
     """
 
     protocol: Protocol
@@ -79,14 +76,9 @@ class HeadResult:
             background(protocol, self.outcomes),
         ]
 
-    def markdown(self, pictures: Sequence[Path] = ()) -> str:
-        """The whole report."""
-        title = f"# {self.study.protocol.title}, {len(self.outcomes)} methods compared"
-        lines = [title, "", self.settings() + ".", ""]
-        lines += [f"Note: {note}.\n" for note in self.notes]
-        lines += [sheet.markdown() for sheet in self.sheets()]
-        lines += [f"![{path.stem}]({path.name})\n" for path in pictures if path.suffix == ".png"]
-        return "\n".join(lines)
+    def title(self) -> str:
+        """Headline of the report."""
+        return f"{self.study.protocol.title}, {len(self.outcomes)} methods compared"
 
     def to_json(self) -> dict[str, Any]:
         """Settings, notes and every figure."""
@@ -117,19 +109,19 @@ def make_head_study(
     steps: int | None = None,
     segments: int | None = None,
 ) -> HeadStudy:
-    """A comparison from the words of a command line.
+    """A comparison from the options of a command line.
 
     Args:
-        protocol: how it is judged.
+        protocol: how it is evaluated.
         heads: their names, or ``all`` alone.
-        settings: name of a preset that every head has; without it ``official``, or ``default`` of
-            a head of ours, of which nothing was released.
-        seeds: runs a row.
+        settings: name of a preset that every head has. Default: ``official``, or ``default`` for
+            our own head, for which nothing was released.
+        seeds: runs per row.
         steps: training steps instead of each preset's.
         segments: T instead of each preset's.
 
     Raises:
-        BasnetError: a head is unknown, or has no such preset; or none is named.
+        BasnetError: no head is named, one is unknown, or one has no such preset.
     """
     names = list(HEADS) if tuple(heads) == (ALL,) else list(dict.fromkeys(heads))
     check_names(names, HEADS, "head")
@@ -146,12 +138,12 @@ def _released(head: str) -> str:
 
 
 def compare_heads(study: HeadStudy, runner: Runner, progress: Reporter | None = None) -> HeadResult:
-    """Take all runs; what is on the disk already is not computed again.
+    """Take all runs; what is already on the disk is not computed again.
 
     Args:
         study: what to compute.
         runner: where and with which data.
-        progress: see :meth:`Runner.all`, as for what is raised.
+        progress: see :meth:`Runner.all`, which also says what is raised.
     """
     outcomes: dict[str, list[Outcome]] = {}
     for outcome in runner.all(study.specs(), progress):
@@ -161,23 +153,21 @@ def compare_heads(study: HeadStudy, runner: Runner, progress: Reporter | None = 
 
 
 def _other_features(study: HeadStudy) -> list[str]:
-    """Which published figures are of which features."""
+    """A note on the features of the published figures."""
     by_features: dict[str, list[str]] = {}
     for each in study.presets:
         published = study.protocol.heads.get(each.head)
         if published is not None:
             by_features.setdefault(published.features, []).append(HEAD_TITLES[each.head])
-    said = "; ".join(f"{', '.join(names)}: {kind}" for kind, names in by_features.items())
-    return [f"published figures are of the features they name ({said})"] if said else []
+    named = "; ".join(f"{', '.join(names)}: {kind}" for kind, names in by_features.items())
+    return [f"published figures are for other features ({named})"] if named else []
 
 
 def write_head_report(folder: Path, result: HeadResult, runner: Runner) -> list[Path]:
     """Write ``report.md``, ``report.json`` and the picture of mAP against tIoU into a folder."""
-    from basnet_e2e.reproduction.pictures import draw_heads
+    from basnet_e2e.reproduction.pictures import draw_curves
 
-    subtitle = result.settings()
-    pictures = draw_heads(folder / "map", result.study.protocol, result.outcomes, subtitle)
-    document = json.dumps(result.to_json(), indent=1, sort_keys=True, allow_nan=False)
-    write_text(folder / "report.json", document + "\n")
-    write_text(folder / "report.md", result.markdown(pictures))
-    return [folder / "report.md", folder / "report.json", *pictures]
+    protocol = result.study.protocol
+    title, settings = f"Methods on {protocol.title}", result.settings()
+    pictures = draw_curves(folder / "map", title, settings, protocol, result.outcomes)
+    return [*write_documents(folder, result, pictures), *pictures]

@@ -1,6 +1,6 @@
 """The two pictures of a reproduction: mAP against tIoU, and one video over time."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,35 +16,39 @@ from basnet_e2e.report.figures.canvas import save
 from basnet_e2e.report.figures.map_curves import MapCurve, map_curves
 from basnet_e2e.report.figures.model_view import apply_model, timeline_of
 from basnet_e2e.report.figures.timeline import draw_timeline
-from basnet_e2e.reproduction.published import HEAD_TITLES, RECIPE_TITLES, Protocol
-from basnet_e2e.reproduction.tables import Outcomes
+from basnet_e2e.reproduction.published import Protocol
+from basnet_e2e.reproduction.tables import Outcomes, title_of
 
 
 def draw_curves(
-    path: Path, protocol: Protocol, outcomes: Outcomes, subtitle: str, published: bool = True
+    path: Path,
+    title: str,
+    subtitle: str,
+    protocol: Protocol,
+    outcomes: Outcomes,
+    published: Mapping[str, Sequence[float]] | None = None,
 ) -> list[Path]:
-    """Draw mAP against tIoU of all recipes, ours and, where the data are the paper's, its own."""
+    """Draw mAP against tIoU of all recipes or heads, with the range over seeds.
+
+    Args:
+        path: of the picture, without suffix.
+        title: headline.
+        subtitle: line below it.
+        protocol: names the thresholds.
+        outcomes: recipe or head -> runs.
+        published: recipe -> mAP in percent at ``protocol.shown``, then the average, to draw too.
+    """
     ours = {}
-    for recipe, runs in outcomes.items():
+    for name, runs in outcomes.items():
         values = 100 * np.array([run.last.map for run in runs])
         band = (values.min(0).tolist(), values.max(0).tolist()) if len(runs) > 1 else (None, None)
-        ours[RECIPE_TITLES[recipe]] = MapCurve(protocol.tious, values.mean(0).tolist(), *band)
+        ours[title_of(name)] = MapCurve(protocol.tious, values.mean(0).tolist(), *band)
     theirs = {
-        RECIPE_TITLES[recipe]: MapCurve(protocol.shown, figures[:-1])
-        for recipe, figures in protocol.ablation.items()
-        if published and recipe in outcomes
+        title_of(name): MapCurve(protocol.shown, figures[:-1])
+        for name, figures in (published or {}).items()
+        if name in outcomes
     }
-    return save(map_curves(ours, theirs, f"Ablation on {protocol.title}", subtitle), path)
-
-
-def draw_heads(path: Path, protocol: Protocol, outcomes: Outcomes, subtitle: str) -> list[Path]:
-    """Draw mAP against tIoU of all heads as they were computed here."""
-    ours = {}
-    for head, runs in outcomes.items():
-        values = 100 * np.array([run.last.map for run in runs])
-        band = (values.min(0).tolist(), values.max(0).tolist()) if len(runs) > 1 else (None, None)
-        ours[HEAD_TITLES[head]] = MapCurve(protocol.tious, values.mean(0).tolist(), *band)
-    return save(map_curves(ours, {}, f"Methods on {protocol.title}", subtitle), path)
+    return save(map_curves(ours, theirs, title, subtitle), path)
 
 
 def draw_video(
@@ -54,11 +58,11 @@ def draw_video(
     truth: GroundTruth,
     wanted: str | None = None,
 ) -> tuple[list[Path], str]:
-    """Draw one test video: of median quality, so neither a chosen success nor a chosen failure.
+    """Draw one test video of median quality, neither a chosen success nor a chosen failure.
 
     Args:
-        path: of the picture without suffix.
-        model: what is read.
+        path: of the picture, without suffix.
+        model: whose activations are drawn.
         videos: test videos.
         truth: their intervals.
         wanted: id of the video to draw instead.
@@ -93,7 +97,7 @@ def check_video(videos: Sequence[VideoFeatures], wanted: str) -> None:
     """
     ids = [video.id for video in videos]
     if wanted not in ids:
-        raise BasnetError(f"no test video to draw is called {unknown_message([wanted], ids)}")
+        raise BasnetError(f"no test video is called {unknown_message([wanted], ids)}")
 
 
 def mean_best_iou(truth: GroundTruth, result: Localization) -> float:

@@ -1,7 +1,7 @@
-"""What is published, to lay our own figures beside: the paper's poster, and the methods it names.
+"""Published figures to compare with: those of the paper's poster, and of the methods it names.
 
-All figures are percent. A protocol fixes which thresholds a benchmark is judged at and what its
-data are; figures of other data are for scale only, and the tables say so.
+All figures are percent. A protocol fixes the thresholds and the data of a benchmark; figures for
+other data are for scale only, and the tables say so.
 """
 
 from dataclasses import dataclass, field
@@ -35,7 +35,7 @@ class Published:
     """Published figures of a head.
 
     Attributes:
-        features: that it was published on, as people name them.
+        features: those it was published with, as people name them.
         figures: mAP in percent at ``Protocol.shown``, then the average; None where there is none.
     """
 
@@ -61,17 +61,17 @@ class Method:
 
 @dataclass(frozen=True)
 class Protocol:
-    """How a data set is judged, and what was published on it.
+    """How a data set is evaluated, and what was published on it.
 
     Attributes:
-        name: as the command line knows it.
+        name: as on the command line.
         title: as people write it.
-        preset: settings it is trained with unless told otherwise.
-        tious: thresholds that the average is taken over.
-        shown: thresholds that have a column in the ablation table.
-        compared: thresholds that have a column in the comparison.
+        preset: default settings of training.
+        tious: thresholds of the average.
+        shown: thresholds with a column in the ablation table.
+        compared: thresholds with a column in the comparison.
         classes: number of classes.
-        videos: training and test videos of the data the published figures are of.
+        videos: number of training and test videos behind the published figures.
         ablation: recipe -> mAP in percent at ``shown``, then the average.
         background: recipe -> F-measure of background detection in [0, 1].
         methods: the comparison.
@@ -182,7 +182,7 @@ def _activitynet(
     )
 
 
-# Training and validation videos as released; about a thousand cannot be had any more.
+# Training and validation videos as released; about a thousand are no longer available.
 _ACTIVITYNET_12 = _activitynet(
     "1.2",
     100,

@@ -1,9 +1,8 @@
-"""One trained network after another, each kept with its figures, so that work can stop any time.
+"""Train and evaluate one network after another, each kept with its figures, interruptible any time.
 
-A run has a folder of its own: the model, the best step's where it was asked for, its detections and
-its figures. What is there and fits is not done again; what is there and does not fit is an error,
-never overwritten. Settings that only matter when a network is read (``ranking``, ``nms``, ...) can
-change without training again.
+A run has a folder of its own with the model, that of the best step if asked for, its detections and
+its figures. What matches is not computed again; what does not match is an error, never overwritten.
+Settings that matter only at inference (``ranking``, ``nms``, ...) may change without retraining.
 """
 
 import json
@@ -45,25 +44,25 @@ from weights.json_documents import Duration
 log = logging.getLogger(__name__)
 SELECTIONS = ("last", "best-on-test")
 BACKGROUND = ("precision", "recall", "f_measure", "average_precision")
-# Raised whenever proposals or evaluation change, so that kept figures are computed anew.
+# Raised whenever proposals or evaluation change, so that kept figures are recomputed.
 FIGURES_VERSION = 1
-# Compared by hashes, which tell a reader nothing.
+# Compared by hashes, which mean nothing to a reader.
 DIGESTS = ("training data", "test set")
 
 
 @dataclass(frozen=True)
 class Spec:
-    """One network to train and the way to read it.
+    """One network to train and how to read it.
 
     Attributes:
         preset: the head and its settings, with the row of its ablation if it has one.
         seed: of weights, samples and dropout.
-        mend: the one mend that tells this run from the others of its row, if any.
+        fix: the one fix that distinguishes this run from the others of its row, if any.
     """
 
     preset: Preset
     seed: int
-    mend: str | None = None
+    fix: str | None = None
 
     @property
     def row(self) -> str:
@@ -94,14 +93,14 @@ class Figures:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What one run gave.
+    """The figures of one run.
 
     Attributes:
-        spec: what was asked.
+        spec: what was asked for.
         last: figures of its last step.
-        best: of the best step on the test videos, if asked.
-        seconds: of training, interruptions not counted; None where they were not measured.
-        parameters: of its network.
+        best: figures of the best step on the test videos, if asked for.
+        seconds: training time without interruptions; None where it was not measured.
+        parameters: number of parameters of its network.
     """
 
     spec: Spec
@@ -115,10 +114,10 @@ Reporter = Callable[[int, int, Spec], StepListener]
 
 
 class Runner:
-    """Trains and judges runs in a folder.
+    """Trains and evaluates runs in a folder.
 
     Args:
-        folder: every run's folder is made in it.
+        folder: where each run's folder is made.
         benchmark: videos and intervals.
         tious: thresholds.
         select: ``last``, or ``best-on-test`` to look at the test videos during training too.
@@ -141,7 +140,7 @@ class Runner:
         self.device = device or torch.device("cpu")
 
     def all(self, specs: Sequence[Spec], progress: "Reporter | None" = None) -> Iterator[Outcome]:
-        """Take runs one after the other; what is on the disk already is not computed again.
+        """Take runs one after the other; what is already on the disk is not computed again.
 
         Args:
             specs: the runs.
@@ -149,22 +148,22 @@ class Runner:
 
         Raises:
             BasnetError: see :meth:`run`.
-            KeyboardInterrupt: Ctrl-C; calling again goes on from there.
+            KeyboardInterrupt: Ctrl-C; the next call continues from there.
         """
         for index, spec in enumerate(specs):
             yield self.run(spec, progress(index, len(specs), spec) if progress else None)
 
     def run(self, spec: Spec, progress: StepListener | None = None) -> Outcome:
-        """Figures of a run, from what is on the disk or from training.
+        """Figures of a run, from the disk or from training.
 
         Raises:
-            BasnetError: the folder holds a run with other settings or of other data.
-            KeyboardInterrupt: Ctrl-C; a later call goes on from there.
+            BasnetError: the folder holds a run with other settings or other data.
+            KeyboardInterrupt: Ctrl-C; the next call continues from there.
         """
         data = usable(self.benchmark.train, spec.preset)
         spec = replace(spec, preset=with_segments(spec.preset, data))
         paths = {"last": self.place(spec) / "model.safetensors"}
-        if self.select == "best-on-test" and spec.mend is None:
+        if self.select == "best-on-test" and spec.fix is None:
             paths["best"] = self.place(spec) / "best-on-test.safetensors"
         for path in paths.values():
             if path.is_file():
@@ -183,18 +182,18 @@ class Runner:
         return Outcome(spec, figures["last"], figures.get("best"), seconds, parameters)
 
     def _clock(self, spec: Spec) -> Path:
-        """File of the seconds that a run's training took so far; the model itself has no clock."""
+        """File of the seconds that a run has been trained; a model file records no time."""
         return self.place(spec) / "seconds.json"
 
     def place(self, spec: Spec) -> Path:
-        """Folder of a run; mends of reading alone share that of the network they read."""
+        """Folder of a run; a fix that needs no training shares the folder of its network."""
         tag = spec.row
-        if spec.mend is not None and changes_training(spec.preset.head, spec.mend):
-            tag = f"{tag}+{spec.mend}"
+        if spec.fix is not None and changes_training(spec.preset.head, spec.fix):
+            tag = f"{tag}+{spec.fix}"
         return self.folder / f"{tag}-{spec.seed}"
 
     def model(self, spec: Spec) -> HeadModel:
-        """The last step's network of a finished run, with the spec's way of reading."""
+        """The last step's network of a finished run, with the reading settings of the spec."""
         model = load_model(self.place(spec) / "model.safetensors")
         preset = spec.preset.changed(segments=model.preset.training.segments)
         return replace(model, preset=preset).to(self.device)
@@ -203,7 +202,7 @@ class Runner:
         validation = model.training.get("validation")
         wanted, found = spec.preset.learnt(), model.preset.flat()
         if validation is not None:
-            # Which step is best depends on how a network is read, and on what it is judged by.
+            # Which step is best also depends on reading settings and validation videos.
             wanted = spec.preset.flat()
         pairs = {name: (found.get(name), wanted[name]) for name in wanted}
         if validation is not None:
@@ -215,7 +214,7 @@ class Runner:
             if there != here:
                 values = f" ({_short(there)} instead of {_short(here)})"
                 raise BasnetError(
-                    f"{path}: of a run with another {name}{'' if name in DIGESTS else values}; "
+                    f"{path}: from a run with another {name}{'' if name in DIGESTS else values}; "
                     "choose another folder with -o, or delete this file"
                 )
 
@@ -254,9 +253,9 @@ class Runner:
         state.unlink(missing_ok=True)
 
     def _judge(self, path: Path, spec: Spec) -> Figures:
-        """Figures of a model file, computed anew unless the file beside it has them."""
-        # A mend that is only read by shares the model's folder with the plain run.
-        stem = path.stem if spec.mend is None else f"{path.stem}+{spec.mend}"
+        """Figures of a model file, computed unless the file beside it has them."""
+        # A fix that needs no training shares the model's folder with the plain run.
+        stem = path.stem if spec.fix is None else f"{path.stem}+{spec.fix}"
         kept = path.with_name(f"{stem}-figures.json")
         model = replace(load_model(path), preset=spec.preset)
         test = self._validation(self.benchmark.train).identity
@@ -269,7 +268,7 @@ class Runner:
         figures = _read_figures(kept, made_by, len(self.tious))
         if figures is None:
             found, figures = judge(model.to(self.device), self.benchmark, self.tious)
-            # Removed first, so that figures never stand beside detections of another reading.
+            # Removed first, so that figures are never beside detections of other settings.
             kept.unlink(missing_ok=True)
             write_results(path.with_name(f"{stem}-detections.json"), found, many=True)
             document = {"made_by": made_by, "figures": asdict(figures)}
@@ -280,14 +279,14 @@ class Runner:
 def judge(
     model: HeadModel, benchmark: Benchmark, tious: Sequence[float]
 ) -> tuple[list[Localization], Figures]:
-    """Detections of all test videos, and what they are worth."""
+    """Detections in all test videos, and their figures."""
     found, backgrounds = [], []
     for video in benchmark.test:
-        seen = activations(model, video)
-        found.append(localization_of(seen, model.preset, model.classes, video, model.name))
-        said = background_of(seen, video)
+        prediction = activations(model, video)
+        found.append(localization_of(prediction, model.preset, model.classes, video, model.name))
+        detected = background_of(prediction, video)
         truth = background_truth(video.start, video.end, benchmark.truth.videos[video.id])
-        backgrounds.append(BackgroundVideo(truth, said.predicted, said.score))
+        backgrounds.append(BackgroundVideo(truth, detected.predicted, detected.score))
     table = score(prepare(found, benchmark.truth), tious)
     detection = background_detection(backgrounds)
     step = (model.training.get("validation") or {}).get("step", model.training["steps"])
@@ -295,10 +294,10 @@ def judge(
     return found, Figures(tuple(float(value) for value in table.map), background, int(step))
 
 
-def changes_training(head: str, mend: str) -> bool:
-    """Whether a head's mend needs a network of its own."""
+def changes_training(head: str, fix: str) -> bool:
+    """Whether a head's fix needs a network of its own."""
     read = {each.name for each in fields(find_head(head).reading)}
-    return not set(find_head(head).mends[mend]) <= read
+    return not set(find_head(head).fixes[fix]) <= read
 
 
 class _KeptFigures(Struct):
@@ -311,7 +310,7 @@ class _KeptSeconds(Struct):
 
 
 def _read_figures(path: Path, made_by: dict[str, Any], count: int) -> Figures | None:
-    """Kept figures; None where there are none, or they are damaged or were made otherwise."""
+    """Kept figures; None where there are none, or they are damaged or were made differently."""
     try:
         document = read_json(path, _KeptFigures)
     except BasnetError:

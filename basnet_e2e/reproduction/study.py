@@ -1,6 +1,5 @@
-"""A whole reproduction: which runs it takes, and the report they end in."""
+"""BaS-Net's ablation: which runs it takes, and its report."""
 
-import json
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from basnet_e2e.heads.common.settings import Preset
 from basnet_e2e.heads.presets import preset
 from basnet_e2e.heads.registry import find_head
 from basnet_e2e.reproduction.published import RECIPE_TITLES, Protocol
+from basnet_e2e.reproduction.report import write_documents
 from basnet_e2e.reproduction.runs import Outcome, Reporter, Runner, Spec, changes_training
 from basnet_e2e.reproduction.tables import (
     Outcomes,
@@ -20,15 +20,14 @@ from basnet_e2e.reproduction.tables import (
     ablation,
     background,
     comparison,
-    mends,
+    fixes,
     outcomes_json,
     predicted_as,
     published_json,
 )
-from weights.files import write_text
 
 log = logging.getLogger(__name__)
-EACH_MEND = ("reading", "all")
+EACH_FIX = ("reading", "all")
 
 
 @dataclass(frozen=True)
@@ -36,31 +35,31 @@ class Study:
     """What is computed.
 
     Attributes:
-        protocol: how it is judged and what was published.
+        protocol: how it is evaluated and what was published.
         preset: settings of all runs.
         recipes: rows of the ablation.
-        seeds: how many runs a row.
-        each_mend: also measure mends alone, of those the settings do not have already: ``reading``
-            (they need no training of their own) or ``all``.
-        mended: mends that were put on top of the preset, for the report.
+        seeds: how many runs per row.
+        each_fix: also measure each fix that the settings lack alone: ``reading`` (those that need
+            no training of their own) or ``all``.
+        fixed: fixes applied to the preset, for the report.
     """
 
     protocol: Protocol
     preset: Preset
     recipes: tuple[str, ...] = tuple(RECIPE_TITLES)
     seeds: int = 1
-    each_mend: str | None = None
-    mended: tuple[str, ...] = ()
+    each_fix: str | None = None
+    fixed: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.recipes:
             raise BasnetError(f"no recipe named; known: {', '.join(RECIPE_TITLES)}")
         for name in self.recipes:
             preset(self.preset, recipe=name)
-        if self.each_mend not in (None, *EACH_MEND):
-            raise BasnetError(f"mends alone: {' or '.join(EACH_MEND)}, not {self.each_mend!r}")
-        if self.each_mend and "full" not in self.recipes:
-            raise BasnetError("mends are measured on the recipe full, which is not among those")
+        if self.each_fix not in (None, *EACH_FIX):
+            raise BasnetError(f"fixes alone: {' or '.join(EACH_FIX)}, not {self.each_fix!r}")
+        if self.each_fix and "full" not in self.recipes:
+            raise BasnetError("fixes are measured on the recipe full, which is not asked for")
 
     def specs(self) -> list[Spec]:
         """All runs of the ablation, whole rows of the table first."""
@@ -70,18 +69,18 @@ class Study:
             for name in self.recipes
         ]
 
-    def mend_specs(self) -> list[Spec]:
-        """The recipe ``full`` with each mend that changes something, alone."""
-        if not self.each_mend:
+    def fix_specs(self) -> list[Spec]:
+        """The recipe ``full`` with each fix that changes something, alone."""
+        if not self.each_fix:
             return []
         head = find_head(self.preset.head)
         whole = preset(self.preset, recipe="full")
         here, released = whole.flat(), head.presets["official"].flat()
         return [
-            Spec(preset(whole, mend=(name,)), seed, name)
-            for name, settings in head.mends.items()
-            if self.each_mend == "all" or not changes_training(head.name, name)
-            # Whatever a word is instead of the released code's, it is no defect any more.
+            Spec(preset(whole, fix=(name,)), seed, name)
+            for name, settings in head.fixes.items()
+            if self.each_fix == "all" or not changes_training(head.name, name)
+            # A setting that is a word and not the released code's is fixed already.
             if all(here[key] == released[key] for key, value in settings.items() if _word(value))
             for seed in range(self.seeds)
         ]
@@ -92,19 +91,19 @@ def _word(value: object) -> bool:
 
 
 @dataclass(frozen=True)
-class Result:
+class StudyResult:
     """Figures of a whole study.
 
     Attributes:
         study: what was asked.
         outcomes: recipe -> runs.
-        mended: mend -> runs.
+        fixed: fix -> runs.
         notes: what a reader should know.
     """
 
     study: Study
     outcomes: Outcomes
-    mended: Outcomes
+    fixed: Outcomes
     notes: tuple[str, ...]
 
     def segments(self) -> dict[str, int | None]:
@@ -114,34 +113,28 @@ class Result:
     def settings(self) -> str:
         """One line on how the networks were trained."""
         chosen = self.study.preset
-        mended = f" with {', '.join(self.study.mended)} mended" if self.study.mended else ""
+        fixed = f" with {', '.join(self.study.fixed)} fixed" if self.study.fixed else ""
         seeds = f"mean of {self.study.seeds} seeds" if self.study.seeds > 1 else "seed 0"
         rows = self.segments()
         shown = " or ".join(str(count) for count in dict.fromkeys(rows.values()))
         return (
-            f"preset {chosen.name}{mended}, T = {shown}, width {chosen.flat()['hidden']}, "
+            f"preset {chosen.name}{fixed}, T = {shown}, width {chosen.flat()['hidden']}, "
             f"{chosen.training.steps} steps, last step, {seeds}"
         )
 
     def sheets(self) -> list[Sheet]:
-        """The tables that there are runs for."""
+        """The tables for which there are runs."""
         protocol = self.study.protocol
         sheets = [ablation(protocol, self.outcomes), background(protocol, self.outcomes)]
-        if self.mended:
-            sheets.insert(1, mends(protocol, self.outcomes["full"], self.mended))
+        if self.fixed:
+            sheets.insert(1, fixes(protocol, self.outcomes["full"], self.fixed))
         if "full" in self.outcomes:
             sheets.append(comparison(protocol, self.outcomes["full"]))
         return sheets
 
-    def markdown(self, pictures: Sequence[Path] = ()) -> str:
-        """The whole report."""
-        lines = [f"# {self.study.protocol.title}, computed anew", "", self.settings() + ".", ""]
-        lines += [f"Note: {note}." for note in self.notes]
-        if self.notes:
-            lines.append("")
-        lines += [sheet.markdown() for sheet in self.sheets()]
-        lines += [f"![{path.stem}]({path.name})\n" for path in pictures if path.suffix == ".png"]
-        return "\n".join(lines)
+    def title(self) -> str:
+        """Headline of the report."""
+        return f"{self.study.protocol.title}, computed here"
 
     def to_json(self) -> dict[str, Any]:
         """Settings, notes and every figure."""
@@ -150,35 +143,35 @@ class Result:
             "tious": list(self.study.protocol.tious),
             "preset": self.study.preset.flat(),
             "segments": self.segments(),
-            "mended": list(self.study.mended),
+            "mended": list(self.study.fixed),
             "notes": list(self.notes),
             "recipes": outcomes_json(self.outcomes),
-            "mends": outcomes_json(self.mended),
+            "mends": outcomes_json(self.fixed),
             "definitions": {"background": DEFINITION, "predicted": predicted_as(self.study.preset)},
             "published": published_json(self.study.protocol),
         }
 
 
-def reproduce(study: Study, runner: Runner, progress: Reporter | None = None) -> Result:
-    """Take all runs of a study; what is on the disk already is not computed again.
+def reproduce(study: Study, runner: Runner, progress: Reporter | None = None) -> StudyResult:
+    """Take all runs of a study; what is already on the disk is not computed again.
 
     Args:
         study: what to compute.
         runner: where and with which data.
-        progress: see :meth:`Runner.all`, as for what is raised.
+        progress: see :meth:`Runner.all`, which also says what is raised.
     """
     outcomes: dict[str, list[Outcome]] = {}
-    mended: dict[str, list[Outcome]] = {}
-    for outcome in runner.all([*study.specs(), *study.mend_specs()], progress):
+    fixed: dict[str, list[Outcome]] = {}
+    for outcome in runner.all([*study.specs(), *study.fix_specs()], progress):
         spec = outcome.spec
-        kept = outcomes if spec.mend is None else mended
-        kept.setdefault(spec.mend or spec.row, []).append(outcome)
+        kept = outcomes if spec.fix is None else fixed
+        kept.setdefault(spec.fix or spec.row, []).append(outcome)
     ordered = {name: outcomes[name] for name in RECIPE_TITLES if name in outcomes}
-    return Result(study, ordered, mended, runner.benchmark.notes)
+    return StudyResult(study, ordered, fixed, runner.benchmark.notes)
 
 
 def write_report(
-    folder: Path, result: Result, runner: Runner, video: str | None = None
+    folder: Path, result: StudyResult, runner: Runner, video: str | None = None
 ) -> list[Path]:
     """Write ``report.md``, ``report.json`` and the pictures into a folder.
 
@@ -186,7 +179,7 @@ def write_report(
         folder: it is made.
         result: of :func:`reproduce`.
         runner: holds the networks and the test videos.
-        video: test video to draw; without it one of median quality.
+        video: test video to draw. Default: one of median quality.
 
     Raises:
         BasnetError: there is no such video.
@@ -194,50 +187,52 @@ def write_report(
     from basnet_e2e.reproduction.pictures import draw_curves, draw_video
 
     protocol, benchmark = result.study.protocol, runner.benchmark
-    write_text(folder / "report.md", result.markdown())
-    document = json.dumps(result.to_json(), indent=1, sort_keys=True, allow_nan=False)
-    write_text(folder / "report.json", document + "\n")
+    write_documents(folder, result)
     pictures = draw_curves(
-        folder / "map", protocol, result.outcomes, result.settings(), benchmark.same_data
+        folder / "map",
+        f"Ablation on {protocol.title}",
+        result.settings(),
+        protocol,
+        result.outcomes,
+        protocol.ablation if benchmark.same_data else {},
     )
     shown = "full" if "full" in result.outcomes else list(result.outcomes)[-1]
     model = runner.model(result.outcomes[shown][0].spec)
     more, name = draw_video(folder / "video", model, benchmark.test, benchmark.truth, video)
     log.info("drawn over time: %s", name)
     pictures += more
-    write_text(folder / "report.md", result.markdown(pictures))
-    return [folder / "report.md", folder / "report.json", *pictures]
+    return [*write_documents(folder, result, pictures), *pictures]
 
 
 def make_study(
     protocol: Protocol,
     *,
     settings: str | None = None,
-    mend: Sequence[str] = (),
+    fix: Sequence[str] = (),
     recipes: Sequence[str] = tuple(RECIPE_TITLES),
     seeds: int = 1,
     steps: int | None = None,
     segments: int | None = None,
-    each_mend: str | None = None,
+    each_fix: str | None = None,
 ) -> Study:
-    """A study from the words of a command line.
+    """A study from the options of a command line.
 
     Args:
-        protocol: how it is judged.
-        settings: name of the preset; the protocol's without it.
-        mend: mends put on top.
+        protocol: how it is evaluated.
+        settings: name of the preset. Default: the protocol's.
+        fix: fixes to apply.
         recipes: rows of the ablation.
-        seeds: runs a row.
+        seeds: runs per row.
         steps: training steps instead of the preset's.
         segments: T instead of the preset's.
-        each_mend: also measure mends alone, ``reading`` or ``all``.
+        each_fix: also measure each fix alone, ``reading`` or ``all``.
 
     Raises:
         BasnetError: a name is unknown.
     """
-    chosen = preset(settings or protocol.preset, mend=mend)
+    chosen = preset(settings or protocol.preset, fix=fix)
     if steps is not None:
         chosen = chosen.changed(steps=steps)
     if segments is not None:
         chosen = chosen.changed(segments=segments)
-    return Study(protocol, chosen, tuple(recipes), seeds, each_mend, tuple(mend))
+    return Study(protocol, chosen, tuple(recipes), seeds, each_fix, tuple(fix))

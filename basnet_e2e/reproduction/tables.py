@@ -1,6 +1,6 @@
-"""Figures of many runs as the paper's tables: plain rows of text that a terminal or Markdown shows.
+"""Figures of many runs as the paper's tables: rows of text for a terminal or Markdown.
 
-Percentages have one decimal as in the paper. With several seeds a row is their mean, and the row
+Percentages have one decimal, as in the paper. With several seeds a row is their mean and the row
 below it their standard deviation (of the sample).
 """
 
@@ -19,7 +19,7 @@ from basnet_e2e.training.loop import looked_at
 
 BACKGROUND_COLUMNS = ("f_measure", "precision", "recall", "average_precision")
 Outcomes = dict[str, list[Outcome]]
-"""Recipe (or mend) -> its runs, one a seed."""
+"""Recipe, fix or head -> its runs, one per seed."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ def ablation(protocol: Protocol, outcomes: Outcomes) -> Sheet:
         looks = len(looked_at(next(iter(outcomes.values()))[0].spec.preset.training.steps))
         notes.append(
             f"best*: average of the best of {looks} looks at the test videos during training; the "
-            "released code looks after every step. Chosen on the test videos, it is no fair figure."
+            "released code looks after every step. It is chosen on the test videos, so not fair."
         )
     return Sheet(
         f"Ablation: mAP in % at tIoU, {protocol.title}", ("", *columns), tuple(rows), tuple(notes)
@@ -84,13 +84,13 @@ def background(protocol: Protocol, outcomes: Outcomes) -> Sheet:
         published = protocol.background.get(recipe)
         values = [[run.last.background[name] for name in BACKGROUND_COLUMNS] for run in runs]
         paper = "-" if published is None else f"{published:.3f}"
-        rows.append((_title(recipe), paper, *_mean(values, _ratio)))
+        rows.append((title_of(recipe), paper, *_mean(values, _ratio)))
         if len(runs) > 1:
             rows.append(("  ±", "", *_deviation(values, _ratio)))
     notes = [
         f"{DEFINITION}.",
         "Predicted as background: "
-        + "; ".join(f"{_title(recipe)}: {_rule(runs)}" for recipe, runs in outcomes.items())
+        + "; ".join(f"{title_of(recipe)}: {_rule(runs)}" for recipe, runs in outcomes.items())
         + ".",
         *_order("F-measure", outcomes, lambda run: run.last.background["f_measure"]),
     ]
@@ -99,7 +99,7 @@ def background(protocol: Protocol, outcomes: Outcomes) -> Sheet:
 
 
 def comparison(protocol: Protocol, runs: Sequence[Outcome]) -> Sheet:
-    """Published methods, and BaS-Net as it was computed here."""
+    """Published methods, and BaS-Net as computed here."""
     rows = [
         (
             f"{method.name}{' (full supervision)' if method.full else ''}",
@@ -115,7 +115,7 @@ def comparison(protocol: Protocol, runs: Sequence[Outcome]) -> Sheet:
 
 
 def head_comparison(protocol: Protocol, outcomes: Outcomes) -> Sheet:
-    """MAP of each head as computed here, above what was published of it."""
+    """The mAP of each head as computed here, above its published figures."""
     rows: list[tuple[str, ...]] = []
     blank = ("",) * (len(protocol.shown) + 1)
     for head, runs in outcomes.items():
@@ -129,7 +129,7 @@ def head_comparison(protocol: Protocol, outcomes: Outcomes) -> Sheet:
             shown = ("-" if value is None else f"{value:.1f}" for value in published.figures)
             rows.append((f"  {published.features}", *shown))
     columns = ("", *(_threshold(tiou) for tiou in protocol.shown), "avg")
-    notes = ["Below each row: what was published, and the features that it is of."]
+    notes = ["Below each row: published figures, with the features they are for."]
     if max(map(len, outcomes.values())) > 1:
         notes.append("± is the standard deviation over seeds.")
     notes += _order("average mAP", outcomes, lambda run: run.last.average)
@@ -153,20 +153,20 @@ def head_costs(outcomes: Outcomes) -> Sheet:
     return Sheet("Cost of training", columns, tuple(rows))
 
 
-def mends(protocol: Protocol, plain: Sequence[Outcome], mended: Outcomes) -> Sheet:
-    """What each mend of the released code changes by itself."""
+def fixes(protocol: Protocol, plain: Sequence[Outcome], fixed: Outcomes) -> Sheet:
+    """What each fix of the released code changes alone."""
     base = [_shown(protocol, run.last) for run in plain]
     rows = [("none", *_mean(base), "")]
-    for name, runs in mended.items():
+    for name, runs in fixed.items():
         values = [_shown(protocol, run.last) for run in runs]
         gain = 100 * (_averages(values)[-1] - _averages(base)[-1])
         rows.append((name, *_mean(values), f"{gain:+.1f}"))
-    columns = ("mend", *(_threshold(tiou) for tiou in protocol.shown), "avg", "gain")
-    return Sheet(f"Each mend alone (BaS-Net{_seeds(plain)})", columns, tuple(rows))
+    columns = ("fix", *(_threshold(tiou) for tiou in protocol.shown), "avg", "gain")
+    return Sheet(f"Each fix alone (BaS-Net{_seeds(plain)})", columns, tuple(rows))
 
 
 def predicted_as(chosen: Preset) -> dict[str, str]:
-    """What each row of a head's ablation takes for background, in words."""
+    """What each row of a head's ablation predicts as background, in words."""
     head = find_head(chosen.head)
     return {name: head.background_rule(chosen.changed(recipe=name)) for name in head.recipes}
 
@@ -177,7 +177,7 @@ def _rule(runs: Sequence[Outcome]) -> str:
 
 
 def outcomes_json(outcomes: Outcomes) -> dict[str, list[dict[str, Any]]]:
-    """All figures, by recipe (or mend) and seed."""
+    """All figures, by recipe (or fix) and seed."""
     return {
         name: [
             {"seed": run.spec.seed, "last": _json(run.last)}
@@ -189,7 +189,7 @@ def outcomes_json(outcomes: Outcomes) -> dict[str, list[dict[str, Any]]]:
 
 
 def published_json(protocol: Protocol) -> dict[str, Any]:
-    """The paper's figures that stand in the tables, in percent but for F-measures."""
+    """The paper's figures in the tables, in percent except for F-measures."""
     return {
         "ablation": {name: list(row) for name, row in protocol.ablation.items()},
         "background_f_measure": protocol.background,
@@ -219,18 +219,18 @@ def _shown(protocol: Protocol, figures: Figures) -> list[float]:
     return [*(figures.map[place] for place in places), figures.average]
 
 
-def _title(name: str) -> str:
-    """Of a recipe or a head."""
+def title_of(name: str) -> str:
+    """Title of a recipe or a head."""
     return RECIPE_TITLES.get(name) or HEAD_TITLES[name]
 
 
 def _order(what: str, outcomes: Outcomes, value: Callable[[Outcome], float]) -> tuple[str, ...]:
     means = {name: statistics.mean(map(value, runs)) for name, runs in outcomes.items()}
     ranked = sorted(means, key=lambda name: -means[name])
-    names = _title(ranked[0])
+    names = title_of(ranked[0])
     for better, worse in itertools.pairwise(ranked):
         sign = "=" if round(means[better], 3) == round(means[worse], 3) else ">"
-        names += f" {sign} {_title(worse)}"
+        names += f" {sign} {title_of(worse)}"
     return (f"Order by {what}: {names}.",) if len(means) > 1 else ()
 
 

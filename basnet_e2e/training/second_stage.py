@@ -97,22 +97,22 @@ def _examples(
     for index in own + others[:PSEUDO_VIDEOS]:
         video, labels = data.videos[index], data.labels[index]
         times = data.times.get(video.id, Times())
-        looked = _Looked(net, stage, preset, video)
+        video_seen = _Proposed(net, stage, preset, video)
         parts = []
         for column, name in enumerate(data.classes):
-            proposals = looked.proposals.get(column, Proposals.joined([]))
+            proposals = video_seen.proposals.get(column, Proposals.joined([]))
             if video.id in annotated:
-                actions = looked.in_rows([one for one in times.intervals if one.label == name])
+                actions = video_seen.in_rows([one for one in times.intervals if one.label == name])
             elif times.points:
-                points = looked.in_rows([one for one in times.points if one.label == name])
+                points = video_seen.in_rows([one for one in times.points if one.label == name])
                 actions = holding(proposals, points[:, 0])
             else:
                 actions = best_apart(proposals) if name in labels else np.zeros((0, 2))
-            proposals = _with_jitter(proposals, actions, len(looked.edges) - 1, rng)
-            hidden = looked.in_rows(times.unknown)
+            proposals = _with_jitter(proposals, actions, len(video_seen.edges) - 1, rng)
+            hidden = video_seen.in_rows(times.unknown)
             proposals = proposals.take(~_overlaps(proposals, hidden))
             if len(proposals):
-                parts.append(looked.described(column, proposals, actions))
+                parts.append(video_seen.described(column, proposals, actions))
         if parts:
             described, targets = (np.concatenate(each) for each in zip(*parts, strict=True))
             count = len(times.intervals) if video.id in annotated else 0
@@ -120,8 +120,8 @@ def _examples(
     return found
 
 
-class _Looked:
-    """A video as the trained network and the second stage see it."""
+class _Proposed:
+    """Proposals of one video, in rows, and the curves around them."""
 
     def __init__(
         self, net: nn.Module, stage: SecondStage, preset: Preset, video: VideoFeatures
@@ -130,7 +130,7 @@ class _Looked:
         self.seen = read_network(net, preset, video)
         self.edges = self.seen.edges
         rows = reading_rows(video, reading.centre, training.length, training.segments)
-        self.look = stage.look(self.seen.seen, rows.x)
+        self.curves_of = stage.class_curves(self.seen.seen, rows.x)
         count = len(self.edges) - 1
         places = np.arange(count + 1, dtype=np.float64)
         rules = find_head(preset.head).rules
@@ -146,7 +146,7 @@ class _Looked:
         self, column: int, proposals: Proposals, actions: Floats
     ) -> tuple[Described, NDArray[np.float32]]:
         """Proposals of a class, and their mirror images, with their targets."""
-        curves = self.look(column, self.seen.cas[:, column])
+        curves = self.curves_of(column, self.seen.cas[:, column])
         described = describe(curves, proposals.start, proposals.end)
         targets = targets_of(proposals, actions)
         back = np.column_stack([targets[:, 0], -targets[:, 2], -targets[:, 1]])

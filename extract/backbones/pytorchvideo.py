@@ -1,7 +1,7 @@
-"""Networks of pytorchvideo's model zoo, seen as a feature and a linear classifier on it.
+"""Networks of pytorchvideo's model zoo as a feature and a linear classifier of it.
 
-The feature is what enters the last linear layer, averaged over places: the zoo averages logits over
-places, and a linear layer on the average is the average of the linear layer.
+The feature is the input of the last linear layer, averaged over positions. The zoo averages logits
+over positions, which is the same, since the layer is linear.
 """
 
 from typing import Any, cast
@@ -12,10 +12,10 @@ from torch import Tensor, nn
 from weights.libraries import pytorchvideo_network
 
 
-class ZooNetwork(nn.Module):
-    """One network of the zoo, by its name there (``slow_r50``, ``i3d_r50``, ``x3d_m``).
+class PytorchvideoNetwork(nn.Module):
+    """A network by its name in the zoo (``slow_r50``, ``i3d_r50``, ``x3d_m``).
 
-    Its tensors keep the zoo's names, so the zoo's checkpoints load as they are.
+    Its tensors keep the zoo's names, so the zoo's checkpoints load unchanged.
     """
 
     def __init__(self, name: str) -> None:
@@ -25,11 +25,11 @@ class ZooNetwork(nn.Module):
 
     @property
     def head(self) -> Any:
-        """The zoo's last block: pooling, dropout, linear layer."""
+        """The last block: pooling, dropout, linear layer."""
         return self.blocks[-1]
 
     def features(self, x: Tensor) -> Tensor:
-        """Clips ``[B, 3, T, H, W]`` to what enters the linear layer ``[B, D]``."""
+        """Clips ``[B, 3, T, H, W]`` to features ``[B, D]``."""
         for block in self.blocks[:-1]:
             x = block(x)
         pooled: Tensor = self.head.pool(x)

@@ -1,9 +1,8 @@
-"""The table of backbones: networks that turn a clip of frames into one feature vector.
+"""The registry of backbones: networks that turn a clip of frames into one feature vector.
 
-A backbone is one `BackboneRecord`, which carries all that its network expects of a clip, so that it
-never meets the wrong preprocessing. Adding one is adding one entry to ``BACKBONES`` (and, for its
-weights, one to ``weights/manifest.toml``). Records of networks whose library states their
-preprocessing are read from the library when they are asked for.
+A backbone is one `BackboneSpec`, which states all that its network expects of a clip. To add one,
+add an entry to ``BACKBONES`` and, for its weights, one to ``weights/manifest.toml``. If a library
+states the preprocessing of its networks, their specs are read from it on demand.
 """
 
 import difflib
@@ -14,9 +13,9 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from extract.backbones.spec import BackboneRecord
-from extract.backbones.torchvision_video import TORCHVISION, torchvision_record
-from extract.backbones.transformers_model import KNOWN, model_record
+from extract.backbones.spec import BackboneSpec
+from extract.backbones.torchvision_video import TORCHVISION, torchvision_spec
+from extract.backbones.transformers_model import KNOWN, model_spec
 from extract.errors import ExtractError
 from extract.streams import CHANNELS, STREAMS
 from weights.registry import resolve_model
@@ -40,16 +39,16 @@ def _inception_mini(stream: str, classes: int) -> "nn.Module":
     return InceptionI3D(CHANNELS[stream], classes, width=0.25, pool="whole")
 
 
-def _zoo(name: str) -> "Callable[[str, int], nn.Module]":
+def _pytorchvideo(name: str) -> "Callable[[str, int], nn.Module]":
     def build(stream: str, classes: int) -> "nn.Module":
-        from extract.backbones.pytorchvideo import ZooNetwork
+        from extract.backbones.pytorchvideo import PytorchvideoNetwork
 
-        return ZooNetwork(name)
+        return PytorchvideoNetwork(name)
 
     return build
 
 
-_I3D = BackboneRecord(
+_I3D = BackboneSpec(
     name="i3d",
     streams=STREAMS,
     frame_side=256,
@@ -59,30 +58,30 @@ _I3D = BackboneRecord(
     build=_inception,
     classifier_length=64,
     winograd=True,
-    clip_a_thread=True,
+    single_thread_per_clip=True,
 )
-_SLOW = BackboneRecord(
+_SLOW = BackboneSpec(
     name="slow_r50",
     streams=("rgb",),
     frame_side=256,
     crop=256,
     length=64,
     dimension=2048,
-    build=_zoo("slow_r50"),
+    build=_pytorchvideo("slow_r50"),
     frames=8,
     fps=Fraction(30),
     mean=(0.45, 0.45, 0.45),
     deviation=(0.225, 0.225, 0.225),
 )
 
-BACKBONES: dict[str, BackboneRecord] = {
-    record.name: record
-    for record in (
+BACKBONES: dict[str, BackboneSpec] = {
+    spec.name: spec
+    for spec in (
         _I3D,
         replace(_I3D, name="i3d-scratch"),
         replace(_I3D, name="i3d-k600", streams=("rgb",)),
         replace(_I3D, name="i3d-charades"),
-        BackboneRecord(
+        BackboneSpec(
             name="i3d-mini",
             streams=STREAMS,
             frame_side=72,
@@ -91,11 +90,11 @@ BACKBONES: dict[str, BackboneRecord] = {
             dimension=256,
             build=_inception_mini,
             flow_overrides={"scales": 4, "warps": 3, "iterations": 30},
-            clip_a_thread=True,
+            single_thread_per_clip=True,
         ),
         _SLOW,
-        replace(_SLOW, name="i3d_r50", build=_zoo("i3d_r50")),
-        replace(_SLOW, name="x3d_m", length=80, frames=16, build=_zoo("x3d_m")),
+        replace(_SLOW, name="i3d_r50", build=_pytorchvideo("i3d_r50")),
+        replace(_SLOW, name="x3d_m", length=80, frames=16, build=_pytorchvideo("x3d_m")),
     )
 }
 
@@ -105,34 +104,34 @@ def backbone_names() -> tuple[str, ...]:
     return (*BACKBONES, *TORCHVISION, *KNOWN)
 
 
-def _model(name: str) -> BackboneRecord | None:
-    """The record of a model of transformers by its folder or its name on the hub."""
-    for record in KNOWN.values():
-        if name in (record.name, record.model):
-            return record
+def _model(name: str) -> BackboneSpec | None:
+    """A model of transformers by its folder or its name on the hub."""
+    for spec in KNOWN.values():
+        if name in (spec.name, spec.model):
+            return spec
     if Path(name).is_dir():
-        return model_record(Path(name).resolve().name, Path(name))
+        return model_spec(Path(name).resolve().name, Path(name))
     if HUB_NAME.fullmatch(name):
-        found = model_record(name, resolve_model(name).path)
+        found = model_spec(name, resolve_model(name).path)
         return replace(found, model=name)
     return None
 
 
-def backbone_record(name: str) -> BackboneRecord:
-    """The record of a backbone.
+def backbone_spec(name: str) -> BackboneSpec:
+    """The spec of a backbone.
 
     Args:
-        name: of the table, or a model of transformers: its name on the hub (``owner/model``), or
-            its folder.
+        name: a name of `backbone_names`, or a model of transformers: its name on the hub
+            (``owner/model``) or its folder.
 
     Raises:
-        ExtractError: there is none; the message names the nearest or those that there are.
-        WeightsError: a model that the table does not hold is not here and cannot be had.
+        ExtractError: the name is unknown; the message names the nearest or all known names.
+        WeightsError: a model of the hub is not here and cannot be downloaded.
     """
     if name in BACKBONES:
         return BACKBONES[name]
     if name in TORCHVISION:
-        return torchvision_record(name)
+        return torchvision_spec(name)
     model = _model(name)
     if model is not None:
         return model

@@ -1,4 +1,4 @@
-"""What a backbone is: a network, and all that it expects of a clip."""
+"""What a backbone is: a network and all that it expects of a clip."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -6,9 +6,8 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
-from extract.preprocessing.numpy_ops import Array, centre_crop, resize_short_side
+from extract.preprocessing.crop import Array, centre_crop
 from extract.preprocessing.torchvision_resize import Resize, even_crop
 
 if TYPE_CHECKING:
@@ -18,7 +17,7 @@ Colour = tuple[float, float, float]
 
 
 class FeatureNetwork(Protocol):
-    """What a backbone's network offers besides being a torch module."""
+    """What a backbone's network has besides a torch module's methods."""
 
     def features(self, x: "Tensor") -> "Tensor":
         """Clips ``[B, C, T, H, W]`` to features ``[B, D]``."""
@@ -30,31 +29,31 @@ class FeatureNetwork(Protocol):
 
 
 @dataclass(frozen=True)
-class BackboneRecord:
+class BackboneSpec:
     """One named backbone.
 
     Attributes:
-        name: what users call it.
-        streams: streams that it has, of rgb and flow.
+        name: the name that users give.
+        streams: its streams, of rgb and flow.
         frame_side: short side in pixels that frames are resized to.
         crop: side of the centre crop in pixels.
         length: frames on the grid that one snippet covers.
         dimension: length of a feature.
         build: (stream, classes) -> network with random weights and published tensor names.
-        frames: frames of the snippet that the network sees, spread evenly; None for all.
-        step: of a snippet's frames the network sees every step-th, from the first on.
-        fps: frames per second of the grid that its snippets were trained on.
+        frames: how many of a snippet's frames the network sees, evenly spread; None for all.
+        step: the network sees every step-th frame of a snippet, from the first on.
+        fps: frames per second of the grid that it was trained on.
         mean: subtracted from red, green and blue in [0, 1].
-        deviation: they are divided by it afterwards.
+        deviation: divides the result.
         flow_overrides: parameters of TV-L1 that differ from its defaults.
-        classifier_length: frames of the clips that its classifier was trained on, where they are
-            more than a snippet's.
+        classifier_length: frames of the clips that its classifier was trained on, if more than a
+            snippet's.
         winograd: whether Winograd's filtering computes it faster on a CPU, see
             `extract.inference.winograd`.
-        clip_a_thread: whether torch on a CPU does more of its clips by a thread for each of them
-            than by all threads for one.
+        single_thread_per_clip: whether a CPU computes more clips per second with one thread for
+            each clip than with all threads for one.
         resize: how its library resizes and crops; None for the definitions of published I3D
-            features (`extract.preprocessing.numpy_ops`) with ``frame_side``.
+            features (`extract.preprocessing.torch_ops`) with ``frame_side``.
         model: the model of transformers that it is: its name on the hub or a local folder.
     """
 
@@ -73,27 +72,21 @@ class BackboneRecord:
     flow_overrides: Mapping[str, Any] = field(default_factory=dict)
     classifier_length: int | None = None
     winograd: bool = False
-    clip_a_thread: bool = False
+    single_thread_per_clip: bool = False
     resize: Resize | None = None
     model: str | None = None
 
-    def resized(self, frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """A decoded frame ``[H, W, 3]`` in the size that crops are taken from."""
-        if self.resize is None:
-            return resize_short_side(frame, self.frame_side)
-        return self.resize.of(frame)
-
     def cropped(self, picture: Array) -> Array:
-        """The middle of a resized picture, ``[crop, crop, 3]``, an array or a tensor."""
+        """The centre crop of a resized picture, ``[crop, crop, 3]``, an array or a tensor."""
         if self.resize is None:
             return centre_crop(picture, self.crop)
         return even_crop(picture, self.crop)
 
     @property
     def seen(self) -> Sequence[int]:
-        """Frames of a snippet that the network sees, in order.
+        """Indices of a snippet's frames that the network sees, in order.
 
-        Spread evenly they are those of pytorchvideo's UniformTemporalSubsample:
+        Evenly spread frames are those of pytorchvideo's UniformTemporalSubsample:
         ``linspace(0, length - 1)``, truncated.
         """
         if self.frames is None:
@@ -101,6 +94,6 @@ class BackboneRecord:
         return [int(n) for n in np.linspace(0, self.length - 1, self.frames)]
 
     def sampled(self, clips: "Tensor") -> "Tensor":
-        """The frames that the network sees of clips ``[B, C, length, H, W]``."""
+        """The frames of clips ``[B, C, length, H, W]`` that the network sees."""
         seen = self.seen
         return clips if len(seen) == clips.shape[2] else clips[:, :, list(seen)]

@@ -1,11 +1,11 @@
-"""Torchvision's networks for videos, with the preprocessing that its own weights state."""
+"""Torchvision's video networks, with the preprocessing that its weights entries state."""
 
 import functools
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
-from extract.backbones.spec import BackboneRecord
+from extract.backbones.spec import BackboneSpec
 from extract.preprocessing.torchvision_resize import Resize
 from weights.libraries import torchvision_network, torchvision_weights
 from weights.manifest import network
@@ -18,14 +18,14 @@ FPS = Fraction(30)
 
 @dataclass(frozen=True)
 class _Clip:
-    """What torchvision states in words only, or not at all.
+    """What torchvision's entries do not state.
 
     Attributes:
-        last: where the network's last linear layer stands.
+        last: name of the network's last linear layer.
         dimension: length of a feature.
-        length: frames of a snippet at 30 a second.
-        step: of them every step-th is seen, so that the rate is that of the network's evaluation.
-        classifier_length: frames that the classifier was evaluated on, where they are more.
+        length: frames of a snippet at 30 per second.
+        step: the network sees every step-th of them, which gives the rate of its evaluation.
+        classifier_length: frames that the classifier was evaluated on, if more.
     """
 
     last: str
@@ -52,12 +52,12 @@ def build(name: str, stream: str, classes: int) -> "nn.Module":
 
 
 @functools.cache
-def torchvision_record(name: str) -> BackboneRecord:
-    """The record of a network of torchvision, its preprocessing read from torchvision."""
+def torchvision_spec(name: str) -> BackboneSpec:
+    """The spec of a network of torchvision, its preprocessing read from torchvision."""
     clip = TORCHVISION[name]
     shown = torchvision_weights(network(name, "rgb").sources[0].url or "").transforms()
     size = shown.resize_size
-    return BackboneRecord(
+    return BackboneSpec(
         name=name,
         streams=("rgb",),
         frame_side=min(size),

@@ -1,17 +1,17 @@
 """Models of the transformers library as backbones: V-JEPA 2, VideoMAE, CLIP, SigLIP.
 
-What a network expects of a clip is read from its folder: the configuration and the preprocessing
-that stand beside its weights. Three kinds are known:
+What a network expects of a clip is read from the configuration and the preprocessing beside its
+weights. Three kinds are supported:
 
-- a classifier of videos: the feature is what enters its last linear layer;
-- an encoder of videos: the mean of its last tokens;
-- an encoder of pictures and text: the mean over a snippet's frames of the pictures' unit vectors.
+- a video classifier: the feature is the input of its last linear layer;
+- a video encoder: the mean of its last tokens;
+- an encoder of pictures and text: the mean of the frames' unit vectors.
 """
 
 import importlib.util
 from collections.abc import Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from extract.backbones.spec import BackboneRecord, Colour
+from extract.backbones.spec import BackboneSpec, Colour
 from extract.errors import ExtractError
 from extract.preprocessing.torchvision_resize import Resize
 from weights.huggingface import EXTRA, read_json
@@ -31,25 +31,24 @@ if TYPE_CHECKING:
 
 VIDEO, CLASSIFIER, PICTURES = "video", "classifier", "pictures"
 PICTURE_MODELS = ("clip", "siglip")
-# Frames of a snippet, of them seen, and their rate: video encoders were trained on 16 or more
-# frames over two seconds; of pictures, a few tell what a shorter snippet shows.
+# Frames of a snippet, how many are seen, and their rate: video encoders were trained on 16 or more
+# frames of two seconds; a few pictures are enough for a shorter snippet.
 LENGTHS = {VIDEO: 64, CLASSIFIER: 64, PICTURES: 16}
 SEEN = {VIDEO: 16, PICTURES: 4}
 FPS = {"videomae": Fraction(30)}
 PROCESSORS = ("video_preprocessor_config.json", "preprocessor_config.json", "processor_config.json")
 MODES = {0: "nearest", 2: "bilinear", 3: "bicubic"}  # as Pillow numbers them
-# A folder may ask for programs of its own; without this the library asks whether to run them.
+# A folder may need a program of its own; otherwise the library asks whether to run it.
 NOTHING_RUN = {"local_files_only": True, "trust_remote_code": False}
-IMAGENET: tuple[Colour, Colour] = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
 
 @dataclass(frozen=True)
 class TextTower:
-    """Prompts as a model of pictures and text sees them.
+    """Prompts as vectors of a model of pictures and text.
 
     Attributes:
         vectors: ``[P, D]`` unit vectors.
-        scale: what a cosine is multiplied by before a softmax.
+        scale: multiplies cosines before a softmax.
     """
 
     vectors: NDArray[np.float32]
@@ -57,61 +56,68 @@ class TextTower:
 
 
 def unbuilt(stream: str, classes: int) -> "nn.Module":
-    """A model is built from its folder, by `load_model`."""
+    """Refuse: `load_model` builds a model from its folder."""
     raise ExtractError("a model of transformers is loaded from its folder")
 
 
-def _known(name: str, model: str, dimension: int, **more: Any) -> BackboneRecord:
-    more = {"fps": Fraction(25), "step": 4, "length": 64, **more}
-    side = more.pop("frame_side", 224)
-    more.setdefault("resize", Resize(side, antialias=True))
-    crop = more.pop("crop", 224)
-    return BackboneRecord(
-        name, ("rgb",), side, crop, dimension=dimension, build=unbuilt, model=model, **more
-    )
-
-
-# A test holds these beside the library's own defaults; loading compares them with the folder.
+_VIDEO = BackboneSpec(
+    name="",
+    streams=("rgb",),
+    frame_side=224,
+    crop=224,
+    length=LENGTHS[VIDEO],
+    dimension=768,
+    build=unbuilt,
+    step=4,
+    mean=(0.485, 0.456, 0.406),  # of ImageNet
+    deviation=(0.229, 0.224, 0.225),
+    resize=Resize(224, antialias=True),
+)
+_PICTURES = replace(
+    _VIDEO,
+    length=LENGTHS[PICTURES],
+    mean=(0.5, 0.5, 0.5),
+    deviation=(0.5, 0.5, 0.5),
+    resize=Resize((224, 224), "bicubic", antialias=True),
+)
+# A test compares these with the library's defaults; loading compares them with the folder.
 KNOWN = {
-    record.name: record
-    for record in (
-        _known(
-            "vjepa2-vitl",
-            "facebook/vjepa2-vitl-fpc64-256",
-            1024,
-            **{"frame_side": 292, "crop": 256, "mean": IMAGENET[0], "deviation": IMAGENET[1]},
+    spec.name: spec
+    for spec in (
+        replace(
+            _VIDEO,
+            name="vjepa2-vitl",
+            model="facebook/vjepa2-vitl-fpc64-256",
+            dimension=1024,
+            frame_side=292,
+            crop=256,
+            resize=Resize(292, antialias=True),
         ),
-        _known(
-            "videomae-base",
-            "MCG-NJU/videomae-base-finetuned-kinetics",
-            768,
-            **{"fps": FPS["videomae"], "mean": IMAGENET[0], "deviation": IMAGENET[1]},
+        replace(
+            _VIDEO,
+            name="videomae-base",
+            model="MCG-NJU/videomae-base-finetuned-kinetics",
+            fps=FPS["videomae"],
         ),
-        _known(
-            "clip-vit-b32",
-            "openai/clip-vit-base-patch32",
-            512,
-            length=16,
+        replace(
+            _PICTURES,
+            name="clip-vit-b32",
+            model="openai/clip-vit-base-patch32",
+            dimension=512,
             mean=(0.48145466, 0.4578275, 0.40821073),
             deviation=(0.26862954, 0.26130258, 0.27577711),
             resize=Resize(224, "bicubic", antialias=True),
         ),
-        _known(
-            "siglip-base",
-            "google/siglip-base-patch16-224",
-            768,
-            length=16,
-            resize=Resize((224, 224), "bicubic", antialias=True),
-        ),
+        replace(_PICTURES, name="siglip-base", model="google/siglip-base-patch16-224"),
     )
 }
 
 
-def model_record(name: str, folder: Path) -> BackboneRecord:
-    """The record of a model, read from its folder.
+def model_spec(name: str, folder: Path) -> BackboneSpec:
+    """The spec of a model, read from its folder.
 
     Raises:
-        ExtractError: it is of a kind not known here, or its preprocessing is.
+        ExtractError: the model or its preprocessing is of an unsupported kind.
         WeightsError: a file of it is missing or damaged.
     """
     _require()
@@ -125,9 +131,9 @@ def model_record(name: str, folder: Path) -> BackboneRecord:
         side, crop, resize = _picture(processor, folder)
         length = LENGTHS[kind]
         frames = SEEN.get(kind) or int(getattr(built, "num_frames", 0) or built.frames_per_clip)
-        if kind == VIDEO:  # one with learned positions takes no other number of frames
+        if kind == VIDEO:  # learned positions fix the number of frames
             frames = int(getattr(built, "num_frames", frames))
-        record = BackboneRecord(
+        spec = BackboneSpec(
             name=name,
             streams=("rgb",),
             frame_side=side,
@@ -143,7 +149,7 @@ def model_record(name: str, folder: Path) -> BackboneRecord:
             resize=resize,
             model=str(folder),
         )
-    return record
+    return spec
 
 
 def _require() -> None:
@@ -153,7 +159,7 @@ def _require() -> None:
 
 @contextmanager
 def _one_line(folder: Path) -> "Iterator[None]":
-    """The library's errors about a folder as one line, and none of its notes."""
+    """Turn the library's errors about a folder into one line and silence its notes."""
     from transformers.utils import logging
 
     level = logging.get_verbosity()
@@ -164,10 +170,10 @@ def _one_line(folder: Path) -> "Iterator[None]":
         yield
     except ExtractError:
         raise
-    except Exception as error:  # of any kind: the files decide which code of the library runs
+    except Exception as error:  # of any kind, since the files decide which code runs
         text = " ".join(str(error).split()) or type(error).__name__
         if "trust_remote_code" in text:
-            text = "it needs a program that comes with it, and such programs are never run"
+            text = "it needs a program of its own, and such programs are never run"
         raise ExtractError(
             f"{folder}: transformers cannot read the model ({text[:160]})"
         ) from error
@@ -186,13 +192,13 @@ def _kind(config: dict[str, Any], folder: Path) -> str:
     if kind in ("vjepa2", "videomae"):
         return VIDEO
     raise ExtractError(
-        f"{folder}: models of the kind {kind} are not known here, but V-JEPA 2, VideoMAE, CLIP, "
-        "SigLIP and classifiers of videos are"
+        f"{folder}: models of the kind {kind} are not supported; V-JEPA 2, VideoMAE, CLIP, SigLIP "
+        "and video classifiers are"
     )
 
 
 def _processor(folder: Path) -> Any:
-    """The preprocessing that stands beside the weights."""
+    """The preprocessing beside the weights."""
     from transformers import AutoImageProcessor, AutoVideoProcessor
 
     there = [name for name in PROCESSORS if (folder / name).is_file()]
@@ -203,14 +209,14 @@ def _processor(folder: Path) -> Any:
 
 
 def _picture(processor: Any, folder: Path) -> tuple[int, int, Resize]:
-    """Short side, crop and resizing that a preprocessing asks for."""
+    """Short side, crop and resize of a preprocessing."""
     size = dict(processor.size)
     size = {key: int(value) for key, value in size.items() if value is not None}
     mode = MODES.get(int(processor.resample))
     if mode is None or not (
         processor.do_resize and processor.do_rescale and processor.do_normalize
     ):
-        raise ExtractError(f"{folder}: preprocessing of another kind than is known here")
+        raise ExtractError(f"{folder}: its preprocessing is not supported")
     shape: int | tuple[int, int]
     if "shortest_edge" in size:
         shape = side = size["shortest_edge"]
@@ -220,7 +226,7 @@ def _picture(processor: Any, folder: Path) -> tuple[int, int, Resize]:
     if processor.do_center_crop:
         crop = int(dict(processor.crop_size)["height"])
     elif isinstance(shape, int):
-        raise ExtractError(f"{folder}: preprocessing that leaves pictures of any shape")
+        raise ExtractError(f"{folder}: its preprocessing does not crop")
     return side, crop, Resize(shape, cast(Any, mode), antialias=True)
 
 
@@ -232,19 +238,19 @@ def _dimension(config: Any, kind: str) -> int:
     return int(config.vision_config.hidden_size)
 
 
-def check_known(record: BackboneRecord, folder: Path) -> None:
-    """See that a folder's preprocessing is that of the record it is used under.
+def check_known(spec: BackboneSpec, folder: Path) -> None:
+    """Check that a folder has the preprocessing of the spec that it is used for.
 
     Raises:
-        ExtractError: it is another.
+        ExtractError: it has another.
     """
-    found = model_record(record.name, folder)
+    found = model_spec(spec.name, folder)
     for field in ("dimension", "crop", "resize", "mean", "deviation", "frames", "step", "length"):
-        here, there = getattr(record, field), getattr(found, field)
+        here, there = getattr(spec, field), getattr(found, field)
         if not _same(here, there):
             raise ExtractError(
-                f"{folder}: not the model of {record.name}, its {field} is {there} instead of "
-                f"{here}; to use it, give the folder as the backbone"
+                f"{folder}: not the model {spec.name}, its {field} is {there} instead of {here}; "
+                "to use it anyway, give the folder as the backbone"
             )
 
 
@@ -258,7 +264,7 @@ def load_model(folder: Path) -> "nn.Module":
     """A model with its weights as a network that gives features, in inference mode.
 
     Raises:
-        ExtractError: the folder holds another network than it says.
+        ExtractError: the weights are not those of the network in its configuration.
     """
     import torch
 
@@ -288,7 +294,7 @@ def _from_folder(folder: Path, auto: str = "") -> Any:
         attn_implementation="sdpa",
     )
     absent = sorted(notes["missing_keys"]) + sorted(map(str, notes["mismatched_keys"]))
-    if absent:  # the library would fill them with random numbers
+    if absent:  # the library fills them with random numbers
         raise ExtractError(
             f"{folder}: the weights are not those of the model that config.json describes "
             f"({absent[0]} is missing; {len(absent)} of them)"
@@ -308,7 +314,7 @@ def encode_prompts(folder: Path, prompts: Sequence[str]) -> TextTower:
     config = read_json(folder / "config.json")
     if _kind(config, folder) != PICTURES:
         raise ExtractError(
-            f"{folder}: prompts need a model of pictures and text, as clip-vit-b32 or siglip-base"
+            f"{folder}: prompts need a model of pictures and text, e.g. clip-vit-b32 or siglip-base"
         )
     with _one_line(folder), torch.inference_mode():
         from transformers import AutoTokenizer
@@ -329,5 +335,5 @@ def encode_prompts(folder: Path, prompts: Sequence[str]) -> TextTower:
 
 
 def pooled(output: Any) -> "Tensor":
-    """The vectors in what the library gives, a tensor by itself in some of its releases."""
+    """The vectors of the library's output, which is a tensor itself in some releases."""
     return cast("Tensor", getattr(output, "pooler_output", output))

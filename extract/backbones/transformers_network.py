@@ -1,4 +1,4 @@
-"""Models of transformers as networks from clips to features, one class a kind of model."""
+"""Models of transformers as networks from clips to features, one class per kind of model."""
 
 from typing import Any, cast
 
@@ -12,7 +12,7 @@ class _Network(nn.Module):
         self.model = model
 
     def classifier(self) -> tuple[Tensor, Tensor] | None:
-        """Weight ``[classes, D]`` and bias of the linear layer on the features, if it has one."""
+        """Weight ``[classes, D]`` and bias of the linear layer on the features, if any."""
         return None
 
 
@@ -23,12 +23,12 @@ class VideoEncoder(_Network):
         """Clips ``[B, 3, T, H, W]`` to features ``[B, D]``."""
         inputs: dict[str, Any] = {self.model.main_input_name: x.transpose(1, 2).contiguous()}
         if self.model.config.model_type == "vjepa2":
-            inputs["skip_predictor"] = True  # it has no part in what the encoder sees
+            inputs["skip_predictor"] = True  # the feature is the encoder's
         return cast(Tensor, self.model(**inputs).last_hidden_state.mean(dim=1))
 
 
 class VideoClassifier(_Network):
-    """What enters the last linear layer of a classifier of videos."""
+    """The input of a video classifier's last linear layer."""
 
     def __init__(self, model: Any) -> None:
         super().__init__(model)
@@ -46,7 +46,7 @@ class VideoClassifier(_Network):
 
 
 class PictureEncoder(_Network):
-    """The mean over frames of the unit vectors of pictures."""
+    """The mean of the unit vectors of frames."""
 
     def features(self, x: Tensor) -> Tensor:
         """Clips ``[B, 3, T, H, W]`` to features ``[B, D]``."""

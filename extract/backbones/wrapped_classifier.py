@@ -1,7 +1,7 @@
-"""A library's classifier of clips, seen as a feature and a linear classifier on it.
+"""A library's clip classifier as a feature and a linear classifier of it.
 
-The feature is what enters the last linear layer. A library that averages logits over places
-averages features here, which is the same: the layer is linear.
+The feature is the input of the last linear layer. If the library averages logits over positions,
+features are averaged here, which is the same, since the layer is linear.
 """
 
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ class WrappedNetwork(nn.Module):
 
     Args:
         network: takes clips ``[B, 3, T, H, W]`` and ends in the linear layer.
-        last: where that layer stands in it, ``head.1``: a linear layer, or a convolution of 1x1x1.
+        last: name of that layer, e.g. ``head.1``: a linear layer or a 1x1x1 convolution.
     """
 
     def __init__(self, network: nn.Module, last: str) -> None:
@@ -26,7 +26,7 @@ class WrappedNetwork(nn.Module):
         self.network = network
 
     def features(self, x: Tensor) -> Tensor:
-        """Clips ``[B, 3, T, H, W]`` to what enters the linear layer ``[B, D]``."""
+        """Clips ``[B, 3, T, H, W]`` to features ``[B, D]``."""
         return cast(Tensor, self.network(x))
 
     def classifier(self) -> tuple[Tensor, Tensor]:
@@ -48,7 +48,7 @@ class WrappedNetwork(nn.Module):
     def load_state_dict(
         self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False
     ) -> Any:
-        """Take tensors under the library's names."""
+        """Load tensors under the library's names."""
         prefix = f"{self.last}."
         linear = {k.removeprefix(prefix): v for k, v in state_dict.items() if k.startswith(prefix)}
         rest = {k: v for k, v in state_dict.items() if not k.startswith(prefix)}

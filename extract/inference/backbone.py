@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from extract.backbones.registry import backbone_record
-from extract.backbones.spec import BackboneRecord
+from extract.backbones.registry import backbone_spec
+from extract.backbones.spec import BackboneSpec
 from extract.backbones.transformers_model import (
     KNOWN,
     TextTower,
@@ -31,64 +31,62 @@ if TYPE_CHECKING:
 
     from extract.inference.torch_runtime import TorchRuntime
 
-RUNTIMES = ("auto", "torch")
 
-
-def load_network(record: BackboneRecord, stream: str, file: WeightsFile) -> "nn.Module":
-    """The plain network of a stream with its weights, in inference mode, nothing folded.
+def load_network(spec: BackboneSpec, stream: str, file: WeightsFile) -> "nn.Module":
+    """The plain network of a stream with its weights, in inference mode.
 
     Raises:
         ExtractError: the weights are those of another network.
     """
     import torch
 
-    if record.model is not None:
-        if record.name in KNOWN:
-            check_known(record, file.path)
+    if spec.model is not None:
+        if spec.name in KNOWN:
+            check_known(spec, file.path)
         return load_model(file.path)
     tensors = {name: torch.from_numpy(value) for name, value in file.tensors().items()}
-    with torch.device("meta"):  # no time spent on random numbers, and none can be left in place
-        network = record.build(stream, len(class_names(record, stream, file)))
-    # The batches that training counted have no part in inference, and old files lack them.
+    with torch.device("meta"):  # no random numbers, which could be left in place
+        network = spec.build(stream, len(class_names(spec, stream, file)))
+    # Batch counters have no part in inference, and old files lack them.
     for name in network.state_dict():
         if name.endswith(f".{COUNTER}"):
             tensors[name] = torch.zeros((), dtype=torch.int64)
     try:
         network.load_state_dict(tensors, assign=True)
     except RuntimeError as error:
-        raise ExtractError(f"{file.path}: not the network of {record.name} ({error})") from error
+        raise ExtractError(f"{file.path}: not the network of {spec.name} ({error})") from error
     return network.eval().requires_grad_(False)
 
 
-def class_names(record: BackboneRecord, stream: str, file: WeightsFile) -> tuple[str, ...]:
-    """Names of the classes that the published classifier tells apart, in the order of logits."""
+def class_names(spec: BackboneSpec, stream: str, file: WeightsFile) -> tuple[str, ...]:
+    """Class names of the published classifier in the order of its logits."""
     if "classes" in file.meta:
         return tuple(str(name) for name in file.meta["classes"])
-    if record.model is not None:
+    if spec.model is not None:
         return ()
-    return manifest_entry(record.name, stream).labels()
+    return manifest_entry(spec.name, stream).labels()
 
 
 class Backbone:
     """A backbone ready for inference; the weights of a stream are loaded at its first use.
 
     Args:
-        record: what it is.
-        streams: the streams asked for.
-        device: where it computes, as torch names it.
+        spec: the network and what it expects.
+        streams: the streams that will be used.
+        device: as torch names it.
         winograd: compute its convolutions on a CPU by Winograd's filtering.
-        precision: how exactly, see `extract.inference.precision`.
+        precision: see `extract.inference.precision`.
     """
 
     def __init__(
         self,
-        record: BackboneRecord,
+        spec: BackboneSpec,
         streams: Sequence[str],
         device: str,
         winograd: bool = False,
         precision: str = "float32",
     ) -> None:
-        self.record = record
+        self.spec = spec
         self.streams = tuple(streams)
         self.device = device
         self.precision = precision
@@ -106,42 +104,40 @@ class Backbone:
         return describe(self.device, self._winograd)
 
     def file(self, stream: str) -> WeightsFile:
-        """The verified weights file of a stream, fetched at first use.
+        """The verified weights file of a stream, downloaded at first use.
 
         Raises:
-            ExtractError: the stream was not asked for.
-            WeightsError: its weights are not here and cannot be had.
+            ExtractError: the backbone was loaded without this stream.
+            WeightsError: its weights are not here and cannot be downloaded.
         """
         if stream not in self.streams:
             raise ExtractError(
-                f"{self.record.name} was loaded with {' and '.join(self.streams)} only, "
+                f"{self.spec.name} was loaded with {' and '.join(self.streams)} only, "
                 f"not with {stream}"
             )
         if stream not in self._files:
-            model = self.record.model
-            self._files[stream] = (
-                resolve_model(model) if model else resolve(self.record.name, stream)
-            )
+            model = self.spec.model
+            self._files[stream] = resolve_model(model) if model else resolve(self.spec.name, stream)
         return self._files[stream]
 
     def weights_hashes(self, streams: Sequence[str] | None = None) -> dict[str, str]:
-        """Hash of the weights by value, equal whatever file they came from.
+        """Hash of the weights' values per stream, equal whatever file they came from.
 
         Args:
-            streams: those that are used; all that the backbone was loaded with without it.
+            streams: default: all streams that the backbone was loaded with.
 
         Raises:
-            ExtractError: a stream was not asked for at loading.
-            WeightsError: the weights of a stream are not here and cannot be had.
+            ExtractError: the backbone was loaded without one of the streams.
+            WeightsError: the weights of a stream are not here and cannot be downloaded.
         """
         used = self.streams if streams is None else streams
         return {stream: self.file(stream).sha256 for stream in used}
 
     def weights_bytes(self) -> int:
-        """Bytes of the files of all streams.
+        """Size of the files of all streams in bytes.
 
         Raises:
-            WeightsError: the weights of a stream are not here and cannot be had.
+            WeightsError: the weights of a stream are not here and cannot be downloaded.
         """
         paths = {self.file(stream).path for stream in self.streams}
         files = [file for path in paths for file in (path.rglob("*") if path.is_dir() else [path])]
@@ -149,8 +145,8 @@ class Backbone:
 
     @property
     def class_names(self) -> tuple[str, ...]:
-        """Names of the classifier's classes in the order of its logits."""
-        return class_names(self.record, self.streams[0], self.file(self.streams[0]))
+        """Class names of the classifier in the order of its logits."""
+        return class_names(self.spec, self.streams[0], self.file(self.streams[0]))
 
     def rgb(self, clip: "NDArray[np.float32] | Tensor") -> "Any":
         """Features of picture clips ``[B, 3, length, crop, crop]``: ``[B, D] float32``.
@@ -168,57 +164,58 @@ class Backbone:
         """The published classifier on cached features ``[T, D]``: logits ``[T, classes]``.
 
         Raises:
-            ExtractError: the network has none.
+            ExtractError: the network has no classifier.
         """
         if stream not in self._classifiers:
             self._loaded(stream)
         if stream not in self._classifiers:
-            raise ExtractError(f"{self.record.name} has no classifier, it only makes features")
+            raise ExtractError(f"{self.spec.name} has no classifier, it only makes features")
         weight, bias = self._classifiers[stream]
         return np.asarray(features, dtype=np.float32) @ weight.T + bias
 
     def prompts(self, prompts: Sequence[str]) -> TextTower:
-        """Prompts as unit vectors that features are compared with.
+        """Prompts as unit vectors to compare features with.
 
         Raises:
             ExtractError: the backbone has no text encoder.
         """
-        if self.record.model is None:
+        if self.spec.model is None:
             raise ExtractError(
-                f"{self.record.name} has no text encoder; prompts need one of clip-vit-b32 and "
-                "siglip-base, or another model of CLIP or SigLIP"
+                f"{self.spec.name} has no text encoder; prompts need clip-vit-b32, siglip-base or "
+                "another CLIP or SigLIP model"
             )
         return encode_prompts(self.file("rgb").path, prompts)
 
     def _features(self, stream: str, clip: "NDArray[np.float32] | Tensor") -> "Any":
         import torch
 
-        side = self.record.crop
-        expected = (CHANNELS[stream], self.record.length, side, side)
+        side = self.spec.crop
+        expected = (CHANNELS[stream], self.spec.length, side, side)
         if clip.ndim != 5 or tuple(clip.shape[1:]) != expected:
             raise ExtractError(
-                f"{self.record.name} {stream} takes clips [B, {', '.join(map(str, expected))}], "
+                f"{self.spec.name} {stream} takes clips [B, {', '.join(map(str, expected))}], "
                 f"got {list(clip.shape)}"
             )
         runtime = self._loaded(stream)
         if isinstance(clip, torch.Tensor):
-            found = runtime.run(self.record.sampled(clip.detach().float()))
+            found = runtime.run(self.spec.sampled(clip.detach().float()))
             return found.to(clip.device)
         clips = torch.from_numpy(np.ascontiguousarray(clip, np.float32))
-        return runtime.run(self.record.sampled(clips)).cpu().numpy()
+        return runtime.run(self.spec.sampled(clips)).cpu().numpy()
 
     def load(self, streams: Sequence[str]) -> None:
         """Load the networks of streams before their first clips.
 
         Raises:
-            ExtractError: a stream was not asked for, or the weights are those of another network.
-            WeightsError: its weights are not here and cannot be had.
+            ExtractError: the backbone was loaded without one of the streams, or the weights are
+                those of another network.
+            WeightsError: its weights are not here and cannot be downloaded.
         """
         for stream in streams:
             self._loaded(stream)
 
     def _loaded(self, stream: str) -> "TorchRuntime":
-        """What runs a stream's network; the first of several threads loads it."""
+        """A stream's network ready to run; the first of several threads loads it."""
         with self._loading:
             if stream not in self._runtimes:
                 self._load(stream)
@@ -227,12 +224,12 @@ class Backbone:
     def _load(self, stream: str) -> None:
         from extract.inference.torch_runtime import TorchRuntime
 
-        record, network = self.record, self.network(stream)
+        spec, network = self.spec, self.network(stream)
         classifier = network.classifier()  # type: ignore[operator]  # see FeatureNetwork
         if classifier is not None:
             weight, bias = classifier
             self._classifiers[stream] = (weight.numpy().copy(), bias.numpy().copy())
-        shape = (CHANNELS[stream], len(record.seen), record.crop, record.crop)
+        shape = (CHANNELS[stream], len(spec.seen), spec.crop, spec.crop)
         self._runtimes[stream] = TorchRuntime(
             network, shape, self.device, self._winograd, self.precision
         )
@@ -242,49 +239,39 @@ class Backbone:
 
         Raises:
             ExtractError: the weights are those of another network.
-            WeightsError: its weights are not here and cannot be had.
+            WeightsError: its weights are not here and cannot be downloaded.
         """
-        return load_network(self.record, stream, self.file(stream))
+        return load_network(self.spec, stream, self.file(stream))
 
 
 def load_backbone(
     name: str = "i3d",
     streams: Sequence[str] = STREAMS,
     device: str = "auto",
-    runtime: str = "auto",
     length: int | None = None,
     precision: str = "float32",
 ) -> Backbone:
-    """Make a backbone ready; weights are fetched and loaded at the first use of their stream.
+    """Prepare a backbone; weights are downloaded and loaded at the first use of their stream.
 
     Args:
-        name: a name of ``BACKBONES``.
+        name: see `extract.backbones.registry.backbone_spec`.
         streams: streams that will be used.
         device: ``auto`` (a GPU where there is one), ``cpu``, ``cuda`` or ``cuda:N``.
-        runtime: ``auto`` (Winograd's filtering for Inception-I3D of the published size on a CPU),
-            or ``torch`` for torch's own convolutions everywhere.
-        length: frames of a clip instead of the record's; a longer clip's feature is the mean over
-            its time, as in the published evaluation.
-        precision: of the networks, float32 or one that a GPU has, see
-            `extract.inference.precision`.
+        length: frames per clip; default: those of a snippet. The feature of a longer clip is the
+            mean over its time, as in the published evaluation.
+        precision: of the networks: float32, or one of a GPU, see `extract.inference.precision`.
 
     Raises:
-        ExtractError: an unknown backbone, stream, device or runtime, or a precision that the device
-            does not have.
+        ExtractError: an unknown backbone, stream or device, or the device lacks the precision.
     """
-    record = backbone_record(name)
+    spec = backbone_spec(name)
     if length is not None:
-        record = replace(record, length=length)
+        spec = replace(spec, length=length)
     for stream in streams:
-        if stream not in record.streams:
-            raise ExtractError(
-                f"{name} has no {stream} stream, only {' and '.join(record.streams)}"
-            )
+        if stream not in spec.streams:
+            raise ExtractError(f"{name} has no {stream} stream, only {' and '.join(spec.streams)}")
     if not streams:
-        raise ExtractError(f"no stream was chosen; {name} has {' and '.join(record.streams)}")
-    if runtime not in RUNTIMES:
-        raise ExtractError(f"no runtime '{runtime}'; choose {' or '.join(RUNTIMES)}")
+        raise ExtractError(f"no stream was chosen; {name} has {' and '.join(spec.streams)}")
     chosen = choose_device(device)
     check_precision(precision, chosen)
-    winograd = record.winograd and runtime == "auto" and chosen == "cpu"
-    return Backbone(record, streams, chosen, winograd, precision)
+    return Backbone(spec, streams, chosen, spec.winograd and chosen == "cpu", precision)

@@ -1,17 +1,17 @@
-"""How many clips a network takes at a time."""
+"""How many clips a network computes at a time."""
 
 import math
 
 GPU_BATCH = 16
 SMALL_BATCH = 4
 SMALL_CLIP = 1 << 20
-"""Values of a clip below which one alone does not keep a CPU busy."""
+"""A clip of fewer values does not keep a CPU busy."""
 
 
 def cpu_batch(shape: tuple[int, ...]) -> int:
     """Clips per inference on a CPU for clips of (C, T, H, W).
 
-    One clip of the published size keeps the cores busy, and more would only be wasted on the last
-    snippets of a video.
+    One clip of the published size keeps the cores busy; larger batches would be padded more at the
+    end of a video.
     """
     return 1 if math.prod(shape) >= SMALL_CLIP else SMALL_BATCH

@@ -1,8 +1,8 @@
-"""Inception-I3D on a CPU with torch alone: packed kernels, ReLU within the convolution.
+"""Inception-I3D on a CPU by torch's packed kernels, with the ReLU fused into the convolution.
 
-Torch's own convolution repacks its kernel at every call and writes its output once more for the
-ReLU. The operators that ``torch.compile`` uses on CPUs pack once and fuse both; called directly
-they need no compiler. They are not public, so `usable` tries them and the plain module remains.
+Torch's own convolution repacks its kernel at every call and writes its output again for the ReLU.
+The operators that ``torch.compile`` uses on CPUs pack once and fuse both; called directly, they
+need no compiler. They are not public: `usable` tries them, and the plain module is the fallback.
 """
 
 from collections.abc import Callable
@@ -25,11 +25,11 @@ from extract.backbones.i3d import (
 
 Layer = Callable[[Tensor], Tensor]
 Maker = Callable[[Tensor, Tensor, tuple[int, ...], tuple[int, ...]], Layer]
-"""Makes a convolution with SAME padding, bias and ReLU of weight, bias, kernel and stride."""
+"""Makes a convolution with SAME padding, bias and ReLU from weight, bias, kernel and stride."""
 
 
 def usable() -> bool:
-    """Whether this torch has the operators and they compute what convolution and ReLU do."""
+    """Whether this torch has the operators and they compute convolution and ReLU."""
     if not torch.backends.mkldnn.is_available():
         return False
     generator = torch.Generator().manual_seed(0)
@@ -70,14 +70,14 @@ class PackedConvolution:
 
 
 def _convolution(make: Maker, *units: Unit3D) -> Layer:
-    """Convolutions over one input as one, their outputs side by side, batch norm folded."""
+    """Convolutions of one input as one, outputs concatenated, batch norm folded."""
     weights, biases = zip(*(folded(unit) for unit in units), strict=True)
     weight, bias = (weights[0], biases[0]) if len(units) == 1 else map(torch.cat, (weights, biases))
     return make(weight, bias, units[0].kernel, units[0].stride)
 
 
 def _pool(layer: SamePool3d) -> Layer:
-    """Max pooling that leaves the odd place after an axis to ceil mode instead of padding."""
+    """Max pooling by ceil mode instead of padding at the end of an axis."""
 
     def run(x: Tensor) -> Tensor:
         axes = zip(x.shape[2:], layer.kernel, layer.stride, strict=True)
@@ -90,7 +90,7 @@ def _pool(layer: SamePool3d) -> Layer:
 
 
 def _block(make: Maker, layer: InceptionBlock) -> Layer:
-    """An Inception block whose three 1x1x1 convolutions of its input are one product."""
+    """An Inception block that computes the three 1x1x1 convolutions of its input as one."""
     first = _convolution(make, layer.b1a, layer.b2a, layer.b0)
     left, middle = layer.b1a.conv3d.out_channels, layer.b2a.conv3d.out_channels
     b1b, b2b, b3b = (_convolution(make, unit) for unit in (layer.b1b, layer.b2b, layer.b3b))
@@ -113,7 +113,7 @@ class PackedI3D:
     """An `InceptionI3D` in inference mode on a CPU, for one input shape.
 
     Args:
-        network: batch norm is folded on the way.
+        network: its batch norm is folded.
         make: makes its convolutions.
     """
 

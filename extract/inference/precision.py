@@ -1,6 +1,6 @@
-"""How exactly a GPU multiplies in networks: float32, or faster and rounded.
+"""Precision of networks on a GPU: float32, or faster and rounded.
 
-Only the backbone's networks round. Flow is float32 in any case: it is what they are shown.
+Only the backbone's networks round; flow is always float32.
 """
 
 import contextlib
@@ -10,19 +10,19 @@ from extract.errors import ExtractError
 from extract.machine.devices import multiplying
 
 PRECISIONS = ("float32", "tf32", "bfloat16", "float16")
-# Compute capability from which a GPU has a precision; torch would compute otherwise without a word.
+# Least compute capability for a precision; below, torch silently computes otherwise.
 NEEDS = {"tf32": 8, "bfloat16": 8}
 
 
 def check_precision(precision: str, device: str) -> None:
-    """See whether a device computes in a precision.
+    """Check that a device has a precision.
 
     Args:
         precision: one of ``PRECISIONS``.
         device: as torch names it.
 
     Raises:
-        ExtractError: it does not.
+        ExtractError: it does not have it.
     """
     if precision not in PRECISIONS:
         raise ExtractError(f"no precision '{precision}'; choose one of {', '.join(PRECISIONS)}")
@@ -30,7 +30,7 @@ def check_precision(precision: str, device: str) -> None:
         return
     if not device.startswith("cuda"):
         raise ExtractError(
-            f"precision {precision} needs a GPU, and this would run on the {device}; "
+            f"precision {precision} needs a GPU, and the networks run on the {device}; "
             "use --precision float32"
         )
     import torch
@@ -45,13 +45,13 @@ def check_precision(precision: str, device: str) -> None:
 
 @contextlib.contextmanager
 def rounding(precision: str, device: str) -> Iterator[None]:
-    """Inside the block torch multiplies in that precision on that device.
+    """Inside the block, torch multiplies in this precision on this device.
 
-    bfloat16 and float16 are torch's autocast, which keeps float32 where a network needs its range
-    (sums, normalisation, softmax).
+    bfloat16 and float16 are torch's autocast, which keeps float32 for operations that need its
+    range (sums, normalisation, softmax).
 
     Args:
-        precision: a checked one.
+        precision: checked by `check_precision`.
         device: as torch names it.
     """
     import torch

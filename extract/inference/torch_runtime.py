@@ -1,8 +1,8 @@
-"""Torch on any device: batch norm folded, channels last, and I3D on a CPU by faster kernels.
+"""Networks on any device: batch norm folded, channels last, and faster kernels for I3D on a CPU.
 
-Everything computes in float32, on GPUs too unless another precision is asked for
-(`extract.inference.precision`), and agrees to 1e-3 relative. Rounding as autocast does moves I3D's
-feature of a real clip by 1.2e-3 of its largest value in float16 and by 1.5e-2 in bfloat16.
+Everything is float32 unless a GPU gets another precision (`extract.inference.precision`); devices
+agree to 1e-3 relative. Autocast moves I3D's feature of a real clip by 1.2e-3 of its largest value
+in float16 and by 1.5e-2 in bfloat16.
 """
 
 import copy
@@ -25,10 +25,10 @@ log = logging.getLogger(__name__)
 
 
 def describe(device: str, winograd: bool) -> str:
-    """What computes on a device, for the log and the feature file: ``torch 2.6.0 winograd cpu``.
+    """Name of a runtime for the log and the feature file, e.g. ``torch 2.6.0 winograd cpu``.
 
     Args:
-        device: as torch names it; a GPU's number is left out.
+        device: as torch names it; the number of a GPU is left out.
         winograd: as for `TorchRuntime`.
     """
     version = importlib.metadata.version("torch").split("+")[0]
@@ -65,24 +65,24 @@ class TorchRuntime:
     ) -> Callable[[torch.Tensor], torch.Tensor]:
         if self._device.type == "cpu" and isinstance(network, InceptionI3D):
             if winograd and winograd_works():
-                from extract.inference.winograd.choice import fitting_convolutions
+                from extract.inference.winograd.choice import convolution_maker
 
-                return PackedI3D(network, fitting_convolutions()).features
+                return PackedI3D(network, convolution_maker()).features
             if usable():
                 return PackedI3D(network).features
-            log.info("torch %s lacks packed convolutions, the plain ones run", torch.__version__)
+            log.info("torch %s lacks packed convolutions; using plain ones", torch.__version__)
         network = _prepared(network)
         kernels = {weight.ndim for weight in network.parameters()}
-        # Torch lays out all of a network or nothing.
+        # Torch changes the layout of a whole network or of nothing.
         volumes = 5 in kernels and 4 not in kernels
         layout: dict[str, Any] = {"memory_format": torch.channels_last_3d} if volumes else {}
         network = network.to(self._device, **layout)
         return cast("Callable[[torch.Tensor], torch.Tensor]", network.features)
 
     def run(self, clips: torch.Tensor) -> torch.Tensor:
-        """Clips ``[N, C, T, H, W]`` on any device to features ``[N, D]`` on this one, any N.
+        """Clips ``[N, C, T, H, W]`` on any device to features ``[N, D]`` on this one.
 
-        Batches have one shape, the last filled with zeros, so that a snippet's feature does not
+        All batches have one shape, the last padded with zeros, so a snippet's feature does not
         depend on its neighbours.
         """
         found = []
@@ -101,7 +101,7 @@ class TorchRuntime:
 
 
 def _prepared(network: nn.Module) -> nn.Module:
-    """A copy of a network for inference, with I3D's batch norm folded into its convolutions."""
+    """A copy of a network for inference, I3D with folded batch norm."""
     if isinstance(network, InceptionI3D):
         return fold_batch_norm(network)
     return copy.deepcopy(network).eval().requires_grad_(False)

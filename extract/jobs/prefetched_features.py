@@ -44,7 +44,7 @@ def prefetched(
     ]
     sizes, backbone = list(sizes_of(todo).values()), extractor.backbone
     streams, weights = extractor.settings.streams, backbone.weights_bytes()
-    division = divide(backbone.record, streams, sizes, device, jobs, weights)
+    division = divide(backbone.spec, streams, sizes, device, jobs, weights)
     if division.workers == 1:
         yield store, division
         return

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from extract.backbones.spec import BackboneRecord
+from extract.backbones.spec import BackboneSpec
 from extract.inference.batching import SMALL_CLIP
 from extract.machine.devices import choose_device, cores
 from extract.machine.memory import free_memory
@@ -53,7 +53,7 @@ class Division:
 
 
 def divide(
-    record: BackboneRecord,
+    spec: BackboneSpec,
     streams: Sequence[str],
     sizes: Sequence[int],
     device: str,
@@ -68,7 +68,7 @@ def divide(
     do that their start would be most of it. Each GPU has one worker.
 
     Args:
-        record: the network.
+        spec: the network.
         streams: those that are extracted.
         sizes: bytes of the videos that are to be done.
         device: ``auto``, ``cpu`` or ``cuda[:N]``.
@@ -88,7 +88,7 @@ def divide(
         workers = max(1, min(jobs, len(sizes)))
         return Division(workers, max(1, cores() // workers))
     busy = sum(sizes) // FEWEST_BYTES
-    workers, scarce = max(1, min(_workers_that_pay(record, streams), len(sizes), busy)), ""
+    workers, scarce = max(1, min(_workers_that_pay(spec, streams), len(sizes), busy)), ""
     free = free_memory()
     fitting = workers if free is None else free // (WORKER_BYTES + 2 * weights)
     if fitting < workers:
@@ -114,7 +114,7 @@ def gpus() -> tuple[str, ...]:
     return tuple(f"cuda:{n}" for n in range(torch.cuda.device_count()))
 
 
-def _workers_that_pay(record: BackboneRecord, streams: Sequence[str]) -> int:
-    seen = (record.frames or record.length // record.step) * record.crop**2
+def _workers_that_pay(spec: BackboneSpec, streams: Sequence[str]) -> int:
+    seen = len(spec.seen) * spec.crop**2
     small = max(CHANNELS[stream] for stream in streams) * seen < SMALL_CLIP
     return cores() if small else -(-cores() // THREADS_A_READER)

@@ -105,7 +105,7 @@ def _run(
     sizes = list(sizes_of([job.video for job in plan.todo]).values())
     backbone = extractor.backbone
     division = divide(
-        backbone.record,
+        backbone.spec,
         options.settings.streams,
         sizes,
         options.device,

@@ -91,10 +91,10 @@ def _networks(device: str) -> Work:
     from extract.inference.backbone import load_backbone
 
     backbone = load_backbone("i3d-mini", device=device)
-    record = backbone.record
+    spec = backbone.spec
 
     def compute(count: int) -> Array:
-        shape = (count, 3, record.length, record.crop, record.crop)
+        shape = (count, 3, spec.length, spec.crop, spec.crop)
         clips = np.random.default_rng(0).uniform(-1, 1, shape).astype(np.float32)
         return np.concatenate([backbone.rgb(clips), backbone.flow(clips[:, :2])], axis=1)
 

@@ -43,7 +43,6 @@ class Extractor:
         settings: what to compute.
         device: ``auto``, ``cpu`` or ``cuda[:N]``. A GPU is checked at its first use, see
             ``extract.pipeline.device_check``.
-        runtime: see ``extract.inference.backbone.load_backbone``.
         backbone: a loaded backbone to use instead of ``settings.backbone``.
         threads: processor threads for networks and flow; None leaves it to the libraries.
         decoding: how videos are decoded.
@@ -59,7 +58,6 @@ class Extractor:
         settings: ExtractSettings,
         *,
         device: str = "auto",
-        runtime: str = "auto",
         backbone: "Backbone | None" = None,
         threads: int | None = None,
         decoding: DecodeOptions | None = None,
@@ -76,7 +74,6 @@ class Extractor:
             settings.backbone,
             streams=settings.streams,
             device=device,
-            runtime=runtime,
             precision=settings.precision,
         )
         if self.backbone.precision != settings.precision:
@@ -84,12 +81,12 @@ class Extractor:
                 f"the settings ask for precision {settings.precision}, the backbone given computes "
                 f"in {self.backbone.precision}"
             )
-        record = self.backbone.record
-        self.grid = SnippetGrid(settings.fps or record.fps, record.length, settings.stride)
+        spec = self.backbone.spec
+        self.grid = SnippetGrid(settings.fps or spec.fps, spec.length, settings.stride)
         self.flow_method: FlowMethod | None = None
         if "flow" in settings.streams:
             self.flow_method = flow_method(
-                settings.flow, device=device, overrides=record.flow_overrides
+                settings.flow, device=device, overrides=spec.flow_overrides
             )
         # Snippets may begin at any frame: their number on this grid.
         self._frame_by_frame = replace(self.grid, stride=1)
@@ -103,7 +100,7 @@ class Extractor:
         )
         flow = self.flow_method.settings() if self.flow_method else None
         hashes = self.backbone.weights_hashes(settings.streams)
-        self.file_settings = settings.recorded(record, hashes, flow)
+        self.file_settings = settings.recorded(spec, hashes, flow)
 
     def load(self) -> None:
         """Load the networks now, so that what is wrong with them is not a failure of a video.
@@ -274,13 +271,13 @@ def extract_features(
     """
     if settings is None:
         streams = backbone.streams if backbone is not None else STREAMS
-        name = backbone.record.name if backbone is not None else ExtractSettings.backbone
+        name = backbone.spec.name if backbone is not None else ExtractSettings.backbone
         precision = backbone.precision if backbone is not None else ExtractSettings.precision
         settings = ExtractSettings(backbone=name, streams=tuple(streams), precision=precision)
-    elif backbone is not None and backbone.record.name != settings.backbone:
+    elif backbone is not None and backbone.spec.name != settings.backbone:
         raise ExtractError(
             f"the settings name the backbone {settings.backbone}, the one given is "
-            f"{backbone.record.name}"
+            f"{backbone.spec.name}"
         )
     decoding = DecodeOptions(decoder, keep_partial)
     extractor = Extractor(settings, device=device, backbone=backbone, decoding=decoding)

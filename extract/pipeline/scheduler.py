@@ -17,7 +17,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from extract.inference.batching import GPU_BATCH, cpu_batch
-from extract.pipeline.frame_steps import FrameSteps, Pending
 from extract.pipeline.frame_window import Field, FrameWindow, OnFrame, runs
 from extract.pipeline.prefetch import Prefetch
 from extract.pipeline.snippets import SnippetGrid, flow_rows, frame_rows
@@ -27,6 +26,7 @@ from extract.streams import CHANNELS
 if TYPE_CHECKING:
     from extract.flow.registry import FlowMethod
     from extract.inference.backbone import Backbone
+    from extract.pipeline.frame_steps import Pending
     from extract.pipeline.frame_window import OpenVideo
 
 # Snippets that all threads work on together: enough to keep them busy, within some hundred
@@ -61,18 +61,22 @@ class Scheduler:
         quantize: str,
         threads: int | None = None,
     ) -> None:
+        from extract.pipeline.frame_steps import FrameSteps
+
         self._backbone = backbone
         self._streams = tuple(streams)
         self._grid = grid
         self._steps = FrameSteps(backbone, flow, quantize)
         self._threads = threads
         self._pool: TaskPool | None = None
-        record = backbone.record
+        spec = backbone.spec
         self._on_cpu = backbone.device == "cpu"
         self._thread_per_clip = (
-            self._on_cpu and record.clip_a_thread and (flow is None or flow.single_thread_per_pair)
+            self._on_cpu
+            and spec.single_thread_per_clip
+            and (flow is None or flow.single_thread_per_pair)
         )
-        clip = [(CHANNELS[name], record.length, record.crop, record.crop) for name in streams]
+        clip = [(CHANNELS[name], spec.length, spec.crop, spec.crop) for name in streams]
         batch = max(map(cpu_batch, clip)) if self._thread_per_clip else CPU_GROUP
         self._group = batch if self._on_cpu else GPU_BATCH
 
@@ -152,7 +156,7 @@ class Scheduler:
         wanted: Sequence[int],
         size: int,
         on_frame: OnFrame | None,
-    ) -> Generator[dict[str, Future[Pending]]]:
+    ) -> Generator[dict[str, "Future[Pending]"]]:
         """Tasks that compute the rows of ``size`` of the wanted snippets at a time, in one pass."""
         if not len(wanted):
             return
@@ -170,14 +174,14 @@ class Scheduler:
 
     def _submit_rgb(
         self, pool: TaskPool, window: FrameWindow, rows: Sequence[int], frames: int
-    ) -> Future[Pending]:
+    ) -> "Future[Pending]":
         wanted = [frame_rows(row, frames, self._grid) for row in rows]
         pictures = {n: window.picture(n) for row in wanted for n in row}
         return pool.submit((rows[0], NETWORK), functools.partial(self._steps.rgb, pictures, wanted))
 
     def _submit_flow(
         self, pool: TaskPool, window: FrameWindow, rows: Sequence[int], frames: int
-    ) -> Future[Pending]:
+    ) -> "Future[Pending]":
         wanted = [flow_rows(row, frames, self._grid) for row in rows]
         missing = sorted({n for row in wanted for n in row} - window.flow.keys())
         for run in self._shared_out(missing):
@@ -199,7 +203,7 @@ class Scheduler:
             for first in run[::most]:
                 yield range(first, min(first + most, run.stop))
 
-    def _flow_rows(self, fields: Mapping[int, Field], wanted: Sequence[Sequence[int]]) -> Pending:
+    def _flow_rows(self, fields: Mapping[int, Field], wanted: Sequence[Sequence[int]]) -> "Pending":
         """Features of fields that have been computed by now."""
         found = {n: field.run.result()[field.offset] for n, field in fields.items()}
         return self._steps.flow(found, wanted)

@@ -13,7 +13,7 @@ from extract.video.isolation.isolated_clip import STALL
 from weights.errors import WeightsError
 
 if TYPE_CHECKING:
-    from extract.backbones.spec import BackboneRecord
+    from extract.backbones.spec import BackboneSpec
 
 log = logging.getLogger(__name__)
 FLOW_NETWORKS = ("raft",)
@@ -57,27 +57,27 @@ class ExtractSettings:
         )
 
     def recorded(
-        self, record: "BackboneRecord", weights: dict[str, str], flow: dict[str, Any] | None
+        self, spec: "BackboneSpec", weights: dict[str, str], flow: dict[str, Any] | None
     ) -> dict[str, Any]:
         """The settings that a feature file records.
 
         Args:
-            record: the backbone's.
+            spec: the backbone's.
             weights: hash of the weights of each stream.
             flow: settings of the flow method where flow is computed.
         """
         return {
             "format": FORMAT_VERSION,
-            "fps": str(self.fps or record.fps),
-            "length": record.length,
+            "fps": str(self.fps or spec.fps),
+            "length": spec.length,
             "stride": self.stride,
-            "backbone": record.name,
+            "backbone": spec.name,
             "streams": list(self.streams),
             "weights": weights,
             "flow": flow,
             "quantize": self.quantize if flow else None,
-            "resize": record.frame_side,
-            "crop": record.crop,
+            "resize": spec.frame_side,
+            "crop": spec.crop,
             "precision": self.precision,
             "dtype": "float32",
         }
@@ -114,17 +114,17 @@ def expected_settings(
     Raises:
         ExtractError: an unknown backbone or flow method, or a precision that the device lacks.
     """
-    from extract.backbones.registry import backbone_record
+    from extract.backbones.registry import backbone_spec
     from extract.flow.registry import flow_method
     from extract.inference.precision import check_precision
     from extract.machine.devices import choose_device
 
     if settings.precision != ExtractSettings.precision:
         check_precision(settings.precision, choose_device(device))
-    record = backbone_record(settings.backbone)
+    spec = backbone_spec(settings.backbone)
     unknown, weights = [], {}
     for stream in settings.streams:
-        found = _hash_of(record.name, stream, record.model)
+        found = _hash_of(spec.name, stream, spec.model)
         weights[stream] = found or ""
         unknown += [] if found else [f"weights.{stream}"]
     flow = None
@@ -133,9 +133,9 @@ def expected_settings(
             flow = {"method": settings.flow}
             unknown += ["flow.weights", "flow.updates"]
         else:
-            method = flow_method(settings.flow, device=device, overrides=record.flow_overrides)
+            method = flow_method(settings.flow, device=device, overrides=spec.flow_overrides)
             flow = method.settings()
-    return settings.recorded(record, weights, flow), tuple(unknown)
+    return settings.recorded(spec, weights, flow), tuple(unknown)
 
 
 def _hash_of(name: str, stream: str, model: str | None = None) -> str | None:

@@ -13,6 +13,21 @@ CHUNK_FRAMES = 64
 """At most so many, as what is made of small frames may be larger than they are."""
 
 
+class Transfer:
+    """Copies that are done when they return; none at all where the device is the processor."""
+
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
+
+    def up(self, frames: Sequence[NDArray[np.uint8]]) -> Tensor:
+        """Frames of one size, ``[H, W, 3]`` each, to ``[N, H, W, 3] uint8`` on the device."""
+        return torch.from_numpy(np.stack(frames)).to(self._device)
+
+    def down(self, rows: Tensor) -> Callable[[], NDArray[np.float32]]:
+        """Send what was computed back; the function waits until it is there."""
+        return rows.cpu().numpy
+
+
 class CudaCopies:
     """Copies between pinned memory and a GPU, those up on a stream of their own."""
 
@@ -52,8 +67,8 @@ class CudaCopies:
             return here, torch.cuda.current_stream(self._device).record_event().synchronize
 
 
-class Transfer:
-    """The way to a GPU and back: uploads go through two buffers in turn, one filled during a copy.
+class StagedTransfer(Transfer):
+    """Uploads through two buffers in turn: one is filled while the other is copied.
 
     Args:
         copies: what copies.
@@ -65,10 +80,7 @@ class Transfer:
         self._buffers: list[tuple[Tensor | None, Callable[[], None]]] = [(None, _no_wait)] * 2
 
     def up(self, frames: Sequence[NDArray[np.uint8]]) -> Tensor:
-        """Frames of one size, ``[H, W, 3]`` each, to ``[N, H, W, 3] uint8`` on the device.
-
-        For one thread at a time.
-        """
+        """See `Transfer.up`; for one thread at a time."""
         shape = (len(frames), *frames[0].shape)
         size = int(np.prod(shape))
         buffer, wait = self._buffers.pop(0)
@@ -82,7 +94,7 @@ class Transfer:
         return there
 
     def down(self, rows: Tensor) -> Callable[[], NDArray[np.float32]]:
-        """Send what was computed back; the function waits until it is there."""
+        """See `Transfer.down`."""
         here, wait = self._copies.fetch(rows)
 
         def arrived() -> NDArray[np.float32]:
@@ -97,9 +109,9 @@ def _no_wait() -> None:
     """Nothing is under way."""
 
 
-def transfer_with(device: torch.device) -> Transfer | None:
-    """The way to a device; None to the processor."""
-    return Transfer(CudaCopies(device)) if device.type == "cuda" else None
+def transfer_with(device: torch.device) -> Transfer:
+    """The way to a device."""
+    return StagedTransfer(CudaCopies(device)) if device.type == "cuda" else Transfer(device)
 
 
 def chunk_length(frame: NDArray[np.uint8]) -> int:

@@ -1,11 +1,8 @@
 """Flow to network input: clip, map to 256 levels, scale, as the published flow network saw it."""
 
-from typing import TYPE_CHECKING
+from torch import Tensor
 
 from extract.errors import ExtractError
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 BOUND = 20.0
 """Motion is clipped to this many pixels per frame in each direction (DeepMind's I3D)."""
@@ -13,24 +10,19 @@ LEVELS = 255
 MODES = ("uint8", "none")
 
 
-def check_mode(mode: str) -> None:
-    """Refuse an unknown mode.
-
-    Raises:
-        ExtractError: there is no such mode.
-    """
-    if mode not in MODES:
-        raise ExtractError(f"unknown quantiser {mode!r}; choose one of {', '.join(MODES)}")
-
-
-def quantize_flow(flow: "Tensor", mode: str = "uint8") -> "Tensor":
+def quantize_flow(flow: Tensor, mode: str = "uint8") -> Tensor:
     """Flow in pixels per frame, any shape, to float32 in [-1, 1] of the same shape.
 
     ``uint8`` rounds ``(clip(v) + 20) * 255 / 40`` to a whole level q (halves to the even one) and
     gives ``2 q / 255 - 1``: a step of 0.157 pixels, no motion gives 1/255. This matches the
     training of the published networks, whose flow was stored in 8 bits. ``none`` gives
-    ``clip(v) / 20``. NaN stays NaN.
+    ``clip(v) / 20``. NaN stays NaN. Each step is rounded by itself, so that all devices agree.
+
+    Raises:
+        ExtractError: an unknown mode.
     """
+    if mode not in MODES:
+        raise ExtractError(f"unknown quantizer {mode!r}; choose one of {', '.join(MODES)}")
     values = flow.clamp(-BOUND, BOUND)
     if mode == "none":
         # By a tensor: a GPU turns division by a number into a product with its reciprocal.

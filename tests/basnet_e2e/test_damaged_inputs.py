@@ -20,7 +20,7 @@ from basnet_e2e.heads.checkpoint import HeadModel, save_model
 from basnet_e2e.heads.common.head import Shape
 from basnet_e2e.heads.ensemble import build
 from basnet_e2e.heads.presets import preset
-from basnet_e2e.interchange.writers import FORMATS
+from basnet_e2e.interchange.registry import FORMATS
 from basnet_e2e.report.evidence import Evidence, Thumbnail
 from extract.features.feature_file import Features
 
@@ -154,18 +154,21 @@ LOG = b"step,loss,rate\n1,0.5,0.1\n2,0.25,0.1\n"
 READ_RESULT = [
     *("inspect {f}", "inspect {f} --json", "report {f} -o {o}.html", "report {f} -o {o}"),
     *("evaluate {f} --ground-truth {w}/gt.json --bootstrap 5", "import labels {f} -o {o}.csv"),
+    *("agreement {f} {w}/intervals.csv --bootstrap 5", "budget {f}"),
     *("localize {w}/features/b.safetensors -m {w}/model.safetensors -o {f}",),
     *("agreement {w}/gt.json {f}", "budget {f}", "report {f} -o {o}.png --picture ethogram"),
     *(f"export intervals {{f}} --format {name} --fps 25 -o {{o}}" for name in FORMATS),
 ]
-TRAIN = "train {w}/features -o {o}.safetensors --preset small --steps 1"
+TRAIN = "train {w}/features -o {o}.safetensors --head basnet --preset small --steps 1"
 READ_TRUTH = [
     *("inspect {f}", "evaluate {w}/result.json --ground-truth {f} --bootstrap 5 --json"),
     *("report {w}/result.json -o {o}.html --ground-truth {f}",),
     *("report {w}/result.json -o {o}.png --picture video --ground-truth {f} --video b",),
-    *(f"{TRAIN} --labels {{w}}/labels.csv --validate {{f}}",),
+    *(f"{TRAIN} --labels {{w}}/labels.csv --validate {{f}}", "budget {f}"),
+    *("agreement {f} {w}/intervals.csv --bootstrap 5", "import labels {f} -o {o}.csv"),
 ]
 READ_LABELS = ["inspect {f}", "labels {w}/features --check {f}", TRAIN + " --labels {f}"]
+CHECK_TIMES = "labels {w}/features --intervals {f}"
 READ_IMPORT = [
     *("inspect {f}", "import labels {f} -o {o}.csv --intervals {o}.json --fps 25"),
     *("agreement {f} {w}/gt.json --fps 25", "budget {f} -o {o}.csv --fps 25"),
@@ -179,7 +182,11 @@ KINDS = {
     "corrected result": (
         "result.json",
         json.dumps(result("b") | {"corrected": True}),
-        ["import labels {f} -o {o}.csv --intervals {o}.json", "report {f} -o {o}.html"],
+        [
+            "import labels {f} -o {o}.csv --intervals {o}.json",
+            "report {f} -o {o}.html",
+            CHECK_TIMES,
+        ],
     ),
     "results": ("results.json", json.dumps(RESULTS), READ_RESULT),
     "detections": ("det.json", json.dumps(ACTIVITYNET), READ_RESULT),
@@ -199,7 +206,12 @@ KINDS = {
     ),
     "BORIS events": ("events.csv", BORIS_EVENTS, READ_IMPORT),
     "DeepEthogram": ("b_labels.csv", DEEPETHOGRAM, READ_IMPORT),
-    "known times": ("known.csv", INTERVALS.replace(b"d,run,2,3", b"d,run,2,\nd,,4,5"), READ_IMPORT),
+    "known times": (
+        "known.csv",
+        INTERVALS.replace(b"d,run,2,3", b"d,run,2,\nd,,4,5"),
+        [*READ_IMPORT, CHECK_TIMES, TRAIN + " --intervals {f}"],
+    ),
+    "known times in JSON": ("known.json", json.dumps(TRAINING), [CHECK_TIMES]),
     "evaluation": (
         "map.json",
         json.dumps(EVALUATION),
@@ -249,7 +261,7 @@ FOLDERS = {
     ),
     "finished model": (
         "trained.safetensors",
-        ["train {w}/features -o {f} --preset small --steps 1 --labels {w}/labels.csv --resume"],
+        [TRAIN.replace("{o}.safetensors", "{f}") + " --labels {w}/labels.csv --resume"],
     ),
 }
 
@@ -298,6 +310,7 @@ def sound(tmp_path_factory):
     for name, document in {"gt.json": GROUND_TRUTH, "result.json": result("b")}.items():
         (folder / name).write_text(json.dumps(document))
     (folder / "labels.csv").write_bytes(LABELS)
+    (folder / "intervals.csv").write_bytes(INTERVALS)
     (folder / "folder").mkdir()
     (folder / "folder" / "b.json").write_text(json.dumps(result("b")))
     (folder / "folder" / "failures.json").write_text(json.dumps(FAILURES))
@@ -323,7 +336,7 @@ def damaged(data, kind, whole):
     """The content of a damaged file, drawn by how a file of that name is made."""
     if kind.endswith(".safetensors") or kind.endswith(".evidence"):
         return data.draw(mutations.tensor_files(whole), "content")
-    if kind.endswith(".json"):
+    if kind.endswith((".json", ".boris")):
         return data.draw(mutations.files(json.loads(whole)), "content")
     return data.draw(mutations.damaged_bytes(whole), "content")
 
@@ -382,7 +395,7 @@ def interrupted(sound):
     def stop(state):
         os.kill(os.getpid(), signal.SIGINT)
 
-    chosen = preset("small", head="plus", steps=3)
+    chosen = preset("small", head="basnet", steps=3)
     with pytest.raises(KeyboardInterrupt):
         basnet_e2e.train(
             folder / "features", folder / "labels.csv", preset=chosen, output=model, progress=stop

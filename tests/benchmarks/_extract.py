@@ -230,9 +230,9 @@ class Obvious:
     """
 
     def __init__(self, backbone: Backbone) -> None:
-        self._record = backbone.record
+        self._spec = backbone.spec
         self._networks = {
-            stream: load_network(backbone.record, stream, backbone.file(stream))
+            stream: load_network(backbone.spec, stream, backbone.file(stream))
             for stream in backbone.streams
         }
         self._solver = cv2.optflow.DualTVL1OpticalFlow_create()  # type: ignore[attr-defined]  # not in its stubs
@@ -256,11 +256,11 @@ class Obvious:
             if not there:
                 return
             height, width = frame.shape[:2]
-            scale = self._record.frame_side / min(height, width)
+            scale = self._spec.frame_side / min(height, width)
             yield cv2.resize(frame, (round(width * scale), round(height * scale)))
 
     def _crop(self, clip: np.ndarray) -> np.ndarray:
-        side = self._record.crop
+        side = self._spec.crop
         top, left = (clip.shape[1] - side) // 2, (clip.shape[2] - side) // 2
         cropped = clip[:, top : top + side, left : left + side]
         return np.ascontiguousarray(cropped.transpose(3, 0, 1, 2), np.float32)
@@ -274,7 +274,8 @@ class Obvious:
         pairs = itertools.pairwise(grey)
         fields = [self._solver.calc(one, other, None) for one, other in pairs]
         fields += fields[-1:] * (LENGTH - len(fields))  # the last frame has none that follows
-        return quantize_flow(self._crop(np.stack(fields)))
+        stacked = torch.from_numpy(np.ascontiguousarray(self._crop(np.stack(fields))))
+        return quantize_flow(stacked).numpy()
 
 
 def timed(work: Callable[[], object]) -> tuple[float, float]:

@@ -127,7 +127,7 @@ def operations() -> dict[str, float]:
     """Floating-point operations per snippet of I3D's streams and per pair of RAFT."""
     from torchvision.models.optical_flow import raft_large, raft_small
 
-    record, found = BACKBONES["i3d"], {}
+    spec, found = BACKBONES["i3d"], {}
 
     def count(name: str, work: Any) -> None:
         with FlopCounterMode(display=False) as counter:
@@ -135,9 +135,9 @@ def operations() -> dict[str, float]:
         found[name] = float(counter.get_total_flops())
 
     with torch.device("meta"), torch.no_grad():
-        for stream in record.streams:
-            network = record.build(stream, 400).eval()
-            shape = (1, CHANNELS[stream], record.length, record.crop, record.crop)
+        for stream in spec.streams:
+            network = spec.build(stream, 400).eval()
+            shape = (1, CHANNELS[stream], spec.length, spec.crop, spec.crop)
             count(stream, lambda: network.features(torch.empty(shape)))  # noqa: B023  # at once
         for name, make in (("RAFT-small", raft_small), ("RAFT", raft_large)):
             network = make(weights=None).eval()

@@ -18,8 +18,8 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from extract.backbones.i3d import InceptionI3D, Unit3D
-from extract.backbones.registry import backbone_names, backbone_record
-from extract.backbones.spec import BackboneRecord
+from extract.backbones.registry import backbone_names, backbone_spec
+from extract.backbones.spec import BackboneSpec
 from extract.backbones.transformers_network import NETWORKS
 from extract.inference.torch_runtime import TorchRuntime
 from weights.manifest import network as network_entry
@@ -79,10 +79,10 @@ def lively(network: InceptionI3D) -> InceptionI3D:
     return network.eval().requires_grad_(False)
 
 
-def random_network(record: BackboneRecord) -> torch.nn.Module:
+def random_network(spec: BackboneSpec) -> torch.nn.Module:
     """A backbone's network with random weights; one of transformers from its configuration."""
-    if record.model is None:
-        found = record.build(record.streams[0], network_entry(record.name, "rgb").classes or 6)
+    if spec.model is None:
+        found = spec.build(spec.streams[0], network_entry(spec.name, "rgb").classes or 6)
         return found.eval().requires_grad_(False)
     import transformers
 
@@ -97,7 +97,7 @@ def random_network(record: BackboneRecord) -> torch.nn.Module:
         "clip-vit-b32": ("pictures", lambda: transformers.CLIPModel(transformers.CLIPConfig())),
         "siglip-base": ("pictures", lambda: transformers.SiglipModel(transformers.SiglipConfig())),
     }
-    kind, make = makes[record.name]
+    kind, make = makes[spec.name]
     return NETWORKS[kind](make()).eval().requires_grad_(False)
 
 
@@ -107,16 +107,16 @@ def measure(names: Sequence[str], threads: int) -> dict[str, dict[str, float]]:
     print(f"\nmatrix multiply: {top / 1e9:.0f} GFLOP/s on {threads} threads; one snippet at a time")
     found = {}
     for name in names:
-        record = backbone_record(name)
-        if record.model is not None and not importlib.util.find_spec("transformers"):
+        spec = backbone_spec(name)
+        if spec.model is not None and not importlib.util.find_spec("transformers"):
             print(f"{name}: transformers is not installed")
             continue
-        network = random_network(record)
-        shape = (3, len(record.seen), record.crop, record.crop)
+        network = random_network(spec)
+        shape = (3, len(spec.seen), spec.crop, spec.crop)
         clip = torch.randn(1, *shape, generator=torch.Generator().manual_seed(0))
         with FlopCounterMode(display=False) as counter, torch.inference_mode():
             network.features(clip)
-        runtime = TorchRuntime(network, shape, winograd=record.winograd)
+        runtime = TorchRuntime(network, shape, winograd=spec.winograd)
         runtime.run(clip)
         began = clock()
         runtime.run(clip)
@@ -149,12 +149,12 @@ def table(kept: dict[str, Any]) -> str:
         "|---|---|---|---|---|---|---|",
     ]
     for name, figures in kept["networks"].items():
-        record, entry = backbone_record(name), network_entry(name, "rgb")
-        star = "" if record.model is None else "*"
-        frames = f"{len(record.seen)} of {record.crop}"
+        spec, entry = backbone_spec(name), network_entry(name, "rgb")
+        star = "" if spec.model is None else "*"
+        frames = f"{len(spec.seen)} of {spec.crop}"
         work = f"{figures['gflop']:.0f}" if figures["gflop"] >= 1 else "< 1"
         cells = (
-            *(f"`{name}`{star}", entry.accuracy, record.dimension, frames),
+            *(f"`{name}`{star}", entry.accuracy, spec.dimension, frames),
             *(f"{figures['seconds']:.3g}", work, entry.licence),
         )
         lines.append(f"| {' | '.join(map(str, cells))} |")

@@ -35,7 +35,7 @@ from torch import nn  # noqa: E402
 
 import extract  # noqa: E402
 from extract.backbones.registry import BACKBONES  # noqa: E402
-from extract.backbones.spec import BackboneRecord  # noqa: E402
+from extract.backbones.spec import BackboneSpec  # noqa: E402
 from extract.errors import ExtractError  # noqa: E402
 from extract.flow.raft import raft_tensors  # noqa: E402
 from extract.flow.tvl1.method import TVL1Flow  # noqa: E402
@@ -58,13 +58,13 @@ Work = Callable[[], Any]
 class RandomBackbone(Backbone):
     """A backbone whose networks have random weights that keep activations in a normal range."""
 
-    def __init__(self, record: BackboneRecord, device: str, precision: str = "float32") -> None:
-        super().__init__(record, STREAMS, choose_device(device), precision=precision)
+    def __init__(self, spec: BackboneSpec, device: str, precision: str = "float32") -> None:
+        super().__init__(spec, STREAMS, choose_device(device), precision=precision)
 
     def network(self, stream: str) -> nn.Module:
         """The plain module of a stream, the same each time."""
         torch.manual_seed(len(stream))
-        network = self.record.build(stream, 400)
+        network = self.spec.build(stream, 400)
         for module in network.modules():
             if isinstance(module, nn.Conv3d):
                 nn.init.kaiming_normal_(module.weight)
@@ -145,20 +145,19 @@ def stages(
     bench: Bench, report: Report, path: Path, frames: list[np.ndarray], backbone: RandomBackbone
 ) -> None:
     """Frames per second of each stage alone, and its share of the sum."""
-    record, length = backbone.record, backbone.record.length
+    spec, length = backbone.spec, backbone.spec.length
     transfer = transfer_with(torch.device(bench.device))
-    up = transfer.up if transfer else lambda frames: torch.from_numpy(np.stack(frames))
-    work = FrameSteps(backbone, TVL1Flow(record.flow_overrides, bench.device), "uint8")
-    there = torch.cat([up(chunk) for chunk in chunks(frames)])
-    made = list(on_device.resize_short_side(there, record.frame_side).unbind())
+    work = FrameSteps(backbone, TVL1Flow(spec.flow_overrides, bench.device), "uint8")
+    there = torch.cat([transfer.up(chunk) for chunk in chunks(frames)])
+    made = list(on_device.resize_short_side(there, spec.frame_side).unbind())
     fields = work.fields(made)
     rows = [list(range(n, n + length)) for n in range(0, len(frames) - length, length)]
     by_number = dict(enumerate(made)), dict(enumerate(fields))
     found = bench.seconds(
         {
             "decode": lambda: frames_of(path, len(frames)),
-            "upload": lambda: [up(chunk) for chunk in chunks(frames)],
-            "resize": lambda: on_device.resize_short_side(there, record.frame_side),
+            "upload": lambda: [transfer.up(chunk) for chunk in chunks(frames)],
+            "resize": lambda: on_device.resize_short_side(there, spec.frame_side),
             "flow (TV-L1)": lambda: work.fields(made),
             "rgb network": lambda: work.rgb(by_number[0], rows)(),
             "flow network": lambda: work.flow(by_number[1], rows)(),
@@ -169,13 +168,13 @@ def stages(
     if expected:
         wider = height * width / np.prod(prediction.SIZE)
         expected["flow (TV-L1) frames/s"] = expected["TV-L1 pairs/s"] / wider
-        for stream in record.streams:
+        for stream in spec.streams:
             rate = expected[f"I3D {stream} float32 snippets/s"] * length
             expected[f"{stream} network frames/s"] = rate
         # The networks and flow share the GPU; decoding goes on beside it.
         busy = sum(1 / rate for name, rate in expected.items() if name.endswith(" frames/s"))
         slowest = max(busy, found["decode"] / len(frames))
-        expected["whole x real time"] = 1 / slowest / float(record.fps)
+        expected["whole x real time"] = 1 / slowest / float(spec.fps)
     size = "x".join(map(str, frames[0].shape[1::-1]))
     report.section(f"stages alone, {len(frames)} frames of {size}, {len(rows)} snippets")
     total = sum(found.values())
@@ -184,13 +183,13 @@ def stages(
         report.tell(f"{name} frames/s", len(frames) / seconds, share)
 
 
-def flows(bench: Bench, report: Report, frames: list[np.ndarray], record: BackboneRecord) -> None:
+def flows(bench: Bench, report: Report, frames: list[np.ndarray], spec: BackboneSpec) -> None:
     """TV-L1 by the fused kernels and by plain torch, beside torchvision's RAFT."""
     from torchvision.models.optical_flow import raft_large, raft_small
 
     place = torch.device(bench.device)
     uploaded = torch.from_numpy(np.stack(frames)).to(place)
-    rgb = on_device.resize_short_side(uploaded, record.frame_side)[:, :, : prediction.SIZE[1]]
+    rgb = on_device.resize_short_side(uploaded, spec.frame_side)[:, :, : prediction.SIZE[1]]
     grey = on_device.grey(rgb)
     works: dict[str, Work] = {}
     for name, how in (
@@ -198,7 +197,7 @@ def flows(bench: Bench, report: Report, frames: list[np.ndarray], record: Backbo
         ("TV-L1 plain torch", Execution(solver=plain_level)),
         ("TV-L1 all steps", Execution(early=False)),
     ):
-        flow = TVL1Flow(record.flow_overrides, bench.device)
+        flow = TVL1Flow(spec.flow_overrides, bench.device)
         flow.execution = how
         works[name] = functools.partial(flow.compute_on_device, grey, rgb)
     for name, make in (("RAFT-small", raft_small), ("RAFT", raft_large)):
@@ -243,11 +242,11 @@ def errors(device: str, report: Report, raft_small: Path) -> None:
 
 def networks(bench: Bench, report: Report, backbone: RandomBackbone, count: int) -> None:
     """Each network beside the plain module, and in each precision that the device has."""
-    record = backbone.record
+    spec = backbone.spec
     random = torch.Generator().manual_seed(0)
     report.section(f"networks, {count} snippets")
-    for stream in record.streams:
-        shape = (count, CHANNELS[stream], record.length, record.crop, record.crop)
+    for stream in spec.streams:
+        shape = (count, CHANNELS[stream], spec.length, spec.crop, spec.crop)
         clips = (torch.rand(shape, generator=random) * 2 - 1).to(bench.device)
         plain = backbone.network(stream).to(bench.device)
 
@@ -262,7 +261,7 @@ def networks(bench: Bench, report: Report, backbone: RandomBackbone, count: int)
             except ExtractError as error:
                 print(f"  {stream}: {error}")
                 continue
-            own = RandomBackbone(record, bench.device, precision)
+            own = RandomBackbone(spec, bench.device, precision)
             runs[precision] = functools.partial(getattr(own, stream), clips)
         found = bench.seconds(runs)
         exact = one_by_one()
@@ -274,11 +273,11 @@ def networks(bench: Bench, report: Report, backbone: RandomBackbone, count: int)
 
 def neighbours(device: str, backbone: RandomBackbone, count: int) -> bool:
     """Whether a snippet's feature is the same in every place of a batch, whatever is beside it."""
-    record = backbone.record
+    spec = backbone.spec
     random = torch.Generator().manual_seed(1)
     equal = True
-    for stream in record.streams:
-        shape = (count, CHANNELS[stream], record.length, record.crop, record.crop)
+    for stream in spec.streams:
+        shape = (count, CHANNELS[stream], spec.length, spec.crop, spec.crop)
         clips = (torch.rand(shape, generator=random) * 2 - 1).to(device)
         run = getattr(backbone, stream)
         alone = run(clips[:1])[0]
@@ -289,13 +288,13 @@ def neighbours(device: str, backbone: RandomBackbone, count: int) -> bool:
     return equal
 
 
-def whole(bench: Bench, report: Report, path: Path, record: BackboneRecord) -> None:
+def whole(bench: Bench, report: Report, path: Path, spec: BackboneSpec) -> None:
     """A video from file to features of both streams."""
-    backbone = RandomBackbone(record, bench.device)
+    backbone = RandomBackbone(spec, bench.device)
     backbone.load(STREAMS)
     with open_video(path) as clip:
         duration = float(clip.duration)
-    extractor = Extractor(ExtractSettings(record.name), device=bench.device, backbone=backbone)
+    extractor = Extractor(ExtractSettings(spec.name), device=bench.device, backbone=backbone)
     seconds = bench.seconds({"whole": lambda: extractor.extract(path)})["whole"]
     report.section(f"the whole, {duration:.1f} s of video, both streams")
     report.tell("whole x real time", duration / seconds)
@@ -303,7 +302,7 @@ def whole(bench: Bench, report: Report, path: Path, record: BackboneRecord) -> N
 
 def pictures_agree(device: str, frames: list[np.ndarray], backbone: RandomBackbone) -> bool:
     """Whether the device makes the very pictures that the CPU makes."""
-    side = backbone.record.frame_side
+    side = backbone.spec.frame_side
     stacked = torch.from_numpy(np.stack(frames[:5]))
     one, other = (on_device.resize_short_side(stacked.to(on), side).cpu() for on in ("cpu", device))
     equal = torch.equal(one, other) and torch.equal(on_device.grey(one), on_device.grey(other))
@@ -357,19 +356,19 @@ def main() -> None:
     print(f"{name}, torch {torch.__version__}")
     known = [gpu for gpu in prediction.GPUS if gpu in name and options.backbone == "i3d"]
     report = Report(dict(kept["predicted"][known[0]]) if known else {})
-    bench, record = Bench(options.device, options.rounds), BACKBONES[options.backbone]
+    bench, spec = Bench(options.device, options.rounds), BACKBONES[options.backbone]
     with tempfile.TemporaryDirectory() as folder:
         path = options.video or made_video(Path(folder), seconds=60)
         frames = frames_of(path, options.frames)
-        backbone = RandomBackbone(record, options.device)
+        backbone = RandomBackbone(spec, options.device)
         right = pictures_agree(options.device, frames, backbone)
         stages(bench, report, path, frames, backbone)
-        flows(bench, report, frames[: 1 + options.pairs], record)
+        flows(bench, report, frames[: 1 + options.pairs], spec)
         if not on_cpu:
             errors(options.device, report, options.raft_small)
         networks(bench, report, backbone, options.clips)
         right = neighbours(options.device, backbone, options.clips) and right
-        whole(bench, report, path, record)
+        whole(bench, report, path, spec)
     if not on_cpu:
         kept.setdefault("measured", {})[name] = report.measured
         prediction.save(kept)

@@ -12,9 +12,9 @@ CLASSES = ("swim", "jump")
 TINY = preset("official", hidden=8, filter_hidden=8, batch=4, rate=3e-3, segments=32, steps=6)
 
 
-def tiny(recipe, seed, settings=TINY, mend=None):
+def tiny(recipe, seed, settings=TINY, fix=None):
     """One run of a recipe."""
-    return Spec(preset(settings, recipe=recipe), seed, mend)
+    return Spec(preset(settings, recipe=recipe), seed, fix)
 
 
 def write_tree(root, *, prefix="", divided=True, streams=("rgb", "flow")):

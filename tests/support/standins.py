@@ -10,7 +10,7 @@ import extract
 from extract.backbones.registry import BACKBONES
 
 SIDE = 4
-RECORD = dataclasses.replace(
+SPEC = dataclasses.replace(
     BACKBONES["i3d-mini"], name="tiny", frame_side=SIDE, crop=SIDE, dimension=16 * SIDE * SIDE
 )
 
@@ -18,7 +18,7 @@ RECORD = dataclasses.replace(
 class TinyBackbone:
     """Its feature of a clip is every value of the clip: nothing can be mixed up unnoticed."""
 
-    record = RECORD
+    spec = SPEC
     device, runtime = "cpu", "test cpu"
     precision = "float32"
 
@@ -32,9 +32,7 @@ class TinyBackbone:
         pass
 
     def rgb(self, clips):
-        if isinstance(clips, torch.Tensor):
-            return clips.flatten(1)
-        return np.asarray(clips, np.float32).reshape(len(clips), -1)
+        return clips.flatten(1)
 
     flow = rgb
 
@@ -91,30 +89,6 @@ class TinyClip:
 def random_pictures(count):
     shape = (count, SIDE, SIDE + 2, 3)
     return np.random.default_rng(count).integers(0, 256, shape, np.uint8)
-
-
-class PlainCopies:
-    """Copies as `extract.pipeline.transfer.CudaCopies`, at once and within the processor."""
-
-    def buffer(self, size):
-        return torch.empty(size, dtype=torch.uint8)
-
-    def send(self, staged):
-        return staged.clone(), lambda: None
-
-    def fetch(self, rows):
-        return rows.clone(), lambda: None
-
-
-def like_a_gpu(monkeypatch, backbone):
-    """Let the processor be treated as a GPU is: frames go up in chunks, groups are larger."""
-    from extract.pipeline.transfer import Transfer
-
-    monkeypatch.setattr(
-        "extract.pipeline.frame_steps.transfer_with", lambda device: Transfer(PlainCopies())
-    )
-    backbone.device = "cpu:0"
-    return backbone
 
 
 def stand_in_flow(monkeypatch, flow):

@@ -197,15 +197,15 @@ def measure(net: "InceptionI3D", stream: str, clips: Clips, form: ClipFormat) ->
 
 
 def mini_format() -> ClipFormat:
-    """Input sizes and flow schedule of ``i3d-mini``, from its record in the backbone list."""
+    """Input sizes and flow schedule of ``i3d-mini``, from its spec in the backbone list."""
     from extract.backbones.registry import BACKBONES
 
-    record = BACKBONES[NAME]
+    spec = BACKBONES[NAME]
     return ClipFormat(
-        side=record.frame_side,
-        crop=record.crop,
-        length=record.length,
-        flow=dict(record.flow_overrides),
+        side=spec.frame_side,
+        crop=spec.crop,
+        length=spec.length,
+        flow=dict(spec.flow_overrides),
     )
 
 

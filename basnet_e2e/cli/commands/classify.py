@@ -94,14 +94,14 @@ def _extractor(
     name: str, streams: tuple[str, ...], device: str, precision: str, decoding: "DecodeOptions"
 ) -> "Extractor":
     """Clips of the classifier's own length, side by side."""
-    from extract.backbones.registry import backbone_record
+    from extract.backbones.registry import backbone_spec
     from extract.inference.backbone import load_backbone
     from extract.pipeline.device_check import proven_device
     from extract.pipeline.extractor import Extractor
     from extract.pipeline.settings import ExtractSettings
 
     device = proven_device(device)
-    length = backbone_record(name).classifier_length
+    length = backbone_spec(name).classifier_length
     backbone = load_backbone(name, streams, device=device, length=length, precision=precision)
     stride = length or ExtractSettings.stride
     settings = ExtractSettings(name, streams=streams, stride=stride, precision=precision)

@@ -168,14 +168,14 @@ def thresholds_that_fit(tious: Sequence[float], room: int) -> list[int]:
 
 
 def _error_table(errors: "FalsePositives") -> Any:
-    from basnet_e2e.evaluation.analysis import KIND_MEANING, LOOKED_AT
+    from basnet_e2e.evaluation.analysis import EXAMINED, KIND_MEANING
 
     title = (
-        f"The best {LOOKED_AT} detections per annotated interval of a class, tIoU {errors.tiou:g}"
+        f"The best {EXAMINED} detections per annotated interval of a class, tIoU {errors.tiou:g}"
     )
     shown = new_table(title, "kind", "number", "%")
     shown.add_column("meaning", overflow="fold")
-    total = max(errors.looked_at, 1)
+    total = max(errors.examined, 1)
     shown.add_row("true", str(errors.true), f"{100 * errors.true / total:.1f}", "")
     for kind, count in errors.kinds.items():
         shown.add_row(kind, str(count), f"{100 * count / total:.1f}", KIND_MEANING[kind])

@@ -157,13 +157,13 @@ def extract(
     fetched while it is worked on. Processes share a folder without doing anything twice; machines
     that write to a URL know nothing of each other, so give each a --shard.
     """
-    from extract.backbones.registry import backbone_record
+    from extract.backbones.registry import backbone_spec
     from extract.jobs.run import extract_folder
     from extract.jobs.shards import parse_shard, shard_of_array
     from extract.pipeline.settings import DecodeOptions, ExtractSettings
 
     share = parse_shard(shard) if shard else shard_of_array()
-    streams = streams or backbone_record(backbone).streams
+    streams = streams or backbone_spec(backbone).streams
     settings = ExtractSettings(backbone, streams, flow, fps, stride, quantize, precision)
     if dry_run:
         _dry_run(videos, folder, settings, share, device, overwrite)
@@ -204,7 +204,7 @@ def _dry_run(
     overwrite: bool,
 ) -> None:
     """List what would be done, how long the videos are and how much disk their features need."""
-    from extract.backbones.registry import backbone_record
+    from extract.backbones.registry import backbone_spec
     from extract.jobs.dry_run import estimate
     from extract.jobs.plan import make_plan
     from extract.pipeline.settings import expected_settings
@@ -218,7 +218,7 @@ def _dry_run(
     for video in todo:
         click.echo(f"{video.id}\t{printable(str(video.path))}")
     if todo:
-        found = estimate(todo, expected, backbone_record(settings.backbone).dimension)
+        found = estimate(todo, expected, backbone_spec(settings.backbone).dimension)
         unread = f" ({found.unread} do not say how long they are)" if found.unread else ""
         log.info("%s of video%s", clock(found.seconds), unread)
         log.info("disk: about %.1f MB in %s", found.bytes / 1e6, folder)

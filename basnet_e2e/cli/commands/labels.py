@@ -157,7 +157,7 @@ def _row_table(found: "LabelMatches") -> Any:
     shown.add_column("labels", overflow="fold")
     for name, video_id in found.matches.found.items():
         labels = "; ".join(found.labels.videos[name]) or BACKGROUND
-        shown.add_row(name, video_id, str(found.matches.ways[name]), labels)
+        shown.add_row(name, video_id, str(found.matches.kinds[name]), labels)
     return shown
 
 

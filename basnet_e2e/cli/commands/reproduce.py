@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from basnet_e2e.reproduction.heads import HeadResult
     from basnet_e2e.reproduction.published import Protocol
     from basnet_e2e.reproduction.runs import Runner, Spec
-    from basnet_e2e.reproduction.study import Result
+    from basnet_e2e.reproduction.study import StudyResult
     from basnet_e2e.training.loop import TrainingStep
 
 log = logging.getLogger(__name__)
@@ -91,12 +91,14 @@ def _names(
 )
 @click.option(
     "--mend",
+    "fix",
     callback=_names,
     metavar="LIST",
     help="Defects of the released code to fix in all runs: ranking,contrast,...",
 )
 @click.option(
     "--each-mend",
+    "each_fix",
     type=click.Choice(["reading", "all"]),
     help="Also measure each fix alone, on the recipe full: those that need no training, or all.",
 )
@@ -187,10 +189,12 @@ def _study(
     given = {name: value for name, value in asked.items() if value is not None}
     if heads is None:
         return make_study(wanted, settings=preset, **given)
-    names = ("recipes", "mend", "each_mend", "video", "select")
-    ablation = {name for name in names if {**given, **shown}.get(name) is not None}
+    names = {"each_fix": "each-mend", "fix": "mend"} | {
+        name: name for name in ("recipes", "select", "video")
+    }
+    ablation = [name for name in names if {**given, **shown}.get(name) is not None]
     if ablation:
-        named = ", ".join(f"--{name.replace('_', '-')}" for name in sorted(ablation))
+        named = ", ".join(f"--{names[name]}" for name in ablation)
         raise click.UsageError(f"{named}: of BaS-Net's ablation, not together with --heads.")
     return make_head_study(wanted, heads, settings=preset, **given)
 
@@ -209,7 +213,7 @@ def _follow(
     bar: ProgressBar, index: int, count: int, spec: "Spec"
 ) -> "Callable[[TrainingStep], None]":
     """Begin the progress of a run; what to call after each of its steps."""
-    name = spec.row if spec.mend is None else f"{spec.row} with {spec.mend} mended"
+    name = spec.row if spec.fix is None else f"{spec.row} with {spec.fix} fixed"
     bar.restart(f"run {index + 1}/{count}, {name}, seed {spec.seed}")
 
     def step(state: "TrainingStep") -> None:
@@ -218,7 +222,7 @@ def _follow(
     return step
 
 
-def _print(result: "Result | HeadResult") -> None:
+def _print(result: "StudyResult | HeadResult") -> None:
     show_text(f"{result.settings()}.\n")
     show_sheets(result.sheets())
     for note in result.notes:

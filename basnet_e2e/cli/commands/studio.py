@@ -80,15 +80,15 @@ def studio(
             "change the labels, unencrypted; add --i-know if that is what you want"
         )
     # The options must be right before what they need is loaded.
-    from basnet_e2e.studio.project import settings_of
+    from basnet_e2e.studio.project.project import settings_of
     from basnet_e2e.studio.server import serve
-    from extract.backbones.registry import backbone_record
+    from extract.backbones.registry import backbone_spec
 
     folder = project or videos.resolve().with_name(f"{videos.resolve().name}-studio")
     if folder.resolve().is_relative_to(videos.resolve()):
         raise click.UsageError(f"{folder} lies among the videos; name another folder with -o")
     settings = settings_of(folder, **how)
-    backbone_record(settings["backbone"])
+    backbone_spec(settings["backbone"])
     serve(
         videos,
         folder,

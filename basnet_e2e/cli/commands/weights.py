@@ -1,4 +1,4 @@
-"""`basnet weights`: which networks are here, and how to get those that are not."""
+"""`basnet weights`: which networks are here, and how to get the others."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,22 +13,22 @@ if TYPE_CHECKING:
     from weights.registry import Entry
     from weights.weights_file import WeightsFile
 
-WORDS = {"present": "verified"}  # a file that is here was checked before it is listed
+WORDS = {"present": "verified"}  # a listed file was checked
 COLUMNS = "{:<13} {:<6} {:<8} {:>6}  {}"
 
 
 @click.group(cls=SectionedGroup)
 def weights() -> None:
-    """List, fetch, import and check network weights."""
+    """List, download, import and check network weights."""
 
 
 @weights.command("list", epilog="Example: basnet weights list")
 @click.argument("name", required=False)
 @message_options
 def list_weights(name: str | None) -> None:
-    """Show which weights are here and verified, and where the others would come from.
+    """Show which weights are here and verified, and where the others come from.
 
-    With NAME, all that is known of that network: training, input, licence, files and hashes.
+    With NAME, show all about that network: training, input, licence, files and hashes.
     """
     from weights.files import cache_folder
     from weights.registry import entries
@@ -49,15 +49,17 @@ def list_weights(name: str | None) -> None:
         )
     click.echo(f"cache folder: {cache_folder()}")
     if "missing" in states:
-        click.echo("missing weights are fetched at first use, or by: basnet weights download NAME")
-        click.echo("those marked 'import' are brought by you: basnet weights import FILE")
-        click.echo("licence, input, accuracy and hashes of one: basnet weights list NAME")
+        click.echo(
+            "missing weights are downloaded at first use, or by: basnet weights download NAME"
+        )
+        click.echo("weights marked 'import' are for you to get: basnet weights import FILE")
+        click.echo("licence, input, accuracy and hashes of a network: basnet weights list NAME")
     if "damaged" in states:
-        click.echo("damaged weights are fetched again by: basnet weights download NAME --replace")
+        click.echo("to replace damaged weights: basnet weights download NAME --replace")
 
 
 def _describe(entry: "Entry") -> None:
-    """All that the manifest says of one stream, a line each."""
+    """Print all that the manifest says about one stream."""
     network, state = entry.network, entry.state
     click.echo(f"{network.name} {network.stream}: {network.title}")
     here = WORDS.get(state, state) + ("" if state == "missing" else f", {entry.path}")
@@ -65,7 +67,7 @@ def _describe(entry: "Entry") -> None:
         "state": here,
         "trained on": network.trained_on,
         "input": network.preprocessing,
-        **_record(network.name),
+        **_input(network.name),
         "accuracy": network.accuracy,
         "licence": network.licence,
     }
@@ -81,33 +83,32 @@ def _describe(entry: "Entry") -> None:
         content = source.content
         hashes = {"sha256": content.sha256, "git blob": content.git_blob}
         known = [f"{kind} {value}" for kind, value in hashes.items() if value]
-        unknown = ["no hash is known: import it with --sha256"]
+        unknown = ["no known hash: import it with --sha256"]
         for line in known or ([] if source.kind == "hub" else unknown):
             click.echo(f"  {'':<11}   {line}")
 
 
-def _record(name: str) -> dict[str, str]:
-    """What a backbone's record holds, by topic; nothing of a network that is no backbone."""
-    from extract.backbones.registry import backbone_names, backbone_record
+def _input(name: str) -> dict[str, str]:
+    """What a backbone expects of a clip, by topic; nothing if the network is not a backbone."""
+    from extract.backbones.registry import backbone_names, backbone_spec
 
     if name not in backbone_names():
         return {}
-    record = backbone_record(name)
-    seen = record.frames or record.length // record.step
-    resize = f"short side {record.frame_side}"
-    if record.resize is not None and not isinstance(record.resize.size, int):
-        resize = "{} x {} pixels".format(*record.resize.size)
-    colours = (" ".join(f"{x:.4g}" for x in three) for three in (record.mean, record.deviation))
+    spec = backbone_spec(name)
+    resize = f"short side {spec.frame_side}"
+    if spec.resize is not None and not isinstance(spec.resize.size, int):
+        resize = "{} x {} pixels".format(*spec.resize.size)
+    colours = (" ".join(f"{x:.4g}" for x in three) for three in (spec.mean, spec.deviation))
     return {
-        "snippet": f"{seen} of {record.length} frames at {float(record.fps):g} a second",
-        "frames": f"{resize}, centre {record.crop}",
+        "snippet": f"{len(spec.seen)} of {spec.length} frames at {float(spec.fps):g} per second",
+        "frames": f"{resize}, centre {spec.crop}",
         "colours": "mean {}, deviation {}".format(*colours),
-        "feature": f"{record.dimension} numbers a stream",
+        "feature": f"{spec.dimension} numbers per stream",
     }
 
 
 def _megabytes(entry: "Entry") -> str:
-    """Size on this disk, or else of the download where it is known."""
+    """Size on this disk, or of the download if it is known."""
     if entry.path.exists():
         files = [entry.path] if entry.path.is_file() else list(entry.path.iterdir())
         return f"{sum(file.stat().st_size for file in files) / 1e6:.1f}"
@@ -117,7 +118,7 @@ def _megabytes(entry: "Entry") -> str:
 
 
 def _from(entry: "Entry") -> str:
-    """Where the weights came from, or would come from, in a few words."""
+    """Source of the weights in a few words."""
     if entry.network.bundled:
         return "part of this package"
     if entry.state == "present" and entry.file is not None:
@@ -142,12 +143,17 @@ def _place(source: "Origin") -> str:
 @weights.command(epilog="Example: basnet weights download i3d rgb")
 @click.argument("name")
 @click.argument("stream", required=False, type=click.Choice(["rgb", "flow"]))
-@click.option("--from", "origin", metavar="ORIGIN", help="A certain source, e.g. pytorch-i3d.")
-@click.option("--replace", is_flag=True, help="Fetch again even if the file is here.")
+@click.option(
+    "--from",
+    "origin",
+    metavar="ORIGIN",
+    help="Source to use, e.g. pytorch-i3d. Default: the first that works.",
+)
+@click.option("--replace", is_flag=True, help="Download again even if the file is here.")
 @offline_option
 @message_options
 def download(name: str, stream: str | None, origin: str | None, replace: bool) -> None:
-    """Fetch, verify and convert the weights of NAME, of one stream or of all."""
+    """Download, verify and convert the weights of NAME, one stream or all."""
     from weights import registry
 
     for entry in _chosen(name, stream):
@@ -157,14 +163,18 @@ def download(name: str, stream: str | None, origin: str | None, replace: bool) -
 
 @weights.command("import", epilog="Example: basnet weights import flow_imagenet.pt")
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--name", help="Network, where the file is not known by its hash.")
-@click.option("--stream", type=click.Choice(["rgb", "flow"]), help="Its stream.")
-@click.option("--sha256", help="Hash that the file must have, where the manifest knows none.")
+@click.option("--name", help="Network of the file, if its hash is unknown.")
+@click.option(
+    "--stream",
+    type=click.Choice(["rgb", "flow"]),
+    help="Stream of the file, if its hash is unknown.",
+)
+@click.option("--sha256", help="Hash that the file must have, if none is known.")
 @message_options
 def import_weights(file: Path, name: str | None, stream: str | None, sha256: str | None) -> None:
-    """Take a weights FILE that you have: a torch or safetensors file, or a model's folder.
+    """Import a weights FILE that you have: torch, safetensors, or a model's folder.
 
-    A file that the manifest knows by its hash needs no option, a folder needs --name.
+    A file with a known hash needs no option, a folder needs --name.
     """
     from weights.user_files import import_file
 
@@ -177,7 +187,7 @@ def import_weights(file: Path, name: str | None, stream: str | None, sha256: str
 @click.argument("stream", required=False, type=click.Choice(["rgb", "flow"]))
 @message_options
 def verify(name: str | None, stream: str | None) -> None:
-    """Check that the weights here hold what was once verified; all of them without NAME."""
+    """Check that weights are unchanged since they were verified. Default: all of them."""
     from weights.errors import WeightsError
     from weights.weights_file import check
 
@@ -200,7 +210,7 @@ def verify(name: str | None, stream: str | None) -> None:
 @click.argument("stream", required=False, type=click.Choice(["rgb", "flow"]))
 @message_options
 def path(name: str | None, stream: str | None) -> None:
-    """Print the file of the weights of NAME, or the cache folder."""
+    """Print the path of the weights of NAME. Default: the cache folder."""
     from weights.files import cache_folder
     from weights.registry import resolve
 

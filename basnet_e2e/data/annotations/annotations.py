@@ -57,12 +57,12 @@ class Labels:
 
     Attributes:
         videos: name as written -> classes; an empty tuple means background only.
-        classes: all classes in order of first appearance, or in the order the caller gave.
+        classes: all classes in order of first appearance, or in the caller's order.
         durations: seconds, where the file states them.
         source: file or folder they were read from, for messages.
-        published: whether they come from an annotation database, which may name videos that
-            nobody can get any more; elsewhere an unknown name is a mistake.
-        folders: whether they are class folders: the first part of a name is then a class.
+        published: whether they come from an annotation database, which may name videos that are
+            no longer available; elsewhere an unknown name is a mistake.
+        folders: whether they come from class folders: the first part of a name is then a class.
     """
 
     videos: dict[str, tuple[str, ...]]
@@ -80,7 +80,7 @@ class GroundTruth:
     Attributes:
         videos: video -> intervals in file order; empty where nothing was annotated.
         durations: seconds, where the file states them.
-        subset: name of the subset read; None where the file knows no subsets.
+        subset: name of the subset read; None where the file has no subsets.
         others: videos of the file that belong to other subsets.
         source: the file, for messages.
     """
@@ -106,9 +106,9 @@ def read_labels(
 ) -> Labels:
     """Read video-level labels from a CSV file, an ActivityNet-style JSON file or class folders.
 
-    Of a JSON file only the classes of the training subset are read, never an interval and never
-    another subset. The training subset is ``train`` or ``training``; where there is none it is
-    ``validation``, as in THUMOS'14.
+    From a JSON file only the classes of the training subset are read, never an interval and never
+    another subset. The training subset is ``train`` or ``training``, or ``validation`` where there
+    is none, as in THUMOS'14.
 
     Args:
         path: the file, or a folder with one folder of videos (or features) per class; videos
@@ -130,7 +130,7 @@ def read_labels(
         labels = Labels(videos, _classes_of(videos), source=os.fspath(source))
     for group in alike_classes(labels.classes):
         log.warning(
-            "%s: %s are taken for %d classes; spell them alike if they are one",
+            "%s: %s count as %d classes; spell them alike if they are the same",
             path,
             listing(group),
             len(group),
@@ -139,17 +139,17 @@ def read_labels(
 
 
 def read_classes(path: str | os.PathLike[str]) -> tuple[str, ...]:
-    """Read a class list, one name a line; blank lines are skipped.
+    """Read a class list, one name per line; blank lines are skipped.
 
     Raises:
         BasnetError: the file is missing, empty or names a class twice.
     """
     names = [nfc(line.strip()) for line in read_text(path).splitlines() if line.strip()]
     if not names:
-        raise BasnetError(f"{path}: no class names in this file (one a line)")
+        raise BasnetError(f"{path}: no class names in this file (one per line)")
     doubled = sorted({name for name in names if names.count(name) > 1})
     if doubled:
-        raise BasnetError(f"{path}: {listing(doubled)} stands there twice")
+        raise BasnetError(f"{path}: {listing(doubled)} is listed twice")
     return tuple(names)
 
 
@@ -158,17 +158,17 @@ def read_ground_truth(path: str | os.PathLike[str], subset: str | None = None) -
 
     Args:
         path: ActivityNet-style JSON (segments may be numbers or strings, in seconds), or a CSV
-            file with the columns ``video,label,start,end``, which knows no subsets; a row that
-            names only a video says that nothing happens in it.
-        subset: its name; by default ``test``, ``testing`` or ``validation``, the first of these
-            that has intervals, or the only one there is.
+            file with the columns ``video,label,start,end``, without subsets; a row that names
+            only a video says that nothing happens in it.
+        subset: its name. Default: ``test``, ``testing`` or ``validation``, the first of these
+            with intervals, or the only subset there is.
 
     Raises:
         BasnetError: the file is missing or not of these formats, or the subset is not in it.
     """
     if is_table(path):
         if subset is not None:
-            raise BasnetError(f"{path}: a CSV file has no subset '{subset}'; go without --subset")
+            raise BasnetError(f"{path}: a CSV file has no subset '{subset}'; leave out --subset")
         return GroundTruth(read_interval_table(path), source=os.fspath(path))
     entries = read_database(path, Annotation)
     chosen = choose_subset(path, entries, subset, TESTING)
@@ -213,7 +213,7 @@ def _labels_of_folders(folder: Path) -> Labels:
         if is_hidden(name) or stem == name or not path.is_file():
             continue
         if stem in videos:
-            raise BasnetError(f"{folder}: two files are called '{stem}' but for their suffix")
+            raise BasnetError(f"{folder}: two files named '{stem}' differ only in their suffix")
         first, inside, _ = name.partition("/")
         videos[stem] = (nfc(first),) if inside else ()
     classes = _classes_of(videos)
@@ -229,7 +229,7 @@ def _labels_of_folders(folder: Path) -> Labels:
 
 
 class Annotation(Struct, frozen=True):
-    """An action as most readers need it."""
+    """One annotation, as most readers need it."""
 
     label: Name
     segment: Any = None  # labels are read without looking at the times
@@ -244,7 +244,7 @@ class Entry(Struct, Generic[Item], frozen=True):
 
     @property
     def items(self) -> list[Item]:
-        """Its annotations; none where there are none."""
+        """Its annotations; an empty list for null."""
         return self.annotations or []
 
 
@@ -262,14 +262,14 @@ def _labels_of_database(path: Path, subset: str | None) -> Labels:
 
 
 def read_database(path: str | os.PathLike[str], kind: type[Item]) -> dict[str, Entry[Item]]:
-    """Videos of a file of the form of ActivityNet.
+    """Videos of an ActivityNet-style file.
 
     Args:
         path: the file.
         kind: type of an annotation.
 
     Raises:
-        BasnetError: the file is missing, damaged or of another form.
+        BasnetError: the file is missing, damaged or of another format.
     """
     document = parse_json(path)
     entries = document.get("database") if isinstance(document, dict) else None
@@ -299,7 +299,7 @@ def choose_subset(
     wanted: str | None,
     *preferred: Sequence[str],
 ) -> str | None:
-    """Name of the subset to read as the file spells it; None where the file has no subsets."""
+    """Name of the subset to read, in the file's spelling; None where the file has no subsets."""
     sizes: dict[str, int] = {}
     for entry in entries.values():
         if entry.subset is not None:
@@ -340,7 +340,7 @@ def _intervals(
 
 
 def durations_of(entries: Mapping[str, Entry[Any]]) -> dict[str, float]:
-    """Seconds of the videos that state them."""
+    """Durations in seconds, where the file states them."""
     return {
         name: entry.duration
         for name, entry in entries.items()

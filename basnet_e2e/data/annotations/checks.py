@@ -1,4 +1,4 @@
-"""Look for annotated intervals that cannot be meant: repeated, empty, reversed, outside."""
+"""Find annotated intervals that are probably mistakes: repeated, empty, reversed, outside."""
 
 from collections.abc import Mapping, Sequence
 
@@ -6,7 +6,7 @@ from basnet_e2e.data.annotations.annotations import GroundTruth
 from basnet_e2e.data.annotations.video_names import listing
 from basnet_e2e.intervals import Interval
 
-# ActionFormer and OpenTAD take annotations that differ by less than this for the same one.
+# ActionFormer and OpenTAD treat annotations that differ by less than this as the same one.
 SAME_SECONDS = 1e-3
 # Annotations often end at a rounded duration.
 OUTSIDE_SECONDS = 0.01
@@ -17,7 +17,7 @@ def odd_annotations(truth: GroundTruth, *, dedupe: bool = False) -> list[str]:
 
     Args:
         truth: what was read.
-        dedupe: whether repeated intervals are going to be counted once.
+        dedupe: whether repeated intervals will be counted once.
     """
     repeated = "counted once" if dedupe else "each counted; --dedupe counts them once"
     kinds: dict[str, list[str]] = {
@@ -50,7 +50,7 @@ def odd_annotations(truth: GroundTruth, *, dedupe: bool = False) -> list[str]:
 def without_duplicates(
     videos: Mapping[str, Sequence[Interval]],
 ) -> dict[str, list[Interval]]:
-    """Ground truth in which each interval stands once, the first of equal ones staying."""
+    """Ground truth without repeated intervals; the first of equal ones stays."""
     kept = {}
     for video, intervals in videos.items():
         repeats = {id(interval) for interval in _repeats(intervals)}

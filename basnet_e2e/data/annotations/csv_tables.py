@@ -1,6 +1,5 @@
 """Annotations in CSV files: labels (``video,labels``) and intervals (``video,label,start,end``)."""
 
-import math
 import os
 from pathlib import Path
 
@@ -9,6 +8,7 @@ from basnet_e2e.data.files.csv_rows import Row, read_rows
 from basnet_e2e.data.files.text_files import read_text
 from basnet_e2e.errors import BasnetError
 from basnet_e2e.intervals import Interval
+from weights.json_documents import Seconds, convert
 
 SEPARATOR = ";"
 COLUMNS = ("video", "labels")
@@ -16,10 +16,10 @@ INTERVAL_COLUMNS = ("video", "label", "start", "end")
 
 
 def is_table(path: str | os.PathLike[str]) -> bool:
-    """Whether annotations are a CSV file: by the suffix, or since they cannot be JSON.
+    """Whether annotations are a CSV file: by the suffix, or because they cannot be JSON.
 
     Raises:
-        BasnetError: the file is missing or no text.
+        BasnetError: the file is missing or not text.
     """
     suffix = Path(path).suffix.lower()
     if suffix in (".csv", ".tsv", ".json"):
@@ -31,16 +31,14 @@ def read_label_table(path: str | os.PathLike[str]) -> dict[str, tuple[str, ...]]
     """Classes by video, from a CSV file with the columns ``video`` and ``labels``.
 
     Raises:
-        BasnetError: the file is missing or damaged, holds no video or one twice.
+        BasnetError: the file is missing or damaged, or names no video or one twice.
     """
     videos: dict[str, tuple[str, ...]] = {}
     lines: dict[str, int] = {}
     for row in read_rows(Path(path), COLUMNS, _several_labels):
         name = _video_of(row)
         if nfc(name) in lines:
-            raise BasnetError(
-                f"{row.where}: video '{name}' stands on line {lines[nfc(name)]} already"
-            )
+            raise BasnetError(f"{row.where}: video '{name}' is already on line {lines[nfc(name)]}")
         lines[nfc(name)] = row.line
         labels = (nfc(label.strip()) for label in row.cells["labels"].split(SEPARATOR))
         videos[name] = tuple(dict.fromkeys(label for label in labels if label))
@@ -55,16 +53,24 @@ def read_interval_table(path: str | os.PathLike[str]) -> dict[str, list[Interval
     Times are seconds. A row that names only a video says that nothing happens in it.
 
     Raises:
-        BasnetError: the file is missing or damaged, or holds no video.
+        BasnetError: the file is missing or damaged, or names no video.
     """
-    videos: dict[str, list[Interval]] = {}
+    return {name: [_interval(row) for row in rows] for name, rows in interval_rows(path).items()}
+
+
+def interval_rows(path: str | os.PathLike[str]) -> dict[str, list[Row]]:
+    """Rows with a label or a time by video; an empty list where a row names only the video.
+
+    Raises:
+        BasnetError: the file is missing or damaged, or names no video.
+    """
+    videos: dict[str, list[Row]] = {}
     spellings: dict[str, str] = {}
     for row in read_rows(Path(path), INTERVAL_COLUMNS):
         name = _video_of(row)
-        intervals = videos.setdefault(spellings.setdefault(nfc(name), name), [])
-        label = nfc(row.cells["label"])
-        if label or row.cells["start"] or row.cells["end"]:
-            intervals.append(_interval_of(row, label))
+        rows = videos.setdefault(spellings.setdefault(nfc(name), name), [])
+        if row.cells["label"] or row.cells["start"] or row.cells["end"]:
+            rows.append(row)
     if not videos:
         raise BasnetError(
             f"{path}: no annotated video; expected the header {','.join(INTERVAL_COLUMNS)} and rows"
@@ -72,26 +78,30 @@ def read_interval_table(path: str | os.PathLike[str]) -> dict[str, list[Interval
     return videos
 
 
+def seconds(row: Row, column: str) -> float:
+    """A time of a row.
+
+    Raises:
+        BasnetError: it is not a finite number of seconds.
+    """
+    try:
+        return convert(float(row.cells[column]), Seconds)
+    except ValueError as error:
+        raise BasnetError(
+            f"{row.where}: {column} '{row.cells[column]}' is not a number of seconds, such as 12.5"
+        ) from error
+
+
 def _video_of(row: Row) -> str:
     if not row.cells["video"]:
-        raise BasnetError(f"{row.where}: no video named")
+        raise BasnetError(f"{row.where}: names no video")
     return row.cells["video"]
 
 
-def _interval_of(row: Row, label: str) -> Interval:
-    if not label:
+def _interval(row: Row) -> Interval:
+    if not row.cells["label"]:
         raise BasnetError(f"{row.where}: an interval without a label")
-    times = []
-    for column in ("start", "end"):
-        try:
-            times.append(float(row.cells[column]))
-        except ValueError as error:
-            raise BasnetError(
-                f"{row.where}: {column} '{row.cells[column]}' is no number of seconds, such as 12.5"
-            ) from error
-    if not all(map(math.isfinite, times)):
-        raise BasnetError(f"{row.where}: an interval that is not finite")
-    return Interval(label, times[0], times[1])
+    return Interval(nfc(row.cells["label"]), seconds(row, "start"), seconds(row, "end"))
 
 
 def _several_labels(delimiter: str) -> str:

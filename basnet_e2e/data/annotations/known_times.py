@@ -1,15 +1,14 @@
 """What is known of when actions happen in training videos: intervals, points, unknown stretches.
 
 Read from a CSV file (header ``video,label,start,end``) or from ActivityNet-style JSON. A label with
-both times is an interval, one without end a point inside an action; times without label are a
-stretch that nobody looked at; a video that is only named is one in which nothing happens.
+both times is an interval, one without an end a point inside an action; times without a label are a
+stretch that nobody looked at; nothing happens in a video that is only named.
 """
 
 import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Annotated
 
 from msgspec import Meta, Struct
@@ -22,9 +21,9 @@ from basnet_e2e.data.annotations.annotations import (
     first_appearance,
     read_database,
 )
-from basnet_e2e.data.annotations.csv_tables import INTERVAL_COLUMNS, is_table
+from basnet_e2e.data.annotations.csv_tables import interval_rows, is_table, seconds
 from basnet_e2e.data.annotations.video_names import listing, nfc
-from basnet_e2e.data.files.csv_rows import read_rows
+from basnet_e2e.data.files.csv_rows import Row
 from basnet_e2e.errors import BasnetError
 from basnet_e2e.intervals import Interval
 from weights.json_documents import Seconds, Text
@@ -37,7 +36,7 @@ class Times:
     Attributes:
         intervals: actions from start to end.
         points: moments within actions, as intervals whose end is their start.
-        unknown: stretches that nobody looked at, without label.
+        unknown: stretches that nobody looked at, without a label.
     """
 
     intervals: tuple[Interval, ...] = ()
@@ -101,10 +100,11 @@ def read_known_times(path: str | os.PathLike[str]) -> KnownTimes:
     In JSON a point is a segment of one number, or of one and null; an unknown stretch has no label.
 
     Raises:
-        BasnetError: the file is missing or damaged, or an interval cannot be meant.
+        BasnetError: the file is missing or damaged, or an interval is not valid.
     """
     if is_table(path):
-        return KnownTimes.of(_table_rows(Path(path)), source=os.fspath(path))
+        rows = {name: list(map(_known, rows)) for name, rows in interval_rows(path).items()}
+        return KnownTimes.of(rows, source=os.fspath(path))
     entries = read_database(path, _Annotation)
     chosen = choose_subset(path, entries, None, subsets.TRAIN, subsets.VALIDATION)
     entries = {name: entry for name, entry in entries.items() if chosen in (None, entry.subset)}
@@ -128,7 +128,7 @@ def agreed_labels(
     times: Mapping[str, Times],
     sources: tuple[str, str],
 ) -> dict[str, tuple[str, ...]]:
-    """Classes by video of both, by id; where both speak of one video they must say the same.
+    """Classes of labels and times by video id; where both name a video they must agree.
 
     Args:
         labels: id -> classes.
@@ -149,45 +149,21 @@ def agreed_labels(
         if extra:
             raise BasnetError(
                 f"{sources[1]}: {listing(extra)} in the video '{video}', which {sources[0]} labels "
-                f"{listing(named) if named else 'as background only'}; correct one of both"
+                f"{listing(named) if named else 'as background only'}; correct one of them"
             )
         lacking = [name for name in named if name not in known.classes]
         if lacking and known.complete and not known.unknown:
             raise BasnetError(
                 f"{sources[0]}: {listing(lacking)} in the video '{video}', where {sources[1]} has "
-                "no interval of it; correct one of both, or add the stretch that nobody looked at "
+                "no interval of it; correct one of them, or add the stretch that nobody looked at "
                 "(a row with times and no label)"
             )
     return both
 
 
-def _table_rows(path: Path) -> dict[str, list[Interval]]:
-    videos: dict[str, list[Interval]] = {}
-    spellings: dict[str, str] = {}
-    for row in read_rows(path, INTERVAL_COLUMNS):
-        name = row.cells["video"]
-        if not name:
-            raise BasnetError(f"{row.where}: no video named")
-        rows = videos.setdefault(spellings.setdefault(nfc(name), name), [])
-        label, start, end = (row.cells[column] for column in INTERVAL_COLUMNS[1:])
-        if start or end or label:
-            times = [_number(row.where, start), _number(row.where, end) if end else math.nan]
-            rows.append(Interval(nfc(label), times[0], times[1]))
-    if not videos:
-        raise BasnetError(
-            f"{path}: no annotated video; expected the header {','.join(INTERVAL_COLUMNS)} and rows"
-        )
-    return videos
-
-
-def _number(where: str, value: str) -> float:
-    try:
-        seconds = float(value)
-    except ValueError:
-        seconds = math.nan
-    if not math.isfinite(seconds):
-        raise BasnetError(f"{where}: '{value}' is no number of seconds, such as 12.5")
-    return seconds
+def _known(row: Row) -> Interval:
+    end = seconds(row, "end") if row.cells["end"] else math.nan
+    return Interval(nfc(row.cells["label"]), seconds(row, "start"), end)
 
 
 def _times(source: str, video: str, rows: list[Interval]) -> Times:
@@ -197,8 +173,8 @@ def _times(source: str, video: str, rows: list[Interval]) -> Times:
             what = f"'{one.label}'" if one.label else "a stretch without label"
             raise BasnetError(
                 f"{source}: {what} of the video '{video}' from {one.start:g} to {one.end:g} s "
-                "cannot be meant; an interval has a start of 0 or more and an end behind it, a "
-                "point has a label and no end"
+                "is not valid; an interval has a start of 0 or more and a later end, a point has a "
+                "label and no end"
             )
     ends = [one for one in rows if not math.isnan(one.end)]
     return Times(

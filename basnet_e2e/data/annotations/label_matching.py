@@ -1,4 +1,4 @@
-"""Labels and the videos that they belong to: which row means which video, and what is left over."""
+"""Match labels with videos: which row means which video, and what is left over."""
 
 import logging
 from collections.abc import Collection, Sequence
@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from basnet_e2e.data.annotations.annotations import Labels
 from basnet_e2e.data.annotations.video_names import (
     Matches,
-    Way,
+    MatchKind,
     ambiguous_message,
     find_matches,
     listing,
@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class LabelMatches:
-    """How the rows of labels and the videos of a folder belong together.
+    """How the rows of a label file match the videos of a folder.
 
     Attributes:
         labels: what was read.
@@ -28,7 +28,7 @@ class LabelMatches:
         by_id: id -> classes, for the videos that are labelled.
         doubled: id -> the names that all mean it, where that is a mistake.
         failed: names of videos whose extraction failed.
-        unknown: names of no video at all.
+        unknown: names that match no video.
         ids: the videos.
         where: the folder of the videos, for messages.
         what: what that folder holds of each video, for messages.
@@ -45,7 +45,7 @@ class LabelMatches:
     what: str = "features"
 
     def mistakes(self) -> list[str]:
-        """What keeps these labels from being trained on, one line each."""
+        """What prevents training on these labels, one line each."""
         source = self.labels.source
         found = [
             f"{source}: {ambiguous_message(name, candidates)}"
@@ -67,7 +67,7 @@ class LabelMatches:
                 f"the folder {listing(ids, 2)})"
             )
         elif self.unknown and not self.labels.published:
-            found.append(f"{self._unknown_line()}; correct the names or take them out")
+            found.append(f"{self._unknown_line()}; correct or remove the names")
         return found
 
     def remarks(self) -> list[str]:
@@ -88,7 +88,7 @@ class LabelMatches:
         return found
 
     def check(self) -> None:
-        """Say how names were matched and what is left out.
+        """Log how names were matched and what is left out.
 
         Raises:
             BasnetError: the first mistake.
@@ -154,22 +154,22 @@ def match_labels(
 def _in_class_folders(labels: Labels, ids: Sequence[str]) -> Matches:
     """Names whose first folder is their class: the path below it may be the id too.
 
-    Only a video that lies in no class folder itself is found by the path below: ``run/a`` never
-    means ``jump/a``.
+    Only a video outside all class folders is matched by the path below: ``run/a`` never means
+    ``jump/a``.
     """
     whole = find_matches(labels.videos, ids)
     below = {
         name: name.split("/", 1)[1]
         for name in labels.videos
-        if labels.videos[name] and whole.ways.get(name) not in (Way.ID, Way.SUFFIX)
+        if labels.videos[name] and whole.kinds.get(name) not in (MatchKind.ID, MatchKind.SUFFIX)
     }
     classes = set(labels.classes)
     outside = [video_id for video_id in ids if not classes & set(video_id.split("/")[:-1])]
     rest = find_matches(below.values(), outside)
-    found, ways, ambiguous = dict(whole.found), dict(whole.ways), dict(whole.ambiguous)
+    found, kinds, ambiguous = dict(whole.found), dict(whole.kinds), dict(whole.ambiguous)
     for name, path in below.items():
         if path in rest.found:
-            found[name], ways[name] = rest.found[path], rest.ways[path]
+            found[name], kinds[name] = rest.found[path], rest.kinds[path]
             ambiguous.pop(name, None)
         elif path in rest.ambiguous and name not in found:
             ambiguous.setdefault(name, rest.ambiguous[path])
@@ -178,7 +178,7 @@ def _in_class_folders(labels: Labels, ids: Sequence[str]) -> Matches:
     return replace(
         whole,
         found={name: found[name] for name in ordered},
-        ways={name: ways[name] for name in ordered},
+        kinds={name: kinds[name] for name in ordered},
         ambiguous=ambiguous,
         unknown=tuple(
             name for name in labels.videos if name not in found and name not in ambiguous

@@ -29,12 +29,12 @@ class FolderIds:
 
     @property
     def all(self) -> tuple[str, ...]:
-        """Each video once, whether it is there as features, as a file or as both."""
+        """Each video once, whether there are features of it, a video file or both."""
         return tuple(sorted({*self.features, *self.videos}))
 
 
 def find_ids(path: str | os.PathLike[str]) -> FolderIds:
-    """Ids of all videos below a folder, or of one file; of divided features the training part.
+    """Ids of all videos below a folder, or of one file; of features in subsets those of training.
 
     Raises:
         BasnetError: there is neither a video nor a feature file.
@@ -65,7 +65,7 @@ def template(ids: Iterable[str]) -> str:
 
 
 def _holds(root: Path, suffixes: Iterable[str]) -> bool:
-    """Whether a file of these suffixes is there that is not hidden."""
+    """Whether there is a visible file with one of these suffixes."""
     wanted = set(suffixes)
     if root.is_file():
         return root.suffix.lower() in wanted

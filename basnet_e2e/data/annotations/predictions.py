@@ -76,7 +76,7 @@ def read_predictions(path: str | os.PathLike[str]) -> Predictions:
 def read_results(path: str | os.PathLike[str]) -> tuple[list[Localization], list[Failure]]:
     """Read results and failures, of either format.
 
-    ActivityNet-style detections state no duration; the end of the last interval stands for it.
+    ActivityNet-style detections state no duration; the end of the last interval replaces it.
 
     Raises:
         BasnetError: the file is missing, is neither format, or holds a damaged interval.

@@ -73,7 +73,7 @@ def _row_of(edges: Floats, time: float) -> int:
 
 
 def _around(edges: Floats, row: int, times: Times) -> tuple[int, int]:
-    """Rows from behind the interval or point before a row to before the one behind it."""
+    """Rows between the interval or point before a row and the one after it."""
     known = [(_row_of(edges, one.start),) * 2 for one in times.points]
     known += [
         (_row_of(edges, one.start), int(np.searchsorted(edges, one.end)) - 1)

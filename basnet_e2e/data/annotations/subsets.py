@@ -1,10 +1,10 @@
-"""How published data sets spell their subsets, and which stands in for which."""
+"""How published data sets spell their subsets, and which one replaces a missing one."""
 
 TRAIN, TEST, VALIDATION = ("train", "training"), ("test", "testing"), ("validation", "val")
 SPELLINGS = (TRAIN, TEST, VALIDATION)
 # THUMOS'14 is trained on its validation set, since its training set is trimmed; ActivityNet is
-# tested on its validation set, since nobody has the test set's intervals.
-STAND_INS = {
+# tested on its validation set, since the test set's intervals are not public.
+REPLACEMENTS = {
     "train": TRAIN + VALIDATION,
     "test": TEST + VALIDATION,
     "validation": VALIDATION + TEST,
@@ -23,9 +23,9 @@ def spellings(subset: str) -> tuple[str, ...]:
 
 
 def candidates(subset: str) -> tuple[str, ...]:
-    """Names under which a subset is looked for, the best first.
+    """Names to look for a subset under, the best first.
 
     >>> candidates("train")
     ('train', 'training', 'validation', 'val')
     """
-    return STAND_INS.get(subset, (subset.lower(),))
+    return REPLACEMENTS.get(subset, (subset.lower(),))

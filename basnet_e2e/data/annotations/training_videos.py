@@ -1,4 +1,4 @@
-"""Labels and known times brought together: which videos are trained on, and by what."""
+"""Labels and known times joined: which videos are trained on, and with what."""
 
 import os
 from collections.abc import Collection, Sequence
@@ -17,7 +17,7 @@ from basnet_e2e.errors import BasnetError
 
 @dataclass(frozen=True)
 class TrainingVideos:
-    """Videos by what a person said of them.
+    """Videos and what a person annotated in them.
 
     Attributes:
         matches: how the rows of the labels, and those of the times, meet the videos.
@@ -104,7 +104,7 @@ def match_training(
         return TrainingVideos((found[0],), found[0].by_id, by_video, known)
     both = agreed_labels(found[0].by_id, by_video, (read[0].source, times.source))
     unnamed = tuple(video for video in ids if video not in both)
-    # Videos without a row in one of both files are told of once, if neither has one.
+    # A video without a row is reported once, and only if neither file has one.
     found = [replace(each, matches=replace(each.matches, unnamed=())) for each in found]
     found[0] = replace(found[0], matches=replace(found[0].matches, unnamed=unnamed))
     return TrainingVideos(tuple(found), both, by_video, known)

@@ -12,14 +12,14 @@ from basnet_e2e.errors import BasnetError
 
 log = logging.getLogger(__name__)
 LISTED = 5
-# Suffixes that features have; those of videos stand in extract.sources.find.
+# Suffixes of feature files; those of videos are in extract.sources.find.
 FEATURE_SUFFIXES = frozenset({".safetensors", ".npy", ".npz"})
 # Published files of ActivityNet put this before the ids that its annotations use.
 YOUTUBE = "v_"
 
 
-class Way(StrEnum):
-    """By what a name and an id were found to mean one video."""
+class MatchKind(StrEnum):
+    """How a name was found to mean the video of an id."""
 
     ID = "id"
     SUFFIX = "id plus suffix"
@@ -29,43 +29,43 @@ class Way(StrEnum):
 
 @dataclass(frozen=True)
 class Matches:
-    """How names and video ids belong together.
+    """Which names mean which video ids.
 
     Attributes:
         found: name -> id, in the order of the names.
-        unknown: names that mean none of the ids.
-        unnamed: ids that no name means.
-        ways: name -> by what it was found, for the names of ``found``.
+        unknown: names that match no id.
+        unnamed: ids that no name matches.
+        kinds: name -> how it was matched, for the names in ``found``.
         ambiguous: name -> the ids that it could mean.
     """
 
     found: dict[str, str]
     unknown: tuple[str, ...]
     unnamed: tuple[str, ...]
-    ways: dict[str, Way] = field(default_factory=dict)
+    kinds: dict[str, MatchKind] = field(default_factory=dict)
     ambiguous: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     def report(self, what: str, source: str) -> None:
-        """Say in one line which matches are not by id; the list with -v.
+        """Log in one line how many names did not match by id; -v lists them.
 
         Args:
             what: what the names are, ``label``.
-            source: file the names stand in.
+            source: file that holds the names.
         """
-        counts = Counter(way for way in self.ways.values() if way is not Way.ID)
+        counts = Counter(kind for kind in self.kinds.values() if kind is not MatchKind.ID)
         if not counts:
             return
         (first, count), *rest = counts.most_common()
         parts = [f"{counted(count, what)} matched by {first}"]
-        parts += [f"{count} by {way}" for way, count in rest]
+        parts += [f"{count} by {kind}" for kind, count in rest]
         log.info("%s: %s (-v lists them)", source, ", ".join(parts))
-        for name, way in self.ways.items():
-            if way is not Way.ID:
-                log.debug("  '%s' is the video '%s', by %s", name, self.found[name], way)
+        for name, kind in self.kinds.items():
+            if kind is not MatchKind.ID:
+                log.debug("  '%s' is the video '%s', by %s", name, self.found[name], kind)
 
 
 def match_ids(names: Iterable[str], ids: Iterable[str]) -> Matches:
-    """Match names to ids as :func:`find_matches` does, a name of several meanings being an error.
+    """Match names to ids as :func:`find_matches` does; an ambiguous name is an error.
 
     Raises:
         BasnetError: a name could mean several ids.
@@ -80,27 +80,28 @@ def find_matches(names: Iterable[str], ids: Iterable[str]) -> Matches:
     """Match names to ids: by id, then id plus suffix, then by a whole ending or the file name.
 
     ``a/b.mp4`` means the id ``a/b``. A name with folders also means the one id that it ends in
-    (``videos/a/b``, the path as a person sees it) or that ends in it; never one of another folder.
-    A bare ``b`` means the one id whose last part it is. ``b`` and ``v_b`` are one video. Names are
-    compared in Unicode NFC. Several names may mean one id; callers decide whether that is an error.
+    (``videos/a/b``, the path as a person sees it) or that ends in it, never one in another folder.
+    A bare ``b`` means the one id whose last part it is. ``b`` and ``v_b`` are the same video. Names
+    are compared in Unicode NFC. Several names may mean one id; callers decide whether that is an
+    error.
     """
     known = list(dict.fromkeys(ids))
     index = _Index.of(known)
     found: dict[str, str] = {}
-    ways: dict[str, Way] = {}
+    kinds: dict[str, MatchKind] = {}
     ambiguous: dict[str, tuple[str, ...]] = {}
     unknown = []
     for name in dict.fromkeys(names):
-        way, candidates = index.meanings(name)
+        kind, candidates = index.meanings(name)
         if len(candidates) == 1:
-            found[name], ways[name] = candidates[0], way
+            found[name], kinds[name] = candidates[0], kind
         elif candidates:
             ambiguous[name] = tuple(candidates)
         else:
             unknown.append(name)
     named = set(found.values())
     unnamed = tuple(video_id for video_id in known if video_id not in named)
-    return Matches(found, tuple(unknown), unnamed, ways, ambiguous)
+    return Matches(found, tuple(unknown), unnamed, kinds, ambiguous)
 
 
 @dataclass(frozen=True)
@@ -128,21 +129,25 @@ class _Index:
                 endings.setdefault(ending, []).append(video_id)
         return cls(frozenset(ids), whole, endings)
 
-    def meanings(self, name: str) -> tuple[Way, list[str]]:
-        """Ids that a name can mean, and by what."""
+    def meanings(self, name: str) -> tuple[MatchKind, list[str]]:
+        """Ids that a name can mean, and how it matched them."""
         if name in self.exact:
-            return Way.ID, [name]
+            return MatchKind.ID, [name]
         path = _plain(name)
         stem = without_suffix(path)
-        for way, spelling in ((Way.ID, nfc(name)), (Way.ID, path), (Way.SUFFIX, stem)):
+        for kind, spelling in (
+            (MatchKind.ID, nfc(name)),
+            (MatchKind.ID, path),
+            (MatchKind.SUFFIX, stem),
+        ):
             if spelling in self.whole:
-                return way, self.whole[spelling]
-        way = Way.ENDING if "/" in path else Way.BASE
+                return kind, self.whole[spelling]
+        kind = MatchKind.ENDING if "/" in path else MatchKind.BASE
         for spelling in (path, *_youtube_spellings(stem)):
             candidates = self._by_ending(spelling)
             if candidates:
-                return way, candidates
-        return way, []
+                return kind, candidates
+        return kind, []
 
     def _by_ending(self, spelling: str) -> list[str]:
         """Ids that are the spelling, end in it, or that it ends in."""
@@ -153,7 +158,7 @@ class _Index:
 
 
 def nfc(name: str) -> str:
-    """The one spelling under which names that look the same are the same."""
+    """Unicode NFC, in which names that look the same are equal."""
     return unicodedata.normalize("NFC", name)
 
 
@@ -200,7 +205,7 @@ def unknown_message(unknown: Collection[str], ids: Collection[str]) -> str:
 
 
 def nearest(name: str, ids: Iterable[str]) -> str | None:
-    """The id that a mistyped name resembles most, case apart; else the same file elsewhere."""
+    """The id most like a mistyped name, ignoring case; else the same file name elsewhere."""
     folded: dict[str, str] = {}
     bases: dict[str, str] = {}
     for video_id in ids:
@@ -213,7 +218,7 @@ def nearest(name: str, ids: Iterable[str]) -> str | None:
 
 
 def alike_classes(names: Iterable[str]) -> list[tuple[str, ...]]:
-    """Class names that differ in case, spaces, hyphens and underscores alone, by group."""
+    """Groups of class names that differ only in case, spaces, hyphens and underscores."""
     groups: dict[str, list[str]] = {}
     for name in dict.fromkeys(names):
         key = "".join(part for part in _folded(name) if part not in " \t_-")

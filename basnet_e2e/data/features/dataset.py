@@ -174,7 +174,7 @@ def load_labelled(
     a published database (which may name videos that are gone) or its extraction failed.
 
     Raises:
-        BasnetError: as :func:`load_features` and :func:`read_labels`; a label that means no video
+        BasnetError: as :func:`load_features` and :func:`read_labels`; a label that matches no video
             or two labels that mean the same one; no class at all.
     """
     root = Path(features)

@@ -1,4 +1,4 @@
-"""Our feature files as a source of rows, and which files of a folder are such files."""
+"""Our feature files as a source of rows, and which files of a folder they are."""
 
 import functools
 import logging
@@ -19,11 +19,11 @@ from extract.features.feature_file import SUFFIX, Features, read_meta, settings_
 from extract.sources.storage import is_hidden
 
 log = logging.getLogger(__name__)
-Read = tuple[NDArray[np.float32], NDArray[np.float64], NDArray[np.float64], float]
-# Files of the same suffix that are no features, and what to say where one is given as features.
+TimedRows = tuple[NDArray[np.float32], NDArray[np.float64], NDArray[np.float64], float]
+# Other files with the same suffix, and what to say where one is given as features.
 NO_FEATURES = {
-    Kind.MODEL: "a model, no features; 'basnet localize -m' applies it to features or videos",
-    Kind.WEIGHTS: "the weights of a network, no features; 'basnet extract' makes them",
+    Kind.MODEL: "a model, not features; 'basnet localize -m' applies it to features or videos",
+    Kind.WEIGHTS: "weights of a network, not features; 'basnet extract' makes features",
     Kind.TENSORS: "not a feature file of basnet (made by another program?)",
 }
 
@@ -49,7 +49,7 @@ class FileSource:
 
     @property
     def size(self) -> int:
-        """Bytes of the file, which holds little but the matrix."""
+        """Bytes of the file, which holds little else than the matrix."""
         return self.path.stat().st_size
 
     def settings(self) -> dict[str, Any]:
@@ -60,7 +60,7 @@ class FileSource:
             raise BasnetError(str(error)) from error
         return settings if self.streams is None else settings_for_streams(settings, self.streams)
 
-    def read(self, notes: dict[str, str]) -> Read:
+    def read(self, notes: dict[str, str]) -> TimedRows:
         """Load the whole file."""
         features = self._load()
         try:
@@ -83,7 +83,7 @@ class FileSource:
 
 
 def feature_files(folder: Path) -> list[Path]:
-    """Feature files of a folder in depth and in order; other files of their suffix get a line."""
+    """Feature files below a folder, in order; others with their suffix are logged in a line."""
     files = sorted(path for path in folder.rglob(f"*{SUFFIX}") if visible(path, folder))
     others = {path: kind for path in files if (kind := other_kind(path)) is not None}
     if others:
@@ -93,12 +93,12 @@ def feature_files(folder: Path) -> list[Path]:
 
 @functools.cache
 def _say_skipped(files: tuple[str, ...]) -> None:
-    """Once, however often a command looks through its folder."""
-    log.warning("files that are no features, left alone (%d): %s", len(files), listing(files))
+    """Log them once, however often a command lists its folder."""
+    log.warning("files that are not features, ignored (%d): %s", len(files), listing(files))
 
 
 def other_kind(path: Path) -> Kind | None:
-    """What a file of the features' suffix is where it is none; a damaged one counts as features."""
+    """What a file with the suffix of features is, if not features; a damaged one counts as such."""
     try:
         kind = kind_of(path)
     except OSError:
@@ -107,15 +107,15 @@ def other_kind(path: Path) -> Kind | None:
 
 
 def feature_id(path: Path, folder: Path) -> str:
-    """Id of the video whose features stand in a folder."""
+    """Id of the video whose features a file of a folder holds."""
     return path.relative_to(folder).as_posix().removesuffix(SUFFIX)
 
 
 def refuse_other_kind(path: Path) -> None:
-    """Say what a file that was given as features is.
+    """Refuse a file that is not features, and say what it is.
 
     Raises:
-        BasnetError: it is a model or another file of the same suffix.
+        BasnetError: it is a model or another file with the same suffix.
     """
     kind = other_kind(path)
     if kind is not None:

@@ -34,7 +34,7 @@ def export_features(
         output: folder to write into.
         layout: ``basnet`` (``{rgb,flow}/<video>.npy``), ``actionformer`` (``<video>.npy``, streams
             side by side) or ``npz`` (``<video>.npz`` with ``rgb`` and ``flow``).
-        force: replace files that are no arrays.
+        force: replace files that are not arrays.
 
     Returns:
         Number of videos.

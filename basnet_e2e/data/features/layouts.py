@@ -1,8 +1,8 @@
-"""Where the features of a folder stand: our feature files and the layouts others publish.
+"""Which features a folder holds: our feature files and the layouts that others publish.
 
 Read: ``<id>.safetensors`` in depth; ``{rgb,flow}/<video>.npy`` trees (BaS-Net, THUMOS'14); one
 ``[T, F]`` ``.npy`` per video (ActionFormer, OpenTAD); one ``.npz`` per video. Array files record no
-times, so theirs are those of a grid of 25 frames a second, 16 frames a snippet, one every 16.
+times, so theirs follow a grid of 25 frames per second, 16 frames per snippet, one every 16.
 """
 
 import os
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from basnet_e2e.data.annotations import subsets
 from basnet_e2e.data.features.feature_files import (
     FileSource,
-    Read,
+    TimedRows,
     feature_files,
     feature_id,
     other_kind,
@@ -37,7 +37,7 @@ TWO_STREAM_WIDTH = 2048
 
 @dataclass(frozen=True)
 class ArrayGrid:
-    """Time grid of array files: exact frames per second, frames a snippet, frames a step."""
+    """Time grid of array files: exact frames per second, snippet length and stride in frames."""
 
     fps: Fraction
     length: int
@@ -79,8 +79,8 @@ class StoredVideo(Protocol):
     def settings(self) -> dict[str, Any]:
         """How the features were made."""
 
-    def read(self, notes: dict[str, str]) -> Read:
-        """Matrix ``[T, F] float32``, start, end and duration; remarks go into ``notes[id]``."""
+    def read(self, notes: dict[str, str]) -> TimedRows:
+        """Matrix ``[T, F] float32``, start, end and duration; adds remarks to ``notes[id]``."""
 
     def by_stream(self) -> dict[str, NDArray[Any]]:
         """Each stream's matrix ``[T, D]`` as stored."""
@@ -185,7 +185,7 @@ class ArraySource:
         widths = {name: int(part.shape[1]) for name, part in self.by_stream().items()}
         return {**self.grid.settings(), "streams": list(widths), "dimensions": widths}
 
-    def read(self, notes: dict[str, str]) -> Read:
+    def read(self, notes: dict[str, str]) -> TimedRows:
         """Load, cut streams to equal length, convert to float32."""
         parts = self.by_stream()
         lengths = {name: len(part) for name, part in parts.items()}
@@ -212,14 +212,14 @@ class ArraySource:
 def _chosen(
     path: Path, parts: dict[str, NDArray[Any]], streams: Sequence[str] | None
 ) -> dict[str, NDArray[Any]]:
-    """Streams of a file that holds all of them, an unnamed 2048-d matrix being rgb and flow."""
+    """Streams of a file that holds all of them; an unnamed 2048-d matrix is rgb and flow."""
     if set(parts) == {""}:
         whole = parts[""]
         if whole.shape[1] != TWO_STREAM_WIDTH:
             if streams is not None:
                 raise BasnetError(
                     f"{path}: which of its {whole.shape[1]} columns are {' and '.join(streams)} is "
-                    "not recorded; go without a choice of streams"
+                    "not recorded; do not choose streams"
                 )
             return {"features": whole}
         half = TWO_STREAM_WIDTH // 2
@@ -266,7 +266,7 @@ def _checked(path: Path, part: NDArray[Any]) -> NDArray[Any]:
 
 
 def _features_folder(root: Path) -> Path:
-    """``root/features`` where features stand there (a published data set), else ``root``."""
+    """``root/features`` where that holds the features (a published data set), else ``root``."""
     inner = root / "features"
     direct = any(
         path.suffix in ARRAY_SUFFIXES or (path.suffix == SUFFIX and other_kind(path) is None)
@@ -342,7 +342,7 @@ def _single(path: Path, streams: Sequence[str] | None, grid: ArrayGrid) -> FileS
 
 
 def _of_subset(files: Sequence[Path], folder: Path, subset: str | None) -> list[Path]:
-    """Feature files of the subset, where all stand in folders named as subsets; else all."""
+    """Feature files of the subset where all are in folders named after subsets; else all."""
     top = {path: path.relative_to(folder).parts[0].lower() for path in files}
     if subset is None or not set(top.values()) <= subsets.NAMES:
         return list(files)

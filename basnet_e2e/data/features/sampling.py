@@ -1,4 +1,4 @@
-"""Videos of any length as rows for the network: sampling, padding, and the times of the rows."""
+"""Videos of any length as rows for the network: sampling, padding and the times of the rows."""
 
 import math
 from collections.abc import Sequence
@@ -21,8 +21,8 @@ class Rows:
 
     Attributes:
         x: ``[n, F] float32``.
-        edges: ``[n + 1]`` seconds; row i stands for the time from ``edges[i]`` to ``edges[i + 1]``.
-        centres: ``[n]`` seconds at which the rows' values sit.
+        edges: ``[n + 1]`` seconds; row i covers the time from ``edges[i]`` to ``edges[i + 1]``.
+        centres: ``[n]`` seconds at which the rows' values are placed.
     """
 
     x: NDArray[np.float32]
@@ -31,7 +31,7 @@ class Rows:
 
 
 def segments_for(lengths: Sequence[int], wanted: int | None) -> int:
-    """T, the rows of a training sample: as wanted, or what covers 90 % of the videos.
+    """T, the rows of a training sample: as wanted, or enough for 90 % of the videos.
 
     Args:
         lengths: rows of each training video.
@@ -47,8 +47,8 @@ def segments_for(lengths: Sequence[int], wanted: int | None) -> int:
 def stratified_rows(length: int, count: int, rng: np.random.Generator) -> NDArray[np.intp]:
     """One random row from each of ``count`` equal parts of a video (released code, training).
 
-    Neighbouring parts share their boundary row; a video shorter than ``count`` repeats rows, one
-    of exactly ``count`` rows is taken as it is.
+    Neighbouring parts share their boundary row. A shorter video repeats rows; one of exactly
+    ``count`` rows is unchanged.
     """
     if length == count:
         return np.arange(count)
@@ -64,7 +64,7 @@ def uniform_rows(length: int, count: int) -> NDArray[np.intp]:
 
 
 def interpolated_rows(x: NDArray[np.float32], count: int) -> NDArray[np.float32]:
-    """The whole video as ``count`` rows: values at the middles of equal parts, linear between rows.
+    """The whole video as ``count`` rows, interpolated linearly at the centres of equal parts.
 
     Args:
         x: ``[T, F]``.
@@ -102,7 +102,7 @@ def reading_rows(
 
     Args:
         video: its rows and their times.
-        centre: where a row's value sits, see :func:`row_edges`.
+        centre: where a row's value is placed, see :func:`row_edges`.
         length: ``pad`` reads all rows; ``repeat`` and ``rescale`` make them ``count`` rows.
         count: T of training.
     """
@@ -122,12 +122,12 @@ def reading_rows(
 
 
 def row_edges(video: VideoFeatures, centre: str) -> Floats:
-    """Times between rows ``[T + 1]``, in seconds.
+    """Borders between rows ``[T + 1]``, in seconds.
 
-    With ``start``, as in the released code, row i begins at i strides and nothing ends with the
-    video. With ``centre`` the first row begins with its snippet and the last ends with its own;
-    between two rows lies the end of the one and the start of the other, or, where snippets overlap
-    or leave gaps, the middle of both.
+    With ``start``, as in the released code, row i begins at i strides and the last row may end
+    after the video. With ``centre`` the first row begins with its snippet and the last ends with
+    its snippet; the border between two rows is the mean of the end of the first and the start of
+    the second snippet, which differ where snippets overlap or leave gaps.
     """
     if centre == "start":
         if len(video.start) > 1:
@@ -140,7 +140,7 @@ def row_edges(video: VideoFeatures, centre: str) -> Floats:
 
 
 def padded(samples: Sequence[NDArray[np.float32]]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """Samples of one batch side by side, zeros behind the shorter ones.
+    """Samples of one batch, shorter ones padded with zeros at the end.
 
     Returns:
         ``[B, longest, F] float32`` and the number of real rows ``[B]``.

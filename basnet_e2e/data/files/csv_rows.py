@@ -2,6 +2,7 @@
 
 import csv
 import io
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,11 +44,11 @@ def read_rows(
 
     Args:
         path: the file.
-        columns: names of columns that must be there, in lower case.
+        columns: names of required columns, in lower case.
         advice: what to do about a row with more cells than the header, by delimiter.
 
     Raises:
-        BasnetError: the file is missing or no text, or its header lacks a column.
+        BasnetError: the file is missing or not text, or its header lacks a column.
     """
     text = read_text(path)
     delimiter = _delimiter(text, columns)
@@ -71,6 +72,22 @@ def read_rows(
             yield Row(where, rows.line_num, cells)
     except csv.Error as error:
         raise BasnetError(f"{path}, line {rows.line_num}: not a CSV file ({error})") from error
+
+
+def parse_csv(path: str | os.PathLike[str], text: str) -> list[list[str]]:
+    """Cells of a text separated by commas, row by row.
+
+    Args:
+        path: the file, for the message.
+        text: its content.
+
+    Raises:
+        BasnetError: it is not a CSV file.
+    """
+    try:
+        return list(csv.reader(io.StringIO(text, newline="")))
+    except csv.Error as error:
+        raise BasnetError(f"{path}: not a CSV file ({error})") from error
 
 
 def column_names(text: str) -> list[str]:

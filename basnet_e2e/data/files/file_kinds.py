@@ -1,4 +1,4 @@
-"""What a file is, told by its content: a model, features, a result, labels, or something else."""
+"""What a file is, by its content: a model, features, a result, labels or something else."""
 
 import os
 import zipfile
@@ -15,7 +15,7 @@ HEAD = 4096  # bytes that tell text, tables and arrays apart
 
 
 class Kind(StrEnum):
-    """Kinds of files that the commands read and write, in words for a message."""
+    """Kinds of files that the commands read and write, as messages name them."""
 
     MODEL = "a model"
     FEATURES = "features"
@@ -43,7 +43,7 @@ class Kind(StrEnum):
 def kind_of(path: str | os.PathLike[str]) -> Kind:
     """What a file is; a damaged one is ``OTHER``.
 
-    Only a video is told by its suffix: whether one can be decoded shows when it is.
+    Only a video is recognised by its suffix; decoding it shows whether it can be read.
 
     Raises:
         OSError: the file cannot be read.

@@ -1,7 +1,7 @@
 """The rule for every file that a command writes: nothing a user owns is overwritten by mistake.
 
 An output that is one of the inputs is refused, whatever its spelling. An existing file is replaced
-only by one of its own kind, unless the user insists. All this is seen before work starts.
+only by one of its own kind, unless the user insists. All of this is checked before work starts.
 """
 
 import os
@@ -13,22 +13,21 @@ from basnet_e2e.data.files.file_kinds import Kind, kind_of
 from basnet_e2e.errors import BasnetError
 from extract.sources.urls import Url
 
-Name = str | os.PathLike[str]
-Read = Name | Url
-# What commands read out of a folder that they are given.
+LocalPath = str | os.PathLike[str]
+InputPath = LocalPath | Url
+# What commands read from a folder that they are given.
 READ_FROM_FOLDERS = frozenset({Kind.FEATURES, Kind.ARRAYS, Kind.VIDEO})
 
 
 def check_output(
-    path: Name, kind: Kind, inputs: Iterable[Read | None] = (), *, force: bool = False
+    path: LocalPath, kind: Kind, inputs: Iterable[InputPath | None] = (), *, force: bool = False
 ) -> None:
     """Refuse to write a file where that would destroy something.
 
     Args:
-        path: the file to write; nothing there is fine, its folders are made later.
+        path: the file to write; neither it nor its folders need to exist.
         kind: what will be written.
-        inputs: files and folders that the command reads; None is skipped, and what stands
-            elsewhere is no file that could be written.
+        inputs: files and folders that the command reads; None and URLs are skipped.
         force: replace a file of another kind too, but never an input.
 
     Raises:
@@ -39,9 +38,13 @@ def check_output(
 
 
 def check_outputs(
-    paths: Iterable[Name], kind: Kind, inputs: Iterable[Read | None] = (), *, force: bool = False
+    paths: Iterable[LocalPath],
+    kind: Kind,
+    inputs: Iterable[InputPath | None] = (),
+    *,
+    force: bool = False,
 ) -> None:
-    """As :func:`check_output`, of any number of files."""
+    """As :func:`check_output`, for several files."""
     read = _Inputs.of(inputs)
     for target in map(Path, paths):
         if target.is_dir():
@@ -55,21 +58,21 @@ def check_outputs(
         _check_place(target.parent)
 
 
-def check_folder(folder: Name) -> None:
-    """Refuse a folder of outputs that cannot be made or written.
+def check_folder(folder: LocalPath) -> None:
+    """Refuse an output folder that cannot be made or written.
 
     Raises:
-        BasnetError: a file stands in its place, or the folder above cannot be written.
+        BasnetError: it is a file, or the folder above it cannot be written.
     """
     _check_place(Path(folder))
 
 
 @dataclass(frozen=True)
 class _Inputs:
-    """What a command reads, as the disk knows it.
+    """What a command reads, however its paths are spelled.
 
     Attributes:
-        files: device and number of each file, which no spelling hides.
+        files: device and inode of each file.
         folders: resolved folders.
     """
 
@@ -77,7 +80,7 @@ class _Inputs:
     folders: frozenset[Path]
 
     @classmethod
-    def of(cls, names: Iterable[Read | None]) -> "_Inputs":
+    def of(cls, names: Iterable[InputPath | None]) -> "_Inputs":
         paths = [Path(name) for name in names if not isinstance(name, Url | None)]
         there = [path for path in paths if path.exists()]
         return cls(
@@ -86,7 +89,7 @@ class _Inputs:
         )
 
     def holds(self, target: Path) -> bool:
-        """Whether the target is a file given, or something to read in a folder given."""
+        """Whether the target is a given file, or would be read from a given folder."""
         if not target.exists():
             return False
         if _identity(target) in self.files:
@@ -104,7 +107,7 @@ def _check_replaced(target: Path, kind: Kind, force: bool) -> None:
     if not target.exists():
         return
     if not target.is_file():
-        raise BasnetError(f"{target}: is no ordinary file and cannot be replaced by {kind}")
+        raise BasnetError(f"{target}: is not a regular file and cannot be replaced by {kind}")
     if force:
         return
     try:
@@ -119,7 +122,7 @@ def _check_replaced(target: Path, kind: Kind, force: bool) -> None:
 
 
 def _check_place(folder: Path) -> None:
-    """The nearest folder above that exists must be one, and writable."""
+    """Check that the nearest existing folder above is one and can be written."""
     while not folder.exists() and folder != folder.parent:
         folder = folder.parent
     if not folder.is_dir():

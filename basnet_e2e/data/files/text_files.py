@@ -1,4 +1,4 @@
-"""Read text and JSON files, so that a damaged one is answered with one line."""
+"""Read text and JSON files; a damaged one is an error of one line."""
 
 import os
 from pathlib import Path

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from basnet_e2e.heads.basnet.loss import basnet_loss
 from basnet_e2e.heads.basnet.network import BaSNet, Output
 from basnet_e2e.heads.basnet.settings import (
-    MENDS,
+    FIXES,
     NAME,
     PRESETS,
     RECIPES,
@@ -29,7 +29,7 @@ class BasnetHead(Head):
     presets = PRESETS
     own = BasnetSettings
     recipes = tuple(RECIPES)
-    mends = MENDS
+    fixes = FIXES
 
     def network(self, shape: Shape, preset: Preset) -> BaSNet:
         """The branches of the recipe."""

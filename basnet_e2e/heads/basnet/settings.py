@@ -1,8 +1,8 @@
 """BaS-Net's settings: every number and choice in one place, each with its source.
 
 ``official`` is what the authors' released code computes (commit c8c6bbd), its defects included;
-``default`` mends each defect by one named setting, so that the effect of a mend can be measured
-alone (``preset("official", mend=("ranking",))``). A *recipe* is one row of the paper's ablation:
+``default`` fixes each defect by one named setting, so that the effect of a fix can be measured
+alone (``preset("official", fix=("ranking",))``). A *recipe* is one row of the paper's ablation:
 which branches there are and which one is read.
 """
 
@@ -108,8 +108,8 @@ class BasnetSettings(Settings):
             raise BasnetError(f"setting dropout is within [0, 1), not {self.dropout}")
 
 
-# Each mend of the released code, as the settings that make it.
-MENDS: dict[str, dict[str, Any]] = {
+# Each fix of the released code, as the settings it changes.
+FIXES: dict[str, dict[str, Any]] = {
     # The released code overwrites the class score by 0 or 1 before it enters the ranking.
     "ranking": {"ranking": "softmax"},
     "contrast": {"contrast": "curve"},
@@ -124,7 +124,7 @@ MENDS: dict[str, dict[str, Any]] = {
     "batches": {"batches": "epochs"},
 }
 # A video may hold no action at all, so `default` does not force a class upon it.
-_DEFAULT_MENDS = tuple(name for name in MENDS if name != "fallback")
+_DEFAULT_FIXES = tuple(name for name in FIXES if name != "fallback")
 
 _OFFICIAL = Preset(
     "official",
@@ -152,7 +152,7 @@ _OFFICIAL = Preset(
     ),
 )
 _DEFAULT = _OFFICIAL.named(
-    "default", **{key: value for name in _DEFAULT_MENDS for key, value in MENDS[name].items()}
+    "default", **{key: value for name in _DEFAULT_FIXES for key, value in FIXES[name].items()}
 )
 
 PRESETS: dict[str, Preset] = {

@@ -122,7 +122,7 @@ class Head(ABC):
         training: class of its training settings.
         reading: class of its reading settings.
         recipes: rows of its ablation, values of the setting ``recipe``.
-        mends: named changes of settings, for settings that repeat a released code's defects.
+        fixes: named changes of settings, for settings that repeat a released code's defects.
         rules: its own steps of reading.
         may_stop: whether training may end before its last step; not where a method learns one thing
             after the other.
@@ -135,7 +135,7 @@ class Head(ABC):
     training: type[Training] = Training
     reading: type[Reading] = Reading
     recipes: Sequence[str] = ()
-    mends: Mapping[str, Mapping[str, Any]] = {}
+    fixes: Mapping[str, Mapping[str, Any]] = {}
     rules: Rules = SHARED
     may_stop: ClassVar[bool] = True
     learns_times: ClassVar[bool] = False

@@ -63,8 +63,10 @@ class SecondStage(nn.Module):
             x = F.dropout(F.relu(torch.baddbmm(bias, x, weight)), DROPOUT, self.training)
         return torch.baddbmm(self.biases[-1], x, self.weights[-1])
 
-    def look(self, seen: Seen, x: NDArray[np.float32]) -> Callable[[int, Floats], RowCurves]:
-        """A video as it is looked at: a class and its activation as it is cut to its curves.
+    def class_curves(
+        self, seen: Seen, x: NDArray[np.float32]
+    ) -> Callable[[int, Floats], RowCurves]:
+        """Map a class and its activation, as proposals are cut from it, to the curves of a video.
 
         Args:
             seen: what the head says of the video.

@@ -71,9 +71,8 @@ class Settings:
         if lost:
             raise BasnetError(f"preset without the settings {', '.join(lost)}")
         try:
-            return convert(
-                {name: known[name][_OLDER] for name in missing} | dict(values), cls, strict=True
-            )
+            older = {name: known[name][_OLDER] for name in missing}
+            return convert(older | dict(values), cls, strict=True)
         except JsonError as error:
             raise BasnetError(f"a setting has a value it cannot have: {error}") from error
 
@@ -101,7 +100,7 @@ class Training(Settings):
             videos with known times, where intervals teach the second stage too.
         row_weight: of the loss of single rows.
         second_stage: whether a network that corrects the borders and ranks of proposals is trained
-            behind the head, on known intervals.
+            behind the head; known times turn it on.
     """
 
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {
@@ -167,7 +166,7 @@ class Reading(Settings):
             holds it beyond the first and last centre.
     """
 
-    # First what BaS-Net's released code does, then the mends.
+    # First what BaS-Net's released code does, then the fixes.
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {
         "ranking": ("binary", "softmax"),
         "contrast": ("thresholded", "curve"),

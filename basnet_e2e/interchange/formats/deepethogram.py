@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 
-from basnet_e2e.data.files.csv_rows import column_names
+from basnet_e2e.data.files.csv_rows import column_names, parse_csv
 from basnet_e2e.errors import BasnetError
 from basnet_e2e.interchange.annotated import AnnotatedVideo, AnnotationFile, Hints, LeftOut
 from basnet_e2e.interchange.media import Media, find_video, nominal_rate, source_rate
@@ -71,10 +71,7 @@ def read(file: AnnotationFile, hints: Hints) -> Iterator[AnnotatedVideo | LeftOu
 
 def _table(file: AnnotationFile) -> tuple[list[str], list[list[str]]]:
     """Names of the columns behind the frame number, and their values by frame."""
-    try:
-        header, *rows = csv.reader(io.StringIO(file.text, newline=""))
-    except csv.Error as error:
-        raise BasnetError(f"{file.path}: not a CSV file ({error})") from error
+    header, *rows = parse_csv(file.path, file.text)
     classes = [name.strip() for name in header[1:]]
     found = []
     for line, row in enumerate((row for row in rows if row), start=2):

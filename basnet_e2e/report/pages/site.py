@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from basnet_e2e.data.files.file_kinds import Kind
-from basnet_e2e.data.files.overwrite_checks import Read, check_outputs
+from basnet_e2e.data.files.overwrite_checks import InputPath, check_outputs
 from basnet_e2e.errors import BasnetError
 from basnet_e2e.intervals import Failure
 from basnet_e2e.report.gather import Result
@@ -21,7 +21,7 @@ def is_page(target: Path) -> bool:
 
 
 def check_target(
-    target: Path, videos: Sequence[str], inputs: Iterable[Read | None], *, force: bool = False
+    target: Path, videos: Sequence[str], inputs: Iterable[InputPath | None], *, force: bool = False
 ) -> None:
     """Refuse, before work starts, a place that does not fit or holds something else.
 

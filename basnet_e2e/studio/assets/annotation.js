@@ -70,14 +70,29 @@ rules.complete = ([intervals, found, extra]) => {
 rules.listed = (each) =>
   !each.found || !state.intervals.some((one) => one.label === each.label && !one.point && one.start < each.end && each.start < one.end);
 
-/** Tick or untick a class of the whole video; without it its intervals go too. */
+/** Ticked classes of which nothing is marked. */
+export const unmarked = () =>
+  (state.extra.labels || []).filter((label) => !state.intervals.some((each) => each.label === label));
+
+/**
+ * Tick or untick a class of the whole video. Without it its intervals go too; with another one not
+ * everything is marked any more.
+ */
 export function tick(label, on = !state.extra.labels?.includes(label)) {
   const labels = (state.extra.labels || []).filter((each) => each !== label);
   if (on) labels.push(label);
-  const intervals = on ? state.intervals : state.intervals.filter((each) => each.label !== label);
-  const marked = state.extra.marked && !(on && !state.intervals.length);
-  edit(intervals, state.found, { labels, marked });
+  const open = on && isComplete() ? reopened() : [];
+  const kept = on ? state.intervals : state.intervals.filter((each) => each.label !== label);
+  const intervals = [...kept, ...open];
+  edit(intervals, state.found, { labels, marked: state.extra.marked && intervals.length > 0 });
   emit("labels");
+}
+
+/** All that is not marked, as stretches that nobody looked at. */
+function reopened() {
+  const known = state.intervals.filter(isReal);
+  if (!known.length) return [];
+  return subtract([[0, duration]], known.map((each) => [each.start, each.end])).map(stretch);
 }
 
 /** Say that nothing else happens, or take that back. */
@@ -89,9 +104,7 @@ export function setComplete(complete) {
   if (complete) {
     replaceIntervals([known.filter(isReal), state.found, { labels: labels || [], marked: true }]);
   } else {
-    const open = subtract([[0, duration]], known.filter(isReal).map((each) => [each.start, each.end]));
-    const stretches = known.length ? open.map(stretch) : [];
-    replaceIntervals([[...known, ...stretches], state.found, { labels, marked: known.length > 0 }]);
+    replaceIntervals([[...known, ...reopened()], state.found, { labels, marked: known.length > 0 }]);
   }
 }
 

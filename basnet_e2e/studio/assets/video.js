@@ -8,7 +8,7 @@ import { gestures } from "./pointer.js";
 import { KEYS, neighbour } from "./keys.js";
 import { bounded, setEditing } from "./edit.js";
 import { ask, attempt, follow, hideNote, note } from "./ask.js";
-import { accept, isComplete, page, setComplete, tick } from "./annotation.js";
+import { accept, isComplete, page, setComplete, tick, unmarked } from "./annotation.js";
 import { isPending, refresh } from "./saving.js";
 import "./page.js";
 
@@ -146,6 +146,11 @@ function acceptAll() {
   const found = visible();
   if (!found.length && !page.looked) return;
   accept(found);
+  const [left] = unmarked();
+  if (left) {
+    note("left", `${left} is ticked, but nothing of it is marked: mark when it happens, or untick it.`, ["Close", () => hideNote("left")]);
+    return;
+  }
   setComplete(true);
   state.undo.pop(); // both are one step
   say(`${count(found.length, "interval")} accepted; the video is corrected`);
@@ -160,11 +165,11 @@ function showTools() {
   const complete = byId("complete");
   const done = isComplete();
   const any = state.intervals.some((each) => each.label !== "" && !each.point);
-  const ticked = Boolean(state.extra.labels?.length);
+  const left = unmarked();
   complete.setAttribute("aria-pressed", String(done));
-  complete.textContent = done ? "\u2713 Everything is marked" : any || ticked ? "Everything is marked" : "Nothing happens";
-  complete.disabled = !done && !any && ticked;
-  complete.title = complete.disabled ? "Mark first when the ticked classes happen" : "No other action happens in this video (M)";
+  complete.textContent = done ? "\u2713 Everything is marked" : any || left.length ? "Everything is marked" : "Nothing happens";
+  complete.disabled = !done && left.length > 0;
+  complete.title = complete.disabled ? `Mark first when ${left[0]} happens, or untick it` : "No other action happens in this video (M)";
   const points = state.intervals.some((each) => each.point);
   const words = done ? "corrected" : any ? "partly marked" : points ? "moments marked" : state.extra.labels ? "labelled" : "no label yet";
   byId("state").textContent = words;

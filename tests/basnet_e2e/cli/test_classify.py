@@ -7,12 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from picture_reference import resize_short_side, scale_rgb
 from scipy.special import softmax
 
 from basnet_e2e.demo.footage.encode import write_video
 from extract.backbones.registry import BACKBONES
 from extract.inference.backbone import load_backbone, load_network
-from extract.preprocessing.numpy_ops import centre_crop, resize_short_side
+from extract.preprocessing.crop import centre_crop
 from extract.video.clip import open_video
 
 Run = Callable[..., tuple[int, str, list[str]]]
@@ -40,17 +41,17 @@ def test_clips_have_the_length_of_the_classifiers_training(
     """40 frames in clips of 32: the second holds 8 of the video and counts a fifth."""
     import torch
 
-    record = replace(BACKBONES["i3d-mini"], classifier_length=32)
-    monkeypatch.setitem(BACKBONES, "i3d-mini", record)
+    spec = replace(BACKBONES["i3d-mini"], classifier_length=32)
+    monkeypatch.setitem(BACKBONES, "i3d-mini", spec)
     code, out, err = run(video, "--backbone", "i3d-mini", "--top", 3, "-q")
     assert (code, err) == (0, [])
     with open_video(video) as clip:
-        pictures = [resize_short_side(frame, record.frame_side) for _, frame in clip.frames(25)]
+        pictures = [resize_short_side(frame, spec.frame_side) for _, frame in clip.frames(25)]
     assert len(pictures) == FRAMES
-    crops = [centre_crop(picture, record.crop) for picture in pictures + pictures[-1:] * 24]
-    x = record.scale_rgb(np.stack(crops)).reshape(2, 32, record.crop, record.crop, 3)
+    crops = [centre_crop(picture, spec.crop) for picture in pictures + pictures[-1:] * 24]
+    x = scale_rgb(spec, np.stack(crops)).reshape(2, 32, spec.crop, spec.crop, 3)
     backbone = load_backbone("i3d-mini", ("rgb",))
-    network = load_network(record, "rgb", backbone.file("rgb"))
+    network = load_network(spec, "rgb", backbone.file("rgb"))
     with torch.inference_mode():
         logits = network(torch.from_numpy(x.transpose(0, 4, 1, 2, 3).copy())).numpy()
     expected = softmax(0.8 * logits[0] + 0.2 * logits[1])

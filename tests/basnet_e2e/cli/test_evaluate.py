@@ -89,7 +89,7 @@ def test_ground_truth_may_be_a_table(run, files, tmp_path):
     assert json.loads(done.stdout)["videos"] == 2
     done = run("evaluate", result, "--ground-truth", truth, "--subset", "test")
     assert (done.exit_code, done.stdout) == (2, "")
-    assert "go without --subset" in done.stderr
+    assert "leave out --subset" in done.stderr
 
 
 def test_a_subset_without_predictions_is_one_line(run, files):

@@ -87,7 +87,7 @@ def test_other_files(run, tmp_path):
     text = tmp_path / "note.txt"
     text.write_text("a note")
     for path, words in (
-        (text, "none that basnet reads or writes"),
+        (text, "neither reads nor writes"),
         (tmp_path, "is a folder"),
         (tmp_path / "nowhere", "no such file"),
     ):

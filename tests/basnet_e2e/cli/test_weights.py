@@ -56,7 +56,7 @@ def test_list_of_one_network_tells_all(run: Run, present: Path) -> None:
     assert f"verified, {present}" in out
     for text in ("Apache-2.0", "top-1 71.1", "2609088c2e8c868187c9921c50bc2253", "video_features"):
         assert text in out
-    assert "no hash is known: import it with --sha256" in run("list", "slow_r50")[1]
+    assert "no known hash: import it with --sha256" in run("list", "slow_r50")[1]
     code, _, (error,) = run("list", "slow50")
     assert code == 2
     assert "did you mean 'slow_r50'?" in error

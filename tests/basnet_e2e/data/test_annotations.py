@@ -52,8 +52,8 @@ def test_columns_may_stand_in_any_order_beside_others(tmp_path):
         ("video|labels\na|x\n", "line 1: no column 'video'.*semicolons or tabs"),
         ("video;labels\na;x;y\n", "line 2: 3 values for 2 columns.*in quotes"),
         ("video,labels,Video\na,x,b\n", "line 1: two columns are called 'video'"),
-        ("video,labels\na,x\nb,y\na,x\n", "line 4: video 'a' stands on line 2 already"),
-        ("video,labels\n,x\n", "line 2: no video named"),
+        ("video,labels\na,x\nb,y\na,x\n", "line 4: video 'a' is already on line 2"),
+        ("video,labels\n,x\n", "line 2: names no video"),
         ("video,labels\na,x,y\n", "line 2: 3 values for 2 columns.*';'"),
         ("video,labels\n", "no labelled video"),
         ("", "no labelled video"),
@@ -79,7 +79,7 @@ def test_a_class_list_fixes_the_order_and_must_cover_all(tmp_path):
     assert read_labels(path, classes=classes).classes == ("jump", "swim", "run")
     with pytest.raises(BasnetError, match="not in the class list: 'run'"):
         read_labels(path, classes=["jump"])
-    with pytest.raises(BasnetError, match="'a' stands there twice"):
+    with pytest.raises(BasnetError, match="'a' is listed twice"):
         read_classes(write(tmp_path / "c.txt", "a\na\n"))
     with pytest.raises(BasnetError, match="no class names"):
         read_classes(write(tmp_path / "c.txt", "\n"))
@@ -166,11 +166,11 @@ def test_intervals_of_a_table(tmp_path):
     ("text", "words"),
     [
         ("video,labels\na,x\n", "line 1: no column 'label'.*video,label,start,end"),
-        ("video,label,start,end\n,x,1,2\n", "line 2: no video named"),
+        ("video,label,start,end\n,x,1,2\n", "line 2: names no video"),
         ("video,label,start,end\na,,1,2\n", "line 2: an interval without a label"),
-        ("video,label,start,end\na,x,1:02,2\n", "line 2: start '1:02' is no number of seconds"),
-        ("video,label,start,end\na,x,1,\n", "line 2: end '' is no number"),
-        ("video,label,start,end\na,x,1,inf\n", "line 2.*not finite"),
+        ("video,label,start,end\na,x,1:02,2\n", "line 2: start '1:02' is not a number of seconds"),
+        ("video,label,start,end\na,x,1,\n", "line 2: end '' is not a number"),
+        ("video,label,start,end\na,x,1,inf\n", "line 2: end 'inf' is not a number"),
         ("video,label,start,end\na,x,1,5,2,5\n", "line 2: 6 values for 4 columns.*quotes"),
         ("video,label,start,end\n", "no annotated video"),
     ],
@@ -185,7 +185,7 @@ def test_mistakes_in_a_table_of_intervals(tmp_path, text, words):
 
 def test_a_table_has_no_subsets(tmp_path):
     path = write(tmp_path / "truth.csv", "video,label,start,end\na,x,1,2\n")
-    with pytest.raises(BasnetError, match="no subset 'test'; go without --subset"):
+    with pytest.raises(BasnetError, match="no subset 'test'; leave out --subset"):
         read_ground_truth(path, "test")
 
 
@@ -194,7 +194,7 @@ def test_classes_that_look_alike_are_remarked(tmp_path, caplog):
     with caplog.at_level(logging.WARNING):
         labels = read_labels(write(tmp_path / "l.csv", text))
     assert labels.classes == ("Push Up", "push_up", "run", "pull up")
-    assert "'Push Up', 'push_up' are taken for 2 classes" in caplog.text
+    assert "'Push Up', 'push_up' count as 2 classes" in caplog.text
     assert "run" not in caplog.text
 
 
@@ -212,7 +212,7 @@ def test_names_of_classes_are_read_in_one_unicode_form(tmp_path):
     path = database(tmp_path / "gt.json", a=("test", [{"label": apart, "segment": [0, 1]}]))
     assert read_ground_truth(path).classes == (composed,)
     twice = f"video,labels\n{apart},x\n{composed},y\n"
-    with pytest.raises(BasnetError, match=r"line 3.*on line 2 already"):
+    with pytest.raises(BasnetError, match=r"line 3.*already on line 2"):
         read_labels(write(tmp_path / "l.csv", twice))
 
 

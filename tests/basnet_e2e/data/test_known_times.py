@@ -66,12 +66,12 @@ def test_only_the_training_subset_of_a_database_is_read(tmp_path):
 @pytest.mark.parametrize(
     ("row", "message"),
     [
-        ("a,run,5,4", "'run' of the video 'a' from 5 to 4 s cannot be meant"),
-        ("a,run,-1,4", "cannot be meant"),
-        ("a,,3,", "a stretch without label of the video 'a' from 3 to nan s cannot be meant"),
-        ("a,run,,4", "line 2: '' is no number of seconds"),
-        ("a,run,x,4", "line 2: 'x' is no number of seconds"),
-        (",run,1,4", "line 2: no video named"),
+        ("a,run,5,4", "'run' of the video 'a' from 5 to 4 s is not valid"),
+        ("a,run,-1,4", "is not valid"),
+        ("a,,3,", "a stretch without label of the video 'a' from 3 to nan s is not valid"),
+        ("a,run,,4", "line 2: start '' is not a number of seconds"),
+        ("a,run,x,4", "line 2: start 'x' is not a number of seconds"),
+        (",run,1,4", "line 2: names no video"),
     ],
 )
 def test_what_cannot_be_meant_is_refused(tmp_path, row, message):

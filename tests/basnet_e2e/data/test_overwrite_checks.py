@@ -60,7 +60,7 @@ def test_only_the_same_kind_is_replaced(tmp_path):
     with pytest.raises(BasnetError, match=r"note\.json: holds a file of another kind"):
         check_output(note, Kind.RESULT)
     check_output(note, Kind.RESULT, force=True)
-    with pytest.raises(BasnetError, match="no ordinary file"):
+    with pytest.raises(BasnetError, match="not a regular file"):
         check_output("/dev/null", Kind.RESULT, force=True)
 
 

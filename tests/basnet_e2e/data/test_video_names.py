@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from basnet_e2e import BasnetError
 from basnet_e2e.data.annotations.video_names import (
-    Way,
+    MatchKind,
     alike_classes,
     counted,
     find_matches,
@@ -30,7 +30,13 @@ def test_names_match_by_id_then_suffix_then_base_name():
         "./train/b.v2.avi": "train/b.v2",
     }
     assert (matches.unknown, matches.unnamed) == (("e",), ("test/c",))
-    assert list(matches.ways.values()) == [Way.SUFFIX, Way.BASE, Way.ID, Way.ENDING, Way.SUFFIX]
+    assert list(matches.kinds.values()) == [
+        MatchKind.SUFFIX,
+        MatchKind.BASE,
+        MatchKind.ID,
+        MatchKind.ENDING,
+        MatchKind.SUFFIX,
+    ]
 
 
 def test_an_ambiguous_base_name_is_an_error():

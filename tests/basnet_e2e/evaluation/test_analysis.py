@@ -28,7 +28,7 @@ def test_each_kind_of_false_positive():
         ]
     }
     errors = false_positives(prepare(found, truth), 0.5)
-    assert (errors.looked_at, errors.true) == (6, 1)
+    assert (errors.examined, errors.true) == (6, 1)
     assert errors.kinds == {
         "double detection": 1,
         "localisation": 1,

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 import pytest
 
 from basnet_e2e import BasnetError
-from basnet_e2e.heads.basnet.settings import MENDS, PRESETS, RECIPES, recipe
+from basnet_e2e.heads.basnet.settings import FIXES, PRESETS, RECIPES, recipe
 from basnet_e2e.heads.presets import preset, preset_from_flat, preset_from_json
 
 
@@ -24,9 +24,9 @@ def test_official_is_the_released_code():
     )
 
 
-def test_default_is_official_with_every_mend_but_a_forced_class():
-    mended = preset("official", mend=[name for name in MENDS if name != "fallback"], name="default")
-    assert mended == preset("default")
+def test_default_is_official_with_every_fix_but_a_forced_class():
+    fixed = preset("official", fix=[name for name in FIXES if name != "fallback"], name="default")
+    assert fixed == preset("default")
     assert preset("default").reading.fallback == "none"
 
 
@@ -34,12 +34,12 @@ def test_small_is_default_with_less():
     assert preset("default", name="small", hidden=512, steps=300) == preset("small")
 
 
-def test_each_mend_changes_its_own_settings():
+def test_each_fix_changes_its_own_settings():
     seen = set()
-    for name, settings in MENDS.items():
+    for name, settings in FIXES.items():
         assert not seen & settings.keys()
         seen |= settings.keys()
-        changed = preset("official", mend=[name])
+        changed = preset("official", fix=[name])
         assert changed == preset("official", **settings) != preset("official")
 
 
@@ -65,7 +65,7 @@ def test_recipes_of_the_ablation():
     [
         (lambda: preset("defalt"), "no preset 'defalt'; did you mean default"),
         (lambda: preset("default", stepz=3), "no setting 'stepz'; did you mean steps"),
-        (lambda: preset("official", mend=["rankin"]), "no mend 'rankin'; did you mean ranking"),
+        (lambda: preset("official", fix=["rankin"]), "no fix 'rankin'; did you mean ranking"),
         (lambda: preset("default", ranking="soft"), "ranking is one of binary, softmax"),
         (lambda: preset("default", steps=0), "steps is at least 1"),
         (lambda: preset("default", dropout=1.0), "dropout"),

@@ -55,9 +55,11 @@ def test_a_video_played_backwards_has_mirrored_features(rows, pairs):
 def test_an_untaught_stage_moves_no_border():
     axes, curve, _shares, foreground = video(9)
     stage = SecondStage(FEATURES).eval()
-    look = stage.look(Seen(np.zeros((9, 3)), np.zeros(2), foreground), axes.astype(np.float32))
+    curves = stage.class_curves(
+        Seen(np.zeros((9, 3)), np.zeros(2), foreground), axes.astype(np.float32)
+    )
     found = proposals((1, 4, 0.5), (2.5, 8, 0.1))
-    moved = stage.correct(look(0, curve), found)
+    moved = stage.correct(curves(0, curve), found)
     np.testing.assert_array_equal(moved.start, found.start)
     np.testing.assert_array_equal(moved.end, found.end)
     np.testing.assert_allclose(moved.score, (found.score + 0.5) / 2)

@@ -1,4 +1,4 @@
-"""Hand-computed cases: each defect of the released code, and each mend."""
+"""Hand-computed cases: each defect of the released code, and each fix."""
 
 import numpy as np
 import pytest
@@ -22,9 +22,9 @@ from basnet_e2e.localization.proposals import (
 OFFICIAL, DEFAULT = preset("official").reading, preset("default").reading
 
 
-def one(name, mend=(), **overrides):
+def one(name, fix=(), **overrides):
     """Settings with a single threshold of .5, so that a case has few proposals."""
-    return preset(name, mend=mend, **({"theta_act": (0.5,)} | overrides)).reading
+    return preset(name, fix=fix, **({"theta_act": (0.5,)} | overrides)).reading
 
 
 def score_of(values, class_score, settings):
@@ -103,7 +103,7 @@ def test_official_gives_nothing_where_only_the_first_class_is_found():
 
 
 def test_first_class_is_kept():
-    kept = preset("official", mend=["first"]).reading
+    kept = preset("official", fix=["first"]).reading
     assert choose_classes(np.array([0.9, 0.1]), kept).tolist() == [0]
 
 
@@ -117,7 +117,7 @@ def test_threshold_is_included():
 
 
 def test_fallback_takes_the_best_class():
-    forced = preset("default", mend=["fallback"]).reading
+    forced = preset("default", fix=["fallback"]).reading
     assert choose_classes(np.array([0.2, 0.24, 0.2]), forced).tolist() == [1]
     assert choose_classes(np.array([0.3, 0.24, 0.4]), forced).tolist() == [0, 2]
 
@@ -181,12 +181,12 @@ def test_official_drops_a_class_active_at_sample_0_alone():
     assert score_of([1, 1, 0, 0], 1, one("official"))[0] == [0]
 
 
-def test_only_mended_proposals_end_with_the_video():
+def test_only_fixed_proposals_end_with_the_video():
     values, bounds = np.array([0, 0, 1, 1.0]), np.arange(5.0)
     official = class_proposals(values, bounds, 1, one("official"), 3.4)
     assert official.end.tolist() == [4]
-    mended = class_proposals(values, bounds, 1, one("official", ["groups"]), 3.4)
-    assert mended.end.tolist() == [3.4]
+    fixed = class_proposals(values, bounds, 1, one("official", ["groups"]), 3.4)
+    assert fixed.end.tolist() == [3.4]
 
 
 def test_runs_need_positive_values_at_threshold_0():
@@ -225,8 +225,8 @@ def test_official_extrapolates_the_tail_and_default_holds_it():
     curve = np.array([0.0, 0, 0, 1])
     official, _ = upsample(curve, edges, edges[:-1] + 0.5, OFFICIAL)
     assert official[-1] == pytest.approx(1 + 23 / 24)
-    mended, _ = upsample(curve, edges, edges[:-1] + 0.5, DEFAULT)
-    assert (mended[0], mended[-1]) == (0.0, 1.0)
+    fixed, _ = upsample(curve, edges, edges[:-1] + 0.5, DEFAULT)
+    assert (fixed[0], fixed[-1]) == (0.0, 1.0)
 
 
 def test_uneven_time_grid():

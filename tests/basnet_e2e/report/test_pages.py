@@ -75,7 +75,7 @@ def test_a_minute_of_video_stays_below_a_megabyte(tmp_path):
     chance = np.random.default_rng(0)
     taker = ThumbnailRecorder(60.0)
     for second in np.arange(0, 60, 0.5):
-        taker.see(float(second), chance.integers(0, 255, (240, 320, 3), np.uint8))
+        taker.on_frame(float(second), chance.integers(0, 255, (240, 320, 3), np.uint8))
     result = made_result("v", 60.0, 60, labels=[f"class {n}" for n in range(12)])
     html = page_html(report_of(result, made_evidence(result, taker.taken)), PAGE)
     assert len(taker.taken) == 30
@@ -154,7 +154,7 @@ def test_frames_that_pass_by_give_the_same_thumbnails(clip):
     taker = ThumbnailRecorder(20.0)
     with open_video(clip) as opened:
         for time, frame in opened.frames():
-            taker.see(time, frame)
+            taker.on_frame(time, frame)
     decoded = take_thumbnails(clip)
     assert len(taker.taken) == len(decoded)
     # The next frame of the grid, at most a twenty-fifth of a second later.

@@ -6,7 +6,7 @@ from published_tree import TINY, read_truth, tiny, write_tree, write_truth
 
 from basnet_e2e import BasnetError, Interval, Localization
 from basnet_e2e.data.annotations.annotations import GroundTruth
-from basnet_e2e.heads.basnet.settings import MENDS, PRESETS, RECIPES
+from basnet_e2e.heads.basnet.settings import FIXES, PRESETS, RECIPES
 from basnet_e2e.reproduction import study, tables
 from basnet_e2e.reproduction.data import read_benchmark
 from basnet_e2e.reproduction.pictures import mean_best_iou
@@ -38,8 +38,8 @@ def test_rows_are_means_and_deviations_over_seeds():
     assert sheet.markdown().count("\n|") == len(sheet.rows) + 2
 
 
-def test_the_gain_of_a_mend_is_its_difference():
-    sheet = tables.mends(THUMOS, [outcome("full", 0, 0.3)], {"nms": [outcome("full", 0, 0.25)]})
+def test_the_gain_of_a_fix_is_its_difference():
+    sheet = tables.fixes(THUMOS, [outcome("full", 0, 0.3)], {"nms": [outcome("full", 0, 0.25)]})
     assert sheet.rows[0][-2:] == ("30.0", "")
     assert sheet.rows[1] == ("nms", *("25.0",) * 10, "-5.0")
 
@@ -52,18 +52,18 @@ def test_the_quality_of_a_video_is_the_best_overlap_of_each_action():
     assert mean_best_iou(GroundTruth({"a": []}), result) == 0
 
 
-def test_every_mend_has_its_run_unless_the_settings_have_it_already():
-    asked = study.make_study(THUMOS, mend=("nms", "length"), each_mend="all", seeds=2)
-    names = [spec.mend for spec in asked.mend_specs()]
-    assert names == [name for name in MENDS if name not in ("nms", "length") for _ in range(2)]
+def test_every_fix_has_its_run_unless_the_settings_have_it_already():
+    asked = study.make_study(THUMOS, fix=("nms", "length"), each_fix="all", seeds=2)
+    names = [spec.fix for spec in asked.fix_specs()]
+    assert names == [name for name in FIXES if name not in ("nms", "length") for _ in range(2)]
     assert len(asked.specs()) == 8
-    free = study.make_study(THUMOS, each_mend="reading").mend_specs()
-    assert [spec.mend for spec in free if not changes_training("basnet", spec.mend)] == [
+    free = study.make_study(THUMOS, each_fix="reading").fix_specs()
+    assert [spec.fix for spec in free if not changes_training("basnet", spec.fix)] == [
         *("ranking", "contrast", "nms", "first", "fallback", "groups", "centre")
     ]
     assert len(free) == 7
     with pytest.raises(BasnetError, match="recipe full"):
-        study.make_study(THUMOS, recipes=("base",), each_mend="all")
+        study.make_study(THUMOS, recipes=("base",), each_fix="all")
 
 
 QUICK = ("--preset", "small", "--steps", "4", "--segments", "32", "-q")
@@ -85,7 +85,7 @@ def test_the_command_writes_the_whole_report_and_goes_on(tree, tmp_path, run, no
     assert [len(report["recipes"][name]) for name in RECIPES] == [2] * 4
     assert report["preset"]["steps"] == 4
     assert report["published"]["background_f_measure"]["full"] == 0.846
-    assert "centre lies in no annotated" in report["definitions"]["background"]
+    assert "centre is in no annotated" in report["definitions"]["background"]
     markdown = (out / "report.md").read_text()
     assert "| BaS-Net |" in markdown
     assert "![map](map.png)" in markdown
@@ -100,12 +100,12 @@ def test_the_command_writes_the_whole_report_and_goes_on(tree, tmp_path, run, no
     assert all(path.read_bytes() == data for path, data in before.items())
 
 
-def test_each_mend_alone(tree, tmp_path, run, monkeypatch):
+def test_each_fix_alone(tree, tmp_path, run, monkeypatch):
     monkeypatch.setitem(PRESETS, "official", TINY)
     command = ("reproduce", "thumos14", "--features", tree, "-o", tmp_path / "out")
     code, out, err = run(*command, "--recipes", "full", "--each-mend", "all", "-q")
     assert code == 0, err
-    for name in MENDS:
+    for name in FIXES:
         assert f"\n{name} " in out, name
 
 

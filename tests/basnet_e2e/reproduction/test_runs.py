@@ -7,7 +7,7 @@ import torch
 from published_tree import TINY, read_truth, tiny, write_truth
 
 from basnet_e2e import BasnetError
-from basnet_e2e.heads.basnet.settings import MENDS
+from basnet_e2e.heads.basnet.settings import FIXES
 from basnet_e2e.heads.presets import preset
 from basnet_e2e.reproduction.data import read_benchmark
 from basnet_e2e.reproduction.published import protocol
@@ -31,22 +31,22 @@ def test_a_finished_run_is_not_trained_again(tree, tmp_path, no_training):
     assert [video["video"] for video in detections["videos"]] == [f"test_{n}" for n in range(4)]
 
 
-def test_mends_of_reading_use_the_same_network(tree, tmp_path, no_training):
+def test_fixs_of_reading_use_the_same_network(tree, tmp_path, no_training):
     runner = tiny_runner(tree, tmp_path / "runs")
     plain = runner.run(tiny("full", 0))
     no_training()
-    mended = runner.run(tiny("full", 0, preset(TINY, mend=("first", "centre")), "centre"))
-    assert mended.last.map != plain.last.map
+    fixed = runner.run(tiny("full", 0, preset(TINY, fix=("first", "centre")), "centre"))
+    assert fixed.last.map != plain.last.map
     with pytest.raises(AssertionError, match="trained again"):
-        runner.run(tiny("full", 0, preset(TINY, mend=("norm",)), "norm"))
+        runner.run(tiny("full", 0, preset(TINY, fix=("norm",)), "norm"))
 
 
 def test_settings_of_reading_do_not_reach_training(tree):
-    mends = [name for name in MENDS if not changes_training("basnet", name)]
-    assert {"ranking", "contrast", "nms", "first", "fallback", "groups", "centre"} == set(mends)
+    fixes = [name for name in FIXES if not changes_training("basnet", name)]
+    assert {"ranking", "contrast", "nms", "first", "fallback", "groups", "centre"} == set(fixes)
     numbers = {"smooth": 3, "theta_class": 0.1, "upsample": 2, "gamma": 0.1, "nms_iou": 0.5}
     words = {"normalise": "none", "name": "other", "theta_act": (0.5,), "outer": 0.5, "shortest": 3}
-    changed = preset(TINY, mend=mends, **numbers, **words)
+    changed = preset(TINY, fix=fixes, **numbers, **words)
     before, after = TINY.reading.to_json(), changed.reading.to_json()
     assert all(before[name] != after[name] for name in before)
     data = read_benchmark(tree, THUMOS).train
@@ -61,7 +61,9 @@ def test_settings_of_reading_do_not_reach_training(tree):
 def test_a_run_with_other_settings_is_never_overwritten(tree, tmp_path, change, what):
     runner = tiny_runner(tree, tmp_path / "runs")
     runner.run(tiny("base", 0))
-    with pytest.raises(BasnetError, match=f"of a run with another {what} .*choose another folder"):
+    with pytest.raises(
+        BasnetError, match=f"from a run with another {what} .*choose another folder"
+    ):
         runner.run(tiny("base", 0, preset(TINY, **change)))
 
 
@@ -84,7 +86,7 @@ def test_figures_follow_the_test_videos(tree, tmp_path, no_training):
 
 @pytest.mark.parametrize("change", ["grid", "duration", "middle rows"])
 def test_figures_are_not_kept_for_other_test_data(tree, tmp_path, change):
-    spec = tiny("full", 0, preset(TINY, mend=("groups",)))  # ends intervals with the video
+    spec = tiny("full", 0, preset(TINY, fix=("groups",)))  # ends intervals with the video
     runner = tiny_runner(tree, tmp_path / "runs")
     first = runner.run(spec)
     truth = read_truth(tree)
@@ -115,13 +117,13 @@ def test_training_data_are_told_apart_by_every_row(tree, tmp_path):
         tiny_runner(tree, tmp_path / "runs").run(tiny("base", 0))
 
 
-def test_a_mend_of_reading_keeps_figures_of_its_own(tree, tmp_path):
+def test_a_fix_of_reading_keeps_figures_of_its_own(tree, tmp_path):
     runner = tiny_runner(tree, tmp_path / "runs")
     plain = tiny("full", 0)
     runner.run(plain)
     kept = runner.place(plain) / "model-figures.json"
     before = kept.read_bytes()
-    runner.run(tiny("full", 0, preset(TINY, mend=("first",)), "first"))
+    runner.run(tiny("full", 0, preset(TINY, fix=("first",)), "first"))
     assert kept.read_bytes() == before
     assert (runner.place(plain) / "model+first-detections.json").is_file()
 
@@ -142,9 +144,9 @@ def test_damaged_figures_are_computed_anew(tree, tmp_path, damage):
 def test_the_best_step_is_not_reused_when_what_chose_it_changes(tree, tmp_path):
     options = {"select": "best-on-test"}
     tiny_runner(tree, tmp_path / "runs", **options).run(tiny("full", 0))
-    mended = tiny("full", 0, preset(TINY, mend=("ranking",)))
+    fixed = tiny("full", 0, preset(TINY, fix=("ranking",)))
     with pytest.raises(BasnetError, match=r"best-on-test.* another ranking"):
-        tiny_runner(tree, tmp_path / "runs", **options).run(mended)
+        tiny_runner(tree, tmp_path / "runs", **options).run(fixed)
     truth = read_truth(tree)
     truth["test_0"]["annotations"][0]["segment"] = [0, 1]
     write_truth(tree, truth)
@@ -167,8 +169,8 @@ def test_an_interrupted_run_goes_on_with_another_reading_only(tree, tmp_path):
     with pytest.raises(KeyboardInterrupt):
         runner.run(tiny("full", 1), stop)
     with pytest.raises(BasnetError, match=r"another norm \(\"sum\" against \"mean\"\)"):
-        runner.run(tiny("full", 1, preset(TINY, mend=("norm",))))
-    runner.run(tiny("full", 1, preset(TINY, mend=("ranking",))))
+        runner.run(tiny("full", 1, preset(TINY, fix=("norm",))))
+    runner.run(tiny("full", 1, preset(TINY, fix=("ranking",))))
 
 
 def test_an_interrupted_run_goes_on_and_ends_alike(tree, tmp_path):

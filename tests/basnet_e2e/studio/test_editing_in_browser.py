@@ -214,6 +214,24 @@ def test_accepting_all_corrects_the_video(page, studio):
     assert stored(studio) == []
 
 
+def test_all_is_marked_only_where_every_ticked_class_is(page, studio):
+    browser = page("b")
+    browser.press("1", "2")
+    browser.drag("#lanes", at(browser, 5, lane=0), at(browser, 10, lane=0))
+    saved(browser)
+    assert not browser.find("#complete").is_enabled()
+    browser.press("m")
+    assert studio.rows()["b"]["state"] == "partial"
+    browser.press("2")  # it does not happen after all
+    browser.press("m")
+    saved(browser)
+    assert (studio.rows()["b"]["state"], studio.rows()["b"]["labels"]) == ("corrected", ["dive"])
+    browser.press("2")  # it does: then not everything is marked
+    saved(browser)
+    assert studio.rows()["b"]["state"] == "partial"
+    assert studio.rows()["b"]["labels"] == ["dive", "jump"]
+
+
 def test_two_tabs_see_each_other_and_lose_nothing(page, studio):
     browser = page("b")
     driver = browser.driver

@@ -177,7 +177,7 @@ def test_damaged_logs_are_said(tmp_path):
     with pytest.raises(BasnetError, match="no such training log"):
         read_log(path)
     path.write_text("a,b\n1,2\n")
-    with pytest.raises(BasnetError, match="no training log; 'basnet train --log csv'"):
+    with pytest.raises(BasnetError, match="not a training log; 'basnet train --log csv'"):
         read_log(path)
     path.write_text("step,loss\n1,0.5\n2\n")
     with pytest.raises(BasnetError, match="line 3 is damaged"):

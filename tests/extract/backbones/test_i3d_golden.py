@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
-from numpy_reference import scale_rgb
+from picture_reference import resize_short_side, scale_rgb
 
 from extract.backbones.i3d import InceptionI3D
 from extract.backbones.registry import BACKBONES
 from extract.inference.backbone import class_names, load_network
 from extract.inference.torch_runtime import TorchRuntime
-from extract.preprocessing.numpy_ops import centre_crop, resize_short_side
+from extract.preprocessing.crop import centre_crop
 from weights import WeightsError
 from weights.files import git_blob_id
 from weights.manifest import network as network_entry
@@ -30,7 +30,7 @@ KNOWN = {
     "basketball.mp4": ("playing basketball", 0.64),
 }
 TOLERANCE = 0.03
-RECORD = BACKBONES["i3d"]
+SPEC = BACKBONES["i3d"]
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +43,7 @@ def rgb_file() -> WeightsFile:
 
 @pytest.fixture(scope="module")
 def network(rgb_file: WeightsFile) -> InceptionI3D:
-    found = load_network(RECORD, "rgb", rgb_file)
+    found = load_network(SPEC, "rgb", rgb_file)
     assert isinstance(found, InceptionI3D)
     return found
 
@@ -53,11 +53,11 @@ def first_frames(path: Path, count: int) -> NDArray[np.float32]:
     frames = []
     with av.open(str(path)) as container:
         for frame in container.decode(video=0):
-            picture = resize_short_side(frame.to_ndarray(format="rgb24"), RECORD.frame_side)
-            frames.append(centre_crop(picture, RECORD.crop))
+            picture = resize_short_side(frame.to_ndarray(format="rgb24"), SPEC.frame_side)
+            frames.append(centre_crop(picture, SPEC.crop))
             if len(frames) == count:
                 break
-    return scale_rgb(RECORD, np.stack(frames)).transpose(3, 0, 1, 2)[None]
+    return scale_rgb(SPEC, np.stack(frames)).transpose(3, 0, 1, 2)[None]
 
 
 @pytest.mark.parametrize("name", KNOWN)
@@ -67,7 +67,7 @@ def test_known_clips_have_their_class_and_probability(
     clip = torch.from_numpy(first_frames(shared_data / "clips" / name, 64).copy())
     with torch.inference_mode():
         probabilities = network(clip).softmax(dim=1)[0].numpy()
-    names = class_names(RECORD, "rgb", rgb_file)
+    names = class_names(SPEC, "rgb", rgb_file)
     label, expected = KNOWN[name]
     assert names[int(probabilities.argmax())] == label
     assert probabilities.max() == pytest.approx(expected, abs=TOLERANCE)
@@ -78,7 +78,7 @@ def test_what_runs_on_a_cpu_computes_the_network(
     name: str, shared_data: Path, network: InceptionI3D
 ) -> None:
     """To 1e-4, where 1e-3 is asked for between machines."""
-    clip = first_frames(shared_data / "clips" / name, RECORD.length)
+    clip = first_frames(shared_data / "clips" / name, SPEC.length)
     with torch.inference_mode():
         expected = network.features(torch.from_numpy(clip)).numpy()
     for winograd in (False, True):
@@ -106,7 +106,7 @@ def cricket_logits(stream: str, shared_data: Path) -> NDArray[np.float32]:
         pytest.skip(str(error))
     sample = np.load(path).transpose(0, 4, 1, 2, 3).astype(np.float32)
     with torch.inference_mode():
-        return load_network(RECORD, stream, file)(torch.from_numpy(sample))[0].numpy()
+        return load_network(SPEC, stream, file)(torch.from_numpy(sample))[0].numpy()
 
 
 def test_the_cricket_sample_through_the_rgb_network(shared_data: Path) -> None:

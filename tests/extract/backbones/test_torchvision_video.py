@@ -7,12 +7,12 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from numpy_reference import scale_rgb
+from picture_reference import resized, scale_rgb
 from torchvision.models import video
 from torchvision.models.video.mvit import MSBlockConfig, MViT
 
 from extract.backbones import torchvision_video
-from extract.backbones.registry import backbone_record
+from extract.backbones.registry import backbone_spec
 from extract.backbones.torchvision_video import TORCHVISION
 from extract.errors import ExtractError
 from extract.inference import backbone as loading
@@ -64,10 +64,10 @@ def small(name):
     return found.eval()
 
 
-def seen_by(record, frames):
+def seen_by(spec, frames):
     """Frames ``[N, H, W, 3]`` as the pipeline shows them to a network, ``[1, 3, N, h, w]``."""
-    crops = np.stack([record.cropped(record.resized(frame)) for frame in frames])
-    return scale_rgb(record, crops[None]).transpose(0, 4, 1, 2, 3)
+    crops = np.stack([spec.cropped(resized(spec, frame)) for frame in frames])
+    return scale_rgb(spec, crops[None]).transpose(0, 4, 1, 2, 3)
 
 
 def random_frames(count):
@@ -79,7 +79,7 @@ def test_pictures_are_those_of_torchvisions_preprocessing(name):
     frames = random_frames(2)
     theirs = torchvision_weights(ENTRIES[name]).transforms()
     expected = theirs(torch.from_numpy(frames.transpose(0, 3, 1, 2).copy())).numpy()
-    np.testing.assert_allclose(seen_by(backbone_record(name), frames)[0], expected, atol=1e-6)
+    np.testing.assert_allclose(seen_by(backbone_spec(name), frames)[0], expected, atol=1e-6)
 
 
 def test_features_equal_torchvisions_with_its_own_preprocessing(name, monkeypatch):
@@ -87,19 +87,19 @@ def test_features_equal_torchvisions_with_its_own_preprocessing(name, monkeypatc
     file = Kept(network=theirs, path="made up", sha256="aa", meta={})
     monkeypatch.setattr(Backbone, "file", lambda self, stream: file)
     monkeypatch.setattr(torchvision_video, "torchvision_network", lambda *asked: small(name))
-    record = replace(
-        backbone_record(name), resize=Resize(72), crop=64, length=16 * backbone_record(name).step
+    spec = replace(
+        backbone_spec(name), resize=Resize(72), crop=64, length=16 * backbone_spec(name).step
     )
-    monkeypatch.setattr(loading, "backbone_record", lambda name: record)
-    backbone = load_backbone(name, ("rgb",), device="cpu", runtime="torch")
-    frames = random_frames(record.length)
-    found = backbone.rgb(seen_by(record, frames))
+    monkeypatch.setattr(loading, "backbone_spec", lambda name: spec)
+    backbone = load_backbone(name, ("rgb",), device="cpu")
+    frames = random_frames(spec.length)
+    found = backbone.rgb(seen_by(spec, frames))
 
     entry = torchvision_weights(ENTRIES[name])
     transforms = partial(
-        entry.transforms.func, mean=record.mean, std=record.deviation, resize_size=(72,)
+        entry.transforms.func, mean=spec.mean, std=spec.deviation, resize_size=(72,)
     )(crop_size=(64, 64))
-    seen = torch.from_numpy(frames[:: record.step].transpose(0, 3, 1, 2).copy())
+    seen = torch.from_numpy(frames[:: spec.step].transpose(0, 3, 1, 2).copy())
     with torch.inference_mode():
         expected, logits = library_features(theirs, TORCHVISION[name].last, transforms(seen)[None])
     assert found.shape == expected.shape
@@ -110,27 +110,27 @@ def test_features_equal_torchvisions_with_its_own_preprocessing(name, monkeypatc
 
 
 def test_the_feature_is_as_long_as_the_record_says(name):
-    record = backbone_record(name)
+    spec = backbone_spec(name)
     with torch.device("meta"):
-        built = record.build("rgb", 400)
-    assert built.classifier()[0].shape == (400, record.dimension)
+        built = spec.build("rgb", 400)
+    assert built.classifier()[0].shape == (400, spec.dimension)
 
 
 def test_the_record_holds_what_torchvision_states(name):
     weights = torchvision_weights(ENTRIES[name])
-    record, item = backbone_record(name), network(name, "rgb")
+    spec, item = backbone_spec(name), network(name, "rgb")
     shown, source = weights.transforms(), item.sources[0]
-    assert ([record.crop] * 2, record.mean) == (shown.crop_size, tuple(shown.mean))
-    assert record.deviation == tuple(shown.std)
+    assert ([spec.crop] * 2, spec.mean) == (shown.crop_size, tuple(shown.mean))
+    assert spec.deviation == tuple(shown.std)
     assert weights is type(weights).DEFAULT
     assert source.address == weights.url
     assert source.address.endswith(f"/{source.file}")
     assert f"-{source.content.sha256}.pth" in source.file
     assert item.accuracy.startswith(f"Kinetics-400: top-1 {shown_accuracy(weights):.1f}, top-5")
-    rate = float(record.fps) / record.step
+    rate = float(spec.fps) / spec.step
     words = weights.meta["_docs"]
     assert f"frame_rate={rate:g}" in words
-    evaluated = (record.classifier_length or record.length) // record.step
+    evaluated = (spec.classifier_length or spec.length) // spec.step
     assert f"clip_len={evaluated}`" in words
 
 

@@ -5,13 +5,13 @@ import shutil
 
 import numpy as np
 import pytest
-from numpy_reference import scale_rgb
+from picture_reference import resized, scale_rgb
 
-from extract.backbones.registry import backbone_record
+from extract.backbones.registry import backbone_spec
 from extract.backbones.transformers_model import KNOWN, check_known
 from extract.errors import ExtractError
 from extract.inference.backbone import load_backbone
-from extract.pipeline.settings import ExtractSettings, forecast_settings
+from extract.pipeline.settings import ExtractSettings, expected_settings
 from weights import WeightsError
 from weights.huggingface import check_folder
 from weights.manifest import network
@@ -55,22 +55,22 @@ def library_features(kind, folder, frames):
 def test_features_equal_the_librarys_with_its_own_preprocessing(kind, tiny_model):
     folder = tiny_model(kind)
     backbone = load_backbone(str(folder), ("rgb",), device="cpu")
-    record = backbone.record
-    frames = random_frames(record.length)
-    crops = np.stack([record.cropped(record.resized(frame)) for frame in frames])
-    found = backbone.rgb(scale_rgb(record, crops[None]).transpose(0, 4, 1, 2, 3))
+    spec = backbone.spec
+    frames = random_frames(spec.length)
+    crops = np.stack([spec.cropped(resized(spec, frame)) for frame in frames])
+    found = backbone.rgb(scale_rgb(spec, crops[None]).transpose(0, 4, 1, 2, 3))
     with torch.inference_mode():
-        expected = library_features(kind, folder, frames[:: record.step]).numpy()
-    assert found.shape == expected.shape == (1, record.dimension)
+        expected = library_features(kind, folder, frames[:: spec.step]).numpy()
+    assert found.shape == expected.shape == (1, spec.dimension)
     assert np.abs(found - expected).max() <= 1e-5 * np.abs(expected).max()
-    assert record.name == folder.name  # no path of this machine enters a feature file
+    assert spec.name == folder.name  # no path of this machine enters a feature file
 
 
 def test_a_classifier_has_its_classes(tiny_model):
     folder = tiny_model("videomae")
     backbone = load_backbone(str(folder), ("rgb",), device="cpu")
     assert backbone.class_names == ("running", "jumping", "falling")
-    features = np.random.default_rng(0).normal(size=(5, backbone.record.dimension))
+    features = np.random.default_rng(0).normal(size=(5, backbone.spec.dimension))
     model = transformers.VideoMAEForVideoClassification.from_pretrained(folder)
     expected = model.classifier(torch.from_numpy(features).float()).detach().numpy()
     np.testing.assert_allclose(backbone.classify(features, "rgb"), expected, atol=1e-5)
@@ -117,23 +117,23 @@ def test_known_records_are_the_librarys_own_defaults():
         "siglip-base": transformers.SiglipImageProcessor(),
     }
     for name, processor in folders.items():
-        record = KNOWN[name]
+        spec = KNOWN[name]
         size = {key: value for key, value in dict(processor.size).items() if value}
-        resize = record.resize
+        resize = spec.resize
         assert resize.antialias
         assert {2: "bilinear", 3: "bicubic"}[int(processor.resample)] == resize.interpolation
         assert size.get("shortest_edge", tuple(size.values())) == resize.size
-        assert record.mean == pytest.approx(tuple(processor.image_mean))
-        assert record.deviation == pytest.approx(tuple(processor.image_std))
+        assert spec.mean == pytest.approx(tuple(processor.image_mean))
+        assert spec.deviation == pytest.approx(tuple(processor.image_std))
     assert KNOWN["vjepa2-vitl"].dimension == transformers.VJEPA2Config().hidden_size
     assert KNOWN["clip-vit-b32"].dimension == transformers.CLIPConfig().projection_dim
-    for record in KNOWN.values():
-        assert network(record.name, "rgb").model == record.model
-        assert backbone_record(record.model) is record
+    for spec in KNOWN.values():
+        assert network(spec.name, "rgb").model == spec.model
+        assert backbone_spec(spec.model) is spec
 
 
 def test_another_model_under_a_known_name_is_refused(tiny_model):
-    with pytest.raises(ExtractError, match=r"not the model of clip-vit-b32, its dimension is 12"):
+    with pytest.raises(ExtractError, match=r"not the model clip-vit-b32, its dimension is 12"):
         check_known(KNOWN["clip-vit-b32"], tiny_model("clip"))
 
 
@@ -150,11 +150,11 @@ def damaged(tiny_model, tmp_path, name, data):
 @pytest.mark.parametrize(
     ("name", "data", "message"),
     [
-        ("model.safetensors", None, "no weights, it has no file"),
+        ("model.safetensors", None, "has no weights"),
         ("model.safetensors", b"\x10\0\0\0\0\0\0\0{}", "cannot be read as a safetensors file"),
         ("config.json", b"{", "damaged JSON"),
         ("config.json", b"[]", "damaged JSON .expected `object`"),
-        ("config.json", b'{"model_type": "bert"}', "models of the kind bert are not known here"),
+        ("config.json", b'{"model_type": "bert"}', "models of the kind bert are not supported"),
         ("preprocessor_config.json", None, "its preprocessing is missing"),
         ("preprocessor_config.json", b"{", "transformers cannot read the model"),
     ],
@@ -197,7 +197,7 @@ def test_a_program_in_a_folder_is_refused_without_a_question(
     (folder / "own.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\nclass Own: pass\n")
     questions = []
     monkeypatch.setattr("builtins.input", lambda text="": questions.append(text) or "y")
-    with pytest.raises(ExtractError, match="a program that comes with it, and such") as caught:
+    with pytest.raises(ExtractError, match="a program of its own, and such") as caught:
         load_backbone(str(folder), ("rgb",), device="cpu").prompts(["a"])
     assert "\n" not in str(caught.value)
     assert not questions
@@ -221,7 +221,7 @@ def test_an_imported_folder_is_found_by_name_and_checked(tiny_model, tmp_path, m
     monkeypatch.setenv("BASNET_OFFLINE", "1")
     with pytest.raises(WeightsError, match=r"--offline forbids a download.*import .* --name clip"):
         resolve("clip-vit-b32", "rgb")
-    with pytest.raises(WeightsError, match="say which with --name"):
+    with pytest.raises(WeightsError, match="name it with --name"):
         import_file(tiny_model("clip"))
     file = import_file(tiny_model("clip"), name="clip-vit-b32")
     assert file.sha256 == check_folder(tiny_model("clip")).sha256
@@ -243,10 +243,10 @@ def test_a_name_of_the_hub_offline(tmp_path, monkeypatch):
     monkeypatch.setenv("BASNET_CACHE", str(tmp_path))
     monkeypatch.setenv("BASNET_OFFLINE", "1")
     with pytest.raises(WeightsError, match=r"the model someone/model is not here and --offline"):
-        backbone_record("someone/model")
+        backbone_spec("someone/model")
     for path in ("./nothing", "/no/such/folder"):
         with pytest.raises(ExtractError, match=f"no backbone '{path}'"):
-            backbone_record(path)
+            backbone_spec(path)
 
 
 def test_a_download_is_recorded(tiny_model, tmp_path, monkeypatch):
@@ -259,9 +259,9 @@ def test_a_download_is_recorded(tiny_model, tmp_path, monkeypatch):
     monkeypatch.setenv("BASNET_CACHE", str(tmp_path))
     monkeypatch.setenv("BASNET_OFFLINE", "")
     monkeypatch.setattr(huggingface_hub, "snapshot_download", snapshot_download)
-    record = backbone_record("someone/model")
-    assert (record.name, record.model) == ("someone/model", "someone/model")
-    settings, unknown = forecast_settings(ExtractSettings("someone/model", streams=("rgb",)))
+    spec = backbone_spec("someone/model")
+    assert (spec.name, spec.model) == ("someone/model", "someone/model")
+    settings, unknown = expected_settings(ExtractSettings("someone/model", streams=("rgb",)))
     assert unknown == ()
     assert settings["weights"]["rgb"] == check_folder(tiny_model("videomae")).sha256
 
@@ -270,7 +270,7 @@ def test_a_download_is_recorded(tiny_model, tmp_path, monkeypatch):
 
     monkeypatch.setattr(huggingface_hub, "snapshot_download", refuse)
     with pytest.raises(WeightsError, match="other/model could not be downloaded: no network here"):
-        backbone_record("other/model")
+        backbone_spec("other/model")
 
 
 def test_nothing_of_the_library_is_loaded_unless_used():
@@ -278,8 +278,8 @@ def test_nothing_of_the_library_is_loaded_unless_used():
     import sys
 
     program = (
-        "import sys, extract\nfrom extract.backbones.registry import backbone_record\n"
-        "backbone_record('i3d'); backbone_record('clip-vit-b32')\n"
+        "import sys, extract\nfrom extract.backbones.registry import backbone_spec\n"
+        "backbone_spec('i3d'); backbone_spec('clip-vit-b32')\n"
         "print([n for n in ('transformers', 'huggingface_hub', 'torchvision') if n in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)

@@ -1,107 +1,67 @@
-"""The steps of a GPU against those of the processor, both on the processor."""
+"""The steps from frames to features, each against its definition."""
 
 import dataclasses
-import functools
 
 import numpy as np
+import picture_reference
 import pytest
 import torch
 from standins import (
-    RECORD,
-    PlainCopies,
+    SIDE,
+    SPEC,
     TinyBackbone,
     TinyClip,
     TinyFlow,
-    like_a_gpu,
     random_pictures,
     stand_in,
     tiny_extractor,
 )
 
 import extract
-from extract.flow.registry import flow_method
-from extract.inference.backbone import load_backbone
 from extract.pipeline.frame_steps import FrameSteps
-from extract.pipeline.transfer import Transfer
+from extract.preprocessing.crop import centre_crop
 from extract.preprocessing.torchvision_resize import Resize
-from extract.video.clip import open_video
 
-LENGTH = 16
-SHORT = {"scales": 3, "warps": 2, "iterations": 10, "finest_iterations": 6}
+WANTED = [[0, 1, 2, 2] * 4]
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Many threads of torch wait busily for each other where CPUs are shared."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-def waves(count=LENGTH + 1, height=90, width=120):
-    """A pattern that moves and turns bright, in colours that differ."""
-    y, x = np.mgrid[:height, :width]
-    frames = [
-        np.stack(
-            [
-                127 + 70 * np.sin(0.31 * (x - n) + 0.1 * y) + 50 * np.cos(0.23 * y + c + 0.2 * n)
-                for c in range(3)
-            ],
-            axis=-1,
-        )
-        for n in range(count)
-    ]
-    return [frame.clip(0, 255).astype(np.uint8) for frame in frames]
-
-
-def both(backbone, flow):
-    return (
-        FrameSteps(backbone, flow, "uint8"),
-        FrameSteps(backbone, flow, "uint8", Transfer(PlainCopies())),
-    )
-
-
-def check_steps(frames, backbone, flow):
-    """All steps of one snippet."""
-    steps = both(backbone, flow)
-    pictures = [each.pictures(frames) for each in steps]
-    for one, other in zip(*pictures, strict=True):
-        assert torch.equal(one, other)
-    fields = [each.fields(made) for each, made in zip(steps, pictures, strict=True)]
-    assert np.hypot(*(fields[1] - fields[0]).numpy().swapaxes(0, 1)).mean() <= 0.02
-    assert fields[0].abs().mean() > 0.05
-    rows = [list(range(LENGTH))]
-    for step, made in (("rgb", pictures), ("flow", fields)):
-        found = [
-            getattr(each, step)(dict(enumerate(items)), rows)()
-            for each, items in zip(steps, made, strict=True)
-        ]
-        assert found[1].dtype == np.float32
-        assert np.abs(found[1] - found[0]).max() <= 1e-3 * np.abs(found[0]).max()
-
-
-def test_pictures_are_equal_and_flow_and_features_agree():
-    flow = flow_method("tvl1", device="cpu", overrides=SHORT)
-    check_steps(waves(), load_backbone("i3d-mini", device="cpu"), flow)
-
-
-def test_they_do_on_real_video(shared_data):
-    backbone = load_backbone("i3d-mini", device="cpu")
-    flow = flow_method("tvl1", device="cpu", overrides=backbone.record.flow_overrides)
-    with open_video(shared_data / "clips" / "archery.avi") as clip:
-        frames = [frame for n, (_, frame) in enumerate(clip.frames()) if 40 <= n < 57]
-    check_steps(frames, backbone, flow)
+def test_pictures_flow_and_colours_are_those_of_the_definitions():
+    frames, flow = list(random_pictures(3)), TinyFlow()
+    steps = FrameSteps(TinyBackbone(), flow, "uint8")
+    pictures = steps.pictures(frames)
+    expected = [picture_reference.resize_short_side(frame, SIDE) for frame in frames]
+    np.testing.assert_array_equal(np.stack(pictures), expected)
+    cropped = np.stack([centre_crop(expected[n], SIDE) for n in WANTED[0]])
+    found = steps.rgb(dict(enumerate(pictures)), WANTED)()
+    colours = picture_reference.scale_rgb(SPEC, cropped).transpose(3, 0, 1, 2)
+    np.testing.assert_array_equal(found[0], colours.reshape(-1))
+    fields = steps.fields(pictures)
+    motion = flow.compute(np.stack([picture_reference.grey(each) for each in expected]), None)
+    np.testing.assert_array_equal(fields, centre_crop(motion, SIDE))
+    rows = [[0, 1, 1, 0] * 4]
+    found = steps.flow(dict(enumerate(fields)), rows)()
+    clip = centre_crop(motion, SIDE)[rows[0]].transpose(1, 0, 2, 3)
+    np.testing.assert_array_equal(found[0], picture_reference.quantize_flow(clip).reshape(-1))
 
 
 def test_a_librarys_own_pictures_are_what_it_makes_of_them():
     size = Resize((12, 9), antialias=True)
     backbone = TinyBackbone()
-    backbone.record = dataclasses.replace(RECORD, resize=size, crop=5)
-    made = [list(each.pictures(waves(3))) for each in both(backbone, None)]
-    for one, other, frame in zip(*made, waves(3), strict=True):
-        np.testing.assert_array_equal(one.numpy(), size.of(frame))
-        assert torch.equal(one, other)
+    backbone.spec = dataclasses.replace(SPEC, resize=size, crop=5)
+    steps, frames = FrameSteps(backbone, None, "uint8"), list(random_pictures(3))
+    pictures = steps.pictures(frames)
+    expected = [size.of(frame) for frame in frames]
+    np.testing.assert_array_equal(np.stack(pictures), expected)
+    crops = np.stack([backbone.spec.cropped(expected[n]) for n in WANTED[0]])
+    colours = picture_reference.scale_rgb(backbone.spec, crops).transpose(3, 0, 1, 2)
+    found = steps.rgb(dict(enumerate(pictures)), WANTED)()
+    np.testing.assert_array_equal(found[0], colours.reshape(-1))
+
+
+def test_a_video_of_one_frame_has_no_motion():
+    steps = FrameSteps(TinyBackbone(), TinyFlow(), "uint8")
+    still = torch.full((16 * 2 * SIDE * SIDE,), 1 / 255).numpy()
+    np.testing.assert_allclose(steps.flow({}, [[]])()[0], still, atol=1e-6)
 
 
 def test_flow_that_is_no_number_is_an_error(monkeypatch):
@@ -109,26 +69,6 @@ def test_flow_that_is_no_number_is_an_error(monkeypatch):
         def compute(self, grey, rgb):
             return super().compute(grey, rgb) * np.float32("nan")
 
-    backbone = TinyBackbone()
-    for each in (backbone, like_a_gpu(monkeypatch, TinyBackbone())):
-        stand_in(monkeypatch, Broken(), TinyClip(random_pictures(40)))
-        extractor = tiny_extractor(backbone=each)
-        with pytest.raises(extract.ExtractError, match="flow holds NaN"):
-            extractor.extract("tiny.mp4")
-
-
-def test_a_whole_video_gives_the_same_features(make_video, monkeypatch):
-    """By the real networks; what the file says of itself does not depend on the way."""
-    from fractions import Fraction
-
-    video = make_video("a.mp4", range(45), Fraction(1, 25)).path
-    found = []
-    for change in (lambda backbone: backbone, functools.partial(like_a_gpu, monkeypatch)):
-        backbone = change(load_backbone("i3d-mini", device="cpu"))
-        extractor = tiny_extractor(extract.ExtractSettings("i3d-mini"), backbone, device="cpu")
-        found.append(extractor.extract(video))
-    plain, device = found
-    assert device.meta == plain.meta
-    for stream in ("rgb", "flow"):
-        one, other = getattr(plain, stream), getattr(device, stream)
-        assert np.abs(other - one).max() <= 1e-3 * np.abs(one).max()
+    stand_in(monkeypatch, Broken(), TinyClip(random_pictures(40)))
+    with pytest.raises(extract.ExtractError, match="flow holds NaN"):
+        tiny_extractor().extract("tiny.mp4")

@@ -9,11 +9,10 @@ import numpy as np
 import pytest
 import torch
 from standins import (
-    RECORD,
+    SPEC,
     TinyBackbone,
     TinyClip,
     TinyFlow,
-    like_a_gpu,
     random_pictures,
     stand_in,
     tiny_extractor,
@@ -21,7 +20,7 @@ from standins import (
 
 from extract.pipeline.scheduler import SPARE_GROUPS
 
-LENGTH = RECORD.length
+LENGTH = SPEC.length
 GROUP = 4  # snippets of a batch of this network
 PATIENCE = 600
 # With one thread: the group that is waited for, those that lie ready, and one in the making.
@@ -99,21 +98,18 @@ PARTS = {
 }
 
 
-@pytest.mark.parametrize("on_gpu", [False, True])
 @pytest.mark.parametrize("part", PARTS)
-def test_an_error_in_any_stage_ends_all_of_them(extractor, monkeypatch, part, on_gpu):
+def test_an_error_in_any_stage_ends_all_of_them(extractor, part):
     made = {"clip": TinyClip, "flow": TinyFlow, "stream": None, "how": {}} | PARTS[part]
     stream = made["stream"]
     backbone = BrokenNetwork(stream) if stream else TinyBackbone()
     clip = made["clip"](random_pictures(LENGTH * 40))
-    if on_gpu:
-        like_a_gpu(monkeypatch, backbone)
     with pytest.raises(BrokenError):
         extractor(clip, backbone, made["flow"]()).extract("tiny.mp4", **made["how"])
 
 
 def test_an_error_in_resizing_too(extractor, monkeypatch):
-    monkeypatch.setattr("extract.backbones.spec.resize_short_side", broken)
+    monkeypatch.setattr("extract.pipeline.frame_steps.resize_short_side", broken)
     with pytest.raises(BrokenError):
         extractor(TinyClip(random_pictures(100))).extract("tiny.mp4")
 
@@ -140,11 +136,12 @@ class StuckClip(TinyClip):
 
     def __init__(self, pictures):
         super().__init__(pictures)
-        self.abandoned = threading.Event()
+        self.stuck, self.abandoned = threading.Event(), threading.Event()
 
     def frames(self, fps, first=0):
         for n, item in enumerate(super().frames(fps, first)):
             if n == 40:
+                self.stuck.set()
                 assert self.abandoned.wait(PATIENCE)
                 raise BrokenError
             yield item
@@ -156,10 +153,12 @@ class StuckClip(TinyClip):
 def test_ctrl_c_does_not_wait_for_a_decoder_that_hangs(extractor, monkeypatch):
     monkeypatch.setattr("extract.pipeline.prefetch.STOP_SECONDS", 0.05)
 
+    clip = StuckClip(random_pictures(200))
+
     def stop(*heard):
+        assert clip.stuck.wait(PATIENCE)
         raise KeyboardInterrupt
 
-    clip = StuckClip(random_pictures(200))
     with pytest.raises(KeyboardInterrupt):
         extractor(clip).extract("tiny.mp4", on_features=stop)
     assert clip.abandoned.is_set()
@@ -211,7 +210,7 @@ def test_reading_is_ahead_of_the_networks_and_no_further_than_some_groups(extrac
 @pytest.mark.parametrize("frames", [1000, 4000])
 def test_what_is_held_does_not_grow_with_the_video(extractor, monkeypatch, frames):
     clip, most = CountedClip(frames), []
-    monkeypatch.setattr("extract.backbones.spec.resize_short_side", lambda frame, side: frame)
+    monkeypatch.setattr("extract.pipeline.frame_steps.resize_short_side", lambda frame, side: frame)
 
     def look(done, total):
         most.append(len(clip.held))
@@ -250,7 +249,7 @@ def test_each_thread_of_the_pool_computes_on_one_processor_thread(extractor):
 
 def test_what_needs_all_threads_has_one_task_at_a_time_with_all_of_them(extractor):
     backbone = ThreadsBackbone()
-    backbone.record = replace(backbone.record, clip_a_thread=False)
+    backbone.spec = replace(backbone.spec, single_thread_per_clip=False)
     clip = TinyClip(random_pictures(LENGTH * 60))
     extractor(clip, backbone, threads=3).extract("tiny.mp4")
     assert (set(backbone.threads), backbone.most) == ({3}, 1)

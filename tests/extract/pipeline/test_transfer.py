@@ -43,7 +43,7 @@ CHUNKS = st.lists(st.tuples(st.integers(1, 4), st.integers(1, 5), st.integers(1,
 @settings(max_examples=100, deadline=None)
 def test_a_buffer_is_not_written_while_it_is_copied(chunks):
     copies = LateCopies()
-    send = transfer.Transfer(copies).up
+    send = transfer.StagedTransfer(copies).up
     random = np.random.default_rng(0)
     given, found = [], []
     for count, height, width in chunks:
@@ -59,19 +59,22 @@ def test_a_buffer_is_not_written_while_it_is_copied(chunks):
 
 def test_two_buffers_serve_a_whole_video():
     copies = LateCopies()
-    send = transfer.Transfer(copies).up
+    send = transfer.StagedTransfer(copies).up
     for count in (5, 5, 5, 5, 5, 3):
         send([np.zeros((4, 4, 3), np.uint8)] * count)
     assert copies.buffers == 2
 
 
-def test_a_processor_needs_no_transfer():
-    assert transfer.transfer_with(torch.device("cpu")) is None
+def test_a_processor_needs_no_copy():
+    frames = [np.full((2, 3, 3), n, np.uint8) for n in range(4)]
+    found = transfer.transfer_with(torch.device("cpu")).up(frames)
+    np.testing.assert_array_equal(found.numpy(), np.stack(frames))
 
 
 def test_features_are_read_when_they_are_there():
     rows = torch.arange(6.0).view(2, 3)
-    np.testing.assert_array_equal(transfer.Transfer(LateCopies()).down(rows)(), rows.numpy())
+    for way in (transfer.StagedTransfer(LateCopies()), transfer.Transfer(torch.device("cpu"))):
+        np.testing.assert_array_equal(way.down(rows)(), rows.numpy())
 
 
 @pytest.mark.parametrize(

@@ -127,6 +127,9 @@ def annotation_of(document: Any, classes: Iterable[str], duration: float | None)
     except (KeyError, TypeError, ValueError) as error:
         raise BasnetError(f"not an annotation ({error})") from error
     found = Annotation(labels, spans).consistent()
+    if found.state == "corrected":
+        # All is marked: a class of which nothing is marked does not occur.
+        found = Annotation((), found.spans).consistent()
     extra = [name for name in found.labels or () if name not in known]
     if extra:
         raise BasnetError(f"there is no class '{extra[0]}' in this project")
