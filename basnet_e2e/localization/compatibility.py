@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from basnet_e2e.errors import BasnetError
 from basnet_e2e.localization.feature_rows import strides_between
-from extract.features.feature_file import settings_difference, settings_for_streams
+from extract.features.settings import settings_difference, settings_for_streams
 from extract.pipeline.extractor import ExtractSettings
 from extract.streams import STREAMS
 

@@ -18,8 +18,9 @@ from basnet_e2e.localization.inputs import FeatureArrays, FeatureFile, Input, Vi
 from basnet_e2e.localization.predictor import Predictor, VideoPrediction, text_digest
 from basnet_e2e.localization.pretrained import BUILT_IN, PretrainedClassifier, SnippetPrediction
 from basnet_e2e.localization.video_failures import failure_message
-from extract.features.feature_file import SUFFIX, Features, essential, read_meta
+from extract.features.feature_file import SUFFIX, Features, read_meta
 from extract.features.fingerprint import content_id, fingerprint
+from extract.features.settings import essential
 from extract.jobs.store import FeatureStore
 from extract.pipeline.settings import DecodeOptions
 from extract.sources.download import local_copy

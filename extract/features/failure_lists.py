@@ -1,7 +1,7 @@
 """Lists of the videos that failed, beside the features of the others.
 
-A run on a shard of the videos has a list of its own; whoever reads takes them together. Several
-processes change them at once, so every change is one reading and writing under a lock.
+A run on a shard of the videos has its own list; readers take all lists together. Several processes
+change them at once, so every change reads and writes under a lock.
 """
 
 import json

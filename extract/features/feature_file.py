@@ -8,7 +8,7 @@ holds no clock, host or path, so equal work gives equal bytes.
 
 import json
 import os
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,9 +25,6 @@ from weights.json_documents import JsonError
 from weights.safetensors_header import header_metadata
 
 SUFFIX = ".safetensors"
-UNSTATED: dict[str, Any] = {"flow.warm_start": False, "precision": "float32"}
-"""What a file was made with that does not name a setting: one that is older than the setting, or
-younger than its end (TV-L1 no longer begins a pair from the flow of the one before)."""
 
 
 @dataclass(frozen=True)
@@ -219,109 +216,6 @@ def _check_tensors(path: str | os.PathLike[str], tensors: Mapping[str, NDArray[A
         raise ExtractError(f"{path}: damaged, its times run backwards; extract the video again")
 
 
-# What a user chose comes before what follows from it; the rest comes in order of the alphabet.
-CHOSEN_FIRST = (
-    "format",
-    "backbone",
-    "streams",
-    "fps",
-    "stride",
-    "flow",
-    "method",
-    "quantize",
-    "precision",
-)
-HASH_DIGITS = 64
-SHOWN_DIGITS = 8
-
-
-def settings_difference(
-    expected: Mapping[str, Any],
-    found: Mapping[str, Any],
-    prefix: str = "",
-    *,
-    unknown: Collection[str] = (),
-) -> str | None:
-    """First setting in which two feature files disagree, as ``name: a against b``, or None.
-
-    Nested settings are named with dots (``weights.rgb``). Of several the one that a user chose is
-    named: other streams bring other weights along. One that only one file names is compared with
-    its value in ``UNSTATED``.
-
-    Args:
-        expected: settings.
-        found: settings to compare with them.
-        prefix: of the names.
-        unknown: names of settings that are not compared.
-    """
-    for key in sorted(expected.keys() | found.keys(), key=_chosen_first):
-        name = f"{prefix}{key}"
-        assumed = UNSTATED.get(name)
-        left, right = expected.get(key, assumed), found.get(key, assumed)
-        if left == right or name in unknown:
-            continue
-        if isinstance(left, Mapping) and isinstance(right, Mapping):
-            inner = settings_difference(left, right, f"{name}.", unknown=unknown)
-            if inner is not None:
-                return inner
-        else:
-            return f"{name.removesuffix('.method')}: {_brief(left)} against {_brief(right)}"
-    return None
-
-
-def essential(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Settings without those whose value goes without saying (``UNSTATED``).
-
-    Equal for files made alike, whichever version wrote them: what else is known by settings, such
-    as a place in a cache, is known by these.
-
-    Args:
-        settings: of a feature file.
-        prefix: of the names.
-    """
-    kept: dict[str, Any] = {}
-    for key, value in settings.items():
-        name = f"{prefix}{key}"
-        if isinstance(value, Mapping):
-            kept[key] = essential(value, f"{name}.")
-        elif name not in UNSTATED or value != UNSTATED[name]:
-            kept[key] = value
-    return kept
-
-
-def _chosen_first(key: str) -> tuple[int, str]:
-    return (CHOSEN_FIRST.index(key) if key in CHOSEN_FIRST else len(CHOSEN_FIRST), key)
-
-
-def _brief(value: Any) -> str:
-    """A setting as a person would write it."""
-    if value is None:
-        return "none"
-    if isinstance(value, str):
-        return value[:SHOWN_DIGITS] if len(value) == HASH_DIGITS else value
-    if isinstance(value, list | tuple):
-        return ",".join(map(_brief, value))
-    if isinstance(value, Mapping):
-        return _brief(value["method"]) if "method" in value else "others"
-    return json.dumps(value)
-
-
-def settings_for_streams(settings: Mapping[str, Any], streams: Sequence[str]) -> dict[str, Any]:
-    """Settings that matter to some of the streams of a feature file.
-
-    A head trained on rgb alone does not care how flow was computed.
-    """
-    if "backbone" not in settings:
-        return dict(settings)
-    narrowed = dict(settings) | {"streams": [name for name in STREAMS if name in streams]}
-    narrowed["weights"] = {
-        name: settings.get("weights", {}).get(name) for name in narrowed["streams"]
-    }
-    if "flow" not in streams:
-        narrowed |= {"flow": None, "quantize": None}
-    return narrowed
-
-
 def feature_path(folder: str | os.PathLike[str], video_id: str) -> Path:
-    """Where the features of a video stand: ``<folder>/<id>.safetensors``."""
+    """The feature file of a video: ``<folder>/<id>.safetensors``."""
     return Path(folder) / f"{video_id}{SUFFIX}"

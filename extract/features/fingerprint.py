@@ -38,9 +38,9 @@ def fingerprint(path: str | os.PathLike[str] | Url) -> str:
 
 
 def content_id(path: str | os.PathLike[str] | Url) -> str:
-    """The fingerprint; of a URL that gives no parts, an id of the version that its server tells.
+    """The fingerprint; for a URL that gives no parts, a hash of the version that its server states.
 
-    Without a version the id is a new one each time.
+    Without a version each call gives another id.
 
     Raises:
         OSError: the file cannot be read.

@@ -1,6 +1,6 @@
-"""Folders that go away under the work: a share that is unmounted, a disk that is pulled.
+"""Folders that disappear during the work: a share is unmounted, a disk is unplugged.
 
-That is no fault of a video, and to make the folder anew would write to another disk in silence.
+That is not the fault of a video, and making the folder again would silently write to another disk.
 """
 
 import errno

@@ -58,7 +58,7 @@ class OutputFolder:
         return lock(self.local, video_id, patience)
 
     def check_there(self) -> None:
-        """Stop if the folder has gone since the work began; a URL tells when it is written.
+        """Stop if the folder has disappeared; of a URL that shows when it is written.
 
         Raises:
             DiskError: it is gone.
@@ -111,7 +111,7 @@ class OutputFolder:
             return None
 
     def version(self, video_id: str) -> Version | None:
-        """Tells the feature file of a video from another; None where there is none."""
+        """The version of a video's feature file; None where there is none."""
         return storage.version(self.file(video_id))
 
     def save(self, features: Features, video_id: str) -> None:

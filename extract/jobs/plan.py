@@ -14,9 +14,9 @@ from extract.features.failure_lists import (
     read_failures,
     read_replaceable,
 )
-from extract.features.feature_file import settings_difference
 from extract.features.fingerprint import fingerprint
 from extract.features.missing_folders import common_folder
+from extract.features.settings import settings_difference
 from extract.jobs.store import FeatureFolder
 from extract.sources.find import VideoInput
 from extract.sources.storage import Version
@@ -202,7 +202,7 @@ class Summary:
     Attributes:
         done: ids of the videos that were extracted.
         failed: why each of the others failed, by id.
-        elsewhere: ids of those that other processes did meanwhile.
+        elsewhere: ids of those that other processes have done meanwhile.
         present: ids of those whose features were there before.
     """
 

@@ -12,7 +12,7 @@ from extract.machine.memory import free_memory
 from extract.sources.find import VideoInput
 from extract.streams import CHANNELS
 
-# A worker and its decoding process, networks and the snippets in hand included; what files of
+# A worker and its decoding process, with networks and current snippets; what the files of
 # weights take comes on top, twice: as read and as laid out for the processor.
 WORKER_BYTES = 2 << 30
 # Threads of a worker that one reader of frames keeps busy with networks of the published size.
@@ -28,7 +28,7 @@ class Division:
     """What is at work at a time.
 
     Attributes:
-        workers: processes, each with a video in hand.
+        workers: processes, each working on a video.
         threads: processor threads of each of them.
         devices: what they compute on, in turn: worker n on device n modulo their number.
         scarce: what keeps the number of workers below the one that would pay, else empty.

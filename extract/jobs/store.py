@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 from extract.errors import DiskError, ExtractError
 from extract.features.checkpoints import Checkpoints
-from extract.features.feature_file import SUFFIX, Features, essential, settings_difference
+from extract.features.feature_file import SUFFIX, Features
 from extract.features.fingerprint import fingerprint
 from extract.features.output_folder import OutputFolder
+from extract.features.settings import essential, settings_difference
 from extract.pipeline.accumulator import OnFeatures, OnProgress
 from extract.sources.download import local_copy
 from extract.sources.find import VideoInput

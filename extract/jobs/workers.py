@@ -77,7 +77,7 @@ def events_of_workers(
 
 
 def _by_pipe(workers: "list[_Worker]") -> "dict[Any, _Worker]":
-    """Workers that have a video, by their pipe; its class is another one on Windows."""
+    """Workers that have a video, by their pipe; Windows has another class of pipes."""
     return {worker.pipe: worker for worker in workers if worker.job}
 
 
@@ -127,7 +127,7 @@ class _Worker:
             self.send(threads)
 
     def send(self, message: object) -> None:
-        # Of a process that is gone the next `receive` tells.
+        # If the process has died, the next `receive` notices.
         with contextlib.suppress(OSError):
             self.pipe.send(message)
 

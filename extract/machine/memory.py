@@ -1,4 +1,4 @@
-"""A bound on the memory of a decoding process, so that a broken video cannot take the machine."""
+"""How much memory there is, and a limit for a decoding process, which a broken video may fill."""
 
 import contextlib
 import os
@@ -14,7 +14,7 @@ FIRST_TO_GO = "1000"  # highest badness for the kernel's choice of what to kill
 
 
 def memory_of_machine() -> int | None:
-    """Bytes of memory that this process and all others have; None where nothing says."""
+    """Bytes of memory that this process and all others have; None where it is unknown."""
     found = []
     with contextlib.suppress(ValueError, OSError, AttributeError):
         found.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
@@ -35,7 +35,7 @@ def _own_limits() -> list[str]:
 
 
 def free_memory() -> int | None:
-    """Bytes that new processes may take; None where nothing says how much there is."""
+    """Bytes that new processes may take; None where it is unknown."""
     total = memory_of_machine()  # in a container, its own
     if total is None:
         return None
@@ -55,8 +55,8 @@ def default_limit() -> int | None:
 def limit_memory(limit: int | None) -> None:
     """Bound the private memory of this process, and let it be the first that the kernel ends.
 
-    An allocation above the bound fails. Only Linux counts private memory for this bound; elsewhere
-    the kernel's own limits are all there is.
+    An allocation above the bound fails. Only Linux counts private memory for this bound; other
+    systems have no limit but the kernel's own.
     """
     with contextlib.suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text(FIRST_TO_GO, "ascii")

@@ -1,4 +1,4 @@
-"""Folders that nobody but this user can write: for compiled code and for fetched videos."""
+"""Folders that nobody but this user can write: for compiled code and downloaded videos."""
 
 import atexit
 import contextlib

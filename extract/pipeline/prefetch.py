@@ -9,7 +9,7 @@ from extract.pipeline.task_pool import WAIT_SECONDS
 
 T = TypeVar("T")
 
-# Time in which a thread that is told to stop comes to its next item, before it is made to.
+# Time in which a thread that shall stop reaches its next item, before its wait is ended.
 STOP_SECONDS = 2.0
 
 
@@ -17,11 +17,11 @@ class Prefetch(Generic[T]):
     """What a generator yields, made in advance by a thread; used as a context and an iterator.
 
     What the generator raises is raised to the user after the items before it. At the context's end
-    the thread is gone and the generator closed, wherever it stood.
+    the thread has ended and the generator is closed, wherever it was.
 
     Args:
         items: the generator.
-        count: items that lie ready at most; one more is in the making.
+        count: items that are ready at most; one more is being made.
         end_wait: called where the generator waits for something when it has to stop, from another
             thread: makes that wait end.
     """

@@ -3,7 +3,7 @@
 A thread reads frames in advance and resizes them; a task pool (`extract.pipeline.task_pool`)
 computes flow and runs the networks. Where one thread alone keeps a core busy with flow and network
 (I3D and TV-L1 on a CPU), the pool has a thread for each processor thread: nothing waits for another
-thread within a snippet, and the cores are full from the first snippet to the last. Elsewhere its
+thread within a snippet, and the cores are full from the first snippet to the last. Otherwise its
 one thread has all processor threads, or the GPU. A value depends neither on the number of threads
 nor on what else is running.
 """

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
-from extract.features.feature_file import UNSTATED
 from extract.features.metadata import FORMAT_VERSION
+from extract.features.settings import UNSTATED
 from extract.streams import STREAMS
 from extract.video.isolation.isolated_clip import STALL
 from weights.errors import WeightsError

@@ -27,7 +27,7 @@ FULL = (errno.ENOSPC, errno.EDQUOT)
 
 @contextlib.contextmanager
 def local_copy(video: Path | Url) -> Iterator[Path]:
-    """Inside the block the video is a file of this machine; errors name it as it was given.
+    """Inside the block the video is a file on this machine; errors name it as it was given.
 
     Raises:
         VideoError: there is no such object, the connection fails, or the disk has no space for it.
@@ -53,7 +53,7 @@ def local_copy(video: Path | Url) -> Iterator[Path]:
 
 
 def download(video: Url, target: Path) -> None:
-    """Copy an object into a new file, in pieces where the other side gives pieces.
+    """Copy an object into a new file, in pieces where the server gives pieces.
 
     Raises:
         FileNotFoundError: there is none.
@@ -76,7 +76,7 @@ def download(video: Url, target: Path) -> None:
         raise
     found = target.stat().st_size
     if before.size is not None and found != before.size:
-        text = f"{found} of {before.size} bytes came"
+        text = f"only {found} of {before.size} bytes arrived"
         raise TransferError(errno.EIO, text, str(video))
     if about(video).version != before.version:
         raise TransferError(errno.EIO, "changed while it was downloaded", str(video))
@@ -104,7 +104,7 @@ def _check_space(video: Url, found: About, folder: Path) -> None:
 
 @contextlib.contextmanager
 def _private_copy() -> Iterator[Path]:
-    """A folder for one video, gone after the block, or after the next one if we are killed."""
+    """A folder for one video, removed after the block, or by the next process if this one dies."""
     root = _root()
     folder = root / uuid.uuid4().hex
     with lock(root, folder.name):
@@ -116,7 +116,7 @@ def _private_copy() -> Iterator[Path]:
 
 
 def _root() -> Path:
-    """This user's folder of fetched videos, without those that belong to nobody any more."""
+    """This user's folder of downloaded videos; those of processes that died are removed."""
     user = os.getuid() if hasattr(os, "getuid") else "user"
     root = Path(tempfile.gettempdir()) / f"basnet-{user}"
     try:

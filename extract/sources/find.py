@@ -67,7 +67,7 @@ def find_videos(paths: Sequence[str | os.PathLike[str] | Url]) -> list[VideoInpu
 
     Raises:
         ExtractError: a path does not exist, a folder holds no video, or two inputs have one id.
-        OSError: a folder elsewhere cannot be listed.
+        OSError: the folder of a URL cannot be listed.
     """
     videos: list[tuple[VideoInput, Path | Url]] = []
     for given in map(path_or_url, paths):
@@ -85,7 +85,7 @@ def find_videos(paths: Sequence[str | os.PathLike[str] | Url]) -> list[VideoInpu
 
 
 def files_by_id(paths: Sequence[Path]) -> dict[str, Path]:
-    """Videos of this machine that files and folders name, by their ids.
+    """Videos on this machine that files and folders name, by their ids.
 
     Raises:
         ExtractError: as ``find_videos``.
@@ -149,7 +149,7 @@ def safe_id(name: str) -> str:
 
 
 def _safe_part(part: str) -> str:
-    if part in (".", ".."):  # of a store elsewhere, where they are names like others
+    if part in (".", ".."):  # an object store takes these for names
         return part.replace(".", "%2E")
     whole = part.encode()
     if len(whole) <= LONGEST_NAME:
@@ -195,7 +195,7 @@ def same_name(video_id: str) -> str:
 
 
 def _each_once(found: Iterable[tuple[Input, Path | Url]]) -> list[tuple[Input, Path | Url]]:
-    """Inputs without those that name a file again, be it through a link of the same id."""
+    """Inputs without those that name a file again, even by a link of the same id."""
     seen: set[object] = set()
     kept = []
     for item, folder in found:
@@ -223,7 +223,7 @@ def _collision(items: Iterable[Input]) -> tuple[Input, Input] | None:
 
 
 def _with_hashes(entries: list[tuple[Input, Path | Url]]) -> list[tuple[Input, Path | Url]]:
-    """A hash behind each id that had to be escaped: another file may be called what it became."""
+    """A hash after each id that had to be escaped: another file may have the escaped name."""
 
     def told_apart(item: Input) -> Input:
         name = os.fsencode(str(item.path))
@@ -247,7 +247,7 @@ def _below_common_folder(entries: list[tuple[Input, Path | Url]]) -> list[tuple[
 
 
 def _absolute(folder: Path | Url) -> PurePath:
-    """A folder's place among all others, wherever they stand."""
+    """A folder's path among those of all machines."""
     if isinstance(folder, Url):
         place = str(folder).partition("://")[2].removeprefix("***@")
         return PurePosixPath("/", folder.scheme, place)

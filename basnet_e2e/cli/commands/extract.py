@@ -51,7 +51,7 @@ class ExactRate(click.ParamType):
         try:
             rate = Fraction(value)
         except (ValueError, ZeroDivisionError):
-            self.fail(f"{value!r} is no frame rate; write 25, 12.5 or 30000/1001")
+            self.fail(f"{value!r} is not a frame rate; write 25, 12.5 or 30000/1001")
         if not 0 < rate <= 1000:
             self.fail(f"{value} frames per second is outside 0 to 1000")
         return rate
@@ -150,12 +150,12 @@ def extract(
 ) -> None:
     """Turn VIDEOS (files, or folders searched in depth) into one feature file per video.
 
-    A second run does what is missing; failures stand in failures.json in the output folder and do
-    not stop the rest. Exit code 1 if a video failed.
+    A second run does what is missing. Videos that fail are listed in failures.json in the output
+    folder and do not stop the others; the exit code is 1 then.
 
-    VIDEOS and the output may be URLs (s3://, gs://, hf:// ...; videos also https://). A video is
-    fetched while it is worked on. Processes share a folder without doing anything twice; machines
-    that write to a URL know nothing of each other, so give each a --shard.
+    VIDEOS and the output may be URLs (s3://, gs://, hf:// ...; videos also https://). Several
+    processes may share an output folder and do nothing twice. Machines that write to a URL do not
+    know of each other: give each a --shard.
     """
     from extract.backbones.registry import backbone_spec
     from extract.jobs.run import extract_folder

@@ -114,7 +114,7 @@ class ExtractProgress:
     def _count(self, event: "Event") -> None:
         name = event.video.id
         if event.kind == "start":
-            self._bar.start_task(self._task)  # loading networks is no speed
+            self._bar.start_task(self._task)  # the time before was for loading networks
             self._running[name] = _Video()
         elif event.kind == "progress" and event.total:
             video = self._running.setdefault(name, _Video())

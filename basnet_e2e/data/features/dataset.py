@@ -20,7 +20,7 @@ from basnet_e2e.data.features.layouts import StoredVideo, find_stored, parse_gri
 from basnet_e2e.errors import BasnetError
 from extract.errors import ExtractError
 from extract.features.failure_lists import read_failures
-from extract.features.feature_file import settings_difference
+from extract.features.settings import settings_difference
 from extract.machine.memory import memory_of_machine
 
 log = logging.getLogger(__name__)

@@ -15,7 +15,8 @@ from basnet_e2e.data.annotations.video_names import listing
 from basnet_e2e.data.files.file_kinds import Kind, kind_of
 from basnet_e2e.errors import BasnetError
 from extract.errors import ExtractError
-from extract.features.feature_file import SUFFIX, Features, read_meta, settings_for_streams
+from extract.features.feature_file import SUFFIX, Features, read_meta
+from extract.features.settings import settings_for_streams
 from extract.sources.storage import is_hidden
 
 log = logging.getLogger(__name__)

@@ -7,14 +7,8 @@ from hypothesis import strategies as st
 from safetensors.numpy import save_file
 
 from extract.errors import ExtractError
-from extract.features.feature_file import (
-    Features,
-    essential,
-    feature_path,
-    read_meta,
-    settings_difference,
-    settings_for_streams,
-)
+from extract.features.feature_file import Features, feature_path, read_meta
+from extract.features.settings import essential, settings_difference, settings_for_streams
 
 SETTINGS = {
     "format": 1,
