@@ -3,6 +3,8 @@
 import json
 import os
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -147,3 +149,22 @@ def test_a_name_that_is_not_utf8_or_too_long_costs_no_other_video(clips, tmp_pat
     assert code == 1, err
     assert len(list((tmp_path / "r").iterdir())) == 4
     assert json.loads((tmp_path / "r" / "caf%E9.json").read_text())["file"] == "caf%E9.mp4"
+
+
+def test_workers_whose_command_is_killed_end_quietly(tmp_path):
+    for name in "ab":
+        pictures = [np.full((48, 64, 3), n % 256, np.uint8) for n in range(2500)]
+        write_video(tmp_path / "videos" / f"{name}.mp4", pictures, 25, (64, 48))
+    command = ["-m", "basnet_e2e", "extract", tmp_path / "videos", "-o", tmp_path / "out"]
+    process = subprocess.Popen(
+        [sys.executable, *command, *MINI, "--jobs", "2", "--json-log"],
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    for line in process.stderr:
+        if '"event": "progress"' in line:
+            break
+    process.kill()
+    _, rest = process.communicate(timeout=600)  # until the workers have closed it too
+    assert "Traceback" not in rest
+    assert not list((tmp_path / "out").glob("*.safetensors"))

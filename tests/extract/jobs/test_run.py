@@ -1,15 +1,17 @@
 import json
+from fractions import Fraction
 
 import numpy as np
 import pytest
 from fake_extractor import FILE_SETTINGS, FakeExtractor
 from fake_extractor import run as run_plan
 
+import extract
 from extract.errors import ExtractError, VideoError
 from extract.features.failure_lists import FAILURES
 from extract.features.feature_file import feature_path
 from extract.features.fingerprint import fingerprint
-from extract.jobs.plan import make_plan
+from extract.jobs.plan import Summary, make_plan
 from extract.sources.find import VideoInput
 from weights.errors import WeightsError
 
@@ -187,3 +189,24 @@ def test_a_fingerprint_sees_the_ends_the_middle_and_the_size(tmp_path):
     path.write_bytes(content + b"x")
     prints.add(fingerprint(path))
     assert len(prints) == 5
+
+
+def test_a_folder_in_one_call(tmp_path, make_video):
+    video = make_video("a.mp4", range(20), Fraction(1, 25)).path
+    settings = extract.ExtractSettings("i3d-mini", streams=("rgb",))
+    events, out = [], tmp_path / "out"
+
+    def refuse(plan):
+        raise ExtractError(f"{len(plan.todo)} to do")
+
+    with pytest.raises(ExtractError, match="1 to do"):
+        extract.extract_folder(video, out, settings, device="cpu", on_plan=refuse)
+    assert not out.exists()
+    summary = extract.extract_folder(
+        [video], out, settings, device="cpu", on_event=lambda event: events.append(event.kind)
+    )
+    assert summary == Summary(done=["a"])
+    assert events == ["start", "progress", "progress", "done"]
+    assert extract.Features.load(out / "a.safetensors").settings["backbone"] == "i3d-mini"
+    again = extract.extract_folder(str(video), str(out), settings, device="cpu")
+    assert again == Summary(present=["a"])

@@ -218,18 +218,3 @@ def test_pipes_of_another_class_do(scripts, monkeypatch, forked):
 def test_without_signal_masks_workers_start_too(scripts, monkeypatch):
     monkeypatch.delattr(signal, "pthread_sigmask")
     assert run(scripts("", ""), 2).done
-
-
-def test_a_worker_without_a_parent_ends_quietly():
-    """The parent was killed: no traceback of a broken pipe."""
-
-    class Broken:
-        def recv(self):
-            raise EOFError
-
-        def send(self, message):
-            raise BrokenPipeError
-
-    for act in (lambda: workers._receive(Broken()), lambda: workers._send(Broken(), 1)):
-        with pytest.raises(SystemExit):
-            act()
