@@ -11,7 +11,7 @@ SECTIONS = {
         ground_truth root dedupe allow_trained at shard decoder stall keep_partial""",
     "Features": "backbone streams flow stride quantize precision features_folder no_cache",
     "Model": """model name stream origin replace sha256 prompts head preset recipe recipes heads
-        seed seeds steps segments ensemble holdout validate stop_early balanced mend each_mend
+        seed seeds steps segments ensemble holdout validate stop_early balanced fix each_fix
         select""",
     "Intervals": "keep min_score min_length refine tiou step draws",
     "Output": """output folder layout top page project into cut exact burn embed picture link_prefix
