@@ -28,10 +28,11 @@ COPY weights weights
 RUN /opt/venv/bin/pip install --no-cache-dir -c constraints.txt ".${EXTRAS}"
 
 # Weights that are downloaded once stay in a volume, and so does compiled code. Whoever the
-# container runs as (`--user`, to write into a mounted folder) can write there.
+# container runs as (`--user`, to write into a mounted folder) can write there; the folder is root's
+# and sticky, so that nobody can replace what others keep in it.
 ENV PATH=/opt/venv/bin:$PATH BASNET_CACHE=/cache MPLCONFIGDIR=/cache/matplotlib \
     TRITON_CACHE_DIR=/cache/triton
-RUN mkdir -m 1777 /cache /cache/downloads /cache/features /cache/weights && chown basnet /cache
+RUN mkdir -m 1777 /cache /cache/downloads /cache/features /cache/weights
 VOLUME /cache
 USER basnet
 WORKDIR /data

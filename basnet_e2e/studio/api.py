@@ -13,9 +13,9 @@ from starlette.routing import Route
 from basnet_e2e.errors import BasnetError
 from basnet_e2e.report.pages.page import media_type
 from basnet_e2e.studio.catalogue import Video
-from basnet_e2e.studio.exports import EXPORTS, REPORT, exported
-from basnet_e2e.studio.project import StaleError
+from basnet_e2e.studio.project.project import StaleError
 from basnet_e2e.studio.session import Session
+from basnet_e2e.studio.tasks.exports import EXPORTS, REPORT, exported
 from extract.errors import ExtractError
 
 LARGEST = 20_000_000  # bytes of a request
@@ -137,7 +137,7 @@ def hold_out(session: Session, request: Request, body: Any) -> Any:
 
 def proxy(session: Session, request: Request, body: Any) -> Any:
     """Ask for a copy that this browser can play."""
-    return session.make_proxy(_video(session, request))
+    return session.proxies.make(_video(session, request))
 
 
 def classes(session: Session, request: Request, body: Any) -> Any:
@@ -158,19 +158,20 @@ def classes(session: Session, request: Request, body: Any) -> Any:
 
 
 def features(session: Session, request: Request, body: Any) -> Any:
-    """Pause the extraction of features, or go on."""
-    session.pause(bool(body.get("paused")))
+    """Pause the extraction of features, or resume it."""
+    session.extraction.pause(bool(body.get("paused")))
     return {}
 
 
 def training(session: Session, request: Request, body: Any) -> Any:
     """Start, stop or continue training; check the model, or take the one before."""
+    learning = session.learning
     tasks = {
-        "start": session.train,
-        "continue": lambda: session.train(resume=True),
-        "stop": session.stop_training,
-        "check": session.check,
-        "restore": session.restore,
+        "start": learning.train,
+        "continue": lambda: learning.train(resume=True),
+        "stop": learning.stop,
+        "check": learning.check,
+        "restore": learning.restore,
     }
     task = tasks.get(str(body.get("do")))
     if task is None:
@@ -192,7 +193,7 @@ def download(session: Session, request: Request, body: Any) -> Response:
     """A file that was exported; of a folder an archive."""
     import shutil
 
-    from basnet_e2e.studio.exports import target_of
+    from basnet_e2e.studio.tasks.exports import target_of
 
     path = session.folder / EXPORTS / target_of(request.path_params["name"])
     if path.is_dir():
@@ -210,7 +211,7 @@ def media(session: Session, request: Request, body: Any) -> Response:
 
 def proxy_media(session: Session, request: Request, body: Any) -> Response:
     """The copy of a video."""
-    path = session.proxy_path(_video(session, request))
+    path = session.proxies.path(_video(session, request))
     if not path.is_file():
         raise MissingError("there is no copy of this video yet")
     return FileResponse(path, media_type="video/mp4")

@@ -13,7 +13,7 @@ class Video:
     """One file.
 
     Attributes:
-        key: stands for it in addresses.
+        key: names it in addresses.
         id: its name in all files, see ``extract.sources``.
         path: the file.
         stamp: changes with the file.

@@ -6,6 +6,7 @@ first address gave, and, where it changes something, come from a page of this or
 """
 
 import hmac
+import ipaddress
 import secrets
 from collections.abc import Sequence
 from http.cookies import CookieError, SimpleCookie
@@ -37,16 +38,20 @@ class Guard:
         app: what it guards.
         port: of the server.
         hosts: names under which it may be asked.
+        addresses: also under any address, which no name of another site is.
 
     Attributes:
         token: what the first address carries.
     """
 
-    def __init__(self, app: Any, port: int, hosts: Sequence[str]) -> None:
+    def __init__(
+        self, app: Any, port: int, hosts: Sequence[str], *, addresses: bool = False
+    ) -> None:
         self._app = app
         self.token = secrets.token_urlsafe(24)
         self._cookie = f"basnet-studio-{port}"  # cookies are shared by all ports of a host
         self._hosts = {f"{host}:{port}" for host in hosts}
+        self._end = f":{port}" if addresses else None
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Answer a request, or refuse it."""
@@ -69,7 +74,7 @@ class Guard:
     def _refused(self, scope: Any) -> Response | None:
         headers = Headers(scope=scope)
         host = headers.get("host", "")
-        if host not in self._hosts:
+        if not self._is_own(host):
             return PlainTextResponse("unknown host", 421)
         safe = scope["method"] in SAFE
         if headers.get("sec-fetch-site") not in OWN_SITE and not safe:
@@ -84,6 +89,15 @@ class Guard:
                 "Open the address that 'basnet studio' printed when it was started.", 403
             )
         return None
+
+    def _is_own(self, host: str) -> bool:
+        if host in self._hosts or self._end is None or not host.endswith(self._end):
+            return host in self._hosts
+        try:
+            ipaddress.ip_address(host.removesuffix(self._end).strip("[]"))
+        except ValueError:
+            return False
+        return True
 
     def _token_in(self, scope: Any) -> str | None:
         return QueryParams(scope["query_string"]).get("token")

@@ -75,7 +75,7 @@ def bound(host: str, port: int) -> socket.socket:
     """A listening socket; port 0 takes any.
 
     Raises:
-        BasnetError: the address cannot be had.
+        BasnetError: the address cannot be listened on.
     """
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
@@ -113,16 +113,19 @@ def serve(
         on_start: called with the address to open.
 
     Raises:
-        BasnetError: the address cannot be had, or another studio has this project.
+        BasnetError: the address cannot be listened on, or another studio has this project.
     """
     import uvicorn
 
     with locked(project), contextlib.closing(bound(host, port)) as listening:
         port = listening.getsockname()[1]
-        names = {host, "localhost", LOOPBACK} if host in (LOOPBACK, "localhost") else {host}
+        everywhere = host in ("0.0.0.0", "::")
+        name = socket.gethostname() if everywhere else host
+        names = {name, "localhost", LOOPBACK} if host in (LOOPBACK, "localhost") else {name}
         session = Session(videos, project, how)
-        guard = Guard(application(session), port, [_in_address(name) for name in names])
-        address = f"http://{_in_address(host)}:{port}/?token={guard.token}"
+        hosts = [_in_address(each) for each in names]
+        guard = Guard(application(session), port, hosts, addresses=everywhere)
+        address = f"http://{_in_address(name)}:{port}/?token={guard.token}"
         config = uvicorn.Config(
             guard,
             log_level="warning",
@@ -155,7 +158,7 @@ def locked(project: Path) -> Iterator[None]:
     """
     from filelock import FileLock, Timeout
 
-    from basnet_e2e.studio.documents import HIDDEN
+    from basnet_e2e.studio.project.documents import HIDDEN
 
     (project / HIDDEN).mkdir(parents=True, exist_ok=True)
     lock = FileLock(project / HIDDEN / "lock")

@@ -1,13 +1,17 @@
 """Known times of any file: CSV, ActivityNet-style JSON, or of an annotation tool."""
 
+import math
 import os
+from dataclasses import replace
 
 from basnet_e2e.data.annotations.known_times import KnownTimes, read_known_times
+from basnet_e2e.interchange.annotated import AnnotatedVideo
 from basnet_e2e.interchange.readers import is_of_a_tool, read_annotations
+from basnet_e2e.intervals import Interval
 
 
 def known_times(given: str | os.PathLike[str] | KnownTimes | None) -> KnownTimes | None:
-    """What was read already, or is read from a file; of a tool's file the intervals.
+    """What was read already, or is read from a file; from the file of a tool.
 
     Raises:
         BasnetError: as :func:`read_known_times` and :func:`read_annotations`.
@@ -18,5 +22,11 @@ def known_times(given: str | os.PathLike[str] | KnownTimes | None) -> KnownTimes
         return read_known_times(given)
     videos = read_annotations([given])
     durations = {video.video: video.duration for video in videos if video.duration is not None}
-    rows = {video.video: list(video.intervals) for video in videos}
+    rows = {video.video: _rows(video) for video in videos}
     return KnownTimes.of(rows, durations, os.fspath(given))
+
+
+def _rows(video: AnnotatedVideo) -> list[Interval]:
+    """Intervals, points (whose end is no number) and unknown stretches (which have no label)."""
+    known = [replace(one, end=math.nan) if one.end == one.start else one for one in video.intervals]
+    return known + [Interval("", start, end) for start, end in video.unknown]

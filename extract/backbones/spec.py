@@ -6,9 +6,8 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
-from extract.preprocessing.numpy_ops import Array, centre_crop, resize_short_side
+from extract.preprocessing.crop import Array, centre_crop
 from extract.preprocessing.torchvision_resize import Resize, even_crop
 
 if TYPE_CHECKING:
@@ -54,7 +53,7 @@ class BackboneSpec:
         single_thread_per_clip: whether a CPU computes more clips per second with one thread for
             each clip than with all threads for one.
         resize: how its library resizes and crops; None for the definitions of published I3D
-            features (`extract.preprocessing.numpy_ops`) with ``frame_side``.
+            features (`extract.preprocessing.torch_ops`) with ``frame_side``.
         model: the model of transformers that it is: its name on the hub or a local folder.
     """
 
@@ -77,12 +76,6 @@ class BackboneSpec:
     resize: Resize | None = None
     model: str | None = None
 
-    def resized(self, frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """A decoded frame ``[H, W, 3]`` resized for the crop."""
-        if self.resize is None:
-            return resize_short_side(frame, self.frame_side)
-        return self.resize.of(frame)
-
     def cropped(self, picture: Array) -> Array:
         """The centre crop of a resized picture, ``[crop, crop, 3]``, an array or a tensor."""
         if self.resize is None:
@@ -104,14 +97,3 @@ class BackboneSpec:
         """The frames of clips ``[B, C, length, H, W]`` that the network sees."""
         seen = self.seen
         return clips if len(seen) == clips.shape[2] else clips[:, :, list(seen)]
-
-    def scale_rgb(self, pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Pictures ``[..., W, 3]`` in 0..255 to the network's input (I3D: [-1, 1])."""
-        deviation = np.array(self.deviation)
-        scale, shift = 1 / (255 * deviation), np.array(self.mean) / deviation
-        # A row of pixels at a time: a loop over three values would mostly be overhead.
-        width = pictures.shape[-2]
-        rows = np.ascontiguousarray(pictures).reshape(-1, 3 * width)
-        scaled = np.multiply(rows, np.tile(scale.astype(np.float32), width), dtype=np.float32)
-        scaled -= np.tile(shift.astype(np.float32), width)
-        return scaled.reshape(pictures.shape)

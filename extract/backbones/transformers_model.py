@@ -11,7 +11,7 @@ weights. Three kinds are supported:
 import importlib.util
 from collections.abc import Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -40,7 +40,6 @@ PROCESSORS = ("video_preprocessor_config.json", "preprocessor_config.json", "pro
 MODES = {0: "nearest", 2: "bilinear", 3: "bicubic"}  # as Pillow numbers them
 # A folder may need a program of its own; otherwise the library asks whether to run it.
 NOTHING_RUN = {"local_files_only": True, "trust_remote_code": False}
-IMAGENET: tuple[Colour, Colour] = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
 
 @dataclass(frozen=True)
@@ -61,48 +60,55 @@ def unbuilt(stream: str, classes: int) -> "nn.Module":
     raise ExtractError("a model of transformers is loaded from its folder")
 
 
-def _known(name: str, model: str, dimension: int, **more: Any) -> BackboneSpec:
-    more = {"fps": Fraction(25), "step": 4, "length": 64, **more}
-    side = more.pop("frame_side", 224)
-    more.setdefault("resize", Resize(side, antialias=True))
-    crop = more.pop("crop", 224)
-    return BackboneSpec(
-        name, ("rgb",), side, crop, dimension=dimension, build=unbuilt, model=model, **more
-    )
-
-
+_VIDEO = BackboneSpec(
+    name="",
+    streams=("rgb",),
+    frame_side=224,
+    crop=224,
+    length=LENGTHS[VIDEO],
+    dimension=768,
+    build=unbuilt,
+    step=4,
+    mean=(0.485, 0.456, 0.406),  # of ImageNet
+    deviation=(0.229, 0.224, 0.225),
+    resize=Resize(224, antialias=True),
+)
+_PICTURES = replace(
+    _VIDEO,
+    length=LENGTHS[PICTURES],
+    mean=(0.5, 0.5, 0.5),
+    deviation=(0.5, 0.5, 0.5),
+    resize=Resize((224, 224), "bicubic", antialias=True),
+)
 # A test compares these with the library's defaults; loading compares them with the folder.
 KNOWN = {
     spec.name: spec
     for spec in (
-        _known(
-            "vjepa2-vitl",
-            "facebook/vjepa2-vitl-fpc64-256",
-            1024,
-            **{"frame_side": 292, "crop": 256, "mean": IMAGENET[0], "deviation": IMAGENET[1]},
+        replace(
+            _VIDEO,
+            name="vjepa2-vitl",
+            model="facebook/vjepa2-vitl-fpc64-256",
+            dimension=1024,
+            frame_side=292,
+            crop=256,
+            resize=Resize(292, antialias=True),
         ),
-        _known(
-            "videomae-base",
-            "MCG-NJU/videomae-base-finetuned-kinetics",
-            768,
-            **{"fps": FPS["videomae"], "mean": IMAGENET[0], "deviation": IMAGENET[1]},
+        replace(
+            _VIDEO,
+            name="videomae-base",
+            model="MCG-NJU/videomae-base-finetuned-kinetics",
+            fps=FPS["videomae"],
         ),
-        _known(
-            "clip-vit-b32",
-            "openai/clip-vit-base-patch32",
-            512,
-            length=16,
+        replace(
+            _PICTURES,
+            name="clip-vit-b32",
+            model="openai/clip-vit-base-patch32",
+            dimension=512,
             mean=(0.48145466, 0.4578275, 0.40821073),
             deviation=(0.26862954, 0.26130258, 0.27577711),
             resize=Resize(224, "bicubic", antialias=True),
         ),
-        _known(
-            "siglip-base",
-            "google/siglip-base-patch16-224",
-            768,
-            length=16,
-            resize=Resize((224, 224), "bicubic", antialias=True),
-        ),
+        replace(_PICTURES, name="siglip-base", model="google/siglip-base-patch16-224"),
     )
 }
 

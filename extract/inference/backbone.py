@@ -31,8 +31,6 @@ if TYPE_CHECKING:
 
     from extract.inference.torch_runtime import TorchRuntime
 
-RUNTIMES = ("auto", "torch")
-
 
 def load_network(spec: BackboneSpec, stream: str, file: WeightsFile) -> "nn.Module":
     """The plain network of a stream with its weights, in inference mode.
@@ -153,8 +151,8 @@ class Backbone:
     def rgb(self, clip: "NDArray[np.float32] | Tensor") -> "Any":
         """Features of picture clips ``[B, 3, length, crop, crop]``: ``[B, D] float32``.
 
-        Colours are scaled by `BackboneSpec.scale_rgb` (I3D: [-1, 1]). An array gives an array, a
-        tensor a tensor on the same device.
+        Colours are scaled as `torch_ops.scale_rgb` does (I3D: [-1, 1]). A torch tensor gives a
+        torch tensor on its own device, an array an array.
         """
         return self._features("rgb", clip)
 
@@ -250,7 +248,6 @@ def load_backbone(
     name: str = "i3d",
     streams: Sequence[str] = STREAMS,
     device: str = "auto",
-    runtime: str = "auto",
     length: int | None = None,
     precision: str = "float32",
 ) -> Backbone:
@@ -260,15 +257,12 @@ def load_backbone(
         name: see `extract.backbones.registry.backbone_spec`.
         streams: streams that will be used.
         device: ``auto`` (a GPU where there is one), ``cpu``, ``cuda`` or ``cuda:N``.
-        runtime: ``auto`` (Winograd's filtering for Inception-I3D of the published size on a CPU),
-            or ``torch`` for torch's own convolutions everywhere.
         length: frames per clip; default: those of a snippet. The feature of a longer clip is the
             mean over its time, as in the published evaluation.
         precision: of the networks: float32, or one of a GPU, see `extract.inference.precision`.
 
     Raises:
-        ExtractError: an unknown backbone, stream, device or runtime, or the device lacks the
-            precision.
+        ExtractError: an unknown backbone, stream or device, or the device lacks the precision.
     """
     spec = backbone_spec(name)
     if length is not None:
@@ -278,9 +272,6 @@ def load_backbone(
             raise ExtractError(f"{name} has no {stream} stream, only {' and '.join(spec.streams)}")
     if not streams:
         raise ExtractError(f"no stream was chosen; {name} has {' and '.join(spec.streams)}")
-    if runtime not in RUNTIMES:
-        raise ExtractError(f"no runtime '{runtime}'; choose {' or '.join(RUNTIMES)}")
     chosen = choose_device(device)
     check_precision(precision, chosen)
-    winograd = spec.winograd and runtime == "auto" and chosen == "cpu"
-    return Backbone(spec, streams, chosen, winograd, precision)
+    return Backbone(spec, streams, chosen, spec.winograd and chosen == "cpu", precision)

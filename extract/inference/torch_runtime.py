@@ -65,9 +65,9 @@ class TorchRuntime:
     ) -> Callable[[torch.Tensor], torch.Tensor]:
         if self._device.type == "cpu" and isinstance(network, InceptionI3D):
             if winograd and winograd_works():
-                from extract.inference.winograd.choice import fitting_convolutions
+                from extract.inference.winograd.choice import convolution_maker
 
-                return PackedI3D(network, fitting_convolutions()).features
+                return PackedI3D(network, convolution_maker()).features
             if usable():
                 return PackedI3D(network).features
             log.info("torch %s lacks packed convolutions; using plain ones", torch.__version__)

@@ -1,8 +1,9 @@
 """Functions compiled by numba, whose machine code is kept between runs.
 
-The code is kept in a folder of the cache that only this user can write, since whoever writes there
-has it executed; elsewhere it lasts as long as the process. A release of numba or LLVM that breaks a
-function costs time, not the result: `works` tries an example, and the caller has other code.
+Whoever can write this code can have it executed, so it is kept in a folder of the cache that only
+this user can write, or else in a temporary one for the length of the process. A release of numba or
+LLVM that breaks a function costs time, not results: `works` tries an example, and callers have a
+fallback.
 """
 
 import functools
@@ -19,12 +20,12 @@ log = logging.getLogger(__name__)
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
-_SETTING = "CACHE_DIR"  # made by numba at run time, so that a type checker does not know it
+_SETTING = "CACHE_DIR"  # numba creates it at run time, so type checkers do not know it
 
 
 @functools.cache
 def code_folder() -> Path | None:
-    """A folder for compiled code that only this user can write; None where none can be made."""
+    """A folder for compiled code that only this user can write; None if none can be created."""
     wanted = cache_folder() / "numba"
     try:
         found = private_folder(wanted)
@@ -40,17 +41,17 @@ def code_folder() -> Path | None:
 
 
 def compiled(**options: Any) -> Callable[[Function], Function]:
-    """Compile a function to machine code that runs without Python's lock.
+    """Compile a function to machine code that releases Python's lock.
 
     Args:
-        **options: of numba's ``njit``.
+        **options: options of numba's ``njit``.
     """
     import numba
 
     folder = code_folder()
 
     def decorate(function: Function) -> Function:
-        # Numba looks at its setting when a function is decorated, and other packages use it too.
+        # Numba reads its setting when it decorates a function, and other packages use it too.
         before = getattr(numba.config, _SETTING)
         setattr(numba.config, _SETTING, str(folder) if folder else before)
         try:
@@ -63,20 +64,20 @@ def compiled(**options: Any) -> Callable[[Function], Function]:
 
 
 def works(example: Callable[[], bool], what: str, instead: str) -> bool:
-    """Whether compiled code computes an example rightly; if not, one line says what is used.
+    """Whether compiled code computes an example correctly; if not, a warning names the fallback.
 
     Args:
-        example: imports the code, runs it and compares the result with the right one.
-        what: name of what it computes.
-        instead: name of what takes its place.
+        example: imports the code, runs it and compares the result with the correct one.
+        what: name of its subject.
+        instead: name of the fallback.
     """
     try:
         if example():
             return True
-        reason = "it gives wrong values"
-    except Exception as error:  # a compiler that meets what it does not know may raise anything
+        reason = "wrong values"
+    except Exception as error:  # a compiler may raise anything
         text = (str(error).strip().splitlines() or [""])[0][:120]
         reason = f"{type(error).__name__}: {text}" if text else type(error).__name__
     release = importlib.metadata.version("numba")
-    log.warning("numba %s cannot run %s (%s); %s is used", release, what, reason, instead)
+    log.warning("numba %s cannot run %s (%s); using %s", release, what, reason, instead)
     return False

@@ -43,12 +43,9 @@ class Extractor:
         settings: what to compute.
         device: ``auto``, ``cpu`` or ``cuda[:N]``. A GPU is checked at its first use, see
             ``extract.pipeline.device_check``.
-        runtime: see ``extract.inference.backbone.load_backbone``.
         backbone: a loaded backbone to use instead of ``settings.backbone``.
         threads: processor threads for networks and flow; None leaves it to the libraries.
         decoding: how videos are decoded.
-        tensors: work on tensors of the device. By default only on a GPU; on the processor it is a
-            way to test what a GPU does.
 
     Raises:
         ExtractError: an unknown backbone or flow method, a stream the backbone does not have, a
@@ -61,11 +58,9 @@ class Extractor:
         settings: ExtractSettings,
         *,
         device: str = "auto",
-        runtime: str = "auto",
         backbone: "Backbone | None" = None,
         threads: int | None = None,
         decoding: DecodeOptions | None = None,
-        tensors: bool | None = None,
     ) -> None:
         from extract.flow.registry import flow_method
         from extract.inference.backbone import load_backbone
@@ -79,7 +74,6 @@ class Extractor:
             settings.backbone,
             streams=settings.streams,
             device=device,
-            runtime=runtime,
             precision=settings.precision,
         )
         if self.backbone.precision != settings.precision:
@@ -103,7 +97,6 @@ class Extractor:
             self._frame_by_frame,
             settings.quantize,
             threads,
-            tensors=self.backbone.device != "cpu" if tensors is None else tensors,
         )
         flow = self.flow_method.settings() if self.flow_method else None
         hashes = self.backbone.weights_hashes(settings.streams)

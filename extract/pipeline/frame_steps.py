@@ -1,17 +1,21 @@
-"""What is done to the frames of a video, step by step; `extract.pipeline.scheduler` says when.
+"""The way from frames to features on one device: frames go up once, as bytes; features come down.
 
-There are two ways: on arrays, here, and on tensors of any device (`extract.pipeline.device_steps`),
-by which nothing but frames goes up to a GPU and nothing but features comes down.
+`extract.pipeline.scheduler` says when each step is done.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
+from extract.errors import ExtractError
+from extract.pipeline.transfer import Transfer, chunk_length, transfer_with
+from extract.preprocessing.crop import centre_crop
 from extract.preprocessing.flow_quantization import quantize_flow
-from extract.preprocessing.numpy_ops import centre_crop, grey
+from extract.preprocessing.torch_ops import grey, resize_short_side, scale_rgb
 
 if TYPE_CHECKING:
     from extract.flow.registry import FlowMethod
@@ -21,90 +25,94 @@ Pending = Callable[[], NDArray[np.float32]]
 """Waits until the features ``[n, D]`` of a group of snippets are there, and gives them."""
 
 
-class FrameSteps(Protocol):
-    """The steps. What a picture and a run of flow fields is depends on the way."""
+class FrameSteps:
+    """The steps. Pictures are ``[H, W, 3] uint8`` and fields ``[N, 2, crop, crop]``.
+
+    On a GPU nothing that is done depends on a computed value, so the processor never waits for it
+    before features are asked for; but TV-L1 checks now and then whether it may end, without
+    waiting.
+
+    Args:
+        backbone: the networks, on the device.
+        flow: computes flow; None where the flow stream is not wanted.
+        quantize: see ``extract.preprocessing.flow_quantization``.
+        transfer: the way to the device; default: the one for the backbone's device.
+    """
+
+    def __init__(
+        self,
+        backbone: "Backbone",
+        flow: "FlowMethod | None",
+        quantize: str,
+        transfer: Transfer | None = None,
+    ) -> None:
+        self._backbone = backbone
+        self._flow = flow
+        self._quantize = quantize
+        self._transfer = transfer or transfer_with(torch.device(backbone.device))
 
     def chunk_length(self, frame: NDArray[np.uint8]) -> int:
-        """How many frames like this one `pictures` takes at a time."""
-        ...
+        """How many frames like this one `pictures` takes at a time: on a CPU none waits."""
+        return 1 if self._backbone.device == "cpu" else chunk_length(frame)
 
-    def pictures(self, frames: Sequence[NDArray[np.uint8]]) -> Sequence[Any]:
-        """Decoded frames ``[H, W, 3]`` of one size in the size that flow and networks see."""
-        ...
+    @torch.inference_mode()
+    def pictures(self, frames: Sequence[NDArray[np.uint8]]) -> Sequence[Tensor]:
+        """Decoded frames ``[H, W, 3]`` of one size in the size that flow and networks see.
 
-    def fields(self, pictures: Sequence[Any]) -> Any:
+        Where a library resizes the frames of its networks, that is done on the processor, since it
+        rounds differently on a GPU.
+        """
+        spec = self._backbone.spec
+        if spec.resize is not None:
+            return self._transfer.up([spec.resize.of(frame) for frame in frames]).unbind()
+        return resize_short_side(self._transfer.up(frames), spec.frame_side).unbind()
+
+    @torch.inference_mode()
+    def fields(self, pictures: Sequence[Tensor]) -> Tensor:
         """Flow between consecutive pictures, cropped: N fields in pixels per frame, by index."""
-        ...
+        assert self._flow is not None
+        rgb = torch.stack(tuple(pictures))
+        if rgb.device.type == "cpu":
+            flow = torch.from_numpy(self._flow.compute(grey(rgb).numpy(), rgb.numpy()))
+        else:
+            flow = self._flow.compute_on_device(grey(rgb), rgb)
+        return centre_crop(flow, self._backbone.spec.crop).clone()  # whole fields are let go
 
-    def rgb(self, pictures: Mapping[int, Any], wanted: Sequence[Sequence[int]]) -> Pending:
+    @torch.inference_mode()
+    def rgb(self, pictures: Mapping[int, Tensor], wanted: Sequence[Sequence[int]]) -> Pending:
         """Features of snippets of pictures, preprocessed as the network expects.
 
         Args:
             pictures: by number.
             wanted: the numbers of each snippet's pictures.
         """
-        ...
+        spec = self._backbone.spec
+        cropped = {n: spec.cropped(picture) for n, picture in pictures.items()}
+        clips = torch.stack([cropped[n] for row in wanted for n in row])
+        clips = clips.unflatten(0, (len(wanted), spec.length))
+        clips = scale_rgb(clips, spec.mean, spec.deviation)
+        return self._transfer.down(self._backbone.rgb(clips))
 
-    def flow(self, fields: Mapping[int, Any], wanted: Sequence[Sequence[int]]) -> Pending:
+    @torch.inference_mode()
+    def flow(self, fields: Mapping[int, Tensor], wanted: Sequence[Sequence[int]]) -> Pending:
         """Features of snippets of flow fields; a video of one frame has no field.
 
         Raises:
-            ExtractError: flow holds NaN; `Pending` may raise it too.
+            ExtractError: by `Pending`: flow holds NaN. It is found in the features, since no
+                network turns it into a number, and to look earlier would be to wait for the device.
         """
-        ...
-
-
-class ArraySteps:
-    """On arrays, by numpy, and by what flow method and backbone run.
-
-    Args:
-        backbone: the networks.
-        flow: computes flow; None where the flow stream is not wanted.
-        quantize: see ``quantize_flow``.
-    """
-
-    def __init__(self, backbone: "Backbone", flow: "FlowMethod | None", quantize: str) -> None:
-        self._backbone = backbone
-        self._flow = flow
-        self._quantize = quantize
-
-    def chunk_length(self, frame: NDArray[np.uint8]) -> int:
-        """One by one, so that no frame waits for another."""
-        return 1
-
-    def pictures(self, frames: Sequence[NDArray[np.uint8]]) -> Sequence[NDArray[np.uint8]]:
-        """See `FrameSteps.pictures`."""
-        return [self._backbone.spec.resized(frame) for frame in frames]
-
-    def fields(self, pictures: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
-        """See `FrameSteps.fields`."""
-        assert self._flow is not None
-        fields = self._flow.compute(
-            np.stack([grey(picture) for picture in pictures]), np.stack(pictures)
-        )
-        return centre_crop(fields, self._backbone.spec.crop).copy()
-
-    def rgb(
-        self, pictures: Mapping[int, NDArray[np.uint8]], wanted: Sequence[Sequence[int]]
-    ) -> Pending:
-        """See `FrameSteps.rgb`."""
         spec = self._backbone.spec
-        cropped = {n: spec.cropped(picture) for n, picture in pictures.items()}
-        clips = np.stack([np.stack([cropped[n] for n in row]) for row in wanted])
-        rows = self._backbone.rgb(spec.scale_rgb(clips).transpose(0, 4, 1, 2, 3))
-        return lambda: rows
+        if fields:
+            clips = torch.stack([torch.stack([fields[n] for n in row], dim=1) for row in wanted])
+        else:
+            shape = (len(wanted), 2, spec.length, spec.crop, spec.crop)
+            clips = torch.zeros(shape, device=self._backbone.device)
+        pending = self._transfer.down(self._backbone.flow(quantize_flow(clips, self._quantize)))
 
-    def flow(
-        self, fields: Mapping[int, NDArray[np.float32]], wanted: Sequence[Sequence[int]]
-    ) -> Pending:
-        """See `FrameSteps.flow`."""
-        spec = self._backbone.spec
-        zero = np.zeros((2, spec.crop, spec.crop), np.float32)
-        clips = np.stack(
-            [
-                np.stack([fields[n] for n in row] if len(row) else [zero] * spec.length)
-                for row in wanted
-            ]
-        )
-        rows = self._backbone.flow(quantize_flow(clips.transpose(0, 2, 1, 3, 4), self._quantize))
-        return lambda: rows
+        def checked() -> NDArray[np.float32]:
+            rows = pending()
+            if np.isnan(rows).any():
+                raise ExtractError("optical flow holds NaN, nothing can be computed from it")
+            return rows
+
+        return checked

@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from extract.errors import VideoError
-from extract.pipeline.frame_steps import FrameSteps
 from extract.pipeline.snippets import SnippetGrid
 
 if TYPE_CHECKING:
+    from extract.pipeline.frame_steps import FrameSteps
     from extract.video.clip import Clip
     from extract.video.isolation.isolated_clip import IsolatedClip
 
@@ -53,7 +53,7 @@ class FrameWindow:
         self,
         clip: "OpenVideo",
         frames: int,
-        steps: FrameSteps,
+        steps: "FrameSteps",
         grid: SnippetGrid,
         wanted: Sequence[int],
         on_frame: OnFrame | None = None,

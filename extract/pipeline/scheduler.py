@@ -17,7 +17,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from extract.inference.batching import GPU_BATCH, cpu_batch
-from extract.pipeline.frame_steps import ArraySteps, FrameSteps, Pending
 from extract.pipeline.frame_window import Field, FrameWindow, OnFrame, runs
 from extract.pipeline.prefetch import Prefetch
 from extract.pipeline.snippets import SnippetGrid, flow_rows, frame_rows
@@ -27,6 +26,7 @@ from extract.streams import CHANNELS
 if TYPE_CHECKING:
     from extract.flow.registry import FlowMethod
     from extract.inference.backbone import Backbone
+    from extract.pipeline.frame_steps import Pending
     from extract.pipeline.frame_window import OpenVideo
 
 # Snippets that all threads work on together: enough to keep them busy, within some hundred
@@ -50,7 +50,6 @@ class Scheduler:
         grid: how a video is cut into snippets.
         quantize: see ``quantize_flow``.
         threads: processor threads; None takes torch's number.
-        tensors: work on tensors of the backbone's device, not on arrays.
     """
 
     def __init__(
@@ -61,17 +60,17 @@ class Scheduler:
         grid: SnippetGrid,
         quantize: str,
         threads: int | None = None,
-        *,
-        tensors: bool = False,
     ) -> None:
+        from extract.pipeline.frame_steps import FrameSteps
+
         self._backbone = backbone
         self._streams = tuple(streams)
         self._grid = grid
-        self._steps = _steps(backbone, flow, quantize, tensors)
+        self._steps = FrameSteps(backbone, flow, quantize)
         self._threads = threads
         self._pool: TaskPool | None = None
         spec = backbone.spec
-        self._on_cpu = backbone.device == "cpu" and not tensors
+        self._on_cpu = backbone.device == "cpu"
         self._thread_per_clip = (
             self._on_cpu
             and spec.single_thread_per_clip
@@ -157,7 +156,7 @@ class Scheduler:
         wanted: Sequence[int],
         size: int,
         on_frame: OnFrame | None,
-    ) -> Generator[dict[str, Future[Pending]]]:
+    ) -> Generator[dict[str, "Future[Pending]"]]:
         """Tasks that compute the rows of ``size`` of the wanted snippets at a time, in one pass."""
         if not len(wanted):
             return
@@ -175,14 +174,14 @@ class Scheduler:
 
     def _submit_rgb(
         self, pool: TaskPool, window: FrameWindow, rows: Sequence[int], frames: int
-    ) -> Future[Pending]:
+    ) -> "Future[Pending]":
         wanted = [frame_rows(row, frames, self._grid) for row in rows]
         pictures = {n: window.picture(n) for row in wanted for n in row}
         return pool.submit((rows[0], NETWORK), functools.partial(self._steps.rgb, pictures, wanted))
 
     def _submit_flow(
         self, pool: TaskPool, window: FrameWindow, rows: Sequence[int], frames: int
-    ) -> Future[Pending]:
+    ) -> "Future[Pending]":
         wanted = [flow_rows(row, frames, self._grid) for row in rows]
         missing = sorted({n for row in wanted for n in row} - window.flow.keys())
         for run in self._shared_out(missing):
@@ -204,17 +203,7 @@ class Scheduler:
             for first in run[::most]:
                 yield range(first, min(first + most, run.stop))
 
-    def _flow_rows(self, fields: Mapping[int, Field], wanted: Sequence[Sequence[int]]) -> Pending:
+    def _flow_rows(self, fields: Mapping[int, Field], wanted: Sequence[Sequence[int]]) -> "Pending":
         """Features of fields that have been computed by now."""
         found = {n: field.run.result()[field.offset] for n, field in fields.items()}
         return self._steps.flow(found, wanted)
-
-
-def _steps(
-    backbone: "Backbone", flow: "FlowMethod | None", quantize: str, tensors: bool
-) -> FrameSteps:
-    if tensors:
-        from extract.pipeline.device_steps import DeviceSteps
-
-        return DeviceSteps(backbone, flow, quantize)
-    return ArraySteps(backbone, flow, quantize)

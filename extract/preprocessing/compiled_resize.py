@@ -1,4 +1,4 @@
-"""The innermost loop of resizing as machine code; it computes what `numpy_ops.mix` does."""
+"""The innermost loop of resizing as machine code; it computes what `torch_ops` does."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,14 @@ def mix(
     columns: tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]],
     target: NDArray[np.uint8],
 ) -> None:
-    """Mix the four source values around each target value, as `numpy_ops.mix` does."""
+    """Mix the four source values around each target value, along the row and then down.
+
+    Args:
+        source: ``[H, W] uint8``.
+        rows: for each row of the target the two source rows, and the weight of the second.
+        columns: the same for its columns.
+        target: ``[H', W'] uint8``, filled.
+    """
     left, right, along = columns
     for y in range(target.shape[0]):
         upper, lower, down = source[rows[0][y]], source[rows[1][y]], rows[2][y]

@@ -1,7 +1,6 @@
 """Flow to network input: clip, map to 256 levels, scale, as the published flow network saw it."""
 
-import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
 
 from extract.errors import ExtractError
 
@@ -11,23 +10,21 @@ LEVELS = 255
 MODES = ("uint8", "none")
 
 
-def quantize_flow(flow: ArrayLike, mode: str = "uint8") -> NDArray[np.float32]:
+def quantize_flow(flow: Tensor, mode: str = "uint8") -> Tensor:
     """Flow in pixels per frame, any shape, to float32 in [-1, 1] of the same shape.
 
     ``uint8`` rounds ``(clip(v) + 20) * 255 / 40`` to a whole level q (halves to the even one) and
     gives ``2 q / 255 - 1``: a step of 0.157 pixels, no motion gives 1/255. This matches the
     training of the published networks, whose flow was stored in 8 bits. ``none`` gives
-    ``clip(v) / 20``.
+    ``clip(v) / 20``. NaN stays NaN. Each step is rounded by itself, so that all devices agree.
 
     Raises:
-        ExtractError: an unknown mode, or a value that is not a number.
+        ExtractError: an unknown mode.
     """
     if mode not in MODES:
-        raise ExtractError(f"unknown quantiser {mode!r}; choose one of {', '.join(MODES)}")
-    values = np.clip(np.asarray(flow, dtype=np.float32), -BOUND, BOUND)
-    if np.isnan(values).any():
-        raise ExtractError("optical flow holds NaN, nothing can be computed from it")
+        raise ExtractError(f"unknown quantizer {mode!r}; choose one of {', '.join(MODES)}")
+    values = flow.clamp(-BOUND, BOUND)
     if mode == "none":
-        return values / np.float32(BOUND)
-    levels = np.rint((values + np.float32(BOUND)) * np.float32(LEVELS / (2 * BOUND)))
-    return levels * np.float32(2 / LEVELS) - np.float32(1)
+        # By a tensor: a GPU turns division by a number into a product with its reciprocal.
+        return values.div_(values.new_full((), BOUND))
+    return values.add_(BOUND).mul_(LEVELS / (2 * BOUND)).round_().mul_(2 / LEVELS).sub_(1)

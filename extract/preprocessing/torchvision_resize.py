@@ -1,6 +1,6 @@
 """Resizing and cropping as torchvision does, for networks that were trained on its pictures.
 
-`extract.preprocessing.numpy_ops` holds the definitions of published I3D features. Libraries of
+`extract.preprocessing.torch_ops` holds the definitions of published I3D features. Libraries of
 networks resize otherwise: to a fixed size, by cubic interpolation, with antialiasing, or with the
 long side rounded down; and their centre crop is rounded to the even side. Here torchvision itself
 does it, so that a network sees the very pictures that it saw in training.
@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from extract.errors import ExtractError
-from extract.preprocessing.numpy_ops import Array
+from extract.preprocessing.crop import Array
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from basnet_e2e.heads.checkpoint import HeadModel
 from basnet_e2e.heads.common.settings import Preset
 from basnet_e2e.intervals import Interval
 from basnet_e2e.localization.inference import localize_features
+from basnet_e2e.report.figures.canvas import new_figure, save_picture, tidy
 from basnet_e2e.training.batches import LEAST_TIMED
 from basnet_e2e.training.second_stage import fit_second_stage
 from basnet_e2e.training.train import train
@@ -83,7 +84,7 @@ def measure(
             model = train(given, preset=settings, seed=seed, device="cpu")
         else:
             model = plain
-            if settings.training.second_stage:
+            if times:
                 model.net.second_stage = fit_second_stage(model.net, model.preset, given, seed)
         found[name] = figures(model, videos, truth)
     return found
@@ -105,10 +106,9 @@ def together(seeds: dict[str, dict[str, list[float]]]) -> dict[str, list]:
 
 def draw(results: dict[str, dict[str, list]], picture: Path) -> None:
     """Average mAP against the number of annotated videos, one line a set."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(6, 4), layout="constrained")
+    figure = new_figure(6, 4)
     axes = figure.subplots()
+    tidy(axes)
     for part, rows in results.items():
         numbers = [name for name in rows if name != POINTS]
         means = [np.mean([one[0] for one in rows[name]]) for name in numbers]
@@ -117,10 +117,10 @@ def draw(results: dict[str, dict[str, list]], picture: Path) -> None:
             mean = np.mean([one[0] for one in rows[POINTS]])
             axes.plot(len(numbers), mean, marker="*", color=line.get_color())
         axes.set_xticks(range(len(numbers) + 1), [*numbers, POINTS])
-    axes.set_xlabel("annotated training videos (star: one point an action)")
+    axes.set_xlabel("annotated training videos (star: one point per action)")
     axes.set_ylabel("average mAP .1:.9, %")
     axes.legend()
-    figure.savefig(picture)
+    save_picture(figure, picture)
 
 
 def _sound(intervals: Sequence[Interval]) -> tuple[Interval, ...]:

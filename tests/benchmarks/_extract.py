@@ -274,7 +274,8 @@ class Obvious:
         pairs = itertools.pairwise(grey)
         fields = [self._solver.calc(one, other, None) for one, other in pairs]
         fields += fields[-1:] * (LENGTH - len(fields))  # the last frame has none that follows
-        return quantize_flow(self._crop(np.stack(fields)))
+        stacked = torch.from_numpy(np.ascontiguousarray(self._crop(np.stack(fields))))
+        return quantize_flow(stacked).numpy()
 
 
 def timed(work: Callable[[], object]) -> tuple[float, float]:

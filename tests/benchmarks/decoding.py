@@ -7,8 +7,10 @@ import resource
 import sys
 import time
 
+import torch
+
 from extract.errors import ExtractError
-from extract.preprocessing.numpy_ops import resize_short_side
+from extract.preprocessing.torch_ops import resize_short_side
 from extract.video.clip import open_video
 
 
@@ -20,7 +22,7 @@ def measure(path: str, decoder: str) -> float:
         resized, count = 0.0, clip.frame_count()
         for _, frame in clip.frames():
             start = time.process_time()
-            resize_short_side(frame, 256)
+            resize_short_side(torch.from_numpy(frame)[None], 256)
             resized += time.process_time() - start
     spent = time.process_time() - begin
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

@@ -44,8 +44,8 @@ from extract.inference.backbone import Backbone  # noqa: E402
 from extract.inference.batching import GPU_BATCH  # noqa: E402
 from extract.inference.precision import PRECISIONS, check_precision  # noqa: E402
 from extract.machine.devices import choose_device, exact_float32  # noqa: E402
-from extract.pipeline.device_steps import DeviceSteps  # noqa: E402
 from extract.pipeline.extractor import Extractor  # noqa: E402
+from extract.pipeline.frame_steps import FrameSteps  # noqa: E402
 from extract.pipeline.settings import ExtractSettings  # noqa: E402
 from extract.pipeline.transfer import chunk_length, transfer_with  # noqa: E402
 from extract.preprocessing import torch_ops as on_device  # noqa: E402
@@ -147,7 +147,7 @@ def stages(
     """Frames per second of each stage alone, and its share of the sum."""
     spec, length = backbone.spec, backbone.spec.length
     transfer = transfer_with(torch.device(bench.device))
-    work = DeviceSteps(backbone, TVL1Flow(spec.flow_overrides, bench.device), "uint8")
+    work = FrameSteps(backbone, TVL1Flow(spec.flow_overrides, bench.device), "uint8")
     there = torch.cat([transfer.up(chunk) for chunk in chunks(frames)])
     made = list(on_device.resize_short_side(there, spec.frame_side).unbind())
     fields = work.fields(made)

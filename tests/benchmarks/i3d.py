@@ -23,8 +23,8 @@ from torch import Tensor, nn  # noqa: E402
 
 from extract.backbones.i3d import InceptionI3D, Unit3D, folded  # noqa: E402
 from extract.inference.packed_i3d import PackedConvolution, PackedI3D  # noqa: E402
-from extract.inference.winograd.choice import fitting_convolutions  # noqa: E402
-from extract.inference.winograd.convolution import form_for  # noqa: E402
+from extract.inference.winograd.choice import convolution_maker  # noqa: E402
+from extract.inference.winograd.convolution import transform_for  # noqa: E402
 from extract.streams import CHANNELS  # noqa: E402
 
 SIDE = 2048
@@ -99,13 +99,13 @@ def table(network: InceptionI3D, clip: Tensor, rounds: int, clock: Callable[[], 
     for name, (x, work) in layers.items():
         unit = units[name]
         weight, bias = folded(unit)
-        if form_for(weight, unit.stride[0], tuple(x.shape)) is None:
+        if transform_for(weight, unit.stride[0], tuple(x.shape)) is None:
             continue
         plain = weight, bias, unit.kernel, unit.stride
-        forms = (unit, PackedConvolution(*plain), fitting_convolutions()(*plain))
+        forms = (unit, PackedConvolution(*plain), convolution_maker()(*plain))
         ways = {way: partial(form, x) for way, form in zip(WAYS, forms, strict=True)}
         row(name, best(ways, rounds, clock), work, peak)
-    packed, fitting = PackedI3D(network), PackedI3D(network, fitting_convolutions())
+    packed, fitting = PackedI3D(network), PackedI3D(network, convolution_maker())
     networks = dict(zip(WAYS, (network, packed, fitting), strict=True))
     ways = {way: partial(each.features, clip) for way, each in networks.items()}
     times = best(ways, rounds, clock)

@@ -117,6 +117,7 @@ def main(
     rows: Mapping[str, Preset] = {
         "plus": whole,
         **{f"without {name}": whole.changed(**changes) for name, changes in WITHOUT.items()},
+        "with a second stage": whole.changed(second_stage=True),
         "basnet": preset("small"),
     }
     figures: dict[str, list[list[float]]] = {name: [] for name in rows}

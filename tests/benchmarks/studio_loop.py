@@ -1,4 +1,4 @@
-"""What correcting is worth: a scripted user of the studio, with the truth in hand.
+"""What correcting is worth: a scripted user of the studio who knows the truth.
 
 The user labels some videos, trains, and corrects a few more in the order that the page offers. That
 is compared with correcting as many that are drawn at random, with the labels of these alone, and
@@ -27,9 +27,9 @@ from basnet_e2e.evaluation.evaluate import evaluate
 from basnet_e2e.heads.checkpoint import HeadModel
 from basnet_e2e.intervals import Selection
 from basnet_e2e.localization.inference import localize_features
-from basnet_e2e.studio.annotation import Annotation
-from basnet_e2e.studio.ranking import WEIGHTS, ranked
-from basnet_e2e.studio.training import look_of
+from basnet_e2e.studio.project.annotation import Annotation
+from basnet_e2e.studio.tasks.ranking import WEIGHTS, ranked
+from basnet_e2e.studio.tasks.training import look_of
 from basnet_e2e.training.holdout import stratified
 from basnet_e2e.training.train import train
 
@@ -48,7 +48,7 @@ class User:
         videos: features of the training part.
         truth: intervals of these.
         preset: name of the settings to train with.
-        steps: of training; the preset's without it.
+        steps: of training; default: the preset's.
     """
 
     def __init__(
@@ -132,7 +132,7 @@ def scores(
 @click.option("--seeds", default=3, show_default=True)
 @click.option("--arms", default=f"offered,{RANDOM}", show_default=True, help=f"{[*ORDERS, RANDOM]}")
 @click.option("--preset", default="default", show_default=True)
-@click.option("--steps", type=int, help="The preset's without it.")
+@click.option("--steps", type=int, help="Default: the preset's.")
 @click.option("--threads", default=1, show_default=True)
 @click.option("--keep", type=click.Path(path_type=Path), help="JSON file of the figures.")
 def main(

@@ -10,9 +10,8 @@ from typing import Any
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from picture_reference import grey, quantize_flow, resize_short_side
 
-from extract.preprocessing.flow_quantization import quantize_flow
-from extract.preprocessing.numpy_ops import grey, resize_short_side
 from extract.video.clip import open_video
 
 SIDE = 256

@@ -90,9 +90,9 @@ def make_clip(
     number: int, seed: int, form: ClipFormat
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """Pictures ``[KEPT, H, W, 3]`` and flow levels ``[KEPT - 1, H, W, 2]`` of clip ``number``."""
+    from picture_reference import grey, quantize_flow, resize_short_side
+
     from extract.flow.tvl1.solver import tvl1
-    from extract.preprocessing.flow_quantization import quantize_flow
-    from extract.preprocessing.numpy_ops import grey, resize_short_side
     from extract.video.clip import open_video
 
     rng = np.random.default_rng([seed, number])

@@ -32,9 +32,7 @@ class TinyBackbone:
         pass
 
     def rgb(self, clips):
-        if isinstance(clips, torch.Tensor):
-            return clips.flatten(1)
-        return np.asarray(clips, np.float32).reshape(len(clips), -1)
+        return clips.flatten(1)
 
     flow = rgb
 

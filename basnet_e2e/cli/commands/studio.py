@@ -80,7 +80,7 @@ def studio(
             "change the labels, unencrypted; add --i-know if that is what you want"
         )
     # The options must be right before what they need is loaded.
-    from basnet_e2e.studio.project import settings_of
+    from basnet_e2e.studio.project.project import settings_of
     from basnet_e2e.studio.server import serve
     from extract.backbones.registry import backbone_spec
 

@@ -100,7 +100,7 @@ class Training(Settings):
             videos with known times, where intervals teach the second stage too.
         row_weight: of the loss of single rows.
         second_stage: whether a network that corrects the borders and ranks of proposals is trained
-            behind the head, on known intervals.
+            behind the head; known times turn it on.
     """
 
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {

@@ -128,7 +128,7 @@ _DEFAULT = Preset(
     "default",
     "plus",
     PlusSettings(),
-    Training(segments=64, steps=200, batch=16, rate=3e-3, weight_decay=5e-4, second_stage=True),
+    Training(segments=64, steps=200, batch=16, rate=3e-3, weight_decay=5e-4),
     _PLUS_READING,
 )
 

@@ -13,7 +13,6 @@ from basnet_e2e.errors import BasnetError
 from basnet_e2e.report.figures.canvas import GREY, new_figure
 from extract.flow.picture import flow_picture
 from extract.pipeline.snippets import SnippetGrid, frame_rows, snippet_count, snippet_times
-from extract.preprocessing.numpy_ops import grey, resize_short_side
 from extract.video.isolation.isolated_clip import open_isolated
 
 if TYPE_CHECKING:
@@ -123,10 +122,14 @@ def _taken(
     frames: Iterator[tuple[float, NDArray[np.uint8]]], wanted: set[int], side: int
 ) -> Iterator[tuple[int, NDArray[np.uint8]]]:
     """The frames of some rows, resized; decoding stops after the last one."""
+    import torch
+
+    from extract.preprocessing.torch_ops import resize_short_side
+
     last = max(wanted)
     for row, (_, frame) in enumerate(frames):
         if row in wanted:
-            yield row, resize_short_side(frame, side)
+            yield row, resize_short_side(torch.from_numpy(frame.copy())[None], side)[0].numpy()
         if row == last:
             return
 
@@ -135,4 +138,9 @@ def _both(
     first: NDArray[np.uint8], then: NDArray[np.uint8]
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """Two frames as a flow method takes them: grey, and in colour."""
-    return np.stack([grey(first), grey(then)]), np.stack([first, then])
+    import torch
+
+    from extract.preprocessing.torch_ops import grey
+
+    rgb = np.stack([first, then])
+    return grey(torch.from_numpy(rgb)).numpy(), rgb

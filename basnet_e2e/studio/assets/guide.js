@@ -24,7 +24,7 @@ function advice(status, rows) {
     return [0, "What do you want to find in your videos?", "Name the first thing that happens, in a word or two. More can be added at any time.", []];
   }
   if (training.running) {
-    return [training.model ? 4 : 2, "The model learns", "You can go on labelling; what you say from now on counts for the next run.", first ? [link("Label on", `/videos/${first.key}`)] : []];
+    return [training.model ? 4 : 2, "The model learns", "You can keep labelling; what you say from now on counts for the next run.", first ? [link("Keep labelling", `/videos/${first.key}`)] : []];
   }
   const run = training.runs.at(-1);
   if (!training.model) {
@@ -38,8 +38,8 @@ function advice(status, rows) {
       return [1, `Label some videos${known.videos ? `: ${known.videos} done` : ""}`, need, actions];
     }
     if (!ready.length || ready.length < Math.min(known.videos, 4)) {
-      const words = features.error ? `They stopped: ${features.error}` : "Training starts from features, which are made in the background. You can go on labelling.";
-      return [1, "Wait for the features", words, first ? [link("Label on", `/videos/${first.key}`)] : []];
+      const words = features.error ? `They stopped: ${features.error}` : "Training starts from features, which are made in the background. You can keep labelling.";
+      return [1, "Wait for the features", words, first ? [link("Keep labelling", `/videos/${first.key}`)] : []];
     }
     return [2, "Train the first model", `${count(ready.length, "labelled video")} are ready. It takes a minute or so.`, [train]];
   }
@@ -48,7 +48,7 @@ function advice(status, rows) {
     return [4, `Train again: ${count(gained, "video")} corrected since`, "Every correction tells the model when things happen, which labels alone cannot.", [train, ...next(offers, true)]];
   }
   if (offers.length) {
-    const words = `Correct what the model found where it learns most from you. ${gained > 0 ? `${gained} of ${ROUND} done.` : `After ${ROUND} or so, train again.`}`;
+    const words = `Correct what the model found; unlabelled and unsure videos come first. ${gained > 0 ? `${gained} of ${ROUND} done.` : `After ${ROUND} or so, train again.`}`;
     return [3, "Look at what the model found", words, next(offers, false)];
   }
   return [4, "Every video is corrected", "Export what you have, or add more videos to the folder.", [{ ...train, quiet: true }]];

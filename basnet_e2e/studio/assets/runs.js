@@ -45,7 +45,7 @@ function words(training, known) {
     return `${parts.join(", ")}.`;
   }
   if (training.error) return training.error;
-  if (run.stopped && training.can_resume) return "Stopped. Continue goes on where it stopped; Train begins again with all that is known now.";
+  if (run.stopped && training.can_resume) return "Stopped. Continue picks up where it stopped; Train starts over with all that is known now.";
   if (run.kind === "check" && run.end && !run.end.after) return "No corrected video is left to check on: tick \u201cKeep for checking\u201d on one.";
   if (training.runs.length) return "";
   return known.can_train ? "No model yet." : "Needs labelled videos of two classes, or of one class and some without it.";

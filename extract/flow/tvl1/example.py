@@ -1,4 +1,4 @@
-"""Whether the numba engine works here, tried on a small pair."""
+"""Whether the numba engine works on this machine, tried on a small pair."""
 
 import functools
 
@@ -12,7 +12,7 @@ TOLERANCE = 1e-3  # pixels
 
 @functools.cache
 def numba_works() -> bool:
-    """Whether it can be compiled and computes what the torch engine does, told once."""
+    """Whether it compiles and agrees with the torch engine; otherwise one line is logged."""
     return works(_compare, "TV-L1 flow", "the slower torch engine")
 
 

@@ -1,4 +1,4 @@
-"""The convolutions of a network on a CPU, each in the form that fits its input."""
+"""The convolutions of a network on a CPU, each by the fastest method for its input."""
 
 import functools
 import threading
@@ -9,14 +9,14 @@ from torch.nn import functional
 
 from extract.backbones.i3d import pad_same
 from extract.inference.packed_i3d import Layer, Maker, PackedConvolution, usable
-from extract.inference.winograd.convolution import WinogradConvolution, form_for
-from extract.inference.winograd.thread_team import Team
+from extract.inference.winograd.convolution import WinogradConvolution, transform_for
+from extract.inference.winograd.thread_team import ThreadTeam
 
 
 def _torch_convolution(
     weight: Tensor, bias: Tensor, kernel: tuple[int, ...], stride: tuple[int, ...]
 ) -> Layer:
-    """The plain one, for a torch without packed kernels."""
+    """Torch's own convolution, for a torch without packed kernels."""
     weight = weight.contiguous(memory_format=torch.channels_last_3d)
 
     def run(x: Tensor) -> Tensor:
@@ -26,12 +26,12 @@ def _torch_convolution(
     return run
 
 
-class _FittingConvolution:
-    """A convolution that takes its form at the first call, after which the plain weights go."""
+class _LazyConvolution:
+    """A convolution that chooses its method at the first call and then drops the plain weights."""
 
     def __init__(
         self,
-        team: Team,
+        team: ThreadTeam,
         other: Maker,
         weight: Tensor,
         bias: Tensor,
@@ -42,27 +42,29 @@ class _FittingConvolution:
         self._plain = weight, bias, kernel, stride
         self._team, self._other = team, other
         self._layer: Layer | None = None
-        self._fitting = threading.Lock()
+        self._choosing = threading.Lock()
 
     def __call__(self, x: Tensor) -> Tensor:
-        layer = self._layer or self._fit(tuple(x.shape))
+        layer = self._layer or self._choose(tuple(x.shape))
         return layer(x)
 
-    def _fit(self, clips: tuple[int, ...]) -> Layer:
-        with self._fitting:
+    def _choose(self, clips: tuple[int, ...]) -> Layer:
+        with self._choosing:
             if self._layer is None:
                 assert self._plain is not None
                 weight, bias, _, stride = self._plain
-                form = form_for(weight, stride[0], clips)
-                if form is None:
+                transform = transform_for(weight, stride[0], clips)
+                if transform is None:
                     self._layer = self._other(*self._plain)
                 else:
-                    self._layer = WinogradConvolution(weight, bias, stride[0], form, self._team)
+                    self._layer = WinogradConvolution(
+                        weight, bias, stride[0], transform, self._team
+                    )
                 self._plain = None
             return self._layer
 
 
-def fitting_convolutions() -> Maker:
-    """What makes the convolutions of one network, which share their threads."""
+def convolution_maker() -> Maker:
+    """A maker of the convolutions of one network, which share their threads."""
     other = PackedConvolution if usable() else _torch_convolution
-    return functools.partial(_FittingConvolution, Team(), other)
+    return functools.partial(_LazyConvolution, ThreadTeam(), other)

@@ -17,26 +17,26 @@ from extract.inference.winograd.transforms import F43, F44, F53, Matrix
 from extract.machine.llvm_code import FLOAT, POINTER, VectorCode, compiled_function, whole
 
 COLUMNS = 16
-"""Output channels of one product: LLVM splits the vector to whatever the machine has."""
+"""Output channels of one product; LLVM splits the vector to the width of the machine's."""
 MOST_ROWS = 6
-"""Rows of one product: sums that fill 12 of AVX2's 16 registers."""
+"""Most rows of one product; their sums fill 12 of AVX2's 16 registers."""
 LEAST_GROUP = 4
-"""The fewest."""
+"""Fewest rows of one product."""
 LANES = 8
-"""Channels that are transformed at a time."""
+"""Channels transformed at a time."""
 UNROLLED = 4
-"""The input channels of a product come in fours."""
+"""Input channels of a product must be a multiple of this."""
 
 
 def _multiply_add(code: VectorCode, left: ir.Value, right: ir.Value, total: ir.Value) -> ir.Value:
-    """Fused where the machine can."""
+    """``left * right + total``, fused if the machine can."""
     return code.call("fmuladd", left, right, total)
 
 
 def _weighted(code: VectorCode, weights: Sequence[float], values: Sequence[ir.Value]) -> ir.Value:
-    """Sum of the values times their weights, those of weight 0 left out."""
+    """Sum of the values times their weights; weights of 0 are skipped."""
     builder, total = code.builder, None
-    # A value that needs no product begins.
+    # Begin with a value that needs no product.
     for weight, value in sorted(
         zip(weights, values, strict=True), key=lambda pair: abs(pair[0]) != 1
     ):
@@ -53,9 +53,9 @@ def _weighted(code: VectorCode, weights: Sequence[float], values: Sequence[ir.Va
 
 
 def _pairs(rows: Sequence[Sequence[float]]) -> list[tuple[int, int]]:
-    """Rows (i, j) that are e + o and e - o, with e and o of disjoint support; singles (i, i).
+    """Pairs of rows (i, j) that are e + o and e - o with disjoint e and o; single rows as (i, i).
 
-    They belong to two points of opposite sign, whose even and odd powers are computed once.
+    A pair belongs to two points of opposite sign, whose even and odd powers are computed once.
     """
     found: list[tuple[int, int]] = []
     left = list(range(len(rows)))
@@ -81,7 +81,7 @@ def _split(
     return tuple((a + b) / 2 for a, b in both), tuple((a - b) / 2 for a, b in both)
 
 
-def _factors(code: VectorCode, matrix: Matrix, values: Sequence[ir.Value]) -> list[ir.Value]:
+def _transform_rows(code: VectorCode, matrix: Matrix, values: Sequence[ir.Value]) -> list[ir.Value]:
     """``matrix @ values`` for a matrix whose rows come in pairs."""
     rows = [tuple(map(float, row)) for row in matrix]
     found: dict[int, ir.Value] = {}
@@ -95,7 +95,9 @@ def _factors(code: VectorCode, matrix: Matrix, values: Sequence[ir.Value]) -> li
     return [found[n] for n in range(len(rows))]
 
 
-def _outputs(code: VectorCode, matrix: Matrix, values: Sequence[ir.Value]) -> list[ir.Value]:
+def _transform_columns(
+    code: VectorCode, matrix: Matrix, values: Sequence[ir.Value]
+) -> list[ir.Value]:
     """``matrix @ values`` for a matrix whose columns come in pairs."""
     columns = [tuple(map(float, column)) for column in zip(*matrix, strict=True)]
     weights: list[tuple[float, ...]] = []
@@ -112,7 +114,7 @@ def _outputs(code: VectorCode, matrix: Matrix, values: Sequence[ir.Value]) -> li
 
 
 def _product(rows: int) -> Callable[..., Any]:
-    """Code of the matrix product of some rows with 16 columns, all sums kept in registers."""
+    """The matrix product of some rows with 16 columns, all sums kept in registers."""
 
     def generate(
         builder: ir.IRBuilder,
@@ -153,7 +155,7 @@ def _product(rows: int) -> Callable[..., Any]:
     return compiled_function(generate)
 
 
-product_of_4, product_of_5, product_of_6 = (_product(rows) for rows in (4, 5, 6))
+product_4, product_5, product_6 = (_product(rows) for rows in (4, 5, 6))
 """Sums over taps and channels: ``product((source, weights, target, row, tap, taps, channels))``.
 
 ``target [rows, 16]`` becomes the sum over t and c of ``source[row * n + tap * t + c]`` times
@@ -168,16 +170,15 @@ def _square(
     write: Callable[[ir.Value, list[ir.Value]], None],
     transform: Callable[[Sequence[ir.Value]], list[ir.Value]],
 ) -> None:
-    """Transform the columns of a square, then the rows of what results.
+    """Transform the columns of a square, then the rows of the result.
 
-    Both are loops over code of one line, which is a seventh of the code and of the time that
-    compiling takes.
+    Both are loops over the code of one line: a seventh of the code and of the compile time.
 
     Args:
-        code: builder.
+        code: the builder.
         side: of the square.
-        read: the value of (row, column).
-        write: what becomes of a row.
+        read: gives the value at (row, column).
+        write: stores a transformed row.
         transform: a line of ``side`` values to a line.
     """
     builder = code.builder
@@ -203,8 +204,8 @@ def _square(
     code.loop(whole(lines), 1, row)
 
 
-def _into_products(matrix: Matrix) -> Callable[..., Any]:
-    """Code of the transform of a tile's inputs."""
+def _input_transform(matrix: Matrix) -> Callable[..., Any]:
+    """The transform of a tile's inputs."""
     side = len(matrix)
 
     def generate(
@@ -221,7 +222,7 @@ def _into_products(matrix: Matrix) -> Callable[..., Any]:
         last = builder.sub(channels, whole(LANES))
 
         def some(first: ir.Value) -> Sequence[ir.Value]:
-            # The last eight channels may overlap those before them.
+            # The last eight channels may overlap the previous ones.
             channel = builder.select(builder.icmp_signed("<", first, last), first, last)
 
             def read(line: ir.Value, column: ir.Value) -> ir.Value:
@@ -233,7 +234,7 @@ def _into_products(matrix: Matrix) -> Callable[..., Any]:
                     at = builder.add(builder.mul(line, whole(side)), whole(n))
                     code.store(value, end, builder.add(builder.mul(at, plane), channel))
 
-            _square(code, side, read, write, lambda line: _factors(code, matrix, line))
+            _square(code, side, read, write, lambda line: _transform_rows(code, matrix, line))
             return ()
 
         code.loop(channels, LANES, some)
@@ -241,16 +242,18 @@ def _into_products(matrix: Matrix) -> Callable[..., Any]:
     return compiled_function(generate)
 
 
-inputs_of_six, inputs_of_seven = (_into_products(form.inputs_matrix) for form in (F43, F53))
-"""A tile's inputs to factors: ``inputs((source, target, row, pixel, plane, channels))``.
+input_transform_6, input_transform_7 = (
+    _input_transform(transform.input_matrix) for transform in (F43, F53)
+)
+"""Input transform of a tile: ``input_transform((source, target, row, pixel, plane, channels))``.
 
-``source[row * y + pixel * x + c]`` becomes ``target[plane * (side * v + u) + c]`` for each of the
-eight or more channels c.
+``source[row * y + pixel * x + c]`` becomes ``target[plane * (side * v + u) + c]`` for each channel
+c, of which there are at least eight.
 """
 
 
-def _from_products(matrix: Matrix) -> Callable[..., Any]:
-    """Code of the transform to a tile's outputs, with bias and ReLU."""
+def _output_transform(matrix: Matrix) -> Callable[..., Any]:
+    """The transform to a tile's outputs, with bias and ReLU."""
     side = len(matrix[0])
 
     def generate(
@@ -280,7 +283,7 @@ def _from_products(matrix: Matrix) -> Callable[..., Any]:
                     found = builder.select(above, found, zero)
                     code.store(found, end, builder.add(place, channel))
 
-            _square(code, side, read, write, lambda line: _outputs(code, matrix, line))
+            _square(code, side, read, write, lambda line: _transform_columns(code, matrix, line))
             return ()
 
         code.loop(whole(COLUMNS), LANES, some)
@@ -288,13 +291,13 @@ def _from_products(matrix: Matrix) -> Callable[..., Any]:
     return compiled_function(generate)
 
 
-outputs_of_f43, outputs_of_f53, outputs_of_f44 = (
-    _from_products(form.outputs_matrix) for form in (F43, F53, F44)
+output_transform_f43, output_transform_f53, output_transform_f44 = (
+    _output_transform(transform.output_matrix) for transform in (F43, F53, F44)
 )
-"""Products to a tile's outputs: ``outputs((source, target, bias, plane, row, pixel))``.
+"""Output transform of a tile: ``output_transform((source, target, bias, plane, row, pixel))``.
 
 ``source[plane * (side * v + u) + c]`` becomes ``target[row * y + pixel * x + c]`` for 16 channels,
-``bias[c]`` added and what is negative 0.
+plus ``bias[c]``, and at least 0.
 """
 
 
@@ -309,7 +312,7 @@ def _fill(builder: ir.IRBuilder, target: ir.Value, count: ir.Value) -> None:
     code.loop(count, UNROLLED, some)
 
 
-def _move(builder: ir.IRBuilder, source: ir.Value, target: ir.Value, count: ir.Value) -> None:
+def _copy(builder: ir.IRBuilder, source: ir.Value, target: ir.Value, count: ir.Value) -> None:
     code = VectorCode(builder, UNROLLED)
     begin, end = code.pointer(source), code.pointer(target)
 
@@ -321,6 +324,6 @@ def _move(builder: ir.IRBuilder, source: ir.Value, target: ir.Value, count: ir.V
 
 
 fill = compiled_function(_fill)
-"""Zeros: ``fill((target, count))``, a multiple of four floats."""
-move = compiled_function(_move)
-"""A copy: ``move((source, target, count))``, a multiple of four floats."""
+"""Write zeros: ``fill((target, count))``; ``count`` is a multiple of four."""
+copy = compiled_function(_copy)
+"""Copy floats: ``copy((source, target, count))``; ``count`` is a multiple of four."""

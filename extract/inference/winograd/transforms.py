@@ -1,12 +1,11 @@
-"""Winograd's minimal filtering: which one for which convolution, and its three matrices.
+"""Winograd's minimal filtering: the transforms and which one to use for a convolution.
 
 F(m, r) gives m neighbouring outputs of an r-tap filter by m + r - 1 products instead of m * r:
-``y = A ((G g) * (B x))``, with B and A sums of few terms (S. Winograd, "Arithmetic Complexity of
-Computations", 1980; for pictures A. Lavin and S. Gray, "Fast Algorithms for Convolutional Neural
-Networks", CVPR 2016). The matrices follow from m + r - 2 numbers at which polynomials are evaluated
-(and infinity). Which numbers only moves the rounding: these were the best of a search over simple
-fractions, with 0.4e-6 (6 products a side) and 1.5e-6 (7) of the outputs' size, where a plain sum in
-float32 has 0.15e-6.
+``y = A ((G g) * (B x))``, where A and B have few terms per row (S. Winograd, "Arithmetic Complexity
+of Computations", 1980; for pictures A. Lavin and S. Gray, "Fast Algorithms for Convolutional Neural
+Networks", CVPR 2016). The matrices follow from m + r - 2 interpolation points and infinity. The
+choice of points only affects rounding: a search over simple fractions found these, with errors of
+0.4e-6 (6 products per side) and 1.5e-6 (7) of the outputs' size; a plain float32 sum has 0.15e-6.
 """
 
 from dataclasses import dataclass
@@ -20,13 +19,13 @@ SEVEN = tuple(map(Fraction, ("0", "1/2", "-1/2", "1", "-1", "5/2")))
 
 
 @dataclass(frozen=True)
-class Form:
+class Transform:
     """F(outputs, taps) along one axis, used along both axes of a picture.
 
     Attributes:
-        outputs: neighbouring outputs of a tile's side.
-        taps: of the filter's side.
-        points: where the polynomials are evaluated, besides infinity.
+        outputs: outputs per side of a tile.
+        taps: taps per side of the filter.
+        points: interpolation points, besides infinity.
     """
 
     outputs: int
@@ -35,12 +34,12 @@ class Form:
 
     @property
     def side(self) -> int:
-        """Inputs of a tile's side, and products of an axis."""
+        """Inputs per side of a tile, and products per axis."""
         return self.outputs + self.taps - 1
 
     @cached_property
-    def inputs_matrix(self) -> Matrix:
-        """B ``[side, side]``: inputs to factors."""
+    def input_matrix(self) -> Matrix:
+        """B ``[side, side]``, which transforms inputs."""
         rows = [
             (*_product(self.points[:n] + self.points[n + 1 :]), Fraction(0))
             for n in range(len(self.points))
@@ -49,7 +48,7 @@ class Form:
 
     @cached_property
     def filter_matrix(self) -> Matrix:
-        """G ``[side, taps]``: taps to factors."""
+        """G ``[side, taps]``, which transforms the filter."""
         rows = []
         for n, point in enumerate(self.points):
             scale = Fraction(1)
@@ -59,8 +58,8 @@ class Form:
         return (*rows, tuple(Fraction(power == self.taps - 1) for power in range(self.taps)))
 
     @cached_property
-    def outputs_matrix(self) -> Matrix:
-        """A ``[outputs, side]``: products to outputs."""
+    def output_matrix(self) -> Matrix:
+        """A ``[outputs, side]``, which transforms products to outputs."""
         last = self.outputs - 1
         return tuple(
             (*(point**power for point in self.points), Fraction(power == last))
@@ -77,19 +76,21 @@ def _product(points: tuple[Fraction, ...]) -> tuple[Fraction, ...]:
     return tuple(found)
 
 
-F43 = Form(4, 3, SIX)
-F53 = Form(5, 3, SEVEN)
-F44 = Form(4, 4, SEVEN)
+F43 = Transform(4, 3, SIX)
+F53 = Transform(5, 3, SEVEN)
+F44 = Transform(4, 4, SEVEN)
 
 
-def tiles(form: Form, height: int, width: int) -> int:
-    """Tiles that cover a picture of outputs."""
-    return -(-height // form.outputs) * -(-width // form.outputs)
+def tiles(transform: Transform, height: int, width: int) -> int:
+    """Number of tiles that cover a picture of outputs."""
+    return -(-height // transform.outputs) * -(-width // transform.outputs)
 
 
-def form_of_three_taps(height: int, width: int) -> Form:
-    """Of the forms for 3x3 taps that with fewer products for a picture of outputs.
+def transform_3x3(height: int, width: int) -> Transform:
+    """The transform for 3x3 taps with fewer products for a picture of outputs.
 
-    F(5, 3) saves more where its tiles fit, as at 14x14; of equals F(4, 3) has the smaller error.
+    F(5, 3) has fewer if its tiles fit, as at 14x14; F(4, 3), with the smaller error, wins a tie.
     """
-    return min((F43, F53), key=lambda form: form.side**2 * tiles(form, height, width))
+    return min(
+        (F43, F53), key=lambda transform: transform.side**2 * tiles(transform, height, width)
+    )

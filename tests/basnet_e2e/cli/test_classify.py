@@ -7,12 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from picture_reference import resize_short_side, scale_rgb
 from scipy.special import softmax
 
 from basnet_e2e.demo.footage.encode import write_video
 from extract.backbones.registry import BACKBONES
 from extract.inference.backbone import load_backbone, load_network
-from extract.preprocessing.numpy_ops import centre_crop, resize_short_side
+from extract.preprocessing.crop import centre_crop
 from extract.video.clip import open_video
 
 Run = Callable[..., tuple[int, str, list[str]]]
@@ -48,7 +49,7 @@ def test_clips_have_the_length_of_the_classifiers_training(
         pictures = [resize_short_side(frame, spec.frame_side) for _, frame in clip.frames(25)]
     assert len(pictures) == FRAMES
     crops = [centre_crop(picture, spec.crop) for picture in pictures + pictures[-1:] * 24]
-    x = spec.scale_rgb(np.stack(crops)).reshape(2, 32, spec.crop, spec.crop, 3)
+    x = scale_rgb(spec, np.stack(crops)).reshape(2, 32, spec.crop, spec.crop, 3)
     backbone = load_backbone("i3d-mini", ("rgb",))
     network = load_network(spec, "rgb", backbone.file("rgb"))
     with torch.inference_mode():

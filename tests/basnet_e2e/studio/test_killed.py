@@ -41,6 +41,6 @@ def workers(project):
             line = path.read_bytes().replace(b"\0", b" ").decode("utf-8", "replace")
         except OSError:
             continue
-        if "studio.worker" in line and str(project) in line:
+        if "studio.tasks.worker" in line and str(project) in line:
             found.append(line)
     return found

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from basnet_e2e.data.annotations.annotations import read_labels
 from basnet_e2e.errors import BasnetError
-from basnet_e2e.studio.annotation import Annotation, Span, annotation_of, known_of
-from basnet_e2e.studio.project import Project, StaleError, settings_of
-from basnet_e2e.studio.tables import label_text, read_label_rows, read_span_rows, span_text
+from basnet_e2e.studio.project.annotation import Annotation, Span, annotation_of, known_of
+from basnet_e2e.studio.project.project import Project, StaleError, settings_of
+from basnet_e2e.studio.project.tables import label_text, read_label_rows, read_span_rows, span_text
 
 NAMES = (
     st.text(st.characters(blacklist_categories=("C", "Z")), min_size=1, max_size=8)
@@ -209,7 +209,7 @@ def test_every_fourth_corrected_video_is_kept_for_checking(tmp_path):
 def test_a_change_that_was_written_down_is_carried_out_by_the_next_start(tmp_path, monkeypatch):
     project = Project(tmp_path)
     project.add_class("a")
-    import basnet_e2e.studio.documents as documents
+    import basnet_e2e.studio.project.documents as documents
 
     written = []
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from studio_server import Studio
 
-from basnet_e2e.studio.proxy import write_proxy
+from basnet_e2e.studio.tasks.proxy import write_proxy
 from extract.video.clip import open_video
 
 RATE, SECONDS = 25, 6

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from basnet_e2e.studio.ranking import Look, ranked
+from basnet_e2e.studio.tasks.ranking import Look, ranked
 
 CLASSES = ("jump", "run")
 

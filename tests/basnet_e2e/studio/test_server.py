@@ -9,7 +9,7 @@ import sys
 import pytest
 from studio_server import ROOT, Studio
 
-from basnet_e2e.studio.annotation import Annotation
+from basnet_e2e.studio.project.annotation import Annotation
 
 OTHER = "http://evil.example"
 
@@ -212,6 +212,15 @@ def test_two_studios_do_not_share_a_project(studio):
     )
     assert done.returncode == 2
     assert "another studio" in done.stderr
+
+
+def test_another_machine_is_let_in_by_address_but_by_no_foreign_name(folder, tmp_path):
+    options = ("--host", "0.0.0.0", "--i-know")
+    with Studio(folder, tmp_path / "project", *options, cache=tmp_path / "cache") as studio:
+        port = studio.host.split(":")[1]
+        assert studio.ask("GET", "/", Host=f"127.0.0.1:{port}")[0] == 200
+        assert studio.ask("GET", "/", Host=f"evil.example:{port}")[0] == 421
+        assert studio.ask("GET", "/", Host=f"127.0.0.1:{port}", Cookie=None)[0] == 403
 
 
 # The command --------------------------------------------------------------------------------------

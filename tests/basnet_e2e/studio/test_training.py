@@ -8,10 +8,10 @@ from studio_server import Studio
 
 from basnet_e2e.errors import BasnetError
 from basnet_e2e.heads.checkpoint import load_model
-from basnet_e2e.studio.annotation import Annotation
-from basnet_e2e.studio.project import Project
-from basnet_e2e.studio.runs import publish, read_runs, restore
-from basnet_e2e.studio.training import train_project
+from basnet_e2e.studio.project.annotation import Annotation
+from basnet_e2e.studio.project.project import Project
+from basnet_e2e.studio.tasks.runs import publish, read_runs, restore
+from basnet_e2e.studio.tasks.training import train_project
 
 
 @pytest.fixture(scope="module")

@@ -1,5 +1,6 @@
 """Training by whatever is known of when actions happen."""
 
+import json
 import os
 import signal
 from dataclasses import replace
@@ -16,12 +17,20 @@ from basnet_e2e.heads.checkpoint import load_model
 from basnet_e2e.heads.presets import preset
 from basnet_e2e.intervals import Interval
 from basnet_e2e.localization.inference import localize_features
-from basnet_e2e.training.second_stage import fit_second_stage
+from basnet_e2e.training import second_stage
+from basnet_e2e.training.known_times import known_times
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 BASNET = preset("small", hidden=8, filter_hidden=4, batch=4, steps=4)
 PLUS = preset("small", head="plus", hidden=16, attention_hidden=8, networks=2, batch=4, steps=20)
 ROW = 0.64
+
+
+@pytest.fixture(autouse=True)
+def brief(request, monkeypatch):
+    """A second stage of few steps, where it does not matter how good it is."""
+    if "borders_right" not in request.node.name:
+        monkeypatch.setattr(second_stage, "STEPS", 5)
 
 
 def made(count, seed=0):
@@ -145,6 +154,21 @@ def test_times_alone_are_enough(known):
     assert train(features, preset=PLUS, intervals=one).classes == ("a",)
 
 
+def test_the_file_of_a_tool_can_be_given(tmp_path):
+    table = tmp_path / "known.csv"
+    table.write_text("video,label,start,end\nv,a,1,2\nv,b,3,\nv,,5,6\n", "utf-8")
+    corrected = tmp_path / "corrected.json"
+    interval = {"label": "a", "start": 1, "end": 2, "score": 1}
+    result = {"video": "v", "duration": 9, "classes": {}, "corrected": True}
+    corrected.write_text(json.dumps({**result, "intervals": [interval]}), "utf-8")
+    whole = known_times(table).videos["v"]
+    assert whole.points == (Interval("b", 3, 3),)
+    assert whole.unknown == (Interval("", 5, 6),)
+    found = known_times(corrected)
+    assert found.videos["v"].intervals == whole.intervals
+    assert found.durations == {"v": 9}
+
+
 def test_a_head_that_learns_from_labels_only_says_so(known):
     data, times = known
     with pytest.raises(BasnetError, match="the head stpn learns from labels only; train plus"):
@@ -167,5 +191,5 @@ def test_points_and_unknown_stretches_can_be_trained_on(known):
     ]
     given = replace(data, labels=labels, times=rows)
     model = train(given, preset=PLUS)
-    again = fit_second_stage(model.net, model.preset, given, 0)
+    again = second_stage.fit_second_stage(model.net, model.preset, given, 0)
     assert equal(again.state_dict(), model.net.second_stage.state_dict())

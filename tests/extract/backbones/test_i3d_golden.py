@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from picture_reference import resize_short_side, scale_rgb
 
 from extract.backbones.i3d import InceptionI3D
 from extract.backbones.registry import BACKBONES
 from extract.inference.backbone import class_names, load_network
 from extract.inference.torch_runtime import TorchRuntime
-from extract.preprocessing.numpy_ops import centre_crop, resize_short_side
+from extract.preprocessing.crop import centre_crop
 from weights import WeightsError
 from weights.files import git_blob_id
 from weights.manifest import network as network_entry
@@ -56,7 +57,7 @@ def first_frames(path: Path, count: int) -> NDArray[np.float32]:
             frames.append(centre_crop(picture, SPEC.crop))
             if len(frames) == count:
                 break
-    return SPEC.scale_rgb(np.stack(frames)).transpose(3, 0, 1, 2)[None]
+    return scale_rgb(SPEC, np.stack(frames)).transpose(3, 0, 1, 2)[None]
 
 
 @pytest.mark.parametrize("name", KNOWN)

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from picture_reference import resized, scale_rgb
 from torchvision.models import video
 from torchvision.models.video.mvit import MSBlockConfig, MViT
 
@@ -65,8 +66,8 @@ def small(name):
 
 def seen_by(spec, frames):
     """Frames ``[N, H, W, 3]`` as the pipeline shows them to a network, ``[1, 3, N, h, w]``."""
-    crops = np.stack([spec.cropped(spec.resized(frame)) for frame in frames])
-    return spec.scale_rgb(crops[None]).transpose(0, 4, 1, 2, 3)
+    crops = np.stack([spec.cropped(resized(spec, frame)) for frame in frames])
+    return scale_rgb(spec, crops[None]).transpose(0, 4, 1, 2, 3)
 
 
 def random_frames(count):
@@ -90,7 +91,7 @@ def test_features_equal_torchvisions_with_its_own_preprocessing(name, monkeypatc
         backbone_spec(name), resize=Resize(72), crop=64, length=16 * backbone_spec(name).step
     )
     monkeypatch.setattr(loading, "backbone_spec", lambda name: spec)
-    backbone = load_backbone(name, ("rgb",), device="cpu", runtime="torch")
+    backbone = load_backbone(name, ("rgb",), device="cpu")
     frames = random_frames(spec.length)
     found = backbone.rgb(seen_by(spec, frames))
 

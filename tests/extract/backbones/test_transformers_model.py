@@ -5,6 +5,7 @@ import shutil
 
 import numpy as np
 import pytest
+from picture_reference import resized, scale_rgb
 
 from extract.backbones.registry import backbone_spec
 from extract.backbones.transformers_model import KNOWN, check_known
@@ -56,8 +57,8 @@ def test_features_equal_the_librarys_with_its_own_preprocessing(kind, tiny_model
     backbone = load_backbone(str(folder), ("rgb",), device="cpu")
     spec = backbone.spec
     frames = random_frames(spec.length)
-    crops = np.stack([spec.cropped(spec.resized(frame)) for frame in frames])
-    found = backbone.rgb(spec.scale_rgb(crops[None]).transpose(0, 4, 1, 2, 3))
+    crops = np.stack([spec.cropped(resized(spec, frame)) for frame in frames])
+    found = backbone.rgb(scale_rgb(spec, crops[None]).transpose(0, 4, 1, 2, 3))
     with torch.inference_mode():
         expected = library_features(kind, folder, frames[:: spec.step]).numpy()
     assert found.shape == expected.shape == (1, spec.dimension)

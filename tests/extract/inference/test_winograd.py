@@ -16,13 +16,13 @@ from extract.backbones.i3d import InceptionI3D, pad_same
 from extract.inference.backbone import load_backbone
 from extract.inference.packed_i3d import PackedI3D
 from extract.inference.winograd import choice
-from extract.inference.winograd.choice import fitting_convolutions
-from extract.inference.winograd.convolution import WinogradConvolution, form_for
-from extract.inference.winograd.thread_team import Room, Team
-from extract.inference.winograd.transforms import F43, F44, F53, Form, form_of_three_taps
+from extract.inference.winograd.choice import convolution_maker
+from extract.inference.winograd.convolution import WinogradConvolution, transform_for
+from extract.inference.winograd.thread_team import ThreadTeam, Workspace
+from extract.inference.winograd.transforms import F43, F44, F53, Transform, transform_3x3
 
 FORMS = (F43, F53, F44)
-TEAM = Team()
+TEAM = ThreadTeam()
 NEAR = 5e-5
 """Of the largest output; twice what was found with 160 channels."""
 
@@ -37,7 +37,7 @@ def inference() -> Iterator[None]:
 
 @given(data=st.data(), form=st.sampled_from(FORMS))
 @settings(max_examples=20, deadline=None)
-def test_a_form_is_the_filter_exactly(data: st.DataObject, form: Form) -> None:
+def test_a_form_is_the_filter_exactly(data: st.DataObject, form: Transform) -> None:
     """In fractions, against the sum that defines a filter."""
     whole = st.integers(-9, 9)
     x = data.draw(st.lists(whole, min_size=form.side, max_size=form.side))
@@ -49,16 +49,16 @@ def test_a_form_is_the_filter_exactly(data: st.DataObject, form: Form) -> None:
             sum((a * b for a, b in zip(row, values, strict=True)), Fraction(0)) for row in matrix
         ]
 
-    factors = times(form.inputs_matrix, [Fraction(v) for v in x])
+    factors = times(form.input_matrix, [Fraction(v) for v in x])
     taps = times(form.filter_matrix, [Fraction(v) for v in g])
     products = [a * b for a, b in zip(factors, taps, strict=True)]
-    assert times(form.outputs_matrix, products) == expected
+    assert times(form.output_matrix, products) == expected
 
 
 def test_the_form_with_fewer_products_is_taken() -> None:
-    assert form_of_three_taps(56, 56) is F43  # 14 * 14 * 36 = 12 * 12 * 49
-    assert form_of_three_taps(28, 28) is F43  # 7 * 7 * 36 = 6 * 6 * 49
-    assert form_of_three_taps(14, 14) is F53  # 4 * 4 * 36 > 3 * 3 * 49
+    assert transform_3x3(56, 56) is F43  # 14 * 14 * 36 = 12 * 12 * 49
+    assert transform_3x3(28, 28) is F43  # 7 * 7 * 36 = 6 * 6 * 49
+    assert transform_3x3(14, 14) is F53  # 4 * 4 * 36 > 3 * 3 * 49
 
 
 def made(
@@ -83,7 +83,9 @@ def defined(x: Tensor, weight: Tensor, bias: Tensor, stride: int) -> Tensor:
     return functional.conv3d(padded, weight.double(), bias.double(), (stride,) * 3, padding).relu()
 
 
-def assert_computes(x: Tensor, weight: Tensor, bias: Tensor, stride: int, form: Form) -> Tensor:
+def assert_computes(
+    x: Tensor, weight: Tensor, bias: Tensor, stride: int, form: Transform
+) -> Tensor:
     found = WinogradConvolution(weight, bias, stride, form, TEAM)(x)
     expected = defined(x, weight, bias, stride)
     assert found.shape == expected.shape
@@ -104,7 +106,7 @@ def assert_computes(x: Tensor, weight: Tensor, bias: Tensor, stride: int, form: 
 @example(clips=(1, 2, 28, 28), channels=32, outputs=48, form=F43, threads=2)
 @settings(max_examples=15, deadline=None)
 def test_three_taps(
-    clips: tuple[int, ...], channels: int, outputs: int, form: Form, threads: int
+    clips: tuple[int, ...], channels: int, outputs: int, form: Transform, threads: int
 ) -> None:
     torch.set_num_threads(threads)
     weight, bias, x = made(channels, outputs, 3, clips, sum(clips))
@@ -177,22 +179,22 @@ def test_two_callers_at_once() -> None:
 def test_every_job_is_done_once_and_an_error_reaches_the_caller() -> None:
     torch.set_num_threads(3)
     done: list[int] = []
-    Team().run(lambda room, jobs: done.extend(jobs), 20)
+    ThreadTeam().run(lambda room, jobs: done.extend(jobs), 20)
     assert sorted(done) == list(range(20))
 
-    def fail(_: Room, jobs: Iterator[int]) -> None:
+    def fail(_: Workspace, jobs: Iterator[int]) -> None:
         if 1 in list(jobs):
             raise MemoryError("no room")
 
     with pytest.raises(MemoryError, match="no room"):
-        Team().run(fail, 2)
+        ThreadTeam().run(fail, 2)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork")
 def test_a_forked_process_has_threads_of_its_own() -> None:
     torch.set_num_threads(2)
-    team = Team()
+    team = ThreadTeam()
     team.run(lambda room, jobs: list(jobs), 4)
     child = os.fork()
     if not child:
@@ -219,9 +221,9 @@ def test_a_forked_process_has_threads_of_its_own() -> None:
     ],
 )
 def test_which_layers_gain(
-    weight: tuple[int, ...], stride: int, clips: tuple[int, ...], form: Form | None
+    weight: tuple[int, ...], stride: int, clips: tuple[int, ...], form: Transform | None
 ) -> None:
-    assert form_for(torch.empty(weight, device="meta"), stride, clips) is form
+    assert transform_for(torch.empty(weight, device="meta"), stride, clips) is form
 
 
 @pytest.fixture(scope="module")
@@ -251,7 +253,7 @@ def test_the_network(small: InceptionI3D, packed: bool, monkeypatch: pytest.Monk
 
     monkeypatch.setattr(choice, "WinogradConvolution", Spy)
     x = torch.rand(1, 3, 16, 64, 64, generator=torch.Generator().manual_seed(1)) * 2 - 1
-    network = PackedI3D(small, fitting_convolutions())
+    network = PackedI3D(small, convolution_maker())
     found = network.features(x)
     expected = small.features(x)
     assert (found - expected).abs().max() <= 1e-4 * expected.abs().max()
@@ -261,5 +263,4 @@ def test_the_network(small: InceptionI3D, packed: bool, monkeypatch: pytest.Monk
 
 def test_winograd_computes_i3d_of_the_published_size_on_a_cpu() -> None:
     assert load_backbone("i3d", device="cpu").runtime.endswith(" winograd cpu")
-    assert "winograd" not in load_backbone("i3d", device="cpu", runtime="torch").runtime
     assert "winograd" not in load_backbone("i3d-mini", device="cpu").runtime

@@ -26,7 +26,7 @@ from extract.flow.tvl1.torch_engine import Execution, plain_level
 from extract.flow.tvl1.triton_engine import TritonSolver
 from extract.inference import torch_runtime
 from extract.inference.backbone import Backbone
-from extract.pipeline.device_steps import DeviceSteps
+from extract.pipeline.frame_steps import FrameSteps
 
 SNIPPETS = 2
 LENGTH = 16
@@ -142,7 +142,7 @@ def features(backbone, flow, size=(120, 160)):
     frames = [np.zeros((*size, 3), np.uint8)] * (SNIPPETS * LENGTH + 1)
     wanted = [list(range(n * LENGTH, (n + 1) * LENGTH)) for n in range(SNIPPETS)]
     transfer = Recorded()
-    work = DeviceSteps(backbone, flow, "uint8", transfer)
+    work = FrameSteps(backbone, flow, "uint8", transfer)
     pictures = work.pictures(frames)
     fields = work.fields(pictures)
     work.rgb(dict(enumerate(pictures)), wanted)
@@ -195,7 +195,7 @@ def test_a_video_of_one_frame(i3d):
     with no_gpu() as guard:
         backbone, transfer = i3d(), Recorded()
         guard.went_up.clear()
-        DeviceSteps(backbone, tvl1(), "uint8", transfer).flow({}, [[]])
+        FrameSteps(backbone, tvl1(), "uint8", transfer).flow({}, [[]])
     assert transfer.features[0].shape == (1, I3D.dimension)
     assert guard.went_up == []
 

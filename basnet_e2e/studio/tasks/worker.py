@@ -1,14 +1,16 @@
-"""The program of a child process: ``python -m basnet_e2e.studio.worker TASK JSON``."""
+"""The program of a child process: ``python -m basnet_e2e.studio.tasks.worker TASK JSON``."""
 
 import json
 import os
-import runpy
 import signal
 import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from extract.jobs.plan import Event
 
 
 def tell(event: str, **values: Any) -> None:
@@ -17,36 +19,43 @@ def tell(event: str, **values: Any) -> None:
 
 
 def features(videos: str, folder: str, backbone: str, streams: list[str], stride: int) -> None:
-    """Extract what is missing of a folder of videos, by the command that does it."""
-    sys.argv = ["basnet", "extract", videos, "-o", folder, "--json-log"]
-    sys.argv += ["--backbone", backbone, "--streams", ",".join(streams), "--stride", str(stride)]
-    runpy.run_module("basnet_e2e", run_name="__main__")
+    """Extract what is missing of a folder of videos, as ``basnet extract`` does."""
+    from extract.jobs.run import extract_folder
+    from extract.pipeline.settings import ExtractSettings
+
+    def on_event(event: "Event") -> None:
+        names = ("done", "total", "seconds", "duration", "message")
+        values = {name: getattr(event, name) for name in names}
+        tell(event.kind, video=event.video.id, **values)
+
+    settings = ExtractSettings(backbone=backbone, streams=tuple(streams), stride=stride)
+    extract_folder(videos, folder, settings, on_event=on_event)
 
 
 def train(project: str, resume: bool) -> None:
     """Train on what is known, and look at every video with the new model."""
-    from basnet_e2e.studio.training import train_project
+    from basnet_e2e.studio.tasks.training import train_project
 
     train_project(Path(project), resume=resume, tell=tell)
 
 
 def look(project: str) -> None:
     """Look at every video with the model."""
-    from basnet_e2e.studio.training import look_with_model
+    from basnet_e2e.studio.tasks.training import look_with_model
 
     look_with_model(Path(project), tell)
 
 
 def check(project: str) -> None:
     """Score the model on the corrected videos that it did not learn from."""
-    from basnet_e2e.studio.training import check_project
+    from basnet_e2e.studio.tasks.training import check_project
 
     check_project(Path(project), tell)
 
 
 def proxy(source: str, target: str) -> None:
     """Make a copy of a video that every browser plays."""
-    from basnet_e2e.studio.proxy import write_proxy
+    from basnet_e2e.studio.tasks.proxy import write_proxy
 
     write_proxy(Path(source), Path(target), lambda done, total: tell("frame", done=done, of=total))
 

@@ -1,10 +1,11 @@
-"""In which order people should look at videos, so that each look teaches the model most.
+"""In which order people are offered videos to look at.
 
 Active learning with four measures, each in [0, 1]: whether nobody has said what happens in the
 video, how unsure the model is of it, how much of what it would show has hardly been corrected
 before, and how many other videos look like it but like no corrected one. Videos are chosen one by
 one, since the first changes what the second would teach (greedy, as for facility location; Wei,
-Iyer and Bilmes, ICML 2015). ``tests/benchmarks/studio_loop.py`` measures what the order is worth.
+Iyer and Bilmes, ICML 2015). ``tests/benchmarks/studio_loop.py`` measures what the order is worth:
+with 5 corrections after 10 labels as much as a random order.
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,7 +1,7 @@
 """One run of training: from what is known to a model, and that model's look at every video.
 
 It runs in a process of its own (:mod:`worker`). What it learns from is written down first, so that
-people may go on while it runs.
+people may keep labelling while it runs.
 """
 
 import json
@@ -26,12 +26,12 @@ from basnet_e2e.localization.inference import (
     read_network,
 )
 from basnet_e2e.report.evidence import Evidence, shown_classes
-from basnet_e2e.studio.annotation import Annotation, Known, known_of
-from basnet_e2e.studio.documents import HIDDEN
-from basnet_e2e.studio.project import FEATURES, MODEL, RESULTS, Content, Project
-from basnet_e2e.studio.ranking import Look, ranked
-from basnet_e2e.studio.runs import NEXT, RUN, RUNS, note_run, publish, read_runs
-from basnet_e2e.studio.tables import label_text, span_text
+from basnet_e2e.studio.project.annotation import Annotation, Known, known_of
+from basnet_e2e.studio.project.documents import HIDDEN
+from basnet_e2e.studio.project.project import FEATURES, MODEL, RESULTS, Content, Project
+from basnet_e2e.studio.project.tables import label_text, span_text
+from basnet_e2e.studio.tasks.ranking import Look, ranked
+from basnet_e2e.studio.tasks.runs import NEXT, RUN, RUNS, note_run, publish, read_runs
 from basnet_e2e.training.loop import looked_at
 from basnet_e2e.training.train import train
 from extract.features.feature_file import SUFFIX
@@ -50,7 +50,7 @@ def train_project(folder: Path, *, resume: bool, tell: Tell) -> None:
 
     Args:
         folder: the project.
-        resume: go on with the run that was stopped.
+        resume: continue the run that was stopped.
         tell: is told of steps and figures.
 
     Raises:

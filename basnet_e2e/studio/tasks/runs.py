@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from basnet_e2e.errors import BasnetError
-from basnet_e2e.studio.documents import HIDDEN
-from basnet_e2e.studio.project import MODEL, PREVIOUS
+from basnet_e2e.studio.project.documents import HIDDEN
+from basnet_e2e.studio.project.project import MODEL, PREVIOUS
 from weights.files import write_text
 
-RUN = "training"  # folder of the run in hand, below .studio
+RUN = "training"  # folder of the current run, below .studio
 RUNS, NEXT = "runs.json", "next.json"
 
 

@@ -10,9 +10,9 @@ from basnet_e2e.errors import BasnetError
 from basnet_e2e.interchange.writers import WRITERS, format_results
 from basnet_e2e.intervals import Interval, Localization
 from basnet_e2e.report.evidence import evidence_path
-from basnet_e2e.studio.documents import HIDDEN
-from basnet_e2e.studio.jobs import run_command
-from basnet_e2e.studio.project import RESULTS, Content
+from basnet_e2e.studio.project.documents import HIDDEN
+from basnet_e2e.studio.project.project import RESULTS, Content
+from basnet_e2e.studio.tasks.job import run_command
 from weights.files import write_text
 
 EXPORTS, REPORT = "exports", "report"

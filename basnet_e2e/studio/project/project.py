@@ -10,9 +10,9 @@ from typing import Any
 from basnet_e2e.data.annotations.video_names import ambiguous_message, find_matches, nfc
 from basnet_e2e.data.files.text_files import parse_json
 from basnet_e2e.errors import BasnetError
-from basnet_e2e.studio.annotation import Annotation
-from basnet_e2e.studio.documents import Documents
-from basnet_e2e.studio.tables import label_text, read_label_rows, read_span_rows, span_text
+from basnet_e2e.studio.project.annotation import Annotation
+from basnet_e2e.studio.project.documents import Documents
+from basnet_e2e.studio.project.tables import label_text, read_label_rows, read_span_rows, span_text
 
 LABELS, INTERVALS, CLASSES, STUDIO = "labels.csv", "intervals.csv", "classes.txt", "studio.json"
 FEATURES, RESULTS = "features", "results"
@@ -153,7 +153,7 @@ class Project:
             StaleError: the annotation has changed since.
             BasnetError: the document is not an annotation.
         """
-        from basnet_e2e.studio.annotation import annotation_of
+        from basnet_e2e.studio.project.annotation import annotation_of
 
         with self._lock:
             self._check()

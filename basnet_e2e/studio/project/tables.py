@@ -9,7 +9,7 @@ from basnet_e2e.data.annotations.csv_tables import COLUMNS, INTERVAL_COLUMNS, SE
 from basnet_e2e.data.annotations.video_names import nfc
 from basnet_e2e.data.files.csv_rows import Row, read_rows
 from basnet_e2e.errors import BasnetError
-from basnet_e2e.studio.annotation import UNKNOWN, Annotation, Span
+from basnet_e2e.studio.project.annotation import UNKNOWN, Annotation, Span
 
 
 def read_label_rows(path: Path) -> dict[str, tuple[str, ...]]:

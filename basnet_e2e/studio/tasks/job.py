@@ -18,7 +18,7 @@ from typing import Any
 
 KEPT_LINES = 40
 PATIENCE = 20.0  # seconds that a child has to end in
-WORKER = "basnet_e2e.studio.worker"
+WORKER = "basnet_e2e.studio.tasks.worker"
 
 Listener = Callable[[dict[str, Any]], None]
 
