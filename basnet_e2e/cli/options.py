@@ -271,7 +271,7 @@ class PathOrUrl(click.ParamType):
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> "Path | Url":
         """Tell one from the other by ``scheme://``."""
-        from extract.sources.storage import path_or_url
+        from extract.sources.urls import path_or_url
 
         return path_or_url(value)
 

@@ -14,8 +14,8 @@ from extract.errors import ExtractError
 from extract.features.feature_file import SUFFIX, read_meta
 from extract.features.fingerprint import fingerprint
 from extract.sources.find import VideoInput, safe_id, same_name, search, with_unique_ids
-from extract.sources.storage import is_folder, path_or_url
-from extract.sources.urls import Url
+from extract.sources.storage import is_folder
+from extract.sources.urls import Url, path_or_url
 
 log = logging.getLogger(__name__)
 

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from uuid import uuid4
 
-from extract.sources import storage, urls
+from extract.sources import storage
 from extract.sources.urls import TransferError, Url
 
 FINGERPRINT_CHUNK = 1 << 20
@@ -26,7 +26,7 @@ def fingerprint(path: str | os.PathLike[str] | Url) -> str:
         OSError: the file cannot be read, or is at a URL that gives no parts of it.
     """
     if isinstance(path, Url):
-        about = urls.about(path)
+        about = storage.about(path)
         if about.size is None or not about.ranged:
             raise TransferError(errno.ENOTSUP, "no part of it can be read alone", str(path))
         return _remembered(path, about.size, *about.version)
@@ -50,7 +50,7 @@ def content_id(path: str | os.PathLike[str] | Url) -> str:
     except TransferError as error:
         if error.errno != errno.ENOTSUP or not isinstance(path, Url):
             raise
-    version = urls.about(path).version
+    version = storage.about(path).version
     told = any(not fact.startswith("size=") for fact in version)
     return (
         f"version {hashlib.sha256(repr(version).encode()).hexdigest()[:32]}"

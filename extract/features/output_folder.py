@@ -13,9 +13,9 @@ from extract.errors import DiskError, ExtractError
 from extract.features.feature_file import SUFFIX, Features, read_meta, read_meta_of_bytes
 from extract.features.missing_folders import check_there
 from extract.machine.file_locks import lock
-from extract.sources import storage, urls
+from extract.sources import storage
 from extract.sources.storage import Version
-from extract.sources.urls import TransferError, Url
+from extract.sources.urls import WEB, TransferError, Url
 from weights.files import cache_folder
 
 log = logging.getLogger(__name__)
@@ -44,7 +44,7 @@ class OutputFolder:
         if isinstance(folder, Path):
             self.local = folder
             return
-        if folder.scheme in urls.WEB:
+        if folder.scheme in WEB:
             raise ExtractError(f"{folder}: nothing can be written over {folder.scheme}://")
         key = hashlib.sha256(folder.text.encode()).hexdigest()[:16]
         self.local = cache_folder() / "elsewhere" / key
@@ -139,6 +139,6 @@ def _start_of(file: Url) -> bytes:
     try:
         return storage.read(file, 0, HEADER_BYTES)
     except TransferError:
-        if urls.about(file).size:
+        if storage.about(file).size:
             raise
         return b""  # an empty object has no part that could be read

@@ -12,8 +12,7 @@ from extract.jobs.video_job import ExtractorOptions, work_on
 from extract.pipeline.extractor import Extractor
 from extract.pipeline.settings import DecodeOptions, ExtractSettings
 from extract.sources.find import find_videos
-from extract.sources.storage import path_or_url
-from extract.sources.urls import Url
+from extract.sources.urls import Url, path_or_url
 
 log = logging.getLogger(__name__)
 

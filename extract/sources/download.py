@@ -17,7 +17,8 @@ from extract.errors import DiskError, ExtractError, VideoError
 from extract.machine.file_locks import lock
 from extract.machine.private_folders import private_folder
 from extract.sources.find import safe_id
-from extract.sources.urls import About, TransferError, Url, about, file_system, patiently, read
+from extract.sources.storage import About, about, read
+from extract.sources.urls import TransferError, Url, file_system, patiently
 
 LONGEST_SUFFIX = 16
 PIECE = 16 << 20  # bytes: what a dropped connection may cost

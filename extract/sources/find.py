@@ -14,8 +14,8 @@ from typing import TypeVar
 
 from extract.errors import ExtractError
 from extract.sources import storage
-from extract.sources.storage import is_folder, path_or_url
-from extract.sources.urls import Url
+from extract.sources.storage import is_folder
+from extract.sources.urls import Url, path_or_url
 
 log = logging.getLogger(__name__)
 

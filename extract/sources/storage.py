@@ -1,24 +1,61 @@
 """Files of this machine and of URLs behind the same few functions; each is written whole."""
 
 import contextlib
+import glob
 import os
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from extract.errors import ExtractError
-from extract.sources import urls
-from extract.sources.urls import TransferError, Url
+from extract.sources.urls import WEB, TransferError, Url, file_system, patiently
 from weights.files import atomic_write
+
+# Here an object is there at once or not at all, and folders need not be made.
+STORES = frozenset({"s3", "s3a", "gs", "gcs", "az", "abfs", "adl", "oci", "oss", "hf", "memory"})
+VERSION = ("size", "ETag", "etag", "mtime", "LastModified", "updated", "created", "blob_id")
 
 Version = tuple[object, ...]
 """Tells two files of one name apart."""
 
 
-def path_or_url(name: str | os.PathLike[str] | Url) -> Path | Url:
-    """What a name that a user gave means."""
-    if isinstance(name, Url):
-        return name
-    text = os.fspath(name)
-    return Url(text) if urls.is_url(text) else Path(text.removeprefix("file://"))
+@dataclass(frozen=True)
+class About:
+    """What a file system tells of a URL.
+
+    Attributes:
+        is_folder: whether it is one.
+        size: bytes, None where it does not tell.
+        ranged: whether a part of it can be read.
+        version: changes with the content, as far as the file system tells.
+    """
+
+    is_folder: bool
+    size: int | None
+    ranged: bool
+    version: tuple[str, ...]
+
+
+def about(url: Url) -> About:
+    """Ask for the facts of a URL, not from memory.
+
+    Raises:
+        FileNotFoundError: there is nothing.
+        TransferError: the connection fails or is refused.
+    """
+    system, path = file_system(url)
+    found = patiently(url, lambda: dict(_fresh(system).info(path)))
+    version = tuple(f"{key}={found[key]}" for key in VERSION if found.get(key) is not None)
+    size, on_web = found.get("size"), url.scheme in WEB
+    ranged = size is not None and bool(found.get("partial", not on_web))
+    return About(found.get("type") == "directory" and not on_web, size, ranged, version)
+
+
+def _fresh(system: Any) -> Any:
+    system.invalidate_cache()
+    return system
 
 
 def is_folder(place: Path | Url) -> bool:
@@ -29,7 +66,7 @@ def is_folder(place: Path | Url) -> bool:
     """
     try:
         if isinstance(place, Url):
-            return urls.is_folder(place)
+            return about(place).is_folder
     except FileNotFoundError as error:
         raise ExtractError(f"{place}: no such file or folder") from error
     except TransferError as error:
@@ -54,9 +91,8 @@ def names_below(folder: Path | Url) -> list[str]:
         OSError: the connection fails or is refused.
     """
     if isinstance(folder, Url):
-        with contextlib.suppress(FileNotFoundError):
-            return [name for name in urls.files_below(folder) if not is_hidden(name)]
-        return []
+        found = _names(folder, lambda system, path: system.find(path))
+        return [name for name in found if not is_hidden(name)]
     found = []
     for root, folders, names in os.walk(folder):
         folders[:] = sorted(name for name in folders if not is_hidden(name))
@@ -71,9 +107,23 @@ def names_in(folder: Path | Url, pattern: str) -> list[str]:
     Raises:
         OSError: the connection fails or is refused.
     """
-    if isinstance(folder, Url):
-        return urls.matching(folder, pattern)
-    return sorted(path.name for path in folder.glob(pattern) if path.is_file())
+    if isinstance(folder, Path):
+        return sorted(path.name for path in folder.glob(pattern) if path.is_file())
+    return _names(
+        folder, lambda system, path: system.glob(f"{glob.escape(path.rstrip('/'))}/{pattern}")
+    )
+
+
+def _names(folder: Url, ask: Callable[[Any, str], list[str]]) -> list[str]:
+    """What a file system answers, relative to the folder; nothing if there is no folder."""
+    system, path = file_system(folder)
+    # File systems give names of their own, with or without a leading slash.
+    own = path.strip("/")
+    with contextlib.suppress(FileNotFoundError):
+        found = patiently(folder, lambda: ask(_fresh(system), path))
+        names = (name.strip("/").removeprefix(own).strip("/") for name in found)
+        return sorted(filter(None, names))
+    return []
 
 
 def version(place: Path | Url) -> Version | None:
@@ -84,9 +134,9 @@ def version(place: Path | Url) -> Version | None:
     """
     with contextlib.suppress(FileNotFoundError):
         if isinstance(place, Url):
-            return urls.about(place).version
-        about = place.stat()
-        return about.st_ino, about.st_size, about.st_mtime_ns
+            return about(place).version
+        found = place.stat()
+        return found.st_ino, found.st_size, found.st_mtime_ns
     return None
 
 
@@ -98,23 +148,36 @@ def read(place: Path | Url, start: int = 0, stop: int | None = None) -> bytes:
         OSError: it cannot be read.
     """
     if isinstance(place, Url):
-        return urls.read(place, start, stop)
+        system, path = file_system(place)
+        return bytes(patiently(place, lambda: system.cat_file(path, start=start, end=stop)))
     with place.open("rb") as file:
         file.seek(start)
         return file.read() if stop is None else file.read(stop - start)
 
 
 def write(place: Path | Url, data: bytes) -> None:
-    """Write a file, whole or not at all.
+    """Write a file in one piece: whoever reads it sees the one before or this one.
 
     Raises:
         OSError: it cannot be written.
     """
-    if isinstance(place, Url):
-        urls.write(place, data)
+    if isinstance(place, Path):
+        with atomic_write(place) as file:
+            file.write(data)
         return
-    with atomic_write(place) as file:
-        file.write(data)
+    system, path = file_system(place)
+
+    def put() -> None:
+        if place.scheme in STORES:
+            system.pipe_file(path, data)
+            return
+        folder, _, name = path.rpartition("/")
+        part = f"{folder}/.{name}.{uuid.uuid4().hex}.part"
+        system.makedirs(folder, exist_ok=True)
+        system.pipe_file(part, data)
+        system.mv(part, path)
+
+    patiently(place, put)
 
 
 def remove(place: Path | Url) -> None:
@@ -123,7 +186,9 @@ def remove(place: Path | Url) -> None:
     Raises:
         OSError: it cannot be removed.
     """
-    if isinstance(place, Url):
-        urls.remove(place)
-    else:
+    if isinstance(place, Path):
         place.unlink(missing_ok=True)
+        return
+    system, path = file_system(place)
+    with contextlib.suppress(FileNotFoundError):
+        patiently(place, lambda: system.rm_file(path))

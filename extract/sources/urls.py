@@ -1,19 +1,19 @@
-"""Files that stand elsewhere: named by a URL, read and written whole through fsspec.
+"""URLs, and the connections to where they lead, through fsspec.
 
-A connection that fails is tried again a few times with growing pauses. What remains of any trouble
-is an ``OSError`` whose words a user can do something with.
+A connection that fails is retried a few times with growing pauses. Whatever still fails is an
+``OSError`` with a message that a user can act on.
 """
 
 import errno
-import glob
 import importlib.util
 import logging
+import os
 import posixpath
 import re
 import time
-import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import unquote, urlsplit
 
@@ -28,8 +28,6 @@ ATTEMPTS = 4
 PAUSE = 0.5  # seconds before the second attempt; doubled before each further one
 WEB = ("http", "https")
 OF_ONE_PROCESS = ("memory",)
-# Here an object is there at once or not at all, and folders need not be made.
-STORES = frozenset({"s3", "s3a", "gs", "gcs", "az", "abfs", "adl", "oci", "oss", "hf", "memory"})
 # What pip calls the package that fsspec needs for a scheme.
 PACKAGES = {
     **dict.fromkeys(WEB, "aiohttp"),
@@ -42,11 +40,11 @@ GONE = (404, 410)
 CLIENT_ERRORS = range(400, 500)
 TOO_OFTEN = (408, 429)  # of those the ones that a second attempt may not meet again
 
-Result = TypeVar("Result")
+T = TypeVar("T")
 
 
 class TransferError(OSError):
-    """A file elsewhere cannot be read or written; prints as one line that names it."""
+    """A URL cannot be read or written; prints as one line that names it."""
 
     def __str__(self) -> str:
         return f"{self.filename}: {self.strerror}"
@@ -54,7 +52,7 @@ class TransferError(OSError):
 
 @dataclass(frozen=True, order=True)
 class Url:
-    """Name of a file or folder elsewhere; a path has these properties too.
+    """A file or folder on another machine; a path has these properties too.
 
     As a string it shows neither user, password nor query, which may hold a token.
 
@@ -100,7 +98,7 @@ class Url:
 
     @property
     def parent(self) -> "Url":
-        """The folder that it stands in."""
+        """The folder that it is in."""
         return Url(self._without_query.rstrip("/").rpartition("/")[0])
 
     def __truediv__(self, name: str) -> "Url":
@@ -108,7 +106,7 @@ class Url:
 
 
 def masked(text: str) -> str:
-    """The words of a library with user, password and query of each URL in them hidden.
+    """A message of a library in which user, password and query of each URL are hidden.
 
     >>> masked("404 of http://me:secret@host/v.mp4?token=T")
     '404 of http://***@host/v.mp4?***'
@@ -117,9 +115,17 @@ def masked(text: str) -> str:
 
 
 def is_url(text: str) -> bool:
-    """Whether a text names a file elsewhere; ``file://`` does not."""
+    """Whether a text is a URL; ``file://`` names a path."""
     found = SCHEME.match(text)
     return bool(found) and found[1].lower() != "file"  # type: ignore[index]  # bool() hides it
+
+
+def path_or_url(name: str | os.PathLike[str] | Url) -> Path | Url:
+    """What a name that a user gave means."""
+    if isinstance(name, Url):
+        return name
+    text = os.fspath(name)
+    return Url(text) if is_url(text) else Path(text.removeprefix("file://"))
 
 
 def file_system(url: Url) -> tuple[Any, str]:
@@ -137,7 +143,7 @@ def file_system(url: Url) -> tuple[Any, str]:
             f"{url}: {url.scheme}:// needs a package that is not installed: pip install {package}"
         )
     if url.scheme not in fsspec.available_protocols():
-        raise ExtractError(f"{url}: {url.scheme}:// is no kind of URL that fsspec knows")
+        raise ExtractError(f"{url}: {url.scheme}:// is not a kind of URL that fsspec knows")
     try:
         system, path = url_to_fs(url.text)
     except ImportError as error:
@@ -147,7 +153,7 @@ def file_system(url: Url) -> tuple[Any, str]:
     return system, path
 
 
-def patiently(url: Url, work: Callable[[], Result]) -> Result:
+def patiently(url: Url, work: Callable[[], T]) -> T:
     """Do some work on a URL, more than once where the connection fails.
 
     Raises:
@@ -184,7 +190,7 @@ def _origin(url: Url, error: BaseException) -> BaseException:
 
 
 def _final(error: BaseException) -> bool:
-    """Whether trying again is no use."""
+    """Whether it is useless to try again."""
     # A file system says by NotImplementedError and ValueError that it cannot do what is asked.
     if isinstance(error, PermissionError | NotImplementedError | IsADirectoryError | ValueError):
         return True
@@ -198,143 +204,3 @@ def _words(error: BaseException) -> str:
     text = masked(" ".join(str(getattr(error, "strerror", None) or error).split()))
     text = text or type(error).__name__
     return text if len(text) < 160 else text[:157] + "..."
-
-
-@dataclass(frozen=True)
-class About:
-    """What a file system says of an object.
-
-    Attributes:
-        is_folder: whether it is one.
-        size: bytes, None where it does not say.
-        ranged: whether a part of it can be read.
-        version: changes with the content, as far as the file system tells.
-    """
-
-    is_folder: bool
-    size: int | None
-    ranged: bool
-    version: tuple[str, ...]
-
-
-def about(url: Url) -> About:
-    """Ask for an object's facts, not from memory.
-
-    Raises:
-        FileNotFoundError: there is none.
-        TransferError: the connection fails or is refused.
-    """
-    system, path = file_system(url)
-
-    def ask() -> dict[str, Any]:
-        system.invalidate_cache()
-        return dict(system.info(path))
-
-    found = patiently(url, ask)
-    told = ("size", "ETag", "etag", "mtime", "LastModified", "updated", "created", "blob_id")
-    version = tuple(f"{key}={found[key]}" for key in told if found.get(key) is not None)
-    size = found.get("size")
-    ranged = size is not None and bool(found.get("partial", url.scheme not in WEB))
-    return About(found.get("type") == "directory", size, ranged, version)
-
-
-def exists(url: Url) -> bool:
-    """Whether there is such an object or folder."""
-    try:
-        about(url)
-    except FileNotFoundError:
-        return False
-    return True
-
-
-def is_folder(url: Url) -> bool:
-    """Whether a URL names a folder; over the web there are only files.
-
-    Raises:
-        FileNotFoundError: there is nothing of that name.
-        TransferError: the connection fails or is refused.
-    """
-    return about(url).is_folder and url.scheme not in WEB
-
-
-def files_below(folder: Url) -> list[str]:
-    """Names of all files of a folder in depth, relative to it, in order.
-
-    Raises:
-        FileNotFoundError: there is no such folder.
-        TransferError: the connection fails or is refused.
-    """
-    system, path = file_system(folder)
-    return _names(folder, path, lambda: system.find(path), system)
-
-
-def matching(folder: Url, pattern: str) -> list[str]:
-    """Names of the files directly in a folder that match a pattern, in order.
-
-    Raises:
-        TransferError: the connection fails or is refused.
-    """
-    system, path = file_system(folder)
-    wanted = f"{glob.escape(path.rstrip('/'))}/{pattern}"
-    try:
-        return _names(folder, path, lambda: system.glob(wanted), system)
-    except FileNotFoundError:
-        return []
-
-
-def _names(folder: Url, path: str, ask: Callable[[], list[str]], system: Any) -> list[str]:
-    """What a file system answers, relative to the folder."""
-
-    def fresh() -> list[str]:
-        system.invalidate_cache()
-        return ask()
-
-    # File systems give names of their own, with or without a leading slash.
-    own = path.strip("/")
-    found = (name.strip("/").removeprefix(own).strip("/") for name in patiently(folder, fresh))
-    return sorted(name for name in found if name)
-
-
-def read(url: Url, start: int | None = None, stop: int | None = None) -> bytes:
-    """The bytes of an object, or those from ``start`` up to ``stop``.
-
-    Raises:
-        FileNotFoundError: there is none.
-        TransferError: the connection fails or is refused.
-    """
-    system, path = file_system(url)
-    return bytes(patiently(url, lambda: system.cat_file(path, start=start, end=stop)))
-
-
-def write(url: Url, data: bytes) -> None:
-    """Put an object in one piece: who reads it sees the one before or this one.
-
-    Raises:
-        TransferError: the connection fails or is refused.
-    """
-    system, path = file_system(url)
-
-    def put() -> None:
-        if url.scheme in STORES:
-            system.pipe_file(path, data)
-            return
-        folder, _, name = path.rpartition("/")
-        part = f"{folder}/.{name}.{uuid.uuid4().hex}.part"
-        system.makedirs(folder, exist_ok=True)
-        system.pipe_file(part, data)
-        system.mv(part, path)
-
-    patiently(url, put)
-
-
-def remove(url: Url) -> None:
-    """Remove an object if it is there.
-
-    Raises:
-        TransferError: the connection fails or is refused.
-    """
-    system, path = file_system(url)
-    try:
-        patiently(url, lambda: system.rm_file(path))
-    except FileNotFoundError:
-        return

@@ -14,7 +14,7 @@ from basnet_e2e.cli import main
 from basnet_e2e.demo.footage.encode import write_video
 from extract.jobs.store import FeatureCache
 from extract.pipeline.extractor import Extractor
-from extract.sources import urls
+from extract.sources import storage
 from extract.sources.urls import Url
 
 NAMES = ("a", "b", "deep/c", "deep/d")
@@ -37,7 +37,7 @@ def clips(tmp_path_factory):
 def elsewhere(clips):
     folder = Url(f"memory://{uuid.uuid4().hex}")
     for name in NAMES:
-        urls.write(folder / f"in/{name}.mp4", (clips / f"{name}.mp4").read_bytes())
+        storage.write(folder / f"in/{name}.mp4", (clips / f"{name}.mp4").read_bytes())
     return folder
 
 
@@ -82,21 +82,21 @@ def test_urls_in_and_out_make_the_same_bytes(elsewhere, whole, run):
     code, _, err = run("extract", elsewhere / "in", "-o", elsewhere / "out", *BOTH)
     assert code == 0, err
     assert f"features of 4 videos written to {elsewhere}/out" in err[-1]
-    assert {name: urls.read(elsewhere / "out" / name) for name in whole} == whole
-    assert urls.files_below(elsewhere / "out") == sorted(whole)
+    assert {name: storage.read(elsewhere / "out" / name) for name in whole} == whole
+    assert storage.names_below(elsewhere / "out") == sorted(whole)
     code, _, err = run("extract", elsewhere / "in", "-o", elsewhere / "out", *BOTH)
     assert (code, "0 to do, 4 done before" in err[-1]) == (0, True)
 
 
 def test_failures_elsewhere_are_listed_there(elsewhere, run):
-    urls.write(elsewhere / "in/broken.mp4", b"no video")
+    storage.write(elsewhere / "in/broken.mp4", b"no video")
     try:
         code, _, err = run("extract", elsewhere / "in/broken.mp4", "-o", elsewhere / "bad", *MINI)
     finally:
-        urls.remove(elsewhere / "in/broken.mp4")
+        storage.remove(elsewhere / "in/broken.mp4")
     assert code == 1
     assert f"1 failed, see {elsewhere}/bad/failures.json" in "\n".join(err)
-    (row,) = json.loads(urls.read(elsewhere / "bad/failures.json"))["failed"]
+    (row,) = json.loads(storage.read(elsewhere / "bad/failures.json"))["failed"]
     assert row["error"].startswith(f"{elsewhere}/in/broken.mp4: ")
 
 
@@ -105,14 +105,14 @@ def test_a_dry_run_reads_and_writes_nothing_elsewhere(elsewhere, run):
     assert code == 0
     assert out.splitlines()[0] == f"a\t{elsewhere}/in/a.mp4"
     assert "(4 do not say how long they are)" in "\n".join(err)
-    assert not urls.exists(elsewhere / "x")
+    assert not storage.version(elsewhere / "x")
 
 
 @pytest.mark.parametrize(
     ("videos", "output", "words"),
     [
         ("memory://none/a.mp4", "out", "no such file or folder"),
-        ("nosuch://a/b.mp4", "out", "no kind of URL that fsspec knows"),
+        ("nosuch://a/b.mp4", "out", "not a kind of URL that fsspec knows"),
         (None, "https://host/out", "nothing can be written over https"),
     ],
 )

@@ -15,7 +15,7 @@ from basnet_e2e.heads.common.head import Shape
 from basnet_e2e.heads.presets import preset
 from extract.pipeline.extractor import Extractor
 from extract.pipeline.settings import ExtractSettings
-from extract.sources import urls
+from extract.sources import storage
 from extract.sources.urls import Url
 
 CLASSES = ("run", "jump")
@@ -136,7 +136,7 @@ def test_the_built_in_classifier_is_refined_too(cut, run):
 
 def test_a_video_elsewhere_is_refined_as_one_here(cut, run):
     url = Url(f"memory://{uuid.uuid4().hex}/video.mp4")
-    urls.write(url, (cut / "video.mp4").read_bytes())
+    storage.write(url, (cut / "video.mp4").read_bytes())
     results = []
     for given in (cut / "video.mp4", url):
         code, out, err = run(

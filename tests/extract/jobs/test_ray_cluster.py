@@ -17,7 +17,7 @@ from extract.errors import ExtractError, VideoError
 from extract.features.failure_lists import read_failures
 from extract.jobs import ray_cluster
 from extract.jobs.plan import Summary, make_plan
-from extract.sources import urls
+from extract.sources import storage
 from extract.sources.find import VideoInput, find_videos
 from extract.sources.urls import Url
 from weights.errors import WeightsError
@@ -179,7 +179,7 @@ def test_urls_in_and_out_and_failures_of_two_machines_in_one_list(work, tmp_path
     monkeypatch.setenv("BASNET_CACHE", str(tmp_path / "cache"))
     root = Url(f"local://{tmp_path}/elsewhere")
     for name in "abcdef":
-        urls.write(root / f"in/{name}.mp4", b"broken" if name in "abcd" else b"")
+        storage.write(root / f"in/{name}.mp4", b"broken" if name in "abcd" else b"")
     plan = make_plan(find_videos([root / "in"]), root / "out", FILE_SETTINGS)
     summary = work.do(plan)
     assert sorted(summary.done) == ["e", "f"]

@@ -11,7 +11,7 @@ import uuid
 import pytest
 
 from extract.errors import DiskError, VideoError
-from extract.sources import urls
+from extract.sources import storage
 from extract.sources.download import download, local_copy
 from extract.sources.urls import TransferError, Url
 
@@ -27,7 +27,7 @@ def temporary(tmp_path, monkeypatch):
 @pytest.fixture
 def video():
     url = Url(f"memory://{uuid.uuid4().hex}/a.mp4")
-    urls.write(url, b"some content")
+    storage.write(url, b"some content")
     return url
 
 
@@ -72,12 +72,12 @@ def test_without_a_temporary_folder_nothing_can_go_on(video, monkeypatch, tmp_pa
 
 
 def test_a_video_that_changes_on_the_way_is_refused(video, tmp_path, monkeypatch):
-    read = urls.read
+    read = storage.read
 
     def change(url, start, stop):
         piece = read(url, start, stop)
         time.sleep(0.02)  # the clock of a file system may be that coarse
-        urls.write(url, b"other content"[:12])
+        storage.write(url, b"other content"[:12])
         return piece
 
     monkeypatch.setattr("extract.sources.download.read", change)
@@ -86,7 +86,7 @@ def test_a_video_that_changes_on_the_way_is_refused(video, tmp_path, monkeypatch
 
 
 def _hold(url, pipe):
-    urls.write(url, b"some content")
+    storage.write(url, b"some content")
     with local_copy(url) as path:
         pipe.send(str(path))
         time.sleep(3600)

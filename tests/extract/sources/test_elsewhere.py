@@ -15,7 +15,7 @@ from extract.jobs.resources import Division
 from extract.jobs.video_job import ExtractorOptions
 from extract.jobs.workers import events_of_workers
 from extract.pipeline.settings import DecodeOptions, ExtractSettings
-from extract.sources import urls
+from extract.sources import storage
 from extract.sources.find import find_videos
 from extract.sources.urls import TransferError, Url
 
@@ -41,7 +41,7 @@ def cache(tmp_path, monkeypatch):
 
 def fill(folder):
     for name, data in (("a", b"A"), ("b", b"broken"), ("deep/c", b"C")):
-        urls.write(folder / f"in/{name}.mp4", data)
+        storage.write(folder / f"in/{name}.mp4", data)
     return folder
 
 
@@ -77,13 +77,13 @@ def test_what_is_there_is_not_done_again(anywhere, cache):
     assert sorted(summary.done) == ["a", "deep/c"]
     assert summary.failed == {"b": f"{anywhere}/in/b.mp4: decoding failed at 1.2 s"}
     out = anywhere / "out"
-    assert urls.files_below(out) == ["a.safetensors", "deep/c.safetensors", "failures.json"]
+    assert storage.names_below(out) == ["a.safetensors", "deep/c.safetensors", "failures.json"]
     assert read_failures(out) == summary.failed
-    urls.write(anywhere / "in/b.mp4", b"mended")
-    urls.write(anywhere / "in/a.mp4", b"changed")
+    storage.write(anywhere / "in/b.mp4", b"mended")
+    storage.write(anywhere / "in/a.mp4", b"changed")
     assert sorted(run(anywhere, second).done) == ["a", "b"]
     assert sorted(second.seen) == ["a", "b"]
-    assert "failures.json" not in urls.files_below(out)
+    assert "failures.json" not in storage.names_below(out)
     assert not [path for path in cache.rglob("*") if path.is_file()]
 
 
@@ -92,7 +92,7 @@ def test_the_bytes_are_those_of_a_folder_here(folder, tmp_path):
     plan = make_plan(find_videos([folder / "in"]), tmp_path / "out", FILE_SETTINGS)
     run_plan(plan, Counting())
     for name in ("a.safetensors", "deep/c.safetensors", "failures.json"):
-        assert urls.read(folder / "out" / name) == (tmp_path / "out" / name).read_bytes()
+        assert storage.read(folder / "out" / name) == (tmp_path / "out" / name).read_bytes()
 
 
 def test_other_settings_are_refused(folder):
@@ -104,17 +104,17 @@ def test_other_settings_are_refused(folder):
 
 
 def test_what_is_no_feature_file_is_not_overwritten(folder):
-    urls.write(folder / "out/a.safetensors", b"something else")
+    storage.write(folder / "out/a.safetensors", b"something else")
     plan = make_plan(find_videos([folder / "in"]), folder / "out", FILE_SETTINGS)
     replaced = [job.video.id for job in plan.todo if job.version is not None]
     with pytest.raises(ExtractError, match="holds no features and is not overwritten"):
         plan.store.output.check_writable(replaced, force=False)
     plan.store.output.check_writable(replaced, force=True)
-    assert urls.read(folder / "out/a.safetensors") == b"something else"
+    assert storage.read(folder / "out/a.safetensors") == b"something else"
 
 
 def test_an_empty_object_is_no_features(anywhere):
-    urls.write(anywhere / "out/a.safetensors", b"")
+    storage.write(anywhere / "out/a.safetensors", b"")
     assert "a" in run(anywhere, Counting()).done
 
 
@@ -127,7 +127,9 @@ def test_a_folder_that_cannot_be_written_is_told_before_work_starts(monkeypatch,
 
 def test_shards_have_lists_of_their_own(folder):
     run(folder, Counting(), failures="failures-0-of-2.json")
-    assert json.loads(urls.read(folder / "out/failures-0-of-2.json"))["failed"][0]["video"] == "b"
+    assert (
+        json.loads(storage.read(folder / "out/failures-0-of-2.json"))["failed"][0]["video"] == "b"
+    )
     assert read_failures(folder / "out").keys() == {"b"}
 
 
@@ -157,7 +159,7 @@ def test_a_connection_that_drops_for_good_costs_one_video(bucket, wire):
 
 def test_an_object_that_goes_away_costs_one_video(bucket):
     plan = make_plan(find_videos([bucket / "in"]), bucket / "out", FILE_SETTINGS)
-    urls.remove(bucket / "in/a.mp4")
+    storage.remove(bucket / "in/a.mp4")
     summary = run_plan(plan, Counting())
     assert summary.failed["a"] == f"{bucket}/in/a.mp4: no such file or folder"
     assert summary.done == ["deep/c"]
@@ -169,6 +171,6 @@ def test_where_nothing_can_be_written_any_more_the_run_ends(folder, monkeypatch)
     def refuse(url, data):
         raise TransferError(5, "access denied", str(url))
 
-    monkeypatch.setattr(urls, "write", refuse)
+    monkeypatch.setattr(storage, "write", refuse)
     with pytest.raises(OSError, match="access denied"):
         run_plan(plan, Counting())

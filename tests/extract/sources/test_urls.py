@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from extract.errors import ExtractError
 from extract.features.fingerprint import FINGERPRINT_CHUNK, fingerprint
-from extract.sources import urls
+from extract.sources import storage, urls
 from extract.sources.find import VideoInput, find_videos, path_or_url, with_unique_ids
 from extract.sources.urls import TransferError, Url, masked
 
@@ -70,7 +70,7 @@ def test_what_is_a_url():
 
 def test_folders_are_searched_as_those_of_this_machine(folder):
     for name in ("b.mp4", "deep/a.MKV", "note.txt", ".hidden/c.mp4", "deep/.d.mp4"):
-        urls.write(folder / name, b"content")
+        storage.write(folder / name, b"content")
     found = find_videos([folder])
     assert [video.id for video in found] == ["b", "deep/a"]
     assert str(found[1].path) == f"{folder}/deep/a.MKV"
@@ -79,14 +79,14 @@ def test_folders_are_searched_as_those_of_this_machine(folder):
 
 def test_two_folders_elsewhere_keep_names_apart(folder):
     for name in ("x/a.mp4", "y/a.mp4"):
-        urls.write(folder / name, b"content")
+        storage.write(folder / name, b"content")
     found = find_videos([folder / "x", folder / "y"])
     assert [video.id for video in found] == ["x/a", "y/a"]
 
 
 def test_a_folder_here_and_one_elsewhere(folder, tmp_path):
     (tmp_path / "a.mp4").write_bytes(b"content")
-    urls.write(folder / "a.mp4", b"content")
+    storage.write(folder / "a.mp4", b"content")
     here, there = find_videos([tmp_path, folder])
     assert here.id != there.id
     assert here.id.endswith("/a")
@@ -96,17 +96,17 @@ def test_a_folder_here_and_one_elsewhere(folder, tmp_path):
 def test_what_is_not_there_is_told(folder):
     with pytest.raises(ExtractError, match="no such file or folder"):
         find_videos([folder / "none.mp4"])
-    urls.write(folder / "note.txt", b"content")
+    storage.write(folder / "note.txt", b"content")
     with pytest.raises(ExtractError, match="no video in this folder"):
         find_videos([folder])
 
 
 def test_unknown_kinds_and_missing_packages_are_told(monkeypatch):
-    with pytest.raises(ExtractError, match="nosuch:// is no kind of URL"):
-        urls.read(Url("nosuch://a/b"))
+    with pytest.raises(ExtractError, match="nosuch:// is not a kind of URL"):
+        storage.read(Url("nosuch://a/b"))
     monkeypatch.setattr(urls.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(ExtractError, match=r"not installed: pip install s3fs$"):
-        urls.read(Url("s3://bucket/a"))
+        storage.read(Url("s3://bucket/a"))
 
 
 @settings(deadline=None, max_examples=30)
@@ -114,10 +114,10 @@ def test_unknown_kinds_and_missing_packages_are_told(monkeypatch):
 def test_a_fingerprint_is_that_of_the_file(tmp_path_factory, pieces, rest):
     data = bytes(range(256)) * (FINGERPRINT_CHUNK // 1024) * pieces + rest
     url, path = Url(f"memory://{uuid.uuid4().hex}"), tmp_path_factory.mktemp("f") / "a"
-    urls.write(url, data)
+    storage.write(url, data)
     path.write_bytes(data)
     assert fingerprint(url) == fingerprint(path)
-    urls.remove(url)
+    storage.remove(url)
     path.unlink()
 
 
