@@ -28,6 +28,11 @@ Positive = Annotated[float, Meta(gt=0, le=LARGEST)]
 Count = Annotated[int, Meta(ge=0, le=1 << 53)]
 
 _NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
+_TYPE = re.compile(r"(Expected|got) `([^`]*)`")
+_WORDS = {
+    **{"str": "text", "int": "a whole number", "float": "a number", "bool": "true or false"},
+    **{"array": "a list", "object": "an object", "null": "nothing"},
+}
 _LONGEST_INTEGER = 20  # characters of the least 64-bit integer, its sign included
 
 
@@ -89,7 +94,7 @@ def convert(value: Any, kind: type[T], at: str = "$", *, strict: bool = False) -
     {'size': [1, 2]}
     >>> convert({"a": "b"}, dict[str, Seconds], at="$.facts")
     Traceback (most recent call last):
-    weights.json_documents.JsonError: expected `float`, got `str` at $.facts[...]
+    weights.json_documents.JsonError: expected a number, got text at $.facts[...]
     """
     try:
         return msgspec.convert(value, kind, strict=strict)
@@ -100,7 +105,12 @@ def convert(value: Any, kind: type[T], at: str = "$", *, strict: bool = False) -
 def _placed(error: msgspec.ValidationError, at: str) -> str:
     text, _, place = str(error).partition(" - at ")
     inside = place.strip("`").removeprefix("$") if place.startswith("`$") else f" {place}"
-    return f"{text[:1].lower()}{text[1:]} at {at}{inside}".rstrip()
+    plain = _TYPE.sub(lambda found: f"{found[1]} {_in_words(found[2])}", text)
+    return f"{plain[:1].lower()}{plain[1:]} at {at}{inside}".rstrip()
+
+
+def _in_words(types: str) -> str:
+    return " or ".join(_WORDS.get(name, name) for name in types.split(" | "))
 
 
 _TOO_DEEP = f"its lists and objects are nested deeper than {NESTING}"

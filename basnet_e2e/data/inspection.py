@@ -99,7 +99,7 @@ class _Kept(Struct):
 
 def _result(path: str | os.PathLike[str]) -> dict[str, Any]:
     document = parse_json(path)
-    results, failed = read_results(path)
+    results, failed = read_results(path, document)
     labels = Counter(found.label for result in results for found in result.intervals)
     activitynet = is_activitynet(document)
     details: dict[str, Any] = {

@@ -203,9 +203,10 @@ class Document:
 def _results_in(path: Path, layout: str) -> dict[str, Localization]:
     """Results of a file; none where it is missing, damaged or of another layout."""
     try:
-        if is_activitynet(parse_json(path)) != (layout == "activitynet"):
+        document = parse_json(path)
+        if is_activitynet(document) != (layout == "activitynet"):
             return {}
-        found, _ = read_results(path)
+        found, _ = read_results(path, document)
     except BasnetError:
         return {}
     return {result.video: result for result in found}

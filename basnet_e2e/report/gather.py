@@ -7,7 +7,7 @@ from os.path import isfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from basnet_e2e.data.annotations.predictions import read_results
+from basnet_e2e.data.annotations.predictions import is_activitynet, read_results
 from basnet_e2e.data.annotations.result_files import is_own, listed_failures, result_files
 from basnet_e2e.data.annotations.video_names import listing, match_ids
 from basnet_e2e.data.files.text_files import parse_json
@@ -73,12 +73,12 @@ def find_results(
 
 def _results_of(path: Path) -> tuple[list[Result], list[Failure]]:
     document = parse_json(path)
-    if isinstance(document, dict) and isinstance(document.get("results"), dict):
+    if is_activitynet(document):
         raise BasnetError(
             f"{path}: ActivityNet's format does not hold the duration of a video, which a page "
             "needs; write the result with --format json"
         )
-    localized, failed = read_results(path)
+    localized, failed = read_results(path, document)
     entries = document.get("videos", [document])
     results = []
     for entry, checked in zip(entries, localized, strict=True):

@@ -142,7 +142,7 @@ def test_weak_and_short_intervals_hide_nothing():
     [
         ("{", "not valid JSON"),
         ("[]", "no detections"),
-        ('{"results": {"a": 3}}', r"got `int` at \$.results\['a'\]"),
+        ('{"results": {"a": 3}}', r"got a whole number at \$.results\['a'\]"),
         (
             '{"results": {"a": [{"label": "x", "segment": [0, 1]}]}}',
             r"`score` at \$.results\['a'\]\[0\]",

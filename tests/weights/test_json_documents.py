@@ -90,15 +90,15 @@ def test_within_bounds():
     ("text", "message"),
     [
         ('{"video": "a", "intervals": [{"label": 3, "start": 0, "end": 1}]}',
-         "expected `str`, got `int` at $.intervals[0].label"),
+         "expected text, got a whole number at $.intervals[0].label"),
         ('{"video": "a", "intervals": [{"label": "x", "start": 0, "end": 1e10}]}',
-         "expected `float` <= 1000000000.0 at $.intervals[0].end"),
+         "expected a number <= 1000000000.0 at $.intervals[0].end"),
         ('{"video": "a", "intervals": [{"label": "x", "start": "nan", "end": 1}]}',
-         "expected `float` >= -1000000000.0 at $.intervals[0].start"),
-        ('{"video": "a", "frames": -1}', "expected `int` >= 0 at $.frames"),
-        ('{"video": ""}', "expected `str` of length >= 1 at $.video"),
+         "expected a number >= -1000000000.0 at $.intervals[0].start"),
+        ('{"video": "a", "frames": -1}', "expected a whole number >= 0 at $.frames"),
+        ('{"video": ""}', "expected text of length >= 1 at $.video"),
         ("{}", "object missing required field `video` at $"),
-        ("[]", "expected `object`, got `array` at $"),
+        ("[]", "expected an object, got a list at $"),
     ],
 )  # fmt: skip
 def test_the_place_of_a_wrong_value_is_named(text, message):

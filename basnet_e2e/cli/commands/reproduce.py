@@ -79,7 +79,7 @@ def _names(
     "--recipes",
     callback=_names,
     metavar="LIST",
-    help=f"Rows of the ablation ({RECIPES} without it).",
+    help=f"Rows of the ablation. Default: {RECIPES}.",
 )
 @click.option(
     "--seeds",

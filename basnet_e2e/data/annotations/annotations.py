@@ -30,7 +30,7 @@ from basnet_e2e.data.annotations.video_names import (
 from basnet_e2e.data.files.text_files import convert, parse_json, read_text
 from basnet_e2e.errors import BasnetError
 from basnet_e2e.intervals import Interval
-from extract.sources.storage import is_hidden
+from extract.sources.storage import names_below
 from weights.json_documents import Name, Number, Seconds
 
 __all__ = [
@@ -207,10 +207,9 @@ def with_classes(labels: Labels, classes: Sequence[str]) -> Labels:
 
 def _labels_of_folders(folder: Path) -> Labels:
     videos: dict[str, tuple[str, ...]] = {}
-    for path in sorted(folder.rglob("*")):
-        name = path.relative_to(folder).as_posix()
+    for name in names_below(folder):
         stem = without_suffix(name)
-        if is_hidden(name) or stem == name or not path.is_file():
+        if stem == name:
             continue
         if stem in videos:
             raise BasnetError(f"{folder}: two files named '{stem}' differ only in their suffix")

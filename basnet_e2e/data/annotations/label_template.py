@@ -12,7 +12,7 @@ from basnet_e2e.data.annotations.video_names import FEATURE_SUFFIXES
 from basnet_e2e.data.features.layouts import find_stored, parse_grid
 from basnet_e2e.errors import BasnetError
 from extract.sources.find import VIDEO_SUFFIXES, find_videos
-from extract.sources.storage import is_hidden
+from extract.sources.storage import names_below
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,4 @@ def _holds(root: Path, suffixes: Iterable[str]) -> bool:
     wanted = set(suffixes)
     if root.is_file():
         return root.suffix.lower() in wanted
-    return any(
-        path.suffix.lower() in wanted and not is_hidden(path.relative_to(root).as_posix())
-        for path in root.rglob("*")
-    )
+    return any(os.path.splitext(name)[1].lower() in wanted for name in names_below(root))

@@ -73,15 +73,21 @@ def read_predictions(path: str | os.PathLike[str]) -> Predictions:
     return replace(found, failed=tuple(entry.video for entry in failed), source=str(path))
 
 
-def read_results(path: str | os.PathLike[str]) -> tuple[list[Localization], list[Failure]]:
+def read_results(
+    path: str | os.PathLike[str], document: Any = None
+) -> tuple[list[Localization], list[Failure]]:
     """Read results and failures, of either format.
 
     ActivityNet-style detections state no duration; the end of the last interval replaces it.
 
+    Args:
+        path: the file.
+        document: its value, where the caller has parsed it.
+
     Raises:
         BasnetError: the file is missing, is neither format, or holds a damaged interval.
     """
-    document = parse_json(path)
+    document = parse_json(path) if document is None else document
     if is_activitynet(document):
         return _detections(path, document), []
     if isinstance(document, dict) and "videos" in document:

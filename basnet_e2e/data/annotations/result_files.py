@@ -9,7 +9,7 @@ from basnet_e2e.data.files.text_files import parse_json
 from basnet_e2e.errors import BasnetError
 from basnet_e2e.intervals import Failure, Localization
 from extract.features.failure_lists import FAILURES, read_list
-from extract.sources.storage import is_hidden
+from extract.sources.storage import names_below
 
 
 def is_own(document: Any) -> bool:
@@ -36,13 +36,8 @@ def result_files(given: Path, is_wanted: Callable[[Any], bool] = is_result) -> l
     """
     if not given.is_dir():
         return [given]
-    found = [
-        path
-        for path in sorted(given.rglob("*.json"))
-        if not is_hidden(path.relative_to(given).as_posix())
-        and path.is_file()
-        and is_wanted(parse_json(path))
-    ]
+    paths = [given / name for name in names_below(given) if name.endswith(".json")]
+    found = [path for path in paths if is_wanted(parse_json(path))]
     if not found:
         raise BasnetError(f"{given}: no result of 'basnet localize' in this folder")
     return found

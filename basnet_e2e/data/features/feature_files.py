@@ -17,7 +17,7 @@ from basnet_e2e.errors import BasnetError
 from extract.errors import ExtractError
 from extract.features.feature_file import SUFFIX, Features, read_meta
 from extract.features.settings import settings_for_streams
-from extract.sources.storage import is_hidden
+from extract.sources.storage import names_below
 
 log = logging.getLogger(__name__)
 TimedRows = tuple[NDArray[np.float32], NDArray[np.float64], NDArray[np.float64], float]
@@ -85,7 +85,7 @@ class FileSource:
 
 def feature_files(folder: Path) -> list[Path]:
     """Feature files below a folder, in order; others with their suffix are logged in a line."""
-    files = sorted(path for path in folder.rglob(f"*{SUFFIX}") if visible(path, folder))
+    files = [folder / name for name in names_below(folder) if name.endswith(SUFFIX)]
     others = {path: kind for path in files if (kind := other_kind(path)) is not None}
     if others:
         _say_skipped(tuple(f"{path} ({kind})" for path, kind in others.items()))
@@ -121,11 +121,6 @@ def refuse_other_kind(path: Path) -> None:
     kind = other_kind(path)
     if kind is not None:
         raise BasnetError(f"{path}: {NO_FEATURES[kind]}")
-
-
-def visible(path: Path, folder: Path) -> bool:
-    """Whether neither the file nor a folder above it, up to the one given, is hidden."""
-    return not is_hidden(path.relative_to(folder).as_posix())
 
 
 def _naming(error: Exception, path: Path) -> str:

@@ -23,10 +23,10 @@ from basnet_e2e.data.features.feature_files import (
     feature_id,
     other_kind,
     refuse_other_kind,
-    visible,
 )
 from basnet_e2e.errors import BasnetError
 from extract.features.feature_file import SUFFIX
+from extract.sources.storage import names_below
 from extract.streams import STREAMS
 
 PUBLISHED_GRID = "25,16,16"
@@ -143,9 +143,7 @@ def find_arrays(root: Path, grid: ArrayGrid) -> "list[ArraySource]":
         BasnetError: a stream of a video is missing, or two files have one id.
     """
     folder = _features_folder(root)
-    if not any(
-        visible(path, folder) for suffix in ARRAY_SUFFIXES for path in folder.rglob(f"*{suffix}")
-    ):
+    if not any(name.endswith(ARRAY_SUFFIXES) for name in names_below(folder)):
         return []
     sources = _array_sources(folder, None, None, grid)
     _refuse_collisions(sources)
@@ -326,9 +324,9 @@ def _array_files(folder: Path, streams: Sequence[str] | None, grid: ArrayGrid) -
 
 def _by_id(folder: Path, suffixes: Sequence[str]) -> list[tuple[str, Path]]:
     return [
-        (path.relative_to(folder).with_suffix("").as_posix(), path)
-        for path in sorted(folder.rglob("*"))
-        if path.suffix in suffixes and visible(path, folder)
+        (os.path.splitext(name)[0], folder / name)
+        for name in names_below(folder)
+        if os.path.splitext(name)[1] in suffixes
     ]
 
 

@@ -222,7 +222,10 @@ def test_names_of_classes_are_read_in_one_unicode_form(tmp_path):
         ("{", "not valid JSON"),
         ('{"a": 1}', "not an annotation file"),
         ('{"database": {}}', "no videos"),
-        ('{"database": {"a": {"annotations": 3}}}', r"got `int` at \$.database\['a'\].annotations"),
+        (
+            '{"database": {"a": {"annotations": 3}}}',
+            r"got a whole number at \$.database\['a'\].annotations",
+        ),
         ('{"database": {"a": {"annotation": []}}}', "'annotation', as in COIN's files"),
         ('{"database": {"a": {"annotations": []}, "a": {"annotations": []}}}', "duplicate key 'a'"),
         (

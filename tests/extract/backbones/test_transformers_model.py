@@ -153,7 +153,7 @@ def damaged(tiny_model, tmp_path, name, data):
         ("model.safetensors", None, "has no weights"),
         ("model.safetensors", b"\x10\0\0\0\0\0\0\0{}", "cannot be read as a safetensors file"),
         ("config.json", b"{", "damaged JSON"),
-        ("config.json", b"[]", "damaged JSON .expected `object`"),
+        ("config.json", b"[]", "damaged JSON .expected an object"),
         ("config.json", b'{"model_type": "bert"}', "models of the kind bert are not supported"),
         ("preprocessor_config.json", None, "its preprocessing is missing"),
         ("preprocessor_config.json", b"{", "transformers cannot read the model"),
