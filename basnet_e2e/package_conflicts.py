@@ -1,4 +1,4 @@
-"""Whether the packages that this one stands on are the ones that Python finds."""
+"""Whether Python finds our own packages, not other files of their names."""
 
 import importlib.util
 import sys

@@ -2,7 +2,7 @@
 
 Two steps: :func:`parse_json` reads the text and refuses what no document of ours needs (a repeated
 key, NaN, a number beyond 64 bits, deep nesting, half a surrogate pair, NUL); :func:`convert` checks
-the value against a type, usually a :class:`msgspec.Struct` that stands beside what it describes.
+the value against a type, usually a :class:`msgspec.Struct` defined beside what it describes.
 Neither knows files: callers put the file's name before the message of :class:`JsonError`.
 """
 

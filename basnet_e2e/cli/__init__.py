@@ -93,7 +93,7 @@ class Basnet(click.Group):
 
 
 def _one_line(error: click.ClickException, arguments: Sequence[str]) -> str:
-    """A mistake in the arguments as one line that says where its answer stands."""
+    """A mistake in the arguments as one line that says where to look up the answer."""
     message = error.format_message().rstrip(".")
     for argument in arguments:
         # A file of that name was meant, and click took it for options.

@@ -79,7 +79,7 @@ def precision_option(default: str | None, shown: str | bool = True) -> Callable[
     """Add --precision.
 
     Args:
-        default: the value without it.
+        default: the default.
         shown: what the help says of that.
     """
     return click.option(
@@ -102,7 +102,7 @@ def _check_device(ctx: click.Context, parameter: click.Parameter, value: str) ->
     head, _, index = value.partition(":")
     valid = value in ("auto", "cpu") or (head == "cuda" and (not index or index.isdigit()))
     if not valid or value.endswith(":"):
-        raise click.BadParameter(f"{value!r} is no device; choose auto, cpu, cuda or cuda:N")
+        raise click.BadParameter(f"{value!r} is not a device; choose auto, cpu, cuda or cuda:N")
     return value
 
 
@@ -196,7 +196,7 @@ def feature_store_options(command: Command) -> Command:
 def check_kept_features(
     folder: Path, videos: "Sequence[VideoInput]", given: "Sequence[Path | Url]", force: bool
 ) -> None:
-    """Refuse a folder for features in which a file of another kind, or an input, stands in the way.
+    """Refuse a folder for features in which a file of another kind, or an input, is in the way.
 
     Raises:
         BasnetError: it names the file.

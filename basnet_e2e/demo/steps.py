@@ -115,7 +115,7 @@ class Demo:
             Variant -> column (``0.1`` .. ``0.9`` and ``average``) -> mAP in 0..1.
 
         Raises:
-            BasnetError: a command failed; its own message stands above.
+            BasnetError: a command failed; its own message is above.
         """
         full = compare or ablation
         self._prepare(FULL_COLLECTION if full else QUICK_COLLECTION)

@@ -160,7 +160,7 @@ def load_model(path: str | os.PathLike[str], device: str | torch.device = "cpu")
 def _upgraded(meta: dict[str, Any]) -> dict[str, Any]:
     """Metadata of an older format in today's form.
 
-    Format 1 was written before heads had names: settings stand side by side, the recipe apart.
+    Format 1 was written before heads had names: settings are side by side, the recipe apart.
     """
     if meta["format"] == FORMAT_VERSION:
         return meta

@@ -22,7 +22,7 @@ def preset(
     Args:
         name: a preset of the head (BaS-Net: ``official``, ``default``, ``small``,
             ``activitynet``), or settings to start from.
-        head: whose settings; BaS-Net's without it.
+        head: whose settings; default: BaS-Net's.
         fix: names of the head's fixes to apply.
         overrides: single settings of any part, and ``name``.
 

@@ -2,7 +2,7 @@
 
 A snippet that lies across a change shows a mixture of what is before and behind: sliding over it,
 features go from the one to the other in proportion to the share of the snippet that lies behind.
-So each time near a border stands for a prediction of all snippets around it, up to two unknown
+So each time near a border gives a prediction of all snippets around it, up to two unknown
 feature vectors, and the time whose prediction explains most of their variation is the change. It
 needs no snippet closer to the others; with some around the border it becomes surer.
 """

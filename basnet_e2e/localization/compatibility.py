@@ -50,7 +50,7 @@ def check_settings(
 
     Args:
         trained: settings of the features that it was trained on.
-        settings: of the features at hand.
+        settings: of the given features.
         what: what the message calls them.
         finer: take those of a finer stride.
 

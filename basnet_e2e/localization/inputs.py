@@ -106,7 +106,7 @@ def _videos_once(
 ) -> list[tuple[Input, Path | Url]]:
     """Inputs without videos whose features are among them.
 
-    Features count for a video if they were made of the video as it is now. Those that stand beside
+    Features count for a video if they were made of the video as it is now. Those that are beside
     it under its id and were made of something else are left out; those that do not say what they
     were made of, as arrays, are believed.
     """

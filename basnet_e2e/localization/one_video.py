@@ -36,7 +36,7 @@ def localize(
         model: a trained model or its file; None uses the built-in ``kinetics400``.
         keep: ``best`` leaves no overlap within a class; ``all`` gives every proposal after
             non-maximum suppression.
-        min_score: lowest score that is kept; without it 0.2 for ``best``, no limit for ``all``.
+        min_score: lowest score that is kept; default: 0.2 for ``best``, no limit for ``all``.
         min_length: shortest interval in seconds that is kept.
         streams: without a model: which streams classify.
         backbone: see ``Localizer``.

@@ -41,7 +41,7 @@ class Predictor(ABC):
     """A model and the extractor that its features need.
 
     Attributes:
-        name: stands in results.
+        name: how results name the model.
         settings: how features are extracted from a video.
         makes_features: whether a video can be read, or only features of the model's own layout.
     """

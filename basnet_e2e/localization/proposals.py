@@ -164,7 +164,7 @@ def class_proposals(
         reading: thresholds, ``groups``, ``contrast``, ``ranking`` and ``gamma``.
         duration: of the video in seconds.
         rules: the head's own steps.
-        scored: samples ``[S]`` to score on; ``values`` without it.
+        scored: samples ``[S]`` to score on; default: ``values``.
     """
     thresholds = reading.theta_act
     if rules.thresholds is not None:

@@ -30,8 +30,8 @@ from extract.features.failure_lists import FAILURES, read_replaceable
 from weights.files import write_text
 
 log = logging.getLogger(__name__)
-GO_ON = "the same command goes on with the rest"
-BEGIN_AGAIN = "with -o FOLDER/ the same command would go on with the rest"
+GO_ON = "run the same command to continue with the rest"
+BEGIN_AGAIN = "with -o FOLDER/ the same command would continue with the rest"
 
 
 class Store(Protocol):

@@ -1,4 +1,4 @@
-"""Errors that belong to one video, so that the others go on."""
+"""Errors that belong to one video, so that the others continue."""
 
 import logging
 from pathlib import Path

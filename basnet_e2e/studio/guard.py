@@ -103,7 +103,7 @@ class Guard:
         return QueryParams(scope["query_string"]).get("token")
 
     def _welcome(self, token: str) -> Response:
-        """Give the cookie, and go on to the page without the token in its address."""
+        """Set the cookie, and redirect to the page without the token in its address."""
         if not hmac.compare_digest(token.encode(), self.token.encode()):
             return PlainTextResponse("This address is of an earlier start.", 403)
         # Not a redirect: a strict cookie would not follow one that another program began.

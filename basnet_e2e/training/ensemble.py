@@ -43,7 +43,7 @@ def fit_ensemble(
         count: number of networks.
         seed: of the first.
         output: finished networks and the state of the running one are kept beside this file.
-        resume: take what is there, and go on.
+        resume: continue from what an earlier run left.
         holdout: videos that were kept out of ``data``.
         stopping: ends each network's training for itself.
         options: ``device`` and ``progress`` of :func:`fit`.

@@ -60,14 +60,14 @@ def fit(
         data: training videos.
         preset: the head and its settings; without ``segments`` T follows the videos.
         seed: of weights, samples and dropout.
-        device: the CPU without it.
+        device: default: the CPU.
         validation: looked at now and then for the best step.
         holdout: videos that were kept out of ``data``; only to tell runs apart.
         stopping: ends the run where held-out videos are no longer recognised better; not together
             with ``validation``.
         state: file that the state of the run is kept in; the caller removes it when the result is
             safe.
-        resume: go on from that file where it is there.
+        resume: continue from that file if it exists.
         progress: called after each step.
 
     Raises:
@@ -93,7 +93,7 @@ def fit(
             run.load(state)
             log.info("going on after step %d (%s)", run.step, state)
         else:
-            log.warning("%s of an interrupted run is replaced; --resume would go on with it", state)
+            log.warning("%s of an interrupted run is replaced; --resume would continue it", state)
     elif resume:
         log.info("no interrupted run at %s, starting from the beginning", state)
     run.train(state, progress)
@@ -121,7 +121,8 @@ def finished_model(
     """The model of this very run where it was finished before; None where there is no model.
 
     Raises:
-        BasnetError: the file is no model, or of another run, which is never replaced on resuming.
+        BasnetError: the file is not a model, or it is another run's, which resuming never
+            replaces.
     """
     if not output.is_file():
         return None

@@ -1,7 +1,7 @@
 """A log of training that stays: a CSV file or TensorBoard's, beside the model.
 
-A log is told of every step. One that goes on with an interrupted run drops what was written behind
-the step that the run went on from, so each step stands in it once.
+A log records every step. One that continues an interrupted run drops what was written after the
+step that the run continues from, so that each step is in it once.
 """
 
 import contextlib
@@ -51,7 +51,7 @@ def logged(
 
     Args:
         kind: ``csv`` or ``tensorboard``; None writes no log.
-        output: model file that the log stands beside.
+        output: model file that the log is written beside.
         progress: to be called too.
 
     Raises:
@@ -63,7 +63,7 @@ def logged(
     if kind not in LOGS:
         raise BasnetError(f"a training log is one of {', '.join(LOGS)}, not {kind!r}")
     if output is None:
-        raise BasnetError("a training log needs the model file (output) that it stands beside")
+        raise BasnetError("a training log is written beside the model file: give an output")
     log = LOGS[kind][1](log_path(kind, output))
 
     def follow(step: TrainingStep) -> None:
@@ -88,7 +88,7 @@ def step_values(step: TrainingStep) -> dict[str, float]:
 
 
 class CsvLog:
-    """A row a step; columns as :func:`step_values` names them, empty where there is no value."""
+    """One row per step; columns as :func:`step_values` names them, empty where there is no value."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -112,7 +112,7 @@ class CsvLog:
             self._file = None
 
     def _open(self, first: int, values: Mapping[str, float]) -> None:
-        """Write the rows before a step anew, with columns for all values, and append from there."""
+        """Rewrite the rows before a step with columns for all values, and append from there."""
         self.close()
         there = first > 1 and self._path.is_file() and kind_of(self._path) is Kind.TRAINING_LOG
         before = read_log(self._path) if there else {STEP: []}

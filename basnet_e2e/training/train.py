@@ -75,7 +75,7 @@ def train(
         preset: name of one of the head's (BaS-Net: ``default``, ``small``, ``official``,
             ``activitynet``), or settings of one's own.
         recipe: row of the head's ablation (BaS-Net: ``full``, ``suppression``, ``base`` or
-            ``baseline``); the preset's without it.
+            ``baseline``); default: the preset's.
         intervals: what is known of when actions happen: intervals, points, unknown stretches; any
             file of :func:`read_known_times`, or of an annotation tool (a corrected result too).
             Videos that have times need no label.
@@ -98,7 +98,7 @@ def train(
         log_to: ``csv`` or ``tensorboard``: write loss, its parts, rates and validations of all
             steps beside ``output`` (``.log.csv``, ``.tensorboard``).
         device: ``auto``, ``cpu`` or ``cuda[:N]``.
-        resume: go on from the state file beside ``output`` where there is one; a finished run is
+        resume: continue from the state file beside ``output`` if there is one; a finished run is
             returned as it is.
         output: model file to write; the state of the run is kept beside it (``.state``) every few
             minutes and on Ctrl-C, and removed at the end.
@@ -117,7 +117,7 @@ def train(
     if balanced:
         settings = drawn_evenly(settings)
     if resume and output is None:
-        raise BasnetError("resuming needs the model file (output) that the state stands beside")
+        raise BasnetError("resuming needs the model file (output) that the state is kept beside")
     if ensemble < 1:
         raise BasnetError(f"an ensemble has at least 1 network, not {ensemble}")
     if ensemble > 1 and (validate is not None or log_to is not None):

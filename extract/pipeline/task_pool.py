@@ -35,7 +35,7 @@ class TaskPool:
         self.resize(width)
 
     def resize(self, width: int) -> None:
-        """Work on that many tasks at a time from now on; running ones go on."""
+        """Work on that many tasks at a time from now on; running ones finish."""
         with self._changed:
             self._width = width
             while len(self._threads) < width and not self._closed:

@@ -191,7 +191,7 @@ def _origin(url: Url, error: BaseException) -> BaseException:
 
 def _final(error: BaseException) -> bool:
     """Whether it is useless to try again."""
-    # A file system says by NotImplementedError and ValueError that it cannot do what is asked.
+    # File systems raise NotImplementedError or ValueError for what they cannot do.
     if isinstance(error, PermissionError | NotImplementedError | IsADirectoryError | ValueError):
         return True
     status = getattr(error, "status", None)

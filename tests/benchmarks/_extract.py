@@ -73,7 +73,7 @@ def random_weights() -> None:
 
 
 def cut(source: Path, target: Path, seconds: float) -> Path:
-    """The first seconds of a video of 25 frames a second, encoded anew."""
+    """The first seconds of a video of 25 frames per second, re-encoded."""
     with av.open(str(source)) as read, av.open(str(target), "w") as written:
         stream = read.streams.video[0]
         made = written.add_stream("libx264", rate=FPS)
@@ -402,7 +402,7 @@ def main() -> None:
         made = Path(name)
         os.environ["BASNET_CACHE"] = str(made / "cache")
         (made / "cache").mkdir()
-        if compiled.is_dir():  # machine code is no part of what is measured
+        if compiled.is_dir():  # machine code is not part of what is measured
             (made / "cache" / "numba").symlink_to(compiled)
         random_weights()
         print(f"OpenCV {cv2.__version__}, torch {torch.__version__}")

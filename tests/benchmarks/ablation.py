@@ -1,6 +1,6 @@
 """The paper's ablation on generated features: what each part of BaS-Net is worth, over five seeds.
 
-A class is a prototype vector, and so is the context it is seen in, which goes on before and after
+A class is a prototype vector, and so is the context it is seen in, which continues before and after
 an action and never elsewhere: a label per video cannot tell the two apart, but context comes
 without its action too. Every video has a scene of its own, noise, and one or two classes. The four
 recipes train with preset `small`; average mAP and background F-measure are printed beside the
@@ -108,7 +108,7 @@ def generated(seed: int = 0) -> Benchmark:
 
 @click.command()
 @click.option("--seeds", default=5, show_default=True)
-@click.option("--steps", type=int, help="Of training; those of preset small without it.")
+@click.option("--steps", type=int, help="Training steps. Default: those of preset small.")
 @click.option("--keep", type=click.Path(path_type=Path), help="Folder to keep the runs in.")
 def main(seeds: int, steps: int | None, keep: Path | None) -> None:
     """Train four recipes over several seeds and print the tables."""

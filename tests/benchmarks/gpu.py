@@ -171,7 +171,7 @@ def stages(
         for stream in spec.streams:
             rate = expected[f"I3D {stream} float32 snippets/s"] * length
             expected[f"{stream} network frames/s"] = rate
-        # The networks and flow share the GPU; decoding goes on beside it.
+        # The networks and flow share the GPU; decoding runs beside it.
         busy = sum(1 / rate for name, rate in expected.items() if name.endswith(" frames/s"))
         slowest = max(busy, found["decode"] / len(frames))
         expected["whole x real time"] = 1 / slowest / float(spec.fps)

@@ -231,7 +231,7 @@ def mini_format() -> ClipFormat:
 @click.option(
     "--scratch",
     type=click.Path(path_type=Path, file_okay=False),
-    help="Keep the clips here, and use those of an earlier run; a temporary folder without it.",
+    help="Keep the clips here, and use those of an earlier run. Default: a temporary folder.",
 )
 def main(
     output: Path, clips: int, streams: str, seed: int, jobs: int, scratch: Path | None

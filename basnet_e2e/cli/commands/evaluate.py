@@ -142,7 +142,7 @@ def _with_bounds(value: float, bounds: tuple[float, float] | None) -> list[str]:
 
 
 def _class_table(table: "Table") -> Any:
-    """AP per class: the average, and as many thresholds as stand beside the names."""
+    """AP per class: the average, and as many thresholds as fit beside the names."""
     average = table.ap.mean(axis=1)
     longest = max((len(name) for name in table.classes), default=0)
     room = width() - min(max(longest, len("class")), LONGEST_NAME) - 3 * NUMBER

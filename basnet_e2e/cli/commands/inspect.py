@@ -88,7 +88,7 @@ def _head(found: Mapping[str, Any]) -> str:
     """Head, recipe if it has any, preset and T, of any format of the model file."""
     from basnet_e2e.heads.registry import DEFAULT_HEAD
 
-    # Format 1 has no parts: settings stand side by side, the recipe apart.
+    # Format 1 has no parts: settings are side by side, the recipe apart.
     settings = found.get("settings") or {
         **{"head": DEFAULT_HEAD, "name": found.get("preset", {}).get("name")},
         **{"own": {"recipe": found.get("recipe")}, "training": found.get("preset", {})},

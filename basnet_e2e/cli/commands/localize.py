@@ -277,7 +277,7 @@ def _check(sources: "Sequence[Input]", localizer: "Localizer") -> None:
 
 
 class _Run:
-    """Sources one after the other; a broken one is recorded and the rest go on."""
+    """Sources one after the other; a broken one is recorded and the rest continue."""
 
     def __init__(
         self,

@@ -68,7 +68,7 @@ def draw_picture(
     from basnet_e2e.report.figures.registry import Request, find_picture
 
     if output.suffix.lower() not in SUFFIXES:
-        raise click.BadParameter(f"{output} is no picture; name a .png, .svg or .pdf file")
+        raise click.BadParameter(f"{output} is not a picture; name a .png, .svg or .pdf file")
     request = Request(tuple(inputs), **options)
     read = [*inputs, request.model, request.ground_truth]
     check_output(output, Kind.PICTURE, read, force=force)

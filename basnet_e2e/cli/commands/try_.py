@@ -74,7 +74,7 @@ def try_(
     """Say which of 400 actions happen in VIDEO and when, without any training.
 
     Says what each part of the video looks like while the rest is computed, then the intervals, a
-    page that shows them, and how to go on with your own videos and actions.
+    page that shows them, and what to do next with your own videos and actions.
     """
     if video.is_file():
         log.info(INTRODUCTION.format(video=video))  # before imports that take a second

@@ -84,7 +84,7 @@ def lanes(
 
 
 def axis(duration: float, columns: int) -> str:
-    """Clock times over the columns they stand for: ``|0:00      |0:20``."""
+    """Clock times over the columns that they mark: ``|0:00      |0:20``."""
     count = max(columns // TICK_EVERY, 1)
     text = ""
     for number in range(count):

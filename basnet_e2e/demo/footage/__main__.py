@@ -17,7 +17,7 @@ DEFAULTS = Collection()
 @click.option("--training", default=DEFAULTS.training, show_default=True, help="Training videos.")
 @click.option("--test", default=DEFAULTS.test, show_default=True, help="Test videos.")
 @click.option("--seed", default=DEFAULTS.seed, show_default=True, help="Decides all that happens.")
-@click.option("--jobs", type=click.IntRange(min=1), help="Processes; one per core without it.")
+@click.option("--jobs", type=click.IntRange(min=1), help="Processes. Default: one per core.")
 def main(folder: Path, training: int, test: int, seed: int, jobs: int | None) -> None:
     """Write untrimmed videos with labels (training) and intervals (test) into FOLDER."""
     collection = Collection(training, test, seed)

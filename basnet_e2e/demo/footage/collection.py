@@ -68,17 +68,17 @@ def video_id(part: str, number: int) -> str:
 
 
 def video_path(folder: Path, part: str, number: int) -> Path:
-    """Where a video stands below the data set's folder."""
+    """Where a video is in the data set's folder."""
     return folder / "videos" / part / f"{video_id(part, number)}.mp4"
 
 
 def labels_path(folder: Path) -> Path:
-    """Where the labels of the training videos stand (CSV)."""
+    """File of the training videos' labels (CSV)."""
     return folder / "train_labels.csv"
 
 
 def ground_truth_path(folder: Path) -> Path:
-    """Where the intervals of the test videos stand (ActivityNet JSON)."""
+    """File of the test videos' intervals (ActivityNet JSON)."""
     return folder / "test_intervals.json"
 
 
@@ -94,7 +94,7 @@ def write_collection(
     Args:
         folder: Where to.
         collection: What.
-        jobs: Processes; one per core without it.
+        jobs: processes; default: one per core.
         progress: Called with (videos done, videos in all).
 
     Raises:

@@ -1,4 +1,4 @@
-"""Random colours. They are drawn anew for every actor and background, so no class has a colour."""
+"""Random colours. They are drawn for every actor and background, so no class has a colour."""
 
 import numpy as np
 from numpy.random import Generator

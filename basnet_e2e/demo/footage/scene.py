@@ -127,7 +127,7 @@ def frames(scene: Scene, duration: float) -> Iterator[NDArray[np.uint8]]:
     count = round(duration * scene.world.fps)
     height, width = scene.world.height, scene.world.width
     # One frame's worth of noise is cut from a larger sheet at a random place: much faster than
-    # drawing it anew, and never the same twice in a row.
+    # drawing it again, and never the same twice in a row.
     sheet = rng.standard_normal((2 * height, 2 * width, 3), dtype=np.float32) * scene.noise
     for number in range(count):
         picture = render(scene, number / scene.world.fps)

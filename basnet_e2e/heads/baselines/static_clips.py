@@ -2,7 +2,7 @@
 
 The released code finds them by the flow's log magnitude: below its 25th percentile, after a median
 filter of 2 fps - 1 frames, at least 2 fps frames long, and 5 to 30 % of the video. Cached features
-have no magnitude; here the change from row to row stands for it, and rows for frames. UNVERIFIED:
+have no magnitude; here the change from row to row replaces it, and rows replace frames. UNVERIFIED:
 that the percentile is the video's own, and that the share is that of each clip.
 """
 

@@ -121,7 +121,7 @@ class BaSNet(nn.Module):
             valid: which rows are real, the others are padding that changes and costs nothing: the
                 number of real rows at the beginning of each video ``[B] int``, or a mask
                 ``[B, T] bool``. Behind a video's last real row the output is 0.
-            only: compute one branch, ``base`` or ``suppression``; both without it.
+            only: compute one branch, ``base`` or ``suppression``; default: both.
 
         Raises:
             BasnetError: the features have another width, or a video has no real row.

@@ -10,7 +10,7 @@ from torch import Tensor
 class Packing:
     """Where the rows of a padded batch ``[B, T]`` lie in one long video of L rows.
 
-    Behind each video stands one empty row: to a convolution of kernel 3 that is what lies before
+    Each video is followed by one empty row: to a convolution of kernel 3 that is what lies before
     and behind a video alone.
 
     Attributes:

@@ -32,7 +32,7 @@ def label_entropy(log_scores: Tensor, labels: Tensor) -> Tensor:
 
     Args:
         log_scores: logarithms of the classes' shares ``[B, C]``.
-        labels: multi-hot ``[B, C]``; a video without label is no example.
+        labels: multi-hot ``[B, C]``; a video without labels is not an example.
     """
     count = labels.sum(1)
     by_video = -(labels / count.clamp(min=1)[:, None] * log_scores).sum(1)

@@ -53,7 +53,7 @@ class RowCurves:
             axes: rows on principal axes ``[n, K]``.
             activation: ``[n]`` of the class.
             shares: ``[n, 2]`` of the class and of background.
-            foreground: weights ``[n]``, 1 without it.
+            foreground: weights ``[n]``; default: 1.
         """
         size = np.linalg.norm(axes, axis=1)
         unit = axes / np.maximum(size, 1e-6)[:, None]

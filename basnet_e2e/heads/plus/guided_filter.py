@@ -49,5 +49,5 @@ def guided_mean(values: Floats, places: Floats, reach: float) -> Floats:
     for row in range(1, len(sums)):
         ahead[row] += decay[row - 1] * ahead[row - 1]
         behind[-row - 1] += decay[-row] * behind[-row]
-    total = ahead + behind - sums  # each row's own value stands in both sweeps
+    total = ahead + behind - sums  # each row's own value is in both sweeps
     return np.asarray(total[:, :-1] / total[:, -1:])

@@ -1,6 +1,6 @@
 """Templates, styles and scripts to self-contained HTML.
 
-Styles and scripts stand in files of their own and are inlined on writing. A content security policy
+Styles and scripts are files of their own and are inlined on writing. A content security policy
 in each page allows exactly these by their hash, and nothing from any network.
 """
 

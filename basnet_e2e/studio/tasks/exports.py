@@ -44,7 +44,7 @@ def exported(
         raise BasnetError(f"there is no format '{name}'")
     results = merged(folder, content, durations)
     if not results:
-        raise BasnetError("there is no interval yet: mark some, or train and let the model look")
+        raise BasnetError("no interval yet: mark some, or train and let the model look")
     source = folder / HIDDEN / "export"
     shutil.rmtree(source, ignore_errors=True)
     document = source / "all.json"

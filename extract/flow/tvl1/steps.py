@@ -103,7 +103,7 @@ def _square_sum(delta: torch.Tensor, scratch: torch.Tensor) -> torch.Tensor:
 class StopPoll:
     """Tells whether all pairs have met the stop test, without waiting for a GPU.
 
-    A CPU answers at once. A GPU's answer is copied while the steps go on, and read once it has
+    A CPU answers at once. A GPU's answer is copied while the steps continue, and read once it has
     arrived: the steps taken until then change nothing.
     """
 

@@ -102,7 +102,7 @@ def test_a_folder_gets_each_result_as_it_is_done(
         count_work(patch, interrupt_at("c"))
         code, printed, err = run(*command)
     assert (code, printed) == (130, "")
-    line = "2 of 3 videos are done; the same command goes on with the rest"
+    line = "2 of 3 videos are done; run the same command to continue with the rest"
     assert [text for text in err if line in text and "warning" in text]
     assert sorted(path.name for path in out.iterdir()) == ["a.json", "b.json"]
     seen = count_work(monkeypatch)

@@ -1,4 +1,4 @@
-"""The whole loop in a real browser: label, train, correct, train again, export, start anew."""
+"""The whole loop in a real browser: label, train, correct, train again, export, restart."""
 
 import csv
 import json
