@@ -21,6 +21,7 @@ from basnet_e2e.heads.common.decoding_rules import (
 )
 from basnet_e2e.heads.common.second_stage import SecondStage
 from basnet_e2e.heads.common.settings import Preset, Reading
+from basnet_e2e.heads.common.softmax import softmax
 from basnet_e2e.heads.ensemble import read, second_stages
 from basnet_e2e.heads.registry import find_head
 from basnet_e2e.intervals import Interval, Localization, by_score
@@ -241,8 +242,7 @@ def background_of(found: Activations, video: VideoFeatures) -> Background:
         action = found.foreground
         predicted = action < 0.5
     elif raw.shape[1] > found.seen.classes:
-        shifted = np.exp(raw - raw.max(axis=1, keepdims=True))
-        action = 1 - shifted[:, -1] / shifted.sum(axis=1)
+        action = 1 - softmax(raw)[:, -1]
         predicted = raw.argmax(axis=1) == raw.shape[1] - 1
     else:
         action = found.cas.max(axis=1)

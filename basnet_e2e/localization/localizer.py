@@ -129,7 +129,7 @@ class Localizer:
         """Short id of the model and how it is read: equal ones find the same in equal features."""
         if not self._refines:
             return self.predictor.digest()
-        from basnet_e2e.localization.boundary_refinement import REFINEMENT
+        from basnet_e2e.localization.refinement.boundary_refinement import REFINEMENT
 
         return text_digest(f"{self.predictor.digest()} {REFINEMENT}")
 
@@ -328,8 +328,8 @@ class Localizer:
             self._observer.on_activations(found.classes, found.centres, found.cas, found.foreground)
         if not self._refines:
             return found.localization
-        from basnet_e2e.localization.boundary_refinement import Activation, refine
-        from basnet_e2e.localization.change_points import Snippets
+        from basnet_e2e.localization.refinement.boundary_refinement import Activation, refine
+        from basnet_e2e.localization.refinement.change_points import Snippets
 
         curves = Activation(found.classes, found.centres, found.cas)
         return refine(found.localization, Snippets.of([found.rows]), curves)
@@ -342,12 +342,12 @@ class Localizer:
         progress: "OnProgress | None",
     ) -> Localization:
         """Intervals whose borders are refined on snippets extracted around them."""
-        from basnet_e2e.localization.boundary_refinement import (
+        from basnet_e2e.localization.refinement.boundary_refinement import (
             REFINEMENT,
             closer_frames,
             to_changes,
         )
-        from basnet_e2e.localization.change_points import Snippets
+        from basnet_e2e.localization.refinement.change_points import Snippets
 
         frames = closer_frames(found, self.extractor.grid, len(features.start))
         if frames:

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from basnet_e2e.data.features.dataset import VideoFeatures
 from basnet_e2e.errors import BasnetError
+from basnet_e2e.heads.common.softmax import softmax
 from basnet_e2e.localization.feature_rows import as_rows
 from basnet_e2e.localization.predictor import Predictor, VideoPrediction, text_digest
-from basnet_e2e.localization.softmax import softmax
 from extract.backbones.registry import backbone_names, backbone_spec
 from extract.features.feature_file import Features
 from extract.pipeline.extractor import Extractor

@@ -88,7 +88,7 @@ def step_values(step: TrainingStep) -> dict[str, float]:
 
 
 class CsvLog:
-    """One row per step; columns as :func:`step_values` names them, empty where there is no value."""
+    """One row per step; columns as :func:`step_values` names them, empty if there is no value."""
 
     def __init__(self, path: Path) -> None:
         self._path = path

@@ -114,7 +114,7 @@ def _rank(
     """Class names and probabilities, most likely first."""
     import numpy as np
 
-    from basnet_e2e.localization.softmax import softmax
+    from basnet_e2e.heads.common.softmax import softmax
 
     features = store.features(video, extractor, on_progress=bar.update)
     if features.facts.get("partial"):

@@ -93,7 +93,8 @@ class Training(Settings):
         rate: the optimiser's learning rate.
         weight_decay: the optimiser's L2 term.
         unlabelled: training videos without label are dropped, or learnt as background.
-        batches: ``independent`` draws each batch by itself; ``epochs`` takes each video once per epoch;
+        batches: ``independent`` draws each batch by itself; ``epochs`` takes each video once per
+            epoch;
             ``balanced`` draws every class, and background, equally often, however many videos it
             has.
         rows: whether single rows are learnt from where only ``points`` are known, or in ``all``

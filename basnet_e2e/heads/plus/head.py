@@ -30,6 +30,7 @@ from basnet_e2e.heads.common.pooling import as_array
 from basnet_e2e.heads.common.row_loss import row_loss
 from basnet_e2e.heads.common.second_stage import SHARES
 from basnet_e2e.heads.common.settings import Preset, Reading, Training
+from basnet_e2e.heads.common.softmax import softmax
 from basnet_e2e.heads.plus.guided_filter import guided_mean, stretched_time
 from basnet_e2e.heads.plus.network import Output, PlusNet, PlusSettings, plus_loss
 from basnet_e2e.heads.plus.soft_suppression import soft_suppression
@@ -79,12 +80,6 @@ def suppress(found: Proposals, reading: PlusReading) -> Proposals:
     return soft_suppression(found, reading.soft_sigma)
 
 
-def shares_of(logits: Floats) -> Floats:
-    """Softmax over the classes of each row ``[n, N]``."""
-    powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    return np.asarray(powers / powers.sum(axis=-1, keepdims=True))
-
-
 def highest_mean(values: Floats, ratio: int) -> Floats:
     """Mean of the ``max(1, n // ratio)`` highest of each column of ``[n, N]``: ``[N]``."""
     count = max(1, len(values) // ratio)
@@ -107,13 +102,13 @@ def see(
     suppressed = cas * foreground[:, None]
     calm = guided_mean(np.column_stack([cas, suppressed, foreground]), places, reading.reach)
     classes = cas.shape[1]
-    shares = shares_of(calm[:, :classes])
+    shares = softmax(calm[:, :classes])
     if reading.activation == "suppressed":
         raw = calm[:, classes:-1]
     else:
         raw = shares * calm[:, -1:] ** reading.weighting
-    scores = shares_of(highest_mean(suppressed, own.ratio))
-    return Seen(raw, scores[:-1], calm[:, -1], {SHARES: shares_of(cas)})
+    scores = softmax(highest_mean(suppressed, own.ratio))
+    return Seen(raw, scores[:-1], calm[:, -1], {SHARES: softmax(cas)})
 
 
 _PLUS_READING = PlusReading(

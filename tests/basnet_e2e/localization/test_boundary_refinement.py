@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from basnet_e2e.data.features.dataset import VideoFeatures
 from basnet_e2e.intervals import Interval, Localization
-from basnet_e2e.localization.boundary_refinement import (
+from basnet_e2e.localization.refinement.boundary_refinement import (
     REFINEMENT,
     Activation,
     Refinement,
@@ -19,8 +19,8 @@ from basnet_e2e.localization.boundary_refinement import (
     refine,
     to_changes,
 )
-from basnet_e2e.localization.change_points import Snippets, change_near, explained
-from basnet_e2e.localization.half_height import half_height
+from basnet_e2e.localization.refinement.change_points import Snippets, change_near, explained
+from basnet_e2e.localization.refinement.half_height import half_height
 from extract.pipeline.snippets import SnippetGrid
 
 FPS, LENGTH = 25, 16

@@ -14,8 +14,8 @@ import numpy as np
 
 from basnet_e2e.heads.common.decoding_rules import Floats
 from basnet_e2e.intervals import MIN_SCORE, Interval, Localization, keep_best
-from basnet_e2e.localization.change_points import Snippets, change_near
-from basnet_e2e.localization.half_height import half_height
+from basnet_e2e.localization.refinement.change_points import Snippets, change_near
+from basnet_e2e.localization.refinement.half_height import half_height
 from extract.pipeline.snippets import SnippetGrid
 
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from basnet_e2e.localization.softmax import softmax
+from basnet_e2e.heads.common.softmax import softmax
 
 LOGITS = st.sampled_from([np.float32, np.float64]).flatmap(
     lambda kind: arrays(
