@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from extract.sources.urls import Url
 
 Command = TypeVar("Command", bound=Callable[..., Any])
+MOST_FRAMES_PER_SECOND = 1000
 
 
 class _Lines(logging.Formatter):
@@ -131,7 +132,12 @@ def frame_rate_option(help: str) -> Callable[[Command], Command]:
 def _check_rate(ctx: click.Context, parameter: click.Parameter, value: str | None) -> Any:
     from extract.video.clock import frame_rate
 
-    return None if value is None else frame_rate(value)
+    if value is None:
+        return None
+    rate = frame_rate(value)
+    if rate > MOST_FRAMES_PER_SECOND:
+        raise click.BadParameter(f"{value} is more than {MOST_FRAMES_PER_SECOND} frames per second")
+    return rate
 
 
 def jobs_option(command: Command) -> Command:
@@ -143,6 +149,21 @@ def jobs_option(command: Command) -> Command:
         show_default=True,
         help="Videos at a time; each worker takes memory of its own. auto: as many as fill the "
         "cores, or one per GPU.",
+    )(command)
+
+
+def score_options(command: Command) -> Command:
+    """Add --bootstrap and --json, which commands that score intervals share."""
+    command = click.option(
+        "--json", "as_json", is_flag=True, help="JSON on stdout instead of tables."
+    )(command)
+    return click.option(
+        "--bootstrap",
+        "draws",
+        type=click.IntRange(min=0),
+        default=1000,
+        show_default=True,
+        help="Draws of videos for the 95 % confidence intervals; 0 leaves them out.",
     )(command)
 
 

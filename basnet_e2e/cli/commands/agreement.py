@@ -10,7 +10,7 @@ import click
 
 from basnet_e2e.cli.annotation_options import annotation_options
 from basnet_e2e.cli.help import SectionedCommand
-from basnet_e2e.cli.options import message_options
+from basnet_e2e.cli.options import message_options, score_options
 from basnet_e2e.cli.terminal.tables import new_table, show, width
 
 if TYPE_CHECKING:
@@ -31,15 +31,7 @@ CELL = 10  # columns of one number of the confusion
     metavar="SECONDS",
     help="Compare what happens once in every step.",
 )
-@click.option(
-    "--bootstrap",
-    "draws",
-    type=click.IntRange(min=0),
-    default=1000,
-    show_default=True,
-    help="Draws of videos for the 95 % intervals of kappa; 0 leaves them out.",
-)
-@click.option("--json", "as_json", is_flag=True, help="JSON on stdout instead of tables.")
+@score_options
 @annotation_options
 @message_options
 def agreement(

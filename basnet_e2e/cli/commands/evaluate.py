@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from basnet_e2e.cli.help import SectionedCommand
-from basnet_e2e.cli.options import message_options
+from basnet_e2e.cli.options import message_options, score_options
 from basnet_e2e.cli.terminal.tables import new_table, show, width
 
 if TYPE_CHECKING:
@@ -55,15 +55,7 @@ NUMBER = 7  # columns of one number and the gap after it
     is_flag=True,
     help="Count videos too whose intervals or points the model was trained on.",
 )
-@click.option(
-    "--bootstrap",
-    "draws",
-    type=click.IntRange(min=0),
-    default=1000,
-    show_default=True,
-    help="Draws of videos for the confidence intervals; 0 leaves them out.",
-)
-@click.option("--json", "as_json", is_flag=True, help="JSON on stdout instead of tables.")
+@score_options
 @message_options
 def evaluate(
     predictions: Path,

@@ -3,7 +3,7 @@
 import logging
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -15,6 +15,7 @@ from basnet_e2e.cli.options import (
     decoding_options,
     device_option,
     force_option,
+    frame_rate_option,
     jobs_option,
     message_options,
     offline_option,
@@ -37,24 +38,6 @@ def flow_methods() -> tuple[str, ...]:
     from extract.flow.registry import METHODS
 
     return tuple(METHODS)
-
-
-class ExactRate(click.ParamType):
-    """Frames per second as an exact number: 25, 12.5 or 30000/1001."""
-
-    name = "fps"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> Fraction:
-        """Parse a positive rate of at most 1000."""
-        try:
-            rate = Fraction(value)
-        except (ValueError, ZeroDivisionError):
-            self.fail(f"{value!r} is not a frame rate; write 25, 12.5 or 30000/1001")
-        if not 0 < rate <= 1000:
-            self.fail(f"{value} frames per second is outside 0 to 1000")
-        return rate
 
 
 @click.command(
@@ -85,12 +68,7 @@ class ExactRate(click.ParamType):
     show_default=True,
     help="Optical flow: tvl1, tvl1-fast or raft.",
 )
-@click.option(
-    "--fps",
-    type=ExactRate(),
-    show_default="the backbone's: 25 for i3d",
-    help="Frames per second of the time grid.",
-)
+@frame_rate_option("Frames per second of the time grid. Default: the backbone's, 25 for i3d.")
 @click.option(
     "--stride",
     type=click.IntRange(min=1),

@@ -331,7 +331,7 @@ def test_thresholds_hold_for_both_ways_of_keeping(features, model, run):
 def test_choices_are_choices(clips, run):
     code, _, err = run("localize", clips / "videos", "--device", "gpu")
     assert code == 2
-    assert "'gpu' is no device; choose auto, cpu, cuda or cuda:N (see" in err[-1]
+    assert "'gpu' is not a device; choose auto, cpu, cuda or cuda:N (see" in err[-1]
     code, _, err = run(
         *("extract", clips / "videos", "-o", clips / "out", "--streams", "rgb"),
         *("--flow", "tvl2", "--backbone", "i3d-mini"),

@@ -144,7 +144,7 @@ def test_tensorboard_that_is_not_installed_is_named_before_training(data, tmp_pa
 def test_other_logs_are_refused(data, tmp_path):
     with pytest.raises(BasnetError, match="one of csv, tensorboard, not 'html'"):
         train(data, preset=TINY, output=tmp_path / "m", log_to="html")
-    with pytest.raises(BasnetError, match="needs the model file"):
+    with pytest.raises(BasnetError, match="beside the model file: give an output"):
         train(data, preset=TINY, log_to="csv")
 
 
