@@ -44,8 +44,8 @@ class Holdout:
 def hold_out(data: LabelledSet, share: float, seed: int) -> tuple[LabelledSet, Holdout]:
     """Divide videos into those to train on and those kept out, a function of the arguments alone.
 
-    Of each class, and of the videos without label, about the same share is kept out; a class's last
-    video is never.
+    About the same share is kept out of each class, and of the videos without labels; the last video
+    of a class never is.
 
     Args:
         data: all videos with labels.

@@ -277,7 +277,7 @@ def usable(data: LabelledSet, preset: Preset) -> LabelledSet:
     if empty and (preset.training.unlabelled == "drop" or not learns):
         without = f"recipe {preset.recipe}" if preset.recipe else f"head {preset.head}"
         why = f"preset {preset.name}" if learns else without
-        log.warning("%s cannot learn from videos without label, left out: %s", why, listing(empty))
+        log.warning("%s cannot learn from videos without labels, left out: %s", why, listing(empty))
         kept = [index for index, labels in enumerate(data.labels) if labels]
         data = replace(
             data,

@@ -322,7 +322,7 @@ def sound(tmp_path_factory):
     chosen = preset("small", recipe="full", hidden=4, filter_hidden=4, segments=16)
     shape = Shape(8, 2, (4, 4))
     torch.manual_seed(0)
-    training = {"videos": 4, "unlabelled": 1, "steps": 3, "seed": 0, "loss": 0.5}
+    training = {"videos": 4, "unlabelled": 1, "steps": 3, "seed": 0, "loss": 0.5, "times": ["a"]}
     model = HeadModel(
         build(shape, chosen).eval(), ("run", "jump"), chosen, shape, SETTINGS, training
     )

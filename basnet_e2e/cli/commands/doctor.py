@@ -269,4 +269,6 @@ def _features(path: Path) -> str:
 
     extractor = Extractor(ExtractSettings(backbone="i3d-mini"))
     features = extractor.extract(path)
-    return f"i3d-mini, {features.matrix().shape[1]} numbers a snippet, {features.facts['runtime']}"
+    return (
+        f"i3d-mini, {features.matrix().shape[1]} numbers per snippet, {features.facts['runtime']}"
+    )

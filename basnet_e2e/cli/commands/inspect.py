@@ -58,14 +58,16 @@ def _model(found: Mapping[str, Any]) -> dict[str, str]:
         "head": _head(found),
         "classes": f"{len(classes)}: {', '.join(classes)}",
         "reads": _reads(found.get("extractor", {})),
-        "width": f"{found.get('features')} numbers a snippet",
+        "width": f"{found.get('features')} numbers per snippet",
     }
     if training:
         lines["trained on"] = (
             f"{counted(training.get('videos', 0), 'video')}, {training.get('unlabelled', 0)} of "
-            f"them without label; {counted(training.get('steps', 0), 'step')}, seed "
+            f"them without labels; {counted(training.get('steps', 0), 'step')}, seed "
             f"{training.get('seed')}, loss {training.get('loss', 0):.4f}"
         )
+    if times := training.get("times"):
+        lines["times"] = f"intervals or points of {counted(len(times), 'video')}"
     if validated := training.get("validation"):
         lines["validated"] = (
             f"step {validated['step']} was the best, average mAP "

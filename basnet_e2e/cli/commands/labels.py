@@ -53,7 +53,7 @@ def labels(
 
     The template has a row for each video, to fill in which actions occur in it. A check shows the
     videos of each class with their points, intervals and minutes that nobody looked at, which row
-    meets which video and how, and what is left over; exit code 2 says that 'basnet train' would
+    matches which video and how, and what is left over; exit code 2 says that 'basnet train' would
     refuse these labels.
     """
     from basnet_e2e.data.annotations.label_template import find_ids
@@ -105,7 +105,7 @@ def _check(folder: Path, path: Path | None, intervals: Path | None, ids: "Folder
     both = match_training(path, times, known, str(folder), read_failures(folder), what=what)
     for found in both.matches:
         show_text(
-            f"{len(found.matches.found)} of {counted(len(found.labels.videos), 'row')} meet a "
+            f"{len(found.matches.found)} of {counted(len(found.labels.videos), 'row')} match a "
             f"video, {len(found.by_id)} of {counted(len(known), 'video')} with {what} have a row\n"
         )
     tables = [_class_table(both), *map(_row_table, both.matches)]
@@ -151,7 +151,7 @@ def _class_table(both: "TrainingVideos") -> Any:
 
 
 def _row_table(found: "LabelMatches") -> Any:
-    shown = new_table("Rows that meet a video", "row")
+    shown = new_table("Rows that match a video", "row")
     shown.add_column("video", overflow="fold")
     shown.add_column("by", no_wrap=True)
     shown.add_column("labels", overflow="fold")

@@ -20,7 +20,7 @@ class TrainingVideos:
     """Videos and what a person annotated in them.
 
     Attributes:
-        matches: how the rows of the labels, and those of the times, meet the videos.
+        matches: how the rows of the labels, and those of the times, match the videos.
         by_id: id -> classes.
         times: id -> what is known of when they happen, for the videos where anything is.
         classes: all classes in their order.

@@ -51,6 +51,8 @@ class TrainingSummary(Struct):
     validation: Validation | None = None
     stopping: Stopping | None = None
     holdout: Holdout | None = None
+    times: list[str] = []
+    times_digest: str | None = None
 
 
 class PresetParts(Struct):

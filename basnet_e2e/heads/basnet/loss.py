@@ -22,7 +22,7 @@ def basnet_loss(
     """Loss of one batch.
 
     The base branch is told that every video holds background, the suppression branch that none
-    does; targets are divided by their sum. A video without label is background alone to the base
+    does; targets are divided by their sum. A video without labels is background alone to the base
     branch and no example to the suppression branch. The filter's norm counts every video.
 
     Args:

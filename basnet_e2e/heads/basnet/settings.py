@@ -140,7 +140,7 @@ _OFFICIAL = Preset(
         unlabelled="drop",
         batches="independent",  # what a lost iterator amounts to after the first epoch
     ),
-    # Thresholds, samples a row, margin, gamma and suppression of config.py are Reading's own; the
+    # Thresholds, samples per row, margin, gamma and suppression of config.py are Reading's own; the
     # shortest proposal, 2 samples, is that of the authors' later code.
     Reading(
         ranking="binary",

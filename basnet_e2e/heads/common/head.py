@@ -173,7 +173,7 @@ class Head(ABC):
     def videos(self, data: LabelledSet, preset: Preset) -> LabelledSet:
         """The videos that are learnt from: those given, and what the method makes of them.
 
-        Cut-outs that are background, for one, are videos of their own without label.
+        Cut-outs that are background, for one, are videos of their own without labels.
         """
         return data
 

@@ -92,7 +92,7 @@ class Training(Settings):
         batch: videos a step.
         rate: the optimiser's learning rate.
         weight_decay: the optimiser's L2 term.
-        unlabelled: training videos without label are dropped, or learnt as background.
+        unlabelled: training videos without labels are dropped, or learnt as background.
         batches: ``independent`` draws each batch by itself; ``epochs`` takes each video once per
             epoch;
             ``balanced`` draws every class, and background, equally often, however many videos it
@@ -141,7 +141,7 @@ class Reading(Settings):
     Attributes:
         theta_class: lowest video-level score of a class whose intervals are sought.
         theta_act: thresholds on the class activation sequence.
-        upsample: samples a row, by linear interpolation, before thresholding.
+        upsample: samples per row, by linear interpolation, before thresholding.
         smooth: rows over which the class activation sequence is averaged (Hann window) before it
             is normalised; 1 is no smoothing.
         normalise: ``minmax`` scales each class's activation over a video to [0, 1]; ``none`` takes

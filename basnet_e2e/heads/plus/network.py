@@ -109,7 +109,7 @@ def plus_loss(output: Output, labels: Tensor, settings: PlusSettings) -> Loss:
     """BaS-Net's two opposite targets as cross-entropies of a softmax, and the foreground's norm.
 
     The base branch is told that every video holds background, the suppression branch that none
-    does. A video without label is background alone to the base branch and no example to the
+    does. A video without labels is background alone to the base branch and not an example to the
     suppression branch.
 
     Args:

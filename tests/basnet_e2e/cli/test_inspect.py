@@ -23,7 +23,14 @@ SETTINGS = {
 def test_a_model(run, tmp_path):
     chosen = preset("small", recipe="base", hidden=8, filter_hidden=4, segments=16)
     net = BaSNet.of(5, 2, chosen.own)
-    training = {"videos": 7, "unlabelled": 1, "steps": 30, "seed": 3, "loss": 0.12345}
+    training = {
+        "videos": 7,
+        "unlabelled": 1,
+        "steps": 30,
+        "seed": 3,
+        "loss": 0.12345,
+        "times": ["a", "b"],
+    }
     path = tmp_path / "m.safetensors"
     save_model(HeadModel(net, ("run", "jump"), chosen, Shape(5, 2), SETTINGS, training), path)
     code, out, err = run("inspect", path)
@@ -33,7 +40,8 @@ def test_a_model(run, tmp_path):
     said = dict(line.strip().split(maxsplit=1) for line in lines)
     assert said["classes"] == "2: run, jump"
     assert "basnet, recipe base, preset small" in said["head"]
-    assert "7 videos, 1 of them without label; 30 steps, seed 3" in out
+    assert "7 videos, 1 of them without labels; 30 steps, seed 3" in out
+    assert said["times"] == "intervals or points of 2 videos"
     assert "i3d-mini, streams rgb,flow, 25 fps, snippets of 16 frames every 8" in out
     found = json.loads(run("inspect", path, "--json")[1])
     assert (found["kind"], found["classes"], found["features"]) == ("model", ["run", "jump"], 5)

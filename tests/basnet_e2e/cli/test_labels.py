@@ -134,7 +134,7 @@ def test_a_check_before_extraction(run, tmp_path, labels):
         0,
         ["'basnet train' can learn from these labels once 'basnet extract' has made features"],
     )
-    assert out.startswith("2 of 2 rows meet a video, 2 of 2 videos with a file have a row")
+    assert out.startswith("2 of 2 rows match a video, 2 of 2 videos with a file have a row")
 
 
 def test_mistakes_are_one_line(run, features, labels, tmp_path):

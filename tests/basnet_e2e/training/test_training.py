@@ -317,7 +317,7 @@ def test_videos_without_label(data, caplog):
     caplog.clear()
     with caplog.at_level(logging.WARNING):
         model = train(data, preset=TINY, recipe="baseline", steps=1)
-    assert "recipe baseline cannot learn from videos without label" in caplog.text
+    assert "recipe baseline cannot learn from videos without labels" in caplog.text
     assert model.training["videos"] == 12
 
 
