@@ -18,6 +18,7 @@ from basnet_e2e.intervals import Interval
 Floats = NDArray[np.float64]
 NOTHING = "no action"
 DRAWS = 1000
+ROUNDING = 1e-9  # of a step: 4.3 / 0.1 is a little below 43
 MOST_STEPS = 1e8
 TAIL = 2.5  # percent of the draws on each side of a 95 % interval
 
@@ -187,7 +188,7 @@ def _draws(videos: int, draws: int, seed: int) -> Floats:
 
 def _times(duration: float, step: float) -> Floats:
     """Middles of the steps, as many as lie within the video, and one at least."""
-    count = max(math.ceil(duration / step - 0.5 - 1e-9), 1)
+    count = max(math.ceil(duration / step - 0.5 - ROUNDING), 1)
     return np.asarray((np.arange(count) + 0.5) * step, np.float64)
 
 
@@ -199,7 +200,8 @@ def _active(side: Side, duration: float, classes: Sequence[str], step: float) ->
         column = classes.index(one.label)
         active[(times >= one.start) & (times < one.end), column] = 1
         if one.length == 0:
-            active[min(int(one.start / step), len(times) - 1), column] = 1
+            cell = math.floor(one.start / step + ROUNDING)
+            active[min(cell, len(times) - 1), column] = 1
     return active
 
 

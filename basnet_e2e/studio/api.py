@@ -1,6 +1,5 @@
 """What pages ask the server: changes since they last asked, one video, and to do something."""
 
-import json
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
@@ -17,6 +16,7 @@ from basnet_e2e.studio.project.project import StaleError
 from basnet_e2e.studio.session import Session
 from basnet_e2e.studio.tasks.exports import EXPORTS, REPORT, exported
 from extract.errors import ExtractError
+from weights.json_documents import JsonError, parse_json
 
 LARGEST = 20_000_000  # bytes of a request
 KEPT = {"Cache-Control": "private, max-age=31536000, immutable"}  # addresses change
@@ -64,9 +64,9 @@ async def _body(request: Request) -> Any:
         if len(data) > LARGEST:
             raise BasnetError("the request is too large")
     try:
-        body = json.loads(data)
-    except ValueError as error:
-        raise BasnetError(f"not JSON ({error})") from error
+        body = parse_json(data)
+    except JsonError as error:
+        raise BasnetError(f"the request: {error}") from error
     if not isinstance(body, dict):
         raise BasnetError("a request is a JSON object")
     return body

@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 
 from extract.jobs.plan import Event, Job, JobQueue, Plan
 from extract.jobs.resources import Division
-from extract.jobs.video_job import ExtractorOptions, record_lost, work_on
+from extract.jobs.video_job import ExtractorOptions, clean_up, record_lost, work_on
 from extract.machine.devices import cores
 
 log = logging.getLogger(__name__)
@@ -96,7 +96,7 @@ class _Worker:
     """One process, its pipe and the video that it is working on."""
 
     def __init__(self, context: Any, plan: Plan, options: ExtractorOptions) -> None:
-        self._plan = plan
+        self.plan = plan
         self._start = lambda: self._spawn(context, options)
         self.job: Job | None = None
         self._threads = 0
@@ -107,7 +107,7 @@ class _Worker:
     def _spawn(self, context: Any, options: ExtractorOptions) -> None:
         self.pipe, theirs = context.Pipe()
         # A worker's jobs come one by one.
-        empty = replace(self._plan, todo=(), present=())
+        empty = replace(self.plan, todo=(), present=())
         self.process = context.Process(target=_work, args=(theirs, empty, options), daemon=True)
         with _interrupts_held_back():
             self.process.start()
@@ -149,7 +149,7 @@ class _Worker:
             )
             self.pipe.close()
             self._start()
-            record_lost(self._plan, event)
+            record_lost(self.plan, event)
         if isinstance(event, BaseException):
             raise event
         assert isinstance(event, Event)
@@ -159,7 +159,10 @@ class _Worker:
 
 
 def _stop(workers: list[_Worker]) -> None:
-    """End all processes: idle ones by a message, others by a signal, at last by force."""
+    """End all processes: idle ones by a message, others by a signal, at last by force.
+
+    What they were stopped within is cleaned up here, since a signal may come at any point.
+    """
     for worker in workers:
         if worker.job is None:
             worker.send(STOP)
@@ -172,6 +175,10 @@ def _stop(workers: list[_Worker]) -> None:
             log.debug("a worker did not end by itself")
             worker.process.kill()
             worker.process.join()
+    for worker in workers:
+        if worker.job is not None:
+            with contextlib.suppress(OSError):  # a folder that went away is what stopped the run
+                clean_up(worker.plan, worker.job.video, patience=0)
 
 
 @contextlib.contextmanager

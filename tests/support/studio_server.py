@@ -36,7 +36,7 @@ class Studio:
         self.cookie = self.cookie.split(";")[0]
 
     def ask(self, method, path, body=None, **headers):
-        """Status, headers and body of an answer; headers of None are left out."""
+        """Status, headers and body of an answer; headers of None are left out, bytes sent as is."""
         connection = http.client.HTTPConnection(self.host, timeout=PATIENCE)
         given = {"Cookie": getattr(self, "cookie", None), "Origin": f"http://{self.host}"}
         if method == "GET":
@@ -45,7 +45,7 @@ class Studio:
             given["Content-Type"] = "application/json"
         given |= {name.replace("_", "-"): value for name, value in headers.items()}
         kept = {name: value for name, value in given.items() if value is not None}
-        data = None if body is None else json.dumps(body)
+        data = body if body is None or isinstance(body, bytes) else json.dumps(body)
         connection.request(method, path, data, kept)
         answer = connection.getresponse()
         found = answer.status, {k.lower(): v for k, v in answer.getheaders()}, answer.read()

@@ -5,10 +5,12 @@ import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from msgspec import Meta, Struct
 
 from basnet_e2e.data.annotations.video_names import ambiguous_message, find_matches, nfc
-from basnet_e2e.data.files.text_files import parse_json
+from basnet_e2e.data.files.text_files import read_json
 from basnet_e2e.errors import BasnetError
 from basnet_e2e.studio.project.annotation import Annotation
 from basnet_e2e.studio.project.documents import Documents
@@ -20,6 +22,19 @@ MODEL, PREVIOUS = "model.safetensors", "model.previous.safetensors"
 HELD_OUT_EVERY = 4  # of the corrected videos one is kept for checking the model
 LONGEST_NAME = 200
 DEFAULT_FEATURES = {"backbone": "i3d", "streams": ["rgb"], "stride": 16}
+
+
+class _Settings(Struct):
+    """``studio.json``: what no table holds."""
+
+    colours: dict[str, Annotated[int, Meta(ge=0, le=10_000)]] = {}
+    held_out: list[str] = []
+    features: dict[str, str | int | list[str]] = {}
+
+    @classmethod
+    def read(cls, folder: Path) -> "_Settings":
+        path = folder / STUDIO
+        return read_json(path, cls) if path.is_file() else cls()
 
 
 class StaleError(BasnetError):
@@ -113,13 +128,13 @@ class Project:
         listed = path.read_text("utf-8-sig").splitlines() if path.is_file() else []
         named = (label for each in videos.values() for label in each.labels or ())
         classes = tuple(dict.fromkeys([*(nfc(each.strip()) for each in listed), *named]))
-        kept = parse_json(self.folder / STUDIO) if (self.folder / STUDIO).is_file() else {}
+        kept = _Settings.read(self.folder)
         return Content(
             videos,
             tuple(name for name in classes if name),
-            _with_colours(kept.get("colours", {}), classes),
-            frozenset(kept.get("held_out", ())),
-            {**self.content.features, **kept.get("features", {})},
+            _with_colours(kept.colours, classes),
+            frozenset(kept.held_out),
+            {**self.content.features, **kept.features},
         )
 
     def _by_id(self, rows: Mapping[str, Any]) -> dict[str, Any]:
@@ -287,8 +302,7 @@ def settings_of(folder: Path, **how: Any) -> dict[str, Any]:
     Raises:
         BasnetError: the project's features are made otherwise.
     """
-    path = folder / STUDIO
-    kept = parse_json(path).get("features", {}) if path.is_file() else {}
+    kept = _Settings.read(folder).features
     for name, value in how.items():
         wanted = list(value) if isinstance(value, tuple) else value
         if wanted is not None and kept.get(name, wanted) != wanted:
@@ -319,7 +333,7 @@ def _texts(content: Content) -> dict[str, str]:
 
 def _with_colours(colours: Mapping[str, int], classes: Iterable[str]) -> dict[str, int]:
     """A place in the palette for every class; those that have one keep it."""
-    found = {str(name): int(place) for name, place in colours.items()}
+    found = dict(colours)
     for name in classes:
         if name not in found:
             taken = set(found.values())

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from basnet_e2e import BasnetError, Interval
@@ -36,6 +36,7 @@ def grid(stretches, count):
 
 @settings(deadline=None)
 @given(st.lists(st.tuples(STRETCHES, STRETCHES), min_size=1, max_size=3))
+@example([([("x", 0, 43)], [("x", 43, 43)])])
 def test_kappa_is_that_of_scikit_learn(videos):
     metrics = pytest.importorskip("sklearn.metrics")
     pairs = [Pair(100 * STEP, side(one), side(two)) for one, two in videos]

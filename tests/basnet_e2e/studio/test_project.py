@@ -239,6 +239,24 @@ def test_how_features_are_made_does_not_change_on_the_way(tmp_path):
         settings_of(tmp_path, backbone="i3d", streams=None, stride=None)
 
 
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("[1]", r"studio\.json: expected an object, got a list"),
+        ('{"colours": {"jump": "red"}}', r"studio\.json: expected a whole number, got text"),
+        ('{"held_out": 5}', r"studio\.json: expected a list, got a whole number at \$\.held_out"),
+        ('{"features": {"stride": [[1]]}}', r"studio\.json: expected"),
+        ('{"colours": ' * 200, r"studio\.json: "),
+    ],
+)
+def test_damaged_settings_are_named(tmp_path, text, words):
+    Project(tmp_path).add_class("jump")
+    (tmp_path / "studio.json").write_text(text, "utf-8")
+    with pytest.raises(BasnetError, match=words):
+        settings_of(tmp_path, backbone=None, streams=None, stride=None)
+    assert (tmp_path / "studio.json").read_text("utf-8") == text
+
+
 def test_what_is_known_is_counted():
     known = known_of(
         [

@@ -37,6 +37,15 @@ def key(studio, video="a"):
     return studio.rows()[video]["key"]
 
 
+@pytest.mark.parametrize(
+    "body", [b"{", b"[1]", b"[" * 100_000, b'{"do": NaN}', b'{"do": 1, "do": 2}', b"\xff", b"5"]
+)
+def test_a_request_that_is_not_an_object_is_answered_with_a_line(studio, body):
+    status, _, data = studio.ask("POST", "/api/classes", body)
+    assert status == 422
+    assert "\n" not in json.loads(data)["error"]
+
+
 # Who may ask --------------------------------------------------------------------------------------
 
 
