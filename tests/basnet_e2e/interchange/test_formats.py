@@ -373,7 +373,7 @@ def test_a_folder_of_results(tmp_path, run):
     code, out, err = run("export", "intervals", folder, "--format", "json")
     assert code == 0, err
     document = json.loads(out)
-    assert [one["video"] for one in document["videos"]] == ["match/game", "other"]
+    assert [one["video"] for one in document["videos"]] == ["other", "match/game"]
     assert document["failed"] == [failure]
     code, out, err = run("export", "intervals", folder)
     assert (code, out.count("\n")) == (0, 4)

@@ -92,7 +92,7 @@ def test_models_in_a_folder_are_skipped_with_a_line(tmp_path, caplog):
 def test_a_model_given_as_features_is_named_for_what_it_is(tmp_path):
     model = model_file(tmp_path / "m.safetensors")
     for read in (lambda path: find_inputs([path]), load_features):
-        with pytest.raises(BasnetError, match=r"m\.safetensors: a model, no features"):
+        with pytest.raises(BasnetError, match=r"m\.safetensors: a model, not features"):
             read(model)
     with pytest.raises(ExtractError, match=r"m\.safetensors: a model, not a feature file"):
         Features.load(model)
