@@ -92,7 +92,7 @@ def multiplying(*, tf32: bool) -> Iterator[None]:
 
 
 class _Switches:
-    """Torch's switches, in the hands of all threads that want them to stand in one way."""
+    """Torch's switches, shared by all threads that want them set in the same way."""
 
     def __init__(self) -> None:
         self._free = threading.Condition()
