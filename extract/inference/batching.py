@@ -15,3 +15,14 @@ def cpu_batch(shape: tuple[int, ...]) -> int:
     end of a video.
     """
     return 1 if math.prod(shape) >= SMALL_CLIP else SMALL_BATCH
+
+
+def batches(count: int, largest: int) -> list[tuple[int, int]]:
+    """First clip and size of each batch: all of the largest size, the rest in small ones.
+
+    A video seldom fills its last large batch, and a short one fills none.
+    """
+    full = count // largest * largest
+    small = min(largest, SMALL_BATCH)
+    sizes = [(first, largest) for first in range(0, full, largest)]
+    return sizes + [(first, small) for first in range(full, count, small)]

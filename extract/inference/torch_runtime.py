@@ -16,7 +16,7 @@ from torch import nn
 from torch.nn import functional
 
 from extract.backbones.i3d import InceptionI3D, fold_batch_norm
-from extract.inference.batching import GPU_BATCH, cpu_batch
+from extract.inference.batching import GPU_BATCH, batches, cpu_batch
 from extract.inference.packed_i3d import PackedI3D, usable
 from extract.inference.precision import rounding
 from extract.inference.winograd.example import winograd_works
@@ -82,13 +82,13 @@ class TorchRuntime:
     def run(self, clips: torch.Tensor) -> torch.Tensor:
         """Clips ``[N, C, T, H, W]`` on any device to features ``[N, D]`` on this one.
 
-        All batches have one shape, the last padded with zeros, so a snippet's feature does not
+        Batches have one of two shapes, the last padded with zeros, so a snippet's feature does not
         depend on its neighbours.
         """
         found = []
-        for first in range(0, len(clips), self._batch):
-            batch = clips[first : first + self._batch].to(self._device)
-            missing = self._batch - len(batch)
+        for first, size in batches(len(clips), self._batch):
+            batch = clips[first : first + size].to(self._device)
+            missing = size - len(batch)
             whole = functional.pad(batch, (0, 0) * 4 + (0, missing)) if missing else batch
             found.append(self._whole(whole)[: len(batch)])
         return torch.cat(found) if found else clips.new_zeros((0, 0))

@@ -1,24 +1,24 @@
 """Frames of a video to feature rows, the steps running at the same time.
 
-A thread reads frames in advance and resizes them; a task pool (`extract.pipeline.task_pool`)
-computes flow and runs the networks. Where one thread alone keeps a core busy with flow and network
-(I3D and TV-L1 on a CPU), the pool has a thread for each processor thread: nothing waits for another
-thread within a snippet, and the cores are full from the first snippet to the last. Otherwise its
-one thread has all processor threads, or the GPU. A value depends neither on the number of threads
-nor on what else is running.
+The caller's thread reads frames and resizes them, some groups of snippets ahead; a task pool
+(`extract.pipeline.task_pool`) computes flow and runs the networks. Where one thread alone keeps a
+core busy with flow and network (I3D and TV-L1 on a CPU), the pool has a thread for each processor
+thread: nothing waits for another thread within a snippet, and the cores are full from the first
+snippet to the last. Otherwise its one thread has all processor threads, or the GPU. A value depends
+neither on the number of threads nor on what else is running.
 """
 
 import functools
+from collections import deque
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Future
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from extract.inference.batching import GPU_BATCH, cpu_batch
 from extract.pipeline.frame_window import Field, FrameWindow, OnFrame, runs
-from extract.pipeline.prefetch import Prefetch
 from extract.pipeline.snippets import SnippetGrid, flow_rows, frame_rows
 from extract.pipeline.task_pool import TaskPool, result_of
 from extract.streams import CHANNELS
@@ -37,6 +37,8 @@ SPARE_GROUPS = 2
 # Tasks that the flow of a group is cut into, so that threads share it.
 FLOW_TASKS = 4
 
+Group: TypeAlias = "dict[str, Future[Pending]]"
+"""Tasks for the features of some snippets, by stream."""
 FLOW, NETWORK = 0, 1  # flow first: a network waits for it
 
 
@@ -110,10 +112,10 @@ class Scheduler:
         At the generator's end, also by ``close`` or an error, no thread of it is left.
 
         Args:
-            clip: the video; its frames are read in another thread.
+            clip: the video.
             frames: grid frames of the video.
             wanted: numbers of the snippets, ascending.
-            on_frame: called with each grid frame, in another thread.
+            on_frame: called with each grid frame.
             one_by_one: on a CPU no snippet waits for others.
         """
         import torch
@@ -125,17 +127,38 @@ class Scheduler:
             with TaskPool(width, self._prepare) as pool:
                 self._pool = pool
                 groups = self._groups(pool, clip, frames, wanted, size, on_frame)
-                with Prefetch(groups, width + SPARE_GROUPS, clip.abandon) as submitted:
-                    try:
-                        for group in submitted:
-                            yield {name: result_of(task)() for name, task in group.items()}
-                            del group  # its features would live until the next ones are there
-                    finally:
-                        pool.cancel()  # first, so that pool and reader end together
+                for group in self._ahead(groups, width + SPARE_GROUPS):
+                    yield {name: result_of(task)() for name, task in group.items()}
+                    del group  # its features would live until the next ones are there
         finally:
             self._pool = None
             # The pool's number is its threads' own, but threads to come would begin with it.
             torch.set_num_threads(before)
+
+    def _ahead(self, groups: Iterator[Group], count: int) -> Iterator[Group]:
+        """The groups, each given out when it is done, or ``count`` others have been submitted.
+
+        What reading the video raises comes after the groups before it.
+        """
+        waiting: deque[Group] = deque()
+        failure: Exception | None = None
+        while failure is None:
+            try:
+                waiting.append(next(groups))
+            except StopIteration:
+                break
+            except Exception as error:
+                failure = error
+            while waiting and (len(waiting) > count or self._is_done(waiting[0])):
+                yield waiting.popleft()
+        while waiting:
+            yield waiting.popleft()
+        if failure is not None:
+            raise failure
+
+    def _is_done(self, group: Group) -> bool:
+        """Whether its features are there; on a GPU a task that is done has only queued them."""
+        return self._on_cpu and all(task.done() for task in group.values())
 
     def _prepare(self) -> None:
         """Set the number of torch's threads, which each thread that computes has for itself."""

@@ -136,9 +136,6 @@ class Clip:
             self._source, self._fallback = self._fallback, None
             yield from self._pictures(wanted[done:])
 
-    def abandon(self) -> None:
-        """Does nothing: a decoder of this process cannot be killed; see ``IsolatedClip``."""
-
     def close(self) -> None:
         """Close the file and end all iterators over its frames."""
         for frames in list(self._open):

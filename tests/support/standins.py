@@ -75,9 +75,6 @@ class TinyClip:
     def __exit__(self, *error):
         pass
 
-    def abandon(self):
-        pass
-
     def frame_count(self, fps):
         return len(self.pictures)
 

@@ -103,7 +103,6 @@ class IsolatedClip:
         self._keep_partial = keep_partial
         self.path = path
         self._open: list[Generator[object]] = []
-        self._abandoned = False
         self._process, facts = self._opened(decoder)
         self.__dict__.update(facts)
 
@@ -143,7 +142,7 @@ class IsolatedClip:
                 return
             except DecoderLostError as error:
                 lost.append(f"{self.decoder} {error} at {float(at / rate):.1f} s")
-                if self._abandoned or self._asked != "auto" or self.decoder != "decord":
+                if self._asked != "auto" or self.decoder != "decord":
                     raise VideoError(f"{self.path}: {' and '.join(lost)}") from error
             log.warning("%s: %s, continuing with PyAV", self.path, lost[-1])
             self._switch_to_pyav(lost)
@@ -157,11 +156,6 @@ class IsolatedClip:
         if facts["duration"] != self.duration or facts["size"] != self.size:
             raise VideoError(f"{self.path}: the file changed while it was read")
         self.decoder = facts["decoder"]
-
-    def abandon(self) -> None:
-        """Kill the decoder; a thread that waits for a frame gets a VideoError."""
-        self._abandoned = True
-        self._process.kill()
 
     def close(self) -> None:
         """End all iterators over its frames; the process stays for the next video."""

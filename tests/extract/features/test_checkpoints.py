@@ -1,4 +1,4 @@
-"""A long video goes on from its last finished part, to the same bytes."""
+"""A long video resumes after its last finished part, to the same bytes."""
 
 import contextlib
 

@@ -1,6 +1,7 @@
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -267,3 +268,25 @@ class WithoutPacking(torch.nn.Module):
     def __init__(self, network: torch.nn.Module) -> None:
         super().__init__()
         self.features = network.features
+
+
+@pytest.mark.parametrize(
+    ("count", "largest", "sizes"),
+    [(3, 1, [1, 1, 1]), (9, 4, [4, 4, 4]), (16, 16, [16]), (5, 16, [4, 4]), (35, 16, [16, 16, 4])],
+)
+def test_a_rest_is_computed_in_small_batches(
+    count: int, largest: int, sizes: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Mean(torch.nn.Module):
+        seen: ClassVar[list[int]] = []
+
+        def features(self, x: torch.Tensor) -> torch.Tensor:
+            self.seen.append(len(x))
+            return x.flatten(1).mean(1, keepdim=True)
+
+    monkeypatch.setattr("extract.inference.torch_runtime.cpu_batch", lambda shape: largest)
+    Mean.seen.clear()
+    given = torch.arange(count).float()[:, None, None, None, None].expand(-1, 3, 2, 2, 2)
+    found = TorchRuntime(Mean(), (3, 2, 2, 2)).run(given)
+    assert Mean.seen == sizes
+    assert found[:, 0].tolist() == list(range(count))

@@ -1,6 +1,6 @@
 """Killed at random moments and started again: the files are those of an undisturbed run.
 
-``BASNET_SOAK`` says how many times (3 without it; a thorough run takes 50).
+``BASNET_SOAK`` says how many times (default: 3; a thorough run takes 50).
 """
 
 import os
@@ -74,7 +74,7 @@ def test_killed_again_and_again_the_files_are_the_same(videos, undisturbed, tmp_
             killed += victim.poll() is None
         victim.kill()
         victim.communicate()
-        if files_of(out) == undisturbed:  # all begins anew
+        if files_of(out) == undisturbed:  # start over
             finish(*runs)
             runs.clear()
             for path in out.rglob("*.safetensors"):

@@ -1,4 +1,4 @@
-"""Task pool and prefetch: order, bounds, and a clean end whatever goes wrong."""
+"""Task pool: order, bounds, and a clean end whatever goes wrong."""
 
 import threading
 import time
@@ -6,7 +6,6 @@ from concurrent.futures import CancelledError
 
 import pytest
 
-from extract.pipeline.prefetch import Prefetch
 from extract.pipeline.task_pool import TaskPool, result_of
 
 PATIENCE = 600
@@ -106,75 +105,3 @@ def test_what_is_called_before_a_task_may_fail():
 
     with TaskPool(1, refuse) as pool, pytest.raises(MemoryError):
         result_of(pool.submit((0,), lambda: 1))
-
-
-def test_items_are_made_ahead_and_no_more_than_were_asked_for():
-    made = []
-
-    def items():
-        for n in range(100):
-            made.append(n)
-            yield n
-
-    with Prefetch(items(), 3) as ahead:
-        deadline = time.monotonic() + PATIENCE
-        while len(made) < 4 and time.monotonic() < deadline:
-            time.sleep(0.001)
-        time.sleep(0.02)
-        assert made == [0, 1, 2, 3]  # three lie ready, one in hand
-        assert [next(ahead) for _ in range(50)] == list(range(50))
-        assert len(made) <= 54
-        assert list(ahead) == list(range(50, 100))
-
-
-def test_an_error_comes_after_the_items_before_it():
-    def items():
-        yield from (1, 2)
-        raise ValueError("broken")
-
-    seen = []
-    with pytest.raises(ValueError, match="broken"), Prefetch(items(), 5) as ahead:
-        seen.extend(ahead)
-    assert seen == [1, 2]
-
-
-@pytest.mark.parametrize("count", [1, 3])
-def test_the_generator_is_closed_where_it_stands(count):
-    closed = []
-
-    def items():
-        try:
-            yield from range(100)
-        finally:
-            closed.append(threading.current_thread().name)
-
-    with Prefetch(items(), count) as ahead:
-        assert next(ahead) == 0
-    assert closed == ["basnet-prefetch"]
-
-
-def test_an_error_in_closing_keeps_nobody_waiting():
-    def items():
-        try:
-            yield from range(100)
-        finally:
-            raise ValueError("at the end")
-
-    with Prefetch(items(), 1) as ahead:
-        assert next(ahead) == 0
-    with pytest.raises(ValueError, match="at the end"), Prefetch(items(), 1) as ahead:
-        list(ahead)
-
-
-def test_a_wait_that_does_not_end_is_ended(monkeypatch):
-    monkeypatch.setattr("extract.pipeline.prefetch.STOP_SECONDS", 0.05)
-    gate = threading.Event()
-
-    def items():
-        yield 1
-        gate.wait(PATIENCE)
-        yield 2
-
-    with Prefetch(items(), 1, gate.set) as ahead:
-        assert next(ahead) == 1
-    assert gate.is_set()

@@ -1,4 +1,4 @@
-"""Names and transfers of files that stand elsewhere."""
+"""URLs: what they are called, what is read and written there, how they fail."""
 
 import errno
 import http.server

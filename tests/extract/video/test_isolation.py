@@ -6,7 +6,6 @@ import os
 import re
 import subprocess
 import sys
-import threading
 import time
 from fractions import Fraction
 from pathlib import Path
@@ -128,25 +127,6 @@ def test_where_both_hang_the_video_fails_with_the_time(make_video, doubles, numb
     good = make_video("good.mp4", range(60), RATE)
     with doubles.open(good.path) as clip:
         assert numbers(clip, number_in) == list(range(60))
-
-
-def test_a_wait_for_a_frame_can_be_ended_from_another_thread(make_video, number_in):
-    """Neither the limit is waited for, nor does the other decoder go on."""
-    video = make_video("hang_decord.mp4", range(60), RATE)
-    isolation = Isolation(300.0, opener=OPENER, limit=LIMIT)
-    try:
-        with isolation.open(video.path) as clip:
-            frames = clip.frames(25)
-            for _ in range(AT):
-                next(frames)
-            threading.Timer(0.2, clip.abandon).start()
-            with pytest.raises(VideoError, match=r"decord was killed by SIGKILL.* at 1.2 s$"):
-                next(frames)
-        good = make_video("good.mp4", range(60), RATE)
-        with isolation.open(good.path) as clip:
-            assert numbers(clip, number_in) == list(range(60))
-    finally:
-        isolation.close()
 
 
 def test_opening_may_hang_too(make_video, doubles):
