@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 
-# A wait without a limit cannot be interrupted by Ctrl-C on Windows.
+# A wait without a limit cannot be interrupted by Ctrl-C on Windows, and sees no end of the program.
 WAIT_SECONDS = 0.5
 
 
@@ -17,6 +17,7 @@ class TaskPool:
     """A thread pool of changeable width, used as a context.
 
     At the context's end tasks that have not begun are cancelled, and running ones are waited for.
+    Where a signal comes before that can happen, the threads end with the one that made the pool.
 
     Args:
         width: threads that work at a time.
@@ -31,6 +32,7 @@ class TaskPool:
         self._not_begun: set[Future[Any]] = set()
         self._closed = False
         self._changed = threading.Condition()
+        self._owner = threading.current_thread()
         self._threads: list[threading.Thread] = []
         self.resize(width)
 
@@ -95,13 +97,13 @@ class TaskPool:
     def _next(self, number: int) -> tuple[Future[Any], Callable[[], Any]] | None:
         """The next task, None at the end."""
         with self._changed:
-            while not self._closed:
+            while not self._closed and self._owner.is_alive():
                 if self._ready and number < self._width:
                     _, _, future, work = heapq.heappop(self._ready)
                     self._not_begun.discard(future)
                     future.set_running_or_notify_cancel()
                     return future, work
-                self._changed.wait()
+                self._changed.wait(WAIT_SECONDS)
         return None
 
     def cancel(self) -> None:

@@ -27,8 +27,14 @@ def is_table(path: str | os.PathLike[str]) -> bool:
     return not read_text(path).lstrip().startswith(("{", "["))
 
 
-def read_label_table(path: str | os.PathLike[str]) -> dict[str, tuple[str, ...]]:
+def read_label_table(
+    path: str | os.PathLike[str], *, may_be_empty: bool = False
+) -> dict[str, tuple[str, ...]]:
     """Classes by video, from a CSV file with the columns ``video`` and ``labels``.
+
+    Args:
+        path: the file.
+        may_be_empty: take a header without rows.
 
     Raises:
         BasnetError: the file is missing or damaged, or names no video or one twice.
@@ -42,7 +48,7 @@ def read_label_table(path: str | os.PathLike[str]) -> dict[str, tuple[str, ...]]
         lines[nfc(name)] = row.line
         labels = (nfc(label.strip()) for label in row.cells["labels"].split(SEPARATOR))
         videos[name] = tuple(dict.fromkeys(label for label in labels if label))
-    if not videos:
+    if not videos and not may_be_empty:
         raise BasnetError(f"{path}: no labelled video; expected the header video,labels and rows")
     return videos
 
@@ -58,8 +64,14 @@ def read_interval_table(path: str | os.PathLike[str]) -> dict[str, list[Interval
     return {name: [_interval(row) for row in rows] for name, rows in interval_rows(path).items()}
 
 
-def interval_rows(path: str | os.PathLike[str]) -> dict[str, list[Row]]:
+def interval_rows(
+    path: str | os.PathLike[str], *, may_be_empty: bool = False
+) -> dict[str, list[Row]]:
     """Rows with a label or a time by video; an empty list where a row names only the video.
+
+    Args:
+        path: the file.
+        may_be_empty: take a header without rows.
 
     Raises:
         BasnetError: the file is missing or damaged, or names no video.
@@ -71,7 +83,7 @@ def interval_rows(path: str | os.PathLike[str]) -> dict[str, list[Row]]:
         rows = videos.setdefault(spellings.setdefault(nfc(name), name), [])
         if row.cells["label"] or row.cells["start"] or row.cells["end"]:
             rows.append(row)
-    if not videos:
+    if not videos and not may_be_empty:
         raise BasnetError(
             f"{path}: no annotated video; expected the header {','.join(INTERVAL_COLUMNS)} and rows"
         )

@@ -14,7 +14,7 @@ from basnet_e2e.data.files.text_files import read_json
 from basnet_e2e.errors import BasnetError
 from basnet_e2e.studio.project.annotation import Annotation
 from basnet_e2e.studio.project.documents import Documents
-from basnet_e2e.studio.project.tables import label_text, read_label_rows, read_span_rows, span_text
+from basnet_e2e.studio.project.tables import label_text, saved_labels, saved_spans, span_text
 
 LABELS, INTERVALS, CLASSES, STUDIO = "labels.csv", "intervals.csv", "classes.txt", "studio.json"
 FEATURES, RESULTS = "features", "results"
@@ -118,7 +118,7 @@ class Project:
     def _read(self) -> Content:
         labels, spans = (
             self._by_id(read(self.folder / name))
-            for read, name in ((read_label_rows, LABELS), (read_span_rows, INTERVALS))
+            for read, name in ((saved_labels, LABELS), (saved_spans, INTERVALS))
         )
         videos = {
             video: Annotation(labels.get(video), spans.get(video)).consistent()

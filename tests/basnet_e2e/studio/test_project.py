@@ -10,7 +10,7 @@ from basnet_e2e.data.annotations.annotations import read_labels
 from basnet_e2e.errors import BasnetError
 from basnet_e2e.studio.project.annotation import Annotation, Span, annotation_of, known_of
 from basnet_e2e.studio.project.project import Project, StaleError, settings_of
-from basnet_e2e.studio.project.tables import label_text, read_label_rows, read_span_rows, span_text
+from basnet_e2e.studio.project.tables import label_text, saved_labels, saved_spans, span_text
 
 NAMES = (
     st.text(st.characters(blacklist_categories=("C", "Z")), min_size=1, max_size=8)
@@ -40,8 +40,8 @@ def test_files_give_back_what_was_written(tmp_path_factory, videos):
     folder = tmp_path_factory.mktemp("tables")
     (folder / "labels.csv").write_text(label_text(videos), "utf-8")
     (folder / "intervals.csv").write_text(span_text(videos), "utf-8")
-    labels = read_label_rows(folder / "labels.csv")
-    times = read_span_rows(folder / "intervals.csv")
+    labels = saved_labels(folder / "labels.csv")
+    times = saved_spans(folder / "intervals.csv")
     for video, expected in videos.items():
         assert Annotation(labels.get(video), times.get(video)).consistent() == expected
     assert labels.keys() | times.keys() <= videos.keys()
@@ -224,7 +224,7 @@ def test_a_change_that_was_written_down_is_carried_out_by_the_next_start(tmp_pat
     with pytest.raises(KeyboardInterrupt):
         project.annotate("v", {"labels": None, "spans": [["a", 1, 2]]}, Annotation().version, 9.0)
     monkeypatch.undo()
-    labels, spans = read_label_rows(tmp_path / "labels.csv"), tmp_path / "intervals.csv"
+    labels, spans = saved_labels(tmp_path / "labels.csv"), tmp_path / "intervals.csv"
     assert labels == {"v": ("a",)}
     assert not spans.exists()
     again = Project(tmp_path)

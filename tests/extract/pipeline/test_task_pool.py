@@ -1,5 +1,7 @@
 """Task pool: order, bounds, and a clean end whatever goes wrong."""
 
+import subprocess
+import sys
 import threading
 import time
 from concurrent.futures import CancelledError
@@ -105,3 +107,13 @@ def test_what_is_called_before_a_task_may_fail():
 
     with TaskPool(1, refuse) as pool, pytest.raises(MemoryError):
         result_of(pool.submit((0,), lambda: 1))
+
+
+def test_a_pool_that_was_never_closed_does_not_keep_the_program():
+    """Ctrl-C may come between the first thread's start and the context's begin."""
+    program = (
+        "from extract.pipeline.task_pool import TaskPool; pool = TaskPool(2); "
+        "pool.submit((0,), lambda: 1); raise KeyboardInterrupt"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, timeout=PATIENCE)
+    assert b"KeyboardInterrupt" in ended.stderr
