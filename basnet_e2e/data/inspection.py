@@ -9,8 +9,8 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import asdict
 
-from basnet_e2e.data.annotations.predictions import is_activitynet, read_results
-from basnet_e2e.data.files.file_kinds import Kind, kind_of
+from basnet_e2e.data.annotations.predictions import read_results
+from basnet_e2e.data.files.file_kinds import Kind, is_activitynet, kind_of
 from basnet_e2e.data.files.model_metadata import parse_metadata
 from basnet_e2e.data.files.text_files import convert, parse_json
 from basnet_e2e.errors import BasnetError

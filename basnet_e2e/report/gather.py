@@ -7,9 +7,10 @@ from os.path import isfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from basnet_e2e.data.annotations.predictions import is_activitynet, read_results
-from basnet_e2e.data.annotations.result_files import is_own, listed_failures, result_files
+from basnet_e2e.data.annotations.predictions import read_results
+from basnet_e2e.data.annotations.result_files import listed_failures, result_files
 from basnet_e2e.data.annotations.video_names import listing, match_ids
+from basnet_e2e.data.files.file_kinds import is_activitynet, is_own_result
 from basnet_e2e.data.files.text_files import parse_json
 from basnet_e2e.errors import BasnetError
 from basnet_e2e.intervals import Failure
@@ -61,7 +62,7 @@ def find_results(
     results: list[Result] = []
     failed: list[Failure] = []
     for given in paths:
-        for path in result_files(given, is_own):
+        for path in result_files(given, is_own_result):
             found, failures = _results_of(path)
             results += found
             failed += failures

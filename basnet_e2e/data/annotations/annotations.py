@@ -8,7 +8,7 @@ ActivityNet-style JSON:
 
 import logging
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -17,12 +17,9 @@ from msgspec import Struct
 
 from basnet_e2e.data.annotations import subsets
 from basnet_e2e.data.annotations.csv_tables import is_table, read_interval_table, read_label_table
-from basnet_e2e.data.annotations.predictions import Predictions, read_predictions
 from basnet_e2e.data.annotations.video_names import (
-    Matches,
     alike_classes,
     listing,
-    match_ids,
     nfc,
     unknown_message,
     without_suffix,
@@ -32,18 +29,6 @@ from basnet_e2e.errors import BasnetError
 from basnet_e2e.intervals import Interval
 from extract.sources.storage import names_below
 from weights.json_documents import Name, Number, Seconds
-
-__all__ = [
-    "GroundTruth",
-    "Labels",
-    "Matches",
-    "Predictions",
-    "match_ids",
-    "read_classes",
-    "read_ground_truth",
-    "read_labels",
-    "read_predictions",
-]
 
 log = logging.getLogger(__name__)
 Item = TypeVar("Item")
@@ -94,9 +79,8 @@ class GroundTruth:
     @property
     def classes(self) -> tuple[str, ...]:
         """Classes that have at least one interval, in order of first appearance."""
-        return first_appearance(
-            found.label for intervals in self.videos.values() for found in intervals
-        )
+        names = (one.label for intervals in self.videos.values() for one in intervals)
+        return tuple(dict.fromkeys(names))
 
 
 def read_labels(
@@ -127,7 +111,7 @@ def read_labels(
         labels = _labels_of_database(source, subset)
     else:
         videos = read_label_table(source)
-        labels = Labels(videos, _classes_of(videos), source=os.fspath(source))
+        labels = Labels(videos, classes_of(videos), source=os.fspath(source))
     for group in alike_classes(labels.classes):
         log.warning(
             "%s: %s count as %d classes; spell them alike if they are the same",
@@ -178,13 +162,9 @@ def read_ground_truth(path: str | os.PathLike[str], subset: str | None = None) -
     return GroundTruth(videos, durations_of(read), chosen, others, os.fspath(path))
 
 
-def first_appearance(names: Iterable[str]) -> tuple[str, ...]:
-    """Each name once, in order of first appearance."""
-    return tuple(dict.fromkeys(names))
-
-
-def _classes_of(videos: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
-    return first_appearance(label for labels in videos.values() for label in labels)
+def classes_of(videos: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
+    """All classes in order of first appearance."""
+    return tuple(dict.fromkeys(label for labels in videos.values() for label in labels))
 
 
 def with_classes(labels: Labels, classes: Sequence[str]) -> Labels:
@@ -215,7 +195,7 @@ def _labels_of_folders(folder: Path) -> Labels:
             raise BasnetError(f"{folder}: two files named '{stem}' differ only in their suffix")
         first, inside, _ = name.partition("/")
         videos[stem] = (nfc(first),) if inside else ()
-    classes = _classes_of(videos)
+    classes = classes_of(videos)
     if not classes:
         raise BasnetError(
             f"{folder}: no labels in this folder; expected one folder of videos per class, or give "
@@ -252,11 +232,11 @@ def _labels_of_database(path: Path, subset: str | None) -> Labels:
     chosen = choose_subset(path, entries, subset, subsets.TRAIN, subsets.VALIDATION)
     entries = {name: entry for name, entry in entries.items() if chosen in (None, entry.subset)}
     videos = {
-        name: first_appearance(nfc(item.label) for item in entry.items)
+        name: tuple(dict.fromkeys(nfc(item.label) for item in entry.items))
         for name, entry in entries.items()
     }
     return Labels(
-        videos, _classes_of(videos), durations_of(entries), os.fspath(path), published=True
+        videos, classes_of(videos), durations_of(entries), os.fspath(path), published=True
     )
 
 

@@ -17,8 +17,8 @@ from basnet_e2e.data.annotations import subsets
 from basnet_e2e.data.annotations.annotations import (
     Labels,
     choose_subset,
+    classes_of,
     durations_of,
-    first_appearance,
     read_database,
 )
 from basnet_e2e.data.annotations.csv_tables import interval_rows, is_table, seconds
@@ -51,7 +51,7 @@ class Times:
     @property
     def classes(self) -> tuple[str, ...]:
         """Classes of its intervals and points."""
-        return first_appearance(one.label for one in (*self.intervals, *self.points))
+        return tuple(dict.fromkeys(one.label for one in (*self.intervals, *self.points)))
 
 
 @dataclass(frozen=True)
@@ -74,8 +74,7 @@ class KnownTimes:
     def labels(self) -> Labels:
         """Which classes occur in these videos, as far as their times say."""
         videos = {name: times.classes for name, times in self.videos.items()}
-        classes = first_appearance(name for names in videos.values() for name in names)
-        return Labels(videos, classes, self.durations, self.source, self.published)
+        return Labels(videos, classes_of(videos), self.durations, self.source, self.published)
 
     @classmethod
     def of(

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
-from basnet_e2e.data.annotations.predictions import is_activitynet, read_results
+from basnet_e2e.data.annotations.predictions import read_results
+from basnet_e2e.data.files.file_kinds import is_activitynet
 from basnet_e2e.errors import BasnetError
 from basnet_e2e.interchange.annotated import AnnotatedVideo, AnnotationFile, Hints
 from basnet_e2e.interchange.json_text import json_text

@@ -1,13 +1,11 @@
 """Label tables of DeepEthogram: one CSV per video, one row per frame, one column per class."""
 
-import csv
-import io
 import itertools
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 
-from basnet_e2e.data.files.csv_rows import column_names, parse_csv
+from basnet_e2e.data.files.csv_rows import column_names, csv_text, parse_csv
 from basnet_e2e.errors import BasnetError
 from basnet_e2e.interchange.annotated import AnnotatedVideo, AnnotationFile, Hints, LeftOut
 from basnet_e2e.interchange.media import Media, find_video, nominal_rate, source_rate
@@ -35,12 +33,8 @@ def write(results: Sequence[Localization], media: Media | None = None) -> str:
         first, last = frames_of(one, rate)
         for frame in range(min(first, count - 1), min(last, count)):
             rows[frame][classes.index(one_line(one.label))] = "1"
-    text = io.StringIO()
-    table = csv.writer(text, lineterminator="\n")
-    table.writerow(["", BACKGROUND, *classes])
-    for frame, row in enumerate(rows):
-        table.writerow([frame, "0" if "1" in row else "1", *row])
-    return text.getvalue()
+    frames = ((frame, "0" if "1" in row else "1", *row) for frame, row in enumerate(rows))
+    return csv_text([("", BACKGROUND, *classes), *frames])
 
 
 def is_own(file: AnnotationFile) -> bool:

@@ -4,8 +4,6 @@ An end that is missing is a point, a label that is missing a stretch that nobody
 that is only named one in which nothing happens. In JSON a point is a segment of one number.
 """
 
-import csv
-import io
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,7 +13,7 @@ import msgspec
 from basnet_e2e.data.annotations.csv_tables import INTERVAL_COLUMNS
 from basnet_e2e.data.annotations.known_times import read_known_times
 from basnet_e2e.data.annotations.video_names import nfc
-from basnet_e2e.data.files.csv_rows import column_names
+from basnet_e2e.data.files.csv_rows import column_names, csv_text
 from basnet_e2e.data.files.text_files import convert
 from basnet_e2e.errors import BasnetError
 from basnet_e2e.interchange.annotated import AnnotatedVideo, AnnotationFile, Hints, LeftOut
@@ -38,19 +36,15 @@ def known_times(path: Path, videos: Sequence[AnnotatedVideo]) -> str:
     """
     if path.suffix.lower() == ".json":
         return json_text({"database": {video.video: _entry(video) for video in videos}})
-    text = io.StringIO()
-    rows = csv.writer(text, lineterminator="\n")
-    rows.writerow(INTERVAL_COLUMNS)
+    rows: list[Sequence[str]] = [INTERVAL_COLUMNS]
     for video in videos:
         stretches = _stretches(video)
         for label, start, end in stretches:
-            # An end that is missing is a point, a label that is missing an unknown stretch.
-            rows.writerow(
-                [video.video, label, f"{start:.3f}", "" if end == start else f"{end:.3f}"]
-            )
+            end_cell = "" if end == start else f"{end:.3f}"
+            rows.append((video.video, label, f"{start:.3f}", end_cell))
         if not stretches:
-            rows.writerow([video.video, "", "", ""])
-    return text.getvalue()
+            rows.append((video.video, "", "", ""))
+    return csv_text(rows)
 
 
 def _stretches(video: AnnotatedVideo) -> list[tuple[str, float, float]]:
