@@ -2,7 +2,7 @@
 
 import functools
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -87,42 +87,26 @@ class Media:
         return path
 
 
-def find_media(results: Sequence[Localization], given: Sequence[Path]) -> dict[str, Path]:
-    """Video files of results, matched by id: id -> file.
+def find_media(names: Iterable[str], places: Sequence[Path]) -> dict[str, Path]:
+    """The video files that names mean: name -> file.
 
     Args:
-        results: each names its video.
-        given: video files and folders of videos, the first that has a video counts.
+        names: ids of videos.
+        places: video files and folders of videos; the first that has a video counts.
 
     Raises:
-        ExtractError: a path does not exist.
+        ExtractError: a path does not exist, or a folder holds no video.
         BasnetError: a name could mean several files.
     """
     from basnet_e2e.data.annotations.video_names import match_ids
     from extract.sources.find import files_by_id
 
-    found: dict[str, Path] = {}
-    for place in given:
+    wanted, found = set(names), dict[str, Path]()
+    for place in places:
         files = files_by_id([place])
-        wanted = [result.video for result in results if result.video not in found]
-        matches = match_ids(wanted, files)
+        matches = match_ids(sorted(wanted - found.keys()), files)
         found |= {name: files[video_id] for name, video_id in matches.found.items()}
     return found
-
-
-def find_video(name: str, places: Sequence[Path]) -> Path | None:
-    """The video file that a name means, in folders that need not hold any."""
-    from basnet_e2e.data.annotations.video_names import match_ids
-    from extract.sources.find import VIDEO_SUFFIXES, files_by_id
-
-    for place in places:
-        holds = not place.is_dir() or any(
-            path.suffix.lower() in VIDEO_SUFFIXES for path in place.rglob("*")
-        )
-        files = files_by_id([place]) if holds else {}
-        for video in match_ids([name], files).found.values():
-            return files[video]
-    return None
 
 
 @functools.lru_cache(maxsize=256)

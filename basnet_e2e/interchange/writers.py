@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from basnet_e2e.data.files.text_files import json_text
 from basnet_e2e.errors import BasnetError
-from basnet_e2e.interchange.formats.result_document import result_document
-from basnet_e2e.interchange.json_text import json_text
+from basnet_e2e.interchange.formats.json import result_document
 from basnet_e2e.interchange.media import Media
 from basnet_e2e.interchange.registry import FORMATS, OWN, WRITERS, Format
 from basnet_e2e.intervals import Failure, Localization, keep_best
@@ -46,8 +46,9 @@ def format_results(
     chosen = _chosen(format)
     if chosen.one_video and len(results) != 1:
         raise BasnetError(f"a document of {format} belongs to one video, here are {len(results)}")
-    text: str = chosen.load().write(_fitting(format, results), media or Media())
-    return text
+    fitting = _fitting(format, results)
+    write = chosen.load().write
+    return str(write(fitting[0] if chosen.one_video else fitting, media or Media()))
 
 
 def write_results(

@@ -69,7 +69,7 @@ def budget(results: tuple[Path, ...], output: Path | None, force: bool, hints: "
 
 def _csv(rows: "list[Budget]") -> str:
     from basnet_e2e.data.files.csv_rows import csv_text
-    from basnet_e2e.interchange.plain import csv_cell, one_line
+    from basnet_e2e.interchange.output_text import csv_cell, one_line
 
     cells: list[list[object]] = [[*HEADER.split(",")]]
     for row in rows:

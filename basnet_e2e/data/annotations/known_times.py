@@ -104,7 +104,7 @@ def read_known_times(path: str | os.PathLike[str]) -> KnownTimes:
     if is_table(path):
         rows = {name: list(map(_known, rows)) for name, rows in interval_rows(path).items()}
         return KnownTimes.of(rows, source=os.fspath(path))
-    entries = read_database(path, _Annotation)
+    entries = read_database(path, KnownTime)
     chosen = choose_subset(path, entries, None, subsets.TRAIN, subsets.VALIDATION)
     entries = {name: entry for name, entry in entries.items() if chosen in (None, entry.subset)}
     videos = {name: [item.interval for item in entry.items] for name, entry in entries.items()}
@@ -112,12 +112,15 @@ def read_known_times(path: str | os.PathLike[str]) -> KnownTimes:
     return KnownTimes.of(videos, durations, os.fspath(path), published=chosen is not None)
 
 
-class _Annotation(Struct, frozen=True):
+class KnownTime(Struct, frozen=True):
+    """What a database says of one moment or stretch of a video."""
+
     segment: Annotated[list[Seconds | None], Meta(min_length=1, max_length=2)]
     label: Text | None = None
 
     @property
     def interval(self) -> Interval:
+        """The same; ``end`` is not a number for a point, ``label`` empty for an unknown stretch."""
         start, end = (math.nan if time is None else time for time in [*self.segment, None][:2])
         return Interval(nfc(self.label or ""), start, end)
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from basnet_e2e.display import colour
 from basnet_e2e.interchange.clips.encode import encoded_video
 from basnet_e2e.interchange.media import exact_rate
-from basnet_e2e.interchange.plain import in_time, one_line
+from basnet_e2e.interchange.output_text import in_time, one_line
 from basnet_e2e.intervals import Localization
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from basnet_e2e.interchange.clips.encode import Writer, encoded_video
 from basnet_e2e.interchange.clips.remux import copy_streams, written_video
 from basnet_e2e.interchange.media import exact_rate
-from basnet_e2e.interchange.plain import in_time, one_line
+from basnet_e2e.interchange.output_text import in_time, one_line
 from basnet_e2e.interchange.writers import safe_name
 from basnet_e2e.intervals import Interval, Localization
 

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 
 from basnet_e2e.data.files.csv_rows import csv_text
 from basnet_e2e.interchange.media import Media
-from basnet_e2e.interchange.plain import csv_cell, one_line
+from basnet_e2e.interchange.output_text import csv_cell, one_line
 from basnet_e2e.intervals import Localization, written_intervals
 
 
-def write(results: Sequence[Localization], media: Media | None = None) -> str:
+def write(results: Sequence[Localization], media: Media) -> str:
     """Rows ``video,label,start,end,score`` under a header; seconds with 3 decimals.
 
     A name or label that a spreadsheet would take for a formula gets an apostrophe.
