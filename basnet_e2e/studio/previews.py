@@ -133,7 +133,7 @@ class Previews:
             with open_isolated(video.path) as clip:
                 duration = float(clip.duration)
             pictures = take_thumbnails(video.path)
-            Evidence.none(video.id, duration).with_thumbnails(pictures).save(self._path(video))
+            Evidence.none(video.id, duration, pictures).save(self._path(video))
         except (ExtractError, OSError) as error:
             text = str(error).replace(str(video.path), video.path.name)
             write_text(failed, text)

@@ -4,14 +4,12 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from basnet_e2e.display import COLOURS, colour
 from weights.files import atomic_write
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["COLOURS", "GREY", "colour", "new_figure", "save", "save_picture", "tidy"]
 GREY = "#5f6368"
 SUFFIXES = (".png", ".svg")
 

@@ -3,8 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from basnet_e2e.display import colour
 from basnet_e2e.intervals import Interval
-from basnet_e2e.report.figures.canvas import GREY, colour, new_figure, tidy
+from basnet_e2e.report.figures.canvas import GREY, new_figure, tidy
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from basnet_e2e.report.figures.canvas import GREY, colour, new_figure, tidy
+from basnet_e2e.display import colour
+from basnet_e2e.report.figures.canvas import GREY, new_figure, tidy
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -73,17 +73,15 @@ def find_picture(name: str) -> Picture:
 
 
 def _video(request: Request) -> "Figure":
-    from basnet_e2e.report.figures.model_view import timeline_of
     from basnet_e2e.report.figures.timeline import draw_timeline
 
-    view, truth = _seen(request, "video")
-    return draw_timeline(timeline_of(view, truth))
+    return draw_timeline(*_view_and_truth(request, "video"))
 
 
 def _heat_map(request: Request) -> "Figure":
     from basnet_e2e.report.figures.heatmap import draw_heat_map
 
-    return draw_heat_map(*_seen(request, "cas"))
+    return draw_heat_map(*_view_and_truth(request, "cas"))
 
 
 def _snippet(request: Request) -> "Figure":
@@ -154,7 +152,7 @@ def _single(request: Request, name: str) -> Path:
     return request.inputs[0]
 
 
-def _seen(request: Request, name: str) -> "tuple[ModelView, list[Interval]]":
+def _view_and_truth(request: Request, name: str) -> "tuple[ModelView, list[Interval]]":
     """What the model sees in the video, and the video's annotated intervals."""
     path = _single(request, name)
     recorded = path.is_file() and kind_of(path) is Kind.RESULT

@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from basnet_e2e.data.training_log import HELD_OUT, LOSS, RATE, STEP, VALIDATION
-from basnet_e2e.report.figures.canvas import GREY, colour, new_figure, tidy
+from basnet_e2e.display import colour
+from basnet_e2e.report.figures.canvas import GREY, new_figure, tidy
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -52,17 +52,14 @@ def render(template: str, styles: Sequence[str], scripts: Sequence[str], **conte
     from markupsafe import Markup
 
     # Our own files, not input: they are the only text that is not escaped.
-    page = (
-        environment("basnet_e2e.report.pages")
-        .get_template(template)
-        .render(
-            style=Markup(style),
-            script=Markup(script),
-            policy=policy,
-            generator=GENERATOR,
-            **context,
-        )
-    )
+    assets = {"style": Markup(style), "script": Markup(script)}
+    rooms = ("basnet_e2e.report.pages",)
+    return filled(rooms, template, policy=policy, generator=GENERATOR, **assets, **context)
+
+
+def filled(rooms: tuple[str, ...], template: str, **context: Any) -> str:
+    """A template of some rooms with its values, all of which are escaped."""
+    page = environment(*rooms).get_template(template).render(**context)
     # A damaged file name may hold half characters that no file can.
     return page.encode("utf-8", "replace").decode("utf-8")
 

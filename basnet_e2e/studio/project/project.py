@@ -1,6 +1,5 @@
 """What people said of all videos, as files that every command reads: the studio's only state."""
 
-import json
 import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -10,7 +9,7 @@ from typing import Annotated, Any
 from msgspec import Meta, Struct
 
 from basnet_e2e.data.annotations.video_names import ambiguous_message, find_matches, nfc
-from basnet_e2e.data.files.text_files import read_json
+from basnet_e2e.data.files.text_files import json_text, read_json
 from basnet_e2e.errors import BasnetError
 from basnet_e2e.studio.project.annotation import Annotation
 from basnet_e2e.studio.project.documents import Documents
@@ -327,7 +326,7 @@ def _texts(content: Content) -> dict[str, str]:
         LABELS: label_text(content.videos),
         INTERVALS: span_text(content.videos),
         CLASSES: "".join(f"{name}\n" for name in content.classes),
-        STUDIO: json.dumps(studio, ensure_ascii=False, indent=1) + "\n",
+        STUDIO: json_text(studio),
     }
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from basnet_e2e.data.features.dataset import VideoFeatures, load_features
+from basnet_e2e.data.files.text_files import json_text
 from basnet_e2e.errors import BasnetError
 from basnet_e2e.evaluation.evaluate import evaluate
 from basnet_e2e.evaluation.ranking import judged, recognition
@@ -25,7 +26,7 @@ from basnet_e2e.localization.inference import (
     localize_network,
     read_network,
 )
-from basnet_e2e.report.evidence import Evidence, shown_classes
+from basnet_e2e.report.evidence import evidence_of
 from basnet_e2e.studio.project.annotation import Annotation, Known, known_of
 from basnet_e2e.studio.project.documents import HIDDEN
 from basnet_e2e.studio.project.project import FEATURES, MODEL, RESULTS, Content, Project
@@ -258,15 +259,9 @@ def look_at_all(
         every = localization_of(seen, model.preset, model.classes, video, model.name)
         result = Selection().of(every)
         path = folder / RESULTS / f"{video.id}.json"
-        document = result.to_json()
-        labels = [each.label for each in result.intervals]
-        columns = {name: column for column, name in enumerate(model.classes)}
-        curves = {
-            name: seen.cas[:, columns[name]] for name in shown_classes(labels, result.classes)
-        }
-        kept = (video.id, video.duration, seen.centres, curves, seen.foreground)
-        Evidence.of(*kept).save(path.with_name(f"{path.stem}.evidence"))
-        write_text(path, json.dumps(document, ensure_ascii=False, indent=1) + "\n")
+        evidence = evidence_of(result, model.classes, seen.centres, seen.cas, seen.foreground)
+        evidence.save(path.with_name(f"{path.stem}.evidence"))
+        write_text(path, json_text(result.to_json()))
         looks.append(look_of(video, result, content.of(video.id)))
         tell("look", done=number, of=len(videos))
     order = [{"video": each.video, "why": each.why} for each in ranked(looks, model.classes)]
