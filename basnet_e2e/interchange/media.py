@@ -7,8 +7,11 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 
+from basnet_e2e.data.annotations.video_names import match_ids
 from basnet_e2e.errors import BasnetError
 from basnet_e2e.intervals import Localization
+from extract.sources.find import VIDEO_SUFFIXES, files_by_id
+from extract.video.isolation.isolated_clip import open_isolated
 
 # An average over rounded timestamps misses the rate that a file was made with by less than this.
 RATE_SLACK = Fraction(1, 10_000)
@@ -67,11 +70,6 @@ class Media:
             )
         return source_rate(path)
 
-    def known_rate(self, result: Localization) -> Fraction | None:
-        """As :meth:`rate`; None where neither the video nor a rate was given."""
-        is_known = self.fps is not None or result.video in self.files
-        return self.rate(result) if is_known else None
-
     def file(self, result: Localization) -> Path:
         """The video file.
 
@@ -98,9 +96,6 @@ def find_media(names: Iterable[str], places: Sequence[Path]) -> dict[str, Path]:
         ExtractError: a path does not exist, or a folder holds no video.
         BasnetError: a name could mean several files.
     """
-    from basnet_e2e.data.annotations.video_names import match_ids
-    from extract.sources.find import files_by_id
-
     wanted, found = set(names), dict[str, Path]()
     for place in places:
         files = files_by_id([place])
@@ -116,8 +111,6 @@ def source_rate(path: Path) -> Fraction:
     Raises:
         ExtractError: the file cannot be read.
     """
-    from extract.video.isolation.isolated_clip import open_isolated
-
     with open_isolated(path) as clip:
         return exact_rate(clip.fps)
 
@@ -146,7 +139,5 @@ def nominal_rate(fps: Fraction) -> Fraction:
 
 def _video_suffix(name: str) -> str:
     """Suffix of a video file's name; nothing for a feature file."""
-    from extract.sources.find import VIDEO_SUFFIXES
-
     suffix = Path(name).suffix
     return suffix if suffix.lower() in VIDEO_SUFFIXES else ""

@@ -13,7 +13,7 @@ from basnet_e2e.data.files.csv_rows import column_names
 from basnet_e2e.data.files.text_files import parse_json, read_text
 from basnet_e2e.errors import BasnetError
 from basnet_e2e.interchange.annotated import AnnotatedVideo, AnnotationFile, Hints, LeftOut
-from basnet_e2e.interchange.registry import READERS, readers_of
+from basnet_e2e.interchange.registry import READERS
 
 log = logging.getLogger(__name__)
 LISTED = 5
@@ -102,9 +102,10 @@ def _files(paths: Iterable[Path]) -> Iterable[Path]:
 
 def _read(path: Path, hints: Hints) -> Iterable[AnnotatedVideo | LeftOut]:
     file = open_annotations(path)
-    for module in readers_of(file):
-        found: Iterable[AnnotatedVideo | LeftOut] = module.read(file, hints)
-        return found
+    for module in (row.load() for row in READERS.values()):
+        if module.is_own(file):
+            found: Iterable[AnnotatedVideo | LeftOut] = module.read(file, hints)
+            return found
     names = ", ".join(row.about for row in READERS.values())
     raise BasnetError(f"{path}: no known annotations; expected a file of {names}")
 

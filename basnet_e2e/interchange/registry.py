@@ -1,12 +1,10 @@
 """Every format of another tool: one row here and one file in ``formats/``."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
 from basnet_e2e.data.files.file_kinds import Kind
-from basnet_e2e.interchange.annotated import AnnotationFile
 
 OWN = "json"
 
@@ -81,11 +79,3 @@ ROWS = (
 WRITERS = {row.name: row for row in ROWS if row.writes}
 READERS = {row.name: row for row in ROWS if row.reads}
 FORMATS = (OWN, *WRITERS)
-
-
-def readers_of(file: AnnotationFile) -> Iterator[Any]:
-    """Modules that know a file as their own, by its content."""
-    for row in READERS.values():
-        module = row.load()
-        if module.is_own(file):
-            yield module

@@ -17,6 +17,8 @@ from typing import Any, Literal
 import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
 
 from basnet_e2e.errors import BasnetError
 from basnet_e2e.intervals import SECOND_DECIMALS, Floats, Localization
@@ -104,8 +106,6 @@ class Evidence:
         Raises:
             OSError: the folder cannot be written or the disk is full.
         """
-        from safetensors.numpy import save
-
         sizes = [len(each.jpeg) for each in self.thumbnails]
         pictures = b"".join(each.jpeg for each in self.thumbnails)
         tensors: dict[str, NDArray[Any]] = {
@@ -135,8 +135,6 @@ class Evidence:
         Raises:
             BasnetError: the file is missing, damaged or of another kind.
         """
-        from safetensors import SafetensorError, safe_open
-
         try:
             with safe_open(os.fspath(path), framework="numpy") as file:
                 meta = decode_json((file.metadata() or {})[KEY], _Metadata)

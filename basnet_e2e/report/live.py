@@ -3,7 +3,6 @@
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,10 +15,8 @@ from basnet_e2e.report.evidence import Evidence, evidence_of, evidence_path
 from basnet_e2e.report.gather import Gatherer, Result, find_results, video_beside
 from basnet_e2e.report.pages.site import check_target, write_report
 from basnet_e2e.report.thumbnails import ThumbnailRecorder
+from extract.pipeline.extractor import OpenVideo
 from extract.sources.urls import Url
-
-if TYPE_CHECKING:
-    from extract.pipeline.extractor import OpenVideo
 
 
 class LiveReport:
@@ -39,6 +36,9 @@ class LiveReport:
     Raises:
         BasnetError: several videos for one page, or a file to write is an input or of another kind.
     """
+
+    _thumbnails: ThumbnailRecorder | None
+    _activations: tuple[Sequence[str], Floats, Floats, Floats | None] | None
 
     def __init__(
         self,
@@ -76,7 +76,7 @@ class LiveReport:
         assert self._folder is not None
         return Path(self._folder.name) / "result.json"
 
-    def on_video(self, clip: "OpenVideo") -> Callable[[float, NDArray[np.uint8]], None]:
+    def on_video(self, clip: OpenVideo) -> Callable[[float, NDArray[np.uint8]], None]:
         """Take thumbnails out of the frames that are decoded anyway."""
         self._thumbnails = ThumbnailRecorder(clip.duration)
         return self._thumbnails.on_frame
@@ -89,8 +89,7 @@ class LiveReport:
 
     def reset(self) -> None:
         """Start over with the next video, whether or not the last one succeeded."""
-        self._thumbnails: ThumbnailRecorder | None = None
-        self._activations: tuple[Sequence[str], Floats, Floats, Floats | None] | None = None
+        self._thumbnails = self._activations = None
 
     def add(self, source: Input, result: Localization) -> None:
         """Save the evidence of the video that was just localized.

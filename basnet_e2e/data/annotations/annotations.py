@@ -11,7 +11,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 from msgspec import Struct
 
@@ -32,8 +32,6 @@ from weights.json_documents import Name, Number, Seconds
 
 log = logging.getLogger(__name__)
 Item = TypeVar("Item")
-# Looked for in this order when the caller names no subset to evaluate.
-TESTING = subsets.candidates("test")
 
 
 @dataclass(frozen=True)
@@ -154,12 +152,9 @@ def read_ground_truth(path: str | os.PathLike[str], subset: str | None = None) -
         if subset is not None:
             raise BasnetError(f"{path}: a CSV file has no subset '{subset}'; leave out --subset")
         return GroundTruth(read_interval_table(path), source=os.fspath(path))
-    entries = read_database(path, Annotation)
-    chosen = choose_subset(path, entries, subset, TESTING)
-    read = {name: entry for name, entry in entries.items() if chosen in (None, entry.subset)}
-    videos = {name: _intervals(path, name, entry) for name, entry in read.items()}
-    others = frozenset(entries.keys() - videos.keys())
-    return GroundTruth(videos, durations_of(read), chosen, others, os.fspath(path))
+    chosen, entries, others = read_subset(path, Annotation, subset, "test")
+    videos = {name: _intervals(path, name, entry) for name, entry in entries.items()}
+    return GroundTruth(videos, durations_of(entries), chosen, others, os.fspath(path))
 
 
 def classes_of(videos: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
@@ -228,9 +223,7 @@ class Entry(Struct, Generic[Item], frozen=True):
 
 
 def _labels_of_database(path: Path, subset: str | None) -> Labels:
-    entries = read_database(path, Annotation)
-    chosen = choose_subset(path, entries, subset, subsets.TRAIN, subsets.VALIDATION)
-    entries = {name: entry for name, entry in entries.items() if chosen in (None, entry.subset)}
+    _, entries, _ = read_subset(path, Annotation, subset, "train")
     videos = {
         name: tuple(dict.fromkeys(nfc(item.label) for item in entry.items))
         for name, entry in entries.items()
@@ -240,16 +233,34 @@ def _labels_of_database(path: Path, subset: str | None) -> Labels:
     )
 
 
-def read_database(path: str | os.PathLike[str], kind: type[Item]) -> dict[str, Entry[Item]]:
-    """Videos of an ActivityNet-style file.
+def read_subset(
+    path: str | os.PathLike[str],
+    kind: type[Item],
+    wanted: str | None,
+    purpose: Literal["train", "test"],
+) -> tuple[str | None, dict[str, Entry[Item]], frozenset[str]]:
+    """The videos of one subset of an ActivityNet-style file.
 
     Args:
         path: the file.
         kind: type of an annotation.
+        wanted: name of the subset. Default: the one that published data sets use for the purpose.
+        purpose: what the videos are read for.
+
+    Returns:
+        Name of the subset in the file's spelling (None if the file has no subsets), its videos, and
+        the names of all others.
 
     Raises:
-        BasnetError: the file is missing, damaged or of another format.
+        BasnetError: the file is missing, damaged or of another format, or the subset is not in it.
     """
+    entries = _read_database(path, kind)
+    chosen = _choose_subset(path, entries, wanted, purpose)
+    read = {name: entry for name, entry in entries.items() if chosen in (None, entry.subset)}
+    return chosen, read, frozenset(entries.keys() - read.keys())
+
+
+def _read_database(path: str | os.PathLike[str], kind: type[Item]) -> dict[str, Entry[Item]]:
     document = parse_json(path)
     entries = document.get("database") if isinstance(document, dict) else None
     if not isinstance(entries, dict):
@@ -272,13 +283,12 @@ def read_database(path: str | os.PathLike[str], kind: type[Item]) -> dict[str, E
     }
 
 
-def choose_subset(
+def _choose_subset(
     path: str | os.PathLike[str],
     entries: Mapping[str, Entry[Any]],
     wanted: str | None,
-    *preferred: Sequence[str],
+    purpose: Literal["train", "test"],
 ) -> str | None:
-    """Name of the subset to read, in the file's spelling; None where the file has no subsets."""
     sizes: dict[str, int] = {}
     for entry in entries.values():
         if entry.subset is not None:
@@ -290,21 +300,15 @@ def choose_subset(
             if name == wanted or name.lower() in alike:
                 return name
         raise BasnetError(f"{path}: no subset '{wanted}' (subsets: {present})")
-    if not sizes:
-        return None
-    for names in preferred:
-        for name in sorted(sizes, key=lambda name: _rank(name, names)):
-            if name.lower() in names and (sizes[name] or len(sizes) == 1):
+    for spelling in subsets.candidates(purpose):
+        for name, size in sizes.items():
+            if name.lower() == spelling and (size or len(sizes) == 1):
                 return name
-    if len(sizes) == 1 and preferred[0] is TESTING:
-        return next(iter(sizes))
+    if not sizes or (len(sizes) == 1 and purpose == "test"):
+        return next(iter(sizes), None)
     raise BasnetError(
-        f"{path}: no {preferred[0][0]} subset with annotations in this file (subsets: {present})"
+        f"{path}: no {purpose} subset with annotations in this file (subsets: {present})"
     )
-
-
-def _rank(name: str, names: Sequence[str]) -> int:
-    return names.index(name.lower()) if name.lower() in names else len(names)
 
 
 def _intervals(

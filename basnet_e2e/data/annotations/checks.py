@@ -38,7 +38,8 @@ def odd_annotations(truth: GroundTruth, *, dedupe: bool = False) -> list[str]:
             )
             text = f"{video} {one.label} {one.start:g}-{one.end:g} s"
             for listed, is_odd in zip(kinds.values(), applies, strict=True):
-                listed += [text] * is_odd
+                if is_odd:
+                    listed.append(text)
     return [
         f"annotated intervals that are {kind} ({len(found)}): {listing(found)}"
         for kind, found in kinds.items()

@@ -13,13 +13,11 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from basnet_e2e.data.annotations import subsets
 from basnet_e2e.data.annotations.annotations import (
     Labels,
-    choose_subset,
     classes_of,
     durations_of,
-    read_database,
+    read_subset,
 )
 from basnet_e2e.data.annotations.csv_tables import interval_rows, is_table, seconds
 from basnet_e2e.data.annotations.video_names import listing, nfc
@@ -104,9 +102,7 @@ def read_known_times(path: str | os.PathLike[str]) -> KnownTimes:
     if is_table(path):
         rows = {name: list(map(_known, rows)) for name, rows in interval_rows(path).items()}
         return KnownTimes.of(rows, source=os.fspath(path))
-    entries = read_database(path, KnownTime)
-    chosen = choose_subset(path, entries, None, subsets.TRAIN, subsets.VALIDATION)
-    entries = {name: entry for name, entry in entries.items() if chosen in (None, entry.subset)}
+    chosen, entries, _ = read_subset(path, KnownTime, None, "train")
     videos = {name: [item.interval for item in entry.items] for name, entry in entries.items()}
     durations = durations_of(entries)
     return KnownTimes.of(videos, durations, os.fspath(path), published=chosen is not None)

@@ -3,6 +3,7 @@
 import hashlib
 import logging
 import os
+import tempfile
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -22,6 +23,7 @@ from extract.errors import ExtractError
 from extract.features.failure_lists import read_failures
 from extract.features.settings import settings_difference
 from extract.machine.memory import memory_of_machine
+from weights.files import cache_folder
 
 log = logging.getLogger(__name__)
 Matrix = NDArray[np.float32]
@@ -201,7 +203,7 @@ def load_labelled(
 
 
 def check_settings(
-    expected: Mapping[str, Any], found: Mapping[str, Any], left: str, right: str
+    expected: Mapping[str, Any], found: Mapping[str, Any], left: str | Path, right: str | Path
 ) -> None:
     """Raise where two sources of features disagree in a setting.
 
@@ -220,7 +222,9 @@ def _common_settings(sources: Sequence[StoredVideo]) -> dict[str, Any]:
     try:
         first = sources[0].settings()
         for source in sources[1:]:
-            check_settings(first, source.settings(), sources[0].name, source.name)
+            check_settings(
+                first, source.settings(), *(each.paths[0] for each in (sources[0], source))
+            )
     except ExtractError as error:
         raise BasnetError(str(error)) from error
     return first
@@ -235,9 +239,6 @@ def _keeper(sources: Iterable[StoredVideo]) -> Callable[[Matrix], Matrix]:
     limit = int(MEMORY_SHARE * (memory_of_machine() or UNKNOWN_MEMORY))
     if needed <= limit:
         return lambda x: x
-    import tempfile
-
-    from weights.files import cache_folder
 
     folder = cache_folder()
     folder.mkdir(parents=True, exist_ok=True)

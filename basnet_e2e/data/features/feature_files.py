@@ -39,11 +39,6 @@ class FileSource:
     timed = True
 
     @property
-    def name(self) -> str:
-        """File name for messages."""
-        return os.fspath(self.path)
-
-    @property
     def paths(self) -> tuple[Path, ...]:
         """The file."""
         return (self.path,)

@@ -142,11 +142,6 @@ class ArraySource:
     timed = False
 
     @property
-    def name(self) -> str:
-        """File name for messages."""
-        return os.fspath(next(iter(self.files.values())))
-
-    @property
     def paths(self) -> tuple[Path, ...]:
         """The file of each stream, or the one file of all."""
         return tuple(self.files.values())
@@ -170,7 +165,7 @@ class ArraySource:
             notes[self.id] = ", ".join(f"{name} {rows}" for name, rows in lengths.items())
         x = np.concatenate([part[:rows].astype(np.float32) for part in parts.values()], axis=1)
         if not np.isfinite(x).all():
-            raise BasnetError(f"{self.name}: the features hold NaN or infinity")
+            raise BasnetError(f"{self.paths[0]}: the features hold NaN or infinity")
         start, end = self.grid.times(rows)
         return x, start, end, float(end[-1])
 
@@ -333,8 +328,9 @@ def _refuse_collisions(sources: Sequence[StoredVideo]) -> None:
     seen: dict[str, StoredVideo] = {}
     for source in sources:
         if source.id in seen:
+            first = seen[source.id]
             raise BasnetError(
-                f"{seen[source.id].name} and {source.name} are both features of '{source.id}'; "
+                f"{first.paths[0]} and {source.paths[0]} are both features of '{source.id}'; "
                 "name the folder of one subset or rename one"
             )
         seen[source.id] = source

@@ -131,7 +131,7 @@ def _behavior(code: str, key: str) -> dict[str, Any]:
 
 
 def _observation(result: Localization, media: Media, path: str) -> dict[str, Any]:
-    rate = media.known_rate(result)
+    rate = media.rate(result) if media.fps or result.video in media.files else None
     rows = []
     for found in in_time(result):
         code, score = one_line(found.label), f"score {found.score:.3f}"

@@ -2,10 +2,14 @@
 
 import itertools
 import os
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import av
+
 from basnet_e2e.errors import BasnetError
+from basnet_e2e.interchange.clips.remux import copy_streams, written_video
 from basnet_e2e.interchange.media import Media
 from basnet_e2e.interchange.output_text import in_time, one_line
 from basnet_e2e.intervals import Localization
@@ -52,12 +56,6 @@ def write_video(source: Path, output: Path, result: Localization) -> None:
     Raises:
         BasnetError: the container cannot take the streams, or this PyAV sets no chapters.
     """
-    from fractions import Fraction
-
-    import av
-
-    from basnet_e2e.interchange.clips.remux import copy_streams, written_video
-
     marks: list[Any] = [
         {
             "id": number,

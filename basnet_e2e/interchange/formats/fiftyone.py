@@ -25,6 +25,7 @@ from basnet_e2e.interchange.annotated import (
 from basnet_e2e.interchange.media import Media, find_media
 from basnet_e2e.interchange.output_text import in_time
 from basnet_e2e.intervals import Interval, Localization
+from extract.video.isolation.isolated_clip import open_isolated
 
 # Writing ------------------------------------------------------------------------------------------
 
@@ -164,8 +165,6 @@ def _times(item: Any, file: Path | None) -> tuple[float, float] | None:
 @functools.cache
 def _length(video: Path) -> tuple[float, int]:
     """Seconds and number of frames."""
-    from extract.video.isolation.isolated_clip import open_isolated
-
     with open_isolated(video) as clip:
         return clip.duration, clip.source_frames
 

@@ -11,13 +11,13 @@ from basnet_e2e.data.annotations.video_names import match_ids
 from basnet_e2e.data.files.file_kinds import Kind, kind_of
 from basnet_e2e.data.files.text_files import read_json
 from basnet_e2e.errors import BasnetError
-from basnet_e2e.report.figures.map_curves import MapCurve, map_curves
 from weights.json_documents import Number
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from basnet_e2e.intervals import Interval
+    from basnet_e2e.report.figures.map_curves import MapCurve
     from basnet_e2e.report.figures.model_view import ModelView
 
 
@@ -102,6 +102,8 @@ def _training(request: Request) -> "Figure":
 
 
 def _map(request: Request) -> "Figure":
+    from basnet_e2e.report.figures.map_curves import map_curves
+
     curves: dict[str, MapCurve] = {}
     for path in request.inputs:
         name = path.stem
@@ -230,8 +232,10 @@ class _Evaluation(Struct):
     confidence: _Confidence | None = None
 
 
-def _evaluation(path: Path) -> MapCurve:
+def _evaluation(path: Path) -> "MapCurve":
     """A curve out of what ``basnet evaluate --json`` printed."""
+    from basnet_e2e.report.figures.map_curves import MapCurve
+
     try:
         found = read_json(path, _Evaluation)
     except BasnetError as error:
@@ -249,5 +253,5 @@ def _evaluation(path: Path) -> MapCurve:
     return MapCurve(tious, values, low, high)
 
 
-def _bands(curves: dict[str, MapCurve]) -> str:
+def _bands(curves: "dict[str, MapCurve]") -> str:
     return "bands: 95 % confidence" if any(curve.low for curve in curves.values()) else ""

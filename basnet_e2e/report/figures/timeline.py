@@ -1,19 +1,17 @@
 """One video over time: annotated actions, detections, activation and foreground weight."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from basnet_e2e.display import colour
 from basnet_e2e.intervals import Interval
 from basnet_e2e.report.figures.canvas import GREY, new_figure, tidy
 from basnet_e2e.report.figures.model_view import ModelView
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
-
-def draw_timeline(view: ModelView, truth: Sequence[Interval] = ()) -> "Figure":
+def draw_timeline(view: ModelView, truth: Sequence[Interval] = ()) -> Figure:
     """The paper's qualitative figure: ground truth, detections, CAS and foreground weight.
 
     Args:
@@ -53,7 +51,7 @@ def draw_timeline(view: ModelView, truth: Sequence[Interval] = ()) -> "Figure":
 
 
 def _bars(
-    axes: "Axes",
+    axes: Axes,
     intervals: Sequence[Interval],
     labels: Sequence[str],
     colours: Mapping[str, str],

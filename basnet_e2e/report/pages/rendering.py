@@ -11,12 +11,12 @@ import json
 import re
 from collections.abc import Sequence
 from importlib import resources
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 
 from basnet_e2e.display import clock
-
-if TYPE_CHECKING:
-    from jinja2 import Environment
 
 IMPORT = re.compile(r"^import [^;]*;\n+", re.MULTILINE)
 EXPORT = re.compile(r"^export (?=async |const |function|let )", re.MULTILINE)
@@ -49,7 +49,6 @@ def render(template: str, styles: Sequence[str], scripts: Sequence[str], **conte
         f"style-src '{_hash(style)}'; script-src '{_hash(script)}'; "
         "base-uri 'none'; form-action 'none'"
     )
-    from markupsafe import Markup
 
     # Our own files, not input: they are the only text that is not escaped.
     assets = {"style": Markup(style), "script": Markup(script)}
@@ -97,14 +96,11 @@ def _hash(text: str) -> str:
 
 
 @functools.cache
-def environment(*rooms: str) -> "Environment":
+def environment(*rooms: str) -> Environment:
     """Templates of some rooms, those of the first before those of the others.
 
     Filters: ``clock`` for seconds, ``script_json`` for data that a script reads.
     """
-    from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
-    from markupsafe import Markup
-
     found = Environment(
         loader=ChoiceLoader([PackageLoader(room, "templates") for room in rooms]),
         autoescape=True,

@@ -11,7 +11,7 @@ from msgspec import Meta, Struct
 from basnet_e2e.data.annotations.video_names import ambiguous_message, find_matches, nfc
 from basnet_e2e.data.files.text_files import json_text, read_json
 from basnet_e2e.errors import BasnetError
-from basnet_e2e.studio.project.annotation import Annotation
+from basnet_e2e.studio.project.annotation import Annotation, annotation_of
 from basnet_e2e.studio.project.documents import Documents
 from basnet_e2e.studio.project.tables import label_text, saved_labels, saved_spans, span_text
 
@@ -167,8 +167,6 @@ class Project:
             StaleError: the annotation has changed since.
             BasnetError: the document is not an annotation.
         """
-        from basnet_e2e.studio.project.annotation import annotation_of
-
         with self._lock:
             self._check()
             content = self.content

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -33,13 +33,10 @@ from basnet_e2e.studio.project.project import FEATURES, MODEL, RESULTS, Content,
 from basnet_e2e.studio.project.tables import label_text, span_text
 from basnet_e2e.studio.tasks.ranking import Look, ranked
 from basnet_e2e.studio.tasks.runs import NEXT, RUN, RUNS, note_run, publish, read_runs
-from basnet_e2e.training.loop import evaluated_steps
+from basnet_e2e.training.loop import TrainingStep, evaluated_steps
 from basnet_e2e.training.train import train
 from extract.features.feature_file import SUFFIX
 from weights.files import write_text
-
-if TYPE_CHECKING:
-    from basnet_e2e.training.loop import TrainingStep
 
 SHOWN_STEPS = 10  # steps between two that the page is told of
 
@@ -194,7 +191,7 @@ class Checker:
         self._scored = [video for video in self._videos if video.id in self._truth]
         self._enough = len(self._scored) >= corrected and any(self._truth.values())
 
-    def look(self, step: "TrainingStep") -> None:
+    def look(self, step: TrainingStep) -> None:
         """Tell of a step, and now and then of how well the network does by then."""
         if step.step % SHOWN_STEPS and step.step != step.steps:
             return
@@ -204,7 +201,7 @@ class Checker:
             values |= self._live(step)
         self._tell("step", step=step.step, of=step.steps, **values)
 
-    def _live(self, step: "TrainingStep") -> dict[str, float]:
+    def _live(self, step: TrainingStep) -> dict[str, float]:
         found: dict[str, float] = {}
         net, preset = step.net, step.preset
         if net is None or preset is None or not self._videos:
