@@ -152,10 +152,12 @@ _OFFICIAL = Preset(
 )
 
 
-class CmcsHead(Head):
+class CmcsHead(Head[Cmcs]):
     """Completeness by branches that differ, context by static clips."""
 
     name = "cmcs"
+    network_class = Cmcs
+    background = "background is the most active class"
     own = CmcsSettings
     # Steps, rate and batch of the latter two are this project's.
     presets = {  # noqa: RUF012
@@ -164,10 +166,6 @@ class CmcsHead(Head):
         "small": _OFFICIAL.named("small", steps=300, rate=3e-3, batch=16),
     }
     rules = DecodingRules(thresholds=mean_threshold, runs=dilated)
-
-    def network(self, shape: Shape, preset: Preset) -> Cmcs:
-        """One network for all streams side by side."""
-        return Cmcs(shape, preset.own_as(CmcsSettings))
 
     def videos(self, data: LabelledSet, preset: Preset) -> LabelledSet:
         """Static clips are videos of background."""
@@ -189,15 +187,11 @@ class CmcsHead(Head):
         total = classes + own.diversity * alike + own.balance * uneven
         return Loss(total, {"classes": classes, "diversity": alike, "balance": uneven})
 
-    def predict(self, net: nn.Module, x: Tensor, preset: Preset) -> Prediction:
+    def predict(self, net: Cmcs, x: Tensor, preset: Preset) -> Prediction:
         """Softmax over classes and background of the branches' mean."""
         output: Output = net(x[None])
         rows = torch.softmax(output.branches[:, 0].mean(0), dim=1)
         return Prediction(as_array(rows), as_array(torch.softmax(output.scores[0], dim=0)[:-1]))
-
-    def background_rule(self, preset: Preset) -> str:
-        """By its background class."""
-        return "background is the most active class"
 
 
 HEAD = CmcsHead()
