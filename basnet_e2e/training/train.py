@@ -274,12 +274,7 @@ def usable(data: LabelledSet, preset: Preset) -> LabelledSet:
         without = f"recipe {preset.recipe}" if preset.recipe else f"head {preset.head}"
         why = f"preset {preset.name}" if learns else without
         log.warning("%s cannot learn from videos without labels, left out: %s", why, listing(empty))
-        kept = [index for index, labels in enumerate(data.labels) if labels]
-        data = replace(
-            data,
-            videos=[data.videos[index] for index in kept],
-            labels=[data.labels[index] for index in kept],
-        )
+        data = data.subset(index for index, labels in enumerate(data.labels) if labels)
     problem = nothing_to_learn(data.labels)
     # Intervals tell actions from background even where all videos have one label.
     if problem is not None and not any(times.intervals for times in data.times.values()):

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from basnet_e2e.data.features.dataset import LabelledSet
 from basnet_e2e.heads.baselines.static_clips import static_clips
-from basnet_e2e.heads.common.decoding_rules import DecodingRules, Floats, Ints, Prediction
+from basnet_e2e.heads.common.decoding_rules import DecodingRules, Floats, Ints, Prediction, runs_of
 from basnet_e2e.heads.common.head import Batch, Head, Loss, Shape
 from basnet_e2e.heads.common.pooling import (
     as_array,
@@ -138,8 +138,7 @@ def dilated(values: Floats, threshold: float, decoding: DecodingSettings) -> tup
     """Runs above the threshold, widened to both sides by half of the dilation."""
     reach = int(DILATION * decoding.upsample) // 2
     above = np.convolve(values > threshold, np.ones(2 * reach + 1))[reach:][: len(values)] > 0
-    changes = np.flatnonzero(np.diff(np.pad(above, 1).astype(np.int8)))
-    return changes[0::2], changes[1::2]
+    return runs_of(above)
 
 
 _OFFICIAL = Preset(

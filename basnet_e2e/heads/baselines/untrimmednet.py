@@ -26,6 +26,7 @@ from basnet_e2e.heads.common.decoding_rules import (
     Prediction,
     ThresholdedRuns,
     mean_inside,
+    runs_of,
 )
 from basnet_e2e.heads.common.head import Batch, Head, Loss, Shape
 from basnet_e2e.heads.common.pooling import (
@@ -149,9 +150,7 @@ def dilated(values: Floats, threshold: float, decoding: DecodingSettings) -> tup
     """Runs above the threshold, with one row more on each side."""
     above = np.pad(values > threshold, 2)
     above[1:-1] |= above[2:] | above[:-2]
-    above = np.pad(above[2:-2], 1)
-    changes = np.flatnonzero(above[1:] != above[:-1])
-    return changes[0::2], changes[1::2]
+    return runs_of(above[2:-2])
 
 
 def score(runs: ThresholdedRuns, decoding: DecodingSettings) -> Floats:

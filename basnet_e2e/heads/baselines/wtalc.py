@@ -20,6 +20,7 @@ from basnet_e2e.heads.common.decoding_rules import (
     Ints,
     Prediction,
     ThresholdedRuns,
+    runs_of,
 )
 from basnet_e2e.heads.common.head import Batch, Head, Loss, Shape
 from basnet_e2e.heads.common.pooling import (
@@ -103,9 +104,7 @@ def middle(values: Floats, decoding: DecodingSettings) -> list[float]:
 
 def runs_above(values: Floats, threshold: float, decoding: DecodingSettings) -> tuple[Ints, Ints]:
     """Runs above the threshold, which may be below 0."""
-    above = np.pad(values > threshold, 1)
-    changes = np.flatnonzero(above[1:] != above[:-1])
-    return changes[0::2], changes[1::2]
+    return runs_of(values > threshold)
 
 
 def score(runs: ThresholdedRuns, decoding: DecodingSettings) -> Floats:
