@@ -5,7 +5,7 @@ import logging
 import os
 import tempfile
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -90,6 +90,15 @@ class LabelledSet:
     classes: tuple[str, ...]
     settings: dict[str, Any]
     times: Mapping[str, Times] = field(default_factory=dict)
+
+    def subset(self, indices: Iterable[int]) -> "LabelledSet":
+        """Some of the videos with their labels."""
+        kept = list(indices)
+        return replace(
+            self,
+            videos=[self.videos[index] for index in kept],
+            labels=[self.labels[index] for index in kept],
+        )
 
     def targets(self) -> NDArray[np.float32]:
         """Multi-hot labels ``[videos, classes] float32``."""
@@ -222,9 +231,7 @@ def _common_settings(sources: Sequence[StoredVideo]) -> dict[str, Any]:
     try:
         first = sources[0].settings()
         for source in sources[1:]:
-            check_settings(
-                first, source.settings(), *(each.paths[0] for each in (sources[0], source))
-            )
+            check_settings(first, source.settings(), sources[0].paths[0], source.paths[0])
     except ExtractError as error:
         raise BasnetError(str(error)) from error
     return first

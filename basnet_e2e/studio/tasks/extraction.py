@@ -45,10 +45,8 @@ class Extraction:
     def refresh(self, videos: Sequence[Video]) -> set[str]:
         """Look at the folder and start the child where something is missing; ids that changed."""
         self._known = [video for video in videos if not video.problem]
-        done = {
-            video.id for video in self._known if (self._folder / f"{video.id}{SUFFIX}").is_file()
-        }
         folder = self._folder
+        done = {video.id for video in self._known if (folder / f"{video.id}{SUFFIX}").is_file()}
         failures = read_failures(folder, read_replaceable) if folder.is_dir() else {}
         with self._lock:
             changed = done ^ self.done
