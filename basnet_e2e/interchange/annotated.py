@@ -85,7 +85,7 @@ class AnnotatedVideo:
         return cls(video, tuple(names), tuple(ordered), duration, tuple(unknown))
 
     @property
-    def seen(self) -> float | None:
+    def observed(self) -> float | None:
         """Seconds that somebody looked at; None where the duration is not known."""
         unknown = sum(end - start for start, end in self.unknown)
         return None if self.duration is None else max(self.duration - unknown, 0.0)
@@ -125,7 +125,7 @@ class Unread:
 
         Args:
             kind: what it is, in the tool's words.
-            where: its place in the file or the video; only the first of a kind is told.
+            where: its place in the file or the video; only the first of each kind is reported.
         """
         self._counts[kind] += 1
         self._first.setdefault(kind, where)

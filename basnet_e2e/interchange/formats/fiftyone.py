@@ -29,7 +29,6 @@ from extract.video.isolation.isolated_clip import open_isolated
 
 # Writing ------------------------------------------------------------------------------------------
 
-
 DATA = "data"
 
 

@@ -41,8 +41,8 @@ class Annotation:
 
     Attributes:
         labels: classes that occur, None where nobody said; an empty tuple is background only.
-        spans: None where nobody looked at times; empty where nothing happens. What lies outside
-            of intervals and unknown stretches is background, unless there are points alone.
+        spans: None where nobody looked at times; empty where nothing happens. Everything
+            outside intervals and unknown stretches is background, unless there are only points.
     """
 
     labels: tuple[str, ...] | None = None
