@@ -9,6 +9,7 @@ from typing import Any
 
 from basnet_e2e.data.annotations.video_names import nfc
 from basnet_e2e.errors import BasnetError
+from basnet_e2e.intervals import Interval
 
 UNKNOWN = ""
 """Label of a stretch that nobody looked at."""
@@ -28,11 +29,6 @@ class Span:
     start: float
     end: float | None
     label: str
-
-    @property
-    def is_interval(self) -> bool:
-        """Whether it says from when to when an action lasts."""
-        return self.end is not None and self.label != UNKNOWN
 
 
 @dataclass(frozen=True)
@@ -60,6 +56,12 @@ class Annotation:
         if self.spans and all(span.end is None for span in self.spans):
             return "points"
         return "partial" if any(span.label == UNKNOWN for span in self.spans) else "corrected"
+
+    @property
+    def intervals(self) -> list[Interval]:
+        """The actions of which people said from when to when they last."""
+        spans = [(span.label, span.start, span.end) for span in self.spans or () if span.label]
+        return [Interval(label, start, end) for label, start, end in spans if end is not None]
 
     @property
     def version(self) -> str:
@@ -189,7 +191,7 @@ def known_of(annotations: Iterable[Annotation]) -> Known:
     return Known(
         videos=len(every),
         points=sum(span.end is None for span in spans),
-        intervals=sum(span.is_interval for span in spans),
+        intervals=sum(len(each.intervals) for each in every),
         corrected=sum(each.state == "corrected" for each in every),
         classes=classes,
         background=sum(not each.labels for each in every),

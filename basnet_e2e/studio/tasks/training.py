@@ -19,7 +19,7 @@ from basnet_e2e.errors import BasnetError
 from basnet_e2e.evaluation.evaluate import evaluate
 from basnet_e2e.evaluation.ranking import judged, recognition
 from basnet_e2e.heads.checkpoint import HeadModel, load_model
-from basnet_e2e.intervals import Interval, Localization, Selection
+from basnet_e2e.intervals import Localization, Selection
 from basnet_e2e.localization.inference import (
     activations,
     localization_of,
@@ -181,7 +181,7 @@ class Checker:
         }
         self._videos = [video for video in videos if video.id in self._known]
         self._truth = {
-            id: intervals_of(each) for id, each in self._known.items() if each.state == "corrected"
+            id: each.intervals for id, each in self._known.items() if each.state == "corrected"
         }
         self._scored = [video for video in self._videos if video.id in self._truth]
         self._enough = any(self._truth.values())
@@ -231,15 +231,6 @@ class Checker:
                 for name, ap in zip(table.classes, table.ap, strict=True)
             },
         }
-
-
-def intervals_of(annotation: Annotation) -> list[Interval]:
-    """The intervals that people marked."""
-    return [
-        Interval(span.label, span.start, span.end)
-        for span in annotation.spans or ()
-        if span.is_interval and span.end is not None
-    ]
 
 
 def look_at_all(
