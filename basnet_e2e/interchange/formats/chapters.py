@@ -8,10 +8,11 @@ from typing import Any
 
 import av
 
-from basnet_e2e.interchange.clips.remux import copy_streams, written_video
+from basnet_e2e.interchange.clips.remux import copy_streams
 from basnet_e2e.interchange.media import Media
 from basnet_e2e.interchange.output_text import in_time, one_line
 from basnet_e2e.intervals import Localization
+from weights.files import atomic_path
 
 BETWEEN = "no action"
 SPECIAL = "\\=;#"
@@ -67,7 +68,7 @@ def write_video(source: Path, output: Path, result: Localization) -> None:
     ]
     with (
         av.open(os.path.abspath(source)) as read,
-        written_video(output) as part,
+        atomic_path(output) as part,
         av.open(str(part), "w") as written,
     ):
         streams = copy_streams(read, written, output)
