@@ -25,7 +25,7 @@ from basnet_e2e.heads.common.head import Head
 from basnet_e2e.heads.common.settings import Preset
 from basnet_e2e.heads.presets import preset as find_preset
 from basnet_e2e.heads.registry import DEFAULT_HEAD, TRAINED_HEAD, find_head
-from basnet_e2e.training.early_stopping import EarlyStopping, check_can_stop
+from basnet_e2e.training.early_stopping import EarlyStopping
 from basnet_e2e.training.fit import Trained, finished_model, fit, fit_ensemble, member_path
 from basnet_e2e.training.holdout import Holdout, hold_out, report
 from basnet_e2e.training.known_times import read_any_times
@@ -117,8 +117,17 @@ def train(
             "an ensemble is the mean of the last steps of several networks; validation and a log "
             "are of one: leave out one of both"
         )
-    if stop_early:
-        check_can_stop(settings, holdout is not None, validate is not None)
+    if stop_early and holdout is None:
+        raise BasnetError("--stop-early looks at videos held out: give a share, --holdout 0.2")
+    if stop_early and validate is not None:
+        raise BasnetError(
+            "--stop-early and --validate both choose the step that is kept: leave out one of both"
+        )
+    if stop_early and not find_head(settings.head).may_stop:
+        raise BasnetError(
+            f"the head {settings.head} learns one thing after the other, so its training cannot "
+            "stop early; leave out --stop-early"
+        )
     chosen = choose_device(device)
     wanted = read_classes(classes) if isinstance(classes, str | os.PathLike) else classes
     known = read_any_times(intervals)

@@ -19,11 +19,11 @@ Part = TypeVar("Part", bound="Settings")
 
 
 def added(default: Any, *, older: Any) -> Any:
-    """A setting that files written before it was added do not name.
+    """A setting that older files do not name.
 
     Args:
         default: of the setting from now on.
-        older: what the setting is in a file that does not name it: what was done before it came.
+        older: its value in a file that does not name it: what was done before it was added.
     """
     return field(default=default, metadata={_OLDER: older})
 
@@ -44,18 +44,12 @@ class Settings:
         for name in self.COUNTS:
             if getattr(self, name) < 1:
                 raise BasnetError(f"setting {name} is at least 1, not {getattr(self, name)}")
-        # JSON has no tuples; settings read back from a file must equal those written.
-        for each in fields(self):
-            value = getattr(self, each.name)
-            if isinstance(value, list):
-                object.__setattr__(self, each.name, tuple(value))
 
     def to_json(self) -> dict[str, Any]:
         """All settings as JSON values."""
-        values = {each.name: getattr(self, each.name) for each in fields(self)}
         return {
             name: list(value) if isinstance(value, tuple) else value
-            for name, value in values.items()
+            for name, value in vars(self).items()
         }
 
     @classmethod
@@ -221,11 +215,6 @@ class Preset:
     training: TrainingSettings
     decoding: DecodingSettings
 
-    @property
-    def parts(self) -> dict[str, Settings]:
-        """The three parts by attribute."""
-        return {name: getattr(self, name) for name in PARTS.values()}
-
     def own_as(self, kind: type[Part]) -> Part:
         """The head's own settings, of the class that they have."""
         assert isinstance(self.own, kind)
@@ -247,12 +236,12 @@ class Preset:
         Raises:
             BasnetError: a setting is unknown (with the nearest name), or cannot have the value.
         """
-        names = {part: {each.name for each in fields(kept)} for part, kept in self.parts.items()}
-        check_names(settings, [name for known in names.values() for name in known], "setting")
-        parts: dict[str, Any] = {}
-        for part, kept in self.parts.items():
-            mine = {name: value for name, value in settings.items() if name in names[part]}
-            parts[part] = replace(kept, **mine) if mine else kept
+        parts: dict[str, Any] = {part: getattr(self, part) for part in PARTS.values()}
+        check_names(settings, [name for kept in parts.values() for name in vars(kept)], "setting")
+        for part, kept in parts.items():
+            parts[part] = replace(
+                kept, **{name: value for name, value in settings.items() if name in vars(kept)}
+            )
         return replace(self, **parts)
 
     def named(self, name: str, **settings: Any) -> "Preset":
@@ -261,10 +250,7 @@ class Preset:
 
     def flat(self) -> dict[str, Any]:
         """Every setting by its name alone, as JSON values, with the head's and the preset's."""
-        merged = {
-            name: value for part in self.parts.values() for name, value in part.to_json().items()
-        }
-        return {"name": self.name, "head": self.head} | merged
+        return {"name": self.name} | self.learnt() | self.decoding.to_json()
 
     def learnt(self) -> dict[str, Any]:
         """As :meth:`flat`, but only what a trained network depends on."""

@@ -27,7 +27,7 @@ def test_a_model_of_format_1_gives_the_same_intervals(tmp_path):
     features = Features.load(FIXTURES / "features_v1.safetensors")
     wanted = json.loads((FIXTURES / "intervals_v1.json").read_text())
     model = load_model(FIXTURES / "model_v1.safetensors")
-    assert (model.preset.head, model.recipe) == ("basnet", "full")
+    assert (model.preset.head, model.preset.recipe) == ("basnet", "full")
     same(localize(features, FIXTURES / "model_v1.safetensors", keep="all").to_json(), wanted)
     # Written again it is a file of today.
     save_model(model, tmp_path / "model.safetensors")
