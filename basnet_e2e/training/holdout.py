@@ -78,7 +78,7 @@ def report(found: Recognition) -> None:
         "%s held out: mean average precision of their labels %.1f %% over %s (chance: %.1f %%)",
         counted(found.videos, "video"),
         100 * found.map,
-        "1 class" if found.classes == 1 else f"{found.classes} classes",
+        counted(found.classes, "class"),
         100 * found.chance,
     )
     if found.near_chance:

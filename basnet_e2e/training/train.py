@@ -189,15 +189,16 @@ def default_head(preset: str, recipe: str | None) -> str:
 
 
 def _best_known(trained: Trained, held: Holdout | None, log_to: str | None) -> HeadModel:
-    """The best network that is known, with its quality in its training summary."""
+    """The best model, with its quality in its training summary."""
     model = trained.best or trained.last
-    if kept := model.training.get("validation"):
+    best = trained.best.training if trained.best is not None else {}
+    if kept := best.get("validation"):
         log.info(
             "kept step %d, average mAP %.1f on the validation videos",
             kept["step"],
             100 * kept["average_map"],
         )
-    if kept := model.training.get("stopping"):
+    if kept := best.get("stopping"):
         log.info("kept step %d, loss %.4f on the videos held out", kept["step"], kept["loss"])
     known: dict[str, Any] = {} if log_to is None else {"log": log_to}
     if held is not None:

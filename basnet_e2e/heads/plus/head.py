@@ -25,15 +25,14 @@ from basnet_e2e.data.features.dataset import LabelledSet
 from basnet_e2e.errors import BasnetError
 from basnet_e2e.heads.common.decoding_rules import DecodingRules, Floats, Prediction, Proposals
 from basnet_e2e.heads.common.head import Batch, Head, Loss
-from basnet_e2e.heads.common.nms import non_maximum_suppression
 from basnet_e2e.heads.common.pooling import as_array
 from basnet_e2e.heads.common.row_loss import row_loss
 from basnet_e2e.heads.common.second_stage import SHARES
 from basnet_e2e.heads.common.settings import DecodingSettings, Preset, TrainingSettings
 from basnet_e2e.heads.common.softmax import softmax
+from basnet_e2e.heads.common.suppression import non_maximum_suppression, soft_suppression
 from basnet_e2e.heads.plus.guided_filter import guided_mean, stretched_time
 from basnet_e2e.heads.plus.network import Output, PlusNet, PlusSettings, plus_loss
-from basnet_e2e.heads.plus.soft_suppression import soft_suppression
 
 
 @dataclass(frozen=True)
