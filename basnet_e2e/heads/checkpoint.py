@@ -50,11 +50,6 @@ class HeadModel:
     training: dict[str, Any] = field(default_factory=dict)
     name: str = "model"
 
-    @property
-    def features(self) -> int:
-        """Width of the feature rows it reads."""
-        return self.shape.features
-
     def made(self, video: str) -> dict[str, Any]:
         """What a result of a video records: whether the model was trained on its times."""
         return {TRAINED: True} if video in self.training.get("times", ()) else {}
@@ -74,11 +69,6 @@ class HeadModel:
             digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
         return digest.hexdigest()[:32]
 
-    def to(self, device: str | torch.device) -> "HeadModel":
-        """Move the network to a device."""
-        self.net.to(device)
-        return self
-
 
 def save_model(model: HeadModel, path: str | os.PathLike[str]) -> None:
     """Write a model file, whole or not at all.
@@ -92,7 +82,7 @@ def save_model(model: HeadModel, path: str | os.PathLike[str]) -> None:
         "format": FORMAT_VERSION,
         "kind": KIND,
         "classes": list(model.classes),
-        "features": model.features,
+        "features": model.shape.features,
         "streams": list(model.shape.streams),
         "settings": model.preset.to_json(),
         "extractor": model.extractor,

@@ -64,34 +64,34 @@ def train(
 ) -> HeadModel:
     """Train a head on the features of videos and the classes that occur in each.
 
-    Equal data, settings and seed give equal weights on one machine's CPU, also where the run was
+    Equal data, settings and seed give equal weights on one machine's CPU, also after the run was
     interrupted and resumed.
 
     Args:
         features: folder of features, or features that were read already.
         labels: label file or folder, or labels that were read already; None with a
             ``LabelledSet``.
-        preset: name of one of the head's (BaS-Net: ``default``, ``small``, ``official``,
-            ``activitynet``), or settings of one's own.
+        preset: a preset of the head (BaS-Net: ``default``, ``small``, ``official``,
+            ``activitynet``), or other settings.
         recipe: row of the head's ablation (BaS-Net: ``full``, ``suppression``, ``base`` or
             ``baseline``); default: the preset's.
-        intervals: what is known of when actions happen: intervals, points, unknown stretches; any
-            file of :func:`read_known_times`, or of an annotation tool (a corrected result too).
-            Videos that have times need no label.
-        head: name of the method. Without it that of the preset; of a preset's name ``plus``, or
-            ``basnet`` where a recipe is given or only ``basnet`` has that preset.
+        intervals: known intervals, points and unknown stretches: any file of
+            :func:`read_known_times`, or of an annotation tool (a corrected result too). Videos that
+            have times need no label.
+        head: name of the method; default: that of the preset. For a preset's name: ``plus``, or
+            ``basnet`` if a recipe is given or only ``basnet`` has that preset.
         validate: annotated intervals of videos that have features in ``features`` but no training
-            label; the step with the best average mAP on them is kept. Without it the last step is.
-        classes: class list, or a file of it, that fixes the order; else that of first appearance.
+            label; the step with the best average mAP on them is kept. Default: the last step is.
+        classes: class list, or a file with it, in order; default: order of first appearance.
         streams: read only these streams of the features.
         grid: ``fps,length,stride`` of array files.
         seed: of weights, samples and dropout.
         steps: training steps instead of the preset's.
-        ensemble: networks in the model, trained with this seed and those after it and read as
-            their mean; not together with ``validate`` or ``log_to``.
-        holdout: share of the videos, of each class alike, that are not trained on; in the end it is
-            said, and kept in the model's training summary, how well their labels are recognised.
-        stop_early: keep the step with the lowest loss on the videos held out, and end where it no
+        ensemble: networks in the model, trained with consecutive seeds; their mean is taken. Not
+            together with ``validate`` or ``log_to``.
+        holdout: share of the videos of each class that are not trained on; how well their labels
+            are recognised is logged, and kept in the model's training summary.
+        stop_early: keep the step with the lowest loss on the videos held out, and stop when it no
             longer falls; needs ``holdout``, not together with ``validate``.
         balanced: draw every class, and background, equally often, however many videos it has.
         log_to: ``csv`` or ``tensorboard``: write loss, its parts, rates and validations of all
@@ -110,24 +110,9 @@ def train(
     settings = _settings(preset, head, recipe, steps, balanced)
     if resume and output is None:
         raise BasnetError("resuming needs the model file (output) that the state is kept beside")
-    if ensemble < 1:
-        raise BasnetError(f"an ensemble has at least 1 network, not {ensemble}")
-    if ensemble > 1 and (validate is not None or log_to is not None):
-        raise BasnetError(
-            "an ensemble is the mean of the last steps of several networks; validation and a log "
-            "are of one: leave out one of both"
-        )
-    if stop_early and holdout is None:
-        raise BasnetError("--stop-early looks at videos held out: give a share, --holdout 0.2")
-    if stop_early and validate is not None:
-        raise BasnetError(
-            "--stop-early and --validate both choose the step that is kept: leave out one of both"
-        )
-    if stop_early and not find_head(settings.head).may_stop:
-        raise BasnetError(
-            f"the head {settings.head} learns one thing after the other, so its training cannot "
-            "stop early; leave out --stop-early"
-        )
+    _check_ensemble(ensemble, validate is not None or log_to is not None)
+    if stop_early:
+        _check_can_stop(settings, holdout is not None, validate is not None)
     chosen = choose_device(device)
     wanted = read_classes(classes) if isinstance(classes, str | os.PathLike) else classes
     known = read_any_times(intervals)
@@ -179,6 +164,30 @@ def _settings(
             "leave out --balanced"
         )
     return settings
+
+
+def _check_ensemble(ensemble: int, of_one: bool) -> None:
+    if ensemble < 1:
+        raise BasnetError(f"an ensemble has at least 1 network, not {ensemble}")
+    if ensemble > 1 and of_one:
+        raise BasnetError(
+            "an ensemble is the mean of the last steps of several networks; validation and a log "
+            "are of one: leave out one of both"
+        )
+
+
+def _check_can_stop(settings: Preset, holds_out: bool, validates: bool) -> None:
+    if not holds_out:
+        raise BasnetError("--stop-early looks at videos held out: give a share, --holdout 0.2")
+    if validates:
+        raise BasnetError(
+            "--stop-early and --validate both choose the step that is kept: leave out one of both"
+        )
+    if not find_head(settings.head).may_stop:
+        raise BasnetError(
+            f"the head {settings.head} learns one thing after the other, so its training cannot "
+            "stop early; leave out --stop-early"
+        )
 
 
 def default_head(preset: str, recipe: str | None) -> str:
@@ -234,17 +243,16 @@ def _labelled(
     if isinstance(features, LabelledSet):
         if times is None:
             return features
-        pairs = zip(features.videos, features.labels, strict=True)
-        named = {video.id: names for video, names in pairs}
-        labels, classes = Labels(named, features.classes), features.classes
-        features = FeatureSet(features.videos, features.settings)
+        ids = [video.id for video in features.videos]
+        labels = Labels(dict(zip(ids, features.labels, strict=True)), features.classes)
+        classes, features = features.classes, FeatureSet(features.videos, features.settings)
     if not isinstance(features, FeatureSet):
         return load_labelled(
             features, labels, times=times, classes=classes, streams=streams, grid=grid
         )
     if labels is not None and not isinstance(labels, Labels):
         labels = read_labels(labels)
-    # Who reads features into memory chooses among them; labels of other videos are no mistake.
+    # Features in memory may be a choice; labels of other videos are not a mistake.
     labels = labels and replace(labels, published=True)
     times = times and replace(times, published=True)
     ids = [video.id for video in features.videos]

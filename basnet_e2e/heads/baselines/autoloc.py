@@ -213,15 +213,15 @@ class AutoLocHead(Head[AutoLoc]):
     rules = DecodingRules(classes=two_best)
 
     def optimizer(self, net: AutoLoc, preset: Preset) -> torch.optim.Optimizer:
-        """SGD: a group a stream of the classifier, and one for the regressor."""
-        optimizer = unt.stream_sgd(net.classifier, preset)
+        """SGD: a group per stream of the classifier, and one for the regressor."""
+        optimizer = unt.HEAD.optimizer(net.classifier, preset)
         optimizer.add_param_group({"params": list(net.regressor.parameters()), "momentum": 0.0})
         return optimizer
 
     def before_step(
         self, net: AutoLoc, optimizer: torch.optim.Optimizer, step: int, preset: Preset
     ) -> None:
-        """Freeze what the phase does not train, and set the rates."""
+        """Freeze what this phase does not train, and set the rates."""
         own = preset.own_as(AutoLocSettings)
         first = classifier_steps(preset)
         regressing = step >= first
@@ -254,7 +254,7 @@ class AutoLocHead(Head[AutoLoc]):
         return Loss(borders, {"borders": borders})
 
     def predict(self, net: AutoLoc, x: Tensor, preset: Preset) -> Prediction:
-        """Intervals of every class, as sure as their loss is small."""
+        """Intervals of every class, scored by 1 minus their loss."""
         output: unt.Output = net.classifier(x[None])
         start, end = net.regressor(x[None], output.mask)
         cas = activation(output)[0]

@@ -3,9 +3,9 @@
 Numbers of the preset ``official`` are those of the released code's THUMOS'14 settings. UNVERIFIED:
 that rates of the released code apply to streams side by side (here one network reads all streams),
 that the percentile is the video's own, and that the share is that of each static clip. The released
-code finds static clips by the flow's log magnitude: below its 25th percentile, after a median filter
-of 2 fps - 1 frames, at least 2 fps frames long, and 5 to 30 % of the video. Cached features have no
-magnitude; here the change from row to row replaces it, and rows replace frames.
+code finds static clips by the flow's log magnitude: below its 25th percentile, after a median
+filter of 2 fps - 1 frames, at least 2 fps frames long, and 5 to 30 % of the video. Cached
+features have no magnitude; here the change from row to row replaces it, and rows replace frames.
 """
 
 import itertools

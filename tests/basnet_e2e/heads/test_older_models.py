@@ -44,5 +44,5 @@ def test_features_of_another_width_are_told_as_before():
     other = Features(
         features.rgb[:, :-1], features.flow, features.start, features.end, features.meta
     )
-    with pytest.raises(BasnetError, match=f"wide, the model was trained on {model.features}"):
+    with pytest.raises(BasnetError, match=f"wide, the model was trained on {model.shape.features}"):
         localize(other, model)
