@@ -70,5 +70,5 @@ class EarlyStopping:
         return HELD_OUT, -score
 
     def record(self, step: int, score: float) -> dict[str, Any]:
-        """What the model keeps of it."""
+        """What the model's training summary keeps of its best step."""
         return {"step": step, "loss": -score, "patience": self.patience}

@@ -4,7 +4,7 @@ A run has two phases: UntrimmedNet's layers learn the classes, then they are fro
 learns borders on their activation, as many steps as ``regress_steps``. Numbers of the preset
 ``official`` are those of the released code, but for one: its released setting ``OIC_ANC_OPT: ref``
 weights anchors by a Gaussian that is fitted to the lengths of the test videos' annotated actions.
-That is a leak, so it is left out; anchors count alike (``org``), and figures are lower for it.
+That leaks test data, so it is left out; anchors count alike (``org``), which lowers the figures.
 UNVERIFIED: that the regressor reads the features, that the activation is the softmax of each row
 averaged over streams, and the classifier's schedule within a common run (all rows are shots).
 """

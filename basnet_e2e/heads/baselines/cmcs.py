@@ -65,7 +65,7 @@ class CmcsSettings(Settings):
 
 
 class Output(NamedTuple):
-    """What the network says of B videos.
+    """Output for B videos.
 
     Attributes:
         scores: ``[B, C + 1]`` logits of the video.
@@ -100,7 +100,7 @@ class Cmcs(nn.Module):
         mask = real_rows(x, valid)
         if self.training and self.dropout:
             x = F.dropout1d(x.transpose(1, 2), self.dropout).transpose(1, 2)
-        # Padding is 0, as what lies before and behind a video.
+        # Padding is 0, as the rows before and after a video.
         shared = F.relu(self.share(x)) * mask[:, :, None]
         columns = shared.transpose(1, 2)
         branches = torch.stack(

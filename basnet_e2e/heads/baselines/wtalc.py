@@ -42,8 +42,8 @@ class WtalcSettings(Settings):
         dropout: share of its channels dropped.
         ratio: a video's score is the mean of its ``ceil(rows / ratio)`` highest activations.
         pairs: pairs of a batch that share a class.
-        margin: by which the pair's actions must be closer to each other than to background.
-        co_activity: weight of that loss; the classification has the rest.
+        margin: by which a pair's actions must be closer to each other than to background.
+        co_activity: weight of that loss, in a total of 1 with the classification.
     """
 
     COUNTS = ("hidden", "ratio")
@@ -57,7 +57,7 @@ class WtalcSettings(Settings):
 
 
 class Output(NamedTuple):
-    """What the network says of B videos of T rows.
+    """Output for B videos of T rows.
 
     Attributes:
         embedded: ``[B, T, H]`` rows that the classifier sees.
@@ -95,14 +95,14 @@ class Wtalc(nn.Module):
 def choose_pairs(
     labels: NDArray[np.float32], step: int, seed: int, batch: int, pairs: int
 ) -> list[int]:
-    """Videos of one step: pairs that share a class one behind the other, then any others.
+    """Videos of one step: first pairs that share a class, then any others.
 
     Args:
         labels: multi-hot ``[videos, C]``.
         step: counted from 0.
         seed: of the run.
-        batch: videos wanted; fewer where there are not as many.
-        pairs: wanted among them; none of classes that only one video has.
+        batch: number of videos; fewer if there are not enough.
+        pairs: number of pairs among them; none of a class that only one video has.
     """
     rng = np.random.default_rng([seed, 2, step])
     free = np.ones(len(labels), bool)
@@ -122,7 +122,7 @@ def choose_pairs(
 def co_activity(
     x: Tensor, cas: Tensor, mask: Tensor, labels: Tensor, pairs: int, margin: float
 ) -> Tensor:
-    """How far the actions of videos that share a class are from each other, against background.
+    """Distance between the actions of videos that share a class, relative to background.
 
     With ``a = softmax_t(CAS_j)``, ``H = X^T a``, ``L = X^T (1 - a) / (T - 1)`` of both videos and
     d = 1 - cosine, a pair's loss for class j is half of ``max(0, d(H1, H2) - d(H1, L2) + margin)
@@ -133,11 +133,11 @@ def co_activity(
         cas: ``[B, T, C]``.
         mask: real rows ``[B, T] bool``.
         labels: multi-hot ``[B, C]``.
-        pairs: the first ``2 * pairs`` videos are pairs; those that share no class do not count.
+        pairs: the first ``2 * pairs`` videos are pairs; those without a shared class do not count.
         margin: see above.
 
     Returns:
-        Mean over pairs and their shared classes; 0 where there is none.
+        Mean over pairs and their shared classes; 0 if there are none.
     """
     count = 2 * min(pairs, len(x) // 2)
     terms = []
@@ -154,7 +154,7 @@ def co_activity(
 
 
 def _high_and_low(x: Tensor, activation: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-    """Means of a video's rows ``[H]``, weighted by where a class is and by where it is not."""
+    """Means of a video's rows ``[H]``, weighted by a class's activation and by its complement."""
     shares = softmax_rows(activation[None], mask[None])[0]
     rest = torch.where(mask, 1 - shares, 0) / (mask.sum() - 1).clamp(min=1)
     return shares @ x, rest @ x

@@ -3,7 +3,7 @@
 ``official`` is what the authors' released code computes (commit c8c6bbd), its defects included;
 ``default`` fixes each defect by one named setting, so that the effect of a fix can be measured
 alone (``preset("official", fix=("ranking",))``). A *recipe* is one row of the paper's ablation:
-which branches there are and which one is read.
+which branches are trained and which one is used at inference.
 """
 
 from dataclasses import dataclass

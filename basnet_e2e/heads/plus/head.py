@@ -1,7 +1,7 @@
-"""Plus: BaS-Net's idea on single rows, read by class shares within unchanging stretches of time.
+"""Plus: BaS-Net's idea on single rows; class shares are averaged where the features do not change.
 
-Of BaS-Net it keeps the two branches with opposite targets for background. The rest is a setting
-each, so that it can be switched off alone:
+It keeps BaS-Net's two branches with opposite targets for background. Everything else is a setting
+that can be switched off alone:
 
 * features on their principal axes (``components``) and several small classifiers of single
   rows (``networks``), trained on a few rows of each video at a time (``segments``);
@@ -42,12 +42,11 @@ class PlusDecoding(DecodingSettings):
     Attributes:
         activation: what is cut: ``shares`` of the softmax over classes and background of the base
             branch, or the ``suppressed`` activation, which ``normalise`` = ``minmax`` has to scale.
-        reach: how far, in changes of the features, the activation is averaged over time; 0 is not
-            at all.
-        weighting: power of the foreground weight that shares are multiplied by; 0 is not at all.
+        reach: how far, in changes of the features, the activation is averaged over time; 0: not.
+        weighting: power of the foreground weight that shares are multiplied by; 0: not.
         suppression: ``hard`` drops what overlaps a better interval by ``nms_iou``; ``soft`` lowers
             the score of every worse one by ``exp(-iou^2 / soft_sigma)``.
-        soft_sigma: see above.
+        soft_sigma: of ``soft``.
     """
 
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {
@@ -135,7 +134,7 @@ class PlusHead(Head[PlusNet]):
     learns_times = True
     own = PlusSettings
     decoding = PlusDecoding
-    # Nothing was released of it, so that it has no ``official``; it is small enough for CPUs.
+    # It has no released code, so no ``official``; it is small enough for CPUs.
     presets: Mapping[str, Preset] = {
         "default": _DEFAULT,
         "small": _DEFAULT.named("small"),
