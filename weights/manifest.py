@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from weights.download import Content
 from weights.errors import WeightsError
-from weights.libraries import torchvision_weights
-from weights.package_index import PackageMember
+from weights.formats.libraries import torchvision_weights
+from weights.sources.download import Content
+from weights.sources.package_index import PackageMember
 
 HERE = Path(__file__).resolve().parent
 MANIFEST = HERE / "manifest.toml"

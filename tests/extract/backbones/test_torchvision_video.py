@@ -19,7 +19,7 @@ from extract.inference import backbone as loading
 from extract.inference.backbone import Backbone, load_backbone
 from extract.preprocessing.torchvision_resize import Resize, even_crop
 from weights import WeightsError
-from weights.libraries import torchvision_weights
+from weights.formats.libraries import torchvision_weights
 from weights.manifest import network
 
 ENTRIES = {name: network(name, "rgb").sources[0].url for name in TORCHVISION}

@@ -20,7 +20,8 @@ from extract.inference.torch_runtime import TorchRuntime
 from extract.pipeline.extractor import Extractor
 from extract.pipeline.settings import ExtractSettings
 from weights import WeightsError
-from weights.weights_file import WeightsFile, check
+from weights.registry import check
+from weights.weights_file import WeightsFile
 
 MINI = BACKBONES["i3d-mini"]
 LABELS = ("run", "jump", "fall")

@@ -20,8 +20,15 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote, urldefrag, urljoin, urlsplit
 from urllib.request import url2pathname
 
-from weights.download import CONNECT_SECONDS, READ_SECONDS, Content, fetch, short_reason
 from weights.errors import WeightsError
+from weights.sources.download import (
+    CONNECT_SECONDS,
+    READ_SECONDS,
+    Content,
+    fetch,
+    short_reason,
+    without_password,
+)
 
 if TYPE_CHECKING:
     from requests import Session
@@ -168,10 +175,8 @@ def _find(session: "Session", page: str, file: str) -> str | None:
         listing = local / "index.html" if local.is_dir() else local
         if not listing.is_file():
             return None
-        text, base = (
-            listing.read_text(encoding="utf-8", errors="replace"),
-            listing.absolute().as_uri(),
-        )
+        text = listing.read_text(encoding="utf-8", errors="replace")
+        base = listing.absolute().as_uri()
     else:
         timeout = (CONNECT_SECONDS, READ_SECONDS)
         try:
@@ -181,7 +186,7 @@ def _find(session: "Session", page: str, file: str) -> str | None:
             answer.raise_for_status()
         except requests.RequestException as error:
             raise WeightsError(
-                f"{_masked(page)} does not answer ({short_reason(error)})"
+                f"{without_password(page)} does not answer ({short_reason(error)})"
             ) from error
         text, base = answer.text, answer.url
     for link in LINK.findall(text):
@@ -225,8 +230,3 @@ def _local(address: str) -> Path | None:
     if parts.scheme in ("http", "https"):
         return None
     return Path(url2pathname(parts.path) if parts.scheme == "file" else address).expanduser()
-
-
-def _masked(address: str) -> str:
-    """An address without its user name and password."""
-    return re.sub(r"//[^/@]*@", "//", address)

@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from weights.architectures import BATCH_NORM, BLOCKS, STEM, shapes
 from weights.errors import WeightsError
+from weights.formats.architectures import BATCH_NORM, BLOCKS, STEM, shapes
 
 Tensors = Mapping[str, np.ndarray]
 

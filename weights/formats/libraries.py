@@ -5,7 +5,7 @@ from types import ModuleType
 from typing import Any
 
 from weights.errors import WeightsError
-from weights.keys import COUNTER
+from weights.formats.keys import COUNTER
 
 TORCHVISION_ADVICE = (
     "it was built for another torch; install both from one place: "
@@ -22,7 +22,7 @@ def library_shapes(architecture: str, name: str, classes: int) -> dict[str, tupl
         classes: width of the classifier.
 
     Raises:
-        WeightsError: the library is broken, or the architecture is another.
+        WeightsError: torchvision is broken.
     """
     import torch
     from torch import nn
@@ -36,10 +36,8 @@ def library_shapes(architecture: str, name: str, classes: int) -> dict[str, tupl
             model = raft_large()
         elif architecture == "torchvision":
             model = torchvision_network(name, classes)
-        elif architecture == "pytorchvideo":
-            model = pytorchvideo_network(name)
         else:
-            raise WeightsError(f"{name} cannot be imported: it is part of the package")
+            model = pytorchvideo_network(name)
     state = model.state_dict()
     return {key: tuple(v.shape) for key, v in state.items() if not key.endswith(f".{COUNTER}")}
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from weights.errors import WeightsError
-from weights.keys import COUNTER
+from weights.formats.keys import COUNTER
 
 WRAPPERS = ("model_state", "state_dict")  # training programs put the tensors below these keys
 INDEX = ".index"  # suffix of a TensorFlow checkpoint, as is DATA
@@ -181,7 +181,7 @@ def _first_line(error: Exception) -> str:
 def content_hash(tensors: Mapping[str, np.ndarray]) -> str:
     """SHA-256 of names, shapes and float32 values in order of name, without batch counters.
 
-    A network is known by it, whatever file it came from.
+    It identifies a network, whatever file the network came from.
     """
     return hash_of((name, tensors[name]) for name in sorted(tensors))
 
