@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from extract.preprocessing.crop import Array, centre_crop
-from extract.preprocessing.torchvision_resize import Resize, even_crop
+from extract.preprocessing.crop import Array, centre_crop, even_crop
+from extract.preprocessing.torchvision_resize import Resize
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -78,9 +78,7 @@ class BackboneSpec:
 
     def cropped(self, picture: Array) -> Array:
         """The centre crop of a resized picture, ``[crop, crop, 3]``, an array or a tensor."""
-        if self.resize is None:
-            return centre_crop(picture, self.crop)
-        return even_crop(picture, self.crop)
+        return (even_crop if self.resize else centre_crop)(picture, self.crop)
 
     @property
     def seen(self) -> Sequence[int]:

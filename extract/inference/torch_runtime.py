@@ -71,7 +71,7 @@ class TorchRuntime:
             if usable():
                 return PackedI3D(network).features
             log.info("torch %s lacks packed convolutions; using plain ones", torch.__version__)
-        network = _prepared(network)
+        network = inference_copy(network)
         kernels = {weight.ndim for weight in network.parameters()}
         # Torch changes the layout of a whole network or of nothing.
         volumes = 5 in kernels and 4 not in kernels
@@ -100,7 +100,7 @@ class TorchRuntime:
             return self._features(x).float()
 
 
-def _prepared(network: nn.Module) -> nn.Module:
+def inference_copy(network: nn.Module) -> nn.Module:
     """A copy of a network for inference, I3D with folded batch norm."""
     if isinstance(network, InceptionI3D):
         return fold_batch_norm(network)

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 from extract.errors import ExtractError, VideoError
 from extract.features.feature_file import Features
 from extract.features.fingerprint import fingerprint
+from extract.machine.device_check import checked_device
 from extract.pipeline.accumulator import Accumulator, OnFeatures, OnProgress
-from extract.pipeline.device_check import proven_device
+from extract.pipeline.device_samples import SAMPLES
 from extract.pipeline.frame_window import OnFrame
 from extract.pipeline.scheduler import Scheduler
 from extract.pipeline.settings import DecodeOptions, ExtractSettings
@@ -42,7 +43,7 @@ class Extractor:
     Args:
         settings: what to compute.
         device: ``auto``, ``cpu`` or ``cuda[:N]``. A GPU is checked at its first use, see
-            ``extract.pipeline.device_check``.
+            ``extract.machine.device_check``.
         backbone: a loaded backbone to use instead of ``settings.backbone``.
         threads: processor threads for networks and flow; None leaves it to the libraries.
         decoding: how videos are decoded.
@@ -67,7 +68,7 @@ class Extractor:
 
         self.settings = settings
         self.decoding = decoding or DecodeOptions()
-        device = proven_device(device)
+        device = checked_device(device, SAMPLES)
         stall = self.decoding.stall
         self._isolation = None if stall is None else Isolation(stall)
         self.backbone = backbone or load_backbone(

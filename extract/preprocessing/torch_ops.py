@@ -68,10 +68,15 @@ def _resize(frames: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 def _taps(source: int, target: int, device: torch.device) -> Taps:
+    return bilinear_taps(source, target, source / target, device)
+
+
+def bilinear_taps(source: int, target: int, step: float, device: torch.device) -> Taps:
+    """Taps of ``target`` positions, ``step`` apart, on a line of ``source`` pixels."""
     places = torch.arange(target, dtype=torch.float64, device=device)
-    position = ((places + 0.5) * (source / target) - 0.5).clamp(0, source - 1)
+    position = ((places + 0.5) * step - 0.5).clamp_(0, source - 1)
     first = position.floor()
-    second = (first + 1).clamp(max=source - 1)
+    second = (first + 1).clamp_(max=source - 1)
     return first.long(), second.long(), (position - first).float()
 
 

@@ -152,7 +152,8 @@ def _devices() -> Iterator[Finding]:
 def _gpu_check(device: str) -> Iterator[Finding]:
     """What a GPU computes, beside the CPU; extraction uses only one that passes."""
     from extract.flow.registry import flow_method
-    from extract.pipeline.device_check import SAMPLES, compare
+    from extract.machine.device_check import compare
+    from extract.pipeline.device_samples import SAMPLES
 
     engine = flow_method("tvl1", device=device).engine
     advice = "a C compiler makes flow faster: apt install gcc python3-dev"

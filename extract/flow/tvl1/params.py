@@ -1,6 +1,7 @@
 """Parameters of TV-L1, and the sizes of its pyramid."""
 
-from dataclasses import dataclass, fields, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from numbers import Integral, Real
 from typing import Any
 
@@ -61,8 +62,8 @@ class TVL1Params:
         return self.iterations if level else self.finest_iterations
 
 
-def params_with(base: TVL1Params, changes: dict[str, Any]) -> TVL1Params:
-    """``base`` with some values changed.
+def params_with(changes: Mapping[str, Any]) -> TVL1Params:
+    """The default parameters with some values changed.
 
     Raises:
         ExtractError: a name is unknown or a value impossible.
@@ -71,7 +72,7 @@ def params_with(base: TVL1Params, changes: dict[str, Any]) -> TVL1Params:
     for name in changes:
         if name not in known:
             raise ExtractError(f"unknown flow parameter {name!r}; known are {', '.join(known)}")
-    return replace(base, **changes)
+    return TVL1Params(**changes)
 
 
 def pyramid_sizes(height: int, width: int, params: TVL1Params) -> list[tuple[int, int]]:

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from extract.flow.tvl1.params import TVL1Params, pyramid_sizes
 from extract.flow.tvl1.steps import State, iterate
 from extract.flow.tvl1.warp import interleave, linearise
+from extract.preprocessing.torch_ops import bilinear_taps
 
 log = logging.getLogger(__name__)
 
@@ -135,24 +136,13 @@ def _resize(
     image: torch.Tensor, size: tuple[int, int], step_y: float, step_x: float
 ) -> torch.Tensor:
     """Bilinear resize of ``[..., H, W]``, half-pixel centres; ``step`` is source per target."""
-    upper, lower, down = _taps(size[0], image.shape[-2], step_y, image.device)
-    left, right, across = _taps(size[1], image.shape[-1], step_x, image.device)
+    upper, lower, down = bilinear_taps(image.shape[-2], size[0], step_y, image.device)
+    left, right, across = bilinear_taps(image.shape[-1], size[1], step_x, image.device)
     # torch.lerp would round differently for weights above a half.
     rows = image[..., left]
     rows += across * (image[..., right] - rows)
     top = rows[..., upper, :]
     return top.add_(down[:, None] * (rows[..., lower, :] - top))
-
-
-def _taps(
-    count: int, limit: int, step: float, device: torch.device
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Two neighbours of each sample on a line of ``limit`` pixels, and the second one's weight."""
-    place = torch.arange(count, dtype=torch.float64, device=device)
-    place = ((place + 0.5) * step - 0.5).clamp_(0, limit - 1)
-    low = place.floor()
-    high = (low + 1).clamp_(max=limit - 1)
-    return low.long(), high.long(), (place - low).float()
 
 
 def plain_level(

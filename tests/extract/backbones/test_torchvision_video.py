@@ -17,7 +17,8 @@ from extract.backbones.torchvision_video import TORCHVISION
 from extract.errors import ExtractError
 from extract.inference import backbone as loading
 from extract.inference.backbone import Backbone, load_backbone
-from extract.preprocessing.torchvision_resize import Resize, even_crop
+from extract.preprocessing.crop import even_crop
+from extract.preprocessing.torchvision_resize import Resize
 from weights import WeightsError
 from weights.formats.libraries import torchvision_weights
 from weights.manifest import network
