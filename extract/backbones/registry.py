@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from extract.backbones.spec import BackboneSpec
-from extract.backbones.torchvision_video import TORCHVISION, torchvision_spec
+from extract.backbones.torchvision_video import CLIPS, torchvision_spec
 from extract.backbones.transformers_model import KNOWN, model_spec
 from extract.errors import ExtractError
 from extract.streams import CHANNELS, STREAMS
@@ -101,7 +101,7 @@ BACKBONES: dict[str, BackboneSpec] = {
 
 def backbone_names() -> tuple[str, ...]:
     """Names of all backbones."""
-    return (*BACKBONES, *TORCHVISION, *KNOWN)
+    return (*BACKBONES, *CLIPS, *KNOWN)
 
 
 def _model(name: str) -> BackboneSpec | None:
@@ -130,7 +130,7 @@ def backbone_spec(name: str) -> BackboneSpec:
     """
     if name in BACKBONES:
         return BACKBONES[name]
-    if name in TORCHVISION:
+    if name in CLIPS:
         return torchvision_spec(name)
     model = _model(name)
     if model is not None:

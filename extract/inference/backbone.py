@@ -24,7 +24,6 @@ from extract.machine.devices import choose_device
 from extract.streams import CHANNELS, STREAMS
 from weights.formats.keys import COUNTER
 from weights.manifest import network as manifest_entry
-from weights.registry import resolve, resolve_model
 from weights.weights_file import WeightsFile
 
 if TYPE_CHECKING:
@@ -112,8 +111,7 @@ class Backbone:
                 f"not with {stream}"
             )
         if stream not in self._files:
-            model = self.spec.model
-            self._files[stream] = resolve_model(model) if model else resolve(self.spec.name, stream)
+            self._files[stream] = self.spec.weights(stream)
         return self._files[stream]
 
     def weights_hashes(self, streams: Sequence[str] | None = None) -> dict[str, str]:
@@ -214,7 +212,7 @@ class Backbone:
         from extract.inference.torch_runtime import TorchRuntime
 
         spec, network = self.spec, self.network(stream)
-        classifier = network.classifier()  # type: ignore[operator]  # see FeatureNetwork
+        classifier = network.classifier()  # type: ignore[operator]  # see BackboneSpec.build
         if classifier is not None:
             weight, bias = classifier
             self._classifiers[stream] = (weight.numpy().copy(), bias.numpy().copy())

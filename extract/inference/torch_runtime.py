@@ -40,7 +40,7 @@ class TorchRuntime:
     """A network ready to run on clips of one shape.
 
     Args:
-        network: see `extract.backbones.spec.FeatureNetwork`; in inference mode.
+        network: made by `BackboneSpec.build`, in inference mode.
         shape: (C, T, H, W) of one clip.
         device: as torch names it.
         winograd: compute Inception-I3D's larger convolutions on a CPU by Winograd's filtering.

@@ -32,9 +32,9 @@ class SnippetGrid:
 def snippet_count(frames: int, length: int, stride: int) -> int:
     """Number of snippets of a video with ``frames`` grid frames.
 
-    One where the video fits in a single snippet, else ``ceil((frames - length) / stride) + 1``: the
-    last snippet reaches the last frame and is filled up by repeating it. With a stride above the
-    length, a snippet that would begin after the last frame is left out.
+    One if the video fits in a snippet, else ``ceil((frames - length) / stride) + 1``: the last
+    snippet is filled up by repeating the last frame. With a stride above the length, no snippet
+    begins after the last frame.
 
     Raises:
         ExtractError: the video has no frame.

