@@ -34,11 +34,7 @@ LOCK_SECONDS = 3600
 
 @dataclass(frozen=True)
 class Entry:
-    """One line of `basnet weights list`: a stream of a network and its weights here.
-
-    Attributes:
-        network: the stream.
-    """
+    """A stream of a network and its weights on this machine."""
 
     network: Network
 
@@ -54,12 +50,12 @@ class Entry:
 
     @property
     def path(self) -> Path:
-        """Path of the weights, whether they are there or not."""
+        """Path of the weights, whether they exist or not."""
         return local_file(self.network)
 
     @cached_property
     def file(self) -> WeightsFile | None:
-        """The verified weights; None if they are missing or damaged."""
+        """The verified weights; None if missing or damaged."""
         try:
             return check(self.path) if self.path.exists() else None
         except WeightsError:
@@ -96,8 +92,8 @@ def resolve(name: str, stream: str, *, offline: bool | None = None) -> WeightsFi
         offline: never download; default: whether BASNET_OFFLINE is set.
 
     Raises:
-        WeightsError: the weights are not here and cannot be fetched; the message says which file
-            is missing, where to get it and what works without it.
+        WeightsError: the weights cannot be fetched; the message says which file is missing, where
+            to get it and what works without it.
         OSError: the disk is full or the cache folder cannot be written.
     """
     item = network(name, stream)
@@ -122,7 +118,7 @@ def resolve_model(name: str, *, offline: bool | None = None) -> WeightsFile:
     """A model of transformers by its name on the hub, fetched at first use, or by its folder.
 
     Raises:
-        WeightsError: it is not here and cannot be fetched, or it is damaged.
+        WeightsError: it cannot be fetched, or it is damaged.
         OSError: the disk is full or the cache folder cannot be written.
     """
     if Path(name).is_dir():
@@ -139,7 +135,6 @@ def resolve_model(name: str, *, offline: bool | None = None) -> WeightsFile:
             "the model instead of its name"
         )
     log.info("downloading the model %s", name)
-    target.parent.mkdir(parents=True, exist_ok=True)
     with lock(target):
         return fetch_model(name, target)
 
@@ -172,7 +167,6 @@ def download(
         raise forbidden(item)
     if path.exists() and not replace and origin is None:
         return check(path)  # without a lock, which needs permission to write there
-    path.parent.mkdir(parents=True, exist_ok=True)
     with lock(path):
         if path.exists() and not replace and origin is None:
             return check(path)
@@ -199,14 +193,15 @@ def _fetchable(item: Network, origin: str | None) -> list[Origin]:
 
 
 def lock(path: Path) -> Any:
-    """A lock for making a file, so that two processes do not fetch it twice."""
+    """A lock, so that two processes do not make the same file."""
     from filelock import FileLock
 
+    path.parent.mkdir(parents=True, exist_ok=True)
     return FileLock(path.with_name(f".{path.name}.lock"), timeout=LOCK_SECONDS)
 
 
 def _fetch(item: Network, source: Origin) -> WeightsFile:
-    """Download from one source and convert; the download itself is not kept."""
+    """Download from a source and convert; the download is not kept."""
     size = source.content.size
     megabytes = f" ({size / 1e6:.0f} MB)" if size else ""
     log.info("downloading %s %s weights%s: %s", item.name, item.stream, megabytes, source)

@@ -1,7 +1,7 @@
-"""The file that a network's weights are kept in: safetensors with our tensor names.
+"""The file in which a network's weights are kept: safetensors with our tensor names.
 
-Weights in any form are converted to it once. Its metadata record where they came from and the hash
-of the tensors' content, which is checked at each use.
+Weights of all formats are converted to it once. Its metadata record where they came from and the
+hash of the tensors' content, which is checked at each use.
 """
 
 import json
@@ -59,7 +59,7 @@ class _Metadata(Struct):
 
 
 def local_file(item: Network) -> Path:
-    """Path of a network's weights on this machine, whether they are there or not."""
+    """Path of a network's weights on this machine, whether they exist or not."""
     if item.bundled:
         return HERE / item.bundled
     if item.model:
@@ -93,15 +93,10 @@ def check_file(path: Path) -> WeightsFile:
 
 
 def convert(item: Network, tensors: Mapping[str, np.ndarray], where: str) -> dict[str, np.ndarray]:
-    """A network's tensors under our names.
-
-    Args:
-        item: the network.
-        tensors: the content of a file.
-        where: the file, for errors.
+    """The tensors of a file ``where`` under our names.
 
     Raises:
-        WeightsError: the file does not hold exactly this network.
+        WeightsError: they are not exactly those of the network.
     """
     if item.architecture == "i3d":
         return to_i3d(tensors, item.channels, item.classes, where)

@@ -13,14 +13,10 @@ from weights.formats.libraries import pytorchvideo_network
 
 
 class PytorchvideoNetwork(nn.Module):
-    """A network by its name in the zoo (``slow_r50``, ``i3d_r50``, ``x3d_m``).
-
-    Its tensors keep the zoo's names, so the zoo's checkpoints load unchanged.
-    """
+    """A network by its name in the zoo, whose checkpoints load unchanged."""
 
     def __init__(self, name: str) -> None:
         super().__init__()
-        # The zoo's own module list, so that tensor names stay `blocks.0...`.
         self.blocks = cast(nn.ModuleList, pytorchvideo_network(name).blocks)
 
     @property

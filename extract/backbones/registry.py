@@ -6,12 +6,13 @@ states the preprocessing of its networks, their specs are read from it on demand
 """
 
 import difflib
+import functools
 import re
 from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from extract.backbones.spec import BackboneSpec
 from extract.backbones.torchvision_video import CLIPS, torchvision_spec
@@ -27,16 +28,10 @@ if TYPE_CHECKING:
 HUB_NAME = re.compile(r"\w[\w.-]*/\w[\w.-]*")
 
 
-def _inception(stream: str, classes: int) -> "nn.Module":
+def _inception(stream: str, classes: int, **form: Any) -> "nn.Module":
     from extract.backbones.i3d import InceptionI3D
 
-    return InceptionI3D(CHANNELS[stream], classes)
-
-
-def _inception_mini(stream: str, classes: int) -> "nn.Module":
-    from extract.backbones.i3d import InceptionI3D
-
-    return InceptionI3D(CHANNELS[stream], classes, width=0.25, pool="whole")
+    return InceptionI3D(CHANNELS[stream], classes, **form)
 
 
 def _pytorchvideo(name: str) -> "Callable[[str, int], nn.Module]":
@@ -88,7 +83,7 @@ BACKBONES: dict[str, BackboneSpec] = {
             crop=64,
             length=16,
             dimension=256,
-            build=_inception_mini,
+            build=functools.partial(_inception, width=0.25, pool="whole"),
             flow_overrides={"scales": 4, "warps": 3, "iterations": 30},
             single_thread_per_clip=True,
         ),

@@ -22,9 +22,8 @@ class FlowMethod(Protocol):
     """Computes flow between consecutive frames, each pair independently.
 
     Attributes:
-        name: on the command line.
-        single_thread_per_pair: whether a pair takes one thread, so that several threads may compute
-            different pairs at a time. Otherwise a call uses all threads.
+        name: as on the command line.
+        single_thread_per_pair: whether a pair takes one thread; otherwise a call uses all.
     """
 
     name: str

@@ -44,7 +44,7 @@ FIRST = "Conv3d_1a_7x7"  # a layer of every format; each names its kernel differ
 
 
 def _units(names: Mapping[str, str], joiner: str, lower: bool) -> dict[str, str]:
-    """Foreign name of every convolution -> ours."""
+    """Foreign name of every convolution -> our name."""
     case = str.lower if lower else str
     found = {case(name): name for name, _, _ in STEM}
     for block in BLOCKS:
@@ -73,7 +73,7 @@ def _put(found: dict[str, np.ndarray], name: str, value: np.ndarray) -> None:
 def _scoped(
     tensors: Tensors, parts: Mapping[str, str], strip: re.Pattern[str]
 ) -> dict[str, np.ndarray]:
-    """Tensors named by sonnet's scopes. ``parts``: suffix of a name -> part of our unit."""
+    """Tensors named by sonnet's scopes; ``parts``: suffix of a name -> part of our unit."""
     table = _units(DEEPMIND_UNITS, "/", lower=False) | {DEEPMIND_LOGITS: "logits"}
     table[MISNAMED[0]] = table[MISNAMED[1]]
     found: dict[str, np.ndarray] = {}

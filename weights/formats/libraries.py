@@ -1,4 +1,4 @@
-"""Networks that an installed library defines: built with random weights, and their tensors."""
+"""Networks that torchvision and pytorchvideo define."""
 
 import warnings
 from types import ModuleType
@@ -20,9 +20,6 @@ def library_shapes(architecture: str, name: str, classes: int) -> dict[str, tupl
         architecture: ``raft_large``, ``torchvision`` or ``pytorchvideo``.
         name: the network's name in its library.
         classes: width of the classifier.
-
-    Raises:
-        WeightsError: torchvision is broken.
     """
     import torch
     from torch import nn
@@ -51,7 +48,7 @@ def torchvision_network(name: str, classes: int) -> Any:
 
 
 def torchvision_weights(name: str) -> Any:
-    """Torchvision's own entry of weights: address, preprocessing, classes, accuracy."""
+    """Torchvision's weights entry: address, preprocessing, classes, accuracy."""
     import_torchvision()
     from torchvision.models import get_weight
 

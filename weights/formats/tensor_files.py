@@ -1,4 +1,4 @@
-"""Tensors out of a weights file that a user brings, without executing anything in it."""
+"""Tensors of a user's weights file, read without executing anything in it."""
 
 import hashlib
 import json
@@ -92,11 +92,7 @@ def read_safetensors(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]
 
 
 def _map_tensors(path: Path) -> dict[str, np.ndarray]:
-    """Arrays on a private memory map of a safetensors file with a checked header.
-
-    Raises:
-        TypeError: numpy has no such number type.
-    """
+    """Arrays on a private memory map of a safetensors file with a checked header."""
     with open(path, "rb") as file:
         mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
     begin = 8 + int.from_bytes(mapped[:8], "little")
@@ -149,11 +145,7 @@ def _array(name: str, value: Any, path: Path) -> np.ndarray:
 
 
 def _check_zip(path: Path) -> None:
-    """Refuse a damaged archive, and a compressed one: torch never compresses, a zip bomb does.
-
-    Raises:
-        WeightsError: it is damaged or compressed.
-    """
+    """Refuse a damaged archive, and a compressed one: torch never compresses, a zip bomb does."""
     if not zipfile.is_zipfile(path):
         raise WeightsError(f"{path}: truncated, the end of its zip archive is missing")
     try:

@@ -68,7 +68,7 @@ class Content:
 
 
 class BrokenTransfer(Exception):
-    """The connection failed or ended early; the part received so far is kept."""
+    """The connection failed or ended early; the received part is kept."""
 
 
 def fetch(session: "Session", url: str, content: Content, folder: Path, what: str) -> Path:
@@ -129,7 +129,7 @@ def _transfer(session: "Session", url: str, partial: Path, size: int | None) -> 
 
 
 def _append(answer: "Response", partial: Path, have: int) -> int | None:
-    """Append the answer's body to the file; returns the size of the whole, or None if unknown."""
+    """Append the answer's body to the file; returns the size of the whole file if known."""
     start = answer.headers.get("Content-Range", "").removeprefix("bytes ").split("-")[0]
     resumed = answer.status_code == PARTIAL_CONTENT and start == str(have)
     offset = have if resumed else 0

@@ -116,14 +116,12 @@ def fetch_model(name: str, target: Path) -> WeightsFile:
     """Download a model from the hub into a folder of the cache and record its hash.
 
     Raises:
-        WeightsError: the hub cannot be reached or has no such model, or transformers is not
-            installed.
+        WeightsError: the hub cannot be reached, has no such model, or transformers is missing.
     """
     try:
         from huggingface_hub import snapshot_download
     except ImportError as error:
         raise WeightsError(f"transformers is not installed; install the extra: {EXTRA}") from error
-    target.parent.mkdir(parents=True, exist_ok=True)
     try:
         snapshot_download(name, local_dir=target, allow_patterns=list(DATA))
     except Exception as error:  # the hub, the network and the disk raise many kinds

