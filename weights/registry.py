@@ -152,7 +152,7 @@ def download(
         name: network, e.g. ``i3d``.
         stream: ``rgb`` or ``flow``.
         origin: use this source of the manifest; default: the first that works.
-        replace: fetch even if the file is there.
+        replace: fetch even if the file exists.
 
     Raises:
         WeightsError: no source has the file, or it is not the expected one.

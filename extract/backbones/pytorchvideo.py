@@ -1,4 +1,4 @@
-"""Networks of pytorchvideo's model zoo as a feature and a linear classifier of it.
+"""Networks of pytorchvideo's model zoo, split into features and a linear classifier.
 
 The feature is the input of the last linear layer, averaged over positions. The zoo averages logits
 over positions, which is the same, since the layer is linear.

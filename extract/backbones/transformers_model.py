@@ -118,7 +118,7 @@ def model_spec(name: str, folder: Path) -> BackboneSpec:
 
     Raises:
         ExtractError: the model or its preprocessing is of an unsupported kind.
-        WeightsError: a file of it is missing or damaged.
+        WeightsError: a file is missing or damaged.
     """
     _require()
     config = read_json(folder / "config.json")

@@ -122,7 +122,7 @@ class Scheduler:
                 groups = self._groups(pool, clip, frames, wanted, size, on_frame)
                 for group in self._ahead(groups, width + SPARE_GROUPS):
                     yield {name: result_of(task)() for name, task in group.items()}
-                    del group  # its features would live until the next ones are there
+                    del group  # frees its features before the next ones are computed
         finally:
             self._pool = None
             # The pool's number is its threads' own, but threads to come would begin with it.

@@ -77,7 +77,7 @@ class TaskPool:
             if not left:
                 ended(future)
         for other in list(left):
-            other.add_done_callback(ended)  # called at once where it has ended
+            other.add_done_callback(ended)  # called at once if it has ended
         return future
 
     def _work(self, number: int) -> None:

@@ -134,7 +134,7 @@ def import_model(path: Path, target: Path) -> WeightsFile:
     """Copy a user's model folder into the cache.
 
     Raises:
-        WeightsError: it is not a model, or damaged; nothing of it is kept.
+        WeightsError: it is not a model, or damaged; nothing is kept.
         OSError: the disk is full or the cache folder cannot be written.
     """
     check_folder(path)

@@ -28,7 +28,7 @@ class Workspace:
 
 
 class ThreadTeam:
-    """As many threads as torch uses, kept from layer to layer; the caller is one of them.
+    """As many threads as torch uses, kept from layer to layer, including the caller's.
 
     They release Python's lock while they compute. Several callers may run at once.
     """
