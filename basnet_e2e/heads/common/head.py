@@ -127,6 +127,7 @@ class Head(ABC):
         may_stop: whether training may end before its last step; not where a method learns one thing
             after the other.
         learns_times: whether it learns from known intervals and points too, or from labels only.
+        where_annotated: changes of settings where most videos are annotated with intervals.
     """
 
     name: ClassVar[str]
@@ -139,6 +140,7 @@ class Head(ABC):
     rules: Rules = SHARED
     may_stop: ClassVar[bool] = True
     learns_times: ClassVar[bool] = False
+    where_annotated: Mapping[str, Any] = {}
 
     # The network, its loss and its reading: what every head has to say ------------------------
 
@@ -229,6 +231,18 @@ class Head(ABC):
     def forward(self, net: nn.Module, batch: Batch, preset: Preset) -> Any:
         """What the loss is computed of; runs in lower precision where the device has it."""
         return net(batch.x, batch.valid)
+
+    def unaware(self, net: nn.Module, place: float) -> nn.Module:
+        """The part of a network that did not learn the rows of an annotated video.
+
+        Args:
+            net: trained, in evaluation mode.
+            place: of the video, in [0, 1) (:class:`RowBatch`).
+
+        Returns:
+            The whole network where a method has no such part.
+        """
+        return net
 
     # Words for reports ----------------------------------------------------------------------------
 

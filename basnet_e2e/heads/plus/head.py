@@ -15,7 +15,7 @@ each, so that it can be switched off alone:
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -133,6 +133,7 @@ class PlusHead(Head):
 
     name = "plus"
     learns_times = True
+    where_annotated: Mapping[str, Any] = {"rows": "all", "centred": 0.6}
     own = PlusSettings
     reading = PlusReading
     # Nothing was released of it, so that it has no ``official``; it is small enough for CPUs.
@@ -158,10 +159,17 @@ class PlusHead(Head):
         if batch.rows is None:
             return loss
         by_network = [
-            row_loss(cas, foreground, output.mask, batch.rows)
-            for cas, foreground in zip(output.cas, output.foreground, strict=True)
+            row_loss(cas, foreground, output.mask, batch.rows.without(part, len(output.cas)))
+            for part, (cas, foreground) in enumerate(
+                zip(output.cas, output.foreground, strict=True)
+            )
         ]
         return loss.with_term("rows", torch.stack(by_network).mean(), preset.training.row_weight)
+
+    def unaware(self, net: nn.Module, place: float) -> PlusNet:
+        """The one network that left out the video's rows (:meth:`RowBatch.without`)."""
+        assert isinstance(net, PlusNet)
+        return net.alone(int(place * len(net.networks)))
 
     def read(self, net: nn.Module, x: Tensor, preset: Preset) -> Seen:
         """Class shares of each row, averaged where the features do not change."""
