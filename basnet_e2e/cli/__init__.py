@@ -10,9 +10,10 @@ from typing import NoReturn
 
 import click
 
-from basnet_e2e.cli.signals import INTERRUPTED, Stopped, sigterm_as_ctrl_c
+from basnet_e2e.cli.signals import INTERRUPTED, Stopped
 from basnet_e2e.display import on_one_line
 from basnet_e2e.version import __version__
+from extract.machine.stop_signals import sigterm_as_ctrl_c
 
 # Section -> command -> line of help. The lines are here so that `basnet --help` need not import the
 # commands, some of which import torch.

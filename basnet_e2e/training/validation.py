@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from torch import nn
 
@@ -20,7 +20,7 @@ from basnet_e2e.data.features.dataset import (
     check_settings,
     load_features,
 )
-from basnet_e2e.data.features.layouts import find_stored, parse_grid
+from basnet_e2e.data.features.layouts import find_stored
 from basnet_e2e.data.training_log import VALIDATION
 from basnet_e2e.errors import BasnetError
 from basnet_e2e.evaluation.evaluate import TIOUS, evaluate
@@ -45,6 +45,7 @@ class Validation:
     truth: GroundTruth
     classes: tuple[str, ...]
     tious: tuple[float, ...] = TIOUS
+    name: ClassVar[str] = "validation"
 
     @classmethod
     def of(
@@ -99,11 +100,11 @@ class Validation:
         found = [localize_network(net, preset, self.classes, video) for video in self.videos]
         return evaluate(found, self.truth, self.tious).average
 
-    def gives_up(self, looks: list[int], best: int, step: int) -> bool:
+    def should_stop(self, evaluations: list[int], best: int, step: int) -> bool:
         """Never: all steps are taken."""
         return False
 
-    def logged(self, score: float) -> tuple[str, float]:
+    def metric(self, score: float) -> tuple[str, float]:
         """Average mAP."""
         return VALIDATION, score
 
@@ -139,7 +140,7 @@ def _videos(
         ids = [video.id for video in given]
     else:
         root = Path(features)
-        sources = find_stored(root, subset=None, streams=streams, grid=parse_grid(grid))
+        sources = find_stored(root, streams=streams, grid=grid)
         ids = [source.id for source in sources]
     matches = match_ids(truth.videos, ids)
     matches.report("validation video", truth.source)

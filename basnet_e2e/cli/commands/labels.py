@@ -67,7 +67,8 @@ def labels(
 
 
 def _write_template(folder: Path, output: Path | None, force: bool) -> None:
-    from basnet_e2e.data.annotations.label_template import find_ids, template
+    from basnet_e2e.data.annotations.csv_tables import label_table
+    from basnet_e2e.data.annotations.label_template import find_ids
     from basnet_e2e.data.annotations.video_names import counted, without_suffix
     from basnet_e2e.errors import BasnetError
     from weights.files import write_text
@@ -80,7 +81,7 @@ def _write_template(folder: Path, output: Path | None, force: bool) -> None:
             "looks through it"
         )
     ids = find_ids(folder).all
-    text = template(ids)
+    text = label_table(dict.fromkeys(ids, ()))
     if output is None:
         click.echo(text, nl=False)
         return
@@ -97,11 +98,11 @@ def _check(folder: Path, path: Path | None, intervals: Path | None, ids: "Folder
     from basnet_e2e.data.annotations.label_matching import nothing_to_learn
     from basnet_e2e.data.annotations.training_videos import match_training
     from basnet_e2e.data.annotations.video_names import counted
-    from basnet_e2e.training.known_times import known_times
+    from basnet_e2e.training.known_times import read_any_times
     from extract.features.failure_lists import read_failures
 
     what, known = ("features", ids.features) if ids.features else ("a file", ids.videos)
-    times = known_times(intervals)
+    times = read_any_times(intervals)
     both = match_training(path, times, known, str(folder), read_failures(folder), what=what)
     for found in both.matches:
         show_text(

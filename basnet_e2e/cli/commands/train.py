@@ -10,7 +10,7 @@ from basnet_e2e.cli.help import SectionedCommand
 from basnet_e2e.cli.options import StreamList, device_option, force_option, message_options
 from basnet_e2e.cli.terminal.progress import ProgressBar
 from basnet_e2e.cli.terminal.tables import new_table, show
-from basnet_e2e.heads.registry import TRAINED_HEAD, described
+from basnet_e2e.heads.registry import TRAINED_HEAD, describe_heads
 
 if TYPE_CHECKING:
     from basnet_e2e.heads.checkpoint import HeadModel
@@ -46,7 +46,7 @@ log = logging.getLogger(__name__)
 @click.option(
     "--head",
     show_default=f"{TRAINED_HEAD}; basnet with --recipe or its presets",
-    help=f"Method: {described()}.",
+    help=f"Method: {describe_heads()}.",
 )
 @click.option(
     "--preset",
@@ -160,7 +160,7 @@ def train(features: Path, output: Path, force: bool, log_to: str | None, **optio
 def _summary(model: "HeadModel") -> Any:
     """How many videos taught each class; the rest of the run as the title."""
     from basnet_e2e.data.annotations.video_names import counted
-    from basnet_e2e.interchange.plain import one_line
+    from basnet_e2e.interchange.output_text import one_line
 
     facts = model.training
     title = (

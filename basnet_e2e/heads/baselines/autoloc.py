@@ -19,12 +19,18 @@ from torch import Tensor, nn
 
 from basnet_e2e.heads.baselines import untrimmednet as unt
 from basnet_e2e.heads.baselines.outer_inner import outer_inner_loss
-from basnet_e2e.heads.common.decoding_rules import Floats, Ints, Proposals, Rules, Seen
+from basnet_e2e.heads.common.decoding_rules import (
+    DecodingRules,
+    Floats,
+    Ints,
+    Prediction,
+    Proposals,
+)
 from basnet_e2e.heads.common.head import Batch, Head, Loss, Shape
 from basnet_e2e.heads.common.nms import non_maximum_suppression
 from basnet_e2e.heads.common.packing import Packing
 from basnet_e2e.heads.common.pooling import as_array, at_least_float
-from basnet_e2e.heads.common.settings import Preset, Reading, Training
+from basnet_e2e.heads.common.settings import DecodingSettings, Preset, TrainingSettings
 
 ANCHORS = (1, 2, 4, 8, 16, 32)
 ACTIVE = 0.1  # rows less active have no proposal
@@ -81,7 +87,7 @@ class AutoLoc(nn.Module):
 
     def __init__(self, shape: Shape, settings: AutoLocSettings) -> None:
         super().__init__()
-        self.classifier = unt.UntrimmedNet(shape, settings.dropout)
+        self.classifier = unt.UntrimmedNet(shape, settings)
         self.regressor = Regressor(shape.features, settings.hidden)
 
 
@@ -135,7 +141,7 @@ def border_loss(output: Borders, labels: Tensor) -> Tensor:
     return together.mean() if len(together) else (output.start * 0).sum()
 
 
-def two_best(scores: Floats, reading: Reading) -> Ints:
+def two_best(scores: Floats, decoding: DecodingSettings) -> Ints:
     """The two classes that are most active on average."""
     return np.sort(np.argsort(-scores, kind="stable")[:2])
 
@@ -144,15 +150,18 @@ _OFFICIAL = Preset(
     "official",
     "autoloc",
     AutoLocSettings(),
-    Training(steps=20200, batch=16, rate=0.001, weight_decay=5e-4),
-    Reading(nms_iou=0.4, normalise="none"),
+    TrainingSettings(steps=20200, batch=16, rate=0.001, weight_decay=5e-4),
+    DecodingSettings(nms_iou=0.4, normalise="none"),
 )
 
 
-class AutoLocHead(Head):
+class AutoLocHead(Head[AutoLoc]):
     """Outer-inner-contrastive regression on a frozen classifier."""
 
     name = "autoloc"
+    network_class = AutoLoc
+    has_background = False
+    background = "attention below half of its greatest"
     may_stop = False
     own = AutoLocSettings
     # Batch of all, and steps and rates of the latter two, are this project's.
@@ -165,28 +174,18 @@ class AutoLocHead(Head):
             "small", steps=700, rate=0.02, flow_rate=0.05, regress_steps=100, regress_rate=0.01
         ),
     }
-    rules = Rules(classes=two_best)
+    rules = DecodingRules(classes=two_best)
 
-    def network(self, shape: Shape, preset: Preset) -> AutoLoc:
-        """Classifier of each stream, regressor of all side by side."""
-        return AutoLoc(shape, preset.own_as(AutoLocSettings))
-
-    def learns_background(self, preset: Preset) -> bool:
-        """It has no background class."""
-        return False
-
-    def optimizer(self, net: nn.Module, preset: Preset) -> torch.optim.Optimizer:
+    def optimizer(self, net: AutoLoc, preset: Preset) -> torch.optim.Optimizer:
         """SGD: a group a stream of the classifier, and one for the regressor."""
-        assert isinstance(net, AutoLoc)
         optimizer = unt.stream_sgd(net.classifier, preset)
         optimizer.add_param_group({"params": list(net.regressor.parameters()), "momentum": 0.0})
         return optimizer
 
     def before_step(
-        self, net: nn.Module, optimizer: torch.optim.Optimizer, step: int, preset: Preset
+        self, net: AutoLoc, optimizer: torch.optim.Optimizer, step: int, preset: Preset
     ) -> None:
         """Freeze what the phase does not train, and set the rates."""
-        assert isinstance(net, AutoLoc)
         own = preset.own_as(AutoLocSettings)
         first = classifier_steps(preset)
         regressing = step >= first
@@ -200,9 +199,8 @@ class AutoLocHead(Head):
             group["lr"] = rate
         optimizer.param_groups[-1]["lr"] = own.regress_rate * (0.1 if late else 1)
 
-    def forward(self, net: nn.Module, batch: Batch, preset: Preset) -> unt.Output | Borders:
+    def forward(self, net: AutoLoc, batch: Batch, preset: Preset) -> unt.Output | Borders:
         """The classifier's output in the first phase, then activation and borders."""
-        assert isinstance(net, AutoLoc)
         output: unt.Output = net.classifier(batch.x, batch.valid)
         if batch.step < classifier_steps(preset):
             return output
@@ -219,9 +217,8 @@ class AutoLocHead(Head):
         borders = border_loss(output, batch.labels)
         return Loss(borders, {"borders": borders})
 
-    def read(self, net: nn.Module, x: Tensor, preset: Preset) -> Seen:
+    def predict(self, net: AutoLoc, x: Tensor, preset: Preset) -> Prediction:
         """Intervals of every class, as sure as their loss is small."""
-        assert isinstance(net, AutoLoc)
         output: unt.Output = net.classifier(x[None])
         start, end = net.regressor(x[None], output.mask)
         cas = activation(output)[0]
@@ -231,11 +228,7 @@ class AutoLocHead(Head):
             if len(losses):
                 found[j] = Proposals(first, last, 1 - losses)
         raw = as_array(cas)
-        return Seen(raw, raw.mean(axis=0), unt.relative_attention(output), proposals=found)
-
-    def background_rule(self, preset: Preset) -> str:
-        """By the classifier's attention."""
-        return "attention below half of its greatest"
+        return Prediction(raw, raw.mean(axis=0), unt.relative_attention(output), proposals=found)
 
 
 def classifier_steps(preset: Preset) -> int:

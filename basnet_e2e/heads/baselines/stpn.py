@@ -14,24 +14,40 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from basnet_e2e.heads.common.decoding_rules import Curve, Cut, Floats, Rules, Seen, mean_inside
+from basnet_e2e.heads.common.decoding_rules import (
+    Curve,
+    DecodingRules,
+    Floats,
+    Prediction,
+    ThresholdedRuns,
+    mean_inside,
+)
 from basnet_e2e.heads.common.head import Batch, Head, Loss, Shape
 from basnet_e2e.heads.common.pooling import as_array, at_least_float, real_rows
-from basnet_e2e.heads.common.settings import Preset, Reading, Settings, Training
+from basnet_e2e.heads.common.settings import DecodingSettings, Preset, Settings, TrainingSettings
 
 
 @dataclass(frozen=True)
-class StpnSettings(Settings):
-    """Network and loss.
+class AttentionSettings(Settings):
+    """Network.
 
     Attributes:
         attention_hidden: width of the layer within the attention.
-        sparsity: weight of the attention's L1 norm.
     """
 
     COUNTS = ("attention_hidden",)
 
     attention_hidden: int = 256
+
+
+@dataclass(frozen=True)
+class StpnSettings(AttentionSettings):
+    """Network and loss.
+
+    Attributes:
+        sparsity: weight of the attention's L1 norm.
+    """
+
     sparsity: float = 1e-4
 
 
@@ -65,10 +81,11 @@ class Stream(nn.Module):
 
 
 class Stpn(nn.Module):
-    """One network a stream; ``mean`` turns attention into the weights of the rows."""
+    """One network per stream; :meth:`weights` turns attention into the weights of the rows."""
 
-    def __init__(self, shape: Shape, hidden: int) -> None:
+    def __init__(self, shape: Shape, settings: AttentionSettings) -> None:
         super().__init__()
+        hidden = settings.attention_hidden
         self.widths = shape.streams
         self.streams = nn.ModuleList(Stream(each, shape.classes, hidden) for each in self.widths)
 
@@ -92,9 +109,12 @@ class Stpn(nn.Module):
         return Output(scores, torch.stack(attentions), torch.stack(activations))
 
 
-def curves(seen: Seen, index: int, reading: Reading) -> Sequence[Curve]:
+def curves(prediction: Prediction, index: int, decoding: DecodingSettings) -> Sequence[Curve]:
     """Attention times activation of each stream, scored on activations averaged over streams."""
-    attention, activation = seen.more["attention"], seen.more["activation"][:, :, index]
+    attention, activation = (
+        prediction.extra["attention"],
+        prediction.extra["activation"][:, :, index],
+    )
     mixed = activation.mean(axis=1)
     return [
         Curve(attention[:, each] * activation[:, each], attention[:, each] * mixed)
@@ -102,12 +122,12 @@ def curves(seen: Seen, index: int, reading: Reading) -> Sequence[Curve]:
     ]
 
 
-def score(cut: Cut, reading: Reading) -> Floats:
+def score(runs: ThresholdedRuns, decoding: DecodingSettings) -> Floats:
     """Mean of the curve within a segment."""
-    return mean_inside(cut.scored, cut.first, cut.stop)
+    return mean_inside(runs.scored, runs.first, runs.stop)
 
 
-OFFICIAL_TRAINING = Training(
+OFFICIAL_TRAINING = TrainingSettings(
     segments=400,  # drawn one from each of 400 equal parts
     length="repeat",
     steps=23000,
@@ -115,7 +135,7 @@ OFFICIAL_TRAINING = Training(
     rate=1e-4,
     weight_decay=0.0,
 )
-READING = Reading(
+DECODING = DecodingSettings(
     theta_class=0.1, theta_act=(0.05,), upsample=24, nms_iou=0.5, normalise="none", shortest=1
 )
 
@@ -127,26 +147,23 @@ def attention_presets(
 
     Steps, batch, rate and weight decay of the latter two are this project's.
     """
-    brief = Training(steps=1500, batch=16, rate=1e-3, weight_decay=weight_decay)
-    small = Training(steps=300, batch=16, rate=small_rate, weight_decay=weight_decay)
+    brief = TrainingSettings(steps=1500, batch=16, rate=1e-3, weight_decay=weight_decay)
+    small = TrainingSettings(steps=300, batch=16, rate=small_rate, weight_decay=weight_decay)
     return {
-        "official": Preset("official", head, own, OFFICIAL_TRAINING, READING),
-        "default": Preset("default", head, own, brief, READING),
-        "small": Preset("small", head, own, small, READING),
+        "official": Preset("official", head, own, OFFICIAL_TRAINING, DECODING),
+        "default": Preset("default", head, own, brief, DECODING),
+        "small": Preset("small", head, own, small, DECODING),
     }
 
 
-class StpnHead(Head):
+class StpnHead(Head[Stpn]):
     """Sparse temporal pooling: attention-weighted mean, classified, attention kept sparse."""
 
     name = "stpn"
-    own: type[Settings] = StpnSettings
+    network_class = Stpn
+    own: type[AttentionSettings] = StpnSettings
     presets = attention_presets("stpn", StpnSettings(), small_rate=5e-3, weight_decay=0.0)
-    rules = Rules(curves=curves, score=score)
-
-    def network(self, shape: Shape, preset: Preset) -> Stpn:
-        """A network for each stream."""
-        return Stpn(shape, preset.own_as(StpnSettings).attention_hidden)
+    rules = DecodingRules(curves=curves, score=score)
 
     def loss(self, output: Output, batch: Batch, preset: Preset) -> Loss:
         """Binary cross-entropy of each class and the attention's norm, summed over streams."""
@@ -156,12 +173,12 @@ class StpnHead(Head):
         total = entropy + preset.own_as(StpnSettings).sparsity * sparsity
         return Loss(total, {"classes": entropy, "sparsity": sparsity})
 
-    def read(self, net: nn.Module, x: Tensor, preset: Preset) -> Seen:
+    def predict(self, net: Stpn, x: Tensor, preset: Preset) -> Prediction:
         """Attention and activation of each stream."""
         output: Output = net(x[None])
         attention = as_array(output.attention[:, 0].t())
         activation = as_array(output.activation[:, 0].transpose(0, 1))
-        return Seen(
+        return Prediction(
             (attention[:, :, None] * activation).mean(1),
             as_array(torch.sigmoid(output.logits[:, 0]).mean(0)),
             attention.mean(1),

@@ -4,7 +4,7 @@ Every stream has a network of its own, with a rate and schedule of its own: the 
 the second that of flow (a single stream trains as rgb). Numbers of the preset ``official`` are
 those of the released code. UNVERIFIED: that shots are equal parts of the video, that rates fall to
 a tenth, and that the streams' video scores are averaged. What counts as background, below half of
-the greatest attention, is this project's reading.
+the greatest attention, is this project's own rule.
 """
 
 from collections.abc import Sequence
@@ -20,12 +20,13 @@ from torch import Tensor, nn
 from basnet_e2e.data.features.sampling import stratified_rows
 from basnet_e2e.heads.common.decoding_rules import (
     Curve,
-    Cut,
+    DecodingRules,
     Floats,
     Ints,
-    Rules,
-    Seen,
+    Prediction,
+    ThresholdedRuns,
     mean_inside,
+    runs_of,
 )
 from basnet_e2e.heads.common.head import Batch, Head, Loss, Shape
 from basnet_e2e.heads.common.pooling import (
@@ -35,7 +36,7 @@ from basnet_e2e.heads.common.pooling import (
     real_rows,
     softmax_rows,
 )
-from basnet_e2e.heads.common.settings import Preset, Reading, Settings, Training
+from basnet_e2e.heads.common.settings import DecodingSettings, Preset, Settings, TrainingSettings
 
 # Of each stream: shares of the run after which its rate falls to a tenth, and where it ends.
 SCHEDULES = (((6 / 20,), 15 / 20), ((8 / 20, 16 / 20), 1.0))
@@ -89,9 +90,9 @@ class Stream(nn.Module):
 class UntrimmedNet(nn.Module):
     """Two linear layers a stream."""
 
-    def __init__(self, shape: Shape, dropout: float) -> None:
+    def __init__(self, shape: Shape, settings: UntrimmedSettings) -> None:
         super().__init__()
-        self.widths, self.dropout = shape.streams, dropout
+        self.widths, self.dropout = shape.streams, settings.dropout
         self.streams = nn.ModuleList(Stream(width, shape.classes) for width in self.widths)
 
     def forward(self, x: Tensor, valid: Tensor | None = None, shot_rows: int = 1) -> Output:
@@ -133,46 +134,49 @@ def relative_attention(output: Output) -> Floats:
     return as_array((output.attention - greatest).exp()[:, 0].mean(0))
 
 
-def curves(seen: Seen, index: int, reading: Reading) -> Sequence[Curve]:
+def curves(prediction: Prediction, index: int, decoding: DecodingSettings) -> Sequence[Curve]:
     """Mean of each row and the next; the last as it is."""
-    curve = seen.cas[:, index].copy()
+    curve = prediction.cas[:, index].copy()
     curve[:-1] = (curve[:-1] + curve[1:]) / 2
     return [Curve(curve)]
 
 
-def half_of_maximum(values: Floats, reading: Reading) -> list[float]:
+def half_of_maximum(values: Floats, decoding: DecodingSettings) -> list[float]:
     """One threshold."""
     return [float(values.max()) / 2]
 
 
-def dilated(values: Floats, threshold: float, reading: Reading) -> tuple[Ints, Ints]:
+def dilated(values: Floats, threshold: float, decoding: DecodingSettings) -> tuple[Ints, Ints]:
     """Runs above the threshold, with one row more on each side."""
     above = np.pad(values > threshold, 2)
     above[1:-1] |= above[2:] | above[:-2]
-    above = np.pad(above[2:-2], 1)
-    changes = np.flatnonzero(above[1:] != above[:-1])
-    return changes[0::2], changes[1::2]
+    return runs_of(above[2:-2])
 
 
-def score(cut: Cut, reading: Reading) -> Floats:
+def score(runs: ThresholdedRuns, decoding: DecodingSettings) -> Floats:
     """Mean within each run and a share of the video's score."""
-    return mean_inside(cut.scored, cut.first, cut.stop) + reading.gamma * cut.class_score
+    return mean_inside(runs.scored, runs.first, runs.stop) + decoding.gamma * runs.class_score
 
 
 _OFFICIAL = Preset(
     "official",
     "untrimmednet",
     UntrimmedSettings(),
-    Training(steps=20000, batch=16, rate=0.001, weight_decay=5e-4),
+    TrainingSettings(steps=20000, batch=16, rate=0.001, weight_decay=5e-4),
     # A single threshold, so nothing overlaps and nothing is suppressed.
-    Reading(theta_class=0.1, upsample=1, shortest=1, gamma=0.2, normalise="none", nms_iou=1.0),
+    DecodingSettings(
+        theta_class=0.1, upsample=1, shortest=1, gamma=0.2, normalise="none", nms_iou=1.0
+    ),
 )
 
 
-class UntrimmedNetHead(Head):
+class UntrimmedNetHead(Head[UntrimmedNet]):
     """Soft selection of shots."""
 
     name = "untrimmednet"
+    network_class = UntrimmedNet
+    has_background = False
+    background = "attention below half of its greatest"
     own: type[Settings] = UntrimmedSettings
     # Batch of all, and steps and rates of the latter two, are this project's.
     presets = {  # noqa: RUF012
@@ -180,15 +184,7 @@ class UntrimmedNetHead(Head):
         "default": _OFFICIAL.named("default", steps=3000, rate=0.01, flow_rate=0.05),
         "small": _OFFICIAL.named("small", steps=600, rate=0.05, flow_rate=0.05),
     }
-    rules = Rules(curves=curves, thresholds=half_of_maximum, runs=dilated, score=score)
-
-    def network(self, shape: Shape, preset: Preset) -> nn.Module:
-        """A network for each stream."""
-        return UntrimmedNet(shape, preset.own_as(UntrimmedSettings).dropout)
-
-    def learns_background(self, preset: Preset) -> bool:
-        """It has no background class."""
-        return False
+    rules = DecodingRules(curves=curves, thresholds=half_of_maximum, runs=dilated, score=score)
 
     def sample(
         self, x: NDArray[np.float32], preset: Preset, rng: np.random.Generator
@@ -197,7 +193,7 @@ class UntrimmedNetHead(Head):
         own = preset.own_as(UntrimmedSettings)
         return x[stratified_rows(len(x), own.shots * own.shot_rows, rng)]
 
-    def forward(self, net: nn.Module, batch: Batch, preset: Preset) -> Output:
+    def forward(self, net: UntrimmedNet, batch: Batch, preset: Preset) -> Output:
         """What the streams say of the shots."""
         output: Output = net(batch.x, batch.valid, preset.own_as(UntrimmedSettings).shot_rows)
         return output
@@ -208,13 +204,12 @@ class UntrimmedNetHead(Head):
         classes = selection_loss(output, batch.labels)
         return Loss(classes, {"classes": classes})
 
-    def optimizer(self, net: nn.Module, preset: Preset) -> torch.optim.Optimizer:
+    def optimizer(self, net: UntrimmedNet, preset: Preset) -> torch.optim.Optimizer:
         """SGD with a group a stream."""
-        assert isinstance(net, UntrimmedNet)
         return stream_sgd(net, preset)
 
     def before_step(
-        self, net: nn.Module, optimizer: torch.optim.Optimizer, step: int, preset: Preset
+        self, net: UntrimmedNet, optimizer: torch.optim.Optimizer, step: int, preset: Preset
     ) -> None:
         """Each stream's rate by its schedule."""
         own = preset.own_as(UntrimmedSettings)
@@ -225,18 +220,14 @@ class UntrimmedNetHead(Head):
         ):
             group["lr"] = rate
 
-    def read(self, net: nn.Module, x: Tensor, preset: Preset) -> Seen:
+    def predict(self, net: UntrimmedNet, x: Tensor, preset: Preset) -> Prediction:
         """Softmax of each row, averaged over streams, and attention against its greatest."""
         output: Output = net(x[None])
-        return Seen(
+        return Prediction(
             as_array(torch.softmax(output.logits[:, 0], dim=2).mean(0)),
             as_array(video_scores(output)[:, 0].mean(0)),
             relative_attention(output),
         )
-
-    def background_rule(self, preset: Preset) -> str:
-        """By its attention."""
-        return "attention below half of its greatest"
 
 
 def stream_sgd(net: UntrimmedNet, preset: Preset) -> torch.optim.SGD:

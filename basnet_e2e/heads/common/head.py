@@ -9,7 +9,7 @@ What a method does not override is done the common way.
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 import numpy as np
 import torch
@@ -19,10 +19,12 @@ from torch import Tensor, nn
 from basnet_e2e.data.features.dataset import LabelledSet
 from basnet_e2e.data.features.sampling import training_rows
 from basnet_e2e.errors import BasnetError
-from basnet_e2e.heads.common.decoding_rules import SHARED, Rules, Seen
+from basnet_e2e.heads.common.decoding_rules import DEFAULT_RULES, DecodingRules, Prediction
 from basnet_e2e.heads.common.row_loss import RowBatch
-from basnet_e2e.heads.common.settings import Preset, Reading, Settings, Training
+from basnet_e2e.heads.common.settings import DecodingSettings, Preset, Settings, TrainingSettings
 from basnet_e2e.heads.common.video_order import choose_videos
+
+Net = TypeVar("Net", bound=nn.Module)
 
 
 @dataclass(frozen=True)
@@ -112,53 +114,51 @@ class Loss:
         return Loss(self.total + weight * term, {**self.parts, name: term})
 
 
-class Head(ABC):
+class Head(ABC, Generic[Net]):
     """One method. Its state is in the network and the settings; the head itself has none.
 
     Attributes:
-        name: as the table and every model file name it.
+        name: as the registry and every model file name it.
+        network_class: of its network, which takes a :class:`Shape` and the head's own settings.
         presets: settings by name; ``default`` is among them.
         own: class of its own settings; its field ``recipe`` names a row of an ablation, if any.
         training: class of its training settings.
-        reading: class of its reading settings.
+        decoding: class of its decoding settings.
         recipes: rows of its ablation, values of the setting ``recipe``.
         fixes: named changes of settings, for settings that repeat a released code's defects.
-        rules: its own steps of reading.
+        rules: the decoding steps that it replaces.
         may_stop: whether training may end before its last step; not where a method learns one thing
             after the other.
         learns_times: whether it learns from known intervals and points too, or from labels only.
         where_annotated: changes of settings where most videos are annotated with intervals.
+        has_background: whether videos without any label teach it something.
+        background: what it takes for background, in words (see ``localization.inference``).
     """
 
     name: ClassVar[str]
+    network_class: type[Net]
     presets: Mapping[str, Preset]
     own: type[Settings] = Settings
-    training: type[Training] = Training
-    reading: type[Reading] = Reading
+    training: type[TrainingSettings] = TrainingSettings
+    decoding: type[DecodingSettings] = DecodingSettings
     recipes: Sequence[str] = ()
     fixes: Mapping[str, Mapping[str, Any]] = {}
-    rules: Rules = SHARED
+    rules: DecodingRules = DEFAULT_RULES
     may_stop: ClassVar[bool] = True
     learns_times: ClassVar[bool] = False
     where_annotated: Mapping[str, Any] = {}
+    has_background: ClassVar[bool] = True
+    background: ClassVar[str] = "foreground weight below .5"
 
-    # The network, its loss and its reading: what every head has to say ------------------------
-
-    @abstractmethod
-    def network(self, shape: Shape, preset: Preset) -> nn.Module:
-        """The untrained network. Random numbers are torch's, seeded by the caller.
-
-        All that is learnt or measured on the training videos belongs to its state: parameters,
-        and buffers for the rest.
-        """
+    # What every head defines: network, loss, prediction ----------------------------------------
 
     @abstractmethod
     def loss(self, output: Any, batch: Batch, preset: Preset) -> Loss:
         """Loss of what :meth:`forward` gave, in float32."""
 
     @abstractmethod
-    def read(self, net: nn.Module, x: Tensor, preset: Preset) -> Seen:
-        """What the network, in evaluation mode and without gradients, sees in one video.
+    def predict(self, net: Net, x: Tensor, preset: Preset) -> Prediction:
+        """Prediction of the network, in evaluation mode and without gradients, for one video.
 
         Args:
             net: as :meth:`network` made it.
@@ -166,11 +166,19 @@ class Head(ABC):
             preset: all settings.
         """
 
+    def network(self, shape: Shape, preset: Preset) -> Net:
+        """The untrained network. Random numbers are torch's, seeded by the caller.
+
+        All that is learnt or measured on the training videos belongs to its state: parameters,
+        and buffers for the rest.
+        """
+        return self.network_class(shape, preset.own)
+
     # Data: which videos are learnt from, and how batches are drawn ----------------------------
 
     def learns_background(self, preset: Preset) -> bool:
-        """Whether videos without any label teach it something."""
-        return True
+        """Whether videos without any label teach it something, with these settings."""
+        return self.has_background
 
     def videos(self, data: LabelledSet, preset: Preset) -> LabelledSet:
         """The videos that are learnt from: those given, and what the method makes of them.
@@ -204,12 +212,10 @@ class Head(ABC):
 
     # Training ----------------------------------------------------------------------------------
 
-    def prepare(  # noqa: B027 - most heads need none
-        self, net: nn.Module, data: LabelledSet, preset: Preset
-    ) -> None:
+    def prepare(self, net: Net, data: LabelledSet, preset: Preset) -> None:
         """Once before the first step: fill buffers with what is measured on the videos (a mean)."""
 
-    def optimizer(self, net: nn.Module, preset: Preset) -> torch.optim.Optimizer:
+    def optimizer(self, net: Net, preset: Preset) -> torch.optim.Optimizer:
         """The optimiser of all steps, with groups where parts of the network differ."""
         return torch.optim.Adam(
             net.parameters(),
@@ -219,8 +225,8 @@ class Head(ABC):
             fused=True,
         )
 
-    def before_step(  # noqa: B027 - most heads need none
-        self, net: nn.Module, optimizer: torch.optim.Optimizer, step: int, preset: Preset
+    def before_step(
+        self, net: Net, optimizer: torch.optim.Optimizer, step: int, preset: Preset
     ) -> None:
         """Before each step, with the network in training mode: rates, what is frozen.
 
@@ -228,11 +234,11 @@ class Head(ABC):
         gradient is left as it is by every optimiser.
         """
 
-    def forward(self, net: nn.Module, batch: Batch, preset: Preset) -> Any:
+    def forward(self, net: Net, batch: Batch, preset: Preset) -> Any:
         """What the loss is computed of; runs in lower precision where the device has it."""
         return net(batch.x, batch.valid)
 
-    def unaware(self, net: nn.Module, place: float) -> nn.Module:
+    def unaware(self, net: Net, place: float) -> Net:
         """The part of a network that did not learn the rows of an annotated video.
 
         Args:
@@ -247,5 +253,5 @@ class Head(ABC):
     # Words for reports ----------------------------------------------------------------------------
 
     def background_rule(self, preset: Preset) -> str:
-        """What it takes for background, in words (see ``localization.inference``)."""
-        return "foreground weight below .5"
+        """What it takes for background with these settings, in words."""
+        return self.background

@@ -11,14 +11,14 @@ import torch
 from basnet_e2e import BasnetError, Interval, Localization
 from basnet_e2e.cli.commands.report_pictures import draw_picture
 from basnet_e2e.data.files.file_kinds import Kind, kind_of
-from basnet_e2e.heads.basnet.network import BaSNet
 from basnet_e2e.heads.checkpoint import HeadModel, save_model
 from basnet_e2e.heads.common.head import Shape
+from basnet_e2e.heads.ensemble import build
 from basnet_e2e.heads.presets import preset
 from basnet_e2e.report.evidence import Evidence, evidence_path
 from basnet_e2e.report.figures.canvas import save_picture
 from basnet_e2e.report.figures.heatmap import MOST_ROWS, draw_heat_map
-from basnet_e2e.report.figures.model_view import ModelView, recorded_view, timeline_of
+from basnet_e2e.report.figures.model_view import ModelView, recorded_view
 from basnet_e2e.report.figures.registry import PICTURES, Request, find_picture
 from basnet_e2e.report.figures.snippet import draw_snippet, take_snippet
 from basnet_e2e.report.figures.training_curves import draw_training_curves, running_mean
@@ -58,7 +58,7 @@ def sources(tmp_path, video):
     """Inputs and options of every picture."""
     chosen = preset("small", hidden=8, filter_hidden=4, segments=16, theta_class=0.0)
     torch.manual_seed(0)
-    net = BaSNet.of(5, 2, chosen.own).eval()
+    net = build(Shape(5, 2), chosen).eval()
     save_model(HeadModel(net, ("run", "jump"), chosen, Shape(5, 2)), tmp_path / "m.safetensors")
     features = tmp_path / "features"
     features.mkdir()
@@ -179,12 +179,12 @@ def test_a_result_is_drawn_from_the_evidence_beside_it(tmp_path):
 
 def test_curves_of_what_is_annotated_or_found():
     found, truth = [Interval("jump", 2, 4, 0.7)], [Interval("run", 1, 3), Interval("other", 5, 6)]
-    drawn = timeline_of(make_view(intervals=found), truth)
-    assert list(drawn.activation) == ["run", "jump"]
-    assert min(drawn.activation["jump"]) == 0  # below 0 nothing is active
-    assert max(drawn.activation["run"]) == 0.5
+    curves = make_view(intervals=found).curves(truth)
+    assert list(curves) == ["run", "jump"]
+    assert min(curves["jump"]) == 0  # below 0 nothing is active
+    assert max(curves["run"]) == 0.5
     # With nothing to show, what the model holds likeliest.
-    assert list(timeline_of(make_view()).activation) == ["jump"]
+    assert list(make_view().curves()) == ["jump"]
 
 
 def test_a_heat_map_holds_the_activation_at_its_time():
