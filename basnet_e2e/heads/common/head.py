@@ -127,6 +127,7 @@ class Head(ABC, Generic[Net]):
         rules: the decoding steps that it replaces.
         may_stop: whether training may stop early; not if a method has several phases.
         learns_times: whether it also learns from known intervals and points.
+        where_annotated: changes of settings if most videos are annotated with intervals.
         has_background: whether videos without any label teach it something.
         background: what it takes for background, in words (see ``localization.inference``).
     """
@@ -142,6 +143,7 @@ class Head(ABC, Generic[Net]):
     rules: DecodingRules = DEFAULT_RULES
     may_stop: ClassVar[bool] = True
     learns_times: ClassVar[bool] = False
+    where_annotated: Mapping[str, Any] = {}
     has_background: ClassVar[bool] = True
     background: ClassVar[str] = "foreground weight below .5"
 
@@ -229,6 +231,18 @@ class Head(ABC, Generic[Net]):
     def forward(self, net: Net, batch: Batch, preset: Preset) -> Any:
         """Input of the loss; computed in lower precision if the device supports it."""
         return net(batch.x, batch.valid)
+
+    def unaware(self, net: Net, place: float) -> Net:
+        """The part of a network that did not learn the rows of an annotated video.
+
+        Args:
+            net: trained, in evaluation mode.
+            place: of the video, in [0, 1) (:class:`RowBatch`).
+
+        Returns:
+            The whole network where a method has no such part.
+        """
+        return net
 
     def background_rule(self, preset: Preset) -> str:
         """What it takes for background with these settings, in words."""
