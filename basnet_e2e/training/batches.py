@@ -1,4 +1,4 @@
-"""The batch of a training step, a function of seed and step alone."""
+"""Videos and their known times as the batch of a training step."""
 
 from collections.abc import Mapping
 
@@ -17,40 +17,23 @@ from basnet_e2e.heads.registry import find_head
 LEAST_TIMED = 0.5  # share of the videos above which single rows are learnt from
 
 
-def draw_batch(
-    data: LabelledSet,
-    labels: NDArray[np.float32],
-    preset: Preset,
-    step: int,
-    seed: int,
-    rows: Mapping[str, RowTargets] | None = None,
-) -> Batch:
-    """Batch of one step as the head draws it.
-
-    Args:
-        data: training videos.
-        labels: their multi-hot labels ``[videos, C]``.
-        preset: names the head, with ``segments`` resolved.
-        step: counted from 0.
-        seed: of the run.
-        rows: what is known of rows, by video (:func:`known_rows`).
-    """
-    chosen = find_head(preset.head).choose(labels, step, seed, preset)
-    rng = np.random.default_rng([seed, 1, step])
-    return batch_of(data, labels, chosen, preset, rng, step, rows)
+def known_in_most(data: LabelledSet, complete: bool = False) -> bool:
+    """Whether times are known in more than half of the videos, or all times where asked."""
+    known = [data.times[video.id] for video in data.videos if video.id in data.times]
+    timed = sum(times.complete or not complete for times in known)
+    return timed > LEAST_TIMED * len(data.videos)
 
 
 def known_rows(data: LabelledSet, rows: str) -> dict[str, RowTargets]:
-    """What the known times of a set say of the rows of its videos, by id.
+    """Row targets from the known times of a set, by video id.
 
-    Nothing where few videos have times: rows of few scenes teach these scenes, not the actions.
+    Empty if few videos have times: rows of few scenes teach these scenes, not the actions.
 
     Args:
         data: training videos.
         rows: the setting: videos with ``points`` alone, or ``all`` with known times.
     """
-    timed = sum(video.id in data.times for video in data.videos)
-    if timed <= LEAST_TIMED * len(data.videos):
+    if not known_in_most(data):
         return {}
     return {
         video.id: row_targets(data.times[video.id], row_edges(video, "centre"), data.classes)
@@ -59,7 +42,15 @@ def known_rows(data: LabelledSet, rows: str) -> dict[str, RowTargets]:
     }
 
 
-def batch_of(
+def row_places(rows: Mapping[str, RowTargets]) -> dict[str, float]:
+    """Where each video lies among those with known rows, by id, in [0, 1).
+
+    In the order of their ids, so that neighbours, which may show one scene, fall into one part.
+    """
+    return {name: index / len(rows) for index, name in enumerate(sorted(rows))}
+
+
+def draw_batch(
     data: LabelledSet,
     labels: NDArray[np.float32],
     chosen: list[int],
@@ -68,7 +59,17 @@ def batch_of(
     step: int,
     rows: Mapping[str, RowTargets] | None = None,
 ) -> Batch:
-    """Batch of some videos, their rows drawn with ``rng``."""
+    """The chosen videos as a batch, their rows drawn with ``rng`` as the head does.
+
+    Args:
+        data: training videos.
+        labels: their multi-hot labels ``[videos, C]``.
+        chosen: indices of videos.
+        preset: names the head, with ``segments`` resolved.
+        rng: the only source of randomness.
+        step: counted from 0.
+        rows: what is known of rows, by video (:func:`known_rows`).
+    """
     head = find_head(preset.head)
     videos = [data.videos[index] for index in chosen]
     # Targets are drawn with the rows they belong to, as columns beside the features.
@@ -82,7 +83,9 @@ def batch_of(
         width = videos[0].x.shape[1]
         x, share, weight = np.split(x, [width, x.shape[2] - 1], axis=2)
         complete = [video.id not in rows or rows[video.id].complete for video in videos]
-        parts = share, weight[..., 0], np.array(complete)
+        places = row_places(rows)
+        place = np.array([places.get(video.id, 0.0) for video in videos])
+        parts = share, weight[..., 0], np.array(complete), place
         known = RowBatch(*(torch.from_numpy(np.ascontiguousarray(part)) for part in parts))
         x = np.ascontiguousarray(x)
     valid = torch.from_numpy(counts) if counts.min() < x.shape[1] else None

@@ -1,7 +1,7 @@
-"""Plus: BaS-Net's idea on single rows, read by class shares within unchanging stretches of time.
+"""Plus: BaS-Net's idea on single rows; class shares are averaged where the features do not change.
 
-Of BaS-Net it keeps the two branches with opposite targets for background. The rest is a setting
-each, so that it can be switched off alone:
+It keeps BaS-Net's two branches with opposite targets for background. Everything else is a setting
+that can be switched off alone:
 
 * features on their principal axes (``components``) and several small classifiers of single
   rows (``networks``), trained on a few rows of each video at a time (``segments``);
@@ -15,7 +15,7 @@ each, so that it can be switched off alone:
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -25,15 +25,14 @@ from basnet_e2e.data.features.dataset import LabelledSet
 from basnet_e2e.errors import BasnetError
 from basnet_e2e.heads.common.decoding_rules import DecodingRules, Floats, Prediction, Proposals
 from basnet_e2e.heads.common.head import Batch, Head, Loss
-from basnet_e2e.heads.common.nms import non_maximum_suppression
 from basnet_e2e.heads.common.pooling import as_array
 from basnet_e2e.heads.common.row_loss import row_loss
 from basnet_e2e.heads.common.second_stage import SHARES
 from basnet_e2e.heads.common.settings import DecodingSettings, Preset, TrainingSettings
 from basnet_e2e.heads.common.softmax import softmax
+from basnet_e2e.heads.common.suppression import non_maximum_suppression, soft_suppression
 from basnet_e2e.heads.plus.guided_filter import guided_mean, stretched_time
 from basnet_e2e.heads.plus.network import Output, PlusNet, PlusSettings, plus_loss
-from basnet_e2e.heads.plus.soft_suppression import soft_suppression
 
 
 @dataclass(frozen=True)
@@ -43,12 +42,11 @@ class PlusDecoding(DecodingSettings):
     Attributes:
         activation: what is cut: ``shares`` of the softmax over classes and background of the base
             branch, or the ``suppressed`` activation, which ``normalise`` = ``minmax`` has to scale.
-        reach: how far, in changes of the features, the activation is averaged over time; 0 is not
-            at all.
-        weighting: power of the foreground weight that shares are multiplied by; 0 is not at all.
+        reach: how far, in changes of the features, the activation is averaged over time; 0: not.
+        weighting: power of the foreground weight that shares are multiplied by; 0: not.
         suppression: ``hard`` drops what overlaps a better interval by ``nms_iou``; ``soft`` lowers
             the score of every worse one by ``exp(-iou^2 / soft_sigma)``.
-        soft_sigma: see above.
+        soft_sigma: of ``soft``.
     """
 
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {
@@ -134,9 +132,10 @@ class PlusHead(Head[PlusNet]):
     name = "plus"
     network_class = PlusNet
     learns_times = True
+    where_annotated: Mapping[str, Any] = {"rows": "all", "centred": 0.6}
     own = PlusSettings
     decoding = PlusDecoding
-    # Nothing was released of it, so that it has no ``official``; it is small enough for CPUs.
+    # It has no released code, so no ``official``; it is small enough for CPUs.
     presets: Mapping[str, Preset] = {
         "default": _DEFAULT,
         "small": _DEFAULT.named("small"),
@@ -154,10 +153,16 @@ class PlusHead(Head[PlusNet]):
         if batch.rows is None:
             return loss
         by_network = [
-            row_loss(cas, foreground, output.mask, batch.rows)
-            for cas, foreground in zip(output.cas, output.foreground, strict=True)
+            row_loss(cas, foreground, output.mask, batch.rows.without(part, len(output.cas)))
+            for part, (cas, foreground) in enumerate(
+                zip(output.cas, output.foreground, strict=True)
+            )
         ]
         return loss.with_term("rows", torch.stack(by_network).mean(), preset.training.row_weight)
+
+    def unaware(self, net: PlusNet, place: float) -> PlusNet:
+        """The one network that left out the video's rows (:meth:`RowBatch.without`)."""
+        return net.alone(int(place * len(net.networks)))
 
     def predict(self, net: PlusNet, x: Tensor, preset: Preset) -> Prediction:
         """Class shares of each row, averaged where the features do not change."""
