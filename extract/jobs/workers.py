@@ -188,18 +188,13 @@ def _stop(workers: list[_Worker]) -> None:
 
 
 def _work(pipe: Any, plan: Plan, options: ExtractorOptions) -> None:
-    """Body of a worker process: one extractor, any number of videos."""
+    """Body of a worker process: one extractor, any number of videos.
+
+    Only within a video is there anything to clean up. Elsewhere SIGTERM ends the process at once:
+    an exception amid torch's import would be an abort.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent, which ends us
-    try:
-        with sigterm_as_ctrl_c():
-            unblock_sigterm()
-            _extract_all(pipe, plan, options)
-    except Terminated:
-        sys.exit(STOPPED_CODE)
-
-
-def _extract_all(pipe: Any, plan: Plan, options: ExtractorOptions) -> None:
-    """Extract the parent's videos until it says stop; what stops all of them is sent to it."""
+    unblock_sigterm()
     try:
         extractor = options.make_extractor()
 
@@ -211,9 +206,13 @@ def _extract_all(pipe: Any, plan: Plan, options: ExtractorOptions) -> None:
         while (message := _receive(pipe)) is not STOP:
             if isinstance(message, Job):
                 extractor.load()
-                _send(pipe, work_on(message, plan, extractor, on_event))
+                with sigterm_as_ctrl_c():
+                    event = work_on(message, plan, extractor, on_event)
+                _send(pipe, event)
             else:
                 extractor.use_threads(message)
+    except Terminated:
+        sys.exit(STOPPED_CODE)
     except Exception as error:
         _send(pipe, portable(error))
 
