@@ -32,10 +32,10 @@ class Event:
     """Something that happened to one video.
 
     Attributes:
-        kind: ``start``, ``progress``, ``done`` or ``failed``; ``busy`` where another process is
-            working on the video, ``elsewhere`` where one has done it.
+        kind: ``start``, ``progress``, ``done`` or ``failed``; ``busy`` if another process is
+            working on the video, ``elsewhere`` if one has done it.
         video: which one.
-        done: snippets done so far, those of an interrupted run too.
+        done: snippets done so far, including those of an interrupted run.
         total: snippets in all, 0 while unknown.
         seconds: time since the start of this video.
         message: the error of a failed video, the decoder and engine of a done one.
@@ -60,8 +60,8 @@ class Job:
 
     Attributes:
         video: which one.
-        version: of the feature file to replace, None where there is none.
-        failure: why it failed before, None where it did not.
+        version: of the feature file to replace, None if there is none.
+        failure: why it failed before, None if it did not.
         patience: seconds to wait for another process that is working on it.
     """
 
@@ -79,8 +79,8 @@ class Plan:
         store: where the features are kept.
         todo: videos to extract.
         present: videos whose features are there already, made with equal settings.
-        failures: name of the list that takes those that fail; None keeps no list.
-        source: folder that all videos to do have in common, None where they have none.
+        failures: name of the list of those that fail; None keeps no list.
+        source: the deepest folder above all videos of ``todo``, None if there is none.
     """
 
     store: FeatureFolder
@@ -95,36 +95,26 @@ class Plan:
         return self.store.output.folder
 
     def prepare(self) -> None:
-        """Make the features folder, and take out of its failure lists what is there by now.
-
-        Raises:
-            OSError: the folder cannot be made or written.
-        """
+        """Create the features folder, and remove from its failure lists what is there by now."""
         self.store.output.local.mkdir(parents=True, exist_ok=True)
         change_failures(self.store.output, [video.id for video in self.present])
 
     def record_failure(self, event: Event) -> None:
-        """Add a failed video to the list.
-
-        Raises:
-            OSError: the folder cannot be written.
-        """
+        """Add a failed video to the list."""
         if self.failures is not None:
-            output = self.store.output
-            change_failures(output, (), {event.video.id: event.message}, self.failures)
+            failed = {event.video.id: event.message}
+            change_failures(self.store.output, (), failed, self.failures)
 
-    def in_memory(self) -> Url | None:
+    def in_memory(self) -> Path | Url | None:
         """An input or the output that is in this process's memory, where no other one sees it."""
-        for place in (self.folder, *(job.video.path for job in self.todo)):
-            if in_memory(place):
-                return place  # type: ignore[return-value]  # a path is in no memory
-        return None
+        places = (self.folder, *(job.video.path for job in self.todo))
+        return next(filter(in_memory, places), None)
 
     def check_shared(self) -> None:
-        """Several processes have no memory in common.
+        """Check that other processes see all inputs and the output.
 
         Raises:
-            ExtractError: an input or the output is in this process's memory.
+            ExtractError: one is in this process's memory.
         """
         place = self.in_memory()
         if place is not None:
@@ -156,7 +146,7 @@ def make_plan(
         settings: those that features would be made with.
         overwrite: count none of the videos as present.
         unknown: names of settings that are not known before weights are fetched.
-        failures: name of the list that takes videos that fail.
+        failures: name of the list of videos that fail.
 
     Raises:
         ExtractError: a feature file of the folder was made with other settings.
@@ -202,8 +192,8 @@ class Summary:
     Attributes:
         done: ids of the videos that were extracted.
         failed: why each of the others failed, by id.
-        elsewhere: ids of those that other processes have done meanwhile.
-        present: ids of those whose features were there before.
+        elsewhere: ids of those that other processes have done in the meantime.
+        present: ids of those whose features existed before.
     """
 
     done: list[str] = field(default_factory=list)
@@ -212,7 +202,7 @@ class Summary:
     present: list[str] = field(default_factory=list)
 
     def add(self, event: Event) -> None:
-        """Take note of the end of one video."""
+        """Record how one video ended."""
         if event.kind == "elsewhere":
             self.elsewhere.append(event.video.id)
         elif event.kind == "done":
@@ -222,26 +212,26 @@ class Summary:
 
 
 class JobQueue:
-    """The jobs of a plan; those that other processes are working on come again at the end."""
+    """The jobs of a plan; those that other processes are working on come last."""
 
     def __init__(self, plan: Plan) -> None:
         self._jobs = deque(plan.todo)
-        self._told = False
+        self._said_waiting = False
 
     def __len__(self) -> int:
         return len(self._jobs)
 
     def next(self) -> Job | None:
-        """The next job, None where there is no other."""
+        """The next job, None at the end."""
         return self._jobs.popleft() if self._jobs else None
 
     def put_first(self, job: Job) -> None:
-        """Have a job come again at once."""
+        """Repeat a job at once."""
         self._jobs.appendleft(job)
 
     def put_off(self, job: Job) -> None:
-        """Have a job come again at the end, and say so once nothing else is left."""
+        """Repeat a job at the end; log once that nothing else is left."""
         self._jobs.append(replace(job, patience=PATIENCE))
-        if not self._told and all(other.patience for other in self._jobs):
-            self._told = True
+        if not self._said_waiting and all(other.patience for other in self._jobs):
+            self._said_waiting = True
             log.info("other processes are working on the rest: waiting for them")
