@@ -1,6 +1,6 @@
 """Folders that disappear during the work: a share is unmounted, a disk is unplugged.
 
-That is not the fault of a video, and making the folder again would silently write to another disk.
+That is not the fault of a video, and a new folder would silently be on another disk.
 """
 
 import errno
@@ -13,21 +13,13 @@ from extract.sources.find import VideoInput
 
 
 def check_there(folder: Path) -> None:
-    """Stop unless a folder is there.
-
-    Raises:
-        DiskError: it is gone.
-    """
+    """Raise a ``DiskError`` if a folder is gone."""
     if not folder.is_dir():
         raise DiskError(errno.ENOENT, "this folder is gone", os.fspath(folder))
 
 
 def check_filled(folder: Path) -> None:
-    """Stop where a folder of videos is gone, or empty as the place of an unmounted disk.
-
-    Raises:
-        DiskError: it is gone.
-    """
+    """Raise a ``DiskError`` if a folder of videos is gone, or empty like an unmounted disk."""
     check_there(folder)
     with os.scandir(folder) as entries:
         if next(entries, None) is None:
@@ -35,7 +27,7 @@ def check_filled(folder: Path) -> None:
 
 
 def common_folder(videos: Iterable[VideoInput]) -> Path | None:
-    """The deepest folder above all videos; None where they have none in common, or a URL."""
+    """The deepest folder above all videos; None if there is none, or for a URL."""
     paths = [video.path for video in videos]
     folders = {os.path.abspath(path.parent) for path in paths if isinstance(path, Path)}
     if not all(isinstance(path, Path) for path in paths):

@@ -58,11 +58,7 @@ class OutputFolder:
         return lock(self.local, video_id, patience)
 
     def check_there(self) -> None:
-        """Stop if the folder has disappeared; of a URL that shows when it is written.
-
-        Raises:
-            DiskError: it is gone.
-        """
+        """Raise a ``DiskError`` if the folder is gone; a URL shows that when it is written."""
         if isinstance(self.folder, Path):
             check_there(self.folder)
 
@@ -90,7 +86,7 @@ class OutputFolder:
                 )
 
     def metas(self, without: Collection[str] = ()) -> dict[str, Meta | None]:
-        """Metadata of all feature files by the videos' ids, None where it cannot be read."""
+        """Metadata of all feature files by the videos' ids, None if it cannot be read."""
         files = [name for name in storage.names_below(self.folder) if name.endswith(SUFFIX)]
         ids = [name.removesuffix(SUFFIX) for name in sorted(files)]
         wanted = [video_id for video_id in ids if video_id not in without]
@@ -103,7 +99,7 @@ class OutputFolder:
             pool.shutdown(cancel_futures=True)  # Ctrl-C does not wait for those that have not begun
 
     def meta(self, video_id: str) -> Meta | None:
-        """Metadata of the features of a video; None where there are none that can be read."""
+        """Metadata of a video's feature file; None if there is none, or it cannot be read."""
         file = self.file(video_id)
         try:
             if isinstance(file, Path):
@@ -116,15 +112,11 @@ class OutputFolder:
             return None
 
     def version(self, video_id: str) -> Version | None:
-        """The version of a video's feature file; None where there is none."""
+        """The version of a video's feature file; None if there is none."""
         return storage.version(self.file(video_id))
 
     def save(self, features: Features, video_id: str) -> None:
-        """Write the features of a video, whole or not at all.
-
-        Raises:
-            DiskError: they cannot be written.
-        """
+        """Write the features of a video, whole or not at all; a ``DiskError`` if that fails."""
         file = self.file(video_id)
         self.check_there()
         try:
@@ -133,7 +125,7 @@ class OutputFolder:
             raise DiskError.of(error, str(file)) from error
 
     def remove_half_written(self, video_id: str) -> None:
-        """Remove what a process that was killed while writing has left."""
+        """Remove what a process that was killed while writing left."""
         file = self.file(video_id)
         if isinstance(file, Path):
             for part in file.parent.glob(f".{glob.escape(file.name)}.*.part"):

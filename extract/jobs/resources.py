@@ -56,6 +56,11 @@ class Division:
         return f"{workers} with {threads}{' each' * (self.workers > 1)}{why}"
 
 
+def threads_each(workers: int) -> int:
+    """Threads of one of several workers, so that together they fill the machine once."""
+    return max(1, cores() // max(1, workers))
+
+
 def divide(
     spec: BackboneSpec,
     streams: Sequence[str],
@@ -87,17 +92,17 @@ def divide(
         found = gpus() if device in ("auto", "cuda") else ()
         devices = found if len(found) > 1 else (chosen,)
         workers = max(1, min(jobs or len(devices), len(sizes)))
-        return Division(workers, max(1, cores() // workers), devices)
+        return Division(workers, threads_each(workers), devices)
     if jobs is not None:
         workers = max(1, min(jobs, len(sizes)))
-        return Division(workers, max(1, cores() // workers))
+        return Division(workers, threads_each(workers))
     busy = sum(sizes) // FEWEST_BYTES
     workers, scarce = max(1, min(_workers_that_pay(spec, streams), len(sizes), busy)), ""
     free = free_memory()
     fitting = workers if free is None else free // (WORKER_BYTES + 2 * weights)
     if fitting < workers:
         workers, scarce = max(1, fitting), "too little memory"
-    return Division(workers, max(1, cores() // workers), scarce=scarce)
+    return Division(workers, threads_each(workers), scarce=scarce)
 
 
 def divide_for(

@@ -1,7 +1,7 @@
 """Where the features of a video are kept: the cache, or a folder of the user's.
 
-Features in the cache go by what the video holds and by how they are made, never by its name. A
-damaged file of the cache, or a full disk, costs the time to extract again and nothing else.
+The cache finds features by the video's content and by their settings, never by its name. A damaged
+file of the cache, or a full disk, costs only the time to extract again.
 """
 
 import contextlib
@@ -59,19 +59,12 @@ class FeatureStore:
             return extractor.extract(path, **callbacks)
 
     def has(self, video: VideoInput, extractor: "Extractor") -> bool:
-        """Whether features seem to be kept; what they are worth is known when they are read."""
+        """Whether there is a feature file; whether it can be used shows when it is read."""
         return False
 
 
 class FeatureFolder(FeatureStore):
-    """Features by the videos' ids, as ``basnet extract`` writes them; several processes may share.
-
-    Attributes:
-        output: the folder.
-
-    Args:
-        folder: see ``OutputFolder``.
-    """
+    """Features by the videos' ids, as ``basnet extract`` writes them, in an ``OutputFolder``."""
 
     def __init__(self, folder: Path | Url) -> None:
         self.output = OutputFolder(folder)
@@ -84,7 +77,7 @@ class FeatureFolder(FeatureStore):
         Raises:
             ExtractError: the folder holds features of the video with other settings.
             VideoError: the video is damaged or not a video.
-            DiskError: the folder cannot be written or the disk is full.
+            DiskError: the folder cannot be written, or the disk is full.
         """
         name = self.name_of(video, extractor)
         kept = name and self._usable(name, video, extractor)
@@ -105,11 +98,11 @@ class FeatureFolder(FeatureStore):
         return kept
 
     def can_write(self) -> bool:
-        """Whether the folder takes new features; where it cannot, an error says so."""
+        """Whether new features are kept; an error of the folder shows when they are written."""
         return True
 
     def name_of(self, video: VideoInput, extractor: "Extractor") -> str | None:
-        """The name of the video's features in the folder; None where they cannot be kept."""
+        """The name of the video's features in the folder; None if they cannot be kept."""
         return video.id
 
     def kept(self, name: str, video: VideoInput, settings: dict[str, Any]) -> Features | None:
@@ -137,10 +130,7 @@ class FeatureFolder(FeatureStore):
     def make(
         self, name: str, video: VideoInput, extractor: "Extractor", **callbacks: Unpack[Callbacks]
     ) -> Features:
-        """Extract new features, from where an interrupted run stopped, and keep them.
-
-        The caller holds the lock.
-        """
+        """Extract and keep new features; resume an interrupted run. The caller holds the lock."""
         self.output.remove_half_written(name)
         checkpoints = Checkpoints(self.output.local, name)
         try:
@@ -157,11 +147,7 @@ class FeatureFolder(FeatureStore):
         return made
 
     def save(self, made: Features, name: str) -> None:
-        """Write new features.
-
-        Raises:
-            DiskError: the folder cannot be written or the disk is full.
-        """
+        """Write new features; a ``DiskError`` if that fails."""
         self.output.save(made, name)
 
     def has(self, video: VideoInput, extractor: "Extractor") -> bool:
@@ -176,11 +162,7 @@ def default_folder() -> Path:
 
 
 class FeatureCache(FeatureFolder):
-    """Features by content and settings.
-
-    Args:
-        folder: by default that of this user.
-    """
+    """Features by content and settings, in this user's cache by default."""
 
     def __init__(self, folder: Path | None = None) -> None:
         self._folder = folder or default_folder()
@@ -190,7 +172,7 @@ class FeatureCache(FeatureFolder):
     def features(
         self, video: VideoInput, extractor: "Extractor", **callbacks: Unpack[Callbacks]
     ) -> Features:
-        """Those in the cache, else new ones, which are kept if they can be.
+        """Those in the cache, else new ones, which are kept if possible.
 
         Raises:
             VideoError: the video is damaged or not a video.
@@ -211,7 +193,7 @@ class FeatureCache(FeatureFolder):
         return None
 
     def can_write(self) -> bool:
-        """Whether the cache takes new features; if not, a line of the log says so once."""
+        """Whether the cache can be written; if not, a warning says so once."""
         if self._writable is None:
             self._writable = True
             try:
@@ -222,7 +204,7 @@ class FeatureCache(FeatureFolder):
         return self._writable
 
     def kept(self, name: str, video: VideoInput, settings: dict[str, Any]) -> Features | None:
-        """Features of a file that is whole."""
+        """Features of an undamaged file."""
         path = self._folder / f"{name}{SUFFIX}"
         try:
             if _seal(path).read_text("ascii").strip() != sha256_of(path):
@@ -236,7 +218,7 @@ class FeatureCache(FeatureFolder):
         return features if essential(features.settings) == essential(settings) else None
 
     def save(self, made: Features, name: str) -> None:
-        """Write new features, unless the video changed on the way."""
+        """Write new features, unless the video has changed in the meantime."""
         if name != _key(str(made.facts.get("fingerprint")), made.settings):
             return
         path = self._folder / f"{name}{SUFFIX}"
@@ -269,7 +251,7 @@ def _key(content: str, settings: dict[str, Any]) -> str:
 
 
 def _seal(path: Path) -> Path:
-    """File with the hash of another: a flipped bit would be a wrong feature."""
+    """File with the hash of a feature file: a flipped bit would be a wrong feature."""
     return path.with_suffix(SEAL_SUFFIX)
 
 

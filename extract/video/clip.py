@@ -5,7 +5,6 @@ import os
 import weakref
 from collections.abc import Generator, Iterator
 from fractions import Fraction
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,18 +24,11 @@ DECODERS = ("auto", "decord", "pyav")
 # the whole video. ``auto`` uses it for videos whose pictures fit into this many bytes.
 DECORD_BYTES = 256 << 20
 
-
-class Pictures(Protocol):
-    """Interface of a decoder: the pictures of some frames of the timeline, in ascending order."""
-
-    name: str
-
-    def pictures(self, wanted: list[int]) -> Iterator[NDArray[np.uint8]]:
-        """Yield pictures ``[H, W, 3] uint8`` of the frames ``wanted``; DamageError if one fails."""
+Pictures = DecordPictures | PyAVPictures
 
 
 class Clip:
-    """An open video, made by ``open_video``; a context manager.
+    """An open video, from ``open_video``; a context manager.
 
     Attributes:
         path: the file as it was given.
@@ -114,7 +106,7 @@ class Clip:
             yield n * rate.denominator / rate.numerator, picture
 
     def _pictures(self, wanted: list[int]) -> Iterator[NDArray[np.uint8]]:
-        """Pictures of the source, and of the fallback from where the source fails."""
+        """Pictures of the source; of the fallback after the source fails."""
         done = 0
         try:
             for picture in self._source.pictures(wanted):
@@ -127,12 +119,8 @@ class Clip:
                     f"{self.path}: decoding failed at {time:.1f} s ({error.reason}); "
                     "--keep-partial keeps what comes before"
                 ) from error
-            log.warning(
-                "%s: decord failed at %.1f s (%s), continuing with PyAV",
-                self.path,
-                time,
-                error.reason,
-            )
+            text = "%s: decord failed at %.1f s (%s), continuing with PyAV"
+            log.warning(text, self.path, time, error.reason)
             self._source, self._fallback = self._fallback, None
             yield from self._pictures(wanted[done:])
 
@@ -190,15 +178,8 @@ def open_video(
         else:
             source, fallback = other, source if decoder == "auto" else None
     clip = Clip(name, timestamps, (width, height), source, fallback)
-    log.debug(
-        "%s: %d frames of %dx%d in %.3f s, decoded by %s",
-        name,
-        clip.source_frames,
-        width,
-        height,
-        clip.duration,
-        clip.decoder,
-    )
+    facts = (name, clip.source_frames, width, height, clip.duration, clip.decoder)
+    log.debug("%s: %d frames of %dx%d in %.3f s, decoded by %s", *facts)
     if clip.partial:
         log.warning("%s: %s; kept what comes before", name, clip.partial)
     return clip

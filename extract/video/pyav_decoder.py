@@ -1,7 +1,6 @@
 """Decoding with PyAV: open a file, choose its video stream, decode it, pair frames with times.
 
-PyAV is the reference: presentation times always come from it, whichever decoder supplies the
-pictures.
+Presentation times always come from PyAV, whichever decoder supplies the pictures.
 """
 
 import itertools
@@ -39,12 +38,7 @@ WIDEST_PIXEL = 4
 
 
 class DamageError(Exception):
-    """The decoder met data that it cannot decode.
-
-    Attributes:
-        tick: presentation timestamp of the damaged packet, if it has one.
-        reason: the decoder's message.
-    """
+    """Data that cannot be decoded: timestamp of the packet, if known, and the decoder's message."""
 
     def __init__(self, tick: int | None, reason: str) -> None:
         super().__init__(reason)
@@ -57,9 +51,9 @@ class Pairing:
     """How decoded frames are matched to the timeline.
 
     Attributes:
-        by_order: the i-th decoded frame is the i-th of the timeline; used where the timestamps of
-            the frames contradict their order (B-frames in AVI) or are missing. Otherwise a frame is
-            found by its own timestamp.
+        by_order: the i-th decoded frame is the i-th of the timeline, because the timestamps of the
+            frames contradict their order (B-frames in AVI) or are missing; else a frame is found by
+            its timestamp.
         skip: with ``by_order``, the number of decoded frames before the first one that is shown.
     """
 
@@ -68,17 +62,13 @@ class Pairing:
 
 
 def reason_of(error: Exception) -> str:
-    """The part of an FFmpeg error message that says what is wrong."""
+    """The essential part of an FFmpeg error message."""
     text = str(getattr(error, "strerror", None) or error)
     return text.splitlines()[0].rstrip(".") if text else type(error).__name__
 
 
 def open_container(path: str) -> InputContainer:
-    """Open a media file.
-
-    Raises:
-        VideoError: the file is not a media file or its index is missing.
-    """
+    """Open a media file; a ``VideoError`` if it is none or lacks its index."""
     try:
         # An absolute path, because FFmpeg takes "12:30.mp4" for a protocol; local files only,
         # because a playlist could name remote ones.
@@ -100,11 +90,7 @@ def open_container(path: str) -> InputContainer:
 
 
 def video_stream(container: InputContainer, path: str) -> VideoStream:
-    """The stream that a player would show: FFmpeg's best one, except cover pictures.
-
-    Raises:
-        VideoError: the file has no video stream.
-    """
+    """The stream that a player would show: FFmpeg's best one, except cover pictures."""
     streams = [
         stream
         for stream in container.streams.video
@@ -221,8 +207,7 @@ class PyAVPictures:
     def pictures(self, wanted: Sequence[int]) -> Iterator[NDArray[np.uint8]]:
         """Yield pictures ``[H, W, 3] uint8`` of the frames ``wanted``, which ascend.
 
-        A frame that failed to decode without an error is replaced by the previous one, as on a
-        player.
+        A missing frame without an error repeats the previous one, as on a player.
 
         Raises:
             DamageError: the decoder met damaged data.
@@ -260,7 +245,7 @@ class PyAVPictures:
         ticks = self._timeline.ticks
         index, lost, faulty = -1, 0, 0
         ratio = self._shape.ratio
-        # A ratio stated by the codec may change on the way; one stated by the container holds.
+        # A ratio of the codec may change during the video, one of the container does not.
         follow = pixel_ratio(stream.codec_context.sample_aspect_ratio) == ratio
         try:
             for number, (tick, frame) in enumerate(decoded_frames(container, stream)):
@@ -294,16 +279,12 @@ class PyAVPictures:
 
 
 def pixel_ratio(stated: Fraction | None) -> Fraction:
-    """Width of a pixel divided by its height; 1 where nothing plausible is stated."""
+    """Width of a pixel divided by its height; 1 if nothing plausible is stated."""
     return stated if stated and 1 / WIDEST_PIXEL <= stated <= WIDEST_PIXEL else Fraction(1)
 
 
 def first_picture(path: str) -> tuple[VideoFrame, PictureShape]:
-    """The first frame that decodes, and the shape that it gives the pictures of the stream.
-
-    Raises:
-        VideoError: nothing decodes.
-    """
+    """The first frame that decodes, and its shape; a ``VideoError`` if there is none."""
     with open_container(path) as container:
         stream = video_stream(container, path)
         for _, frame in decoded_frames(container, stream):
@@ -317,10 +298,7 @@ def first_picture(path: str) -> tuple[VideoFrame, PictureShape]:
 
 
 def container_start(container: InputContainer, stream: VideoStream) -> Fraction | None:
-    """Seconds on the container's clock at which its first stream starts, exact where possible.
-
-    None for a raw stream, which has no clock.
-    """
+    """Start of the container's first stream in seconds, exact if possible; None without a clock."""
     if container.start_time is None:
         return None
     rounded = Fraction(container.start_time, av.time_base)
