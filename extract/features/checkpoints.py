@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from extract.errors import DiskError
-from extract.features.missing_folders import check_there
+from extract.features.output_folder import check_there
 from extract.machine.file_locks import UNFINISHED, remove_empty
 from weights.files import atomic_write
 from weights.json_documents import JsonError, decode_json

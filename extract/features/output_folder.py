@@ -1,8 +1,10 @@
 """A folder of feature files by the videos' ids, on this machine or at a URL."""
 
+import errno
 import glob
 import hashlib
 import logging
+import os
 from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
@@ -11,7 +13,6 @@ from typing import Any
 
 from extract.errors import DiskError, ExtractError
 from extract.features.feature_file import SUFFIX, Features, read_meta, read_meta_of_bytes
-from extract.features.missing_folders import check_there
 from extract.machine.file_locks import lock
 from extract.sources import storage
 from extract.sources.storage import Version
@@ -23,6 +24,15 @@ log = logging.getLogger(__name__)
 Meta = dict[str, Any]
 AT_A_TIME = 16  # headers that are requested from a URL at the same time
 HEADER_BYTES = 1 << 16  # holds the header of any feature file
+
+
+def check_there(folder: Path) -> None:
+    """Raise a ``DiskError`` if a folder is gone: a share is unmounted, a disk is unplugged.
+
+    That is not the fault of a video, and a new folder would silently be on another disk.
+    """
+    if not folder.is_dir():
+        raise DiskError(errno.ENOENT, "this folder is gone", os.fspath(folder))
 
 
 class OutputFolder:

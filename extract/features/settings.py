@@ -11,7 +11,7 @@ UNSTATED: dict[str, Any] = {"flow.warm_start": False, "precision": "float32"}
 its removal (TV-L1 no longer starts a pair from the flow of the previous one)."""
 
 # What a user chose comes before what follows from it; the rest is in alphabetical order.
-FIRST = (
+CHOSEN = (
     "format",
     "backbone",
     "streams",
@@ -76,7 +76,7 @@ def essential(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def _order(key: str) -> tuple[int, str]:
-    return (FIRST.index(key) if key in FIRST else len(FIRST), key)
+    return (CHOSEN.index(key) if key in CHOSEN else len(CHOSEN), key)
 
 
 def _brief(value: Any) -> str:

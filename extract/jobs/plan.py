@@ -1,8 +1,10 @@
 """What is to be done in a features folder, what happens, and the outcome."""
 
+import contextlib
 import logging
+import os
 from collections import deque
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,6 @@ from extract.features.failure_lists import (
     read_replaceable,
 )
 from extract.features.fingerprint import fingerprint
-from extract.features.missing_folders import common_folder
 from extract.features.settings import settings_difference
 from extract.jobs.store import FeatureFolder
 from extract.sources.find import VideoInput
@@ -175,6 +176,17 @@ def make_plan(
         todo.append(Job(video, version, failed.get(video.id)))
     source = common_folder(job.video for job in todo)
     return Plan(store, tuple(todo), tuple(present), failures, source)
+
+
+def common_folder(videos: Iterable[VideoInput]) -> Path | None:
+    """The deepest folder above all videos; None if there is none, or for a URL."""
+    paths = [video.path for video in videos]
+    folders = {os.path.abspath(path.parent) for path in paths if isinstance(path, Path)}
+    if not folders or not all(isinstance(path, Path) for path in paths):
+        return None
+    with contextlib.suppress(ValueError):  # drives of one machine have no folder in common
+        return Path(os.path.commonpath(folders))
+    return None
 
 
 def made_from(meta: dict[str, Any] | None, video: VideoInput) -> bool:

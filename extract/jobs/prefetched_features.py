@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Unpack
 
 from extract.errors import ExtractError
 from extract.features.feature_file import Features
-from extract.features.missing_folders import common_folder
-from extract.jobs.plan import Event, Job, Plan, in_memory
+from extract.jobs.plan import Event, Job, Plan, common_folder, in_memory
 from extract.jobs.resources import Division, divide_for
 from extract.jobs.store import Callbacks, FeatureFolder, FeatureStore
 from extract.jobs.video_job import ExtractorOptions

@@ -2,6 +2,7 @@
 
 import errno
 import logging
+import os
 import time
 import traceback
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from extract.errors import DiskError, ExtractError
 from extract.features.checkpoints import Checkpoints
 from extract.features.failure_lists import change_failures, read_failures, read_replaceable
 from extract.features.feature_file import Features
-from extract.features.missing_folders import check_filled
+from extract.features.output_folder import check_there
 from extract.jobs.plan import Event, Job, OnEvent, Plan, made_from
 from extract.pipeline.settings import DecodeOptions, ExtractSettings
 from extract.sources.find import VideoInput, printable
@@ -92,11 +93,19 @@ def _extract(
         log.debug("%s", masked(traceback.format_exc()))
         plan.store.output.check_there()
         if plan.source and isinstance(video.path, Path) and not video.path.exists():
-            check_filled(plan.source)
+            _check_filled(plan.source)
         reason = _reason(video.path, error)
         return Event("failed", video, seconds=time.monotonic() - began, message=reason)
     rows, spent = len(features.start), time.monotonic() - began
     return Event("done", video, rows, rows, spent, _made_by(features), features.duration)
+
+
+def _check_filled(folder: Path) -> None:
+    """Raise a ``DiskError`` if a folder of videos is gone, or empty like an unmounted disk."""
+    check_there(folder)
+    with os.scandir(folder) as entries:
+        if next(entries, None) is None:
+            raise DiskError(errno.ENOENT, "this folder is empty now", os.fspath(folder))
 
 
 def _made_by(features: Features) -> str:

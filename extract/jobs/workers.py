@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Generator
 from dataclasses import replace
+from multiprocessing import resource_tracker
 from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
 from typing import Any
@@ -103,6 +104,8 @@ class _Worker:
         # A worker's jobs come one by one.
         arguments = theirs, replace(self.plan, todo=(), present=()), self._options
         self.process = context.Process(target=_work, args=arguments, daemon=True)
+        if hasattr(signal, "pthread_sigmask"):
+            resource_tracker.ensure_running()  # its start would unblock the signals
         with stops_blocked():
             self.process.start()
         theirs.close()

@@ -128,27 +128,17 @@ def _products(tf32: bool) -> Iterator[None]:
     """The same for matrix products, which torch rounds only at a caller's request."""
     import torch
 
-    try:
-        before = torch.get_float32_matmul_precision()
-    except RuntimeError:
-        # The caller used the newer switches (torch 2.9), beside which the older ones are an error.
-        backends: Any = torch.backends
-        switches = (backends.cuda.matmul, backends.mkldnn.matmul)
-        chosen = [switch.fp32_precision for switch in switches]
-        for switch, value in zip(switches, ("tf32" if tf32 else "ieee", "ieee"), strict=True):
-            switch.fp32_precision = value
+    with contextlib.ExitStack() as restored:
         try:
-            yield
-        finally:
-            for switch, value in zip(switches, chosen, strict=True):
-                switch.fp32_precision = value
-        return
-    wanted = "high" if tf32 else "highest"
-    if before == wanted:
+            before, wanted = torch.get_float32_matmul_precision(), "high" if tf32 else "highest"
+        except RuntimeError:
+            # The caller used the newer switches (torch 2.9), which forbid the older ones.
+            backends: Any = torch.backends
+            for switch, exact in ((backends.cuda.matmul, not tf32), (backends.mkldnn.matmul, True)):
+                restored.callback(setattr, switch, "fp32_precision", switch.fp32_precision)
+                switch.fp32_precision = "ieee" if exact else "tf32"
+        else:
+            if before != wanted:
+                restored.callback(torch.set_float32_matmul_precision, before)
+                torch.set_float32_matmul_precision(wanted)
         yield
-        return
-    torch.set_float32_matmul_precision(wanted)
-    try:
-        yield
-    finally:
-        torch.set_float32_matmul_precision(before)

@@ -7,9 +7,9 @@ import itertools
 import logging
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import av
 import av.error
@@ -183,26 +183,17 @@ class _IndexedFrame(NamedTuple):
     ratio: Fraction
 
 
+@dataclass
 class PyAVPictures:
     """Pictures of a video, decoded by PyAV and matched to its timeline."""
 
-    name = "pyav"
-
-    def __init__(
-        self,
-        path: str,
-        timeline: FrameClock,
-        pairing: Pairing,
-        shape: PictureShape,
-        *,
-        partial: bool = False,
-    ) -> None:
-        self._path = path
-        self._timeline = timeline
-        self._pairing = pairing
-        self._shape = shape
-        self._partial = partial
-        self._warned = False
+    path: str
+    timeline: FrameClock
+    pairing: Pairing
+    shape: PictureShape
+    partial: bool = False
+    name: ClassVar[str] = "pyav"
+    _warned: bool = field(default=False, init=False)
 
     def pictures(self, wanted: Sequence[int]) -> Iterator[NDArray[np.uint8]]:
         """Yield pictures ``[H, W, 3] uint8`` of the frames ``wanted``, which ascend.
@@ -212,9 +203,9 @@ class PyAVPictures:
         Raises:
             DamageError: the decoder met damaged data.
         """
-        renderer = Renderer(self._shape)
-        with open_container(self._path) as container:
-            frames = self._indexed(container, video_stream(container, self._path))
+        renderer = Renderer(self.shape)
+        with open_container(self.path) as container:
+            frames = self._indexed(container, video_stream(container, self.path))
             held: _IndexedFrame | None = None
             ahead = next(frames, None)
             for k in wanted:
@@ -235,24 +226,24 @@ class PyAVPictures:
             log.warning(
                 "%s: its picture changes shape at %.1f s; later pictures are fitted into the first "
                 "shape, with black bars",
-                self._path,
-                float(self._timeline.time(k)),
+                self.path,
+                float(self.timeline.time(k)),
             )
         self._warned = True
 
     def _indexed(self, container: InputContainer, stream: VideoStream) -> Iterator[_IndexedFrame]:
         """Yield decoded frames with strictly ascending indices."""
-        ticks = self._timeline.ticks
+        ticks = self.timeline.ticks
         index, lost, faulty = -1, 0, 0
-        ratio = self._shape.ratio
+        ratio = self.shape.ratio
         # A ratio of the codec may change during the video, one of the container does not.
         follow = pixel_ratio(stream.codec_context.sample_aspect_ratio) == ratio
         try:
             for number, (tick, frame) in enumerate(decoded_frames(container, stream)):
                 if follow and frame.key_frame:
                     ratio = pixel_ratio(stream.codec_context.sample_aspect_ratio)
-                if self._pairing.by_order:
-                    found = number - self._pairing.skip
+                if self.pairing.by_order:
+                    found = number - self.pairing.skip
                 elif tick is None:
                     continue
                 else:
@@ -262,17 +253,17 @@ class PyAVPictures:
                     faulty += frame.is_corrupt
                     index = found
                     yield _IndexedFrame(index, frame, ratio)
-            if index < len(ticks) - 1 and not self._partial:
+            if index < len(ticks) - 1 and not self.partial:
                 raise DamageError(int(ticks[index + 1]), "the decoder ended early")
         except DamageError:
-            if not self._partial:
+            if not self.partial:
                 raise
         finally:
             if lost or faulty:
                 log.warning(
                     "%s: skipped damaged data (%d frames missing, %d faulty); a missing frame "
                     "repeats the previous one",
-                    self._path,
+                    self.path,
                     lost,
                     faulty,
                 )

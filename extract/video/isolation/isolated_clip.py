@@ -57,20 +57,15 @@ class Isolation:
         self, path: str | os.PathLike[str], decoder: str = "auto", *, keep_partial: bool = False
     ) -> "IsolatedClip":
         """As ``open_video``; a ``VideoError`` also if both decoders hang or crash."""
-        name = os.fspath(path)
-        try:
-            return IsolatedClip(self, name, decoder, keep_partial)
-        except DecoderLostError as error:
-            if decoder != "auto":
-                raise VideoError(f"{name}: the decoder {error} while opening it") from error
-            log.warning("%s: the decoder %s while opening it; trying PyAV", name, error)
-            before = error
-        try:
-            return IsolatedClip(self, name, "pyav", keep_partial)
-        except DecoderLostError as error:
-            raise VideoError(
-                f"{name}: the decoder {before} while opening it, and PyAV {error}"
-            ) from error
+        name, lost = os.fspath(path), ""
+        for choice in ("auto", "pyav") if decoder == "auto" else (decoder,):
+            try:
+                return IsolatedClip(self, name, choice, keep_partial)
+            except DecoderLostError as error:
+                lost += f", and PyAV {error}" if lost else f"the decoder {error} while opening it"
+                if choice == "auto":
+                    log.warning("%s: %s; trying PyAV", name, lost)
+        raise VideoError(f"{name}: {lost}")
 
 
 class IsolatedClip:

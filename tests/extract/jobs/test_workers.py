@@ -4,6 +4,8 @@ import contextlib
 import multiprocessing
 import os
 import signal
+import subprocess
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -218,3 +220,15 @@ def test_pipes_of_another_class_do(scripts, monkeypatch, forked):
 def test_without_signal_masks_workers_start_too(scripts, monkeypatch):
     monkeypatch.delattr(signal, "pthread_sigmask")
     assert run(scripts("", ""), 2).done
+
+
+def test_a_worker_never_sees_ctrl_c(tmp_path):
+    """A terminal sends it to all processes; one that is still importing would print a traceback."""
+    program = Path(__file__).parents[2] / "support" / "blocked_signals.py"
+    done = subprocess.run(
+        [sys.executable, program, tmp_path / "out"],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        stdout=subprocess.PIPE,
+        check=True,
+    )
+    assert int(signal.SIGINT) in map(int, done.stdout.split())
