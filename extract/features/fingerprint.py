@@ -22,7 +22,7 @@ def fingerprint(path: str | os.PathLike[str] | Url) -> str:
     An unchanged file of this machine is read only once.
 
     Raises:
-        OSError: the file cannot be read, or is at a URL that gives no parts of it.
+        OSError: the file cannot be read, or its server gives no parts of it.
     """
     if isinstance(path, Url):
         about = storage.about(path)

@@ -1,4 +1,4 @@
-"""What is to be done in a features folder, what happens, and the outcome."""
+"""What to do in a features folder, the events, and the outcome."""
 
 import contextlib
 import logging
@@ -16,9 +16,8 @@ from extract.features.failure_lists import (
     read_failures,
     read_replaceable,
 )
-from extract.features.fingerprint import fingerprint
 from extract.features.settings import settings_difference
-from extract.jobs.store import FeatureFolder
+from extract.jobs.store import FeatureFolder, made_from
 from extract.sources.find import VideoInput
 from extract.sources.storage import Version
 from extract.sources.urls import OF_ONE_PROCESS, Url
@@ -79,7 +78,7 @@ class Plan:
     Attributes:
         store: where the features are kept.
         todo: videos to extract.
-        present: videos whose features are there already, made with equal settings.
+        present: videos with features of equal settings.
         failures: name of the list of those that fail; None keeps no list.
         source: the deepest folder above all videos of ``todo``, None if there is none.
     """
@@ -96,7 +95,7 @@ class Plan:
         return self.store.output.folder
 
     def prepare(self) -> None:
-        """Create the features folder, and remove from its failure lists what is there by now."""
+        """Create the features folder, and remove present videos from its failure lists."""
         self.store.output.local.mkdir(parents=True, exist_ok=True)
         change_failures(self.store.output, [video.id for video in self.present])
 
@@ -107,7 +106,7 @@ class Plan:
             change_failures(self.store.output, (), failed, self.failures)
 
     def in_memory(self) -> Path | Url | None:
-        """An input or the output that is in this process's memory, where no other one sees it."""
+        """An input or the output in this process's memory, which no other process sees."""
         places = (self.folder, *(job.video.path for job in self.todo))
         return next(filter(in_memory, places), None)
 
@@ -123,7 +122,7 @@ class Plan:
 
 
 def in_memory(place: Path | Url) -> bool:
-    """Whether no other process sees what is there."""
+    """Whether a path or URL is in this process's memory."""
     return isinstance(place, Url) and place.scheme in OF_ONE_PROCESS
 
 
@@ -136,13 +135,13 @@ def make_plan(
     unknown: Collection[str] = (),
     failures: str = FAILURES,
 ) -> Plan:
-    """Compare what is asked for with what is there.
+    """Compare the requested videos with the features folder.
 
     A feature file counts as present when its settings are equal and the video's content is the one
     it was made from; a changed video is extracted again.
 
     Args:
-        videos: what is asked for.
+        videos: the requested ones.
         folder: the features folder.
         settings: those that features would be made with.
         overwrite: count none of the videos as present.
@@ -187,14 +186,6 @@ def common_folder(videos: Iterable[VideoInput]) -> Path | None:
     with contextlib.suppress(ValueError):  # drives of one machine have no folder in common
         return Path(os.path.commonpath(folders))
     return None
-
-
-def made_from(meta: dict[str, Any] | None, video: VideoInput) -> bool:
-    """Whether features were made from a video as it is now; False where it cannot be read."""
-    try:
-        return meta is not None and meta["facts"].get("fingerprint") == fingerprint(video.path)
-    except OSError:
-        return False
 
 
 @dataclass

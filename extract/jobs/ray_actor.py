@@ -22,7 +22,7 @@ PACKAGE = Path(__file__).resolve().parents[2]
 
 
 class _Stopped(BaseException):
-    """Raised within a video whose actor was told to stop."""
+    """Raised within a video when its actor is stopped."""
 
 
 @dataclass(frozen=True)

@@ -46,7 +46,7 @@ def extract_folder(
         jobs: videos at a time, each in a process of its own; None fills the machine.
         device: ``auto``, ``cpu`` or ``cuda[:N]``.
         decoding: how videos are decoded.
-        overwrite: extract again what is there.
+        overwrite: extract all videos again.
         shard: only this part of the videos.
         ray: address of a Ray cluster to run on (``auto``, ``HOST:PORT`` or ``ray://HOST:PORT``).
         on_plan: called before work starts with what is to be done; it may raise to prevent it.

@@ -47,7 +47,7 @@ def share(video_id: str, count: int) -> int:
 
 
 def parse_shard(text: str) -> Shard:
-    """``I/N`` as a shard; an ``ExtractError`` if it is none."""
+    """``I/N`` as a shard; an ``ExtractError`` for other text."""
     index, _, count = text.partition("/")
     if not (index.isascii() and index.isdigit() and count.isascii() and count.isdigit()):
         raise ExtractError(f"shard {text!r}: write I/N, for instance 0/8 to 7/8")

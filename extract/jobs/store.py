@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 from extract.errors import DiskError, ExtractError
 from extract.features.checkpoints import Checkpoints
-from extract.features.feature_file import SUFFIX, Features
+from extract.features.feature_file import SUFFIX, Features, feature_path
 from extract.features.fingerprint import fingerprint
 from extract.features.output_folder import OutputFolder
 from extract.features.settings import essential, settings_difference
@@ -120,12 +120,8 @@ class FeatureFolder(FeatureStore):
                 f"{self.output.file(name)} was made with other settings ({difference} now); use "
                 "another folder"
             )
-        file = self.output.file(name)
-        assert isinstance(file, Path)
-        with contextlib.suppress(OSError):
-            if meta["facts"].get("fingerprint") == fingerprint(video.path):
-                return Features.load(file)
-        return None
+        file = feature_path(self.output.local, name)
+        return Features.load(file) if made_from(meta, video) else None
 
     def make(
         self, name: str, video: VideoInput, extractor: "Extractor", **callbacks: Unpack[Callbacks]
@@ -154,6 +150,14 @@ class FeatureFolder(FeatureStore):
         """Whether there is a feature file of the video."""
         name = self.name_of(video, extractor)
         return name is not None and self.output.version(name) is not None
+
+
+def made_from(meta: dict[str, Any] | None, video: VideoInput) -> bool:
+    """Whether features were made from a video as it is now; False if it cannot be read."""
+    try:
+        return meta is not None and meta["facts"].get("fingerprint") == fingerprint(video.path)
+    except OSError:
+        return False
 
 
 def default_folder() -> Path:

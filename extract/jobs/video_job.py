@@ -14,7 +14,8 @@ from extract.features.checkpoints import Checkpoints
 from extract.features.failure_lists import change_failures, read_failures, read_replaceable
 from extract.features.feature_file import Features
 from extract.features.output_folder import check_there
-from extract.jobs.plan import Event, Job, OnEvent, Plan, made_from
+from extract.jobs.plan import Event, Job, OnEvent, Plan
+from extract.jobs.store import made_from
 from extract.pipeline.settings import DecodeOptions, ExtractSettings
 from extract.sources.find import VideoInput, printable
 from extract.sources.urls import Url, masked

@@ -204,7 +204,7 @@ def _work(pipe: Any, plan: Plan, options: ExtractorOptions) -> None:
 
 
 def _receive(pipe: Any) -> Any:
-    """The parent's next message; exit if there is no parent any more."""
+    """The parent's next message; exit if the parent has ended."""
     try:
         return pipe.recv()
     except (EOFError, OSError):
@@ -212,7 +212,7 @@ def _receive(pipe: Any) -> Any:
 
 
 def _send(pipe: Any, message: object) -> None:
-    """Send to the parent; exit if there is none any more."""
+    """Send to the parent; exit if it has ended."""
     try:
         pipe.send(message)
     except OSError:

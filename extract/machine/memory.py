@@ -19,7 +19,7 @@ def memory_of_machine() -> int | None:
     with contextlib.suppress(ValueError, OSError, AttributeError):
         found.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
     for name in (*GROUP_LIMITS, *_own_limits()):
-        with contextlib.suppress(OSError, ValueError):  # "max" where there is no limit
+        with contextlib.suppress(OSError, ValueError):  # "max" without a limit
             found.append(int(Path(name).read_text("ascii")))
     return min(found, default=None)
 

@@ -18,7 +18,7 @@ class Terminated(KeyboardInterrupt):
 
 @contextlib.contextmanager
 def sigterm_as_ctrl_c() -> Iterator[None]:
-    """Inside the block SIGTERM raises ``Terminated``, once; a process told to ignore it does so.
+    """Inside the block SIGTERM raises ``Terminated``, once; a process that ignores it still does.
 
     Python swallows what a signal raises within a destructor or a callback of C code, such as LLVM's
     while it compiles. Inside the block such a stop, Ctrl-C too, is raised again.

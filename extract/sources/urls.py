@@ -111,18 +111,15 @@ def masked(text: str) -> str:
     return QUERY.sub(r"\1***", USER.sub(r"\1***@", text))
 
 
-def is_url(text: str) -> bool:
-    """Whether a text is a URL; ``file://`` names a path."""
-    found = SCHEME.match(text)
-    return found is not None and found[1].lower() != "file"
-
-
 def path_or_url(name: str | os.PathLike[str] | Url) -> Path | Url:
-    """A name that a user gave, as a path or a URL."""
+    """A name that a user gave, as a path (also of ``file://``) or a URL."""
     if isinstance(name, Url):
         return name
     text = os.fspath(name)
-    return Url(text) if is_url(text) else Path(text.removeprefix("file://"))
+    scheme = SCHEME.match(text)
+    if scheme and scheme[1].lower() != "file":
+        return Url(text)
+    return Path(text.removeprefix("file://"))
 
 
 def file_system(url: Url) -> tuple[Any, str]:

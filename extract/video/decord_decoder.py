@@ -1,6 +1,6 @@
 """Decoding with decord, for videos in which it is sure to give the same frames as PyAV.
 
-decord numbers frames by the packets of the file. Where a packet yields no picture (hidden, damaged
+decord numbers frames by the packets of the file. If a packet yields no picture (hidden, damaged
 or empty), its numbers and its pictures drift apart, and it fills the end with copies of the last
 picture. So it only decodes files whose packets show that this cannot happen. It is read strictly
 forward and never past the last frame: it is known to hang on random access and at the end.

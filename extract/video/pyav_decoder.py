@@ -68,7 +68,7 @@ def reason_of(error: Exception) -> str:
 
 
 def open_container(path: str) -> InputContainer:
-    """Open a media file; a ``VideoError`` if it is none or lacks its index."""
+    """Open a media file; a ``VideoError`` if it is of another kind or lacks its index."""
     try:
         # An absolute path, because FFmpeg takes "12:30.mp4" for a protocol; local files only,
         # because a playlist could name remote ones.

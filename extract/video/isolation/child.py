@@ -121,7 +121,7 @@ class _Child:
         os._exit(0)
 
     def _beat(self) -> None:
-        """Tell the parent whenever frames have been read."""
+        """Report to the parent whenever frames have been read."""
         last = beats()
         while True:
             time.sleep(BEAT_SECONDS)

@@ -172,7 +172,7 @@ def test_a_stop_ends_the_workers(scripts, tmp_path):
     assert not list(plan.folder.glob("*"))
 
 
-def test_a_worker_that_is_told_to_stop_with_its_parent_is_no_failure(scripts, monkeypatch):
+def test_a_worker_stopped_with_its_parent_is_not_a_failure(scripts, monkeypatch):
     """A scheduler signals all processes of a job at once, in any order."""
     began = []
 
