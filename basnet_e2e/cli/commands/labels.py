@@ -97,11 +97,11 @@ def _check(folder: Path, path: Path | None, intervals: Path | None, ids: "Folder
     from basnet_e2e.data.annotations.label_matching import nothing_to_learn
     from basnet_e2e.data.annotations.training_videos import match_training
     from basnet_e2e.data.annotations.video_names import counted
-    from basnet_e2e.training.known_times import known_times
+    from basnet_e2e.training.known_times import read_any_times
     from extract.features.failure_lists import read_failures
 
     what, known = ("features", ids.features) if ids.features else ("a file", ids.videos)
-    times = known_times(intervals)
+    times = read_any_times(intervals)
     both = match_training(path, times, known, str(folder), read_failures(folder), what=what)
     for found in both.matches:
         show_text(
