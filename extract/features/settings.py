@@ -11,7 +11,7 @@ UNSTATED: dict[str, Any] = {"flow.warm_start": False, "precision": "float32"}
 its removal (TV-L1 no longer starts a pair from the flow of the previous one)."""
 
 # What a user chose comes before what follows from it; the rest is in alphabetical order.
-CHOSEN = (
+ORDER = (
     "format",
     "backbone",
     "streams",
@@ -45,7 +45,7 @@ def settings_difference(
         prefix: of the names.
         unknown: names of settings that are not compared.
     """
-    for key in sorted(expected.keys() | found.keys(), key=_order):
+    for key in sorted(expected.keys() | found.keys(), key=_rank):
         name = f"{prefix}{key}"
         assumed = UNSTATED.get(name)
         left, right = expected.get(key, assumed), found.get(key, assumed)
@@ -75,8 +75,8 @@ def essential(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return kept
 
 
-def _order(key: str) -> tuple[int, str]:
-    return (CHOSEN.index(key) if key in CHOSEN else len(CHOSEN), key)
+def _rank(key: str) -> tuple[int, str]:
+    return (ORDER.index(key) if key in ORDER else len(ORDER), key)
 
 
 def _brief(value: Any) -> str:

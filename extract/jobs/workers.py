@@ -103,11 +103,12 @@ class _Worker:
         self.pipe, theirs = context.Pipe()
         # A worker's jobs come one by one.
         arguments = theirs, replace(self.plan, todo=(), present=()), self._options
-        self.process = context.Process(target=_work, args=arguments, daemon=True)
+        process = context.Process(target=_work, args=arguments, daemon=True)
         if hasattr(signal, "pthread_sigmask"):
             resource_tracker.ensure_running()  # its start would unblock the signals
         with stops_blocked():
-            self.process.start()
+            process.start()
+            self.process = process
         theirs.close()
         self._threads = 0
 

@@ -66,10 +66,10 @@ class DecodingProcess:
                 env={**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
                 **shared,
             )
+            self._end = weakref.finalize(self, _end, self._process, self._memory)
         self._said: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
         threading.Thread(target=_read, args=(self._process.stdout, self._said), daemon=True).start()
         self._ready = False
-        self._end = weakref.finalize(self, _end, self._process, self._memory)
 
     @property
     def gone(self) -> bool:
