@@ -26,32 +26,45 @@ def sigterm_as_ctrl_c() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield  # only the main thread may set handlers
         return
-    before, report = signal.getsignal(signal.SIGTERM), sys.unraisablehook
+    report = sys.unraisablehook
 
     def on_swallowed(found: Any) -> None:
-        if not isinstance(found.exc_value, KeyboardInterrupt):
+        if isinstance(found.exc_value, KeyboardInterrupt):
+            stopped = isinstance(found.exc_value, Terminated)
+            _repeat(signal.SIGTERM if stopped else signal.SIGINT)
+        else:
             report(found)
-            return
-        number = signal.SIGINT
-        if isinstance(found.exc_value, Terminated):
-            number = signal.SIGTERM
-            signal.signal(number, _raise)
-        threading.Timer(PAUSE, os.kill, (os.getpid(), number)).start()
 
+    before = {}
+    if signal.getsignal(signal.SIGTERM) not in (signal.SIG_IGN, None):
+        before[signal.SIGTERM] = signal.signal(signal.SIGTERM, _raise)
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        before[signal.SIGINT] = signal.signal(signal.SIGINT, _raise)
     sys.unraisablehook = on_swallowed
-    if before is not signal.SIG_IGN:
-        signal.signal(signal.SIGTERM, _raise)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
         sys.unraisablehook = report
 
 
 def _raise(number: int, frame: FrameType | None) -> None:
+    torch = sys.modules.get("torch.distributed")
+    if getattr(getattr(torch, "__spec__", None), "_initializing", False):
+        _repeat(number)  # C++ code there turns an exception into an abort of the process
+        return
+    if number == signal.SIGINT:
+        raise KeyboardInterrupt
     # A second one would cut the cleaning short, and who means it sends SIGKILL.
     signal.signal(number, signal.SIG_IGN)
     raise Terminated
+
+
+def _repeat(number: int) -> None:
+    """Let this process receive a signal again after a pause."""
+    signal.signal(number, _raise)
+    threading.Timer(PAUSE, os.kill, (os.getpid(), number)).start()
 
 
 @contextlib.contextmanager
