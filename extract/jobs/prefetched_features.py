@@ -74,10 +74,6 @@ class PrefetchedFeatures(FeatureStore):
         self._ended: dict[str, Event] = {}
         self._events = events
 
-    def has(self, video: VideoInput, extractor: "Extractor") -> bool:
-        """Whether the store has them."""
-        return self._store.has(video, extractor)
-
     def features(
         self, video: VideoInput, extractor: "Extractor", **callbacks: Unpack[Callbacks]
     ) -> Features:

@@ -169,9 +169,8 @@ class FeatureCache(FeatureFolder):
     """Features by content and settings, in this user's cache by default."""
 
     def __init__(self, folder: Path | None = None) -> None:
-        self._folder = folder or default_folder()
+        super().__init__(folder or default_folder())
         self._writable: bool | None = None
-        super().__init__(self._folder)
 
     def features(
         self, video: VideoInput, extractor: "Extractor", **callbacks: Unpack[Callbacks]
@@ -209,7 +208,7 @@ class FeatureCache(FeatureFolder):
 
     def kept(self, name: str, video: VideoInput, settings: dict[str, Any]) -> Features | None:
         """Features of an undamaged file."""
-        path = self._folder / f"{name}{SUFFIX}"
+        path = feature_path(self.output.local, name)
         try:
             if _seal(path).read_text("ascii").strip() != sha256_of(path):
                 raise ExtractError("its bytes are not those that were written")
@@ -225,7 +224,7 @@ class FeatureCache(FeatureFolder):
         """Write new features, unless the video has changed in the meantime."""
         if name != _key(str(made.facts.get("fingerprint")), made.settings):
             return
-        path = self._folder / f"{name}{SUFFIX}"
+        path = feature_path(self.output.local, name)
         try:
             made.save(path)
             write_text(_seal(path), sha256_of(path) + "\n")
@@ -240,7 +239,7 @@ class FeatureCache(FeatureFolder):
     def size(self) -> tuple[int, int]:
         """Number of videos and of bytes."""
         videos, total = 0, 0
-        for path in self._folder.rglob("*"):
+        for path in self.output.local.rglob("*"):
             with contextlib.suppress(OSError):
                 if path.is_file():
                     total += path.stat().st_size

@@ -163,7 +163,7 @@ def open_video(
     timestamps = read_timestamps(name, keep_partial=keep_partial)
     first, shape = first_picture(name)
     source: Pictures = PyAVPictures(
-        name, timestamps.timeline, timestamps.pairing, shape, partial=bool(timestamps.partial)
+        name, timestamps.timeline, timestamps.skip, shape, partial=bool(timestamps.partial)
     )
     fallback = None
     height, width = Renderer(shape).picture(first).shape[:2]

@@ -46,21 +46,6 @@ class DamageError(Exception):
         self.reason = reason
 
 
-@dataclass(frozen=True)
-class Pairing:
-    """How decoded frames are matched to the timeline.
-
-    Attributes:
-        by_order: the i-th decoded frame is the i-th of the timeline, because the timestamps of the
-            frames contradict their order (B-frames in AVI) or are missing; else a frame is found by
-            its timestamp.
-        skip: with ``by_order``, the number of decoded frames before the first one that is shown.
-    """
-
-    by_order: bool = False
-    skip: int = 0
-
-
 def reason_of(error: Exception) -> str:
     """The essential part of an FFmpeg error message."""
     text = str(getattr(error, "strerror", None) or error)
@@ -185,11 +170,11 @@ class _IndexedFrame(NamedTuple):
 
 @dataclass
 class PyAVPictures:
-    """Pictures of a video, decoded by PyAV and matched to its timeline."""
+    """Pictures of a video, decoded by PyAV and matched to its timeline; see ``Timestamps``."""
 
     path: str
     timeline: FrameClock
-    pairing: Pairing
+    skip: int | None
     shape: PictureShape
     partial: bool = False
     name: ClassVar[str] = "pyav"
@@ -242,8 +227,8 @@ class PyAVPictures:
             for number, (tick, frame) in enumerate(decoded_frames(container, stream)):
                 if follow and frame.key_frame:
                     ratio = pixel_ratio(stream.codec_context.sample_aspect_ratio)
-                if self.pairing.by_order:
-                    found = number - self.pairing.skip
+                if self.skip is not None:
+                    found = number - self.skip
                 elif tick is None:
                     continue
                 else:

@@ -20,7 +20,6 @@ from extract.video.discontinuities import LONGEST_PAUSE, close_gaps, find_discon
 from extract.video.packets import Header, Packets, TickList, read_header, read_packets
 from extract.video.pyav_decoder import (
     DamageError,
-    Pairing,
     decoded_frames,
     open_container,
     video_stream,
@@ -51,13 +50,15 @@ class Timestamps:
 
     Attributes:
         timeline: the shown frames.
-        pairing: how decoded frames are matched to the timeline.
+        skip: decoded frames before the first shown one, if the i-th frame is the i-th of the
+            timeline, because timestamps of frames contradict their order (B-frames in AVI) or are
+            missing; None if frames are found by their timestamps.
         irregularity: why a decoder that numbers frames by packets might fail, or None.
         partial: why the video ends early, or None.
     """
 
     timeline: FrameClock
-    pairing: Pairing
+    skip: int | None
     irregularity: str | None
     partial: str | None = None
 
@@ -83,13 +84,13 @@ def read_timestamps(path: str, *, keep_partial: bool = False) -> Timestamps:
         stated = _stated_times(header, packets, decoded)
         frames = _continuous(path, header, stated)
         by_order = not decoded.ascending or frames is not decoded
-    timeline, pairing = _timeline(path, header, frames, by_order)
+    timeline, skip = _timeline(path, header, frames, by_order)
     cut = _cut(path, header, packets, timeline, frames.damage is not None)
     damage = _damage(frames, timeline)
     partial = cut or damage
     if partial and not keep_partial:
         raise VideoError(f"{path}: {partial}; --keep-partial keeps what comes before")
-    found = Timestamps(timeline, pairing, "the video is damaged", partial)
+    found = Timestamps(timeline, skip, "the video is damaged", partial)
     return found if partial else replace(found, irregularity=_irregularity(header, packets, found))
 
 
@@ -98,7 +99,7 @@ def _irregularity(header: Header, packets: Packets, found: Timestamps) -> str | 
     timeline = found.timeline
     if (header.format, header.codec) not in NUMBERED_KINDS:
         return "only H.264 in mp4, mov and Matroska is known to be safe"
-    if packets.hidden or found.pairing != Pairing() or timeline.origin != timeline.start:
+    if packets.hidden or found.skip is not None or timeline.origin != timeline.start:
         return "the video does not show all packets in order from its start on"
     if packets.changes or len(packets.shown.ticks) != len(timeline.ticks):
         return "its picture changes, or some packets hold none"
@@ -179,8 +180,8 @@ def _continuous(path: str, header: Header, frames: TickList) -> TickList:
 
 def _timeline(
     path: str, header: Header, frames: TickList, by_order: bool
-) -> tuple[FrameClock, Pairing]:
-    """The shown frames in order of presentation, and how to find them while decoding."""
+) -> tuple[FrameClock, int | None]:
+    """The shown frames in order of presentation, and ``Timestamps.skip``."""
     known, time_base = frames.known, header.time_base
     if not frames.ticks:
         raise VideoError(f"{path}: no frame of the video stream can be decoded")
@@ -191,7 +192,7 @@ def _timeline(
             header.rate,
         )
         ticks = np.arange(len(frames.ticks), dtype=np.int64)
-        return FrameClock(ticks, 1 / header.rate, Fraction(0), 1 / header.rate), Pairing(True)
+        return FrameClock(ticks, 1 / header.rate, Fraction(0), 1 / header.rate), 0
     if not known or (by_order and len(known) != len(frames.ticks)):
         raise VideoError(
             f"{path}: its timestamps are incomplete and out of order; encode it again first, "
@@ -210,7 +211,7 @@ def _timeline(
     length = frames.durations[frames.ticks.index(int(ticks[-1]))] * time_base
     stated = length if length <= LONGEST_PAUSE else Fraction(0)
     last = stated or median_spacing(ticks, time_base) or 1 / (header.rate or Fraction(25))
-    return FrameClock(ticks, time_base, origin, last), Pairing(by_order, hidden)
+    return FrameClock(ticks, time_base, origin, last), hidden if by_order else None
 
 
 def _cut(
