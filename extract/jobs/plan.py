@@ -80,14 +80,14 @@ class Plan:
         todo: videos to extract.
         present: videos with features of equal settings.
         failures: name of the list of those that fail; None keeps no list.
-        source: the deepest folder above all videos of ``todo``, None if there is none.
+        videos_folder: the deepest folder above all videos of ``todo``, None if there is none.
     """
 
     store: FeatureFolder
     todo: tuple[Job, ...]
     present: tuple[VideoInput, ...] = ()
     failures: str | None = FAILURES
-    source: Path | None = None
+    videos_folder: Path | None = None
 
     @property
     def folder(self) -> Path | Url:
@@ -173,8 +173,8 @@ def make_plan(
         there = video.id in metas or video.id in again
         version = store.output.version(video.id) if there else None
         todo.append(Job(video, version, failed.get(video.id)))
-    source = common_folder(job.video for job in todo)
-    return Plan(store, tuple(todo), tuple(present), failures, source)
+    videos_folder = common_folder(job.video for job in todo)
+    return Plan(store, tuple(todo), tuple(present), failures, videos_folder)
 
 
 def common_folder(videos: Iterable[VideoInput]) -> Path | None:

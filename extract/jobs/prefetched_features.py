@@ -53,7 +53,7 @@ def prefetched(
             filled = FeatureFolder(Path(stack.enter_context(temporary)))
         else:
             todo = [video for video in todo if filled.name_of(video, extractor) is not None]
-        plan = Plan(filled, tuple(map(Job, todo)), failures=None, source=common_folder(todo))
+        plan = Plan(filled, tuple(map(Job, todo)), failures=None, videos_folder=common_folder(todo))
         events = stack.enter_context(contextlib.closing(events_of_workers(plan, options, division)))
         yield PrefetchedFeatures(store, plan, events), division
 

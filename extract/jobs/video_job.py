@@ -93,8 +93,8 @@ def _extract(
     except Exception as error:
         log.debug("%s", masked(traceback.format_exc()))
         plan.store.output.check_there()
-        if plan.source and isinstance(video.path, Path) and not video.path.exists():
-            _check_filled(plan.source)
+        if plan.videos_folder and isinstance(video.path, Path) and not video.path.exists():
+            _check_filled(plan.videos_folder)
         reason = _reason(video.path, error)
         return Event("failed", video, seconds=time.monotonic() - began, message=reason)
     rows, spent = len(features.start), time.monotonic() - began

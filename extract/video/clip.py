@@ -44,7 +44,7 @@ class Clip:
         path: str,
         timestamps: Timestamps,
         size: tuple[int, int],
-        source: Pictures,
+        active: Pictures,
         fallback: Pictures | None,
     ) -> None:
         timeline = timestamps.timeline
@@ -55,14 +55,14 @@ class Clip:
         self.fps = float(self.source_frames / (timeline.duration - timeline.time(0)))
         self.partial = timestamps.partial
         self._timeline = timeline
-        self._source = source
+        self._active = active
         self._fallback = fallback
         self._open: weakref.WeakSet[Generator[object]] = weakref.WeakSet()
 
     @property
     def decoder(self) -> str:
         """Name of the decoder in use: ``decord`` or ``pyav``."""
-        return self._source.name
+        return self._active.name
 
     def frame_count(self, fps: FrameRate = 25) -> int:
         """Number N of grid frames: those n with ``n / fps`` before the end."""
@@ -106,10 +106,10 @@ class Clip:
             yield n * rate.denominator / rate.numerator, picture
 
     def _pictures(self, wanted: list[int]) -> Iterator[NDArray[np.uint8]]:
-        """Pictures of the source; of the fallback after the source fails."""
+        """Pictures by the active decoder; by the fallback after that fails."""
         done = 0
         try:
-            for picture in self._source.pictures(wanted):
+            for picture in self._active.pictures(wanted):
                 done += 1
                 yield picture
         except DamageError as error:
@@ -121,7 +121,7 @@ class Clip:
                 ) from error
             text = "%s: decord failed at %.1f s (%s), continuing with PyAV"
             log.warning(text, self.path, time, error.reason)
-            self._source, self._fallback = self._fallback, None
+            self._active, self._fallback = self._fallback, None
             yield from self._pictures(wanted[done:])
 
     def close(self) -> None:
@@ -162,7 +162,7 @@ def open_video(
     _check_file(name)
     timestamps = read_timestamps(name, keep_partial=keep_partial)
     first, shape = first_picture(name)
-    source: Pictures = PyAVPictures(
+    active: Pictures = PyAVPictures(
         name, timestamps.timeline, timestamps.skip, shape, partial=bool(timestamps.partial)
     )
     fallback = None
@@ -176,8 +176,8 @@ def open_video(
                 raise VideoError(f"{name}: decord cannot be used: {error}") from error
             log.debug("%s: decoded by PyAV, not decord: %s", name, error)
         else:
-            source, fallback = other, source if decoder == "auto" else None
-    clip = Clip(name, timestamps, (width, height), source, fallback)
+            active, fallback = other, active if decoder == "auto" else None
+    clip = Clip(name, timestamps, (width, height), active, fallback)
     facts = (name, clip.source_frames, width, height, clip.duration, clip.decoder)
     log.debug("%s: %d frames of %dx%d in %.3f s, decoded by %s", *facts)
     if clip.partial:
