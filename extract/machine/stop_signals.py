@@ -72,8 +72,8 @@ def stops_blocked() -> Iterator[None]:
     """Processes started in the block never see Ctrl-C or SIGTERM; this one sees them afterwards.
 
     A terminal or a scheduler sends them to all processes of a job, and a child that ends before its
-    parent would look like a failure. `unblock_sigterm` lets a child see SIGTERM. If this process has
-    other threads, one of them may receive a signal within the block.
+    parent would look like a failure. `unblock_sigterm` lets a child see SIGTERM. Another thread of
+    this process may receive a signal within the block.
     """
     if not hasattr(signal, "pthread_sigmask"):  # Windows
         yield

@@ -17,13 +17,12 @@ from bundled_weights import write_bundled
 from made_up_manifest import left_in, url_source
 
 from weights import WeightsError, registry
-from weights.architectures import shapes
 from weights.files import sha256_of
-from weights.formats import content_hash
-from weights.libraries import library_shapes
+from weights.formats.architectures import shapes
+from weights.formats.libraries import library_shapes
+from weights.formats.tensor_files import content_hash
 from weights.manifest import network, networks
-from weights.registry import download, entries, resolve
-from weights.weights_file import check
+from weights.registry import check, download, entries, resolve
 
 Tensors = dict[str, np.ndarray]
 
@@ -38,7 +37,7 @@ def test_the_manifest_is_complete() -> None:
         assert not item.classes or len(set(item.labels())) == item.classes
         for source in item.sources:
             assert source.kind in ("package", "url", "torchvision", "hub", "import")
-            assert source.package or source.address.startswith("https://")
+            assert source.project or source.address.startswith("https://")
             assert source.fetchable or source.kind == "import"
     assert {e.name for e in entries()} >= {"i3d", "i3d-charades", "i3d-mini", "slow_r50", "raft"}
     assert network("i3d", "rgb").labels()[:2] == ("abseiling", "air drumming")
@@ -129,7 +128,6 @@ def test_the_package_source(
             "size": archive.stat().st_size,
             "sha256": sha256_of(archive),
             "member": "p-1/w.ckpt",
-            "member_size": len(member),
             "member_sha256": hashlib.sha256(member).hexdigest(),
         }
     )

@@ -113,7 +113,7 @@ def _megabytes(entry: "Entry") -> str:
         files = [entry.path] if entry.path.is_file() else list(entry.path.iterdir())
         return f"{sum(file.stat().st_size for file in files) / 1e6:.1f}"
     sources = entry.network.sources
-    size = sources[0].given_content.size if sources else None
+    size = sources[0].size if sources else None
     return f"{size / 1e6:.1f}" if size else "?"
 
 
@@ -129,7 +129,7 @@ def _from(entry: "Entry") -> str:
 def _place(source: "Origin") -> str:
     from urllib.parse import urlsplit
 
-    if source.package is not None:
+    if source.kind == "package":
         return f"package index, {source.file}"
     if source.kind == "torchvision":
         return "the address in torchvision"
@@ -179,7 +179,9 @@ def import_weights(file: Path, name: str | None, stream: str | None, sha256: str
     from weights.user_files import import_file
 
     found = import_file(file, name=name, stream=stream, sha256=sha256)
-    click.echo(f"{found.meta['name']} {found.meta['stream']}: {found.path}")
+    # A folder has no metadata of ours; it is named by the option.
+    network = f"{found.meta['name']} {found.meta['stream']}" if "name" in found.meta else name
+    click.echo(f"{network}: {found.path}")
 
 
 @weights.command(epilog="Example: basnet weights verify")
@@ -189,7 +191,7 @@ def import_weights(file: Path, name: str | None, stream: str | None, sha256: str
 def verify(name: str | None, stream: str | None) -> None:
     """Check that weights are unchanged since they were verified. Default: all of them."""
     from weights.errors import WeightsError
-    from weights.weights_file import check
+    from weights.registry import check
 
     bad = []
     for entry in _chosen(name, stream):
