@@ -20,11 +20,11 @@ SECTIONS = {
     "Commands": {
         "localize": "Find action intervals in videos (JSON).",
         "extract": "Turn videos into snippet features.",
-        "train": "Learn actions from features and what is known of their videos.",
+        "train": "Learn actions from features and labels.",
         "studio": "Label, train, look and correct in one local page.",
     },
     "First steps": {
-        "try": "Look at a video of yours, without any training.",
+        "try": "Look for 400 known actions in one video.",
         "demo": "Run every stage on generated videos, offline.",
         "doctor": "Check this installation and this machine.",
     },

@@ -1,58 +1,49 @@
 """`basnet report`: results as pages to look at, to search and to correct."""
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
+from basnet_e2e.cli.command import command
 from basnet_e2e.cli.commands.report_pictures import draw_picture, picture_options
-from basnet_e2e.cli.help import SectionedCommand
-from basnet_e2e.cli.options import force_option, message_options
-from basnet_e2e.cli.terminal.progress import ProgressBar
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from basnet_e2e.data.annotations.annotations import GroundTruth
-    from basnet_e2e.report.gather import Result
+from basnet_e2e.cli.options import PATH, force_option, results_argument, subset_option
+from basnet_e2e.cli.terminal.progress import StepProgress
+from basnet_e2e.data.annotations.annotations import GroundTruth, read_ground_truth
+from basnet_e2e.data.annotations.video_names import listing, match_ids
+from basnet_e2e.report.gather import Gatherer, Result, find_results
+from basnet_e2e.report.pages.site import check_target, write_report
 
 log = logging.getLogger(__name__)
 
 
-@click.command(
-    cls=SectionedCommand,
-    epilog="Example: basnet report result.json --videos videos/ -o result.html",
-)
-@click.argument(
-    "results", nargs=-1, required=True, metavar="RESULT...", type=click.Path(path_type=Path)
-)
+@command("basnet report result.json --videos videos/ -o result.html")
+@results_argument()
 @click.option(
     "-o",
     "--output",
     required=True,
     metavar="PAGE.html|DIR|PICTURE",
-    type=click.Path(path_type=Path),
+    type=PATH,
     help="Page of one video, a folder with a list and a page for each, or a picture.",
 )
 @click.option(
-    "--videos",
-    metavar="DIR",
-    type=click.Path(path_type=Path),
-    help="Folder of the videos. Default: beside the results.",
+    "--videos", metavar="DIR", type=PATH, help="Folder of the videos. Default: beside the results."
 )
 @click.option(
-    "--ground-truth",
-    type=click.Path(path_type=Path),
-    help="Annotated intervals to show below those found.",
+    "--ground-truth", type=PATH, help="Annotated intervals to show below those that were found."
 )
+@subset_option
 @click.option(
-    "--subset", help="Subset of the ground truth. Default: test or validation, whichever it has."
+    "--embed",
+    is_flag=True,
+    help="Put the videos into the pages, which can then be moved and are as large as the videos. "
+    "Default: link them.",
 )
-@click.option("--embed", is_flag=True, help="Put the videos into the pages.")
 @picture_options
 @force_option
-@message_options
 def report(
     results: tuple[Path, ...],
     output: Path,
@@ -79,14 +70,11 @@ def report(
     given = [name for name, value in drawing.items() if value is not None]
     if given:
         raise click.UsageError(f"--{given[0]} is for pictures; name one with --picture")
-    from basnet_e2e.report.gather import Gatherer, find_results
-    from basnet_e2e.report.pages.site import check_target, write_report
-
     found, failed = find_results(results)
     gatherer = Gatherer(videos, _ground_truth(ground_truth, subset, found))
     read = [*(result.path for result in found), ground_truth, *gatherer.videos]
     check_target(output, [result.id for result in found], read, force=force)
-    with ProgressBar("report", quiet=log.getEffectiveLevel() > logging.INFO) as bar:
+    with StepProgress("report") as bar:
         written = write_report(
             found, gatherer.report, output, failed, embed=embed, progress=bar.update
         )
@@ -94,14 +82,11 @@ def report(
 
 
 def _ground_truth(
-    path: Path | None, subset: str | None, results: "Sequence[Result]"
-) -> "GroundTruth | None":
-    """Annotated intervals, with a warning for the results they say nothing of."""
+    path: Path | None, subset: str | None, results: Sequence[Result]
+) -> GroundTruth | None:
+    """Annotated intervals, with a warning about results for which there are none."""
     if path is None:
         return None
-    from basnet_e2e.data.annotations.annotations import read_ground_truth
-    from basnet_e2e.data.annotations.video_names import listing, match_ids
-
     truth = read_ground_truth(path, subset)
     unknown = match_ids(truth.videos, [result.id for result in results]).unnamed
     if unknown:

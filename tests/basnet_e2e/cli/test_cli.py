@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.live import Live
 
 from basnet_e2e.cli import COMMANDS, basnet, main
-from basnet_e2e.cli.options import set_up_messages
+from basnet_e2e.cli.messages import set_up_messages
 from basnet_e2e.demo.footage.encode import write_video
 from extract.features.feature_file import Features
 

@@ -337,7 +337,7 @@ def test_choices_are_choices(clips, run):
         *("--flow", "tvl2", "--backbone", "i3d-mini"),
     )
     assert code == 2
-    assert "'tvl2' is none of tvl1, tvl1-fast, raft (see" in err[-1]
+    assert "'tvl2' is not one of 'tvl1', 'tvl1-fast', 'raft' (see" in err[-1]
     assert not (clips / "out").exists()
 
 
