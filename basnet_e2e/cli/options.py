@@ -28,11 +28,25 @@ Decorator = Callable[[Callback], Callback]
 PATH = click.Path(path_type=Path)
 FILE = click.Path(path_type=Path, dir_okay=False)
 FOLDER = click.Path(path_type=Path, file_okay=False)
-COUNT = click.IntRange(min=1)
 MOST_FRAMES_PER_SECOND = 1000
 
 
 # Types of values ----------------------------------------------------------------------------------
+
+
+class Number(click.IntRange):
+    """A whole number."""
+
+    name = "n"  # N in help
+
+
+class Seconds(click.FloatRange):
+    """A length of time."""
+
+    name = "seconds"
+
+
+COUNT = Number(min=1)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,7 +75,7 @@ def file_or_folder(text: str) -> Destination:
     return Destination(path, path.is_dir() or has_slash)
 
 
-def stream_list(text: str) -> tuple[str, ...]:
+def streams(text: str) -> tuple[str, ...]:
     """Comma-separated streams, in the fixed order rgb, flow."""
     names = [name.strip() for name in text.split(",")]
     for name in names:
@@ -102,9 +116,24 @@ def results_argument(metavar: str = "RESULT...") -> Decorator[Any]:
     return click.argument("results", nargs=-1, required=True, metavar=metavar, type=PATH)
 
 
-def streams_option(help: str, **settings: Any) -> Decorator[Any]:
+def streams_option(
+    help: str = "rgb, flow or both; both find more and take about five times as long as rgb.",
+    **settings: Any,
+) -> Decorator[Any]:
     """Add --streams."""
-    return click.option("--streams", type=stream_list, metavar="STREAMS", help=help, **settings)
+    return click.option("--streams", type=streams, help=help, **settings)
+
+
+def backbone_option(kind: str, **settings: Any) -> Decorator[Any]:
+    """Add --backbone, a network of some kind."""
+    text = f"{kind}; see 'basnet weights list'."
+    return click.option("--backbone", metavar="NAME", help=text, **settings)
+
+
+def stride_option(**settings: Any) -> Decorator[Any]:
+    """Add --stride."""
+    text = "Frames from one snippet to the next; fewer place borders finer and take longer."
+    return click.option("--stride", type=COUNT, help=text, **settings)
 
 
 def frame_rate_option(help: str) -> Decorator[Any]:
@@ -208,10 +237,9 @@ score_options = options(
     click.option(
         "--bootstrap",
         "draws",
-        type=click.IntRange(min=0),
+        type=Number(min=0),
         default=1000,
         show_default=True,
-        metavar="N",
         help="Draws of videos for the 95 % confidence intervals: more are steadier and slower, 0 "
         "leaves the intervals out.",
     ),
@@ -235,10 +263,9 @@ decoding_options = _settings(
     ),
     click.option(
         "--stall",
-        type=click.FloatRange(min=0, min_open=True),
+        type=Seconds(min=0, min_open=True),
         default=DecodeOptions.stall,
         show_default=True,
-        metavar="SECONDS",
         help="Kill the decoder after SECONDS without a frame; raise it for slow disks.",
     ),
 )
@@ -306,8 +333,19 @@ def open_store(
         ExtractError: both options are given.
     """
     if features_folder is not None:
-        check_folder(features_folder)
-        targets = [feature_path(features_folder, video.id) for video in videos]
         read = [*given, *(video.path for video in videos)]
-        check_outputs(targets, Kind.FEATURES, read, force=force)
+        check_feature_files(features_folder, videos, read, force=force)
     return choose_store(features_folder, no_cache)
+
+
+def check_feature_files(
+    folder: Path, videos: Sequence[VideoInput], read: Sequence[InputPath], *, force: bool
+) -> None:
+    """Refuse to write features over an input or over a file of another kind.
+
+    Raises:
+        BasnetError: names the file.
+    """
+    check_folder(folder)
+    targets = [feature_path(folder, video.id) for video in videos]
+    check_outputs(targets, Kind.FEATURES, read, force=force)

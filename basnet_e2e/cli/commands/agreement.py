@@ -1,6 +1,5 @@
 """`basnet agreement`: how far two annotations of the same videos agree."""
 
-import json
 import math
 from dataclasses import replace
 from pathlib import Path
@@ -9,13 +8,14 @@ from typing import Any
 import click
 
 from basnet_e2e.cli.command import command
-from basnet_e2e.cli.options import PATH, annotation_options, score_options
+from basnet_e2e.cli.options import PATH, Seconds, annotation_options, score_options
 from basnet_e2e.cli.terminal.tables import new_table, show, width
 from basnet_e2e.data.annotations.video_names import counted
 from basnet_e2e.evaluation.agreement import Agreement, Pair, Score, Side
 from basnet_e2e.evaluation.agreement import agreement as compare
 from basnet_e2e.interchange.annotated import Hints
 from basnet_e2e.interchange.compared import paired
+from basnet_e2e.interchange.json_text import json_text
 
 CELL = 10  # columns per number of the confusion
 
@@ -25,10 +25,9 @@ CELL = 10  # columns per number of the confusion
 @click.argument("second", metavar="B", type=PATH)
 @click.option(
     "--step",
-    type=click.FloatRange(min=0.001),
+    type=Seconds(min=0.001),
     default=0.1,
     show_default=True,
-    metavar="SECONDS",
     help="Compare what happens once per step; shorter is finer and slower.",
 )
 @score_options
@@ -58,7 +57,7 @@ def agreement(
     found = compare(list(pairs.values()), step, draws)
     if as_json:
         document = {"videos": list(pairs), "step": step, **found.to_json()}
-        click.echo(json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False))
+        click.echo(json_text(document), nl=False)
         return
     show(_scores(found, len(pairs), step))
     columns = len(found.categories)

@@ -9,6 +9,7 @@ import numpy as np
 from basnet_e2e.cli.command import command
 from basnet_e2e.cli.options import (
     COUNT,
+    backbone_option,
     decoding_options,
     device_option,
     feature_store_options,
@@ -34,21 +35,9 @@ log = logging.getLogger(__name__)
 
 @command("basnet classify video.mp4 --top 5")
 @click.argument("videos", nargs=-1, required=True, type=path_or_url)
-@click.option(
-    "--top", type=COUNT, default=5, show_default=True, metavar="N", help="Classes to print."
-)
-@click.option(
-    "--backbone",
-    default="i3d",
-    show_default=True,
-    metavar="NAME",
-    help="Network with a published classifier; see 'basnet weights list'.",
-)
-@streams_option(
-    "rgb, flow or both; both are more accurate and take five times as long.",
-    default="rgb",
-    show_default=True,
-)
+@click.option("--top", type=COUNT, default=5, show_default=True, help="Classes to print.")
+@backbone_option("Network with a published classifier", default="i3d", show_default=True)
+@streams_option(default="rgb", show_default=True)
 @decoding_options
 @feature_store_options
 @precision_option("float32")

@@ -1,6 +1,5 @@
 """`basnet evaluate`: predicted intervals against annotated ones."""
 
-import json
 import logging
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,6 +13,7 @@ from basnet_e2e.cli.terminal.tables import new_table, show, width
 from basnet_e2e.data.annotations.video_names import counted
 from basnet_e2e.evaluation import analysis
 from basnet_e2e.evaluation.evaluate import Table, parse_tious, prepare, score
+from basnet_e2e.interchange.json_text import json_text
 
 log = logging.getLogger(__name__)
 DETAIL_TIOU = 0.5
@@ -79,7 +79,7 @@ def evaluate(
             "by_length": {"tiou": DETAIL_TIOU, "ranges": [row.to_json() for row in lengths]},
             "classification": classes.to_json() if classes else None,
         }
-        click.echo(json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False))
+        click.echo(json_text(document), nl=False)
         return
     show(
         _map_table(table, confidence),

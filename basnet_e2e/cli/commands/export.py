@@ -1,9 +1,8 @@
 """`basnet export`: features and intervals in the formats of other programs."""
 
-import contextlib
 import difflib
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 
@@ -37,7 +36,7 @@ from basnet_e2e.interchange.writers import (
     write_results,
 )
 from basnet_e2e.intervals import Failure, Localization
-from extract.errors import ExtractError
+from basnet_e2e.report.gather import video_beside
 from extract.sources.find import VIDEO_SUFFIXES
 
 log = logging.getLogger(__name__)
@@ -187,14 +186,15 @@ def _check_documents(
     check_outputs(targets, chosen.kind if chosen else Kind.RESULT, inputs, force=force)
 
 
-def _beside(found: Sequence[Localization], results: Sequence[Path]) -> Mapping[str, Path]:
+def _beside(found: Sequence[Localization], results: Sequence[Path]) -> dict[str, Path]:
     """Video files beside the results; there need not be any."""
     folders = dict.fromkeys(path if path.is_dir() else path.parent for path in results)
-    names = sorted({name for result in found for name in (result.file, result.video)})
-    files = [folder / name for folder in folders for name in names]
-    with contextlib.suppress(ExtractError):
-        return find_media(found, [file for file in files if file.is_file()])
-    return {}
+    return {
+        result.video: video
+        for result in found
+        for folder in folders
+        if (video := video_beside({"video": result.video, "file": result.file}, folder))
+    }
 
 
 def _write(

@@ -8,7 +8,8 @@ import click
 
 from basnet_e2e.cli.command import command
 from basnet_e2e.cli.options import (
-    COUNT,
+    backbone_option,
+    check_feature_files,
     decoding_options,
     device_option,
     force_option,
@@ -17,15 +18,15 @@ from basnet_e2e.cli.options import (
     offline_option,
     precision_option,
     streams_option,
+    stride_option,
 )
 from basnet_e2e.cli.terminal.extract_progress import ExtractProgress, reasons
 from basnet_e2e.data.annotations.video_names import counted
 from basnet_e2e.data.files.file_kinds import Kind
-from basnet_e2e.data.files.overwrite_checks import check_folder, check_output, check_outputs
+from basnet_e2e.data.files.overwrite_checks import check_output
 from basnet_e2e.display import clock
 from extract.backbones.registry import backbone_spec
 from extract.features.failure_lists import FAILURES
-from extract.features.feature_file import feature_path
 from extract.flow.registry import METHODS
 from extract.jobs.dry_run import estimate
 from extract.jobs.plan import Plan, Summary, make_plan
@@ -50,17 +51,8 @@ log = logging.getLogger(__name__)
     metavar="FOLDER",
     help="Folder of the feature files, or its URL.",
 )
-@click.option(
-    "--backbone",
-    default="i3d",
-    show_default=True,
-    metavar="NAME",
-    help="Network that makes features; see 'basnet weights list'.",
-)
-@streams_option(
-    "rgb, flow or both; both find more and take about five times as long as rgb.",
-    show_default="the backbone's: rgb,flow for i3d",
-)
+@backbone_option("Network that makes features", default="i3d", show_default=True)
+@streams_option(show_default="the backbone's: rgb,flow for i3d")
 @click.option(
     "--flow",
     type=click.Choice(list(METHODS)),
@@ -70,14 +62,7 @@ log = logging.getLogger(__name__)
     "less exact; raft: a network of its own.",
 )
 @frame_rate_option("Frames per second of the time grid. Default: the backbone's, 25 for i3d.")
-@click.option(
-    "--stride",
-    type=COUNT,
-    default=16,
-    show_default=True,
-    metavar="N",
-    help="Frames from one snippet to the next; fewer place borders finer and take longer.",
-)
+@stride_option(default=16, show_default=True)
 @click.option(
     "--quantize",
     type=click.Choice(["uint8", "none"]),
@@ -192,9 +177,7 @@ def _check_outputs(plan: Plan, given: tuple[Path | Url, ...], force: bool) -> No
         plan.store.output.check_writable(replaced, force)
         return
     read = [*given, *(video.path for video in (*todo, *plan.present))]
-    targets = [feature_path(folder, video.id) for video in todo]
-    check_folder(folder)
-    check_outputs(targets, Kind.FEATURES, read, force=force)
+    check_feature_files(folder, todo, read, force=force)
     check_output(folder / (plan.failures or FAILURES), Kind.FAILURES, read, force=force)
 
 

@@ -4,7 +4,7 @@ import contextlib
 import functools
 import logging
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,8 @@ from basnet_e2e.cli.command import command
 from basnet_e2e.cli.options import (
     PATH,
     Destination,
+    Seconds,
+    backbone_option,
     decoding_options,
     device_option,
     feature_store_options,
@@ -41,7 +43,6 @@ from extract.sources.storage import is_folder
 from extract.sources.urls import Url, path_or_url
 
 log = logging.getLogger(__name__)
-Inputs = Sequence[Path | Url | None]
 
 
 @command("basnet localize video.mp4 -m model.safetensors -o result.json")
@@ -84,18 +85,13 @@ Inputs = Sequence[Path | Url | None]
 )
 @click.option(
     "--min-length",
-    type=click.FloatRange(min=0),
+    type=Seconds(min=0),
     default=0.0,
     show_default=True,
-    metavar="SECONDS",
     help="Shortest interval to keep.",
 )
 @streams_option("Without -m: streams that classify. Default: rgb; both take five times as long.")
-@click.option(
-    "--backbone",
-    metavar="NAME",
-    help="Without -m: network whose classifier is used, see 'basnet weights list'. Default: i3d.",
-)
+@backbone_option("Without -m: network whose classifier is used (default: i3d)")
 @click.option(
     "--prompt",
     "prompts",
@@ -151,18 +147,11 @@ def localize(
     """
     sources = find_inputs(inputs, grid=grid)
     many = len(inputs) > 1 or any(map(is_folder, inputs))
-    read = [*inputs, model]
-    store = _open_results(output, layout, sources, many, read, force)
+    store, report = _open_outputs(output, page, layout, sources, many, [*inputs, model], force)
     videos = [each for each in sources if isinstance(each, VideoFile)]
     features = open_store(features_folder, no_cache, videos, inputs, force=force)
-    report = _open_report(page, output, layout, sources, many, read, force)
-    localizer = Localizer(
-        model,
-        **asdict(decoding),
-        store=features,
-        observer=report.recorder if report else None,
-        **reading,
-    )
+    observer = report.recorder if report else None
+    localizer = Localizer(model, **asdict(decoding), store=features, observer=observer, **reading)
     _check(sources, localizer)
     with report or contextlib.nullcontext():
         run = _Run(sources, localizer, Selection(keep, min_score, min_length), store, report)
@@ -179,42 +168,28 @@ def localize(
         raise click.exceptions.Exit(1)
 
 
-def _open_results(
+def _open_outputs(
     output: Destination | None,
-    layout: str,
-    sources: Sequence[Input],
-    many: bool,
-    inputs: Inputs,
-    force: bool,
-) -> Store:
-    if output is not None and output.is_folder:
-        return FolderStore(output.path, layout, sources, inputs, force=force)
-    return Document(output.path if output else None, layout, sources, many, inputs, force=force)
-
-
-def _open_report(
     page: Path | None,
-    output: Destination | None,
     layout: str,
     sources: Sequence[Input],
     many: bool,
-    inputs: Inputs,
+    inputs: Sequence[Path | Url | None],
     force: bool,
-) -> LiveReport | None:
-    if page is None:
-        return None
-    if output is None:
-        return LiveReport(page, sources, None, many=False, inputs=inputs, force=force)
-    if layout != "json":
+) -> tuple[Store, LiveReport | None]:
+    """What takes the results, and the report if there is one."""
+    if page and output and layout != "json":
         raise BasnetError("--report reads the result again, which needs --format json")
-    return LiveReport(
-        page,
-        sources,
-        lambda source: output.file_of(source.id),
-        many=many and not output.is_folder,
-        inputs=inputs,
-        force=force,
-    )
+    store: Store
+    if output and output.is_folder:
+        store, many = FolderStore(output.path, layout, sources, inputs, force=force), False
+    else:
+        path = output.path if output else None
+        store = Document(path, layout, sources, many, inputs, force=force)
+    if page is None:
+        return store, None
+    file_of = None if output is None else lambda source: output.file_of(source.id)
+    return store, LiveReport(page, sources, file_of, many=many, inputs=inputs, force=force)
 
 
 def _check(sources: Sequence[Input], localizer: Localizer) -> None:
@@ -229,21 +204,20 @@ def _check(sources: Sequence[Input], localizer: Localizer) -> None:
         raise errors[0]
 
 
+@dataclass
 class _Run:
     """Localizes sources one after the other; one that fails is recorded and the rest continue."""
 
-    def __init__(
-        self,
-        sources: Sequence[Input],
-        localizer: Localizer,
-        selection: Selection,
-        store: Store,
-        report: LiveReport | None,
-    ) -> None:
-        self._sources, self._left = sources, list(sources)
-        self._localizer, self._selection = localizer, selection
-        self._store, self._report = store, report
-        self.failed: list[Failure] = []
+    sources: Sequence[Input]
+    localizer: Localizer
+    selection: Selection
+    store: Store
+    report: LiveReport | None
+    failed: list[Failure] = field(default_factory=list)
+    left: list[Input] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.left = list(self.sources)
 
     def all(self, jobs: int | None) -> None:
         """Localize what an earlier run has not.
@@ -251,42 +225,42 @@ class _Run:
         Args:
             jobs: how many processes make features; None leaves it to the machine.
         """
-        self._left = [source for source in self._sources if not self._is_done(source)]
-        todo, count = list(self._left), len(self._sources)
+        self.left = [source for source in self.sources if not self._is_done(source)]
+        todo, count = list(self.left), len(self.sources)
         if len(todo) < count:
             log.info("%d of %d done before", count - len(todo), count)
-        with self._localizer.prefetch(todo, jobs) as division, StepProgress("localize") as bar:
+        with self.localizer.prefetch(todo, jobs) as division, StepProgress("localize") as bar:
             if division and division.workers > 1:
                 log.info("%s", division)
             for index, source in enumerate(todo, start=1):
                 bar.begin(source.id)
                 note = f"video {index}/{len(todo)}" if len(todo) > 1 else ""
                 self._one(source, functools.partial(bar.update, note=note))
-                self._left.remove(source)
+                self.left.remove(source)
 
     def _one(self, source: Input, progress: Any) -> None:
-        if self._report:
-            self._report.recorder.reset()
+        if self.report:
+            self.report.recorder.reset()
         try:
-            made = stamp(self._localizer.made_from(source))
-            found = self._localizer.localize_input(source, progress)
+            made = stamp(self.localizer.made_from(source))
+            found = self.localizer.localize_input(source, progress)
         except Exception as error:
-            message = failure_message(error, source.path, alone=len(self._sources) == 1)
+            message = failure_message(error, source.path, alone=len(self.sources) == 1)
             log.error("%s", message)
             self.failed.append(Failure(source.id, source.file, message))
             return
-        kept = self._selection.of(found)
+        kept = self.selection.of(found)
         result = replace(kept, made=kept.made | made)
-        self._store.add(source, result)
-        if self._report:
-            self._report.add(source, result)
+        self.store.add(source, result)
+        if self.report:
+            self.report.add(source, result)
 
     def _is_done(self, source: Input) -> bool:
         try:
-            made = self._localizer.made_from(source)
+            made = self.localizer.made_from(source)
         except OSError:
             return False  # reported in its turn
-        return self._store.is_done(source, stamp(made) | self._selection.to_json())
+        return self.store.is_done(source, stamp(made) | self.selection.to_json())
 
     def close(self) -> str:
         """Write what is done, however the run ended, and say what is left.
@@ -294,9 +268,9 @@ class _Run:
         Returns:
             The text for stdout, if any.
         """
-        text = self._store.close(self.failed, self._left)
-        done, count = len(self._sources) - len(self._left), len(self._sources)
-        if self._left and count > 1:
-            advice = self._store.how_to_go_on
+        text = self.store.close(self.failed, self.left)
+        done, count = len(self.sources) - len(self.left), len(self.sources)
+        if self.left and count > 1:
+            advice = self.store.how_to_go_on
             log.warning("%d of %d videos are done; %s", done, count, advice)
         return text

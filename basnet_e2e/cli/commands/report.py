@@ -8,15 +8,53 @@ from typing import Any
 import click
 
 from basnet_e2e.cli.command import command
-from basnet_e2e.cli.commands.report_pictures import draw_picture, picture_options
-from basnet_e2e.cli.options import PATH, force_option, results_argument, subset_option
+from basnet_e2e.cli.options import (
+    PATH,
+    Seconds,
+    force_option,
+    options,
+    results_argument,
+    subset_option,
+)
 from basnet_e2e.cli.terminal.progress import StepProgress
 from basnet_e2e.data.annotations.annotations import GroundTruth, read_ground_truth
 from basnet_e2e.data.annotations.video_names import listing, match_ids
+from basnet_e2e.data.files.file_kinds import Kind
+from basnet_e2e.data.files.overwrite_checks import check_output
+from basnet_e2e.report.figures.canvas import save_picture
+from basnet_e2e.report.figures.registry import PICTURES, Request, find_picture
 from basnet_e2e.report.gather import Gatherer, Result, find_results
 from basnet_e2e.report.pages.site import check_target, write_report
 
 log = logging.getLogger(__name__)
+PICTURE_SUFFIXES = (".png", ".svg", ".pdf")
+
+picture_options = options(
+    click.option(
+        "--picture",
+        type=click.Choice(list(PICTURES)),
+        metavar="NAME",
+        help="Draw one picture instead: video or cas (of a result with its evidence, or of "
+        "features with --model), snippet (of a video), training (of a log), ethogram (of results "
+        "or annotations), map (of 'evaluate --json').",
+    ),
+    click.option(
+        "-m", "--model", type=PATH, help="With --picture: model whose view of features is drawn."
+    ),
+    click.option(
+        "--video", metavar="ID", help="With --picture: video to draw, if there are several."
+    ),
+    click.option(
+        "--at",
+        type=Seconds(min=0),
+        help="With --picture snippet: its time. Default: the middle of the video.",
+    ),
+    click.option(
+        "--flow",
+        metavar="METHOD",
+        help="With --picture snippet: optical flow to draw. Default: tvl1.",
+    ),
+)
 
 
 @command("basnet report result.json --videos videos/ -o result.html")
@@ -93,3 +131,26 @@ def _ground_truth(
         part = f", subset {truth.subset}," if truth.subset else ""
         log.warning("%s%s says nothing of %s", path, part, listing(unknown))
     return truth
+
+
+def draw_picture(
+    name: str, inputs: Sequence[Path], output: Path, *, force: bool = False, **fields: Any
+) -> None:
+    """Draw a picture into a file.
+
+    Args:
+        name: one of ``PICTURES``.
+        inputs: the files it is drawn from.
+        output: .png, .svg or .pdf.
+        force: replace a file of another kind.
+        fields: further fields of ``Request``.
+
+    Raises:
+        BasnetError: something is missing, cannot be read, or would be overwritten.
+    """
+    if output.suffix.lower() not in PICTURE_SUFFIXES:
+        raise click.BadParameter(f"{output} is not a picture; name a .png, .svg or .pdf file")
+    request = Request(tuple(inputs), **fields)
+    read = [*inputs, request.model, request.ground_truth]
+    check_output(output, Kind.PICTURE, read, force=force)
+    save_picture(find_picture(name).draw(request), output)

@@ -86,7 +86,6 @@ def _names(text: str) -> tuple[str, ...]:
     type=COUNT,
     default=1,
     show_default=True,
-    metavar="N",
     help="Runs per row; more show how much figures vary and take N times as long.",
 )
 @click.option(
@@ -110,10 +109,8 @@ def _names(text: str) -> tuple[str, ...]:
     help="best-on-test adds a column, chosen on the test videos as the released code does; it must "
     "be asked for in the first run.",
 )
-@click.option("--steps", type=COUNT, metavar="N", help="Training steps. Default: the preset's.")
-@click.option(
-    "--segments", type=COUNT, metavar="N", help="Segments per video (T). Default: the preset's."
-)
+@click.option("--steps", type=COUNT, help="Training steps. Default: the preset's.")
+@click.option("--segments", type=COUNT, help="Segments per video (T). Default: the preset's.")
 @streams_option("Use only rgb or only flow. Default: both.")
 @grid_option
 @click.option("--video", metavar="ID", help="Test video to draw. Default: one of median quality.")

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from basnet_e2e.cli.command import command
-from basnet_e2e.cli.options import COUNT, FOLDER, streams_option
+from basnet_e2e.cli.options import FOLDER, Number, backbone_option, streams_option, stride_option
 from basnet_e2e.studio.project.project import settings_of
 from basnet_e2e.studio.server import LOOPBACK, serve
 from extract.backbones.registry import backbone_spec
@@ -27,27 +27,13 @@ log = logging.getLogger(__name__)
     show_default="VIDEOS-studio beside the videos",
     help="Folder of labels, features, model and results.",
 )
-@click.option(
-    "--backbone",
-    metavar="NAME",
-    show_default="i3d",
-    help="Network that makes features; see 'basnet weights list'.",
-)
-@streams_option(
-    "rgb, flow or both; both find more and take about five times as long.", show_default="rgb"
-)
-@click.option(
-    "--stride",
-    type=COUNT,
-    metavar="N",
-    show_default="16",
-    help="Frames from one snippet to the next; fewer place borders finer and take longer.",
-)
+@backbone_option("Network that makes features", show_default="i3d")
+@streams_option(show_default="rgb")
+@stride_option(show_default="16")
 @click.option(
     "--port",
-    type=click.IntRange(0, 65535),
+    type=Number(0, 65535),
     default=0,
-    metavar="N",
     show_default="any that is free",
     help="Port of the page.",
 )

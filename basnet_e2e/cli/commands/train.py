@@ -11,6 +11,7 @@ from basnet_e2e.cli.options import (
     COUNT,
     FILE,
     PATH,
+    Number,
     device_option,
     force_option,
     grid_option,
@@ -80,19 +81,17 @@ log = logging.getLogger(__name__)
 @grid_option
 @click.option(
     "--seed",
-    type=click.IntRange(min=0),
+    type=Number(min=0),
     default=0,
     show_default=True,
-    metavar="N",
     help="Equal seeds give equal models.",
 )
-@click.option("--steps", type=COUNT, metavar="N", help="Training steps. Default: the preset's.")
+@click.option("--steps", type=COUNT, help="Training steps. Default: the preset's.")
 @click.option(
     "--ensemble",
     type=COUNT,
     default=1,
     show_default=True,
-    metavar="N",
     help="Networks in the model, with this seed and those after it, averaged; steadier with few "
     "videos, N times as long.",
 )

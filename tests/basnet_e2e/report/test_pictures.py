@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from basnet_e2e import BasnetError, Interval, Localization
-from basnet_e2e.cli.commands.report_pictures import draw_picture
+from basnet_e2e.cli.commands.report import draw_picture
 from basnet_e2e.data.files.file_kinds import Kind, kind_of
 from basnet_e2e.heads.basnet.network import BaSNet
 from basnet_e2e.heads.checkpoint import HeadModel, save_model
