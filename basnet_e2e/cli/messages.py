@@ -8,31 +8,24 @@ from basnet_e2e.display import on_one_line
 PACKAGES = ("basnet_e2e", "extract", "weights")
 
 
-class _Lines(logging.Formatter):
-    """Log records as one line each; warnings and errors say that they are."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        text = on_one_line(record.getMessage())
-        return text if record.levelno <= logging.INFO else f"{record.levelname.lower()}: {text}"
-
-
 class _Stderr(logging.Handler):
-    """Write to whatever stderr is now, above a running progress bar."""
+    """Writes each record as a line; warnings and errors say that they are."""
 
     def emit(self, record: logging.LogRecord) -> None:
+        text = on_one_line(record.getMessage())
+        if record.levelno > logging.INFO:
+            text = f"{record.levelname.lower()}: {text}"
         # Not by click.echo: it bypasses the progress bar's replacement of stderr and would write
         # into the bar.
-        print(self.format(record), file=sys.stderr, flush=True)
+        print(text, file=sys.stderr, flush=True)
 
 
 def set_up_messages(verbose: int, quiet: bool) -> None:
     """Send the messages of the three packages to stderr; -v adds details, -q keeps warnings."""
     level = logging.WARNING if quiet else logging.DEBUG if verbose else logging.INFO
-    handler = _Stderr()
-    handler.setFormatter(_Lines())
     for name in PACKAGES:
         logger = logging.getLogger(name)
-        logger.handlers[:] = [handler]
+        logger.handlers[:] = [_Stderr()]
         logger.setLevel(level)
         logger.propagate = False
 

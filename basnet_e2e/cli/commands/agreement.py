@@ -13,7 +13,7 @@ from basnet_e2e.cli.terminal.tables import new_table, show, width
 from basnet_e2e.data.annotations.video_names import counted
 from basnet_e2e.evaluation.agreement import Agreement, Pair, Score, Side
 from basnet_e2e.evaluation.agreement import agreement as compare
-from basnet_e2e.interchange.annotated import Hints
+from basnet_e2e.interchange.annotated import AnnotatedVideo, Hints
 from basnet_e2e.interchange.compared import paired
 from basnet_e2e.interchange.json_text import json_text
 
@@ -47,11 +47,7 @@ def agreement(
         replace(hints, predictions=True, observations=names[k : k + 1] or names[:1]) for k in (0, 1)
     ]
     pairs = {
-        name: Pair(
-            pair.duration,
-            Side(pair.first.intervals, pair.first.unknown),
-            Side(pair.second.intervals, pair.second.unknown),
-        )
+        name: Pair(pair.duration, _side(pair.first), _side(pair.second))
         for name, pair in paired((first, chosen[0]), (second, chosen[1])).items()
     }
     found = compare(list(pairs.values()), step, draws)
@@ -66,6 +62,10 @@ def agreement(
     elif columns > 1:
         click.echo()
         show(_confusion(found))
+
+
+def _side(video: AnnotatedVideo) -> Side:
+    return Side(video.intervals, video.unknown)
 
 
 def _scores(found: Agreement, videos: int, step: float) -> Any:

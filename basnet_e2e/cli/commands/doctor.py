@@ -100,7 +100,6 @@ def _versions() -> Iterator[Finding]:
     found = [f"{name} {version}" for name, version in versions.items() if version]
     for first in range(0, len(found), PER_LINE):
         yield Finding("packages" if not first else "", ", ".join(found[first : first + PER_LINE]))
-
     for name, version in versions.items():
         if version is None:
             yield Finding("packages", f"{name} is missing", False, f"pip install {name}")
@@ -109,7 +108,7 @@ def _versions() -> Iterator[Finding]:
 
 
 def _torchvision() -> Iterator[Finding]:
-    """Pip may install a torchvision that does not fit torch."""
+    """Whether torchvision fits torch; pip may install one that does not."""
     from weights.errors import WeightsError
     from weights.libraries import import_torchvision
 

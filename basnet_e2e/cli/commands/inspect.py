@@ -1,5 +1,6 @@
 """`basnet inspect`: what a file is."""
 
+import json
 import textwrap
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,7 +14,6 @@ from basnet_e2e.data.annotations.video_names import counted, listing
 from basnet_e2e.data.files.file_kinds import Kind
 from basnet_e2e.data.inspection import inspect as look_into
 from basnet_e2e.heads.registry import DEFAULT_HEAD
-from basnet_e2e.interchange.json_text import json_text
 
 WIDTH = 80
 TOPIC = 14  # columns
@@ -30,7 +30,7 @@ def inspect(file: Path, as_json: bool) -> None:
     """
     found = look_into(file)
     if as_json:
-        click.echo(json_text(found), nl=False)
+        click.echo(json.dumps(found, indent=1, ensure_ascii=False))
         return
     click.echo(f"{file}: {Kind[found['kind'].upper()]}")
     describe = {"model": _model, "features": _features, "result": _result}.get(found["kind"], _use)

@@ -7,7 +7,6 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Self
 
 import click
 
@@ -56,9 +55,6 @@ class ExtractProgress(ProgressBar):
         self._done = self._known = self._seconds = 0.0
         self._known_bytes = self._gone_bytes = 0
 
-    def __enter__(self) -> Self:
-        return self  # the bar starts with the work
-
     def begin(self, sizes: Mapping[str, int]) -> None:
         """Start.
 
@@ -67,7 +63,6 @@ class ExtractProgress(ProgressBar):
         """
         self._sizes, self._began = sizes, time.monotonic()
         self.show(self.line())
-        super().__enter__()
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         super().__exit__()
@@ -138,8 +133,9 @@ class ExtractProgress(ProgressBar):
         if total is None:
             return line
         line += f": {clock(done)} of {clock(total)}"
-        if speed := self.speed:
-            line += f", {speed:.2f}x real time, {clock(self.time_left or 0.0)} left"
+        if speed := self._task.speed:
+            left = clock(self._task.time_remaining or 0.0)
+            line += f", {speed:.2f}x real time, {left} left"
         return line
 
     def running(self) -> str:

@@ -64,16 +64,6 @@ class ProgressBar:
         self._task.total = total
         self._progress.update(self._task.id, completed=done)
 
-    @property
-    def speed(self) -> float | None:
-        """What is done per second; None if unknown."""
-        return self._task.speed
-
-    @property
-    def time_left(self) -> float | None:
-        """Seconds; None if unknown."""
-        return self._task.time_remaining
-
     def show(self, text: str, below: str = "") -> None:
         """Show a text beside the bar and a line below it."""
         self._progress.update(self._task.id, description=text)
@@ -107,5 +97,6 @@ class StepProgress(ProgressBar):
     def update(self, done: int, total: int, note: str = "") -> None:
         """Show that ``done`` of ``total`` steps are done."""
         self.set(done, total)
-        left = f"{clock(self.time_left)} left" if self.time_left else ""
+        seconds = self._task.time_remaining
+        left = f"{clock(seconds)} left" if seconds else ""
         self.show(", ".join(filter(None, [f"{self._title}: {done}/{total}", left, note])))
