@@ -10,11 +10,11 @@ from typing import NoReturn
 
 import click
 
-from basnet_e2e.cli.signals import INTERRUPTED, Stopped, sigterm_as_ctrl_c
 from basnet_e2e.display import on_one_line
 from basnet_e2e.errors import BasnetError
 from basnet_e2e.version import __version__
 from extract.errors import ExtractError
+from extract.machine.stop_signals import Terminated, sigterm_as_ctrl_c
 from weights.errors import WeightsError
 
 # Section -> command -> line of help. The lines are here so that `basnet --help` need not import the
@@ -50,8 +50,23 @@ SECTIONS = {
     },
 }
 COMMANDS = {name: line for commands in SECTIONS.values() for name, line in commands.items()}
-DISK_FAILED = 1
+DISK_FAILED, INTERRUPTED, TERMINATED = 1, 130, 143  # exit codes
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+class Stopped(Exception):
+    """A command was stopped by Ctrl-C or SIGTERM and has cleaned up.
+
+    Attributes:
+        exit_code: 130 after Ctrl-C, 143 after SIGTERM.
+    """
+
+    def __init__(self, cause: KeyboardInterrupt) -> None:
+        terminated = isinstance(cause, Terminated)
+        self.exit_code = TERMINATED if terminated else INTERRUPTED
+        text = "stopped by SIGTERM" if terminated else "interrupted"
+        # A command adds by ``add_note`` what part of its work is done.
+        super().__init__(": ".join([text, *getattr(cause, "__notes__", ())]))
 
 
 class Basnet(click.Group):

@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from basnet_e2e.heads.common.decoding_rules import Floats, Proposals, Seen
+from basnet_e2e.heads.common.decoding_rules import Floats, Prediction, Proposals
 from basnet_e2e.heads.common.head import Shape
 from basnet_e2e.heads.common.second_stage import SecondStage
 from basnet_e2e.heads.common.settings import Preset
@@ -39,8 +39,8 @@ def second_stages(net: nn.Module) -> list[SecondStage]:
     return [stage for stage in found if isinstance(stage, SecondStage)]
 
 
-def read(net: nn.Module, x: NDArray[np.float32], preset: Preset) -> Seen:
-    """What a network in evaluation mode sees in a video, or the mean of what several see.
+def predict(net: nn.Module, x: NDArray[np.float32], preset: Preset) -> Prediction:
+    """Prediction of a network in evaluation mode, or the mean prediction of an ensemble.
 
     Args:
         net: one network, or an :class:`Ensemble`.
@@ -52,28 +52,28 @@ def read(net: nn.Module, x: NDArray[np.float32], preset: Preset) -> Seen:
     device = next(net.parameters()).device
     with torch.inference_mode():
         rows = torch.from_numpy(np.array(x, np.float32)).to(device)
-        seen = [head.read(member, rows, preset) for member in members]
-    return seen[0] if len(seen) == 1 else _mean(seen)
+        predictions = [head.predict(member, rows, preset) for member in members]
+    return predictions[0] if len(predictions) == 1 else _mean(predictions)
 
 
-def _mean(seen: Sequence[Seen]) -> Seen:
+def _mean(predictions: Sequence[Prediction]) -> Prediction:
     def mean(parts: Sequence[Floats]) -> Floats:
         return np.asarray(np.mean(parts, axis=0))
 
-    weights = [each.foreground for each in seen if each.foreground is not None]
+    weights = [each.foreground for each in predictions if each.foreground is not None]
     proposals = None
-    if seen[0].proposals is not None:
+    if predictions[0].proposals is not None:
         # Each network's own intervals are pooled; suppression decides between them.
-        own = [each.proposals or {} for each in seen]
+        own = [each.proposals or {} for each in predictions]
         classes = sorted({index for found in own for index in found})
         proposals = {
             index: Proposals.joined([found[index] for found in own if index in found])
             for index in classes
         }
-    return Seen(
-        mean([each.raw for each in seen]),
-        mean([each.video_scores for each in seen]),
+    return Prediction(
+        mean([each.raw for each in predictions]),
+        mean([each.video_scores for each in predictions]),
         mean(weights) if weights else None,
-        {name: mean([each.more[name] for each in seen]) for name in seen[0].more},
+        {name: mean([each.extra[name] for each in predictions]) for name in predictions[0].extra},
         proposals,
     )

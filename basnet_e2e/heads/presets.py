@@ -55,8 +55,9 @@ def preset_from_json(document: Mapping[str, Any]) -> Preset:
         BasnetError: the head or a setting is unknown, or one is missing.
     """
     head = find_head(str(document["head"]))
-    kinds = {"own": head.own, "training": head.training, "reading": head.reading}
-    parts: dict[str, Any] = {part: kinds[part].from_json(document[part]) for part in PARTS}
+    parts: dict[str, Any] = {
+        part: getattr(head, part).from_json(document[name]) for name, part in PARTS.items()
+    }
     return Preset(str(document["name"]), head.name, **parts)
 
 
@@ -67,7 +68,7 @@ def preset_from_flat(values: Mapping[str, Any], head: str) -> Preset:
         BasnetError: a setting is unknown or missing.
     """
     found = find_head(head)
-    kinds = {"own": found.own, "training": found.training, "reading": found.reading}
+    kinds = {name: getattr(found, part) for name, part in PARTS.items()}
     left = {name: value for name, value in values.items() if name != "head"}
     document: dict[str, Any] = {"head": head, "name": left.pop("name", "?")}
     for part, kind in kinds.items():

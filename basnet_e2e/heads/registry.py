@@ -60,7 +60,7 @@ DEFAULT_HEAD = "basnet"
 TRAINED_HEAD = "plus"  # what is trained where nobody asks for a method
 
 
-def described() -> str:
+def describe_heads() -> str:
     """Every head with what it is good for, for the command line."""
     known = ((name, entry) for name, entry in HEADS.items() if isinstance(entry, Entry))
     return "; ".join(f"{name} {entry.summary}" for name, entry in known)

@@ -12,17 +12,17 @@ from basnet_e2e.data.features.sampling import Rows, reading_rows
 from basnet_e2e.errors import BasnetError
 from basnet_e2e.heads.checkpoint import HeadModel
 from basnet_e2e.heads.common.decoding_rules import (
-    LEAST_ACTIVE,
-    SHARED,
+    DEFAULT_RULES,
+    MIN_ACTIVATION,
+    DecodingRules,
     Floats,
+    Prediction,
     Proposals,
-    Rules,
-    Seen,
 )
 from basnet_e2e.heads.common.second_stage import SecondStage
-from basnet_e2e.heads.common.settings import Preset, Reading
+from basnet_e2e.heads.common.settings import DecodingSettings, Preset
 from basnet_e2e.heads.common.softmax import softmax
-from basnet_e2e.heads.ensemble import read, second_stages
+from basnet_e2e.heads.ensemble import predict, second_stages
 from basnet_e2e.heads.registry import find_head
 from basnet_e2e.intervals import Interval, Localization, by_score
 from basnet_e2e.localization.proposals import Corrector, normalise, propose, smooth
@@ -33,10 +33,10 @@ LEAST_NAMED_SCORE = 0.01
 # is the class activation sequence, probabilities need no normalisation. They are above 0 everywhere
 # and not stretched to [0, 1], so thresholds go from .1, below which a snippet is background, to .9;
 # and what is shorter than a snippet is more than a classifier of whole snippets can tell.
-KINETICS400 = Reading(
+KINETICS400 = DecodingSettings(
     normalise="none",
     theta_act=tuple(step / 10 for step in range(1, 10)),
-    shortest=Reading().upsample,
+    shortest=DecodingSettings().upsample,
 )
 # A class's score is the mean of its T // 8 highest probabilities, as BaS-Net's.
 HIGHEST_SHARE = 8
@@ -49,14 +49,14 @@ class Activations:
     Attributes:
         cas: ``[n, C]`` activation of the action classes, smoothed and normalised as the settings
             say; intervals are cut from it unless the head has a rule of its own.
-        seen: as the network gives it.
+        prediction: of the network.
         edges: ``[n + 1]`` seconds between rows.
         centres: ``[n]`` seconds at which the rows' values sit.
         second: what the second stage makes of proposals; None where the model has none.
     """
 
     cas: Floats
-    seen: Seen
+    prediction: Prediction
     edges: Floats
     centres: Floats
     second: Corrector | None = None
@@ -64,7 +64,7 @@ class Activations:
     @property
     def foreground(self) -> Floats | None:
         """``[n]`` foreground weights in [0, 1]; None where the head has none."""
-        return self.seen.foreground
+        return self.prediction.foreground
 
 
 @dataclass(frozen=True)
@@ -92,27 +92,27 @@ def activations(model: HeadModel, video: VideoFeatures) -> Activations:
 
 def read_network(net: nn.Module, preset: Preset, video: VideoFeatures) -> Activations:
     """As :func:`activations`, of a network in evaluation mode."""
-    training, reading = preset.training, preset.reading
-    rows = reading_rows(video, reading.centre, training.length, training.segments)
-    seen = read(net, rows.x, preset)
-    cas = normalise(smooth(seen.cas, reading.smooth), reading)
+    training, decoding = preset.training, preset.decoding
+    rows = reading_rows(video, decoding.centre, training.length, training.segments)
+    prediction = predict(net, rows.x, preset)
+    cas = normalise(smooth(prediction.cas, decoding.smooth), decoding)
     stages = second_stages(net)
-    second = corrector(stages, seen, rows.x, cas) if stages else None
-    return Activations(cas, seen, rows.edges, rows.centres, second)
+    second = corrector(stages, prediction, rows.x, cas) if stages else None
+    return Activations(cas, prediction, rows.edges, rows.centres, second)
 
 
 def corrector(
-    stages: Sequence[SecondStage], seen: Seen, x: NDArray[np.float32], cas: Floats
+    stages: Sequence[SecondStage], prediction: Prediction, x: NDArray[np.float32], cas: Floats
 ) -> Corrector:
     """What one or several second stages make of a video's proposals: the mean of their words.
 
     Args:
         stages: at least one.
-        seen: what the network says of the video.
+        prediction: of the network for the video.
         x: rows ``[n, F]``.
         cas: ``[n, C]`` activation as it is cut.
     """
-    curves_of = [stage.class_curves(seen, x) for stage in stages]
+    curves_of = [stage.class_curves(prediction, x) for stage in stages]
 
     def corrected(index: int, found: Proposals) -> Proposals:
         each = [
@@ -154,11 +154,13 @@ def localization_of(
     video: VideoFeatures,
     name: str = "model",
 ) -> Localization:
-    """All proposals of a video that a network has seen already."""
+    """All proposals of a video that a network was already applied to."""
     rows = Rows(video.x, found.edges, found.centres)
     rules = find_head(preset.head).rules
-    reading = preset.reading
-    return _localization(found.seen, rows, classes, reading, video, name, 0.0, rules, found.second)
+    decoding = preset.decoding
+    return _localization(
+        found.prediction, rows, classes, decoding, video, name, 0.0, rules, found.second
+    )
 
 
 def localize_pretrained(
@@ -186,24 +188,24 @@ def localize_pretrained(
         )
     highest = max(1, len(probabilities) // HIGHEST_SHARE)
     cas = np.asarray(probabilities, np.float64)
-    seen = Seen(cas, np.sort(cas, axis=0)[-highest:].mean(axis=0))
+    prediction = Prediction(cas, np.sort(cas, axis=0)[-highest:].mean(axis=0))
     rows = reading_rows(video, KINETICS400.centre)
-    return _localization(seen, rows, classes, KINETICS400, video, name, LEAST_NAMED_SCORE)
+    return _localization(prediction, rows, classes, KINETICS400, video, name, LEAST_NAMED_SCORE)
 
 
 def _localization(
-    seen: Seen,
+    prediction: Prediction,
     rows: Rows,
     classes: Sequence[str],
-    reading: Reading,
+    decoding: DecodingSettings,
     video: VideoFeatures,
     name: str,
     least_named: float,
-    rules: Rules = SHARED,
+    rules: DecodingRules = DEFAULT_RULES,
     second: Corrector | None = None,
 ) -> Localization:
-    scores = seen.video_scores
-    found = propose(seen, rows.edges, rows.centres, reading, video.duration, rules, second)
+    scores = prediction.video_scores
+    found = propose(prediction, rows.edges, rows.centres, decoding, video.duration, rules, second)
     intervals = [
         Interval(classes[index], float(start), float(end), float(score))
         for index, kept in found.items()
@@ -232,21 +234,21 @@ def background(model: HeadModel, video: VideoFeatures) -> Background:
 
 
 def background_of(found: Activations, video: VideoFeatures) -> Background:
-    """What a network that has seen a video takes for background.
+    """What the activations of a video say is background.
 
     With foreground weights: those below .5. With a background class: where it is the most active
     one (score: its softmax over classes). Else: where no class's normalised activation reaches .1.
     """
-    raw = found.seen.raw
+    raw = found.prediction.raw
     if found.foreground is not None:
         action = found.foreground
         predicted = action < 0.5
-    elif raw.shape[1] > found.seen.classes:
+    elif raw.shape[1] > found.prediction.classes:
         action = 1 - softmax(raw)[:, -1]
         predicted = raw.argmax(axis=1) == raw.shape[1] - 1
     else:
         action = found.cas.max(axis=1)
-        predicted = action < LEAST_ACTIVE
+        predicted = action < MIN_ACTIVATION
     centres = (video.start + video.end) / 2
     row = np.searchsorted(found.edges, centres, side="right") - 1
     row = np.clip(row, 0, len(action) - 1)

@@ -11,42 +11,42 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from basnet_e2e.heads.common.decoding_rules import (
-    SHARED,
+    DEFAULT_RULES,
     Curve,
-    Cut,
+    DecodingRules,
     Floats,
     Ints,
+    Prediction,
     Proposals,
-    Rules,
-    Seen,
+    ThresholdedRuns,
 )
 from basnet_e2e.heads.common.nms import non_maximum_suppression
-from basnet_e2e.heads.common.settings import Reading
+from basnet_e2e.heads.common.settings import DecodingSettings
 
 # A class and its proposals in rows to the same, corrected.
 Corrector = Callable[[int, Proposals], Proposals]
 
 
-def choose_classes(scores: Floats, reading: Reading) -> Ints:
+def choose_classes(scores: Floats, decoding: DecodingSettings) -> Ints:
     """Classes whose intervals are sought in a video.
 
     Args:
         scores: ``[C]`` video-level scores.
-        reading: ``theta_class``, ``fallback`` and ``first``.
+        decoding: ``theta_class``, ``fallback`` and ``first``.
 
     Returns:
         Indices in ascending order; none where no action was recognised.
     """
-    chosen = np.flatnonzero(scores >= reading.theta_class)
-    if not len(chosen) and reading.fallback == "argmax" and len(scores):
+    chosen = np.flatnonzero(scores >= decoding.theta_class)
+    if not len(chosen) and decoding.fallback == "argmax" and len(scores):
         chosen = np.array([int(scores.argmax())], np.intp)
     # The released code asks whether any index is not zero where it means any class at all.
-    if reading.first == "dropped" and not chosen.any():
+    if decoding.first == "dropped" and not chosen.any():
         chosen = chosen[:0]
     return chosen
 
 
-def normalise(cas: Floats, reading: Reading) -> Floats:
+def normalise(cas: Floats, decoding: DecodingSettings) -> Floats:
     """Each class's activation over the video, scaled so that its range is [0, 1].
 
     Minimum and maximum are taken no lower than 0, so activations below 0 stay below; a range of
@@ -54,9 +54,9 @@ def normalise(cas: Floats, reading: Reading) -> Floats:
 
     Args:
         cas: ``[n, C]``.
-        reading: ``normalise``; with ``none`` the activation is taken as it is.
+        decoding: ``normalise``; with ``none`` the activation is taken as it is.
     """
-    if reading.normalise == "none":
+    if decoding.normalise == "none":
         return cas
     low = np.maximum(cas.min(axis=0), 0.0)
     span = np.maximum(cas.max(axis=0), 0.0) - low
@@ -82,7 +82,7 @@ def smooth(cas: Floats, rows: int) -> Floats:
 
 
 def upsample(
-    curve: Floats, edges: Floats, centres: Floats, reading: Reading
+    curve: Floats, edges: Floats, centres: Floats, decoding: DecodingSettings
 ) -> tuple[Floats, Floats]:
     """Linear interpolation of one class's activation, ``upsample`` samples a row.
 
@@ -90,15 +90,15 @@ def upsample(
         curve: ``[n]``.
         edges: ``[n + 1]`` seconds between rows.
         centres: ``[n]`` seconds at which the values sit.
-        reading: ``upsample`` and ``centre``.
+        decoding: ``upsample`` and ``centre``.
 
     Returns:
         Values ``[S]`` of the samples and the seconds ``[S + 1]`` between samples.
     """
     rows = len(curve)
-    at = np.arange(rows * reading.upsample + 1) / reading.upsample
+    at = np.arange(rows * decoding.upsample + 1) / decoding.upsample
     bounds = np.interp(at, np.arange(rows + 1), edges)
-    if reading.centre == "centre":
+    if decoding.centre == "centre":
         return np.interp((bounds[:-1] + bounds[1:]) / 2, centres, curve), bounds
     values = np.interp(at[:-1], np.arange(rows), curve)
     if rows > 1:
@@ -114,7 +114,9 @@ def runs(values: Floats, threshold: float) -> tuple[Ints, Ints]:
     return changes[0::2], changes[1::2]
 
 
-def contrast(values: Floats, first: Ints, stop: Ints, threshold: float, reading: Reading) -> Floats:
+def contrast(
+    values: Floats, first: Ints, stop: Ints, threshold: float, decoding: DecodingSettings
+) -> Floats:
     """Mean of each run minus the mean of its margins on both sides.
 
     The margin on each side is a share ``outer`` of the run's samples; without any sample in the
@@ -125,11 +127,11 @@ def contrast(values: Floats, first: Ints, stop: Ints, threshold: float, reading:
         first: first sample of each run ``[P]``.
         stop: one past its last.
         threshold: at which the runs were cut.
-        reading: ``outer``, and ``contrast``: ``thresholded`` measures on the curve that is zero
+        decoding: ``outer``, and ``contrast``: ``thresholded`` measures on the curve that is zero
             below the threshold, ``curve`` on the one that is zero below zero.
     """
-    width = reading.outer * (stop - first)
-    if reading.contrast == "thresholded":
+    width = decoding.outer * (stop - first)
+    if decoding.contrast == "thresholded":
         curve = np.where(values < threshold, 0.0, values)
         # The released code truncates positions instead of rounding widths.
         low = np.maximum(0, (first - width).astype(np.intp))
@@ -150,9 +152,9 @@ def class_proposals(
     values: Floats,
     bounds: Floats,
     class_score: float,
-    reading: Reading,
+    decoding: DecodingSettings,
     duration: float,
-    rules: Rules = SHARED,
+    rules: DecodingRules = DEFAULT_RULES,
     scored: Floats | None = None,
 ) -> Proposals:
     """All proposals of one curve of a class in one video, before suppression.
@@ -161,24 +163,24 @@ def class_proposals(
         values: up-sampled activation ``[S]``.
         bounds: seconds between samples ``[S + 1]``.
         class_score: of the video.
-        reading: thresholds, ``groups``, ``contrast``, ``ranking`` and ``gamma``.
+        decoding: thresholds, ``groups``, ``contrast``, ``ranking`` and ``gamma``.
         duration: of the video in seconds.
         rules: the head's own steps.
         scored: samples ``[S]`` to score on; default: ``values``.
     """
-    thresholds = reading.theta_act
+    thresholds = decoding.theta_act
     if rules.thresholds is not None:
-        thresholds = tuple(rules.thresholds(values, reading))
+        thresholds = tuple(rules.thresholds(values, decoding))
     if scored is None:
         scored = values
     found = []
     for threshold in thresholds:
-        first, stop = _runs(values, threshold, reading, rules)
-        cut = Cut(values, scored, first, stop, threshold, class_score)
-        score = (rules.score or contrast_score)(cut, reading)
+        first, stop = _runs(values, threshold, decoding, rules)
+        runs = ThresholdedRuns(values, scored, first, stop, threshold, class_score)
+        score = (rules.score or contrast_score)(runs, decoding)
         found.append(Proposals(bounds[first], bounds[stop], score))
     together = Proposals.joined(found)
-    if reading.groups == "any":
+    if decoding.groups == "any":
         return together
     held = Proposals(
         np.clip(together.start, 0.0, duration), np.clip(together.end, 0.0, duration), together.score
@@ -186,14 +188,16 @@ def class_proposals(
     return held.take(held.end > held.start)
 
 
-def _runs(values: Floats, threshold: float, reading: Reading, rules: Rules) -> tuple[Ints, Ints]:
+def _runs(
+    values: Floats, threshold: float, decoding: DecodingSettings, rules: DecodingRules
+) -> tuple[Ints, Ints]:
     """Runs of a curve that become proposals."""
     if rules.runs is not None:
-        first, stop = rules.runs(values, threshold, reading)
+        first, stop = rules.runs(values, threshold, decoding)
     else:
         first, stop = runs(values, threshold)
-    if reading.groups == "sound":
-        several = stop - first >= reading.shortest
+    if decoding.groups == "sound":
+        several = stop - first >= decoding.shortest
         return first[several], stop[several]
     if len(first) == 1 and stop[0] == 1:
         # The released code asks whether any active position is not zero.
@@ -201,44 +205,44 @@ def _runs(values: Floats, threshold: float, reading: Reading, rules: Rules) -> t
     return first, stop
 
 
-def contrast_score(cut: Cut, reading: Reading) -> Floats:
+def contrast_score(runs: ThresholdedRuns, decoding: DecodingSettings) -> Floats:
     """Score of each run: its contrast with its margins, and a share of the class score."""
-    class_score = cut.class_score
-    if reading.ranking == "binary":
-        class_score = float(class_score >= reading.theta_class)
-    inner = contrast(cut.scored, cut.first, cut.stop, cut.threshold, reading)
-    return inner + reading.gamma * class_score
+    class_score = runs.class_score
+    if decoding.ranking == "binary":
+        class_score = float(class_score >= decoding.theta_class)
+    inner = contrast(runs.scored, runs.first, runs.stop, runs.threshold, decoding)
+    return inner + decoding.gamma * class_score
 
 
-def suppress(found: Proposals, reading: Reading) -> Proposals:
+def suppress(found: Proposals, decoding: DecodingSettings) -> Proposals:
     """Proposals of one class that overlap no better one by much, best first."""
-    extra = 1.0 if reading.nms == "pixel" else 0.0
-    kept = non_maximum_suppression(found.start, found.end, found.score, reading.nms_iou, extra)
+    extra = 1.0 if decoding.nms == "pixel" else 0.0
+    kept = non_maximum_suppression(found.start, found.end, found.score, decoding.nms_iou, extra)
     return found.take(kept)
 
 
-def class_curves(seen: Seen, index: int, reading: Reading) -> list[Curve]:
+def class_curves(prediction: Prediction, index: int, decoding: DecodingSettings) -> list[Curve]:
     """The curve of one class: its activation, smoothed and normalised."""
-    column = seen.cas[:, index : index + 1]
-    return [Curve(normalise(smooth(column, reading.smooth), reading)[:, 0])]
+    column = prediction.cas[:, index : index + 1]
+    return [Curve(normalise(smooth(column, decoding.smooth), decoding)[:, 0])]
 
 
 def propose(
-    seen: Seen,
+    prediction: Prediction,
     edges: Floats,
     centres: Floats,
-    reading: Reading,
+    decoding: DecodingSettings,
     duration: float,
-    rules: Rules = SHARED,
+    rules: DecodingRules = DEFAULT_RULES,
     second: Corrector | None = None,
 ) -> dict[int, Proposals]:
     """Proposals of a video after suppression.
 
     Args:
-        seen: what a network says of the video, on n rows.
+        prediction: of a network for the video, on n rows.
         edges: ``[n + 1]`` seconds between rows.
         centres: ``[n]`` seconds at which the rows' values sit.
-        reading: settings of the shared steps.
+        decoding: settings of the shared steps.
         duration: of the video in seconds.
         rules: the head's own steps.
         second: corrects the proposals of a class before suppression; they are in rows to it.
@@ -247,33 +251,33 @@ def propose(
         Class index -> its proposals, best first; classes without any are left out.
     """
     kept = {}
-    for index, found in candidates(seen, edges, centres, reading, duration, rules).items():
+    for index, found in candidates(prediction, edges, centres, decoding, duration, rules).items():
         if second is not None:
             rows = np.arange(len(edges), dtype=np.float64)
             found = second(index, distinct(_mapped(found, edges, rows)))
             found = _mapped(found, rows, np.clip(edges, 0.0, duration))
             found = found.take(found.end > found.start)
-        kept[index] = (rules.suppress or suppress)(found, reading)
+        kept[index] = (rules.suppress or suppress)(found, decoding)
     return {index: found for index, found in kept.items() if len(found)}
 
 
 def candidates(
-    seen: Seen,
+    prediction: Prediction,
     edges: Floats,
     centres: Floats,
-    reading: Reading,
+    decoding: DecodingSettings,
     duration: float,
-    rules: Rules = SHARED,
+    rules: DecodingRules = DEFAULT_RULES,
 ) -> dict[int, Proposals]:
     """As :func:`propose`, before suppression."""
     kept = {}
-    for index in (rules.classes or choose_classes)(seen.video_scores, reading):
-        if seen.proposals is not None:
-            found = _in_seconds(seen.proposals.get(int(index)), edges, duration)
+    for index in (rules.classes or choose_classes)(prediction.video_scores, decoding):
+        if prediction.proposals is not None:
+            found = _in_seconds(prediction.proposals.get(int(index)), edges, duration)
         else:
-            score = float(seen.video_scores[index])
-            curves = (rules.curves or class_curves)(seen, int(index), reading)
-            found = _of_curves(curves, edges, centres, score, reading, duration, rules)
+            score = float(prediction.video_scores[index])
+            curves = (rules.curves or class_curves)(prediction, int(index), decoding)
+            found = _of_curves(curves, edges, centres, score, decoding, duration, rules)
         if len(found):
             kept[int(index)] = found
     return kept
@@ -298,18 +302,20 @@ def _of_curves(
     edges: Floats,
     centres: Floats,
     class_score: float,
-    reading: Reading,
+    decoding: DecodingSettings,
     duration: float,
-    rules: Rules,
+    rules: DecodingRules,
 ) -> Proposals:
     """Proposals of all curves of one class."""
     found = []
     for curve in curves:
-        values, bounds = upsample(curve.cut, edges, centres, reading)
+        values, bounds = upsample(curve.cut, edges, centres, decoding)
         scored = None
         if curve.scored is not None:
-            scored, _ = upsample(curve.scored, edges, centres, reading)
-        found.append(class_proposals(values, bounds, class_score, reading, duration, rules, scored))
+            scored, _ = upsample(curve.scored, edges, centres, decoding)
+        found.append(
+            class_proposals(values, bounds, class_score, decoding, duration, rules, scored)
+        )
     return Proposals.joined(found)
 
 

@@ -296,7 +296,7 @@ def judge(
 
 def changes_training(head: str, fix: str) -> bool:
     """Whether a head's fix needs a network of its own."""
-    read = {each.name for each in fields(find_head(head).reading)}
+    read = {each.name for each in fields(find_head(head).decoding)}
     return not set(find_head(head).fixes[fix]) <= read
 
 

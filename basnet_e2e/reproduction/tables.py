@@ -15,7 +15,7 @@ from basnet_e2e.heads.common.settings import Preset
 from basnet_e2e.heads.registry import find_head
 from basnet_e2e.reproduction.published import HEAD_TITLES, RECIPE_TITLES, Protocol
 from basnet_e2e.reproduction.runs import Figures, Outcome
-from basnet_e2e.training.loop import looked_at
+from basnet_e2e.training.loop import evaluated_steps
 
 BACKGROUND_COLUMNS = ("f_measure", "precision", "recall", "average_precision")
 Outcomes = dict[str, list[Outcome]]
@@ -67,7 +67,7 @@ def ablation(protocol: Protocol, outcomes: Outcomes) -> Sheet:
         notes.append("± is the standard deviation over seeds.")
     if selected:
         columns += ("best*",)
-        looks = len(looked_at(next(iter(outcomes.values()))[0].spec.preset.training.steps))
+        looks = len(evaluated_steps(next(iter(outcomes.values()))[0].spec.preset.training.steps))
         notes.append(
             f"best*: average of the best of {looks} looks at the test videos during training; the "
             "released code looks after every step. It is chosen on the test videos, so not fair."

@@ -18,16 +18,16 @@ from basnet_e2e.heads.registry import find_head
 from basnet_e2e.training.batches import batch_of
 from basnet_e2e.training.holdout import Holdout
 
-PATIENCE = 5  # looks without gain, of about 20 in a whole run
+PATIENCE = 5  # evaluations without gain, of about 20 in a whole run
 
 
 @dataclass(frozen=True)
-class Stopping:
-    """Looks at held-out videos now and then, keeps the best step and gives up behind it.
+class EarlyStopping:
+    """Evaluates held-out videos now and then, keeps the best step and stops behind it.
 
     Attributes:
         holdout: the videos.
-        patience: looks in a row that find nothing better before training ends.
+        patience: evaluations in a row without gain before training ends.
     """
 
     holdout: Holdout
@@ -36,7 +36,7 @@ class Stopping:
     def score(self, net: nn.Module, preset: Preset, step: int) -> float:
         """Minus the head's mean loss on the held-out videos, of a network in evaluation mode.
 
-        Rows of long videos are drawn alike at every look.
+        Rows of long videos are drawn alike at every evaluation.
 
         Args:
             net: as the head made it.
@@ -55,17 +55,17 @@ class Stopping:
                 total += float(loss.total) * len(chosen)
         return -total / len(labels)
 
-    def gives_up(self, looks: list[int], best: int, step: int) -> bool:
+    def should_stop(self, evaluations: list[int], best: int, step: int) -> bool:
         """Whether training ends after ``step``.
 
         Args:
-            looks: steps of a run that are looked at, ascending.
+            evaluations: steps of a run after which it is evaluated, ascending.
             best: the best of them so far.
             step: steps done.
         """
-        return sum(best < look <= step for look in looks) >= self.patience
+        return sum(best < each <= step for each in evaluations) >= self.patience
 
-    def logged(self, score: float) -> tuple[str, float]:
+    def metric(self, score: float) -> tuple[str, float]:
         """The loss."""
         return HELD_OUT, -score
 

@@ -9,7 +9,7 @@ from basnet_e2e.data.features.dataset import LabelledSet
 from basnet_e2e.heads.checkpoint import HeadModel, save_model
 from basnet_e2e.heads.common.settings import Preset
 from basnet_e2e.heads.ensemble import Ensemble
-from basnet_e2e.training.early_stopping import Stopping
+from basnet_e2e.training.early_stopping import EarlyStopping
 from basnet_e2e.training.fit import finished_model, fit
 from basnet_e2e.training.holdout import Holdout
 from basnet_e2e.training.run_identity import held_out
@@ -32,7 +32,7 @@ def fit_ensemble(
     output: Path | None = None,
     resume: bool = False,
     holdout: Holdout | None = None,
-    stopping: Stopping | None = None,
+    stopping: EarlyStopping | None = None,
     **options: Any,
 ) -> HeadModel:
     """Train networks of equal settings with one seed after the other, into one model.

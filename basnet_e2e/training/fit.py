@@ -17,7 +17,7 @@ from basnet_e2e.heads.common.devices import describe
 from basnet_e2e.heads.common.settings import Preset
 from basnet_e2e.heads.ensemble import Ensemble
 from basnet_e2e.heads.registry import find_head
-from basnet_e2e.training.early_stopping import Stopping
+from basnet_e2e.training.early_stopping import EarlyStopping
 from basnet_e2e.training.holdout import Holdout
 from basnet_e2e.training.loop import Run, StepListener
 from basnet_e2e.training.run_identity import (
@@ -35,7 +35,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Trained:
-    """What a run gives: the last step's network, and the best one where a judge was asked."""
+    """What a run gives: the last step's network, and the best one if there was a monitor."""
 
     last: HeadModel
     best: HeadModel | None
@@ -49,7 +49,7 @@ def fit(
     device: torch.device | None = None,
     validation: Validation | None = None,
     holdout: Holdout | None = None,
-    stopping: Stopping | None = None,
+    stopping: EarlyStopping | None = None,
     state: Path | None = None,
     resume: bool = False,
     progress: StepListener | None = None,
@@ -115,7 +115,7 @@ def finished_model(
     seed: int,
     validation: Validation | None,
     holdout: Holdout | None,
-    stopping: Stopping | None = None,
+    stopping: EarlyStopping | None = None,
     networks: int = 1,
 ) -> HeadModel | None:
     """The model of this very run where it was finished before; None where there is no model.
@@ -147,7 +147,7 @@ def _trained(
     preset: Preset,
     seed: int,
     validation: Validation | None,
-    stopping: Stopping | None,
+    stopping: EarlyStopping | None,
 ) -> Trained:
     """The last step's network and the best one, on the CPU."""
     training: dict[str, Any] = {
@@ -170,9 +170,9 @@ def _trained(
     chosen.load_state_dict(run.best.weights)
     step, score = run.best.step, run.best.score
     known = {
-        name: judge.record(step, score)
-        for name, judge in (("validation", validation), ("stopping", stopping))
-        if judge is not None
+        name: monitor.record(step, score)
+        for name, monitor in (("validation", validation), ("stopping", stopping))
+        if monitor is not None
     }
     best = replace(last, net=chosen, training=training | known)
     return Trained(last, _with_second_stage(best, data, seed))

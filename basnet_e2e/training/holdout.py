@@ -36,8 +36,8 @@ class Holdout:
 
     def recognise(self, net: nn.Module, preset: Preset) -> Recognition:
         """How well a network in evaluation mode names the classes of these videos."""
-        seen = [read_network(net, preset, video).seen for video in self.data.videos]
-        scores = np.stack([one.video_scores for one in seen])
+        predictions = [read_network(net, preset, video).prediction for video in self.data.videos]
+        scores = np.stack([one.video_scores for one in predictions])
         return recognition(self.data.targets() > 0, scores)
 
 

@@ -78,12 +78,12 @@ def logged(
 
 
 def step_values(step: TrainingStep) -> dict[str, float]:
-    """What is logged of a step, by name: loss, its parts, rates, the score where judged."""
+    """What is logged of a step, by name: loss, its parts, rates, the metric if evaluated."""
     values = {LOSS: step.loss} | {f"{LOSS} {name}": each for name, each in step.parts.items()}
     for index, rate in enumerate(step.rates):
         values[f"{RATE} {index + 1}" if index else RATE] = rate
-    if step.judged is not None:
-        values |= dict([step.judged])
+    if step.monitored is not None:
+        values |= dict([step.monitored])
     return values
 
 
@@ -118,7 +118,7 @@ class CsvLog:
         before = read_log(self._path) if there else {STEP: []}
         names = [name for name in before if name != STEP]
         names += [name for name in values if name not in names]
-        # What a judge found comes last, though its first value does not come first.
+        # The metric comes last, though its first value does not come first.
         self._columns = sorted(names, key=(VALIDATION, HELD_OUT).__contains__)
         text = io.StringIO(newline="")
         writer = csv.writer(text, lineterminator="\n")

@@ -20,7 +20,7 @@ from basnet_e2e.training.batches import draw_batch, known_rows
 from basnet_e2e.training.state import Best, load_state, postponed_interrupt, save_state
 
 SAVE_EVERY = 180.0  # seconds between saved states
-LOOKS = 20  # of a judge in a run
+EVALUATIONS = 20  # of the network in a run
 SPEED_STEPS = 20  # steps over which the speed is averaged
 
 
@@ -34,11 +34,11 @@ class TrainingStep:
         loss: of this step's batch.
         speed: steps a second.
         left: seconds left at this speed.
-        best: what the judge found at the best step so far, if it has looked.
+        best: the metric at the best step so far, if it was evaluated.
         parts: the loss's named terms, before they are weighted.
         rates: learning rate of each of the optimiser's groups in this step.
-        judged: what the judge found after this step, if it looked: its name and value.
-        net: the network, which a listener may look at in evaluation mode.
+        monitored: name and value of the metric after this step, if it was evaluated.
+        net: the network, for listeners, in evaluation mode.
         preset: its settings, with ``segments`` resolved.
     """
 
@@ -50,7 +50,7 @@ class TrainingStep:
     best: float | None = None
     parts: Mapping[str, float] = field(default_factory=dict)
     rates: tuple[float, ...] = ()
-    judged: tuple[str, float] | None = None
+    monitored: tuple[str, float] | None = None
     net: nn.Module | None = None
     preset: Preset | None = None
 
@@ -58,22 +58,22 @@ class TrainingStep:
 StepListener = Callable[[TrainingStep], None]
 
 
-class Judge(Protocol):
-    """Looks at a network now and then, so that its best step is kept."""
+class Monitor(Protocol):
+    """Evaluates a network now and then, so that its best step is kept."""
 
     def score(self, net: nn.Module, preset: Preset, step: int) -> float:
         """Of a network in evaluation mode after ``step`` steps; higher is better."""
 
-    def gives_up(self, looks: list[int], best: int, step: int) -> bool:
-        """Whether training ends after ``step``, the best of its ``looks`` being ``best``."""
+    def should_stop(self, evaluations: list[int], best: int, step: int) -> bool:
+        """Whether training ends after ``step``, the best of the ``evaluations`` being ``best``."""
 
-    def logged(self, score: float) -> tuple[str, float]:
-        """Name and value of a score as people know it."""
+    def metric(self, score: float) -> tuple[str, float]:
+        """Name and value of the score as people know it."""
 
 
-def looked_at(steps: int) -> list[int]:
-    """Steps of a run after which it is judged, the last one among them."""
-    every = max(1, steps // LOOKS)
+def evaluated_steps(steps: int) -> list[int]:
+    """Steps of a run after which the network is evaluated, the last one among them."""
+    every = max(1, steps // EVALUATIONS)
     return sorted({*range(every, steps + 1, every), steps})
 
 
@@ -86,7 +86,7 @@ class Run:
         seed: of weights, samples and dropout.
         device: where the network runs.
         identity: all that the result depends on, to refuse another run's state.
-        judge: keeps the best step where given, and may end the run.
+        monitor: keeps the best step where given, and may end the run.
     """
 
     def __init__(
@@ -96,18 +96,18 @@ class Run:
         seed: int,
         device: torch.device,
         identity: dict[str, Any],
-        judge: Judge | None = None,
+        monitor: Monitor | None = None,
     ) -> None:
         self.data, self.preset = data, preset
         self.head = find_head(preset.head)
         self.labels = data.targets()
         self.rows = known_rows(data, preset.training.rows)
-        self.seed, self.device, self.judge = seed, device, judge
+        self.seed, self.device, self.monitor = seed, device, monitor
         self.step = 0
         self.loss = float("nan")
         self.parts: dict[str, float] = {}
         self.best = Best()
-        self._looks = looked_at(preset.training.steps)
+        self._evaluations = evaluated_steps(preset.training.steps)
         self._run = identity
         with _own_random_state(device):
             torch.manual_seed(seed)
@@ -151,14 +151,14 @@ class Run:
             try:
                 while not self._is_over() and not asked.is_set():
                     self._take_step()
-                    judged = None
-                    if self.judge is not None and self.step in self._looks:
-                        judged = self._judge(self.judge)
+                    monitored = None
+                    if self.monitor is not None and self.step in self._evaluations:
+                        monitored = self._evaluate(self.monitor)
                     if path is not None and time.monotonic() - last_save > SAVE_EVERY:
                         self.save(path)
                         last_save = time.monotonic()
                     if progress is not None:
-                        progress(self._report(clock, judged))
+                        progress(self._report(clock, monitored))
                 self._random = _random_state(self.device)
                 if asked.is_set() and not self._is_over():
                     if path is not None:
@@ -190,28 +190,30 @@ class Run:
         """Whether there is no step left; a function of the state alone, so that resuming agrees."""
         if self.step >= self.preset.training.steps:
             return True
-        judge = self.judge
-        return judge is not None and judge.gives_up(self._looks, self.best.step, self.step)
+        monitor = self.monitor
+        return monitor is not None and monitor.should_stop(
+            self._evaluations, self.best.step, self.step
+        )
 
-    def _judge(self, judge: Judge) -> tuple[str, float]:
+    def _evaluate(self, monitor: Monitor) -> tuple[str, float]:
         self.net.eval()
-        score = judge.score(self.net, self.preset, self.step)
+        score = monitor.score(self.net, self.preset, self.step)
         if score > self.best.score:
             weights = {
                 name: tensor.detach().clone() for name, tensor in self.net.state_dict().items()
             }
             self.best = Best(self.step, score, weights)
-        return judge.logged(score)
+        return monitor.metric(score)
 
-    def _report(self, clock: "_Clock", judged: tuple[str, float] | None) -> TrainingStep:
+    def _report(self, clock: "_Clock", monitored: tuple[str, float] | None) -> TrainingStep:
         speed = clock.tick()
         left = (self.preset.training.steps - self.step) / speed
         best = None
-        if self.judge is not None and self.best.weights is not None:
-            best = self.judge.logged(self.best.score)[1]
+        if self.monitor is not None and self.best.weights is not None:
+            best = self.monitor.metric(self.best.score)[1]
         steps = self.preset.training.steps
         rates = tuple(float(group["lr"]) for group in self.optimizer.param_groups)
-        how = (self.parts, rates, judged, self.net, self.preset)
+        how = (self.parts, rates, monitored, self.net, self.preset)
         return TrainingStep(self.step, steps, self.loss, speed, left, best, *how)
 
 

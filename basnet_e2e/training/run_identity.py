@@ -11,7 +11,7 @@ from basnet_e2e.data.annotations.video_names import listing
 from basnet_e2e.data.features.dataset import LabelledSet
 from basnet_e2e.heads.checkpoint import HeadModel
 from basnet_e2e.heads.common.settings import Preset
-from basnet_e2e.training.early_stopping import Stopping
+from basnet_e2e.training.early_stopping import EarlyStopping
 from basnet_e2e.training.holdout import Holdout
 from basnet_e2e.training.validation import Validation
 from weights.json_documents import Name, Number, Text, convert, parse_json
@@ -23,7 +23,7 @@ def run_identity(
     seed: int,
     validation: Validation | None,
     holdout: Holdout | None = None,
-    stopping: Stopping | None = None,
+    stopping: EarlyStopping | None = None,
 ) -> dict[str, Any]:
     """All that a run's result depends on, as JSON values.
 

@@ -126,15 +126,17 @@ class _Proposed:
     def __init__(
         self, net: nn.Module, stage: SecondStage, preset: Preset, video: VideoFeatures
     ) -> None:
-        training, reading = preset.training, preset.reading
-        self.seen = read_network(net, preset, video)
-        self.edges = self.seen.edges
-        rows = reading_rows(video, reading.centre, training.length, training.segments)
-        self.curves_of = stage.class_curves(self.seen.seen, rows.x)
+        training, decoding = preset.training, preset.decoding
+        self.activations = read_network(net, preset, video)
+        self.edges = self.activations.edges
+        rows = reading_rows(video, decoding.centre, training.length, training.segments)
+        self.curves_of = stage.class_curves(self.activations.prediction, rows.x)
         count = len(self.edges) - 1
         places = np.arange(count + 1, dtype=np.float64)
         rules = find_head(preset.head).rules
-        found = candidates(self.seen.seen, places, places[:-1] + 0.5, reading, count, rules)
+        found = candidates(
+            self.activations.prediction, places, places[:-1] + 0.5, decoding, count, rules
+        )
         self.proposals = {index: distinct(each) for index, each in found.items()}
 
     def in_rows(self, intervals: Sequence[Interval]) -> Floats:
@@ -146,7 +148,7 @@ class _Proposed:
         self, column: int, proposals: Proposals, actions: Floats
     ) -> tuple[Described, NDArray[np.float32]]:
         """Proposals of a class, and their mirror images, with their targets."""
-        curves = self.curves_of(column, self.seen.cas[:, column])
+        curves = self.curves_of(column, self.activations.cas[:, column])
         described = describe(curves, proposals.start, proposals.end)
         targets = targets_of(proposals, actions)
         back = np.column_stack([targets[:, 0], -targets[:, 2], -targets[:, 1]])

@@ -26,7 +26,7 @@ STATE_VERSION = 2
 
 @dataclass
 class Best:
-    """Best weights so far, by a judge."""
+    """Best weights so far, by a monitor."""
 
     step: int = 0
     score: float = -math.inf
@@ -57,7 +57,7 @@ def save_state(
         loss: of the last step.
         net: weights after that step.
         optimizer: with its moments.
-        best: best weights, where a judge looks at them.
+        best: best weights so far.
         device: whose random state belongs to the run, beside the CPU's.
 
     Raises:
@@ -112,7 +112,7 @@ def load_state(
                 torch.cuda.set_rng_state(state.random_cuda.cpu(), device)
     except BasnetError:
         raise
-    except Exception as error:  # of any kind, out of torch's reading of a damaged file
+    except Exception as error:  # of any kind, raised by torch on a damaged file
         raise BasnetError(
             f"{path}: damaged training state; delete it to start from the beginning"
         ) from error

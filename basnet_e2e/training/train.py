@@ -25,7 +25,7 @@ from basnet_e2e.heads.common.head import Head
 from basnet_e2e.heads.common.settings import Preset
 from basnet_e2e.heads.presets import preset as find_preset
 from basnet_e2e.heads.registry import DEFAULT_HEAD, TRAINED_HEAD, find_head
-from basnet_e2e.training.early_stopping import Stopping, check_can_stop
+from basnet_e2e.training.early_stopping import EarlyStopping, check_can_stop
 from basnet_e2e.training.ensemble import fit_ensemble, member_path
 from basnet_e2e.training.fit import Trained, finished_model, fit
 from basnet_e2e.training.holdout import Holdout, hold_out, report
@@ -110,12 +110,12 @@ def train(
     """
     asked: dict[str, Any] = {"recipe": recipe, "steps": steps}
     if head is None and isinstance(preset, str):
-        head = head_without_name(preset, recipe)
+        head = default_head(preset, recipe)
     settings = find_preset(
         preset, head=head, **{name: value for name, value in asked.items() if value is not None}
     )
     if balanced:
-        settings = drawn_evenly(settings)
+        settings = with_balanced_batches(settings)
     if resume and output is None:
         raise BasnetError("resuming needs the model file (output) that the state is kept beside")
     if ensemble < 1:
@@ -138,7 +138,7 @@ def train(
     held = None
     if holdout is not None:
         data, held = hold_out(data, holdout, seed)
-    stopping = Stopping(held) if held is not None and stop_early else None
+    stopping = EarlyStopping(held) if held is not None and stop_early else None
     if resume and output is not None and not state_path(output).is_file():
         finished = finished_model(
             Path(output), data, settings, seed, validation, held, stopping, networks=ensemble
@@ -175,7 +175,7 @@ def train(
     return model
 
 
-def drawn_evenly(settings: Preset) -> Preset:
+def with_balanced_batches(settings: Preset) -> Preset:
     """Settings whose batches hold every class equally often.
 
     Raises:
@@ -189,7 +189,7 @@ def drawn_evenly(settings: Preset) -> Preset:
     return settings.changed(batches="balanced")
 
 
-def head_without_name(preset: str, recipe: str | None) -> str:
+def default_head(preset: str, recipe: str | None) -> str:
     """The method of a run that names none: BaS-Net for what only it has, else the one to use."""
     known = find_head(TRAINED_HEAD).presets
     only_basnet = preset in find_head(DEFAULT_HEAD).presets and preset not in known

@@ -99,11 +99,11 @@ class Validation:
         found = [localize_network(net, preset, self.classes, video) for video in self.videos]
         return evaluate(found, self.truth, self.tious).average
 
-    def gives_up(self, looks: list[int], best: int, step: int) -> bool:
+    def should_stop(self, evaluations: list[int], best: int, step: int) -> bool:
         """Never: all steps are taken."""
         return False
 
-    def logged(self, score: float) -> tuple[str, float]:
+    def metric(self, score: float) -> tuple[str, float]:
         """Average mAP."""
         return VALIDATION, score
 

@@ -94,8 +94,13 @@ class OutputFolder:
         files = [name for name in storage.names_below(self.folder) if name.endswith(SUFFIX)]
         ids = [name.removesuffix(SUFFIX) for name in sorted(files)]
         wanted = [video_id for video_id in ids if video_id not in without]
-        with ThreadPoolExecutor(AT_A_TIME if isinstance(self.folder, Url) else 1) as pool:
+        if isinstance(self.folder, Path):
+            return {video_id: self.meta(video_id) for video_id in wanted}
+        pool = ThreadPoolExecutor(AT_A_TIME)
+        try:
             return dict(zip(wanted, pool.map(self.meta, wanted), strict=True))
+        finally:
+            pool.shutdown(cancel_futures=True)  # Ctrl-C does not wait for those that have not begun
 
     def meta(self, video_id: str) -> Meta | None:
         """Metadata of the features of a video; None where there are none that can be read."""

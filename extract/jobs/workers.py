@@ -7,16 +7,22 @@ import pickle
 import signal
 import sys
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from dataclasses import replace
 from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
-from typing import Any, NoReturn
+from typing import Any
 
 from extract.jobs.plan import Event, Job, JobQueue, Plan
 from extract.jobs.resources import Division
 from extract.jobs.video_job import ExtractorOptions, clean_up, record_lost, work_on
 from extract.machine.devices import cores
+from extract.machine.stop_signals import (
+    Terminated,
+    sigterm_as_ctrl_c,
+    stops_blocked,
+    unblock_sigterm,
+)
 
 log = logging.getLogger(__name__)
 STOP = None
@@ -109,7 +115,7 @@ class _Worker:
         # A worker's jobs come one by one.
         empty = replace(self.plan, todo=(), present=())
         self.process = context.Process(target=_work, args=(theirs, empty, options), daemon=True)
-        with _interrupts_held_back():
+        with stops_blocked():
             self.process.start()
         theirs.close()
         self._threads = 0
@@ -181,30 +187,23 @@ def _stop(workers: list[_Worker]) -> None:
                 clean_up(worker.plan, worker.job.video, patience=0)
 
 
-@contextlib.contextmanager
-def _interrupts_held_back() -> Iterator[None]:
-    """Processes started in the block never see Ctrl-C; this one sees it afterwards.
-
-    A terminal sends it to all of them, and one that is still importing would print a traceback.
-    """
-    if not hasattr(signal, "pthread_sigmask"):  # Windows
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
 def _work(pipe: Any, plan: Plan, options: ExtractorOptions) -> None:
     """Body of a worker process: one extractor, any number of videos."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent, which ends us
-    signal.signal(signal.SIGTERM, _stop_cleanly)
+    try:
+        with sigterm_as_ctrl_c():
+            unblock_sigterm()
+            _extract_all(pipe, plan, options)
+    except Terminated:
+        sys.exit(STOPPED_CODE)
+
+
+def _extract_all(pipe: Any, plan: Plan, options: ExtractorOptions) -> None:
+    """Extract the parent's videos until it says stop; what stops all of them is sent to it."""
     try:
         extractor = options.make_extractor()
 
-        def tell(event: Event) -> None:
+        def on_event(event: Event) -> None:
             _send(pipe, event)
             while pipe.poll():  # nothing but threads: the next video waits for this one's end
                 extractor.use_threads(_receive(pipe))
@@ -212,19 +211,11 @@ def _work(pipe: Any, plan: Plan, options: ExtractorOptions) -> None:
         while (message := _receive(pipe)) is not STOP:
             if isinstance(message, Job):
                 extractor.load()
-                _send(pipe, work_on(message, plan, extractor, tell))
+                _send(pipe, work_on(message, plan, extractor, on_event))
             else:
                 extractor.use_threads(message)
     except Exception as error:
-        # The parent ends all of us now; a signal while this one ends itself would be an error.
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
         _send(pipe, portable(error))
-
-
-def _stop_cleanly(number: int, frame: object) -> NoReturn:
-    """End by an exception, so that half-written files are removed."""
-    signal.signal(number, signal.SIG_IGN)  # a second one would cut the cleaning short
-    sys.exit(STOPPED_CODE)
 
 
 def _receive(pipe: Any) -> Any:

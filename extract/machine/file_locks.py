@@ -8,6 +8,10 @@ import errno
 import logging
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from filelock import FileLock
 
 log = logging.getLogger(__name__)
 
@@ -31,11 +35,28 @@ def lock(folder: Path, name: str, patience: float = -1) -> Iterator[bool]:
     Raises:
         OSError: the folder cannot be written.
     """
-    from filelock import FileLock, Timeout
+    from filelock import FileLock
 
     root = folder / UNFINISHED
     path = root / f"{name}.lock"
     held = FileLock(path, timeout=patience, poll_interval=POLL_SECONDS, fallback_to_soft=False)
+    locked = False
+    try:
+        locked = _acquire(held, path, folder)
+        yield locked
+    finally:
+        if locked or held.is_locked:  # Ctrl-C may come between the two
+            # While it is locked, so that nobody waits for a file that is gone; Windows keeps it.
+            with contextlib.suppress(OSError):
+                path.unlink()
+        held.release()
+        remove_empty(path.parent, root)
+
+
+def _acquire(held: "FileLock", path: Path, folder: Path) -> bool:
+    """Whether the lock is held, or the file system has none; False if another owner keeps it."""
+    from filelock import Timeout
+
     for tries_left in reversed(range(MOST_TRIES)):
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -46,21 +67,19 @@ def lock(folder: Path, name: str, patience: float = -1) -> Iterator[bool]:
             if not tries_left:
                 raise
         except Timeout:
-            yield False
-            return
+            return False
         except OSError as error:
             if error.errno not in NO_LOCKS:
                 raise
-            _warn(folder)
+            if folder not in _warned:
+                _warned.add(folder)
+                log.warning(
+                    "%s: this file system has no locks, so only one process at a time may write "
+                    "here",
+                    folder,
+                )
             break
-    try:
-        yield True
-    finally:
-        # While it is locked, so that nobody waits for a file that is gone; Windows keeps it open.
-        with contextlib.suppress(OSError):
-            path.unlink()
-        held.release()
-        remove_empty(path.parent, root)
+    return True
 
 
 def remove_empty(folder: Path, root: Path) -> None:
@@ -69,12 +88,3 @@ def remove_empty(folder: Path, root: Path) -> None:
         while folder != root.parent:
             folder.rmdir()
             folder = folder.parent
-
-
-def _warn(folder: Path) -> None:
-    if folder not in _warned:
-        _warned.add(folder)
-        log.warning(
-            "%s: this file system has no locks, so only one process at a time may write here",
-            folder,
-        )

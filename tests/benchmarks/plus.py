@@ -41,8 +41,8 @@ WITHOUT: dict[str, dict[str, Any]] = {
     "foreground weighting": {"weighting": 0.0},
     "guided mean": {"reach": 0.0},
     "soft suppression": {"suppression": "hard"},
-    "thresholds to .9": {"theta_act": preset("small").reading.theta_act},
-    "outer margin .5": {"outer": preset("small").reading.outer},
+    "thresholds to .9": {"theta_act": preset("small").decoding.theta_act},
+    "outer margin .5": {"outer": preset("small").decoding.outer},
 }
 
 
@@ -82,7 +82,7 @@ class Judge:
         if key not in self._models:
             self._models[key] = fit(self.part.train, settings, seed=self.seed).last
         model = self._models[key]
-        model = replace(model, preset=replace(model.preset, reading=settings.reading))
+        model = replace(model, preset=replace(model.preset, reading=settings.decoding))
         found = [localize_features(model, video) for video in self.part.held]
         table = evaluate(found, self.part.truth)
         return [100 * table.average, *(100 * float(table.map[index]) for index in SHOWN)]

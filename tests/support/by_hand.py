@@ -39,14 +39,16 @@ def batch(x, labels):
     return Batch(torch.from_numpy(x), None, labels, 0, 4)
 
 
-def read_as(head, seen, upsample=None):
+def read_as(head, prediction, upsample=None):
     """Intervals in rows, by class."""
     chosen = preset("official", head=head)
     if upsample:
         chosen = chosen.changed(upsample=upsample)
-    edges = np.arange(len(seen.raw) + 1.0)
+    edges = np.arange(len(prediction.raw) + 1.0)
     centres = edges[:-1] + 0.5
-    found = propose(seen, edges, centres, chosen.reading, float(edges[-1]), find_head(head).rules)
+    found = propose(
+        prediction, edges, centres, chosen.decoding, float(edges[-1]), find_head(head).rules
+    )
     return {
         index: sorted(zip(each.start.tolist(), each.end.tolist(), each.score.tolist(), strict=True))
         for index, each in found.items()

@@ -7,9 +7,15 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from basnet_e2e.heads.common.decoding_rules import Seen
+from basnet_e2e.heads.common.decoding_rules import Prediction
 from basnet_e2e.heads.common.head import Head, Loss
-from basnet_e2e.heads.common.settings import Preset, Reading, Settings, Training, added
+from basnet_e2e.heads.common.settings import (
+    DecodingSettings,
+    Preset,
+    Settings,
+    TrainingSettings,
+    added,
+)
 
 
 @dataclass(frozen=True)
@@ -33,13 +39,15 @@ class Net(nn.Module):
         return weights, cas, (shares[:, :, None] * cas).sum(1)
 
 
-QUICK = Training(steps=30, batch=4, rate=0.5, weight_decay=0.0)
+QUICK = TrainingSettings(steps=30, batch=4, rate=0.5, weight_decay=0.0)
 
 
 class ToyHead(Head):
     name = "toy"
     own = ToySettings
-    presets: ClassVar = {"default": Preset("default", "toy", ToySettings(), QUICK, Reading())}
+    presets: ClassVar = {
+        "default": Preset("default", "toy", ToySettings(), QUICK, DecodingSettings())
+    }
 
     def network(self, shape, preset):
         return Net(shape)
@@ -58,6 +66,6 @@ class ToyHead(Head):
         total = entropy + preset.own.sparsity * sparsity
         return Loss(total, {"entropy": entropy, "sparsity": sparsity})
 
-    def read(self, net, x, preset):
+    def predict(self, net, x, preset):
         weights, cas, scores = (part[0].double().cpu() for part in net(x[None]))
-        return Seen(cas.numpy(), scores.sigmoid().numpy(), weights.numpy())
+        return Prediction(cas.numpy(), scores.sigmoid().numpy(), weights.numpy())

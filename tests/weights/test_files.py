@@ -24,7 +24,7 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
-@pytest.mark.parametrize("place", ["tempfile.mkstemp", "os.fsync", "os.chmod", "os.replace"])
+@pytest.mark.parametrize("place", ["secrets.token_hex", "os.fsync", "os.replace"])
 def test_a_full_disk_is_reported_for_the_file_that_was_meant(tmp_path, monkeypatch, place):
     path = tmp_path / "result.json"
 

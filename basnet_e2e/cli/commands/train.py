@@ -22,7 +22,7 @@ from basnet_e2e.cli.terminal.tables import new_table, show
 from basnet_e2e.data.annotations.video_names import counted
 from basnet_e2e.data.files.file_kinds import Kind
 from basnet_e2e.data.files.overwrite_checks import check_folder, check_output
-from basnet_e2e.heads.registry import TRAINED_HEAD, described
+from basnet_e2e.heads.registry import TRAINED_HEAD, describe_heads
 from basnet_e2e.interchange.plain import one_line
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ log = logging.getLogger(__name__)
     "--head",
     metavar="NAME",
     show_default=f"{TRAINED_HEAD}; basnet with --recipe or its presets",
-    help=f"Method: {described()}.",
+    help=f"Method: {describe_heads()}.",
 )
 @click.option(
     "--preset",

@@ -19,12 +19,18 @@ from torch import Tensor, nn
 
 from basnet_e2e.heads.baselines import untrimmednet as unt
 from basnet_e2e.heads.baselines.outer_inner import outer_inner_loss
-from basnet_e2e.heads.common.decoding_rules import Floats, Ints, Proposals, Rules, Seen
+from basnet_e2e.heads.common.decoding_rules import (
+    DecodingRules,
+    Floats,
+    Ints,
+    Prediction,
+    Proposals,
+)
 from basnet_e2e.heads.common.head import Batch, Head, Loss, Shape
 from basnet_e2e.heads.common.nms import non_maximum_suppression
 from basnet_e2e.heads.common.packing import Packing
 from basnet_e2e.heads.common.pooling import as_array, at_least_float
-from basnet_e2e.heads.common.settings import Preset, Reading, Training
+from basnet_e2e.heads.common.settings import DecodingSettings, Preset, TrainingSettings
 
 ANCHORS = (1, 2, 4, 8, 16, 32)
 ACTIVE = 0.1  # rows less active have no proposal
@@ -135,7 +141,7 @@ def border_loss(output: Borders, labels: Tensor) -> Tensor:
     return together.mean() if len(together) else (output.start * 0).sum()
 
 
-def two_best(scores: Floats, reading: Reading) -> Ints:
+def two_best(scores: Floats, decoding: DecodingSettings) -> Ints:
     """The two classes that are most active on average."""
     return np.sort(np.argsort(-scores, kind="stable")[:2])
 
@@ -144,8 +150,8 @@ _OFFICIAL = Preset(
     "official",
     "autoloc",
     AutoLocSettings(),
-    Training(steps=20200, batch=16, rate=0.001, weight_decay=5e-4),
-    Reading(nms_iou=0.4, normalise="none"),
+    TrainingSettings(steps=20200, batch=16, rate=0.001, weight_decay=5e-4),
+    DecodingSettings(nms_iou=0.4, normalise="none"),
 )
 
 
@@ -165,7 +171,7 @@ class AutoLocHead(Head):
             "small", steps=700, rate=0.02, flow_rate=0.05, regress_steps=100, regress_rate=0.01
         ),
     }
-    rules = Rules(classes=two_best)
+    rules = DecodingRules(classes=two_best)
 
     def network(self, shape: Shape, preset: Preset) -> AutoLoc:
         """Classifier of each stream, regressor of all side by side."""
@@ -219,7 +225,7 @@ class AutoLocHead(Head):
         borders = border_loss(output, batch.labels)
         return Loss(borders, {"borders": borders})
 
-    def read(self, net: nn.Module, x: Tensor, preset: Preset) -> Seen:
+    def predict(self, net: nn.Module, x: Tensor, preset: Preset) -> Prediction:
         """Intervals of every class, as sure as their loss is small."""
         assert isinstance(net, AutoLoc)
         output: unt.Output = net.classifier(x[None])
@@ -231,7 +237,7 @@ class AutoLocHead(Head):
             if len(losses):
                 found[j] = Proposals(first, last, 1 - losses)
         raw = as_array(cas)
-        return Seen(raw, raw.mean(axis=0), unt.relative_attention(output), proposals=found)
+        return Prediction(raw, raw.mean(axis=0), unt.relative_attention(output), proposals=found)
 
     def background_rule(self, preset: Preset) -> str:
         """By the classifier's attention."""

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from basnet_e2e.data.features.dataset import LabelledSet
 from basnet_e2e.heads.baselines.static_clips import static_clips
-from basnet_e2e.heads.common.decoding_rules import Floats, Ints, Rules, Seen
+from basnet_e2e.heads.common.decoding_rules import DecodingRules, Floats, Ints, Prediction
 from basnet_e2e.heads.common.head import Batch, Head, Loss, Shape
 from basnet_e2e.heads.common.pooling import (
     as_array,
@@ -26,7 +26,7 @@ from basnet_e2e.heads.common.pooling import (
     real_rows,
     softmax_rows,
 )
-from basnet_e2e.heads.common.settings import Preset, Reading, Settings, Training
+from basnet_e2e.heads.common.settings import DecodingSettings, Preset, Settings, TrainingSettings
 
 DILATION = 1.25  # rows
 
@@ -129,14 +129,14 @@ def imbalance(branches: Tensor, mask: Tensor) -> Tensor:
     return (norms - norms.mean(0, keepdim=True)).abs().mean()
 
 
-def mean_threshold(values: Floats, reading: Reading) -> list[float]:
+def mean_threshold(values: Floats, decoding: DecodingSettings) -> list[float]:
     """One threshold: the mean of the curve."""
     return [float(values.mean())]
 
 
-def dilated(values: Floats, threshold: float, reading: Reading) -> tuple[Ints, Ints]:
+def dilated(values: Floats, threshold: float, decoding: DecodingSettings) -> tuple[Ints, Ints]:
     """Runs above the threshold, widened to both sides by half of the dilation."""
-    reach = int(DILATION * reading.upsample) // 2
+    reach = int(DILATION * decoding.upsample) // 2
     above = np.convolve(values > threshold, np.ones(2 * reach + 1))[reach:][: len(values)] > 0
     changes = np.flatnonzero(np.diff(np.pad(above, 1).astype(np.int8)))
     return changes[0::2], changes[1::2]
@@ -146,9 +146,9 @@ _OFFICIAL = Preset(
     "official",
     "cmcs",
     CmcsSettings(),
-    Training(steps=15000, batch=24, rate=1e-4, weight_decay=1e-3),
+    TrainingSettings(steps=15000, batch=24, rate=1e-4, weight_decay=1e-3),
     # A single threshold, so nothing overlaps and nothing is suppressed.
-    Reading(theta_class=0.1, outer=0.25, gamma=0.25, nms_iou=1.0, shortest=1),
+    DecodingSettings(theta_class=0.1, outer=0.25, gamma=0.25, nms_iou=1.0, shortest=1),
 )
 
 
@@ -163,7 +163,7 @@ class CmcsHead(Head):
         "default": _OFFICIAL.named("default", steps=1500, rate=1e-3),
         "small": _OFFICIAL.named("small", steps=300, rate=3e-3, batch=16),
     }
-    rules = Rules(thresholds=mean_threshold, runs=dilated)
+    rules = DecodingRules(thresholds=mean_threshold, runs=dilated)
 
     def network(self, shape: Shape, preset: Preset) -> Cmcs:
         """One network for all streams side by side."""
@@ -189,11 +189,11 @@ class CmcsHead(Head):
         total = classes + own.diversity * alike + own.balance * uneven
         return Loss(total, {"classes": classes, "diversity": alike, "balance": uneven})
 
-    def read(self, net: nn.Module, x: Tensor, preset: Preset) -> Seen:
+    def predict(self, net: nn.Module, x: Tensor, preset: Preset) -> Prediction:
         """Softmax over classes and background of the branches' mean."""
         output: Output = net(x[None])
         rows = torch.softmax(output.branches[:, 0].mean(0), dim=1)
-        return Seen(as_array(rows), as_array(torch.softmax(output.scores[0], dim=0)[:-1]))
+        return Prediction(as_array(rows), as_array(torch.softmax(output.scores[0], dim=0)[:-1]))
 
     def background_rule(self, preset: Preset) -> str:
         """By its background class."""

@@ -16,10 +16,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from basnet_e2e.data.features.dataset import LabelledSet
-from basnet_e2e.heads.common.decoding_rules import Curve, Rules, Seen
+from basnet_e2e.heads.common.decoding_rules import Curve, DecodingRules, Prediction
 from basnet_e2e.heads.common.head import Batch, Head, Loss, Shape
 from basnet_e2e.heads.common.pooling import as_array, at_least_float, label_entropy, real_rows
-from basnet_e2e.heads.common.settings import Preset, Reading, Settings, Training
+from basnet_e2e.heads.common.settings import DecodingSettings, Preset, Settings, TrainingSettings
 
 
 @dataclass(frozen=True)
@@ -76,9 +76,9 @@ class HideAndSeek(nn.Module):
         return Output(at_least_float(self.classify(highest)), at_least_float(cas))
 
 
-def curves(seen: Seen, index: int, reading: Reading) -> Sequence[Curve]:
+def curves(prediction: Prediction, index: int, decoding: DecodingSettings) -> Sequence[Curve]:
     """The class's activation as a share of its maximum."""
-    positive = np.maximum(seen.cas[:, index], 0)
+    positive = np.maximum(prediction.cas[:, index], 0)
     return [Curve(positive / max(positive.max(), 1e-12))]
 
 
@@ -86,8 +86,8 @@ _OFFICIAL = Preset(
     "official",
     "hide-and-seek",
     HideSettings(),
-    Training(steps=5000, batch=16, rate=1e-4, weight_decay=5e-4),
-    Reading(theta_class=0.1, theta_act=(0.5,)),
+    TrainingSettings(steps=5000, batch=16, rate=1e-4, weight_decay=5e-4),
+    DecodingSettings(theta_class=0.1, theta_act=(0.5,)),
 )
 
 
@@ -101,7 +101,7 @@ class HideAndSeekHead(Head):
         "default": _OFFICIAL.named("default", steps=1500, rate=3e-4),
         "small": _OFFICIAL.named("small", steps=300, rate=1e-3),
     }
-    rules = Rules(curves=curves)
+    rules = DecodingRules(curves=curves)
 
     def network(self, shape: Shape, preset: Preset) -> HideAndSeek:
         """One network for all streams side by side."""
@@ -124,10 +124,10 @@ class HideAndSeekHead(Head):
         classes = label_entropy(torch.log_softmax(output.logits, dim=1), batch.labels)
         return Loss(classes, {"classes": classes})
 
-    def read(self, net: nn.Module, x: Tensor, preset: Preset) -> Seen:
+    def predict(self, net: nn.Module, x: Tensor, preset: Preset) -> Prediction:
         """Class activation of each row, without bias."""
         output: Output = net(x[None])
-        return Seen(as_array(output.cas[0]), as_array(torch.softmax(output.logits[0], dim=0)))
+        return Prediction(as_array(output.cas[0]), as_array(torch.softmax(output.logits[0], dim=0)))
 
     def background_rule(self, preset: Preset) -> str:
         """It has none of its own."""

@@ -14,10 +14,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from basnet_e2e.heads.common.decoding_rules import Curve, Cut, Floats, Rules, Seen, mean_inside
+from basnet_e2e.heads.common.decoding_rules import (
+    Curve,
+    DecodingRules,
+    Floats,
+    Prediction,
+    ThresholdedRuns,
+    mean_inside,
+)
 from basnet_e2e.heads.common.head import Batch, Head, Loss, Shape
 from basnet_e2e.heads.common.pooling import as_array, at_least_float, real_rows
-from basnet_e2e.heads.common.settings import Preset, Reading, Settings, Training
+from basnet_e2e.heads.common.settings import DecodingSettings, Preset, Settings, TrainingSettings
 
 
 @dataclass(frozen=True)
@@ -92,9 +99,12 @@ class Stpn(nn.Module):
         return Output(scores, torch.stack(attentions), torch.stack(activations))
 
 
-def curves(seen: Seen, index: int, reading: Reading) -> Sequence[Curve]:
+def curves(prediction: Prediction, index: int, decoding: DecodingSettings) -> Sequence[Curve]:
     """Attention times activation of each stream, scored on activations averaged over streams."""
-    attention, activation = seen.more["attention"], seen.more["activation"][:, :, index]
+    attention, activation = (
+        prediction.extra["attention"],
+        prediction.extra["activation"][:, :, index],
+    )
     mixed = activation.mean(axis=1)
     return [
         Curve(attention[:, each] * activation[:, each], attention[:, each] * mixed)
@@ -102,12 +112,12 @@ def curves(seen: Seen, index: int, reading: Reading) -> Sequence[Curve]:
     ]
 
 
-def score(cut: Cut, reading: Reading) -> Floats:
+def score(runs: ThresholdedRuns, decoding: DecodingSettings) -> Floats:
     """Mean of the curve within a segment."""
-    return mean_inside(cut.scored, cut.first, cut.stop)
+    return mean_inside(runs.scored, runs.first, runs.stop)
 
 
-OFFICIAL_TRAINING = Training(
+OFFICIAL_TRAINING = TrainingSettings(
     segments=400,  # drawn one from each of 400 equal parts
     length="repeat",
     steps=23000,
@@ -115,7 +125,7 @@ OFFICIAL_TRAINING = Training(
     rate=1e-4,
     weight_decay=0.0,
 )
-READING = Reading(
+DECODING = DecodingSettings(
     theta_class=0.1, theta_act=(0.05,), upsample=24, nms_iou=0.5, normalise="none", shortest=1
 )
 
@@ -127,12 +137,12 @@ def attention_presets(
 
     Steps, batch, rate and weight decay of the latter two are this project's.
     """
-    brief = Training(steps=1500, batch=16, rate=1e-3, weight_decay=weight_decay)
-    small = Training(steps=300, batch=16, rate=small_rate, weight_decay=weight_decay)
+    brief = TrainingSettings(steps=1500, batch=16, rate=1e-3, weight_decay=weight_decay)
+    small = TrainingSettings(steps=300, batch=16, rate=small_rate, weight_decay=weight_decay)
     return {
-        "official": Preset("official", head, own, OFFICIAL_TRAINING, READING),
-        "default": Preset("default", head, own, brief, READING),
-        "small": Preset("small", head, own, small, READING),
+        "official": Preset("official", head, own, OFFICIAL_TRAINING, DECODING),
+        "default": Preset("default", head, own, brief, DECODING),
+        "small": Preset("small", head, own, small, DECODING),
     }
 
 
@@ -142,7 +152,7 @@ class StpnHead(Head):
     name = "stpn"
     own: type[Settings] = StpnSettings
     presets = attention_presets("stpn", StpnSettings(), small_rate=5e-3, weight_decay=0.0)
-    rules = Rules(curves=curves, score=score)
+    rules = DecodingRules(curves=curves, score=score)
 
     def network(self, shape: Shape, preset: Preset) -> Stpn:
         """A network for each stream."""
@@ -156,12 +166,12 @@ class StpnHead(Head):
         total = entropy + preset.own_as(StpnSettings).sparsity * sparsity
         return Loss(total, {"classes": entropy, "sparsity": sparsity})
 
-    def read(self, net: nn.Module, x: Tensor, preset: Preset) -> Seen:
+    def predict(self, net: nn.Module, x: Tensor, preset: Preset) -> Prediction:
         """Attention and activation of each stream."""
         output: Output = net(x[None])
         attention = as_array(output.attention[:, 0].t())
         activation = as_array(output.activation[:, 0].transpose(0, 1))
-        return Seen(
+        return Prediction(
             (attention[:, :, None] * activation).mean(1),
             as_array(torch.sigmoid(output.logits[:, 0]).mean(0)),
             attention.mean(1),

@@ -4,7 +4,7 @@ Every stream has a network of its own, with a rate and schedule of its own: the 
 the second that of flow (a single stream trains as rgb). Numbers of the preset ``official`` are
 those of the released code. UNVERIFIED: that shots are equal parts of the video, that rates fall to
 a tenth, and that the streams' video scores are averaged. What counts as background, below half of
-the greatest attention, is this project's reading.
+the greatest attention, is this project's own rule.
 """
 
 from collections.abc import Sequence
@@ -20,11 +20,11 @@ from torch import Tensor, nn
 from basnet_e2e.data.features.sampling import stratified_rows
 from basnet_e2e.heads.common.decoding_rules import (
     Curve,
-    Cut,
+    DecodingRules,
     Floats,
     Ints,
-    Rules,
-    Seen,
+    Prediction,
+    ThresholdedRuns,
     mean_inside,
 )
 from basnet_e2e.heads.common.head import Batch, Head, Loss, Shape
@@ -35,7 +35,7 @@ from basnet_e2e.heads.common.pooling import (
     real_rows,
     softmax_rows,
 )
-from basnet_e2e.heads.common.settings import Preset, Reading, Settings, Training
+from basnet_e2e.heads.common.settings import DecodingSettings, Preset, Settings, TrainingSettings
 
 # Of each stream: shares of the run after which its rate falls to a tenth, and where it ends.
 SCHEDULES = (((6 / 20,), 15 / 20), ((8 / 20, 16 / 20), 1.0))
@@ -133,19 +133,19 @@ def relative_attention(output: Output) -> Floats:
     return as_array((output.attention - greatest).exp()[:, 0].mean(0))
 
 
-def curves(seen: Seen, index: int, reading: Reading) -> Sequence[Curve]:
+def curves(prediction: Prediction, index: int, decoding: DecodingSettings) -> Sequence[Curve]:
     """Mean of each row and the next; the last as it is."""
-    curve = seen.cas[:, index].copy()
+    curve = prediction.cas[:, index].copy()
     curve[:-1] = (curve[:-1] + curve[1:]) / 2
     return [Curve(curve)]
 
 
-def half_of_maximum(values: Floats, reading: Reading) -> list[float]:
+def half_of_maximum(values: Floats, decoding: DecodingSettings) -> list[float]:
     """One threshold."""
     return [float(values.max()) / 2]
 
 
-def dilated(values: Floats, threshold: float, reading: Reading) -> tuple[Ints, Ints]:
+def dilated(values: Floats, threshold: float, decoding: DecodingSettings) -> tuple[Ints, Ints]:
     """Runs above the threshold, with one row more on each side."""
     above = np.pad(values > threshold, 2)
     above[1:-1] |= above[2:] | above[:-2]
@@ -154,18 +154,20 @@ def dilated(values: Floats, threshold: float, reading: Reading) -> tuple[Ints, I
     return changes[0::2], changes[1::2]
 
 
-def score(cut: Cut, reading: Reading) -> Floats:
+def score(runs: ThresholdedRuns, decoding: DecodingSettings) -> Floats:
     """Mean within each run and a share of the video's score."""
-    return mean_inside(cut.scored, cut.first, cut.stop) + reading.gamma * cut.class_score
+    return mean_inside(runs.scored, runs.first, runs.stop) + decoding.gamma * runs.class_score
 
 
 _OFFICIAL = Preset(
     "official",
     "untrimmednet",
     UntrimmedSettings(),
-    Training(steps=20000, batch=16, rate=0.001, weight_decay=5e-4),
+    TrainingSettings(steps=20000, batch=16, rate=0.001, weight_decay=5e-4),
     # A single threshold, so nothing overlaps and nothing is suppressed.
-    Reading(theta_class=0.1, upsample=1, shortest=1, gamma=0.2, normalise="none", nms_iou=1.0),
+    DecodingSettings(
+        theta_class=0.1, upsample=1, shortest=1, gamma=0.2, normalise="none", nms_iou=1.0
+    ),
 )
 
 
@@ -180,7 +182,7 @@ class UntrimmedNetHead(Head):
         "default": _OFFICIAL.named("default", steps=3000, rate=0.01, flow_rate=0.05),
         "small": _OFFICIAL.named("small", steps=600, rate=0.05, flow_rate=0.05),
     }
-    rules = Rules(curves=curves, thresholds=half_of_maximum, runs=dilated, score=score)
+    rules = DecodingRules(curves=curves, thresholds=half_of_maximum, runs=dilated, score=score)
 
     def network(self, shape: Shape, preset: Preset) -> nn.Module:
         """A network for each stream."""
@@ -225,10 +227,10 @@ class UntrimmedNetHead(Head):
         ):
             group["lr"] = rate
 
-    def read(self, net: nn.Module, x: Tensor, preset: Preset) -> Seen:
+    def predict(self, net: nn.Module, x: Tensor, preset: Preset) -> Prediction:
         """Softmax of each row, averaged over streams, and attention against its greatest."""
         output: Output = net(x[None])
-        return Seen(
+        return Prediction(
             as_array(torch.softmax(output.logits[:, 0], dim=2).mean(0)),
             as_array(video_scores(output)[:, 0].mean(0)),
             relative_attention(output),

@@ -14,7 +14,13 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from basnet_e2e.heads.baselines.pairs import choose_pairs, co_activity
-from basnet_e2e.heads.common.decoding_rules import Cut, Floats, Ints, Rules, Seen
+from basnet_e2e.heads.common.decoding_rules import (
+    DecodingRules,
+    Floats,
+    Ints,
+    Prediction,
+    ThresholdedRuns,
+)
 from basnet_e2e.heads.common.head import Batch, Head, Loss, Shape
 from basnet_e2e.heads.common.pooling import (
     as_array,
@@ -23,7 +29,7 @@ from basnet_e2e.heads.common.pooling import (
     real_rows,
     top_mean,
 )
-from basnet_e2e.heads.common.settings import Preset, Reading, Settings, Training
+from basnet_e2e.heads.common.settings import DecodingSettings, Preset, Settings, TrainingSettings
 
 
 @dataclass(frozen=True)
@@ -85,37 +91,37 @@ class Wtalc(nn.Module):
         return Output(at_least_float(embedded), cas, top_mean(cas, mask, self.ratio, up=True), mask)
 
 
-def active_classes(scores: Floats, reading: Reading) -> Ints:
+def active_classes(scores: Floats, decoding: DecodingSettings) -> Ints:
     """Classes whose highest activations are above 0 on average."""
     return np.flatnonzero(scores > 0)
 
 
-def middle(values: Floats, reading: Reading) -> list[float]:
+def middle(values: Floats, decoding: DecodingSettings) -> list[float]:
     """One threshold in the middle of the curve's range."""
     return [float(values.max() - (values.max() - values.min()) / 2)]
 
 
-def runs_above(values: Floats, threshold: float, reading: Reading) -> tuple[Ints, Ints]:
+def runs_above(values: Floats, threshold: float, decoding: DecodingSettings) -> tuple[Ints, Ints]:
     """Runs above the threshold, which may be below 0."""
     above = np.pad(values > threshold, 1)
     changes = np.flatnonzero(above[1:] != above[:-1])
     return changes[0::2], changes[1::2]
 
 
-def score(cut: Cut, reading: Reading) -> Floats:
+def score(runs: ThresholdedRuns, decoding: DecodingSettings) -> Floats:
     """Maximum of each run and a share of the video's score."""
-    highest = [cut.scored[a:b].max() for a, b in zip(cut.first, cut.stop, strict=True)]
-    return np.asarray(highest, np.float64) + reading.gamma * cut.class_score
+    highest = [runs.scored[a:b].max() for a, b in zip(runs.first, runs.stop, strict=True)]
+    return np.asarray(highest, np.float64) + decoding.gamma * runs.class_score
 
 
 # A run of two rows at least; with one threshold nothing overlaps, so nothing is suppressed.
-_READING = Reading(upsample=1, shortest=2, gamma=0.7, normalise="none", nms_iou=1.0)
+_DECODING = DecodingSettings(upsample=1, shortest=2, gamma=0.7, normalise="none", nms_iou=1.0)
 _OFFICIAL = Preset(
     "official",
     "wtalc",
     WtalcSettings(),
-    Training(segments=750, steps=20000, batch=10, rate=1e-4, weight_decay=5e-4),
-    _READING,
+    TrainingSettings(segments=750, steps=20000, batch=10, rate=1e-4, weight_decay=5e-4),
+    _DECODING,
 )
 
 
@@ -130,7 +136,7 @@ class WtalcHead(Head):
         "default": _OFFICIAL.named("default", segments=None, steps=1500),
         "small": _OFFICIAL.named("small", segments=None, hidden=512, steps=300, rate=5e-4),
     }
-    rules = Rules(classes=active_classes, thresholds=middle, runs=runs_above, score=score)
+    rules = DecodingRules(classes=active_classes, thresholds=middle, runs=runs_above, score=score)
 
     def network(self, shape: Shape, preset: Preset) -> Wtalc:
         """One network for all streams side by side."""
@@ -158,10 +164,10 @@ class WtalcHead(Head):
         total = (1 - own.co_activity) * classes + own.co_activity * similar
         return Loss(total, {"classes": classes, "co_activity": similar})
 
-    def read(self, net: nn.Module, x: Tensor, preset: Preset) -> Seen:
+    def predict(self, net: nn.Module, x: Tensor, preset: Preset) -> Prediction:
         """The activation of rows as it is."""
         output: Output = net(x[None])
-        return Seen(as_array(output.cas[0]), as_array(output.scores[0]))
+        return Prediction(as_array(output.cas[0]), as_array(output.scores[0]))
 
     def background_rule(self, preset: Preset) -> str:
         """It has none of its own."""

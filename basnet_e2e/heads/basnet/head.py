@@ -1,4 +1,4 @@
-"""BaS-Net as one of the heads: network, loss and reading behind the common names."""
+"""BaS-Net as one of the heads: network, loss and decoding behind the common names."""
 
 import torch
 from torch import Tensor, nn
@@ -14,7 +14,7 @@ from basnet_e2e.heads.basnet.settings import (
     Recipe,
     recipe,
 )
-from basnet_e2e.heads.common.decoding_rules import Seen
+from basnet_e2e.heads.common.decoding_rules import Prediction
 from basnet_e2e.heads.common.head import Batch, Head, Loss, Shape
 from basnet_e2e.heads.common.pooling import as_array, real_rows
 from basnet_e2e.heads.common.row_loss import row_loss
@@ -50,7 +50,7 @@ class BasnetHead(Head):
         by_branch = [row_loss(cas, output.foreground, mask, batch.rows) for cas in branches]
         return loss.with_term("rows", torch.stack(by_branch).mean(), preset.training.row_weight)
 
-    def read(self, net: nn.Module, x: Tensor, preset: Preset) -> Seen:
+    def predict(self, net: nn.Module, x: Tensor, preset: Preset) -> Prediction:
         """The suppression branch where there is one, else the base branch."""
         reads = _recipe(preset).reads
         output: Output = net(x[None], only=reads)
@@ -63,7 +63,7 @@ class BasnetHead(Head):
         assert cas is not None
         assert scores is not None
         actions = len(scores) - _recipe(preset).background
-        return Seen(cas, scores[:actions], foreground)
+        return Prediction(cas, scores[:actions], foreground)
 
     def background_rule(self, preset: Preset) -> str:
         """By its recipe."""

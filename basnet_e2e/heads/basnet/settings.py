@@ -10,8 +10,14 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from basnet_e2e.errors import BasnetError
-from basnet_e2e.heads.common.decoding_rules import LEAST_ACTIVE
-from basnet_e2e.heads.common.settings import Preset, Reading, Settings, Training, check_names
+from basnet_e2e.heads.common.decoding_rules import MIN_ACTIVATION
+from basnet_e2e.heads.common.settings import (
+    DecodingSettings,
+    Preset,
+    Settings,
+    TrainingSettings,
+    check_names,
+)
 
 NAME = "basnet"
 
@@ -45,7 +51,7 @@ class Recipe:
             return "foreground weight below .5"
         if self.background:
             return "the background class is the most active one"
-        return f"no action class's activation (min-max over the video) reaches {LEAST_ACTIVE:g}"
+        return f"no action class's activation (min-max over the video) reaches {MIN_ACTIVATION:g}"
 
 
 RECIPES: dict[str, Recipe] = {
@@ -130,7 +136,7 @@ _OFFICIAL = Preset(
     "official",
     NAME,
     BasnetSettings(),
-    Training(
+    TrainingSettings(
         segments=750,  # config.py
         length="repeat",
         steps=1500,  # the released command's learning rate list has 1500 entries
@@ -140,9 +146,9 @@ _OFFICIAL = Preset(
         unlabelled="drop",
         batches="independent",  # what a lost iterator amounts to after the first epoch
     ),
-    # Thresholds, samples per row, margin, gamma and suppression of config.py are Reading's own; the
-    # shortest proposal, 2 samples, is that of the authors' later code.
-    Reading(
+    # Thresholds, samples per row, margin, gamma and suppression of config.py are the defaults of
+    # DecodingSettings; the shortest proposal, 2 samples, is that of the authors' later code.
+    DecodingSettings(
         ranking="binary",
         contrast="thresholded",
         nms="pixel",

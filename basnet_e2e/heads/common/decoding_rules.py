@@ -1,8 +1,8 @@
-"""Rules of reading: what a network sees in a video, and the steps that a head does its own way.
+"""What a network predicts for a video, and the decoding steps that a head can replace.
 
-Localization goes from activations to intervals in steps: which classes are sought, which curves are
-cut, at which thresholds, into which runs, with which score, and what is suppressed. Every step has
-a shared way with settings in ``Reading``; a head puts its own function in place of a step.
+Localization goes from activations to intervals in steps: which classes are searched, which curves
+are cut, at which thresholds, into which runs, with which score, and what is suppressed. Every step
+has a default with settings in ``DecodingSettings``; a head may replace a step by its own function.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from basnet_e2e.intervals import Floats
 
 Ints = NDArray[np.intp]
-# Of a head that does not tell background apart, a snippet is background where no action class is
+# Without foreground weights and background class, a snippet is background if no action class is
 # more active than this.
-LEAST_ACTIVE = 0.1
+MIN_ACTIVATION = 0.1
 
 
 @dataclass(frozen=True)
@@ -53,15 +53,15 @@ class Proposals:
 
 
 @dataclass(frozen=True)
-class Seen:
-    """What a network says of one video of n rows; C action classes.
+class Prediction:
+    """What a network predicts for one video of n rows; C action classes.
 
     Attributes:
         raw: activation ``[n, C]``, or ``[n, C + 1]`` with a background class in the last column.
         video_scores: ``[C]`` video-level scores.
         foreground: ``[n]`` foreground weights or attention in [0, 1], below .5 where a row is taken
             for background; None where the head has nothing of the kind.
-        more: what else the head's own rules read, each ``[n, ...]`` (activations of each stream).
+        extra: what the head's rules need besides, each ``[n, ...]`` (activations of each stream).
         proposals: what the network proposes by itself, by class, in rows and their fractions;
             these are suppressed and nothing is cut. None where intervals are cut from activations.
     """
@@ -69,7 +69,7 @@ class Seen:
     raw: Floats
     video_scores: Floats
     foreground: Floats | None = None
-    more: Mapping[str, Floats] = field(default_factory=dict)
+    extra: Mapping[str, Floats] = field(default_factory=dict)
     proposals: Mapping[int, Proposals] | None = None
 
     @property
@@ -92,7 +92,7 @@ class Curve:
 
 
 @dataclass(frozen=True)
-class Cut:
+class ThresholdedRuns:
     """Runs of one curve above one threshold.
 
     Attributes:
@@ -100,7 +100,7 @@ class Cut:
         scored: ``[S]`` samples of the curve to score on.
         first: first sample of each run ``[P]``.
         stop: one past its last.
-        threshold: it was cut at.
+        threshold: at which the curve was cut.
         class_score: of the video.
     """
 
@@ -113,30 +113,30 @@ class Cut:
 
 
 @dataclass(frozen=True)
-class Rules:
-    """A head's own steps of reading; None is the shared way.
+class DecodingRules:
+    """The decoding steps that a head replaces; None is the default.
 
-    The last argument of each is the ``reading`` part of the head's preset, with what the head adds.
+    The last argument of each is ``preset.decoding``, with the settings that the head adds.
 
     Attributes:
-        classes: video scores ``[C]`` to the indices of the classes sought, ascending.
-        curves: what was seen and a class to the curves that are cut for it; their proposals are
+        classes: video scores ``[C]`` to the indices of the classes to search, ascending.
+        curves: prediction and class to the curves that are cut for it; their proposals are
             pooled before suppression.
         thresholds: samples of a curve ``[S]`` to the thresholds it is cut at.
         runs: samples of a curve and a threshold to first and one past last sample of each run.
-        score: a cut to the score of each of its runs ``[P]``.
+        score: runs to the score of each ``[P]``.
         suppress: proposals of one class, in seconds, to those that are left, best first.
     """
 
     classes: Callable[[Floats, Any], Ints] | None = None
-    curves: Callable[[Seen, int, Any], Sequence[Curve]] | None = None
+    curves: Callable[[Prediction, int, Any], Sequence[Curve]] | None = None
     thresholds: Callable[[Floats, Any], Sequence[float]] | None = None
     runs: Callable[[Floats, float, Any], tuple[Ints, Ints]] | None = None
-    score: Callable[[Cut, Any], Floats] | None = None
+    score: Callable[[ThresholdedRuns, Any], Floats] | None = None
     suppress: Callable[[Proposals, Any], Proposals] | None = None
 
 
-SHARED = Rules()
+DEFAULT_RULES = DecodingRules()
 
 
 def mean_inside(values: Floats, first: Ints, stop: Ints) -> Floats:

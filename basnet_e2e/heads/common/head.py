@@ -19,9 +19,9 @@ from torch import Tensor, nn
 from basnet_e2e.data.features.dataset import LabelledSet
 from basnet_e2e.data.features.sampling import training_rows
 from basnet_e2e.errors import BasnetError
-from basnet_e2e.heads.common.decoding_rules import SHARED, Rules, Seen
+from basnet_e2e.heads.common.decoding_rules import DEFAULT_RULES, DecodingRules, Prediction
 from basnet_e2e.heads.common.row_loss import RowBatch
-from basnet_e2e.heads.common.settings import Preset, Reading, Settings, Training
+from basnet_e2e.heads.common.settings import DecodingSettings, Preset, Settings, TrainingSettings
 from basnet_e2e.heads.common.video_order import choose_videos
 
 
@@ -120,10 +120,10 @@ class Head(ABC):
         presets: settings by name; ``default`` is among them.
         own: class of its own settings; its field ``recipe`` names a row of an ablation, if any.
         training: class of its training settings.
-        reading: class of its reading settings.
+        decoding: class of its decoding settings.
         recipes: rows of its ablation, values of the setting ``recipe``.
         fixes: named changes of settings, for settings that repeat a released code's defects.
-        rules: its own steps of reading.
+        rules: the decoding steps that it replaces.
         may_stop: whether training may end before its last step; not where a method learns one thing
             after the other.
         learns_times: whether it learns from known intervals and points too, or from labels only.
@@ -132,15 +132,15 @@ class Head(ABC):
     name: ClassVar[str]
     presets: Mapping[str, Preset]
     own: type[Settings] = Settings
-    training: type[Training] = Training
-    reading: type[Reading] = Reading
+    training: type[TrainingSettings] = TrainingSettings
+    decoding: type[DecodingSettings] = DecodingSettings
     recipes: Sequence[str] = ()
     fixes: Mapping[str, Mapping[str, Any]] = {}
-    rules: Rules = SHARED
+    rules: DecodingRules = DEFAULT_RULES
     may_stop: ClassVar[bool] = True
     learns_times: ClassVar[bool] = False
 
-    # The network, its loss and its reading: what every head has to say ------------------------
+    # What every head defines: network, loss, prediction ----------------------------------------
 
     @abstractmethod
     def network(self, shape: Shape, preset: Preset) -> nn.Module:
@@ -155,8 +155,8 @@ class Head(ABC):
         """Loss of what :meth:`forward` gave, in float32."""
 
     @abstractmethod
-    def read(self, net: nn.Module, x: Tensor, preset: Preset) -> Seen:
-        """What the network, in evaluation mode and without gradients, sees in one video.
+    def predict(self, net: nn.Module, x: Tensor, preset: Preset) -> Prediction:
+        """Prediction of the network, in evaluation mode and without gradients, for one video.
 
         Args:
             net: as :meth:`network` made it.

@@ -30,7 +30,7 @@ Described = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class RowCurves:
-    """A video on n rows, as proposals of one class are seen against it.
+    """A video on n rows, as proposals of one class are compared with it.
 
     Attributes:
         rows: ``[n, AXES]`` on the first principal axes (zeros where there are fewer).

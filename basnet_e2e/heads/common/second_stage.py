@@ -14,13 +14,13 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from basnet_e2e.heads.common.decoding_rules import Floats, Proposals, Seen
+from basnet_e2e.heads.common.decoding_rules import Floats, Prediction, Proposals
 from basnet_e2e.heads.common.pca import Projection
 from basnet_e2e.heads.common.proposal_features import WIDTH, RowCurves, describe
 
 NETWORKS, HIDDEN, DROPOUT = 8, 64, 0.3
 COMPONENTS = 64
-SHARES = "shares"  # of a softmax over classes and background ``[n, C + 1]``, in ``Seen.more``
+SHARES = "shares"  # softmax over classes and background ``[n, C + 1]``, in ``Prediction.extra``
 SHORTEST = 0.3  # rows that are left of a proposal; where less would be, it stays as it was
 
 
@@ -64,23 +64,23 @@ class SecondStage(nn.Module):
         return torch.baddbmm(self.biases[-1], x, self.weights[-1])
 
     def class_curves(
-        self, seen: Seen, x: NDArray[np.float32]
+        self, prediction: Prediction, x: NDArray[np.float32]
     ) -> Callable[[int, Floats], RowCurves]:
         """Map a class and its activation, as proposals are cut from it, to the curves of a video.
 
         Args:
-            seen: what the head says of the video.
+            prediction: of the head for the video.
             x: its rows ``[n, F]``.
         """
         with torch.inference_mode():
             rows = torch.from_numpy(np.array(x, np.float32)).to(self.centre.device)
             axes = self.project(rows).cpu().numpy()
-            shares = seen.more.get(SHARES)
+            shares = prediction.extra.get(SHARES)
             if shares is None:
-                shares = torch.softmax(torch.from_numpy(seen.raw), dim=1).numpy()
+                shares = torch.softmax(torch.from_numpy(prediction.raw), dim=1).numpy()
 
         def curves(index: int, activation: Floats) -> RowCurves:
-            return RowCurves.of(axes, activation, shares[:, [index, -1]], seen.foreground)
+            return RowCurves.of(axes, activation, shares[:, [index, -1]], prediction.foreground)
 
         return curves
 

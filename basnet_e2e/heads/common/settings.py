@@ -1,4 +1,4 @@
-"""Settings in three parts: a head's own, its training, its reading; and what older files lack.
+"""Settings in three parts: the head's own, training and decoding; and defaults for older files.
 
 A *preset* is one choice of all three. The parts are frozen dataclasses; a head may add to each of
 them. No setting has the same name in two parts, so one can be changed without naming its part.
@@ -12,7 +12,8 @@ from typing import Any, ClassVar, TypeVar
 from basnet_e2e.errors import BasnetError
 from weights.json_documents import JsonError, convert
 
-PARTS = ("own", "training", "reading")
+# Parts of a preset by their names in files: the attribute of presets and heads.
+PARTS = {"own": "own", "training": "training", "reading": "decoding"}
 _OLDER = "older"
 Part = TypeVar("Part", bound="Settings")
 
@@ -78,16 +79,16 @@ class Settings:
 
 
 @dataclass(frozen=True)
-class Training(Settings):
+class TrainingSettings(Settings):
     """How any head is trained.
 
     Attributes:
         segments: T, the rows of a training sample. None takes the 90th percentile of the training
             videos' lengths, rounded up to a multiple of 8, within [64, 750].
         length: how videos become T rows. ``repeat``: T rows are drawn from each, repeated where it
-            is shorter, in training and reading; ``pad``: shorter videos are padded and masked,
+            is shorter, in training and at inference; ``pad``: shorter videos are padded and masked,
             longer ones sampled in training, and all rows are read; ``rescale``: the whole video is
-            interpolated to T rows in training and reading.
+            interpolated to T rows in training and at inference.
         steps: training steps.
         batch: videos a step.
         rate: the optimiser's learning rate.
@@ -133,7 +134,7 @@ class Training(Settings):
 
 
 @dataclass(frozen=True)
-class Reading(Settings):
+class DecodingSettings(Settings):
     """How activations become intervals, where a head has no rule of its own.
 
     A trained network does not depend on these.
@@ -211,19 +212,19 @@ class Preset:
         head: whose settings they are, a name of the table of heads.
         own: of the head: its network and its loss.
         training: how it is trained.
-        reading: how its activations become intervals.
+        decoding: how its activations become intervals.
     """
 
     name: str
     head: str
     own: Settings
-    training: Training
-    reading: Reading
+    training: TrainingSettings
+    decoding: DecodingSettings
 
     @property
     def parts(self) -> dict[str, Settings]:
-        """The three parts by name."""
-        return {name: getattr(self, name) for name in PARTS}
+        """The three parts by attribute."""
+        return {name: getattr(self, name) for name in PARTS.values()}
 
     def own_as(self, kind: type[Part]) -> Part:
         """The head's own settings, of the class that they have."""
@@ -271,7 +272,7 @@ class Preset:
 
     def to_json(self) -> dict[str, Any]:
         """All settings in their parts, as JSON values."""
-        parts = {name: part.to_json() for name, part in self.parts.items()}
+        parts = {name: getattr(self, part).to_json() for name, part in PARTS.items()}
         return {"name": self.name, "head": self.head} | parts
 
 

@@ -3,11 +3,11 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from basnet_e2e.heads.common.settings import Training
+from basnet_e2e.heads.common.settings import TrainingSettings
 
 
 def choose_videos(
-    labels: NDArray[np.float32], step: int, seed: int, training: Training
+    labels: NDArray[np.float32], step: int, seed: int, training: TrainingSettings
 ) -> list[int]:
     """Videos of one step.
 

@@ -23,13 +23,13 @@ from torch import Tensor, nn
 
 from basnet_e2e.data.features.dataset import LabelledSet
 from basnet_e2e.errors import BasnetError
-from basnet_e2e.heads.common.decoding_rules import Floats, Proposals, Rules, Seen
+from basnet_e2e.heads.common.decoding_rules import DecodingRules, Floats, Prediction, Proposals
 from basnet_e2e.heads.common.head import Batch, Head, Loss, Shape
 from basnet_e2e.heads.common.nms import non_maximum_suppression
 from basnet_e2e.heads.common.pooling import as_array
 from basnet_e2e.heads.common.row_loss import row_loss
 from basnet_e2e.heads.common.second_stage import SHARES
-from basnet_e2e.heads.common.settings import Preset, Reading, Training
+from basnet_e2e.heads.common.settings import DecodingSettings, Preset, TrainingSettings
 from basnet_e2e.heads.common.softmax import softmax
 from basnet_e2e.heads.plus.guided_filter import guided_mean, stretched_time
 from basnet_e2e.heads.plus.network import Output, PlusNet, PlusSettings, plus_loss
@@ -37,8 +37,8 @@ from basnet_e2e.heads.plus.soft_suppression import soft_suppression
 
 
 @dataclass(frozen=True)
-class PlusReading(Reading):
-    """Reading, with these settings more.
+class PlusDecoding(DecodingSettings):
+    """Decoding settings with those of this head.
 
     Attributes:
         activation: what is cut: ``shares`` of the softmax over classes and background of the base
@@ -52,7 +52,7 @@ class PlusReading(Reading):
     """
 
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {
-        **Reading.CHOICES,
+        **DecodingSettings.CHOICES,
         "activation": ("shares", "suppressed"),
         "suppression": ("hard", "soft"),
     }
@@ -72,12 +72,12 @@ class PlusReading(Reading):
                 raise BasnetError(f"setting {name} is 0 or more, not {getattr(self, name)}")
 
 
-def suppress(found: Proposals, reading: PlusReading) -> Proposals:
+def suppress(found: Proposals, decoding: PlusDecoding) -> Proposals:
     """Proposals of one class, hard or soft, best first."""
-    if reading.suppression == "hard":
-        kept = non_maximum_suppression(found.start, found.end, found.score, reading.nms_iou)
+    if decoding.suppression == "hard":
+        kept = non_maximum_suppression(found.start, found.end, found.score, decoding.nms_iou)
         return found.take(kept)
-    return soft_suppression(found, reading.soft_sigma)
+    return soft_suppression(found, decoding.soft_sigma)
 
 
 def highest_mean(values: Floats, ratio: int) -> Floats:
@@ -86,32 +86,32 @@ def highest_mean(values: Floats, ratio: int) -> Floats:
     return np.asarray(np.sort(values, axis=0)[-count:].mean(axis=0))
 
 
-def see(
-    cas: Floats, foreground: Floats, x: Floats, own: PlusSettings, reading: PlusReading
-) -> Seen:
-    """What the network's activations of one video mean.
+def predicted(
+    cas: Floats, foreground: Floats, x: Floats, own: PlusSettings, decoding: PlusDecoding
+) -> Prediction:
+    """Prediction for one video from the network's outputs.
 
     Args:
         cas: ``[n, C + 1]`` of the base branch, background last; of several networks their mean.
         foreground: weights ``[n]``.
         x: rows ``[n, K]``, less their mean over videos, whose changes guide the mean.
         own: ``ratio``.
-        reading: the settings of this file.
+        decoding: the settings of this file.
     """
     places = stretched_time(x)
     suppressed = cas * foreground[:, None]
-    calm = guided_mean(np.column_stack([cas, suppressed, foreground]), places, reading.reach)
+    smoothed = guided_mean(np.column_stack([cas, suppressed, foreground]), places, decoding.reach)
     classes = cas.shape[1]
-    shares = softmax(calm[:, :classes])
-    if reading.activation == "suppressed":
-        raw = calm[:, classes:-1]
+    shares = softmax(smoothed[:, :classes])
+    if decoding.activation == "suppressed":
+        raw = smoothed[:, classes:-1]
     else:
-        raw = shares * calm[:, -1:] ** reading.weighting
+        raw = shares * smoothed[:, -1:] ** decoding.weighting
     scores = softmax(highest_mean(suppressed, own.ratio))
-    return Seen(raw, scores[:-1], calm[:, -1], {SHARES: softmax(cas)})
+    return Prediction(raw, scores[:-1], smoothed[:, -1], {SHARES: softmax(cas)})
 
 
-_PLUS_READING = PlusReading(
+_PLUS_DECODING = PlusDecoding(
     theta_class=0.1,
     theta_act=tuple(step / 20 for step in range(1, 19)),  # .05 to .9
     gamma=0.5,
@@ -123,24 +123,24 @@ _DEFAULT = Preset(
     "default",
     "plus",
     PlusSettings(),
-    Training(segments=64, steps=200, batch=16, rate=3e-3, weight_decay=5e-4),
-    _PLUS_READING,
+    TrainingSettings(segments=64, steps=200, batch=16, rate=3e-3, weight_decay=5e-4),
+    _PLUS_DECODING,
 )
 
 
 class PlusHead(Head):
-    """Two branches on rows, guided reading."""
+    """Two branches on single rows, and a guided filter."""
 
     name = "plus"
     learns_times = True
     own = PlusSettings
-    reading = PlusReading
+    decoding = PlusDecoding
     # Nothing was released of it, so that it has no ``official``; it is small enough for CPUs.
     presets: Mapping[str, Preset] = {
         "default": _DEFAULT,
         "small": _DEFAULT.named("small"),
     }
-    rules = Rules(suppress=suppress)
+    rules = DecodingRules(suppress=suppress)
 
     def network(self, shape: Shape, preset: Preset) -> PlusNet:
         """Both branches share all but the foreground weights."""
@@ -163,15 +163,15 @@ class PlusHead(Head):
         ]
         return loss.with_term("rows", torch.stack(by_network).mean(), preset.training.row_weight)
 
-    def read(self, net: nn.Module, x: Tensor, preset: Preset) -> Seen:
+    def predict(self, net: nn.Module, x: Tensor, preset: Preset) -> Prediction:
         """Class shares of each row, averaged where the features do not change."""
         output: Output = net(x[None])
-        reading = preset.reading
-        assert isinstance(reading, PlusReading)
+        decoding = preset.decoding
+        assert isinstance(decoding, PlusDecoding)
         assert isinstance(net, PlusNet)
         cas, foreground = (as_array(each[:, 0].mean(0)) for each in (output.cas, output.foreground))
         rows = as_array(net.project(x))
-        return see(cas, foreground, rows, preset.own_as(PlusSettings), reading)
+        return predicted(cas, foreground, rows, preset.own_as(PlusSettings), decoding)
 
 
 HEAD = PlusHead()

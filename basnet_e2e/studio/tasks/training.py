@@ -32,7 +32,7 @@ from basnet_e2e.studio.project.project import FEATURES, MODEL, RESULTS, Content,
 from basnet_e2e.studio.project.tables import label_text, span_text
 from basnet_e2e.studio.tasks.ranking import Look, ranked
 from basnet_e2e.studio.tasks.runs import NEXT, RUN, RUNS, note_run, publish, read_runs
-from basnet_e2e.training.loop import looked_at
+from basnet_e2e.training.loop import evaluated_steps
 from basnet_e2e.training.train import train
 from extract.features.feature_file import SUFFIX
 from weights.files import write_text
@@ -198,7 +198,7 @@ class Checker:
         if step.step % SHOWN_STEPS and step.step != step.steps:
             return
         values: dict[str, Any] = {"loss": round(step.loss, 5), "left": round(step.left, 1)}
-        looks = looked_at(step.steps)[1::2]
+        looks = evaluated_steps(step.steps)[1::2]
         if any(step.step - SHOWN_STEPS < look <= step.step for look in looks):
             values |= self._live(step)
         self._tell("step", step=step.step, of=step.steps, **values)
@@ -213,8 +213,9 @@ class Checker:
             [[c in (self._known[v.id].labels or ()) for c in self._classes] for v in self._videos]
         )
         if len(targets) > 1 and len(judged(targets)):
-            seen = [read_network(net, preset, video).seen.video_scores for video in self._videos]
-            found["recognition"] = round(recognition(targets, np.stack(seen)).map, 4)
+            predictions = [read_network(net, preset, each).prediction for each in self._videos]
+            scores = np.stack([each.video_scores for each in predictions])
+            found["recognition"] = round(recognition(targets, scores).map, 4)
         if self._enough:
             results = [localize_network(net, preset, self._classes, v) for v in self._scored]
             found["map"] = round(evaluate(results, self._truth).average, 4)

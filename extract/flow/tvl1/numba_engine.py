@@ -247,6 +247,10 @@ def solve_pairs(
         work()
     else:
         with ThreadPoolExecutor(count) as pool:
-            for future in [pool.submit(work) for _ in range(count)]:
-                future.result()
+            try:
+                for future in [pool.submit(work) for _ in range(count)]:
+                    future.result()
+            finally:  # after Ctrl-C the threads find nothing more to do
+                with turn:
+                    list(todo)
     return flow

@@ -20,12 +20,13 @@ from numpy.typing import NDArray
 
 from extract.errors import ExtractError, VideoError
 from extract.machine.memory import default_limit
+from extract.machine.stop_signals import stops_blocked
 from extract.video.isolation.child import OPENER
 from extract.video.isolation.shared_memory import SharedFrames, new_memory
 
 # Imports from a busy network file system are slow, which is not the fault of a video.
 START_SECONDS = 300.0
-END_SECONDS = 10.0
+END_SECONDS = 5.0  # for a process to stop decoding, or to end
 GIGABYTE = 1 << 30
 ROOT = Path(__file__).resolve().parents[3]  # the folder that contains the package
 PROGRAM = (
@@ -56,7 +57,7 @@ class DecodingProcess:
         # Our folder first: the process must run this code, whatever else is called `extract`.
         argument = json.dumps([[str(ROOT), *sys.path], json.dumps(settings)])
         shared: Any = {} if self._memory is None else {"pass_fds": (self._memory,)}
-        with _signals_blocked():
+        with stops_blocked():  # it ends with this process
             self._process = subprocess.Popen(
                 [sys.executable, "-c", PROGRAM, argument],
                 stdin=subprocess.PIPE,
@@ -109,24 +110,19 @@ class DecodingProcess:
         self._ask("give", fps=fps, first=first)
         slots = SharedFrames(self._memory, self._name, size).slots
         picture: NDArray[np.uint8] | None = None
-        ended = False
         try:
-            while True:
-                message = self._receive("frame", also="end")
-                if "end" in message:
-                    ended = True
-                    return
+            while "end" not in (message := self._receive("frame", also="end")):
                 if message["slot"] >= 0:
                     picture = slots[message["slot"]].copy()
                     self._say(free=message["slot"])
                 assert picture is not None
                 yield message["frame"], picture, message["decoder"]
-        except (DecoderLostError, ExtractError):
-            ended = True
+        except GeneratorExit:
+            self._stop_frames()
             raise
-        finally:
-            if not ended:
-                self._stop_frames()
+        except KeyboardInterrupt:
+            self.kill()  # it may hang
+            raise
 
     def _stop_frames(self) -> None:
         """The caller needs no more frames: let the process stop decoding, or kill it."""
@@ -216,20 +212,3 @@ def _end(process: "subprocess.Popen[bytes]", memory: int | None) -> None:
         process.stdin.close()
     if memory is not None:
         os.close(memory)
-
-
-@contextlib.contextmanager
-def _signals_blocked() -> Iterator[None]:
-    """A process started in the block never sees Ctrl-C or SIGTERM; this one sees them afterwards.
-
-    A terminal or a scheduler sends them to all processes of a job, and a decoder that exits before
-    its parent would look like a broken video. It exits when its parent does.
-    """
-    if not hasattr(signal, "pthread_sigmask"):  # Windows
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)

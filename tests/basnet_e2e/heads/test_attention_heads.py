@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from basnet_e2e.heads.baselines import maan, untrimmednet
 from basnet_e2e.heads.baselines.hide_and_seek import HideAndSeek, HideSettings
-from basnet_e2e.heads.common.decoding_rules import Seen
+from basnet_e2e.heads.common.decoding_rules import Prediction
 from basnet_e2e.heads.common.head import Shape
 from basnet_e2e.heads.presets import preset
 from basnet_e2e.heads.registry import find_head
@@ -92,12 +92,14 @@ def test_stpn_reads_both_streams():
     attention = np.array([[0.9, 0.1], [0.9, 0.1], [0.01, 0.8], [0.01, 0.8], [0.01, 0.8]])
     activation = np.full((5, 2, 1), 0.5)
     activation[:2, 1] = 1.0
-    seen = Seen(
+    prediction = Prediction(
         activation[:, 0], np.array([0.6]), None,
         {"attention": attention, "activation": activation},
     )  # fmt: skip
-    assert read_as("stpn", Seen(seen.raw, np.array([0.09]), None, seen.more)) == {}
-    found = read_as("stpn", seen, upsample=1)[0]
+    assert (
+        read_as("stpn", Prediction(prediction.raw, np.array([0.09]), None, prediction.extra)) == {}
+    )
+    found = read_as("stpn", prediction, upsample=1)[0]
     # Stream 0 is cut where .9 * .5 > .05, stream 1 everywhere; scores mix both activations.
     assert found == [
         (0, 2, pytest.approx(0.9 * 0.75)),
@@ -133,14 +135,14 @@ def test_untrimmednet_by_loops():
 def test_untrimmednet_scores_and_rates():
     net, chosen = made("untrimmednet", shape=Shape(4, 3))
     x = rows(5, 4)
-    seen = find_head("untrimmednet").read(net, torch.from_numpy(x), chosen)
+    prediction = find_head("untrimmednet").predict(net, torch.from_numpy(x), chosen)
     stream = net.streams[0]
     logits = x @ array(stream.classify.weight).T + array(stream.classify.bias)
     attend = x @ array(stream.attend.weight)[0] + array(stream.attend.bias)[0]
     shares = softmax(attend / 3)
-    np.testing.assert_allclose(seen.video_scores, softmax((shares[:, None] * logits).sum(0)))
-    np.testing.assert_allclose(seen.raw, softmax(logits, 1))
-    np.testing.assert_allclose(seen.foreground, softmax(attend) / softmax(attend).max())
+    np.testing.assert_allclose(prediction.video_scores, softmax((shares[:, None] * logits).sum(0)))
+    np.testing.assert_allclose(prediction.raw, softmax(logits, 1))
+    np.testing.assert_allclose(prediction.foreground, softmax(attend) / softmax(attend).max())
     for step, wanted in [(0, (1e-3, 5e-3)), (6000, (1e-4, 5e-3)), (8000, (1e-4, 5e-4)),
                          (15000, (0, 5e-4)), (16000, (0, 5e-5))]:  # fmt: skip
         found = untrimmednet.stream_rates(1e-3, 5e-3, step / 20000)
@@ -150,7 +152,7 @@ def test_untrimmednet_scores_and_rates():
 def test_untrimmednet_reads_dilated_runs():
     curve = np.array([0.0, 0, 0.2, 1.0, 0, 0, 0, 0.1, 0.3])[:, None]
     # Means of neighbours: 0 .1 .6 .5 0 0 .05 .2 .3; above half of .6 only row 2 and 3.
-    found = read_as("untrimmednet", Seen(curve, np.array([0.5])))[0]
+    found = read_as("untrimmednet", Prediction(curve, np.array([0.5])))[0]
     assert found == [(1, 5, pytest.approx((0.1 + 0.6 + 0.5 + 0) / 4 + 0.2 * 0.5))]
 
 
@@ -198,7 +200,7 @@ def test_hide_and_seek_by_hand():
 
 def test_hide_and_seek_is_cut_at_half_of_its_maximum():
     curve = np.array([-1.0, 1, 4, 3, 2.1, 1.9, 0])[:, None]
-    found = read_as("hide-and-seek", Seen(curve, np.array([0.5])), upsample=1)
+    found = read_as("hide-and-seek", Prediction(curve, np.array([0.5])), upsample=1)
     assert found == {0: [(2, 5, pytest.approx(found[0][0][2]))]}
 
 

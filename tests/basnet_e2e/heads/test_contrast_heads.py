@@ -14,7 +14,7 @@ from basnet_e2e.heads.baselines import autoloc
 from basnet_e2e.heads.baselines.outer_inner import outer_inner_loss
 from basnet_e2e.heads.baselines.pairs import choose_pairs
 from basnet_e2e.heads.baselines.static_clips import static_runs
-from basnet_e2e.heads.common.decoding_rules import Proposals, Seen
+from basnet_e2e.heads.common.decoding_rules import Prediction, Proposals
 from basnet_e2e.heads.presets import preset
 from basnet_e2e.heads.registry import find_head
 
@@ -83,10 +83,10 @@ def test_pairs_share_a_class(step):
 
 def test_wtalc_reads_by_the_middle_of_the_range():
     cas = np.array([[-2.0, 1], [4, 1], [3, 1], [-2, 1], [2, 1], [-3, 1]])
-    found = read_as("wtalc", Seen(cas, np.array([3.5, -0.1])))
+    found = read_as("wtalc", Prediction(cas, np.array([3.5, -0.1])))
     # Threshold 4 - 7 / 2 = .5; the run of one row is left out, as is the class below 0.
     assert found == {0: [(1, 3, pytest.approx(4 + 0.7 * 3.5))]}
-    below = read_as("wtalc", Seen(cas - 10, np.array([3.5, -0.1])))
+    below = read_as("wtalc", Prediction(cas - 10, np.array([3.5, -0.1])))
     assert below == {0: [(1, 3, pytest.approx(-6 + 0.7 * 3.5))]}
 
 
@@ -133,7 +133,7 @@ def test_cmcs_by_loops():
 def test_cmcs_reads_widened_runs_above_the_mean():
     rows = np.zeros((20, 2))
     rows[8:11, 0] = 0.5  # scaled to 1
-    found = read_as("cmcs", Seen(rows, np.array([0.4])))[0]
+    found = read_as("cmcs", Prediction(rows, np.array([0.4])))[0]
     assert len(found) == 1
     start, end, score = found[0]
     # The mean is 3 / 20, reached near the centre of the row before; 15 samples more on each side.
@@ -239,7 +239,7 @@ def test_autoloc_has_two_phases():
 def test_autoloc_reads_the_two_most_active_classes():
     own = Proposals(np.array([1.0]), np.array([3.0]), np.array([0.8]))
     raw = np.tile([0.5, 0.1, 0.4], (5, 1))
-    found = read_as("autoloc", Seen(raw, raw.mean(0), proposals={0: own, 1: own, 2: own}))
+    found = read_as("autoloc", Prediction(raw, raw.mean(0), proposals={0: own, 1: own, 2: own}))
     assert found == {0: [(1, 3, 0.8)], 2: [(1, 3, 0.8)]}
 
 

@@ -87,7 +87,7 @@ def test_several_networks_are_read_as_their_mean():
     x = torch.from_numpy(rows(9))
     parts = [net(x[None]).cas[each, 0] for each in range(3)]
     assert (parts[0] != parts[1]).any()
-    found = find_head("plus").read(net, x, chosen.changed(reach=0.0, weighting=0.0)).raw
+    found = find_head("plus").predict(net, x, chosen.changed(reach=0.0, weighting=0.0)).raw
     assert found == pytest.approx(softmax(array(sum(parts) / 3)))
 
 
@@ -125,20 +125,20 @@ def test_a_guided_mean_calms_but_keeps_borders():
     assert (guided_mean(noisy[:, None], stretched_time(x), 0.0)[:, 0] == noisy).all()
 
 
-# Reading -----------------------------------------------------------------------------------------
+# Decoding ----------------------------------------------------------------------------------------
 
 CAS = np.log(np.array([[2.0, 1, 1], [1, 1, 8], [6, 2, 2], [1, 8, 1]]))
 WEIGHTS = np.array([1.0, 0.5, 0.5, 0])
 X = np.eye(4)
 
 
-def seen(**changes):
+def prediction(**changes):
     chosen = preset("small", head="plus", **{"reach": 0.0, "weighting": 0.0, "ratio": 2} | changes)
-    return plus.see(CAS, WEIGHTS, X, chosen.own_as(plus.PlusSettings), chosen.reading)
+    return plus.predicted(CAS, WEIGHTS, X, chosen.own_as(plus.PlusSettings), chosen.decoding)
 
 
 def test_shares_are_cut():
-    found = seen()
+    found = prediction()
     assert found.raw == pytest.approx(
         np.array([[0.5, 0.25, 0.25], [0.1, 0.1, 0.8], [0.6, 0.2, 0.2], [0.1, 0.8, 0.1]])
     )
@@ -146,18 +146,18 @@ def test_shares_are_cut():
 
 
 def test_the_suppressed_activation_is_cut():
-    found = seen(activation="suppressed", normalise="minmax")
+    found = prediction(activation="suppressed", normalise="minmax")
     assert found.raw == pytest.approx(CAS * WEIGHTS[:, None])
 
 
 def test_shares_are_weighted_by_the_foreground():
-    plain, weighted = seen(), seen(weighting=0.5)
+    plain, weighted = prediction(), prediction(weighting=0.5)
     assert weighted.raw == pytest.approx(plain.raw * np.sqrt(WEIGHTS)[:, None])
     assert (weighted.foreground == plain.foreground).all()
 
 
 def test_class_scores_are_of_the_suppressed_activation():
-    found = seen()
+    found = prediction()
     pooled = [
         (math.log(2) + math.log(6) / 2) / 2,
         math.log(2) / 2 / 2,
@@ -167,10 +167,10 @@ def test_class_scores_are_of_the_suppressed_activation():
 
 
 def test_reach_averages_what_is_cut():
-    far, near = seen(reach=50.0), seen()
+    far, near = prediction(reach=50.0), prediction()
     assert np.ptp(far.raw, axis=0).max() < 0.05 < np.ptp(near.raw, axis=0).min()
     assert np.ptp(far.foreground) < 0.05 < np.ptp(near.foreground)
-    same = seen(reach=50.0, activation="suppressed").raw
+    same = prediction(reach=50.0, activation="suppressed").raw
     assert np.ptp(same, axis=0).max() < np.ptp(CAS * WEIGHTS[:, None], axis=0).min()
 
 
@@ -178,8 +178,8 @@ def test_soft_suppression_by_loops():
     rng = np.random.default_rng(0)
     start = rng.uniform(0, 10, 12)
     found = Proposals(start, start + rng.uniform(1, 5, 12), rng.uniform(0.1, 1, 12))
-    reading = preset("small", head="plus", suppression="soft").reading
-    kept = plus.suppress(found, reading)
+    decoding = preset("small", head="plus", suppression="soft").decoding
+    kept = plus.suppress(found, decoding)
     left = list(zip(found.start, found.end, found.score, strict=True))
     wanted = []
     while left:
@@ -187,7 +187,7 @@ def test_soft_suppression_by_loops():
         left.remove(best)
         if best[2] >= LEAST_SCORE:
             wanted.append(best)
-        sigma = reading.soft_sigma
+        sigma = decoding.soft_sigma
         left = [
             (a, b, score * np.exp(-(float(temporal_iou(best[0], best[1], a, b)) ** 2) / sigma))
             for a, b, score in left
@@ -198,9 +198,9 @@ def test_soft_suppression_by_loops():
 
 def test_hard_suppression_is_strict():
     found = Proposals(np.array([0.0, 2, 9]), np.array([4.0, 6, 10]), np.array([0.9, 0.8, 0.7]))
-    reading = preset("small", head="plus", suppression="hard", nms_iou=0.3).reading
-    assert plus.suppress(found, reading).start.tolist() == [0, 9]
-    lax = plus.suppress(found, replace(reading, nms_iou=0.7))
+    decoding = preset("small", head="plus", suppression="hard", nms_iou=0.3).decoding
+    assert plus.suppress(found, decoding).start.tolist() == [0, 9]
+    lax = plus.suppress(found, replace(decoding, nms_iou=0.7))
     assert lax.start.tolist() == [0, 2, 9]
 
 

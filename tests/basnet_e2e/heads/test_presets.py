@@ -27,7 +27,7 @@ def test_official_is_the_released_code():
 def test_default_is_official_with_every_fix_but_a_forced_class():
     fixed = preset("official", fix=[name for name in FIXES if name != "fallback"], name="default")
     assert fixed == preset("default")
-    assert preset("default").reading.fallback == "none"
+    assert preset("default").decoding.fallback == "none"
 
 
 def test_small_is_default_with_less():

@@ -15,9 +15,9 @@ from basnet_e2e import BasnetError, evaluate, localize, train
 from basnet_e2e.data.annotations.annotations import read_ground_truth
 from basnet_e2e.data.features.dataset import LabelledSet, VideoFeatures, load_features
 from basnet_e2e.heads.checkpoint import HeadModel, load_model, save_model
-from basnet_e2e.heads.common.decoding_rules import Curve, Proposals, Rules, Seen
+from basnet_e2e.heads.common.decoding_rules import Curve, DecodingRules, Prediction, Proposals
 from basnet_e2e.heads.common.head import Shape
-from basnet_e2e.heads.ensemble import Ensemble, build, read
+from basnet_e2e.heads.ensemble import Ensemble, build, predict
 from basnet_e2e.heads.presets import preset, preset_from_json
 from basnet_e2e.heads.registry import HEADS
 from basnet_e2e.localization.inference import activations, background, localize_features
@@ -133,7 +133,7 @@ def test_older_files_have_the_older_value_of_an_added_setting(toy):
 
 
 def test_own_videos_batches_and_samples(register):
-    seen = []
+    batches = []
 
     class Pairs(ToyHead):
         def videos(self, data, preset):
@@ -157,15 +157,15 @@ def test_own_videos_batches_and_samples(register):
             net.mean.copy_(torch.from_numpy(data.videos[1].x.mean(0)))
 
         def forward(self, net, batch, preset):
-            seen.append(batch)
+            batches.append(batch)
             return super().forward(net, batch, preset)
 
     settings = register(Pairs).changed(steps=4)
     data = make_set()
     model = fit(data, settings).last
-    assert [tuple(batch.x.shape) for batch in seen] == [(2, 21, 6)] * 3 + [(1, 21, 6)]
-    assert all((batch.labels[0] * batch.labels[1]).sum() > 0 for batch in seen[:3])
-    assert seen[3].labels.sum() == 0  # the video that the head made
+    assert [tuple(batch.x.shape) for batch in batches] == [(2, 21, 6)] * 3 + [(1, 21, 6)]
+    assert all((batch.labels[0] * batch.labels[1]).sum() > 0 for batch in batches[:3])
+    assert batches[3].labels.sum() == 0  # the video that the head made
     assert torch.equal(model.net.mean, torch.from_numpy(data.videos[1].x.mean(0)))
     assert model.training["videos"] == 3
 
@@ -190,15 +190,15 @@ def test_two_phases_on_a_frozen_part(register):
     assert not torch.equal(weights[5]["attention.weight"], weights[9]["attention.weight"])
 
 
-def read_with(register, rules, raw, foreground=None, proposals=None, **reading):
+def read_with(register, rules, raw, foreground=None, proposals=None, **decoding):
     """Intervals (start, end, score) in rows of a head that sees these activations."""
 
     class Fixed(ToyHead):
-        def read(self, net, x, preset):
-            return Seen(raw, np.ones(raw.shape[1]), foreground, {}, proposals)
+        def predict(self, net, x, preset):
+            return Prediction(raw, np.ones(raw.shape[1]), foreground, {}, proposals)
 
     Fixed.rules = rules
-    settings = register(Fixed).changed(theta_act=(0.5,), normalise="none", **reading)
+    settings = register(Fixed).changed(theta_act=(0.5,), normalise="none", **decoding)
     shape = Shape(6, raw.shape[1])
     model = HeadModel(build(shape, settings).eval(), ("a", "b"), settings, shape)
     video = make_set(rows=(len(raw),)).videos[0]
@@ -215,12 +215,12 @@ RAW = np.array([0.0, 0, 0.8, 0.8, 0, 0, 0.4, 0.4, 0, 0])[:, None]
 @pytest.mark.parametrize(
     ("rules", "wanted"),
     [
-        (Rules(), [(2, 4)]),
-        (Rules(thresholds=lambda values, reading: [values.mean()]), [(2, 4), (6, 8)]),
-        (Rules(classes=lambda scores, reading: np.zeros(0, np.intp)), []),
-        (Rules(runs=lambda values, threshold, reading: (np.array([0]), np.array([48]))), [(0, 2)]),
+        (DecodingRules(), [(2, 4)]),
+        (DecodingRules(thresholds=lambda values, decoding: [values.mean()]), [(2, 4), (6, 8)]),
+        (DecodingRules(classes=lambda scores, decoding: np.zeros(0, np.intp)), []),
+        (DecodingRules(runs=lambda *_: (np.array([0]), np.array([48]))), [(0, 2)]),
         (
-            Rules(curves=lambda seen, index, reading: [Curve(RAW[:, 0]), Curve(1 - RAW[:, 0])]),
+            DecodingRules(curves=lambda *_: [Curve(RAW[:, 0]), Curve(1 - RAW[:, 0])]),
             [(0, 2), (2, 4), (4, 10)],
         ),
     ],
@@ -232,11 +232,11 @@ def test_own_rules_of_reading(register, rules, wanted):
 
 
 def test_own_score_and_suppression(register):
-    rules = Rules(
-        score=lambda cut, reading: np.array([cut.scored[a:b].max() for a, b in
-                                             zip(cut.first, cut.stop, strict=True)]),
-        curves=lambda seen, index, reading: [Curve(seen.cas[:, 0], seen.foreground)] * 2,
-        suppress=lambda found, reading: found.take(np.argsort(-found.score)),
+    rules = DecodingRules(
+        score=lambda runs, decoding: np.array([runs.scored[a:b].max() for a, b in
+                                             zip(runs.first, runs.stop, strict=True)]),
+        curves=lambda found, index, decoding: [Curve(found.cas[:, 0], found.foreground)] * 2,
+        suppress=lambda found, decoding: found.take(np.argsort(-found.score)),
     )  # fmt: skip
     found = read_with(register, rules, RAW, np.linspace(0, 0.9, 10))
     # Both copies are there, with the highest attention of the run's rows.
@@ -247,7 +247,7 @@ def test_own_score_and_suppression(register):
 
 def test_a_network_may_propose_by_itself(register):
     own = Proposals(np.array([1.5, 1.6, -3]), np.array([4.5, 4.6, 1]), np.array([0.9, 0.8, 0.7]))
-    found = read_with(register, Rules(), RAW, proposals={0: own})
+    found = read_with(register, DecodingRules(), RAW, proposals={0: own})
     assert found == [("a", 0.0, 1.0, 0.7), ("a", 1.5, 4.5, 0.9)]
 
 
@@ -269,8 +269,8 @@ def test_an_ensemble_is_one_model_file_and_read_as_the_mean(toy, tmp_path):
     save_model(model, tmp_path / "two.safetensors")
     again = load_model(tmp_path / "two.safetensors")
     x = data.videos[1].x
-    alone = [read(net.eval(), x, toy) for net in parts]
-    together = activations(again, data.videos[1]).seen
+    alone = [predict(net.eval(), x, toy) for net in parts]
+    together = activations(again, data.videos[1]).prediction
     for name in ("raw", "foreground", "video_scores"):
         mean = (getattr(alone[0], name) + getattr(alone[1], name)) / 2
         np.testing.assert_allclose(getattr(together, name), mean, rtol=1e-12)
@@ -279,12 +279,15 @@ def test_an_ensemble_is_one_model_file_and_read_as_the_mean(toy, tmp_path):
 
 def test_own_proposals_of_an_ensemble_are_pooled(register):
     class Proposing(ToyHead):
-        def read(self, net, x, preset):
+        def predict(self, net, x, preset):
             at = np.array([float(net.attention.bias)])
-            return Seen(np.ones((5, 1)), np.ones(1), None, {}, {0: Proposals(at, at + 1, at)})
+            return Prediction(np.ones((5, 1)), np.ones(1), None, {}, {0: Proposals(at, at + 1, at)})
 
     settings = register(Proposing)
     net = build(Shape(6, 1), settings, members=2)
     for member, value in zip(net.members, (1.0, 2.0), strict=True):
         member.attention.bias.data.fill_(value)
-    assert read(net, np.zeros((5, 6), np.float32), settings).proposals[0].start.tolist() == [1, 2]
+    assert predict(net, np.zeros((5, 6), np.float32), settings).proposals[0].start.tolist() == [
+        1,
+        2,
+    ]

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from basnet_e2e.heads.common.decoding_rules import Proposals, Seen
+from basnet_e2e.heads.common.decoding_rules import Prediction, Proposals
 from basnet_e2e.heads.common.proposal_features import WIDTH, RowCurves, describe, mirrored, read_at
 from basnet_e2e.heads.common.second_stage import SecondStage
 from basnet_e2e.training.second_stage import (
@@ -56,7 +56,7 @@ def test_an_untaught_stage_moves_no_border():
     axes, curve, _shares, foreground = video(9)
     stage = SecondStage(FEATURES).eval()
     curves = stage.class_curves(
-        Seen(np.zeros((9, 3)), np.zeros(2), foreground), axes.astype(np.float32)
+        Prediction(np.zeros((9, 3)), np.zeros(2), foreground), axes.astype(np.float32)
     )
     found = proposals((1, 4, 0.5), (2.5, 8, 0.1))
     moved = stage.correct(curves(0, curve), found)

@@ -46,7 +46,7 @@ def test_any_length_recipe_and_preset(recipe, name, rows):
     seen = activations(model, video)
     n = rows if name == "default" else 16
     assert seen.cas.shape == (n, 2)
-    assert seen.seen.raw.shape == (n, 2 + RECIPES[recipe].background)
+    assert seen.prediction.raw.shape == (n, 2 + RECIPES[recipe].background)
     assert (seen.foreground is not None) == RECIPES[recipe].suppression
     told = background(model, video)
     assert told.predicted.shape == told.score.shape == (rows,)
@@ -56,19 +56,23 @@ def test_reads_the_branch_of_the_recipe():
     model, video = make_model("full"), make_video(9)
     output = model.net(torch.from_numpy(video.x)[None])
     seen = activations(model, video)
-    np.testing.assert_allclose(seen.seen.raw, output.cas_supp[0].detach(), rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(
-        seen.seen.video_scores, output.scores_supp[0, :2].detach(), rtol=1e-5
+        seen.prediction.raw, output.cas_supp[0].detach(), rtol=1e-5, atol=1e-6
+    )
+    np.testing.assert_allclose(
+        seen.prediction.video_scores, output.scores_supp[0, :2].detach(), rtol=1e-5
     )
     model = make_model("base")
     output = model.net(torch.from_numpy(video.x)[None])
     seen = activations(model, video)
-    np.testing.assert_allclose(seen.seen.raw, output.cas_base[0].detach(), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(
+        seen.prediction.raw, output.cas_base[0].detach(), rtol=1e-5, atol=1e-6
+    )
     # Softmax over C + 1, background dropped, not renormalised.
     np.testing.assert_allclose(
-        seen.seen.video_scores, output.scores_base[0, :2].detach(), rtol=1e-5
+        seen.prediction.video_scores, output.scores_base[0, :2].detach(), rtol=1e-5
     )
-    assert seen.seen.video_scores.sum() < 1
+    assert seen.prediction.video_scores.sum() < 1
 
 
 def test_other_width_says_both_sizes():
@@ -86,8 +90,8 @@ def test_background_by_recipe():
     assert (told.score == -seen.foreground).all()
     model = make_model("base")
     seen, told = activations(model, video), background(model, video)
-    assert (told.predicted == (seen.seen.raw.argmax(1) == 2)).all()
-    softmax = torch.softmax(torch.from_numpy(seen.seen.raw), 1)[:, 2].numpy()
+    assert (told.predicted == (seen.prediction.raw.argmax(1) == 2)).all()
+    softmax = torch.softmax(torch.from_numpy(seen.prediction.raw), 1)[:, 2].numpy()
     assert told.score + 1 == pytest.approx(softmax)
     model = make_model("baseline")
     seen, told = activations(model, video), background(model, video)

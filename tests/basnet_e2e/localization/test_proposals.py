@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from basnet_e2e.heads.common.decoding_rules import Seen
+from basnet_e2e.heads.common.decoding_rules import Prediction
 from basnet_e2e.heads.common.nms import non_maximum_suppression
 from basnet_e2e.heads.presets import preset
 from basnet_e2e.localization.proposals import (
@@ -19,12 +19,12 @@ from basnet_e2e.localization.proposals import (
     upsample,
 )
 
-OFFICIAL, DEFAULT = preset("official").reading, preset("default").reading
+OFFICIAL, DEFAULT = preset("official").decoding, preset("default").decoding
 
 
 def one(name, fix=(), **overrides):
     """Settings with a single threshold of .5, so that a case has few proposals."""
-    return preset(name, fix=fix, **({"theta_act": (0.5,)} | overrides)).reading
+    return preset(name, fix=fix, **({"theta_act": (0.5,)} | overrides)).decoding
 
 
 def score_of(values, class_score, settings):
@@ -103,13 +103,13 @@ def test_official_gives_nothing_where_only_the_first_class_is_found():
 
 
 def test_first_class_is_kept():
-    kept = preset("official", fix=["first"]).reading
+    kept = preset("official", fix=["first"]).decoding
     assert choose_classes(np.array([0.9, 0.1]), kept).tolist() == [0]
 
 
 @pytest.mark.parametrize("name", ["official", "default", "small"])
 def test_no_class_no_output(name):
-    assert choose_classes(np.array([0.2, 0.24, 0.2]), preset(name).reading).tolist() == []
+    assert choose_classes(np.array([0.2, 0.24, 0.2]), preset(name).decoding).tolist() == []
 
 
 def test_threshold_is_included():
@@ -117,7 +117,7 @@ def test_threshold_is_included():
 
 
 def test_fallback_takes_the_best_class():
-    forced = preset("default", fix=["fallback"]).reading
+    forced = preset("default", fix=["fallback"]).decoding
     assert choose_classes(np.array([0.2, 0.24, 0.2]), forced).tolist() == [1]
     assert choose_classes(np.array([0.3, 0.24, 0.4]), forced).tolist() == [0, 2]
 
@@ -163,7 +163,7 @@ def test_presets_suppress_by_their_rule(settings, kept):
     cas[[3, 5]] = 1
     chosen = one(settings, nms_iou=0.1, first="kept", groups="sound")
     edges = np.arange(13) * 0.64
-    found = propose(Seen(cas, np.ones(1)), edges, (edges[:-1] + edges[1:]) / 2, chosen, 7.68)
+    found = propose(Prediction(cas, np.ones(1)), edges, (edges[:-1] + edges[1:]) / 2, chosen, 7.68)
     assert len(found[0]) == kept
 
 
@@ -256,7 +256,7 @@ def test_normalise_by_hand():
     found = normalise(cas, OFFICIAL)
     wanted = np.array([[-1.0, 0, 0, -1], [0, 0.25, 0, -5], [1, 1, 0, -2]])
     assert found == pytest.approx(wanted)
-    assert normalise(cas, preset("default", normalise="none").reading) is cas
+    assert normalise(cas, preset("default", normalise="none").decoding) is cas
 
 
 def test_smooth_is_a_renormalised_hann_window():
@@ -278,11 +278,15 @@ def test_smooth_is_a_renormalised_hann_window():
 )
 def test_proposals_are_sound(rows, classes, seed, name):
     rng = np.random.default_rng(seed)
-    chosen = preset(name).reading
+    chosen = preset(name).decoding
     edges = np.concatenate([[0], np.cumsum(rng.uniform(0.1, 1, rows))])
     cas = rng.normal(size=(rows, classes))
     found = propose(
-        Seen(cas, rng.uniform(size=classes)), edges, (edges[:-1] + edges[1:]) / 2, chosen, edges[-1]
+        Prediction(cas, rng.uniform(size=classes)),
+        edges,
+        (edges[:-1] + edges[1:]) / 2,
+        chosen,
+        edges[-1],
     )
     extra = 1.0 if name == "official" else 0.0
     for proposals in found.values():
@@ -303,5 +307,7 @@ def test_proposals_are_sound(rows, classes, seed, name):
 
 def test_constant_activation_gives_nothing():
     edges = np.arange(5.0)
-    found = propose(Seen(np.full((4, 1), 2.0), np.ones(1)), edges, edges[:-1] + 0.5, DEFAULT, 4.0)
+    found = propose(
+        Prediction(np.full((4, 1), 2.0), np.ones(1)), edges, edges[:-1] + 0.5, DEFAULT, 4.0
+    )
     assert found == {}

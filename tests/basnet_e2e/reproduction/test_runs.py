@@ -47,7 +47,7 @@ def test_settings_of_reading_do_not_reach_training(tree):
     numbers = {"smooth": 3, "theta_class": 0.1, "upsample": 2, "gamma": 0.1, "nms_iou": 0.5}
     words = {"normalise": "none", "name": "other", "theta_act": (0.5,), "outer": 0.5, "shortest": 3}
     changed = preset(TINY, fix=fixes, **numbers, **words)
-    before, after = TINY.reading.to_json(), changed.reading.to_json()
+    before, after = TINY.decoding.to_json(), changed.decoding.to_json()
     assert all(before[name] != after[name] for name in before)
     data = read_benchmark(tree, THUMOS).train
     one, other = (fit(data, each).last.net.state_dict() for each in (TINY, changed))

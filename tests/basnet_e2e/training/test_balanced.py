@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from basnet_e2e import BasnetError, train
 from basnet_e2e.data.features.dataset import LabelledSet, VideoFeatures
 from basnet_e2e.heads.checkpoint import load_model
-from basnet_e2e.heads.common.settings import Training
+from basnet_e2e.heads.common.settings import TrainingSettings
 from basnet_e2e.heads.common.video_order import choose_videos
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 def test_every_class_comes_equally_often(codes, size, seed):
     """Codes are sets of three classes; 0 is a video of background alone."""
     labels = np.array([[code >> bit & 1 for bit in range(3)] for code in codes], np.float32)
-    training = Training(batch=size, batches="balanced")
+    training = TrainingSettings(batch=size, batches="balanced")
     steps = range(60)
     batches = [choose_videos(labels, step, seed, training) for step in steps]
     assert batches == [choose_videos(labels, step, seed, training) for step in steps]
@@ -44,15 +44,15 @@ def test_a_rare_class_is_drawn_as_often_as_a_frequent_one():
     labels[:18, 0] = labels[18:20, 1] = 1
     drawn = np.concatenate(
         [
-            choose_videos(labels, step, 0, Training(batch=6, batches="balanced"))
+            choose_videos(labels, step, 0, TrainingSettings(batch=6, batches="balanced"))
             for step in range(30)
         ]
     )
     counts = np.bincount(drawn, minlength=22)
     assert [counts[:18].sum(), counts[18:20].sum(), counts[20:].sum()] == [60, 60, 60]
     assert counts[:18].max() - counts[:18].min() <= 1
-    assert choose_videos(labels, 3, 0, Training(batches="balanced")) != choose_videos(
-        labels, 3, 1, Training(batches="balanced")
+    assert choose_videos(labels, 3, 0, TrainingSettings(batches="balanced")) != choose_videos(
+        labels, 3, 1, TrainingSettings(batches="balanced")
     )
 
 

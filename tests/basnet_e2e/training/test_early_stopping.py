@@ -13,10 +13,10 @@ from basnet_e2e.data.training_log import read_log
 from basnet_e2e.heads.checkpoint import load_model
 from basnet_e2e.heads.presets import preset
 from basnet_e2e.heads.registry import HEADS, find_head
-from basnet_e2e.training.early_stopping import PATIENCE, Stopping
+from basnet_e2e.training.early_stopping import PATIENCE, EarlyStopping
 from basnet_e2e.training.holdout import hold_out
 from basnet_e2e.training.log_writers import log_path
-from basnet_e2e.training.loop import looked_at
+from basnet_e2e.training.loop import evaluated_steps
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 CLASSES = ("jump", "throw", "swim")
@@ -46,8 +46,8 @@ def same(one, other):
 def test_noise_is_not_learnt_for_long():
     data, steps = make_set(signal=0.0), []
     model = train(data, preset=NOISY, holdout=0.25, stop_early=True, progress=steps.append)
-    kept, looks = model.training["stopping"], looked_at(80)
-    losses = [state.judged[1] for state in steps if state.judged]
+    kept, looks = model.training["stopping"], evaluated_steps(80)
+    losses = [state.monitored[1] for state in steps if state.monitored]
     best = int(np.argmin(losses))
     assert kept == {"step": looks[best], "loss": losses[best], "patience": PATIENCE}
     assert len(losses) == best + 1 + PATIENCE < len(looks)
@@ -70,7 +70,7 @@ def test_the_score_is_the_heads_loss_of_all_videos():
     rest, held = hold_out(data, 0.4, 0)
     assert len(held.data.videos) == 8  # more than a batch of 6
     net = train(rest, preset=TINY, steps=10).net
-    stopping, head = Stopping(held), find_head("basnet")
+    stopping, head = EarlyStopping(held), find_head("basnet")
     from basnet_e2e.heads.common.head import Batch
 
     losses = []
@@ -82,11 +82,11 @@ def test_the_score_is_the_heads_loss_of_all_videos():
 
 
 def test_giving_up_counts_looks():
-    stopping = Stopping(hold_out(make_set(), 0.25, 0)[1], patience=2)
+    stopping = EarlyStopping(hold_out(make_set(), 0.25, 0)[1], patience=2)
     looks = [4, 8, 12, 16]
-    given_up = [stopping.gives_up(looks, best=4, step=step) for step in range(4, 17)]
+    given_up = [stopping.should_stop(looks, best=4, step=step) for step in range(4, 17)]
     assert given_up == [step >= 12 for step in range(4, 17)]
-    assert not stopping.gives_up(looks, best=12, step=16)
+    assert not stopping.should_stop(looks, best=12, step=16)
 
 
 @pytest.mark.parametrize(("at", "networks"), [(7, 1), (25, 1), (30, 2)])

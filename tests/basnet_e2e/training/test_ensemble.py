@@ -41,8 +41,8 @@ def test_members_are_the_models_of_their_seeds(data, tmp_path):
     losses = [single.training["loss"] for single in alone]
     assert model.training["loss"] == pytest.approx(np.mean(losses))
     video = data.videos[0]
-    mean = np.mean([activations(each, video).seen.raw for each in alone], axis=0)
-    np.testing.assert_allclose(activations(model, video).seen.raw, mean)
+    mean = np.mean([activations(each, video).prediction.raw for each in alone], axis=0)
+    np.testing.assert_allclose(activations(model, video).prediction.raw, mean)
 
 
 @pytest.mark.parametrize(("at", "holdout"), [(2, None), (6, None), (11, 0.4)])

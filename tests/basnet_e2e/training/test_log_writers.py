@@ -161,7 +161,7 @@ def test_any_head_and_rates_that_change(data, tmp_path, monkeypatch):
 def test_a_part_that_comes_later_gets_its_column(tmp_path):
     log = CsvLog(tmp_path / "log.csv")
     log.write(step(1, {"a": 0.5}, rates=(0.1, 0.2)))
-    log.write(step(2, {"a": 0.25}, rates=(0.1, 0.2), judged=("validation_map", 0.75)))
+    log.write(step(2, {"a": 0.25}, rates=(0.1, 0.2), monitored=("validation_map", 0.75)))
     log.write(step(3, {"a": 0.125, "b,c": 4.0}, rates=(0.1, 0.2)))
     log.write(step(4, {}, rates=(0.1, 0.2)))
     log.close()

@@ -17,7 +17,7 @@ from basnet_e2e.heads.checkpoint import load_model
 from basnet_e2e.heads.common.video_order import choose_videos
 from basnet_e2e.heads.presets import preset
 from basnet_e2e.localization.inference import localize_features
-from basnet_e2e.training.train import head_without_name
+from basnet_e2e.training.train import default_head
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 WIDTH = 12
@@ -407,7 +407,7 @@ def test_official_batches_are_independent():
     ],
 )
 def test_who_names_no_head_trains_the_one_to_use(preset, recipe, head):
-    assert head_without_name(preset, recipe) == head
+    assert default_head(preset, recipe) == head
 
 
 def test_the_head_that_is_trained_is_in_the_model(data):

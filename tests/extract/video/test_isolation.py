@@ -4,8 +4,10 @@ import functools
 import gc
 import os
 import re
+import signal
 import subprocess
 import sys
+import threading
 import time
 from fractions import Fraction
 from pathlib import Path
@@ -127,6 +129,20 @@ def test_where_both_hang_the_video_fails_with_the_time(make_video, doubles, numb
     good = make_video("good.mp4", range(60), RATE)
     with doubles.open(good.path) as clip:
         assert numbers(clip, number_in) == list(range(60))
+
+
+def test_ctrl_c_does_not_wait_for_a_decoder_that_hangs(make_video, monkeypatch):
+    monkeypatch.setattr("extract.video.isolation.parent.END_SECONDS", 3600.0)
+    video = make_video("hang_both.mp4", range(60), RATE)
+    isolation = Isolation(3600.0, opener=OPENER)
+    with isolation.open(video.path) as clip:
+        frames = clip.frames(25)
+        for _ in range(AT):
+            next(frames)
+        threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()
+        with pytest.raises(KeyboardInterrupt):
+            next(frames)
+    isolation.close()
 
 
 def test_opening_may_hang_too(make_video, doubles):
