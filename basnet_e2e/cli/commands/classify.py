@@ -62,7 +62,13 @@ def classify(
     """
     inputs = find_videos(videos)
     store = open_store(features_folder, no_cache, inputs, videos)
-    extractor = _extractor(backbone, streams, device, precision, decoding)
+    device = proven_device(device)
+    # Clips of the classifier's own length, side by side.
+    length = backbone_spec(backbone).classifier_length
+    network = load_backbone(backbone, streams, device=device, length=length, precision=precision)
+    stride = length or ExtractSettings.stride
+    settings = ExtractSettings(backbone, streams=streams, stride=stride, precision=precision)
+    extractor = Extractor(settings, device=device, backbone=network, decoding=decoding)
     failed = False
     with StepProgress("classify") as bar:
         for video in inputs:
@@ -71,7 +77,7 @@ def classify(
                 features = store.features(video, extractor, on_progress=bar.update)
                 if features.facts.get("partial"):
                     log.warning("%s: %s", video.path, features.facts["partial"])
-                ranked = _rank(features, extractor.backbone)
+                ranked = _rank(features, network)
             except Exception as error:
                 log.error("%s", failure_message(error, video.path, alone=len(inputs) == 1))
                 failed = True
@@ -81,18 +87,6 @@ def classify(
                 click.echo(f"  {probability:6.3f}  {name}")
     if failed:
         raise click.exceptions.Exit(1)
-
-
-def _extractor(
-    name: str, streams: tuple[str, ...], device: str, precision: str, decoding: DecodeOptions
-) -> Extractor:
-    """Clips of the classifier's own length, side by side."""
-    device = proven_device(device)
-    length = backbone_spec(name).classifier_length
-    backbone = load_backbone(name, streams, device=device, length=length, precision=precision)
-    stride = length or ExtractSettings.stride
-    settings = ExtractSettings(name, streams=streams, stride=stride, precision=precision)
-    return Extractor(settings, device=device, backbone=backbone, decoding=decoding)
 
 
 def _rank(features: Features, backbone: Backbone) -> list[tuple[str, float]]:

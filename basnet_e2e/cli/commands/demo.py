@@ -13,9 +13,15 @@ from basnet_e2e.demo.steps import Demo
 @command("basnet demo basnet-demo --compare")
 @click.argument("folder", metavar="[DIR]", default="basnet-demo", type=FOLDER)
 @click.option(
-    "--compare", is_flag=True, help="More videos, and each stream alone beside both. 5 minutes."
+    "--compare",
+    is_flag=True,
+    help="Use more videos, and also test each stream alone; takes 5 minutes.",
 )
-@click.option("--ablation", is_flag=True, help="Compare the paper's four recipes instead.")
+@click.option(
+    "--ablation",
+    is_flag=True,
+    help="Compare the paper's four recipes on the same features instead.",
+)
 def demo(folder: Path, compare: bool, ablation: bool) -> None:
     """Generate videos and run every stage on them, printing each command. Under 2 minutes.
 

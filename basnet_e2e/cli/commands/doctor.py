@@ -24,6 +24,7 @@ PACKAGES = (
 )
 DEFAULT_NETWORK = "i3d"
 DOWNLOAD = "basnet weights download "
+SELF_TEST = "self-test"
 PER_LINE = 3  # fit into 80 columns
 CHECKED = 16  # samples of each kind that a GPU and the CPU compute
 OPTIONAL = {
@@ -53,15 +54,15 @@ def doctor() -> None:
     console = Console(soft_wrap=False, highlight=False)
     broken = False
     missing: list[str] = []
-    for check in (_versions, _optional, _devices, _weights, _cache, _self_test):
-        for finding in _findings(check):
+    for name in CHECKS:
+        for finding in _findings(name):
             mark = "[green]ok[/]" if finding.ok else "[yellow]--[/]"
             console.print(f"{mark:<4} {finding.topic:<12} {finding.text}", markup=True)
             if finding.advice:
                 console.print(f"   {'':<12} {finding.advice}", markup=False)
-            needed = check is _self_test or finding.topic == "packages"
+            needed = name == SELF_TEST or finding.topic == "packages"
             broken = broken or (needed and not finding.ok)
-            if check is _weights and finding.advice.startswith(DOWNLOAD):
+            if finding.advice.startswith(DOWNLOAD):
                 missing.append(finding.advice)
     console.print(f"\nnext: {next_step(broken, missing)}", markup=False)
     if broken:
@@ -85,13 +86,12 @@ def next_step(broken: bool, downloads: Sequence[str]) -> str:
     return f"basnet try video.mp4{later}"
 
 
-def _findings(check: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
+def _findings(name: str) -> Iterator[Finding]:
     """What a check finds; if a package that it needs is absent, that is the finding."""
     try:
-        yield from check()
+        yield from CHECKS[name]()
     except ImportError as error:
-        text = f"cannot be checked: {error}"
-        yield Finding(check.__name__.strip("_"), text, False, "see the packages above")
+        yield Finding(name, f"cannot be checked: {error}", False, "see the packages above")
 
 
 def _versions() -> Iterator[Finding]:
@@ -263,3 +263,9 @@ def _features(path: Path) -> str:
 
     made = Extractor(ExtractSettings(backbone="i3d-mini")).extract(path)
     return f"i3d-mini, {made.matrix().shape[1]} numbers per snippet, {made.facts['runtime']}"
+
+
+CHECKS: dict[str, Callable[[], Iterator[Finding]]] = {
+    **{"packages": _versions, "optional": _optional, "devices": _devices},
+    **{"weights": _weights, "cache": _cache, SELF_TEST: _self_test},
+}

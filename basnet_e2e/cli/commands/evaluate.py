@@ -38,12 +38,14 @@ NUMBER = 7  # columns of one number and the gap after it
     metavar="FIRST:LAST:STEP",
     help="Temporal IoU thresholds, both ends included, or a list: 0.3,0.5.",
 )
-@click.option("--dedupe", is_flag=True, help="Count repeated annotations once. Default: each.")
+@click.option(
+    "--dedupe", is_flag=True, help="Count repeated annotations once. Default: count each."
+)
 @click.option(
     "--allow-trained",
     is_flag=True,
     help="Also count videos whose intervals or points the model was trained on, which makes the "
-    "figures too good. Default: an error.",
+    "figures too good. Default: they are an error.",
 )
 @score_options
 def evaluate(

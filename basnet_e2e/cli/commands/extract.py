@@ -75,7 +75,7 @@ log = logging.getLogger(__name__)
     "--shard",
     metavar="I/N",
     show_default="the task of a SLURM array, else all",
-    help="Only share I (from 0) of N of the videos.",
+    help="Extract only part I (from 0) of N of the videos.",
 )
 @click.option(
     "--ray",
@@ -86,7 +86,7 @@ log = logging.getLogger(__name__)
     "--overwrite", is_flag=True, help="Extract again what is there. Default: what is missing."
 )
 @click.option("--dry-run", is_flag=True, help="Only list what would be done.")
-@click.option("--json-log", is_flag=True, help="Progress as JSON lines on stderr.")
+@click.option("--json-log", is_flag=True, help="Progress as JSON lines on stderr. Default: text.")
 @decoding_options
 @force_option
 @precision_option("float32")

@@ -57,21 +57,17 @@ def labels(
     # A label file says that a class which it does not name does not occur.
     whole = [video for video in found if not video.unknown]
     write_text(output, labels_csv(whole))
-    _report(output, whole)
+    classes = {label for video in whole for label in video.labels}
+    text = f"{counted(len(whole), 'video')}, {counted(len(classes), 'class')}"
+    empty = [video.video for video in whole if not video.labels]
+    if empty:
+        text += f"; no action in {counted(len(empty), 'video')}: {listing(empty)}"
+    log.info("%s written: %s", output, text)
     if intervals is not None:
         _write_times(intervals, found)
     elif len(whole) < len(found):
         parts = [video.video for video in found if video.unknown]
         _left_out(output, parts, "of which only a part was annotated; write them with --intervals")
-
-
-def _report(output: Path, videos: Sequence[AnnotatedVideo]) -> None:
-    classes = {label for video in videos for label in video.labels}
-    text = f"{counted(len(videos), 'video')}, {counted(len(classes), 'class')}"
-    empty = [video.video for video in videos if not video.labels]
-    if empty:
-        text += f"; no action in {counted(len(empty), 'video')}: {listing(empty)}"
-    log.info("%s written: %s", output, text)
 
 
 def _write_times(path: Path, found: Sequence[AnnotatedVideo]) -> None:

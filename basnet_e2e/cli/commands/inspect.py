@@ -33,14 +33,11 @@ def inspect(file: Path, as_json: bool) -> None:
         click.echo(json.dumps(found, indent=1, ensure_ascii=False))
         return
     click.echo(f"{file}: {Kind[found['kind'].upper()]}")
-    describe = {"model": _model, "features": _features, "result": _result}.get(found["kind"], _use)
-    for topic, text in describe(found).items():
+    describe = {"model": _model, "features": _features, "result": _result}.get(found["kind"])
+    lines = describe(found) if describe else {"use": str(found["use"])}
+    for topic, text in lines.items():
         first = f"  {topic}".ljust(TOPIC)
         click.echo(textwrap.fill(text, WIDTH, initial_indent=first, subsequent_indent=" " * TOPIC))
-
-
-def _use(found: Mapping[str, Any]) -> dict[str, str]:
-    return {"use": found["use"]}
 
 
 def _model(found: Mapping[str, Any]) -> dict[str, str]:
@@ -85,13 +82,10 @@ def _head(found: Mapping[str, Any]) -> str:
         **{"head": DEFAULT_HEAD, "name": found.get("preset", {}).get("name")},
         **{"own": {"recipe": found.get("recipe")}, "training": found.get("preset", {})},
     }
-    recipe = settings["own"].get("recipe")
-    return (
-        f"{settings['head']}, "
-        + (f"recipe {recipe}, " if recipe else "")
-        + f"preset {settings['name']}, T = {settings['training'].get('segments')}"
-        + (f", mean of {found['members']} networks" if found.get("members") else "")
-    )
+    recipe, members = settings["own"].get("recipe"), found.get("members")
+    parts = [settings["head"], *([f"recipe {recipe}"] if recipe else [])]
+    parts.append(f"preset {settings['name']}, T = {settings['training'].get('segments')}")
+    return ", ".join([*parts, *([f"mean of {members} networks"] if members else [])])
 
 
 def _reads(settings: Mapping[str, Any]) -> str:

@@ -97,7 +97,8 @@ log = logging.getLogger(__name__)
     "prompts",
     multiple=True,
     metavar="TEXT",
-    help="Without -m: look for what a text says; may be repeated. Needs [transformers].",
+    help="Without -m: look for what a text says, in place of the 400 actions; may be "
+    "repeated. Needs [transformers].",
 )
 @grid_option
 @click.option(
@@ -139,11 +140,11 @@ def localize(
 ) -> None:
     """Find action intervals in videos or in feature files (or folders of either).
 
-    Videos may be URLs (s3://, gs://, https:// ...), each fetched while it is worked on.
+    Videos may be URLs (s3://, gs://, https:// ...), each downloaded in its turn.
 
     The result is JSON on stdout (a table and a timeline on a terminal), or in the file given with
-    -o. With -o and a folder each video has a file there as soon as it is done. What an earlier run
-    left in the output is not computed again if video, model and settings are the same.
+    -o. With -o FOLDER/ each video's result is written there as soon as it is done. What an earlier
+    run left in the output is not computed again if video, model and settings are the same.
     """
     sources = find_inputs(inputs, grid=grid)
     many = len(inputs) > 1 or any(map(is_folder, inputs))

@@ -76,7 +76,7 @@ def _names(text: str) -> tuple[str, ...]:
     "--heads",
     type=_names,
     metavar="LIST|all",
-    help="Compare these methods instead: basnet,stpn,..., or all.",
+    help="Compare these methods instead of the ablation: basnet,stpn,..., or all.",
 )
 @click.option(
     "--recipes", type=_names, metavar="LIST", help=f"Rows of the ablation. Default: {RECIPES}."
@@ -99,7 +99,8 @@ def _names(text: str) -> tuple[str, ...]:
     "--each-mend",
     "each_fix",
     type=click.Choice(["reading", "all"]),
-    help="Also measure each fix alone, on the recipe full: those that need no training, or all.",
+    help="Also measure each fix alone, on the recipe full. reading: fixes that need no training; "
+    "all: every fix. Default: none.",
 )
 @click.option(
     "--select",

@@ -117,7 +117,8 @@ log = logging.getLogger(__name__)
     "--log",
     "log_to",
     type=click.Choice(["csv", "tensorboard"]),
-    help="Write loss, its parts, learning rate and validations of each step beside the model.",
+    help="Write loss, its parts, learning rate and validations of each step beside the model. "
+    "Default: no log.",
 )
 @click.option("--resume", is_flag=True, help="Continue an interrupted run. Default: start over.")
 @force_option

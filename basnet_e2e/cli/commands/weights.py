@@ -12,7 +12,7 @@ from extract.backbones.registry import backbone_names, backbone_spec
 from weights import registry
 from weights.errors import WeightsError
 from weights.files import cache_folder
-from weights.manifest import Origin, network
+from weights.manifest import network
 from weights.registry import Entry, entries
 from weights.user_files import import_file
 from weights.weights_file import WeightsFile, check
@@ -119,10 +119,7 @@ def _from(entry: Entry) -> str:
         return "part of this package"
     if entry.state == "present" and entry.file is not None:
         return f"from {entry.file.source}"
-    return _place(entry.network.sources[0])
-
-
-def _place(source: Origin) -> str:
+    source = entry.network.sources[0]
     if source.package is not None:
         return f"package index, {source.file}"
     if source.kind == "torchvision":
