@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
@@ -22,8 +22,7 @@ from extract.sources.find import VideoInput
 from extract.streams import STREAMS
 from extract.video.clock import frame_rate
 
-Callback = TypeVar("Callback", bound=Callable[..., Any])
-Decorator = Callable[[Callback], Callback]
+Decorator = Callable[[Any], Any]  # of a command
 
 PATH = click.Path(path_type=Path)
 FILE = click.Path(path_type=Path, dir_okay=False)
@@ -111,7 +110,7 @@ def _rate(text: str) -> Fraction:
 # Options ------------------------------------------------------------------------------------------
 
 
-def results_argument(metavar: str = "RESULT...") -> Decorator[Any]:
+def results_argument(metavar: str = "RESULT...") -> Decorator:
     """One or more files or folders, as the argument ``results``."""
     return click.argument("results", nargs=-1, required=True, metavar=metavar, type=PATH)
 
@@ -119,29 +118,29 @@ def results_argument(metavar: str = "RESULT...") -> Decorator[Any]:
 def streams_option(
     help: str = "rgb, flow or both; both find more and take about five times as long as rgb.",
     **settings: Any,
-) -> Decorator[Any]:
+) -> Decorator:
     """Add --streams."""
     return click.option("--streams", type=streams, help=help, **settings)
 
 
-def backbone_option(kind: str, **settings: Any) -> Decorator[Any]:
+def backbone_option(kind: str, **settings: Any) -> Decorator:
     """Add --backbone, a network of some kind."""
-    text = f"{kind}; see 'basnet weights list'."
-    return click.option("--backbone", metavar="NAME", help=text, **settings)
+    help = f"{kind}; see 'basnet weights list'."
+    return click.option("--backbone", metavar="NAME", help=help, **settings)
 
 
-def stride_option(**settings: Any) -> Decorator[Any]:
+def stride_option(**settings: Any) -> Decorator:
     """Add --stride."""
-    text = "Frames from one snippet to the next; fewer place borders finer and take longer."
-    return click.option("--stride", type=COUNT, help=text, **settings)
+    help = "Frames from one snippet to the next; fewer place borders finer and take longer."
+    return click.option("--stride", type=COUNT, help=help, **settings)
 
 
-def frame_rate_option(help: str) -> Decorator[Any]:
+def frame_rate_option(help: str) -> Decorator:
     """Add --fps, an exact number of frames per second or None."""
     return click.option("--fps", metavar="RATE", type=_rate, help=help)
 
 
-def precision_option(default: str | None, shown: str | bool = True) -> Decorator[Any]:
+def precision_option(default: str | None, shown: str | bool = True) -> Decorator:
     """Add --precision.
 
     Args:
@@ -207,12 +206,12 @@ offline_option = click.option(
 # Sets of options ----------------------------------------------------------------------------------
 
 
-def options(*added: Decorator[Any]) -> Decorator[Any]:
+def options(*added: Decorator) -> Decorator:
     """Add options, listed in this order."""
     return lambda command: functools.reduce(lambda made, add: add(made), reversed(added), command)
 
 
-def _settings(argument: str, kind: type[Any], *fields: Decorator[Any]) -> Decorator[Any]:
+def _settings(argument: str, kind: type[Any], *fields: Decorator) -> Decorator:
     """Add options whose values the command gets as one object.
 
     Args:
