@@ -2,7 +2,7 @@
 
 import importlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from basnet_e2e.heads.common.settings import check_names
 
@@ -23,7 +23,7 @@ class Entry:
     summary: str
 
 
-HEADS: "dict[str, Entry | Head]" = {
+HEADS: "dict[str, Entry | Head[Any]]" = {
     "basnet": Entry(
         "basnet_e2e.heads.basnet.head",
         "suppresses background by a filter that two branches train (AAAI 2020)",
@@ -66,7 +66,7 @@ def describe_heads() -> str:
     return "; ".join(f"{name} {entry.summary}" for name, entry in known)
 
 
-def find_head(name: str) -> "Head":
+def find_head(name: str) -> "Head[Any]":
     """A head by its name.
 
     Raises:
@@ -75,6 +75,6 @@ def find_head(name: str) -> "Head":
     check_names([name], HEADS, "head")
     entry = HEADS[name]
     if isinstance(entry, Entry):
-        head: Head = importlib.import_module(entry.module).HEAD
+        head: Head[Any] = importlib.import_module(entry.module).HEAD
         return head
     return entry

@@ -19,6 +19,7 @@ from basnet_e2e.heads.common.decoding_rules import (
     Prediction,
     Proposals,
     ThresholdedRuns,
+    runs_of,
 )
 from basnet_e2e.heads.common.nms import non_maximum_suppression
 from basnet_e2e.heads.common.settings import DecodingSettings
@@ -109,9 +110,7 @@ def upsample(
 
 def runs(values: Floats, threshold: float) -> tuple[Ints, Ints]:
     """Runs of samples that are positive and at or above the threshold: first and one past last."""
-    above = np.pad((values >= threshold) & (values > 0), 1)
-    changes = np.flatnonzero(above[1:] != above[:-1])
-    return changes[0::2], changes[1::2]
+    return runs_of((values >= threshold) & (values > 0))
 
 
 def contrast(

@@ -32,9 +32,9 @@ from basnet_e2e.interchange.writers import write_results
 from basnet_e2e.intervals import Localization
 from basnet_e2e.localization.inference import activations, background_of, localization_of
 from basnet_e2e.reproduction.data import Benchmark
-from basnet_e2e.training.fit import fit, with_segments
+from basnet_e2e.training.fit import fit
 from basnet_e2e.training.loop import StepListener
-from basnet_e2e.training.run_identity import data_digest
+from basnet_e2e.training.run_identity import RunInputs, data_digest, with_segments
 from basnet_e2e.training.state import state_path
 from basnet_e2e.training.train import usable
 from basnet_e2e.training.validation import Validation
@@ -235,11 +235,8 @@ class Runner:
         begun = time.monotonic()
         try:
             trained = fit(
-                data,
-                spec.preset,
-                seed=spec.seed,
+                RunInputs(data, spec.preset, spec.seed, monitor=validation),
                 device=self.device,
-                validation=validation,
                 state=state,
                 resume=resume,
                 progress=progress,

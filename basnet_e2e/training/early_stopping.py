@@ -5,7 +5,7 @@ also places intervals best is another question; ``tests/benchmarks/few_videos.py
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -32,6 +32,7 @@ class EarlyStopping:
 
     holdout: Holdout
     patience: int = PATIENCE
+    name: ClassVar[str] = "stopping"
 
     def score(self, net: nn.Module, preset: Preset, step: int) -> float:
         """Minus the head's mean loss on the held-out videos, of a network in evaluation mode.

@@ -1,4 +1,4 @@
-"""One training run from videos that were read and checked to its model."""
+"""Train a network on videos that were read and checked, or several as an ensemble."""
 
 import copy
 import logging
@@ -9,62 +9,46 @@ from typing import Any
 import torch
 
 from basnet_e2e.data.annotations.video_names import counted
-from basnet_e2e.data.features.dataset import LabelledSet
-from basnet_e2e.data.features.sampling import segments_for
 from basnet_e2e.errors import BasnetError
-from basnet_e2e.heads.checkpoint import HeadModel, load_model
+from basnet_e2e.heads.checkpoint import HeadModel, load_model, save_model
 from basnet_e2e.heads.common.devices import describe
-from basnet_e2e.heads.common.settings import Preset
 from basnet_e2e.heads.ensemble import Ensemble
-from basnet_e2e.heads.registry import find_head
-from basnet_e2e.training.early_stopping import EarlyStopping
-from basnet_e2e.training.holdout import Holdout
 from basnet_e2e.training.loop import Run, StepListener
 from basnet_e2e.training.run_identity import (
+    RunInputs,
     data_digest,
+    holdout_identity,
     model_identity,
     run_difference,
-    run_identity,
     times_digest,
 )
 from basnet_e2e.training.second_stage import fit_second_stage
-from basnet_e2e.training.validation import Validation
+from basnet_e2e.training.state import state_path
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Trained:
-    """What a run gives: the last step's network, and the best one if there was a monitor."""
+    """The models of a run: of its last step, and of its best step if it had a monitor."""
 
     last: HeadModel
-    best: HeadModel | None
+    best: HeadModel | None = None
 
 
 def fit(
-    data: LabelledSet,
-    preset: Preset,
+    inputs: RunInputs,
     *,
-    seed: int = 0,
     device: torch.device | None = None,
-    validation: Validation | None = None,
-    holdout: Holdout | None = None,
-    stopping: EarlyStopping | None = None,
     state: Path | None = None,
     resume: bool = False,
     progress: StepListener | None = None,
 ) -> Trained:
-    """Train on videos that were read and checked (:func:`usable`) already.
+    """Train one network.
 
     Args:
-        data: training videos.
-        preset: the head and its settings; without ``segments`` T follows the videos.
-        seed: of weights, samples and dropout.
+        inputs: training videos, settings, seed, and what chooses the best step.
         device: default: the CPU.
-        validation: looked at now and then for the best step.
-        holdout: videos that were kept out of ``data``; only to tell runs apart.
-        stopping: ends the run where held-out videos are no longer recognised better; not together
-            with ``validation``.
         state: file that the state of the run is kept in; the caller removes it when the result is
             safe.
         resume: continue from that file if it exists.
@@ -75,7 +59,7 @@ def fit(
         KeyboardInterrupt: Ctrl-C; the state is saved first.
     """
     chosen = device or torch.device("cpu")
-    preset = with_segments(preset, data)
+    preset, data = inputs.preset, inputs.data
     log.info(
         "training %s on %s, %s, T = %d, %d steps, on %s",
         preset.title,
@@ -85,40 +69,71 @@ def fit(
         preset.training.steps,
         describe(chosen),
     )
-    used = find_head(preset.head).videos(data, preset)
-    identity = run_identity(data, preset, seed, validation, holdout, stopping)
-    run = Run(used, preset, seed, chosen, identity, validation or stopping)
+    run = Run(inputs, chosen)
     if state is not None and state.is_file():
         if resume:
             run.load(state)
-            log.info("going on after step %d (%s)", run.step, state)
+            log.info("continuing after step %d (%s)", run.state.step, state)
         else:
             log.warning("%s of an interrupted run is replaced; --resume would continue it", state)
     elif resume:
         log.info("no interrupted run at %s, starting from the beginning", state)
     run.train(state, progress)
-    if run.step < preset.training.steps:
-        log.info("stopped after step %d of %d", run.step, preset.training.steps)
-    return _trained(run, data, preset, seed, validation, stopping)
+    if run.state.step < preset.training.steps:
+        log.info("stopped after step %d of %d", run.state.step, preset.training.steps)
+    return _trained(run, inputs)
 
 
-def with_segments(preset: Preset, data: LabelledSet) -> Preset:
-    """Settings whose T is a number, that of the videos where the settings leave it open."""
-    lengths = [len(video.x) for video in data.videos]
-    return preset.changed(segments=segments_for(lengths, preset.training.segments))
+def member_path(output: Path, index: int) -> Path:
+    """File of a finished network of an ensemble until all are finished."""
+    return output.with_name(f"{output.name}.member{index}")
 
 
-def finished_model(
-    output: Path,
-    data: LabelledSet,
-    preset: Preset,
-    seed: int,
-    validation: Validation | None,
-    holdout: Holdout | None,
-    stopping: EarlyStopping | None = None,
-    networks: int = 1,
-) -> HeadModel | None:
-    """The model of this very run where it was finished before; None where there is no model.
+def fit_ensemble(
+    inputs: RunInputs,
+    count: int,
+    *,
+    output: Path | None = None,
+    resume: bool = False,
+    **options: Any,
+) -> HeadModel:
+    """Train networks of equal settings with consecutive seeds into one model.
+
+    Args:
+        inputs: as :func:`fit`, with the seed of the first network.
+        count: number of networks.
+        output: finished networks and the state of the running one are kept beside this file.
+        resume: continue from what an earlier run left.
+        options: ``device`` and ``progress`` of :func:`fit`.
+
+    Raises:
+        BasnetError: as :func:`fit`; or the files there belong to another run.
+        KeyboardInterrupt: Ctrl-C; the state is saved first.
+    """
+    models = []
+    for index in range(count):
+        member = replace(inputs, seed=inputs.seed + index)
+        kept = None if output is None else member_path(output, index)
+        model = finished_model(kept, member) if resume and kept is not None else None
+        if model is None:
+            log.info("network %d of %d, seed %d", index + 1, count, member.seed)
+            state = None if output is None else state_path(output)
+            again = resume and state is not None and state.is_file()
+            trained = fit(member, state=state, resume=again, **options)
+            model = trained.best or trained.last
+            if held := holdout_identity(inputs.holdout):
+                model = replace(model, training=model.training | {"holdout": held})
+            if kept is not None and state is not None:
+                save_model(model, kept)
+                state.unlink(missing_ok=True)
+        models.append(model)
+    loss = sum(model.training["loss"] for model in models) / count
+    nets = Ensemble([model.net for model in models]).eval()
+    return replace(models[0], net=nets, training=models[0].training | {"loss": loss})
+
+
+def finished_model(output: Path, inputs: RunInputs, networks: int = 1) -> HeadModel | None:
+    """The model of this run if it is finished; None if there is no file.
 
     Raises:
         BasnetError: the file is not a model, or it is another run's, which resuming never
@@ -127,11 +142,11 @@ def finished_model(
     if not output.is_file():
         return None
     model = load_model(output)
-    wanted = run_identity(data, with_segments(preset, data), seed, validation, holdout, stopping)
-    difference = run_difference(model_identity(model), wanted | {"videos": data_digest(data)})
-    held = len(model.net.members) if isinstance(model.net, Ensemble) else 1
-    if difference is None and held != networks:
-        difference = f"another number of networks ({held} against {networks})"
+    wanted = inputs.identity() | {"videos": data_digest(inputs.data)}
+    difference = run_difference(model_identity(model), wanted)
+    members = len(model.net.members) if isinstance(model.net, Ensemble) else 1
+    if difference is None and members != networks:
+        difference = f"another number of networks ({members} against {networks})"
     if difference is not None:
         raise BasnetError(
             f"{output}: a finished run with {difference}; train without --resume to replace it, or "
@@ -141,45 +156,34 @@ def finished_model(
     return model
 
 
-def _trained(
-    run: Run,
-    data: LabelledSet,
-    preset: Preset,
-    seed: int,
-    validation: Validation | None,
-    stopping: EarlyStopping | None,
-) -> Trained:
-    """The last step's network and the best one, on the CPU."""
+def _trained(run: Run, inputs: RunInputs) -> Trained:
+    """The networks of the last and the best step, on the CPU."""
+    data, state, monitor = inputs.data, run.state, inputs.monitor
     training: dict[str, Any] = {
-        "steps": run.step,
-        "seed": seed,
-        "loss": run.loss,
+        "steps": state.step,
+        "seed": inputs.seed,
+        "loss": state.loss,
         "videos": len(data.videos),
         "data": data_digest(data),
         "unlabelled": sum(not labels for labels in data.labels),
         "per_class": [sum(name in labels for labels in data.labels) for name in data.classes],
     }
-    net = run.net.to(torch.device("cpu")).eval()
-    last = HeadModel(net, data.classes, preset, run.shape, dict(data.settings), training)
     if data.times:
         training["times_digest"] = times_digest(data)
         training["times"] = sorted(set(data.times) & {video.id for video in data.videos})
-    if run.best.weights is None:
-        return Trained(_with_second_stage(last, data, seed), None)
+    net = run.net.to(torch.device("cpu")).eval()
+    last = HeadModel(net, data.classes, inputs.preset, run.shape, dict(data.settings), training)
+    if monitor is None or state.best.weights is None:
+        return Trained(_with_second_stage(last, inputs))
     chosen = copy.deepcopy(net)
-    chosen.load_state_dict(run.best.weights)
-    step, score = run.best.step, run.best.score
-    known = {
-        name: monitor.record(step, score)
-        for name, monitor in (("validation", validation), ("stopping", stopping))
-        if monitor is not None
-    }
-    best = replace(last, net=chosen, training=training | known)
-    return Trained(last, _with_second_stage(best, data, seed))
+    chosen.load_state_dict(state.best.weights)
+    kept = {monitor.name: monitor.record(state.best.step, state.best.score)}
+    best = replace(last, net=chosen, training=training | kept)
+    return Trained(last, _with_second_stage(best, inputs))
 
 
-def _with_second_stage(model: HeadModel, data: LabelledSet, seed: int) -> HeadModel:
-    """The model with a second stage behind its network, where the settings ask for one."""
+def _with_second_stage(model: HeadModel, inputs: RunInputs) -> HeadModel:
+    """The model with a second stage behind its network, if the settings ask for one."""
     if model.preset.training.second_stage:
-        model.net.second_stage = fit_second_stage(model.net, model.preset, data, seed)
+        model.net.second_stage = fit_second_stage(model.net, model.preset, inputs.data, inputs.seed)
     return model

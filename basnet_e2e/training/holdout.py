@@ -4,7 +4,7 @@ It is the only quality that can be measured without annotated intervals.
 """
 
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,9 +58,8 @@ def hold_out(data: LabelledSet, share: float, seed: int) -> tuple[LabelledSet, H
     if not 0 < share < 1:
         raise BasnetError(f"the share of videos held out is between 0 and 1, not {share:g}")
     chosen = stratified(data.targets() > 0, round(share * len(data.videos)), seed)
-    out = set(chosen)
-    held = _part(data, chosen)
-    rest = _part(data, [index for index in range(len(data.videos)) if index not in out])
+    held = data.subset(chosen)
+    rest = data.subset(sorted(set(range(len(data.videos))) - set(chosen)))
     if len(held.videos) < FEWEST or not len(judged(held.targets() > 0)):
         raise BasnetError(
             f"holding out {share:g} of {counted(len(data.videos), 'video')} leaves "
@@ -120,9 +119,3 @@ def stratified(targets: NDArray[np.bool_], count: int, seed: int) -> list[int]:
         lacking -= targets[row]
         chosen.append(int(rows[row]))
     return sorted(chosen)
-
-
-def _part(data: LabelledSet, rows: list[int]) -> LabelledSet:
-    return replace(
-        data, videos=[data.videos[row] for row in rows], labels=[data.labels[row] for row in rows]
-    )

@@ -1,4 +1,4 @@
-"""Known times of any file: CSV, ActivityNet-style JSON, or of an annotation tool."""
+"""Known times from any file: CSV, ActivityNet-style JSON, or that of an annotation tool."""
 
 import math
 import os
@@ -10,8 +10,8 @@ from basnet_e2e.interchange.readers import is_of_a_tool, read_annotations
 from basnet_e2e.intervals import Interval
 
 
-def known_times(given: str | os.PathLike[str] | KnownTimes | None) -> KnownTimes | None:
-    """What was read already, or is read from a file; from the file of a tool.
+def read_any_times(given: str | os.PathLike[str] | KnownTimes | None) -> KnownTimes | None:
+    """Known times from a file in any format, as they are if they were read already.
 
     Raises:
         BasnetError: as :func:`read_known_times` and :func:`read_annotations`.

@@ -1,7 +1,7 @@
-"""A log of training that stays: a CSV file or TensorBoard's, beside the model.
+"""Logs of training beside the model: a CSV file, or event files of TensorBoard.
 
-A log records every step. One that continues an interrupted run drops what was written after the
-step that the run continues from, so that each step is in it once.
+A log records every step. When an interrupted run continues, the log drops what was written after
+the step that the run continues from, so that each step is in it once.
 """
 
 import contextlib
@@ -9,9 +9,9 @@ import csv
 import importlib.util
 import io
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import IO, Any, Protocol
+from typing import IO, Any
 
 from basnet_e2e.data.files.file_kinds import Kind, kind_of
 from basnet_e2e.data.training_log import (
@@ -28,16 +28,6 @@ from basnet_e2e.training.loop import StepListener, TrainingStep
 from weights.files import write_text
 
 
-class TrainingLog(Protocol):
-    """Where the steps of a run are written."""
-
-    def write(self, step: TrainingStep) -> None:
-        """Write what is known after a step."""
-
-    def close(self) -> None:
-        """Nothing more comes."""
-
-
 def log_path(kind: str, output: str | os.PathLike[str]) -> Path:
     """File or folder of the log of the run that writes the model ``output``."""
     return Path(f"{os.fspath(output)}{LOGS[kind][0]}")
@@ -47,12 +37,12 @@ def log_path(kind: str, output: str | os.PathLike[str]) -> Path:
 def logged(
     kind: str | None, output: str | os.PathLike[str] | None, progress: StepListener | None
 ) -> Iterator[StepListener | None]:
-    """A progress function that also writes a log.
+    """A step listener that also writes a log.
 
     Args:
         kind: ``csv`` or ``tensorboard``; None writes no log.
         output: model file that the log is written beside.
-        progress: to be called too.
+        progress: listener to call too.
 
     Raises:
         BasnetError: there is no such log, none can be written, or there is no output.
@@ -66,13 +56,13 @@ def logged(
         raise BasnetError("a training log is written beside the model file: give an output")
     log = LOGS[kind][1](log_path(kind, output))
 
-    def follow(step: TrainingStep) -> None:
+    def listener(step: TrainingStep) -> None:
         log.write(step)
         if progress is not None:
             progress(step)
 
     try:
-        yield follow
+        yield listener
     finally:
         log.close()
 
@@ -94,43 +84,43 @@ class CsvLog:
         self._path = path
         self._columns: list[str] = []
         self._file: IO[str] | None = None
-        self._writer: Any = None
 
     def write(self, step: TrainingStep) -> None:
         """Append a row; the first one drops older rows from its step on."""
-        values = step_values(step)
+        values = {STEP: float(step.step), **step_values(step)}
         if self._file is None or not values.keys() <= set(self._columns):
-            self._open(step.step, values)
-        self._writer.writerow(
-            [step.step, *(_text(values.get(name)) for name in self._columns)],
-        )
+            self._file = self._open(values)
+        self._write_row(self._file, values)
 
     def close(self) -> None:
         """Close the file."""
         if self._file is not None:
             self._file.close()
-            self._file = None
 
-    def _open(self, first: int, values: Mapping[str, float]) -> None:
-        """Rewrite the rows before a step with columns for all values, and append from there."""
+    def _open(self, values: Mapping[str, float]) -> IO[str]:
+        """Rewrite the rows before a step with columns for all values, to append from there."""
         self.close()
-        there = first > 1 and self._path.is_file() and kind_of(self._path) is Kind.TRAINING_LOG
-        before = read_log(self._path) if there else {STEP: []}
-        names = [name for name in before if name != STEP]
-        names += [name for name in values if name not in names]
+        first = values[STEP]
+        found = first > 1 and self._path.is_file() and kind_of(self._path) is Kind.TRAINING_LOG
+        before = read_log(self._path) if found else {}
         # The metric comes last, though its first value does not come first.
+        names = dict.fromkeys([STEP, *before, *values])
         self._columns = sorted(names, key=(VALIDATION, HELD_OUT).__contains__)
         text = io.StringIO(newline="")
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow([STEP, *self._columns])
-        for row, step in enumerate(before[STEP]):
-            if step is not None and step < first:
-                cells = (before[name][row] if name in before else None for name in self._columns)
-                writer.writerow([int(step), *map(_text, cells)])
+        csv.writer(text, lineterminator="\n").writerow(self._columns)
+        for cells in zip(*before.values(), strict=True):
+            row = dict(zip(before, cells, strict=True))
+            if row[STEP] is not None and row[STEP] < first:
+                self._write_row(text, row)
         write_text(self._path, text.getvalue())
         # A line at a time, so that the file can be watched.
-        self._file = self._path.open("a", encoding="utf-8", newline="", buffering=1)
-        self._writer = csv.writer(self._file, lineterminator="\n")
+        return self._path.open("a", encoding="utf-8", newline="", buffering=1)
+
+    def _write_row(self, file: IO[str], values: Mapping[str, float | None]) -> None:
+        cells = (values.get(name) for name in self._columns)
+        csv.writer(file, lineterminator="\n").writerow(
+            "" if cell is None else f"{cell:.8g}" for cell in cells
+        )
 
 
 class TensorBoardLog:
@@ -145,7 +135,7 @@ class TensorBoardLog:
         self._writer: Any = None
 
     def write(self, step: TrainingStep) -> None:
-        """Add scalars; the first step tells TensorBoard to forget older ones from there on."""
+        """Add scalars; the first step makes TensorBoard drop older ones from there on."""
         if self._writer is None:
             from torch.utils.tensorboard import SummaryWriter
 
@@ -159,11 +149,7 @@ class TensorBoardLog:
             self._writer.close()
 
 
-LOGS: dict[str, tuple[str, Callable[[Path], TrainingLog]]] = {
+LOGS: dict[str, tuple[str, type[CsvLog | TensorBoardLog]]] = {
     "csv": (CSV_SUFFIX, CsvLog),
     "tensorboard": (".tensorboard", TensorBoardLog),
 }
-
-
-def _text(value: float | None) -> str:
-    return "" if value is None else f"{value:.8g}"

@@ -1,14 +1,16 @@
-"""What makes a training run: whether two of them are one, and where they differ."""
+"""What the result of a training run depends on, and in what two runs differ."""
 
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from msgspec import Struct
 
 from basnet_e2e.data.annotations.video_names import listing
 from basnet_e2e.data.features.dataset import LabelledSet
+from basnet_e2e.data.features.sampling import segments_for
 from basnet_e2e.heads.checkpoint import HeadModel
 from basnet_e2e.heads.common.settings import Preset
 from basnet_e2e.training.early_stopping import EarlyStopping
@@ -16,36 +18,51 @@ from basnet_e2e.training.holdout import Holdout
 from basnet_e2e.training.validation import Validation
 from weights.json_documents import Name, Number, Text, convert, parse_json
 
+Monitor = Validation | EarlyStopping
 
-def run_identity(
-    data: LabelledSet,
-    preset: Preset,
-    seed: int,
-    validation: Validation | None,
-    holdout: Holdout | None = None,
-    stopping: EarlyStopping | None = None,
-) -> dict[str, Any]:
-    """All that a run's result depends on, as JSON values.
 
-    Args:
-        data: training videos; each is named with its labels, so that a change can be told.
-        preset: the head and its settings, with ``segments`` resolved.
+@dataclass(frozen=True)
+class RunInputs:
+    """All that the result of a training run depends on.
+
+    Attributes:
+        data: training videos that were checked by :func:`usable`.
+        preset: the head and its settings; by default T follows from the videos.
         seed: of weights, samples and dropout.
-        validation: what the best step is chosen by.
-        holdout: videos that were kept out of ``data``.
-        stopping: what the run may be ended by.
+        holdout: videos that were kept out of ``data``; it only tells runs apart.
+        monitor: evaluates the network now and then for the best step.
     """
-    return {
-        **_settings(preset, seed, validation.identity if validation else None),
-        "classes": list(data.classes),
-        "videos": [
-            [video.id, list(labels), video.digest]
-            for video, labels in zip(data.videos, data.labels, strict=True)
-        ],
-        "times": times_digest(data),
-        "holdout": held_out(holdout),
-        "patience": stopping.patience if stopping else None,
-    }
+
+    data: LabelledSet
+    preset: Preset
+    seed: int = 0
+    holdout: Holdout | None = None
+    monitor: Monitor | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "preset", with_segments(self.preset, self.data))
+
+    def identity(self) -> dict[str, Any]:
+        """The inputs as JSON values; each video is named, so that a change can be reported."""
+        monitor = self.monitor
+        validation = monitor.identity if isinstance(monitor, Validation) else None
+        return {
+            **_settings(self.preset, self.seed, validation),
+            "classes": list(self.data.classes),
+            "videos": [
+                [video.id, list(labels), video.digest]
+                for video, labels in zip(self.data.videos, self.data.labels, strict=True)
+            ],
+            "times": times_digest(self.data),
+            "holdout": holdout_identity(self.holdout),
+            "patience": monitor.patience if isinstance(monitor, EarlyStopping) else None,
+        }
+
+
+def with_segments(preset: Preset, data: LabelledSet) -> Preset:
+    """The preset with T as a number: by default that of the videos."""
+    lengths = [len(video.x) for video in data.videos]
+    return preset.changed(segments=segments_for(lengths, preset.training.segments))
 
 
 class _Held(Struct):
@@ -54,7 +71,7 @@ class _Held(Struct):
 
 
 class _Identity(Struct):
-    """What :func:`run_identity` gives, as a state file holds it; older ones lack some of it."""
+    """An identity in a state file; older files lack some of it."""
 
     preset: dict[str, Any]
     classes: list[Name]
@@ -63,7 +80,7 @@ class _Identity(Struct):
 
 
 def read_identity(text: str) -> dict[str, Any]:
-    """The identity of a run that was written as JSON.
+    """The identity of a run, read from JSON.
 
     Raises:
         JsonError: it is damaged.
@@ -73,15 +90,15 @@ def read_identity(text: str) -> dict[str, Any]:
     return found
 
 
-def held_out(holdout: Holdout | None) -> dict[str, Any] | None:
-    """The videos kept out of a run, as JSON values: their share and a digest."""
+def holdout_identity(holdout: Holdout | None) -> dict[str, Any] | None:
+    """The videos held out of a run as JSON values: their share and a digest."""
     if holdout is None:
         return None
     return {"share": holdout.share, "data": data_digest(holdout.data)}
 
 
 def model_identity(model: HeadModel) -> dict[str, Any]:
-    """The same of a finished run, as far as its model records it: of the videos a digest."""
+    """The identity of a finished run as its model records it: of the videos only a digest."""
     training = model.training
     chosen, held = training.get("validation"), training.get("holdout")
     return {
@@ -95,7 +112,7 @@ def model_identity(model: HeadModel) -> dict[str, Any]:
 
 
 def data_digest(data: LabelledSet) -> str:
-    """What tells these videos, labels and features from others."""
+    """SHA-256 of the videos, their labels and features."""
     digest = hashlib.sha256()
     for video, labels in zip(data.videos, data.labels, strict=True):
         digest.update(repr((video.id, tuple(labels), video.digest)).encode())
@@ -103,13 +120,13 @@ def data_digest(data: LabelledSet) -> str:
 
 
 def times_digest(data: LabelledSet) -> str | None:
-    """What tells these known times from others; None where there are none."""
+    """SHA-256 of the known times; None if there are none."""
     known = {video.id: data.times[video.id] for video in data.videos if video.id in data.times}
     return hashlib.sha256(repr(sorted(known.items())).encode()).hexdigest() if known else None
 
 
 def run_difference(before: Mapping[str, Any], now: Mapping[str, Any]) -> str | None:
-    """First thing that differs, in words (``another seed (0 against 1)``); None where none does."""
+    """The first difference in words (``another seed (0 against 1)``); None if there is none."""
     for name in ("head", "recipe", "seed"):
         if before.get(name) != now[name]:
             return f"another {name} ({before.get(name)} against {now[name]})"
@@ -131,16 +148,14 @@ def run_difference(before: Mapping[str, Any], now: Mapping[str, Any]) -> str | N
         return setting
     if held != holds:
         return "other videos held out, or other labels or features of them"
-    if before.get("patience") != now["patience"]:
-        if now["patience"] is None:
-            return "--stop-early, now without it"
-        return "no --stop-early, now with it"
-    if before.get("validation") != now["validation"]:
-        if now["validation"] is None:
-            return "--validate, now without it"
-        if before.get("validation") is None:
-            return "no --validate, now with it"
-        return "other validation videos or intervals"
+    for name, option in (("patience", "--stop-early"), ("validation", "--validate")):
+        if before.get(name) == now[name]:
+            continue
+        if now[name] is None:
+            return f"{option}, now without it"
+        if before.get(name) is None:
+            return f"no {option}, now with it"
+        return f"other {name}" if name == "patience" else "other validation videos or intervals"
     return None
 
 
@@ -149,7 +164,7 @@ def _settings(preset: Preset, seed: int | None, validation: str | None) -> dict[
         "name": preset.name,
         "head": preset.head,
         "recipe": preset.recipe,
-        # Which step is best depends on how a network is read; what it learns does not.
+        # Which step is best depends on the decoding settings; what a network learns does not.
         "preset": preset.flat() if validation else preset.learnt(),
         "seed": seed,
         "validation": validation,
@@ -157,7 +172,7 @@ def _settings(preset: Preset, seed: int | None, validation: str | None) -> dict[
 
 
 def _setting_difference(before: Mapping[str, Any], now: Mapping[str, Any]) -> str | None:
-    """First setting that both have and that differs, but for the preset's name."""
+    """The first setting of both that differs, the preset's name aside."""
     for name in sorted(before.keys() & now.keys() - {"name"}):
         if before[name] != now[name]:
             return f"another {name} ({_short(before[name])} against {_short(now[name])})"

@@ -1,4 +1,4 @@
-"""Training that can stop at any time: the state of a run in one file beside the model."""
+"""The state of a training run in a file beside the model, so that it can stop at any time."""
 
 import contextlib
 import json
@@ -7,7 +7,7 @@ import os
 import signal
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -26,11 +26,89 @@ STATE_VERSION = 2
 
 @dataclass
 class Best:
-    """Best weights so far, by a monitor."""
+    """Best weights so far by the monitor's score."""
 
     step: int = 0
     score: float = -math.inf
     weights: dict[str, Tensor] | None = None
+
+
+@dataclass
+class RunState:
+    """All that the next training step depends on, torch's random state included.
+
+    Attributes:
+        identity: of the run, to refuse the state of another one.
+        device: whose random state belongs to the run, besides the CPU's.
+        net: weights after ``step`` steps.
+        optimizer: with its moments.
+        step: steps done.
+        loss: of the last step.
+        best: best weights so far.
+    """
+
+    identity: dict[str, Any]
+    device: torch.device
+    net: nn.Module
+    optimizer: torch.optim.Optimizer
+    step: int = 0
+    loss: float = math.nan
+    best: Best = field(default_factory=Best)
+
+    def save(self, path: Path) -> None:
+        """Write the state, whole or not at all.
+
+        Raises:
+            BasnetError: the folder cannot be written or the disk is full.
+        """
+        random, random_cuda = random_state(self.device)
+        state = {
+            "version": STATE_VERSION,
+            "run": json.dumps(self.identity, sort_keys=True),
+            "step": self.step,
+            "loss": self.loss,
+            "net": self.net.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "best": (self.best.step, self.best.score, self.best.weights),
+            "random": random,
+            "random_cuda": random_cuda,
+        }
+        try:
+            with atomic_write(path) as file:
+                torch.save(state, file)
+        except OSError as error:
+            raise DiskError.of(error, path, "the training state") from error
+
+    def load(self, path: Path) -> None:
+        """Restore a saved state.
+
+        Raises:
+            BasnetError: the file is damaged, or belongs to a run with other settings or data.
+        """
+        try:
+            loaded = torch.load(path, map_location=self.device, weights_only=True)
+            if isinstance(loaded, dict) and loaded.get("version") not in (None, STATE_VERSION):
+                raise BasnetError(f"{path}: state of another version; delete it to start again")
+            state = convert(loaded, _State, strict=True)
+            difference = run_difference(read_identity(state.run), self.identity)
+            if difference is None:
+                if state.best[2] is not None:
+                    self.net.load_state_dict(state.best[2])  # checks that they fit
+                self.net.load_state_dict(state.net)
+                _load_moments(self.optimizer, state.optimizer["state"])
+                set_random_state((state.random, state.random_cuda), self.device)
+        except BasnetError:
+            raise
+        except Exception as error:  # of any kind, raised by torch on a damaged file
+            raise BasnetError(
+                f"{path}: damaged training state; delete it to start from the beginning"
+            ) from error
+        if difference is not None:
+            raise BasnetError(
+                f"{path}: this run was interrupted with {difference}; give the same again, or "
+                "delete this file to start again"
+            )
+        self.step, self.loss, self.best = state.step, state.loss, Best(*state.best)
 
 
 def state_path(output: str | os.PathLike[str]) -> Path:
@@ -38,94 +116,8 @@ def state_path(output: str | os.PathLike[str]) -> Path:
     return Path(f"{os.fspath(output)}.state")
 
 
-def save_state(
-    path: Path,
-    run: dict[str, Any],
-    step: int,
-    loss: float,
-    net: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    best: Best,
-    device: torch.device,
-) -> None:
-    """Write all that the next step depends on, whole or not at all.
-
-    Args:
-        path: file to write.
-        run: what makes this run (settings, seed, data), to refuse another run's state.
-        step: steps done.
-        loss: of the last step.
-        net: weights after that step.
-        optimizer: with its moments.
-        best: best weights so far.
-        device: whose random state belongs to the run, beside the CPU's.
-
-    Raises:
-        BasnetError: the folder cannot be written or the disk is full.
-    """
-    state = {
-        "version": STATE_VERSION,
-        "run": json.dumps(run, sort_keys=True),
-        "step": step,
-        "loss": loss,
-        "net": net.state_dict(),
-        "optimizer": optimizer.state_dict(),
-        "best": (best.step, best.score, best.weights),
-        "random": torch.get_rng_state(),
-        "random_cuda": torch.cuda.get_rng_state(device) if device.type == "cuda" else None,
-    }
-    try:
-        with atomic_write(path) as file:
-            torch.save(state, file)
-    except OSError as error:
-        raise DiskError.of(error, path, "the training state") from error
-
-
-def load_state(
-    path: Path,
-    run: dict[str, Any],
-    net: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    device: torch.device,
-) -> tuple[int, float, Best]:
-    """Put a run back where it stopped.
-
-    Returns:
-        Steps done, the last loss and the best weights.
-
-    Raises:
-        BasnetError: the file is damaged, or belongs to a run with other settings or data.
-    """
-    try:
-        loaded = torch.load(path, map_location=device, weights_only=True)
-        if isinstance(loaded, dict) and loaded.get("version") not in (None, STATE_VERSION):
-            raise BasnetError(f"{path}: state of another version; delete it to start again")
-        state = convert(loaded, _State, strict=True)
-        difference = run_difference(read_identity(state.run), run)
-        if difference is None:
-            if state.best[2] is not None:
-                net.load_state_dict(state.best[2])  # sees whether they fit
-            net.load_state_dict(state.net)
-            _load_moments(optimizer, state.optimizer["state"])
-            torch.set_rng_state(state.random.cpu())
-            if device.type == "cuda" and state.random_cuda is not None:
-                torch.cuda.set_rng_state(state.random_cuda.cpu(), device)
-    except BasnetError:
-        raise
-    except Exception as error:  # of any kind, raised by torch on a damaged file
-        raise BasnetError(
-            f"{path}: damaged training state; delete it to start from the beginning"
-        ) from error
-    if difference is not None:
-        raise BasnetError(
-            f"{path}: this run was interrupted with {difference}; give the same again, or delete "
-            "this file to start again"
-        )
-    return state.step, state.loss, Best(*state.best)
-
-
 class _State(Struct):
-    """What :func:`save_state` writes."""
+    """A state file."""
 
     version: int
     run: str
@@ -146,12 +138,12 @@ MOMENTS = {
 
 
 def _load_moments(optimizer: torch.optim.Optimizer, saved: Any) -> None:
-    """Take over what was kept of each parameter.
+    """Restore the moments of each parameter.
 
-    Fused kernels do not look at sizes: a tensor of another size would be read beyond its end.
+    Fused kernels do not check sizes: a tensor of another size would be read beyond its end.
 
     Raises:
-        ValueError: it is not of these parameters.
+        ValueError: they do not fit the parameters.
     """
     moments = convert(saved, dict[int, dict[str, Tensor | None]], strict=True)
     parameters = [one for group in optimizer.param_groups for one in group["params"]]
@@ -165,17 +157,35 @@ def _load_moments(optimizer: torch.optim.Optimizer, saved: Any) -> None:
             for name, tensor in kept.items()
         ]
         if kept.keys() != wanted or not all(fit):
-            raise ValueError(f"what was kept of parameter {index} does not fit it")
+            raise ValueError(f"the moments of parameter {index} do not fit it")
     groups = optimizer.state_dict()["param_groups"]
     optimizer.load_state_dict({"state": moments, "param_groups": groups})
+
+
+def own_random_state(device: torch.device) -> contextlib.AbstractContextManager[Any]:
+    """Leave the caller's random numbers as they were."""
+    return torch.random.fork_rng([device] if device.type == "cuda" else [])
+
+
+def random_state(device: torch.device) -> tuple[Tensor, Tensor | None]:
+    """Torch's random state on the CPU and on a CUDA device."""
+    cuda = torch.cuda.get_rng_state(device) if device.type == "cuda" else None
+    return torch.get_rng_state(), cuda
+
+
+def set_random_state(state: tuple[Tensor, Tensor | None], device: torch.device) -> None:
+    """Inverse of :func:`random_state`."""
+    torch.set_rng_state(state[0].cpu())
+    if state[1] is not None and device.type == "cuda":
+        torch.cuda.set_rng_state(state[1].cpu(), device)
 
 
 @contextlib.contextmanager
 def postponed_interrupt() -> Iterator[threading.Event]:
     """Ctrl-C sets the event instead of breaking a step in its middle; a second one breaks it.
 
-    Where signals do not come, outside the main thread, or are ignored, in a shell's background
-    job, the event is never set.
+    Outside the main thread, where no signals arrive, and in a shell's background job, where they
+    are ignored, the event is never set.
     """
     asked = threading.Event()
     before = signal.getsignal(signal.SIGINT)

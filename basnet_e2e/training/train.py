@@ -16,7 +16,7 @@ from basnet_e2e.data.annotations.annotations import (
 from basnet_e2e.data.annotations.known_times import KnownTimes
 from basnet_e2e.data.annotations.label_matching import nothing_to_learn
 from basnet_e2e.data.annotations.training_videos import match_training
-from basnet_e2e.data.annotations.video_names import listing
+from basnet_e2e.data.annotations.video_names import counted, listing
 from basnet_e2e.data.features.dataset import FeatureSet, LabelledSet, load_labelled
 from basnet_e2e.errors import BasnetError
 from basnet_e2e.heads.checkpoint import HeadModel, save_model
@@ -26,13 +26,12 @@ from basnet_e2e.heads.common.settings import Preset
 from basnet_e2e.heads.presets import preset as find_preset
 from basnet_e2e.heads.registry import DEFAULT_HEAD, TRAINED_HEAD, find_head
 from basnet_e2e.training.early_stopping import EarlyStopping, check_can_stop
-from basnet_e2e.training.ensemble import fit_ensemble, member_path
-from basnet_e2e.training.fit import Trained, finished_model, fit
+from basnet_e2e.training.fit import Trained, finished_model, fit, fit_ensemble, member_path
 from basnet_e2e.training.holdout import Holdout, hold_out, report
-from basnet_e2e.training.known_times import known_times
+from basnet_e2e.training.known_times import read_any_times
 from basnet_e2e.training.log_writers import logged
 from basnet_e2e.training.loop import StepListener
-from basnet_e2e.training.run_identity import held_out
+from basnet_e2e.training.run_identity import Monitor, RunInputs, holdout_identity
 from basnet_e2e.training.state import state_path
 from basnet_e2e.training.validation import Validation
 
@@ -108,14 +107,7 @@ def train(
         BasnetError: the features, labels or settings cannot be trained on.
         KeyboardInterrupt: Ctrl-C; the state is saved first.
     """
-    asked: dict[str, Any] = {"recipe": recipe, "steps": steps}
-    if head is None and isinstance(preset, str):
-        head = default_head(preset, recipe)
-    settings = find_preset(
-        preset, head=head, **{name: value for name, value in asked.items() if value is not None}
-    )
-    if balanced:
-        settings = with_balanced_batches(settings)
+    settings = _settings(preset, head, recipe, steps, balanced)
     if resume and output is None:
         raise BasnetError("resuming needs the model file (output) that the state is kept beside")
     if ensemble < 1:
@@ -129,92 +121,96 @@ def train(
         check_can_stop(settings, holdout is not None, validate is not None)
     chosen = choose_device(device)
     wanted = read_classes(classes) if isinstance(classes, str | os.PathLike) else classes
-    known = known_times(intervals)
+    known = read_any_times(intervals)
     data = usable(_labelled(features, labels, known, wanted, streams, grid), settings)
-    settings = with_times(settings, data)
-    validation = None
+    settings = with_known_times(settings, data)
+    monitor: Monitor | None = None
     if validate is not None:
-        validation = Validation.of(validate, features, data, streams=streams, grid=grid)
+        monitor = Validation.of(validate, features, data, streams=streams, grid=grid)
     held = None
     if holdout is not None:
         data, held = hold_out(data, holdout, seed)
-    stopping = EarlyStopping(held) if held is not None and stop_early else None
-    if resume and output is not None and not state_path(output).is_file():
-        finished = finished_model(
-            Path(output), data, settings, seed, validation, held, stopping, networks=ensemble
-        )
+        monitor = EarlyStopping(held) if stop_early else monitor
+    inputs = RunInputs(data, settings, seed, held, monitor)
+    path = None if output is None else Path(output)
+    state = None if path is None else state_path(path)
+    if resume and path is not None and not state_path(path).is_file():
+        finished = finished_model(path, inputs, ensemble)
         if finished is not None:
             return finished
-    place = None if output is None else Path(output)
-    options: dict[str, Any] = {
-        **{"device": chosen, "holdout": held, "stopping": stopping, "resume": resume}
-    }
     if ensemble > 1:
-        options["progress"] = progress
-        last = fit_ensemble(data, settings, ensemble, seed=seed, output=place, **options)
-        trained = Trained(last, None)
-    else:
-        options["state"] = None if place is None else state_path(place)
-        with logged(log_to, output, progress) as follow:
-            trained = fit(
-                data, settings, seed=seed, validation=validation, progress=follow, **options
+        trained = Trained(
+            fit_ensemble(
+                inputs, ensemble, output=path, resume=resume, device=chosen, progress=progress
             )
-    model = _chosen(trained, held, log_to)
-    if output is not None:
-        save_model(model, output)
-        state_path(output).unlink(missing_ok=True)
-        for index in range(ensemble):
-            member_path(Path(output), index).unlink(missing_ok=True)
-        model = replace(model, name=Path(output).stem)
-        log.info(
-            "model written to %s (%s: %s)",
-            output,
-            "1 class" if len(model.classes) == 1 else f"{len(model.classes)} classes",
-            ", ".join(model.classes),
         )
-    return model
+    else:
+        with logged(log_to, output, progress) as listener:
+            trained = fit(inputs, device=chosen, state=state, resume=resume, progress=listener)
+    model = _best_known(trained, held, log_to)
+    return model if path is None else _saved(model, path, ensemble)
 
 
-def with_balanced_batches(settings: Preset) -> Preset:
-    """Settings whose batches hold every class equally often.
+def _settings(
+    preset: str | Preset, head: str | None, recipe: str | None, steps: int | None, balanced: bool
+) -> Preset:
+    """The preset with the changes asked for.
 
     Raises:
-        BasnetError: the head draws its batches in its own way.
+        BasnetError: a name is unknown, or the head's batches cannot be balanced.
     """
-    if type(find_head(settings.head)).choose is not Head.choose:
+    if head is None and isinstance(preset, str):
+        head = default_head(preset, recipe)
+    changes = {"recipe": recipe, "steps": steps, "batches": "balanced" if balanced else None}
+    given: dict[str, Any] = {name: each for name, each in changes.items() if each is not None}
+    settings = find_preset(preset, head=head, **given)
+    if balanced and type(find_head(settings.head)).choose is not Head.choose:
         raise BasnetError(
             f"the head {settings.head} draws its batches in its own way, which cannot be balanced; "
             "leave out --balanced"
         )
-    return settings.changed(batches="balanced")
+    return settings
 
 
 def default_head(preset: str, recipe: str | None) -> str:
-    """The method of a run that names none: BaS-Net for what only it has, else the one to use."""
+    """The head of a run that names none: BaS-Net for what only BaS-Net has, else the best one."""
     known = find_head(TRAINED_HEAD).presets
     only_basnet = preset in find_head(DEFAULT_HEAD).presets and preset not in known
     return DEFAULT_HEAD if recipe is not None or only_basnet else TRAINED_HEAD
 
 
-def _chosen(trained: "Trained", held: Holdout | None, log_to: str | None) -> HeadModel:
-    """The best network, with what is known of it in its training summary."""
-    model = trained.last
-    if trained.best is not None:
-        model = trained.best
-        if kept := model.training.get("validation"):
-            log.info(
-                "kept step %d, average mAP %.1f on the validation videos",
-                kept["step"],
-                100 * kept["average_map"],
-            )
-        if kept := model.training.get("stopping"):
-            log.info("kept step %d, loss %.4f on the videos held out", kept["step"], kept["loss"])
+def _best_known(trained: Trained, held: Holdout | None, log_to: str | None) -> HeadModel:
+    """The best network that is known, with its quality in its training summary."""
+    model = trained.best or trained.last
+    if kept := model.training.get("validation"):
+        log.info(
+            "kept step %d, average mAP %.1f on the validation videos",
+            kept["step"],
+            100 * kept["average_map"],
+        )
+    if kept := model.training.get("stopping"):
+        log.info("kept step %d, loss %.4f on the videos held out", kept["step"], kept["loss"])
     known: dict[str, Any] = {} if log_to is None else {"log": log_to}
     if held is not None:
         found = held.recognise(model.net, model.preset)
         report(found)
-        known["holdout"] = (held_out(held) or {}) | found.to_json()
+        known["holdout"] = (holdout_identity(held) or {}) | found.to_json()
     return replace(model, training=model.training | known)
+
+
+def _saved(model: HeadModel, path: Path, ensemble: int) -> HeadModel:
+    """The model, written and named as its file; the state of the run is removed."""
+    save_model(model, path)
+    state_path(path).unlink(missing_ok=True)
+    for index in range(ensemble):
+        member_path(path, index).unlink(missing_ok=True)
+    log.info(
+        "model written to %s (%s: %s)",
+        path,
+        counted(len(model.classes), "class"),
+        ", ".join(model.classes),
+    )
+    return replace(model, name=path.stem)
 
 
 def _labelled(
@@ -249,8 +245,8 @@ def _labelled(
     return LabelledSet(videos, names, matched.classes, features.settings, matched.times)
 
 
-def with_times(settings: Preset, data: LabelledSet) -> Preset:
-    """Settings that learn from known times, where there are any and the head can.
+def with_known_times(settings: Preset, data: LabelledSet) -> Preset:
+    """The settings, with a second stage if the data have known times.
 
     Raises:
         BasnetError: the head learns from labels only.
@@ -278,12 +274,7 @@ def usable(data: LabelledSet, preset: Preset) -> LabelledSet:
         without = f"recipe {preset.recipe}" if preset.recipe else f"head {preset.head}"
         why = f"preset {preset.name}" if learns else without
         log.warning("%s cannot learn from videos without labels, left out: %s", why, listing(empty))
-        kept = [index for index, labels in enumerate(data.labels) if labels]
-        data = replace(
-            data,
-            videos=[data.videos[index] for index in kept],
-            labels=[data.labels[index] for index in kept],
-        )
+        data = data.subset(index for index, labels in enumerate(data.labels) if labels)
     problem = nothing_to_learn(data.labels)
     # Intervals tell actions from background even where all videos have one label.
     if problem is not None and not any(times.intervals for times in data.times.values()):

@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from torch import nn
 
@@ -45,6 +45,7 @@ class Validation:
     truth: GroundTruth
     classes: tuple[str, ...]
     tious: tuple[float, ...] = TIOUS
+    name: ClassVar[str] = "validation"
 
     @classmethod
     def of(

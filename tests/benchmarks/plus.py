@@ -27,6 +27,7 @@ from basnet_e2e.heads.common.settings import Preset
 from basnet_e2e.heads.presets import preset
 from basnet_e2e.localization.inference import localize_features
 from basnet_e2e.training.fit import fit
+from basnet_e2e.training.run_identity import RunInputs
 
 SHOWN = (TIOUS.index(0.5), TIOUS.index(0.8))
 # Without an ingredient: the settings that take BaS-Net's way, or none, in its place.
@@ -80,7 +81,7 @@ class Judge:
         """Average mAP and that at the thresholds shown, per cent."""
         key = repr(settings.learnt())
         if key not in self._models:
-            self._models[key] = fit(self.part.train, settings, seed=self.seed).last
+            self._models[key] = fit(RunInputs(self.part.train, settings, self.seed)).last
         model = self._models[key]
         model = replace(model, preset=replace(model.preset, reading=settings.decoding))
         found = [localize_features(model, video) for video in self.part.held]

@@ -14,7 +14,7 @@ from basnet_e2e.data.annotations.label_template import FolderIds, find_ids, temp
 from basnet_e2e.data.annotations.training_videos import TrainingVideos, match_training
 from basnet_e2e.data.annotations.video_names import counted, listing, nearest, without_suffix
 from basnet_e2e.errors import BasnetError
-from basnet_e2e.training.known_times import known_times
+from basnet_e2e.training.known_times import read_any_times
 from extract.features.failure_lists import read_failures
 from weights.files import write_text
 
@@ -87,7 +87,7 @@ def _write_template(folder: Path, output: Path | None, force: bool) -> None:
 
 def _check(folder: Path, path: Path | None, intervals: Path | None, ids: FolderIds) -> None:
     kind, known = ("features", ids.features) if ids.features else ("a file", ids.videos)
-    times = known_times(intervals)
+    times = read_any_times(intervals)
     both = match_training(path, times, known, str(folder), read_failures(folder), what=kind)
     for found in both.matches:
         show_text(

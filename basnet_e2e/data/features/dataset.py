@@ -4,7 +4,7 @@ import hashlib
 import logging
 import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -87,6 +87,15 @@ class LabelledSet:
     classes: tuple[str, ...]
     settings: dict[str, Any]
     times: Mapping[str, Times] = field(default_factory=dict)
+
+    def subset(self, indices: Iterable[int]) -> "LabelledSet":
+        """Some of the videos with their labels."""
+        kept = list(indices)
+        return replace(
+            self,
+            videos=[self.videos[index] for index in kept],
+            labels=[self.labels[index] for index in kept],
+        )
 
     def targets(self) -> NDArray[np.float32]:
         """Multi-hot labels ``[videos, classes] float32``."""

@@ -87,7 +87,7 @@ class AutoLoc(nn.Module):
 
     def __init__(self, shape: Shape, settings: AutoLocSettings) -> None:
         super().__init__()
-        self.classifier = unt.UntrimmedNet(shape, settings.dropout)
+        self.classifier = unt.UntrimmedNet(shape, settings)
         self.regressor = Regressor(shape.features, settings.hidden)
 
 
@@ -155,10 +155,13 @@ _OFFICIAL = Preset(
 )
 
 
-class AutoLocHead(Head):
+class AutoLocHead(Head[AutoLoc]):
     """Outer-inner-contrastive regression on a frozen classifier."""
 
     name = "autoloc"
+    network_class = AutoLoc
+    has_background = False
+    background = "attention below half of its greatest"
     may_stop = False
     own = AutoLocSettings
     # Batch of all, and steps and rates of the latter two, are this project's.
@@ -173,26 +176,16 @@ class AutoLocHead(Head):
     }
     rules = DecodingRules(classes=two_best)
 
-    def network(self, shape: Shape, preset: Preset) -> AutoLoc:
-        """Classifier of each stream, regressor of all side by side."""
-        return AutoLoc(shape, preset.own_as(AutoLocSettings))
-
-    def learns_background(self, preset: Preset) -> bool:
-        """It has no background class."""
-        return False
-
-    def optimizer(self, net: nn.Module, preset: Preset) -> torch.optim.Optimizer:
+    def optimizer(self, net: AutoLoc, preset: Preset) -> torch.optim.Optimizer:
         """SGD: a group a stream of the classifier, and one for the regressor."""
-        assert isinstance(net, AutoLoc)
         optimizer = unt.stream_sgd(net.classifier, preset)
         optimizer.add_param_group({"params": list(net.regressor.parameters()), "momentum": 0.0})
         return optimizer
 
     def before_step(
-        self, net: nn.Module, optimizer: torch.optim.Optimizer, step: int, preset: Preset
+        self, net: AutoLoc, optimizer: torch.optim.Optimizer, step: int, preset: Preset
     ) -> None:
         """Freeze what the phase does not train, and set the rates."""
-        assert isinstance(net, AutoLoc)
         own = preset.own_as(AutoLocSettings)
         first = classifier_steps(preset)
         regressing = step >= first
@@ -206,9 +199,8 @@ class AutoLocHead(Head):
             group["lr"] = rate
         optimizer.param_groups[-1]["lr"] = own.regress_rate * (0.1 if late else 1)
 
-    def forward(self, net: nn.Module, batch: Batch, preset: Preset) -> unt.Output | Borders:
+    def forward(self, net: AutoLoc, batch: Batch, preset: Preset) -> unt.Output | Borders:
         """The classifier's output in the first phase, then activation and borders."""
-        assert isinstance(net, AutoLoc)
         output: unt.Output = net.classifier(batch.x, batch.valid)
         if batch.step < classifier_steps(preset):
             return output
@@ -225,9 +217,8 @@ class AutoLocHead(Head):
         borders = border_loss(output, batch.labels)
         return Loss(borders, {"borders": borders})
 
-    def predict(self, net: nn.Module, x: Tensor, preset: Preset) -> Prediction:
+    def predict(self, net: AutoLoc, x: Tensor, preset: Preset) -> Prediction:
         """Intervals of every class, as sure as their loss is small."""
-        assert isinstance(net, AutoLoc)
         output: unt.Output = net.classifier(x[None])
         start, end = net.regressor(x[None], output.mask)
         cas = activation(output)[0]
@@ -238,10 +229,6 @@ class AutoLocHead(Head):
                 found[j] = Proposals(first, last, 1 - losses)
         raw = as_array(cas)
         return Prediction(raw, raw.mean(axis=0), unt.relative_attention(output), proposals=found)
-
-    def background_rule(self, preset: Preset) -> str:
-        """By the classifier's attention."""
-        return "attention below half of its greatest"
 
 
 def classifier_steps(preset: Preset) -> int:

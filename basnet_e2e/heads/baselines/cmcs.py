@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from basnet_e2e.data.features.dataset import LabelledSet
 from basnet_e2e.heads.baselines.static_clips import static_clips
-from basnet_e2e.heads.common.decoding_rules import DecodingRules, Floats, Ints, Prediction
+from basnet_e2e.heads.common.decoding_rules import DecodingRules, Floats, Ints, Prediction, runs_of
 from basnet_e2e.heads.common.head import Batch, Head, Loss, Shape
 from basnet_e2e.heads.common.pooling import (
     as_array,
@@ -138,8 +138,7 @@ def dilated(values: Floats, threshold: float, decoding: DecodingSettings) -> tup
     """Runs above the threshold, widened to both sides by half of the dilation."""
     reach = int(DILATION * decoding.upsample) // 2
     above = np.convolve(values > threshold, np.ones(2 * reach + 1))[reach:][: len(values)] > 0
-    changes = np.flatnonzero(np.diff(np.pad(above, 1).astype(np.int8)))
-    return changes[0::2], changes[1::2]
+    return runs_of(above)
 
 
 _OFFICIAL = Preset(
@@ -152,10 +151,12 @@ _OFFICIAL = Preset(
 )
 
 
-class CmcsHead(Head):
+class CmcsHead(Head[Cmcs]):
     """Completeness by branches that differ, context by static clips."""
 
     name = "cmcs"
+    network_class = Cmcs
+    background = "background is the most active class"
     own = CmcsSettings
     # Steps, rate and batch of the latter two are this project's.
     presets = {  # noqa: RUF012
@@ -164,10 +165,6 @@ class CmcsHead(Head):
         "small": _OFFICIAL.named("small", steps=300, rate=3e-3, batch=16),
     }
     rules = DecodingRules(thresholds=mean_threshold, runs=dilated)
-
-    def network(self, shape: Shape, preset: Preset) -> Cmcs:
-        """One network for all streams side by side."""
-        return Cmcs(shape, preset.own_as(CmcsSettings))
 
     def videos(self, data: LabelledSet, preset: Preset) -> LabelledSet:
         """Static clips are videos of background."""
@@ -189,15 +186,11 @@ class CmcsHead(Head):
         total = classes + own.diversity * alike + own.balance * uneven
         return Loss(total, {"classes": classes, "diversity": alike, "balance": uneven})
 
-    def predict(self, net: nn.Module, x: Tensor, preset: Preset) -> Prediction:
+    def predict(self, net: Cmcs, x: Tensor, preset: Preset) -> Prediction:
         """Softmax over classes and background of the branches' mean."""
         output: Output = net(x[None])
         rows = torch.softmax(output.branches[:, 0].mean(0), dim=1)
         return Prediction(as_array(rows), as_array(torch.softmax(output.scores[0], dim=0)[:-1]))
-
-    def background_rule(self, preset: Preset) -> str:
-        """By its background class."""
-        return "background is the most active class"
 
 
 HEAD = CmcsHead()

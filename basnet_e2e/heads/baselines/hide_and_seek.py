@@ -91,10 +91,13 @@ _OFFICIAL = Preset(
 )
 
 
-class HideAndSeekHead(Head):
+class HideAndSeekHead(Head[HideAndSeek]):
     """A classifier trained on videos with random parts hidden."""
 
     name = "hide-and-seek"
+    network_class = HideAndSeek
+    has_background = False
+    background = "no class more active than .1"
     own = HideSettings
     presets = {  # noqa: RUF012
         "official": _OFFICIAL,
@@ -103,17 +106,8 @@ class HideAndSeekHead(Head):
     }
     rules = DecodingRules(curves=curves)
 
-    def network(self, shape: Shape, preset: Preset) -> HideAndSeek:
-        """One network for all streams side by side."""
-        return HideAndSeek(shape, preset.own_as(HideSettings))
-
-    def learns_background(self, preset: Preset) -> bool:
-        """It has no background class."""
-        return False
-
-    def prepare(self, net: nn.Module, data: LabelledSet, preset: Preset) -> None:
+    def prepare(self, net: HideAndSeek, data: LabelledSet, preset: Preset) -> None:
         """Measure the mean row of the training videos."""
-        assert isinstance(net, HideAndSeek)
         rows = sum(len(video.x) for video in data.videos)
         total = sum(np.asarray(video.x, np.float64).sum(axis=0) for video in data.videos)
         net.mean.copy_(torch.from_numpy(np.asarray(total / rows)))
@@ -124,14 +118,10 @@ class HideAndSeekHead(Head):
         classes = label_entropy(torch.log_softmax(output.logits, dim=1), batch.labels)
         return Loss(classes, {"classes": classes})
 
-    def predict(self, net: nn.Module, x: Tensor, preset: Preset) -> Prediction:
+    def predict(self, net: HideAndSeek, x: Tensor, preset: Preset) -> Prediction:
         """Class activation of each row, without bias."""
         output: Output = net(x[None])
         return Prediction(as_array(output.cas[0]), as_array(torch.softmax(output.logits[0], dim=0)))
-
-    def background_rule(self, preset: Preset) -> str:
-        """It has none of its own."""
-        return "no class more active than .1"
 
 
 HEAD = HideAndSeekHead()

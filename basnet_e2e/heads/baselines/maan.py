@@ -6,31 +6,24 @@ settings (STPN's are taken, without its sparsity term), and that intervals are r
 these probabilities.
 """
 
-from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from basnet_e2e.heads.baselines.stpn import Output, Stpn, StpnHead, attention_presets, class_entropy
-from basnet_e2e.heads.common.head import Batch, Loss, Shape
-from basnet_e2e.heads.common.settings import Preset, Settings
+from basnet_e2e.heads.baselines.stpn import (
+    AttentionSettings,
+    Output,
+    Stpn,
+    StpnHead,
+    attention_presets,
+    class_entropy,
+)
+from basnet_e2e.heads.common.head import Batch, Loss
+from basnet_e2e.heads.common.settings import Preset
 
 NODES = 64
-
-
-@dataclass(frozen=True)
-class MaanSettings(Settings):
-    """Network.
-
-    Attributes:
-        attention_hidden: width of the layer within the attention (STPN's).
-    """
-
-    COUNTS = ("attention_hidden",)
-
-    attention_hidden: int = 256
 
 
 @cache
@@ -73,14 +66,11 @@ class MaanHead(StpnHead):
     """Marginalized average attention."""
 
     name = "maan"
-    own = MaanSettings
+    network_class = Maan
+    own = AttentionSettings
     # Without weight decay the attention learns single rows of the training videos by heart; with
     # more it learns nothing of few videos.
-    presets = attention_presets("maan", MaanSettings(), small_rate=2e-3, weight_decay=0.06)
-
-    def network(self, shape: Shape, preset: Preset) -> Maan:
-        """A network for each stream."""
-        return Maan(shape, preset.own_as(MaanSettings).attention_hidden)
+    presets = attention_presets("maan", AttentionSettings(), small_rate=2e-3, weight_decay=0.06)
 
     def loss(self, output: Output, batch: Batch, preset: Preset) -> Loss:
         """Binary cross-entropy of each class, summed over streams."""

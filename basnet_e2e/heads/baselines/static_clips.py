@@ -14,6 +14,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from basnet_e2e.data.features.dataset import VideoFeatures
+from basnet_e2e.heads.common.decoding_rules import runs_of
 
 PERCENTILE = 25
 SHARE = (0.05, 0.30)
@@ -52,7 +53,5 @@ def static_runs(x: NDArray[np.float32], shortest: int) -> list[tuple[int, int]]:
     low = size < np.percentile(size, PERCENTILE)
     reach = max(0, (shortest - 1) // 2)
     windows = sliding_window_view(np.pad(low, reach, mode="edge"), 2 * reach + 1)
-    calm = np.pad(np.median(windows, axis=1) > 0, 1)
-    changes = np.flatnonzero(calm[1:] != calm[:-1])
-    runs = zip(changes[0::2].tolist(), changes[1::2].tolist(), strict=True)
+    runs = zip(*(each.tolist() for each in runs_of(np.median(windows, axis=1) > 0)), strict=True)
     return [(first, stop) for first, stop in runs if stop - first >= shortest]

@@ -28,17 +28,26 @@ from basnet_e2e.heads.common.settings import DecodingSettings, Preset, Settings,
 
 
 @dataclass(frozen=True)
-class StpnSettings(Settings):
-    """Network and loss.
+class AttentionSettings(Settings):
+    """Network.
 
     Attributes:
         attention_hidden: width of the layer within the attention.
-        sparsity: weight of the attention's L1 norm.
     """
 
     COUNTS = ("attention_hidden",)
 
     attention_hidden: int = 256
+
+
+@dataclass(frozen=True)
+class StpnSettings(AttentionSettings):
+    """Network and loss.
+
+    Attributes:
+        sparsity: weight of the attention's L1 norm.
+    """
+
     sparsity: float = 1e-4
 
 
@@ -72,10 +81,11 @@ class Stream(nn.Module):
 
 
 class Stpn(nn.Module):
-    """One network a stream; ``mean`` turns attention into the weights of the rows."""
+    """One network per stream; :meth:`weights` turns attention into the weights of the rows."""
 
-    def __init__(self, shape: Shape, hidden: int) -> None:
+    def __init__(self, shape: Shape, settings: AttentionSettings) -> None:
         super().__init__()
+        hidden = settings.attention_hidden
         self.widths = shape.streams
         self.streams = nn.ModuleList(Stream(each, shape.classes, hidden) for each in self.widths)
 
@@ -146,17 +156,14 @@ def attention_presets(
     }
 
 
-class StpnHead(Head):
+class StpnHead(Head[Stpn]):
     """Sparse temporal pooling: attention-weighted mean, classified, attention kept sparse."""
 
     name = "stpn"
-    own: type[Settings] = StpnSettings
+    network_class = Stpn
+    own: type[AttentionSettings] = StpnSettings
     presets = attention_presets("stpn", StpnSettings(), small_rate=5e-3, weight_decay=0.0)
     rules = DecodingRules(curves=curves, score=score)
-
-    def network(self, shape: Shape, preset: Preset) -> Stpn:
-        """A network for each stream."""
-        return Stpn(shape, preset.own_as(StpnSettings).attention_hidden)
 
     def loss(self, output: Output, batch: Batch, preset: Preset) -> Loss:
         """Binary cross-entropy of each class and the attention's norm, summed over streams."""
@@ -166,7 +173,7 @@ class StpnHead(Head):
         total = entropy + preset.own_as(StpnSettings).sparsity * sparsity
         return Loss(total, {"classes": entropy, "sparsity": sparsity})
 
-    def predict(self, net: nn.Module, x: Tensor, preset: Preset) -> Prediction:
+    def predict(self, net: Stpn, x: Tensor, preset: Preset) -> Prediction:
         """Attention and activation of each stream."""
         output: Output = net(x[None])
         attention = as_array(output.attention[:, 0].t())

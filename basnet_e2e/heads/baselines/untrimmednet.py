@@ -26,6 +26,7 @@ from basnet_e2e.heads.common.decoding_rules import (
     Prediction,
     ThresholdedRuns,
     mean_inside,
+    runs_of,
 )
 from basnet_e2e.heads.common.head import Batch, Head, Loss, Shape
 from basnet_e2e.heads.common.pooling import (
@@ -89,9 +90,9 @@ class Stream(nn.Module):
 class UntrimmedNet(nn.Module):
     """Two linear layers a stream."""
 
-    def __init__(self, shape: Shape, dropout: float) -> None:
+    def __init__(self, shape: Shape, settings: UntrimmedSettings) -> None:
         super().__init__()
-        self.widths, self.dropout = shape.streams, dropout
+        self.widths, self.dropout = shape.streams, settings.dropout
         self.streams = nn.ModuleList(Stream(width, shape.classes) for width in self.widths)
 
     def forward(self, x: Tensor, valid: Tensor | None = None, shot_rows: int = 1) -> Output:
@@ -149,9 +150,7 @@ def dilated(values: Floats, threshold: float, decoding: DecodingSettings) -> tup
     """Runs above the threshold, with one row more on each side."""
     above = np.pad(values > threshold, 2)
     above[1:-1] |= above[2:] | above[:-2]
-    above = np.pad(above[2:-2], 1)
-    changes = np.flatnonzero(above[1:] != above[:-1])
-    return changes[0::2], changes[1::2]
+    return runs_of(above[2:-2])
 
 
 def score(runs: ThresholdedRuns, decoding: DecodingSettings) -> Floats:
@@ -171,10 +170,13 @@ _OFFICIAL = Preset(
 )
 
 
-class UntrimmedNetHead(Head):
+class UntrimmedNetHead(Head[UntrimmedNet]):
     """Soft selection of shots."""
 
     name = "untrimmednet"
+    network_class = UntrimmedNet
+    has_background = False
+    background = "attention below half of its greatest"
     own: type[Settings] = UntrimmedSettings
     # Batch of all, and steps and rates of the latter two, are this project's.
     presets = {  # noqa: RUF012
@@ -184,14 +186,6 @@ class UntrimmedNetHead(Head):
     }
     rules = DecodingRules(curves=curves, thresholds=half_of_maximum, runs=dilated, score=score)
 
-    def network(self, shape: Shape, preset: Preset) -> nn.Module:
-        """A network for each stream."""
-        return UntrimmedNet(shape, preset.own_as(UntrimmedSettings).dropout)
-
-    def learns_background(self, preset: Preset) -> bool:
-        """It has no background class."""
-        return False
-
     def sample(
         self, x: NDArray[np.float32], preset: Preset, rng: np.random.Generator
     ) -> NDArray[np.float32]:
@@ -199,7 +193,7 @@ class UntrimmedNetHead(Head):
         own = preset.own_as(UntrimmedSettings)
         return x[stratified_rows(len(x), own.shots * own.shot_rows, rng)]
 
-    def forward(self, net: nn.Module, batch: Batch, preset: Preset) -> Output:
+    def forward(self, net: UntrimmedNet, batch: Batch, preset: Preset) -> Output:
         """What the streams say of the shots."""
         output: Output = net(batch.x, batch.valid, preset.own_as(UntrimmedSettings).shot_rows)
         return output
@@ -210,13 +204,12 @@ class UntrimmedNetHead(Head):
         classes = selection_loss(output, batch.labels)
         return Loss(classes, {"classes": classes})
 
-    def optimizer(self, net: nn.Module, preset: Preset) -> torch.optim.Optimizer:
+    def optimizer(self, net: UntrimmedNet, preset: Preset) -> torch.optim.Optimizer:
         """SGD with a group a stream."""
-        assert isinstance(net, UntrimmedNet)
         return stream_sgd(net, preset)
 
     def before_step(
-        self, net: nn.Module, optimizer: torch.optim.Optimizer, step: int, preset: Preset
+        self, net: UntrimmedNet, optimizer: torch.optim.Optimizer, step: int, preset: Preset
     ) -> None:
         """Each stream's rate by its schedule."""
         own = preset.own_as(UntrimmedSettings)
@@ -227,7 +220,7 @@ class UntrimmedNetHead(Head):
         ):
             group["lr"] = rate
 
-    def predict(self, net: nn.Module, x: Tensor, preset: Preset) -> Prediction:
+    def predict(self, net: UntrimmedNet, x: Tensor, preset: Preset) -> Prediction:
         """Softmax of each row, averaged over streams, and attention against its greatest."""
         output: Output = net(x[None])
         return Prediction(
@@ -235,10 +228,6 @@ class UntrimmedNetHead(Head):
             as_array(video_scores(output)[:, 0].mean(0)),
             relative_attention(output),
         )
-
-    def background_rule(self, preset: Preset) -> str:
-        """By its attention."""
-        return "attention below half of its greatest"
 
 
 def stream_sgd(net: UntrimmedNet, preset: Preset) -> torch.optim.SGD:

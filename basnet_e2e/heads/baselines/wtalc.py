@@ -20,6 +20,7 @@ from basnet_e2e.heads.common.decoding_rules import (
     Ints,
     Prediction,
     ThresholdedRuns,
+    runs_of,
 )
 from basnet_e2e.heads.common.head import Batch, Head, Loss, Shape
 from basnet_e2e.heads.common.pooling import (
@@ -103,9 +104,7 @@ def middle(values: Floats, decoding: DecodingSettings) -> list[float]:
 
 def runs_above(values: Floats, threshold: float, decoding: DecodingSettings) -> tuple[Ints, Ints]:
     """Runs above the threshold, which may be below 0."""
-    above = np.pad(values > threshold, 1)
-    changes = np.flatnonzero(above[1:] != above[:-1])
-    return changes[0::2], changes[1::2]
+    return runs_of(values > threshold)
 
 
 def score(runs: ThresholdedRuns, decoding: DecodingSettings) -> Floats:
@@ -125,10 +124,13 @@ _OFFICIAL = Preset(
 )
 
 
-class WtalcHead(Head):
+class WtalcHead(Head[Wtalc]):
     """Multiple-instance and co-activity losses."""
 
     name = "wtalc"
+    network_class = Wtalc
+    has_background = False
+    background = "no class more active than .1"
     own = WtalcSettings
     # Steps of all, and rate and width of the latter two, are this project's.
     presets = {  # noqa: RUF012
@@ -137,14 +139,6 @@ class WtalcHead(Head):
         "small": _OFFICIAL.named("small", segments=None, hidden=512, steps=300, rate=5e-4),
     }
     rules = DecodingRules(classes=active_classes, thresholds=middle, runs=runs_above, score=score)
-
-    def network(self, shape: Shape, preset: Preset) -> Wtalc:
-        """One network for all streams side by side."""
-        return Wtalc(shape, preset.own_as(WtalcSettings))
-
-    def learns_background(self, preset: Preset) -> bool:
-        """It has no background class."""
-        return False
 
     def choose(
         self, labels: NDArray[np.float32], step: int, seed: int, preset: Preset
@@ -164,14 +158,10 @@ class WtalcHead(Head):
         total = (1 - own.co_activity) * classes + own.co_activity * similar
         return Loss(total, {"classes": classes, "co_activity": similar})
 
-    def predict(self, net: nn.Module, x: Tensor, preset: Preset) -> Prediction:
+    def predict(self, net: Wtalc, x: Tensor, preset: Preset) -> Prediction:
         """The activation of rows as it is."""
         output: Output = net(x[None])
         return Prediction(as_array(output.cas[0]), as_array(output.scores[0]))
-
-    def background_rule(self, preset: Preset) -> str:
-        """It has none of its own."""
-        return "no class more active than .1"
 
 
 HEAD = WtalcHead()

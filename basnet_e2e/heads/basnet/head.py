@@ -1,7 +1,7 @@
 """BaS-Net as one of the heads: network, loss and decoding behind the common names."""
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from basnet_e2e.heads.basnet.loss import basnet_loss
 from basnet_e2e.heads.basnet.network import BaSNet, Output
@@ -21,7 +21,7 @@ from basnet_e2e.heads.common.row_loss import row_loss
 from basnet_e2e.heads.common.settings import Preset
 
 
-class BasnetHead(Head):
+class BasnetHead(Head[BaSNet]):
     """Background suppression by a filter that two branches with opposite targets train."""
 
     name = NAME
@@ -33,7 +33,17 @@ class BasnetHead(Head):
 
     def network(self, shape: Shape, preset: Preset) -> BaSNet:
         """The branches of the recipe."""
-        return BaSNet.of(shape.features, shape.classes, _own(preset))
+        own = _own(preset)
+        return BaSNet(
+            shape.features,
+            shape.classes,
+            own.hidden,
+            recipe=own.recipe,
+            filter_hidden=own.filter_hidden,
+            dropout=own.dropout,
+            slope=own.slope,
+            ratio=own.ratio,
+        )
 
     def learns_background(self, preset: Preset) -> bool:
         """Where the recipe has a background class."""
@@ -50,7 +60,7 @@ class BasnetHead(Head):
         by_branch = [row_loss(cas, output.foreground, mask, batch.rows) for cas in branches]
         return loss.with_term("rows", torch.stack(by_branch).mean(), preset.training.row_weight)
 
-    def predict(self, net: nn.Module, x: Tensor, preset: Preset) -> Prediction:
+    def predict(self, net: BaSNet, x: Tensor, preset: Preset) -> Prediction:
         """The suppression branch where there is one, else the base branch."""
         reads = _recipe(preset).reads
         output: Output = net(x[None], only=reads)

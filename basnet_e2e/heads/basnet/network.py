@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from basnet_e2e.errors import BasnetError
-from basnet_e2e.heads.basnet.settings import BasnetSettings, Recipe
+from basnet_e2e.heads.basnet.settings import Recipe
 from basnet_e2e.heads.basnet.settings import recipe as find_recipe
 from basnet_e2e.heads.basnet.two_branch import convolve, convolve_both
 from basnet_e2e.heads.common.packing import Packing
@@ -98,20 +98,6 @@ class BaSNet(nn.Module):
         self.conv_1 = nn.Conv1d(features, hidden, 3, padding=1)
         self.conv_2 = nn.Conv1d(hidden, hidden, 3, padding=1)
         self.conv_3 = nn.Conv1d(hidden, outputs, 1, bias=False)
-
-    @classmethod
-    def of(cls, features: int, classes: int, settings: BasnetSettings) -> "BaSNet":
-        """The network with these settings."""
-        return cls(
-            features,
-            classes,
-            settings.hidden,
-            recipe=settings.recipe,
-            filter_hidden=settings.filter_hidden,
-            dropout=settings.dropout,
-            slope=settings.slope,
-            ratio=settings.ratio,
-        )
 
     def forward(self, x: Tensor, valid: Tensor | None = None, only: str | None = None) -> Output:
         """Both branches of B videos.

@@ -139,6 +139,12 @@ class DecodingRules:
 DEFAULT_RULES = DecodingRules()
 
 
+def runs_of(inside: NDArray[np.bool_]) -> tuple[Ints, Ints]:
+    """Runs of true samples ``[S]``: the first of each ``[P]``, and one past its last."""
+    changes = np.flatnonzero(np.diff(np.pad(inside, 1).astype(np.int8)))
+    return changes[0::2], changes[1::2]
+
+
 def mean_inside(values: Floats, first: Ints, stop: Ints) -> Floats:
     """Mean of samples ``[S]`` within each run ``[P]``."""
     total = np.concatenate([[0.0], np.cumsum(values)])

@@ -9,7 +9,7 @@ What a method does not override is done the common way.
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 import numpy as np
 import torch
@@ -23,6 +23,8 @@ from basnet_e2e.heads.common.decoding_rules import DEFAULT_RULES, DecodingRules,
 from basnet_e2e.heads.common.row_loss import RowBatch
 from basnet_e2e.heads.common.settings import DecodingSettings, Preset, Settings, TrainingSettings
 from basnet_e2e.heads.common.video_order import choose_videos
+
+Net = TypeVar("Net", bound=nn.Module)
 
 
 @dataclass(frozen=True)
@@ -112,11 +114,12 @@ class Loss:
         return Loss(self.total + weight * term, {**self.parts, name: term})
 
 
-class Head(ABC):
+class Head(ABC, Generic[Net]):
     """One method. Its state is in the network and the settings; the head itself has none.
 
     Attributes:
-        name: as the table and every model file name it.
+        name: as the registry and every model file name it.
+        network_class: of its network, which takes a :class:`Shape` and the head's own settings.
         presets: settings by name; ``default`` is among them.
         own: class of its own settings; its field ``recipe`` names a row of an ablation, if any.
         training: class of its training settings.
@@ -127,9 +130,12 @@ class Head(ABC):
         may_stop: whether training may end before its last step; not where a method learns one thing
             after the other.
         learns_times: whether it learns from known intervals and points too, or from labels only.
+        has_background: whether videos without any label teach it something.
+        background: what it takes for background, in words (see ``localization.inference``).
     """
 
     name: ClassVar[str]
+    network_class: type[Net]
     presets: Mapping[str, Preset]
     own: type[Settings] = Settings
     training: type[TrainingSettings] = TrainingSettings
@@ -139,23 +145,17 @@ class Head(ABC):
     rules: DecodingRules = DEFAULT_RULES
     may_stop: ClassVar[bool] = True
     learns_times: ClassVar[bool] = False
+    has_background: ClassVar[bool] = True
+    background: ClassVar[str] = "foreground weight below .5"
 
     # What every head defines: network, loss, prediction ----------------------------------------
-
-    @abstractmethod
-    def network(self, shape: Shape, preset: Preset) -> nn.Module:
-        """The untrained network. Random numbers are torch's, seeded by the caller.
-
-        All that is learnt or measured on the training videos belongs to its state: parameters,
-        and buffers for the rest.
-        """
 
     @abstractmethod
     def loss(self, output: Any, batch: Batch, preset: Preset) -> Loss:
         """Loss of what :meth:`forward` gave, in float32."""
 
     @abstractmethod
-    def predict(self, net: nn.Module, x: Tensor, preset: Preset) -> Prediction:
+    def predict(self, net: Net, x: Tensor, preset: Preset) -> Prediction:
         """Prediction of the network, in evaluation mode and without gradients, for one video.
 
         Args:
@@ -164,11 +164,19 @@ class Head(ABC):
             preset: all settings.
         """
 
+    def network(self, shape: Shape, preset: Preset) -> Net:
+        """The untrained network. Random numbers are torch's, seeded by the caller.
+
+        All that is learnt or measured on the training videos belongs to its state: parameters,
+        and buffers for the rest.
+        """
+        return self.network_class(shape, preset.own)
+
     # Data: which videos are learnt from, and how batches are drawn ----------------------------
 
     def learns_background(self, preset: Preset) -> bool:
-        """Whether videos without any label teach it something."""
-        return True
+        """Whether videos without any label teach it something, with these settings."""
+        return self.has_background
 
     def videos(self, data: LabelledSet, preset: Preset) -> LabelledSet:
         """The videos that are learnt from: those given, and what the method makes of them.
@@ -202,12 +210,10 @@ class Head(ABC):
 
     # Training ----------------------------------------------------------------------------------
 
-    def prepare(  # noqa: B027 - most heads need none
-        self, net: nn.Module, data: LabelledSet, preset: Preset
-    ) -> None:
+    def prepare(self, net: Net, data: LabelledSet, preset: Preset) -> None:
         """Once before the first step: fill buffers with what is measured on the videos (a mean)."""
 
-    def optimizer(self, net: nn.Module, preset: Preset) -> torch.optim.Optimizer:
+    def optimizer(self, net: Net, preset: Preset) -> torch.optim.Optimizer:
         """The optimiser of all steps, with groups where parts of the network differ."""
         return torch.optim.Adam(
             net.parameters(),
@@ -217,8 +223,8 @@ class Head(ABC):
             fused=True,
         )
 
-    def before_step(  # noqa: B027 - most heads need none
-        self, net: nn.Module, optimizer: torch.optim.Optimizer, step: int, preset: Preset
+    def before_step(
+        self, net: Net, optimizer: torch.optim.Optimizer, step: int, preset: Preset
     ) -> None:
         """Before each step, with the network in training mode: rates, what is frozen.
 
@@ -226,12 +232,10 @@ class Head(ABC):
         gradient is left as it is by every optimiser.
         """
 
-    def forward(self, net: nn.Module, batch: Batch, preset: Preset) -> Any:
+    def forward(self, net: Net, batch: Batch, preset: Preset) -> Any:
         """What the loss is computed of; runs in lower precision where the device has it."""
         return net(batch.x, batch.valid)
 
-    # Words for reports ----------------------------------------------------------------------------
-
     def background_rule(self, preset: Preset) -> str:
-        """What it takes for background, in words (see ``localization.inference``)."""
-        return "foreground weight below .5"
+        """What it takes for background with these settings, in words."""
+        return self.background

@@ -19,12 +19,12 @@ from typing import ClassVar
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from basnet_e2e.data.features.dataset import LabelledSet
 from basnet_e2e.errors import BasnetError
 from basnet_e2e.heads.common.decoding_rules import DecodingRules, Floats, Prediction, Proposals
-from basnet_e2e.heads.common.head import Batch, Head, Loss, Shape
+from basnet_e2e.heads.common.head import Batch, Head, Loss
 from basnet_e2e.heads.common.nms import non_maximum_suppression
 from basnet_e2e.heads.common.pooling import as_array
 from basnet_e2e.heads.common.row_loss import row_loss
@@ -128,10 +128,11 @@ _DEFAULT = Preset(
 )
 
 
-class PlusHead(Head):
+class PlusHead(Head[PlusNet]):
     """Two branches on single rows, and a guided filter."""
 
     name = "plus"
+    network_class = PlusNet
     learns_times = True
     own = PlusSettings
     decoding = PlusDecoding
@@ -142,13 +143,8 @@ class PlusHead(Head):
     }
     rules = DecodingRules(suppress=suppress)
 
-    def network(self, shape: Shape, preset: Preset) -> PlusNet:
-        """Both branches share all but the foreground weights."""
-        return PlusNet(shape, preset.own_as(PlusSettings))
-
-    def prepare(self, net: nn.Module, data: LabelledSet, preset: Preset) -> None:
+    def prepare(self, net: PlusNet, data: LabelledSet, preset: Preset) -> None:
         """Measure the principal axes."""
-        assert isinstance(net, PlusNet)
         net.project.measure(video.x for video in data.videos)
 
     def loss(self, output: Output, batch: Batch, preset: Preset) -> Loss:
@@ -163,12 +159,11 @@ class PlusHead(Head):
         ]
         return loss.with_term("rows", torch.stack(by_network).mean(), preset.training.row_weight)
 
-    def predict(self, net: nn.Module, x: Tensor, preset: Preset) -> Prediction:
+    def predict(self, net: PlusNet, x: Tensor, preset: Preset) -> Prediction:
         """Class shares of each row, averaged where the features do not change."""
         output: Output = net(x[None])
         decoding = preset.decoding
         assert isinstance(decoding, PlusDecoding)
-        assert isinstance(net, PlusNet)
         cas, foreground = (as_array(each[:, 0].mean(0)) for each in (output.cas, output.foreground))
         rows = as_array(net.project(x))
         return predicted(cas, foreground, rows, preset.own_as(PlusSettings), decoding)

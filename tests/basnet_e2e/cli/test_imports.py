@@ -11,9 +11,9 @@ import av
 import numpy as np
 import pytest
 
-from basnet_e2e.heads.basnet.network import BaSNet
 from basnet_e2e.heads.checkpoint import HeadModel, save_model
 from basnet_e2e.heads.common.head import Shape
+from basnet_e2e.heads.ensemble import build
 from basnet_e2e.heads.presets import preset
 from basnet_e2e.interchange.writers import write_results
 from basnet_e2e.intervals import Interval, Localization
@@ -60,7 +60,7 @@ def files(tmp_path):
     shutil.copy(tmp_path / "features" / "a.safetensors", tmp_path / "features" / "b.safetensors")
     (tmp_path / "labels.csv").write_text("video,labels\na,run\nb,\n")
     chosen = preset("small", recipe="base", hidden=8, filter_hidden=4, segments=16)
-    net = BaSNet.of(4, 1, chosen.own)
+    net = build(Shape(4, 1), chosen)
     save_model(
         HeadModel(net, ("run",), chosen, Shape(4, 1), settings, {}), tmp_path / "model.safetensors"
     )

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import numpy as np
 
-from basnet_e2e.heads.basnet.network import BaSNet
 from basnet_e2e.heads.checkpoint import HeadModel, save_model
 from basnet_e2e.heads.common.head import Shape
+from basnet_e2e.heads.ensemble import build
 from basnet_e2e.heads.presets import preset
 from basnet_e2e.interchange.writers import format_results
 from basnet_e2e.intervals import Failure, Interval, Localization
@@ -22,7 +22,7 @@ SETTINGS = {
 
 def test_a_model(run, tmp_path):
     chosen = preset("small", recipe="base", hidden=8, filter_hidden=4, segments=16)
-    net = BaSNet.of(5, 2, chosen.own)
+    net = build(Shape(5, 2), chosen)
     training = {
         "videos": 7,
         "unlabelled": 1,
@@ -108,7 +108,7 @@ def test_lines_fit_a_terminal(run, tmp_path):
     chosen = preset("small", recipe="base", hidden=8, filter_hidden=4, segments=16)
     classes = tuple(f"a class of number {index}" for index in range(40))
     path = tmp_path / "m.safetensors"
-    save_model(HeadModel(BaSNet.of(5, 40, chosen.own), classes, chosen, Shape(5, 40)), path)
+    save_model(HeadModel(build(Shape(5, 40), chosen), classes, chosen, Shape(5, 40)), path)
     _, first, *lines = ["", *run("inspect", path)[1].splitlines()]
     assert first == f"{path}: a model"
     assert all(len(line) <= 80 for line in lines)

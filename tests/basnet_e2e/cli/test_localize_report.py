@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from basnet_e2e.demo.footage.encode import write_video
-from basnet_e2e.heads.basnet.network import BaSNet
 from basnet_e2e.heads.checkpoint import HeadModel, save_model
 from basnet_e2e.heads.common.head import Shape
+from basnet_e2e.heads.ensemble import build
 from basnet_e2e.heads.presets import preset
 from basnet_e2e.report.evidence import Evidence
 from extract.pipeline.extractor import Extractor
@@ -34,7 +34,7 @@ def clips(tmp_path_factory):
     extractor = Extractor(ExtractSettings("i3d-mini", streams=("rgb",)))
     chosen = preset("small", hidden=8, filter_hidden=4, segments=16, theta_class=0.0)
     torch.manual_seed(1)
-    net = BaSNet.of(256, len(CLASSES), chosen.own).eval()
+    net = build(Shape(256, len(CLASSES)), chosen).eval()
     path = folder / "m.safetensors"
     save_model(
         HeadModel(net, CLASSES, chosen, Shape(256, len(CLASSES)), extractor.file_settings), path

@@ -9,9 +9,9 @@ import torch
 import torch.nn.functional as F
 
 from basnet_e2e.demo.footage.encode import write_video
-from basnet_e2e.heads.basnet.network import BaSNet
 from basnet_e2e.heads.checkpoint import HeadModel, save_model
 from basnet_e2e.heads.common.head import Shape
+from basnet_e2e.heads.ensemble import build
 from basnet_e2e.heads.presets import preset
 from extract.pipeline.extractor import Extractor
 from extract.pipeline.settings import ExtractSettings
@@ -46,7 +46,7 @@ def cut(tmp_path_factory):
     features = extractor.extract(video)
     chosen = preset("small", hidden=32, filter_hidden=4, segments=16, theta_class=0.0)
     torch.manual_seed(0)
-    net = BaSNet.of(features.rgb.shape[1], len(CLASSES), chosen.own).eval()
+    net = build(Shape(features.rgb.shape[1], len(CLASSES)), chosen).eval()
     middle = (features.start + features.end) / 2 * 25
     wanted = np.zeros((len(middle), 3), np.float32)
     wanted[(middle > CUTS[0]) & (middle < CUTS[1]), 0] = 4

@@ -5,10 +5,11 @@ import pytest
 import torch
 from safetensors.numpy import save_file
 
-from basnet_e2e import BaSNet, BasnetError
+from basnet_e2e import BasnetError
 from basnet_e2e.heads.basnet.settings import RECIPES
 from basnet_e2e.heads.checkpoint import HeadModel, load_model, save_model
 from basnet_e2e.heads.common.head import Shape
+from basnet_e2e.heads.ensemble import build
 from basnet_e2e.heads.presets import preset
 
 TRAINING = {"videos": 3, "unlabelled": 0, "steps": 2, "loss": 0.5, "seed": 1}
@@ -17,7 +18,7 @@ TRAINING = {"videos": 3, "unlabelled": 0, "steps": 2, "loss": 0.5, "seed": 1}
 def make_model(recipe="full", **settings):
     chosen = preset("small", recipe=recipe, hidden=6, filter_hidden=5, segments=64, **settings)
     torch.manual_seed(0)
-    net = BaSNet.of(7, 3, chosen.own).eval()
+    net = build(Shape(7, 3), chosen).eval()
     return HeadModel(net, ("a", "ü", "c d"), chosen, Shape(7, 3, (4, 3)), {"fps": "25"}, TRAINING)
 
 

@@ -16,9 +16,9 @@ from basnet_e2e.heads.presets import preset, preset_from_json
 from basnet_e2e.heads.registry import HEADS, find_head
 from basnet_e2e.intervals import Interval
 from basnet_e2e.localization.inference import background, localize_features
-from basnet_e2e.training.fit import fit, with_segments
+from basnet_e2e.training.fit import fit
 from basnet_e2e.training.loop import Run
-from basnet_e2e.training.run_identity import run_identity
+from basnet_e2e.training.run_identity import RunInputs
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 ALL = tuple(name for name in HEADS if name != "basnet")
@@ -100,7 +100,7 @@ def easy(count, seed):
 def test_it_learns(head):
     """Where the actions are, in videos that were not trained on."""
     (data, _), (test, truth) = easy(24, 0), easy(6, 1)
-    model = fit(data, preset("small", head=head, batch=12, **LEARNT[head])).last
+    model = fit(RunInputs(data, preset("small", head=head, batch=12, **LEARNT[head]))).last
     found = [localize_features(model, video) for video in test.videos]
     assert evaluate(found, GroundTruth(truth)).map[2] > 0.5
 
@@ -121,12 +121,11 @@ def test_resumed_equals_uninterrupted(head, tmp_path):
     data = made_up()
     if not find_head(head).learns_background(tiny(head)):
         data = LabelledSet(data.videos[:-1], data.labels[:-1], data.classes, data.settings)
-    whole = fit(data, tiny(head)).last.net.state_dict()
-    settings = with_segments(tiny(head), data)
-    videos = find_head(head).videos(data, settings)
+    inputs = RunInputs(data, tiny(head))
+    whole = fit(inputs).last.net.state_dict()
 
     def run():
-        return Run(videos, settings, 0, torch.device("cpu"), run_identity(data, settings, 0, None))
+        return Run(inputs, torch.device("cpu"))
 
     first = run()
 
@@ -135,7 +134,7 @@ def test_resumed_equals_uninterrupted(head, tmp_path):
 
     def stop(state):
         if state.step == 3:
-            first.save(tmp_path / "state")
+            first.state.save(tmp_path / "state")
             raise Stop
 
     with pytest.raises(Stop):

@@ -22,6 +22,7 @@ from basnet_e2e.heads.presets import preset, preset_from_json
 from basnet_e2e.heads.registry import HEADS
 from basnet_e2e.localization.inference import activations, background, localize_features
 from basnet_e2e.training.fit import fit
+from basnet_e2e.training.run_identity import RunInputs
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -162,7 +163,7 @@ def test_own_videos_batches_and_samples(register):
 
     settings = register(Pairs).changed(steps=4)
     data = make_set()
-    model = fit(data, settings).last
+    model = fit(RunInputs(data, settings)).last
     assert [tuple(batch.x.shape) for batch in batches] == [(2, 21, 6)] * 3 + [(1, 21, 6)]
     assert all((batch.labels[0] * batch.labels[1]).sum() > 0 for batch in batches[:3])
     assert batches[3].labels.sum() == 0  # the video that the head made
@@ -184,7 +185,7 @@ def test_two_phases_on_a_frozen_part(register):
     settings = register(Phases)
     weights = {}
     for steps in (5, 9):
-        net = fit(make_set(), settings.changed(steps=steps)).last.net
+        net = fit(RunInputs(make_set(), settings.changed(steps=steps))).last.net
         weights[steps] = {name: value.clone() for name, value in net.named_parameters()}
     assert torch.equal(weights[5]["classify.weight"], weights[9]["classify.weight"])
     assert not torch.equal(weights[5]["attention.weight"], weights[9]["attention.weight"])
@@ -264,7 +265,7 @@ def test_streams_are_told_by_how_features_were_made():
 
 def test_an_ensemble_is_one_model_file_and_read_as_the_mean(toy, tmp_path):
     data, shape = make_set(), Shape(6, 2)
-    parts = [fit(data, toy.changed(steps=3), seed=seed).last.net for seed in (0, 1)]
+    parts = [fit(RunInputs(data, toy.changed(steps=3), seed)).last.net for seed in (0, 1)]
     model = HeadModel(Ensemble(parts), data.classes, toy, shape)
     save_model(model, tmp_path / "two.safetensors")
     again = load_model(tmp_path / "two.safetensors")

@@ -2,11 +2,12 @@ import numpy as np
 import pytest
 import torch
 
-from basnet_e2e import BaSNet, BasnetError
+from basnet_e2e import BasnetError
 from basnet_e2e.data.features.dataset import VideoFeatures
 from basnet_e2e.heads.basnet.settings import RECIPES
 from basnet_e2e.heads.checkpoint import HeadModel
 from basnet_e2e.heads.common.head import Shape
+from basnet_e2e.heads.ensemble import build
 from basnet_e2e.heads.presets import preset
 from basnet_e2e.localization.inference import (
     activations,
@@ -29,7 +30,7 @@ def make_model(recipe="full", name="small", **settings):
     sizes = {"hidden": 8, "filter_hidden": 4, "segments": 16, "theta_class": 0.0}
     chosen = preset(name, recipe=recipe, **sizes, **settings)
     torch.manual_seed(1)
-    net = BaSNet.of(5, 2, chosen.own).eval()
+    net = build(Shape(5, 2), chosen).eval()
     return HeadModel(net, CLASSES, chosen, Shape(5, 2))
 
 

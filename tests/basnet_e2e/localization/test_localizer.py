@@ -10,10 +10,10 @@ import torch
 import basnet_e2e
 from basnet_e2e import BasnetError, Localizer
 from basnet_e2e.data.features.dataset import VideoFeatures
-from basnet_e2e.heads.basnet.network import BaSNet
 from basnet_e2e.heads.checkpoint import HeadModel, load_model, save_model
 from basnet_e2e.heads.common import devices
 from basnet_e2e.heads.common.head import Shape
+from basnet_e2e.heads.ensemble import build
 from basnet_e2e.heads.presets import preset
 from extract.features.feature_file import Features
 
@@ -21,7 +21,7 @@ from extract.features.feature_file import Features
 def make_model(name="model", seed=1):
     chosen = preset("small", hidden=8, filter_hidden=4, segments=16, theta_class=0.0)
     torch.manual_seed(seed)
-    net = BaSNet.of(5, 2, chosen.own).eval()
+    net = build(Shape(5, 2), chosen).eval()
     return HeadModel(net, ("run", "jump"), chosen, Shape(5, 2), name=name)
 
 

@@ -11,9 +11,9 @@ import torch
 from basnet_e2e import BasnetError, Interval, Localization
 from basnet_e2e.cli.commands.report import draw_picture
 from basnet_e2e.data.files.file_kinds import Kind, kind_of
-from basnet_e2e.heads.basnet.network import BaSNet
 from basnet_e2e.heads.checkpoint import HeadModel, save_model
 from basnet_e2e.heads.common.head import Shape
+from basnet_e2e.heads.ensemble import build
 from basnet_e2e.heads.presets import preset
 from basnet_e2e.report.evidence import Evidence, evidence_path
 from basnet_e2e.report.figures.canvas import save_picture
@@ -58,7 +58,7 @@ def sources(tmp_path, video):
     """Inputs and options of every picture."""
     chosen = preset("small", hidden=8, filter_hidden=4, segments=16, theta_class=0.0)
     torch.manual_seed(0)
-    net = BaSNet.of(5, 2, chosen.own).eval()
+    net = build(Shape(5, 2), chosen).eval()
     save_model(HeadModel(net, ("run", "jump"), chosen, Shape(5, 2)), tmp_path / "m.safetensors")
     features = tmp_path / "features"
     features.mkdir()

@@ -13,6 +13,7 @@ from basnet_e2e.reproduction.data import read_benchmark
 from basnet_e2e.reproduction.published import protocol
 from basnet_e2e.reproduction.runs import Runner, changes_training
 from basnet_e2e.training.fit import fit
+from basnet_e2e.training.run_identity import RunInputs
 
 THUMOS = protocol("thumos14")
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -50,7 +51,7 @@ def test_settings_of_reading_do_not_reach_training(tree):
     before, after = TINY.decoding.to_json(), changed.decoding.to_json()
     assert all(before[name] != after[name] for name in before)
     data = read_benchmark(tree, THUMOS).train
-    one, other = (fit(data, each).last.net.state_dict() for each in (TINY, changed))
+    one, other = (fit(RunInputs(data, each)).last.net.state_dict() for each in (TINY, changed))
     assert all(torch.equal(one[name], other[name]) for name in one)
 
 

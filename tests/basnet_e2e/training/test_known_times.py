@@ -18,7 +18,7 @@ from basnet_e2e.heads.presets import preset
 from basnet_e2e.intervals import Interval
 from basnet_e2e.localization.inference import localize_features
 from basnet_e2e.training import second_stage
-from basnet_e2e.training.known_times import known_times
+from basnet_e2e.training.known_times import read_any_times
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 BASNET = preset("small", hidden=8, filter_hidden=4, batch=4, steps=4)
@@ -161,10 +161,10 @@ def test_the_file_of_a_tool_can_be_given(tmp_path):
     interval = {"label": "a", "start": 1, "end": 2, "score": 1}
     result = {"video": "v", "duration": 9, "classes": {}, "corrected": True}
     corrected.write_text(json.dumps({**result, "intervals": [interval]}), "utf-8")
-    whole = known_times(table).videos["v"]
+    whole = read_any_times(table).videos["v"]
     assert whole.points == (Interval("b", 3, 3),)
     assert whole.unknown == (Interval("", 5, 6),)
-    found = known_times(corrected)
+    found = read_any_times(corrected)
     assert found.videos["v"].intervals == whole.intervals
     assert found.durations == {"v": 9}
 
