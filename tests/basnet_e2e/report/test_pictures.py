@@ -146,7 +146,7 @@ def test_the_command_draws_instead_of_making_pages(run, sources, tmp_path):
     assert "ours" in output.read_text()
     code, _, err = run("report", output, "--picture", "none", "-o", output)
     assert code == 2
-    assert "'none' is none of video, cas, snippet, training, map, ethogram" in err[0]
+    assert "'none' is not one of 'video', 'cas', 'snippet', 'training'" in err[0]
     code, _, err = run("report", output, "--at", 3, "-o", output)
     assert code == 2
     assert err == [
