@@ -1,7 +1,5 @@
 """`basnet budget`: how often and how long each class happens."""
 
-import csv
-import io
 import logging
 from collections.abc import Iterable
 from dataclasses import astuple, fields, replace
@@ -12,12 +10,13 @@ import click
 from basnet_e2e.cli.command import command
 from basnet_e2e.cli.options import FILE, annotation_options, force_option, results_argument
 from basnet_e2e.data.annotations.video_names import counted, listing
+from basnet_e2e.data.files.csv_rows import csv_text
 from basnet_e2e.data.files.file_kinds import Kind
 from basnet_e2e.data.files.overwrite_checks import check_output
 from basnet_e2e.evaluation.time_budget import Budget, Observed, time_budget
 from basnet_e2e.interchange.annotated import Hints
 from basnet_e2e.interchange.compared import timed_videos
-from basnet_e2e.interchange.plain import csv_cell, one_line
+from basnet_e2e.interchange.output_text import csv_cell, one_line
 from weights.files import write_text
 
 log = logging.getLogger(__name__)
@@ -57,12 +56,10 @@ def budget(results: tuple[Path, ...], output: Path | None, force: bool, hints: H
 
 
 def _csv(rows: Iterable[Budget]) -> str:
-    text = io.StringIO()
-    table = csv.writer(text, lineterminator="\n")
-    table.writerow(field.name for field in fields(Budget))
+    table: list[list[object]] = [[field.name for field in fields(Budget)]]
     for row in rows:
         video, label, bouts, *numbers = astuple(row)
         names = [csv_cell(one_line(name)) for name in (video, label)]
         cells = ["" if value is None else f"{value:.3f}" for value in numbers]
-        table.writerow([*names, bouts, *cells])
-    return text.getvalue()
+        table.append([*names, bouts, *cells])
+    return csv_text(table)

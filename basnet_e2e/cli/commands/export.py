@@ -138,7 +138,11 @@ def intervals(
         raise click.UsageError("--exact is how --cut writes its clips; say where with --cut DIR")
     chosen = _chosen_format(output, layout, into)
     found, failed = read_all_results(results)
-    files = find_media(found, [videos]) if videos else _beside(found, results)
+    files = (
+        find_media([result.video for result in found], [videos])
+        if videos
+        else _beside(found, results)
+    )
     media = Media(files, fps=None if fps is None else nominal_rate(fps), prefix=link_prefix)
     for result in found if cut or burn else []:
         media.file(result)  # an error if it is not available

@@ -8,12 +8,12 @@ import click
 
 from basnet_e2e.cli.command import Group
 from basnet_e2e.cli.options import FILE, annotation_options, force_option, results_argument
+from basnet_e2e.data.annotations.csv_tables import label_table
 from basnet_e2e.data.annotations.video_names import counted, listing
 from basnet_e2e.data.files.file_kinds import Kind
 from basnet_e2e.data.files.overwrite_checks import check_output
 from basnet_e2e.interchange.annotated import AnnotatedVideo, Hints
 from basnet_e2e.interchange.formats.known_times import known_times
-from basnet_e2e.interchange.label_files import labels_csv
 from basnet_e2e.interchange.readers import read_annotations
 from weights.files import write_text
 
@@ -56,7 +56,7 @@ def labels(
     found = read_annotations(results, hints)
     # A label file says that a class which it does not name does not occur.
     whole = [video for video in found if not video.unknown]
-    write_text(output, labels_csv(whole))
+    write_text(output, label_table({video.video: video.labels for video in whole}))
     classes = {label for video in whole for label in video.labels}
     text = f"{counted(len(whole), 'video')}, {counted(len(classes), 'class')}"
     empty = [video.video for video in whole if not video.labels]

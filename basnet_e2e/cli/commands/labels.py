@@ -9,8 +9,9 @@ import click
 from basnet_e2e.cli.command import command
 from basnet_e2e.cli.options import FILE, PATH
 from basnet_e2e.cli.terminal.tables import new_table, show, show_text
+from basnet_e2e.data.annotations.csv_tables import label_table
 from basnet_e2e.data.annotations.label_matching import LabelMatches, nothing_to_learn
-from basnet_e2e.data.annotations.label_template import FolderIds, find_ids, template
+from basnet_e2e.data.annotations.label_template import FolderIds, find_ids
 from basnet_e2e.data.annotations.training_videos import TrainingVideos, match_training
 from basnet_e2e.data.annotations.video_names import counted, listing, nearest, without_suffix
 from basnet_e2e.errors import BasnetError
@@ -72,7 +73,7 @@ def _write_template(folder: Path, output: Path | None, force: bool) -> None:
             "looks through it"
         )
     ids = find_ids(folder).all
-    text = template(ids)
+    text = label_table(dict.fromkeys(ids, ()))
     if output is None:
         click.echo(text, nl=False)
         return

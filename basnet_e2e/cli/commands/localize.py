@@ -151,8 +151,7 @@ def localize(
     store, report = _open_outputs(output, page, layout, sources, many, [*inputs, model], force)
     videos = [each for each in sources if isinstance(each, VideoFile)]
     features = open_store(features_folder, no_cache, videos, inputs, force=force)
-    observer = report.recorder if report else None
-    localizer = Localizer(model, **asdict(decoding), store=features, observer=observer, **reading)
+    localizer = Localizer(model, **asdict(decoding), store=features, observer=report, **reading)
     _check(sources, localizer)
     with report or contextlib.nullcontext():
         run = _Run(sources, localizer, Selection(keep, min_score, min_length), store, report)
@@ -241,7 +240,7 @@ class _Run:
 
     def _one(self, source: Input, progress: Any) -> None:
         if self.report:
-            self.report.recorder.reset()
+            self.report.reset()
         try:
             made = stamp(self.localizer.made_from(source))
             found = self.localizer.localize_input(source, progress)

@@ -23,7 +23,7 @@ from basnet_e2e.data.annotations.video_names import counted
 from basnet_e2e.data.files.file_kinds import Kind
 from basnet_e2e.data.files.overwrite_checks import check_folder, check_output
 from basnet_e2e.heads.registry import TRAINED_HEAD, describe_heads
-from basnet_e2e.interchange.plain import one_line
+from basnet_e2e.interchange.output_text import one_line
 
 if TYPE_CHECKING:
     from basnet_e2e.heads.checkpoint import HeadModel

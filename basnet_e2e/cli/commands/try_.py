@@ -86,7 +86,7 @@ def try_(
             device=device,
             **asdict(decoding),
             on_snippet=SnippetMessages(),
-            observer=report.recorder,
+            observer=report,
         )
         with StepProgress(source.id) as bar:
             found = localizer.localize_input(source, bar.update)

@@ -10,7 +10,7 @@ import click
 
 from basnet_e2e.cli.terminal.tables import new_table
 from basnet_e2e.display import clock
-from basnet_e2e.interchange.plain import one_line
+from basnet_e2e.interchange.output_text import one_line
 from basnet_e2e.intervals import Interval
 
 if TYPE_CHECKING:
