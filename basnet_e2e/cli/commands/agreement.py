@@ -11,11 +11,11 @@ from basnet_e2e.cli.command import command
 from basnet_e2e.cli.options import PATH, Seconds, annotation_options, score_options
 from basnet_e2e.cli.terminal.tables import new_table, show, width
 from basnet_e2e.data.annotations.video_names import counted
+from basnet_e2e.data.files.text_files import json_text
 from basnet_e2e.evaluation.agreement import Agreement, Pair, Score, Side
 from basnet_e2e.evaluation.agreement import agreement as compare
 from basnet_e2e.interchange.annotated import AnnotatedVideo, Hints
 from basnet_e2e.interchange.compared import paired
-from basnet_e2e.interchange.json_text import json_text
 
 CELL = 10  # columns per number of the confusion
 

@@ -11,9 +11,9 @@ from basnet_e2e.cli.command import command
 from basnet_e2e.cli.options import PATH, score_options, subset_option
 from basnet_e2e.cli.terminal.tables import new_table, show, width
 from basnet_e2e.data.annotations.video_names import counted
+from basnet_e2e.data.files.text_files import json_text
 from basnet_e2e.evaluation import analysis
 from basnet_e2e.evaluation.evaluate import Table, parse_tious, prepare, score
-from basnet_e2e.interchange.json_text import json_text
 
 log = logging.getLogger(__name__)
 DETAIL_TIOU = 0.5
