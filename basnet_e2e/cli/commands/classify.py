@@ -24,7 +24,8 @@ from basnet_e2e.localization.video_failures import failure_message
 from extract.backbones.registry import backbone_spec
 from extract.features.feature_file import Features
 from extract.inference.backbone import Backbone, load_backbone
-from extract.pipeline.device_check import proven_device
+from extract.machine.device_check import checked_device
+from extract.pipeline.device_samples import SAMPLES
 from extract.pipeline.extractor import Extractor
 from extract.pipeline.settings import DecodeOptions, ExtractSettings
 from extract.sources.find import find_videos
@@ -62,7 +63,7 @@ def classify(
     """
     inputs = find_videos(videos)
     store = open_store(features_folder, no_cache, inputs, videos)
-    device = proven_device(device)
+    device = checked_device(device, SAMPLES)
     # Clips of the classifier's own length, side by side.
     length = backbone_spec(backbone).classifier_length
     network = load_backbone(backbone, streams, device=device, length=length, precision=precision)

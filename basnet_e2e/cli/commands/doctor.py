@@ -110,7 +110,7 @@ def _versions() -> Iterator[Finding]:
 def _torchvision() -> Iterator[Finding]:
     """Whether torchvision fits torch; pip may install one that does not."""
     from weights.errors import WeightsError
-    from weights.libraries import import_torchvision
+    from weights.formats.libraries import import_torchvision
 
     try:
         import_torchvision()
@@ -154,7 +154,8 @@ def _devices() -> Iterator[Finding]:
 def _gpu_check(device: str) -> Iterator[Finding]:
     """Compare a GPU with the CPU; extraction uses only one that agrees."""
     from extract.flow.registry import flow_method
-    from extract.pipeline.device_check import SAMPLES, compare
+    from extract.machine.device_check import compare
+    from extract.pipeline.device_samples import SAMPLES
 
     engine = flow_method("tvl1", device=device).engine
     fused = "triton" in engine

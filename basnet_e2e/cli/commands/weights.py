@@ -13,9 +13,9 @@ from weights import registry
 from weights.errors import WeightsError
 from weights.files import cache_folder
 from weights.manifest import network
-from weights.registry import Entry, entries
+from weights.registry import Entry, check, entries
 from weights.user_files import import_file
-from weights.weights_file import WeightsFile, check
+from weights.weights_file import WeightsFile
 
 STATES = {"present": "verified"}  # a listed file was checked
 COLUMNS = "{:<13} {:<6} {:<8} {:>6}  {}"
@@ -168,7 +168,9 @@ def import_weights(file: Path, name: str | None, stream: str | None, sha256: str
     A file with a known hash needs no option, a folder needs --name.
     """
     found = import_file(file, name=name, stream=stream, sha256=sha256)
-    click.echo(f"{found.meta['name']} {found.meta['stream']}: {found.path}")
+    # A folder has no metadata of ours; it is named by the option.
+    network = f"{found.meta['name']} {found.meta['stream']}" if "name" in found.meta else name
+    click.echo(f"{network}: {found.path}")
 
 
 @weights.command(epilog="Example: basnet weights verify")
