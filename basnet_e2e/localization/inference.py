@@ -256,9 +256,9 @@ def background_of(found: Activations, video: VideoFeatures) -> Background:
 
 
 def _check_width(model: HeadModel, video: VideoFeatures) -> None:
-    if video.x.shape[1] != model.features:
+    if video.x.shape[1] != model.shape.features:
         raise BasnetError(
             f"{video.id}: its features are {video.x.shape[1]} wide, the model was trained on "
-            f"{model.features}; extract the video with the model's streams and backbone, or train "
-            "on features like these"
+            f"{model.shape.features}; extract the video with the model's streams and backbone, or "
+            "train on features like these"
         )

@@ -37,7 +37,7 @@ def budget(results: tuple[Path, ...], output: Path | None, force: bool, hints: H
     if output is not None:
         check_output(output, Kind.BUDGET, results, force=force)
     videos = {
-        video.video: Observed(video.intervals, video.seen)
+        video.video: Observed(video.intervals, video.observed)
         for video in timed_videos(results, replace(hints, predictions=True))
     }
     endless = [name for name, video in videos.items() if video.seconds is None]

@@ -11,9 +11,9 @@ from basnet_e2e.cli.options import FILE, PATH
 from basnet_e2e.cli.terminal.tables import new_table, show, show_text
 from basnet_e2e.data.annotations.csv_tables import label_table
 from basnet_e2e.data.annotations.label_matching import LabelMatches, nothing_to_learn
-from basnet_e2e.data.annotations.label_template import FolderIds, find_ids
 from basnet_e2e.data.annotations.training_videos import TrainingVideos, match_training
 from basnet_e2e.data.annotations.video_names import counted, listing, nearest, without_suffix
+from basnet_e2e.data.features.folder_ids import FolderIds, find_ids
 from basnet_e2e.errors import BasnetError
 from basnet_e2e.training.known_times import read_any_times
 from extract.features.failure_lists import read_failures
