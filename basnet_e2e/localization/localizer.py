@@ -325,14 +325,12 @@ class Localizer:
     def _finish(self, found: VideoPrediction) -> Localization:
         """Show the curves to the observer, and refine borders where that is asked for."""
         if self._observer:
-            self._observer.on_activations(found.classes, found.centres, found.cas, found.foreground)
+            self._observer.on_prediction(found)
         if not self._refines:
             return found.localization
-        from basnet_e2e.localization.refinement.boundary_refinement import Activation, refine
-        from basnet_e2e.localization.refinement.change_points import Snippets
+        from basnet_e2e.localization.refinement.boundary_refinement import refine
 
-        curves = Activation(found.classes, found.centres, found.cas)
-        return refine(found.localization, Snippets.of([found.rows]), curves)
+        return refine(found)
 
     def _closer(
         self,
@@ -344,17 +342,17 @@ class Localizer:
         """Intervals whose borders are refined on snippets extracted around them."""
         from basnet_e2e.localization.refinement.boundary_refinement import (
             REFINEMENT,
-            closer_frames,
+            extra_frames,
             to_changes,
         )
         from basnet_e2e.localization.refinement.change_points import Snippets
 
-        frames = closer_frames(found, self.extractor.grid, len(features.start))
+        frames = extra_frames(found, self.extractor.grid, len(features.start))
         if frames:
             with local_copy(video.path) as path:
                 more = self.extractor.extract_snippets(path, frames, on_progress=progress)
             passes = [as_rows(each, video.id, features.streams) for each in (features, more)]
-            found = to_changes(found, Snippets.of(passes), REFINEMENT.again)
+            found = to_changes(found, Snippets.of(passes), REFINEMENT.second_reach)
         return replace(found, made=found.made | {"closer_snippets": len(frames)})
 
     def _tell(

@@ -1,31 +1,22 @@
-"""Who observes a video while it is localized, to keep what a report shows."""
+"""An observer sees a video while it is localized, to keep what a report shows."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from basnet_e2e.localization.proposals import Floats
+from basnet_e2e.localization.predictor import VideoPrediction
 
 if TYPE_CHECKING:
     from extract.pipeline.extractor import OpenVideo
 
 
 class Observer(Protocol):
-    """Sees the frames and the activations of one video after the other."""
+    """Sees the frames and the activations of one video after another."""
 
     def on_video(self, clip: "OpenVideo") -> Callable[[float, NDArray[np.uint8]], None]:
-        """Called when a video is opened; returns a function that is called with each frame."""
+        """Called when a video is opened; returns a function to call with each frame."""
 
-    def on_activations(
-        self, classes: Sequence[str], centres: Floats, cas: Floats, foreground: Floats | None
-    ) -> None:
-        """Called with what the model sees in the video.
-
-        Args:
-            classes: names of the columns.
-            centres: ``[n]`` seconds at which the rows' values sit.
-            cas: ``[n, len(classes)]`` activation as proposals are cut from it.
-            foreground: ``[n]`` foreground weights in [0, 1]; None where the model has none.
-        """
+    def on_prediction(self, found: VideoPrediction) -> None:
+        """Called with the activations of the video and the intervals found in it."""

@@ -83,6 +83,5 @@ class TrainedModel(Predictor):
         if self._finer:
             read = thinned(rows, strides_between(self.model.extractor, rows.settings))
         seen = activations(self.model, read)
-        found = localization_of(seen, self.model.preset, classes, read, self.name)
-        found = replace(found, made=self.model.made(rows.id))
+        found = localization_of(seen, self.model, read)
         return VideoPrediction(found, rows, classes, seen.centres, seen.cas, seen.foreground)

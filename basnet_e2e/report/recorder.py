@@ -1,12 +1,12 @@
 """Record what a report shows of a video while the video is localized."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from basnet_e2e.localization.proposals import Floats
+from basnet_e2e.localization.predictor import VideoPrediction
 from basnet_e2e.report.evidence import Evidence, shown_classes
 from basnet_e2e.report.thumbnails import ThumbnailRecorder
 
@@ -19,22 +19,20 @@ class EvidenceRecorder:
 
     def __init__(self) -> None:
         self._thumbnails: ThumbnailRecorder | None = None
-        self._seen: tuple[Sequence[str], Floats, Floats, Floats | None] | None = None
+        self._prediction: VideoPrediction | None = None
 
     def on_video(self, clip: "OpenVideo") -> Callable[[float, NDArray[np.uint8]], None]:
         """Take thumbnails out of the frames that are decoded anyway."""
         self._thumbnails = ThumbnailRecorder(clip.duration)
         return self._thumbnails.on_frame
 
-    def on_activations(
-        self, classes: Sequence[str], centres: Floats, cas: Floats, foreground: Floats | None
-    ) -> None:
-        """Keep the activations until the video's intervals are known."""
-        self._seen = classes, centres, cas, foreground
+    def on_prediction(self, found: VideoPrediction) -> None:
+        """Keep the activations until the shown intervals are known."""
+        self._prediction = found
 
     def reset(self) -> None:
         """Start over with the next video, whether or not the last one succeeded."""
-        self._thumbnails = self._seen = None
+        self._thumbnails = self._prediction = None
 
     def evidence(self, document: dict[str, Any]) -> Evidence:
         """Evidence of the video that was just localized.
@@ -44,12 +42,12 @@ class EvidenceRecorder:
         """
         pictures = self._thumbnails.taken if self._thumbnails else []
         video, duration = str(document["video"]), float(document["duration"])
-        if self._seen is None:
+        seen = self._prediction
+        if seen is None:
             return Evidence.none(video, duration).with_thumbnails(pictures)
-        classes, centres, cas, foreground = self._seen
-        columns = {name: column for column, name in enumerate(classes)}
+        columns = {name: column for column, name in enumerate(seen.classes)}
         labels = [str(each["label"]) for each in document["intervals"]]
         curves = {
-            name: cas[:, columns[name]] for name in shown_classes(labels, document["classes"])
+            name: seen.cas[:, columns[name]] for name in shown_classes(labels, document["classes"])
         }
-        return Evidence.of(video, duration, centres, curves, foreground, pictures)
+        return Evidence.of(video, duration, seen.centres, curves, seen.foreground, pictures)

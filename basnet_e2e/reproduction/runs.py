@@ -30,7 +30,7 @@ from basnet_e2e.heads.common.settings import Preset
 from basnet_e2e.heads.registry import find_head
 from basnet_e2e.interchange.writers import write_results
 from basnet_e2e.intervals import Localization
-from basnet_e2e.localization.inference import activations, background_of, localization_of
+from basnet_e2e.localization.inference import activations, localization_of, predict_background
 from basnet_e2e.reproduction.data import Benchmark
 from basnet_e2e.training.fit import fit
 from basnet_e2e.training.loop import StepListener
@@ -280,10 +280,9 @@ def judge(
     found, backgrounds = [], []
     for video in benchmark.test:
         prediction = activations(model, video)
-        found.append(localization_of(prediction, model.preset, model.classes, video, model.name))
-        detected = background_of(prediction, video)
+        found.append(localization_of(prediction, model, video))
         truth = background_truth(video.start, video.end, benchmark.truth.videos[video.id])
-        backgrounds.append(BackgroundVideo(truth, detected.predicted, detected.score))
+        backgrounds.append(BackgroundVideo(truth, *predict_background(prediction, video)))
     table = score(prepare(found, benchmark.truth), tious)
     detection = background_detection(backgrounds)
     step = (model.training.get("validation") or {}).get("step", model.training["steps"])

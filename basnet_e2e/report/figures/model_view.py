@@ -7,9 +7,8 @@ import numpy as np
 
 from basnet_e2e.data.features.dataset import VideoFeatures
 from basnet_e2e.heads.checkpoint import HeadModel
-from basnet_e2e.intervals import Interval, Localization, keep_best
+from basnet_e2e.intervals import Floats, Interval, Localization, keep_best
 from basnet_e2e.localization.inference import activations, localization_of
-from basnet_e2e.localization.proposals import Floats
 from basnet_e2e.report.evidence import LEVELS, Evidence
 from basnet_e2e.report.figures.timeline import Timeline
 
@@ -53,7 +52,7 @@ def apply_model(model: HeadModel, video: VideoFeatures) -> ModelView:
         BasnetError: the features have another width than those the model was trained on.
     """
     found = activations(model, video)
-    every = localization_of(found, model.preset, model.classes, video, model.name)
+    every = localization_of(found, model, video)
     best = replace(every, intervals=keep_best(every.intervals))
     return ModelView(best, model.classes, found.edges, found.centres, found.cas, found.foreground)
 

@@ -4,8 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from basnet_e2e.intervals import Interval
-from basnet_e2e.localization.proposals import Floats
+from basnet_e2e.intervals import Floats, Interval
 from basnet_e2e.report.figures.canvas import GREY, colour, new_figure, tidy
 
 if TYPE_CHECKING:
