@@ -8,9 +8,10 @@ from typing import Any
 
 from msgspec import Struct
 from msgspec.structs import asdict
+from safetensors import SafetensorError, safe_open
 
-from basnet_e2e.data.annotations.predictions import is_activitynet, read_results
-from basnet_e2e.data.files.file_kinds import Kind, kind_of
+from basnet_e2e.data.annotations.predictions import read_results
+from basnet_e2e.data.files.file_kinds import Kind, is_activitynet, kind_of
 from basnet_e2e.data.files.model_metadata import parse_metadata
 from basnet_e2e.data.files.text_files import convert, parse_json
 from basnet_e2e.errors import BasnetError
@@ -78,8 +79,6 @@ def _features(path: str | os.PathLike[str]) -> dict[str, Any]:
 
 def _header(path: str | os.PathLike[str]) -> tuple[dict[str, str] | None, dict[str, list[int]]]:
     """Metadata of a safetensors file, and the shape of each tensor."""
-    from safetensors import SafetensorError, safe_open
-
     try:
         with safe_open(os.fspath(path), framework="numpy") as file:
             names = list(file.keys())

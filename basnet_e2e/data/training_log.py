@@ -2,9 +2,9 @@
 
 import math
 import os
-from pathlib import Path
 
 from basnet_e2e.data.files.csv_rows import parse_csv
+from basnet_e2e.data.files.text_files import read_text
 from basnet_e2e.errors import BasnetError
 
 CSV_SUFFIX = ".log.csv"
@@ -20,12 +20,7 @@ def read_log(path: str | os.PathLike[str]) -> dict[str, list[float | None]]:
     Raises:
         BasnetError: the file is not such a log, or is damaged.
     """
-    try:
-        text = Path(path).read_text("utf-8")
-    except FileNotFoundError as error:
-        raise BasnetError(f"{path}: no such training log") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise BasnetError(f"{path}: cannot be read as a training log ({error})") from error
+    text = read_text(path)
     whole = text[: text.rfind("\n") + 1]
     names, *rows = parse_csv(path, whole) or [[]]
     if names[:2] != [STEP, LOSS]:

@@ -14,14 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from basnet_e2e.data.annotations.annotations import (
-    GroundTruth,
-    Predictions,
-    read_ground_truth,
-    read_predictions,
-)
+from basnet_e2e.data.annotations.annotations import GroundTruth, read_ground_truth
 from basnet_e2e.data.annotations.checks import odd_annotations, without_duplicates
-from basnet_e2e.data.annotations.predictions import labels_in_nfc
+from basnet_e2e.data.annotations.predictions import Predictions, labels_in_nfc, read_predictions
 from basnet_e2e.data.annotations.video_names import listing, match_ids
 from basnet_e2e.errors import BasnetError
 from basnet_e2e.evaluation.matching import (

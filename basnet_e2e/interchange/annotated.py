@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 from basnet_e2e.data.annotations.video_names import without_suffix
+from basnet_e2e.errors import BasnetError
 from basnet_e2e.intervals import Interval
 
 
@@ -138,6 +140,21 @@ class Unread:
             inside = ", ".join([str(count), *(part for part in where if self._first[kind])])
             parts.append(f"{kind} ({inside})")
         return ", ".join(parts)
+
+
+def parse_xml(path: Path, text: str) -> ElementTree.Element:
+    """The root of an XML file.
+
+    Raises:
+        BasnetError: it is not XML, or declares a document type, whose entities can grow without
+            bounds; tools of annotation write none.
+    """
+    if "<!DOCTYPE" in text or "<!ENTITY" in text:
+        raise BasnetError(f"{path}: not read, since it declares a document type")
+    try:
+        return ElementTree.fromstring(text.encode())
+    except ElementTree.ParseError as error:
+        raise BasnetError(f"{path}: not valid XML ({error})") from error
 
 
 def video_id(name: str) -> str:

@@ -2,13 +2,16 @@
 
 import functools
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 
+from basnet_e2e.data.annotations.video_names import match_ids
 from basnet_e2e.errors import BasnetError
 from basnet_e2e.intervals import Localization
+from extract.sources.find import VIDEO_SUFFIXES, files_by_id
+from extract.video.isolation.isolated_clip import open_isolated
 
 # An average over rounded timestamps misses the rate that a file was made with by less than this.
 RATE_SLACK = Fraction(1, 10_000)
@@ -67,11 +70,6 @@ class Media:
             )
         return source_rate(path)
 
-    def known_rate(self, result: Localization) -> Fraction | None:
-        """As :meth:`rate`; None where neither the video nor a rate was given."""
-        is_known = self.fps is not None or result.video in self.files
-        return self.rate(result) if is_known else None
-
     def file(self, result: Localization) -> Path:
         """The video file.
 
@@ -87,42 +85,23 @@ class Media:
         return path
 
 
-def find_media(results: Sequence[Localization], given: Sequence[Path]) -> dict[str, Path]:
-    """Video files of results, matched by id: id -> file.
+def find_media(names: Iterable[str], places: Sequence[Path]) -> dict[str, Path]:
+    """The video files that names mean: name -> file.
 
     Args:
-        results: each names its video.
-        given: video files and folders of videos, the first that has a video counts.
+        names: ids of videos.
+        places: video files and folders of videos; the first that has a video counts.
 
     Raises:
-        ExtractError: a path does not exist.
+        ExtractError: a path does not exist, or a folder holds no video.
         BasnetError: a name could mean several files.
     """
-    from basnet_e2e.data.annotations.video_names import match_ids
-    from extract.sources.find import files_by_id
-
-    found: dict[str, Path] = {}
-    for place in given:
+    wanted, found = set(names), dict[str, Path]()
+    for place in places:
         files = files_by_id([place])
-        wanted = [result.video for result in results if result.video not in found]
-        matches = match_ids(wanted, files)
+        matches = match_ids(sorted(wanted - found.keys()), files)
         found |= {name: files[video_id] for name, video_id in matches.found.items()}
     return found
-
-
-def find_video(name: str, places: Sequence[Path]) -> Path | None:
-    """The video file that a name means, in folders that need not hold any."""
-    from basnet_e2e.data.annotations.video_names import match_ids
-    from extract.sources.find import VIDEO_SUFFIXES, files_by_id
-
-    for place in places:
-        holds = not place.is_dir() or any(
-            path.suffix.lower() in VIDEO_SUFFIXES for path in place.rglob("*")
-        )
-        files = files_by_id([place]) if holds else {}
-        for video in match_ids([name], files).found.values():
-            return files[video]
-    return None
 
 
 @functools.lru_cache(maxsize=256)
@@ -132,8 +111,6 @@ def source_rate(path: Path) -> Fraction:
     Raises:
         ExtractError: the file cannot be read.
     """
-    from extract.video.isolation.isolated_clip import open_isolated
-
     with open_isolated(path) as clip:
         return exact_rate(clip.fps)
 
@@ -162,7 +139,5 @@ def nominal_rate(fps: Fraction) -> Fraction:
 
 def _video_suffix(name: str) -> str:
     """Suffix of a video file's name; nothing for a feature file."""
-    from extract.sources.find import VIDEO_SUFFIXES
-
     suffix = Path(name).suffix
     return suffix if suffix.lower() in VIDEO_SUFFIXES else ""

@@ -3,17 +3,17 @@
 import gzip
 import logging
 import os
-import re
 import zlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from basnet_e2e.data.annotations.result_files import result_files
 from basnet_e2e.data.annotations.video_names import counted, listing
+from basnet_e2e.data.files.csv_rows import column_names
 from basnet_e2e.data.files.text_files import parse_json, read_text
 from basnet_e2e.errors import BasnetError
 from basnet_e2e.interchange.annotated import AnnotatedVideo, AnnotationFile, Hints, LeftOut
-from basnet_e2e.interchange.registry import READERS, readers_of
+from basnet_e2e.interchange.registry import READERS
 
 log = logging.getLogger(__name__)
 LISTED = 5
@@ -67,10 +67,9 @@ def is_of_a_tool(path: str | os.PathLike[str]) -> bool:
     """Whether a file or folder is of one of these tools, not CSV or JSON of our own form."""
     if Path(path).is_dir() or _is_packed(Path(path)):
         return True
-    text = read_text(path).lstrip()
-    if text[:1] not in ("{", "["):
-        header = {cell.strip(' "').lower() for cell in re.split("[,;\t]", text.split("\n", 1)[0])}
-        return not header >= {"video", "label"}
+    text = read_text(path)
+    if text.lstrip()[:1] not in ("{", "["):
+        return not {"video", "label"} <= set(column_names(text))
     document = parse_json(path)
     return not (isinstance(document, dict) and "database" in document)
 
@@ -103,9 +102,10 @@ def _files(paths: Iterable[Path]) -> Iterable[Path]:
 
 def _read(path: Path, hints: Hints) -> Iterable[AnnotatedVideo | LeftOut]:
     file = open_annotations(path)
-    for module in readers_of(file):
-        found: Iterable[AnnotatedVideo | LeftOut] = module.read(file, hints)
-        return found
+    for module in (row.load() for row in READERS.values()):
+        if module.is_own(file):
+            found: Iterable[AnnotatedVideo | LeftOut] = module.read(file, hints)
+            return found
     names = ", ".join(row.about for row in READERS.values())
     raise BasnetError(f"{path}: no known annotations; expected a file of {names}")
 

@@ -1,12 +1,10 @@
 """Every format of another tool: one row here and one file in ``formats/``."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
 from basnet_e2e.data.files.file_kinds import Kind
-from basnet_e2e.interchange.annotated import AnnotationFile
 
 OWN = "json"
 
@@ -16,9 +14,9 @@ class Format:
     """One format. Its module is imported at first use.
 
     Attributes:
-        module: has ``write(results, media) -> str`` if it is written; if it is read,
-            ``is_own(file) -> bool`` and ``read(file, hints)``, which yields annotated videos and
-            those that are left out.
+        name: of the format and of its module, which has ``write(results, media) -> str`` if it is
+            written (``write(result, media)`` with ``one_video``); if it is read, ``is_own(file) ->
+            bool`` and ``read(file, hints)``, which yields annotated videos and those left out.
         about: the tool, in a few words.
         suffix: of its files.
         writes: whether intervals are written in it.
@@ -33,7 +31,7 @@ class Format:
             has ``write_beside(results, media) -> str``.
     """
 
-    module: str
+    name: str
     about: str
     suffix: str = ""
     writes: bool = True
@@ -46,52 +44,38 @@ class Format:
 
     def load(self) -> Any:
         """The module that reads and writes it."""
-        return import_module(f"basnet_e2e.interchange.formats.{self.module}")
-
-
-def _row(name: str, suffix: str, about: str, **rest: Any) -> tuple[str, Format]:
-    return name, Format(name, about, suffix, **rest)
+        return import_module(f"basnet_e2e.interchange.formats.{self.name}")
 
 
 # In this order a file is offered to the readers.
-TABLE: dict[str, Format] = dict(
-    [
-        _row("csv", ".csv", "spreadsheets", overlaps=True, kind=Kind.TABLE),
-        _row("srt", ".srt", "subtitles", one_video=True, kind=Kind.SUBTITLES),
-        _row("vtt", ".vtt", "subtitles of web pages", one_video=True, kind=Kind.SUBTITLES),
-        _row("tsv", ".tsv", "whisper's table in ms", one_video=True),
-        _row("elan", ".eaf", "ELAN", one_video=True, reads=True),
-        _row("labelstudio", ".json", "Label Studio", beside=".xml", reads=True),
-        _row("fiftyone", "", "FiftyOne", document="labels.json", reads=True),
-        _row("boris", ".boris", "BORIS", reads=True),
-        _row("boris_events", ".tsv", "aggregated events of BORIS", writes=False, reads=True),
-        _row("deepethogram", "_labels.csv", "DeepEthogram", one_video=True, reads=True),
-        _row("textgrid", ".TextGrid", "Praat", one_video=True),
-        _row("otio", ".otio", "OpenTimelineIO", one_video=True),
-        _row("edl", ".edl", "cut list of an editor", one_video=True),
-        _row("losslesscut", ".llc", "LosslessCut", one_video=True),
-        _row("chapters", ".ffmeta", "chapter marks", one_video=True),
-        _row("via", ".json", "VIA 3", reads=True),
-        _row(
-            "activitynet",
-            ".json",
-            "ActivityNet detections",
-            overlaps=True,
-            kind=Kind.RESULT,
-            reads=True,
-        ),
-        (OWN, Format("result_document", "a corrected page", ".json", writes=False, reads=True)),
-        _row("known_times", ".csv", "intervals of basnet", writes=False, reads=True),
-    ]
+ROWS = (
+    Format("csv", "spreadsheets", ".csv", overlaps=True, kind=Kind.TABLE),
+    Format("srt", "subtitles", ".srt", one_video=True, kind=Kind.SUBTITLES),
+    Format("vtt", "subtitles of web pages", ".vtt", one_video=True, kind=Kind.SUBTITLES),
+    Format("tsv", "whisper's table in ms", ".tsv", one_video=True),
+    Format("elan", "ELAN", ".eaf", one_video=True, reads=True),
+    Format("labelstudio", "Label Studio", ".json", beside=".xml", reads=True),
+    Format("fiftyone", "FiftyOne", document="labels.json", reads=True),
+    Format("boris", "BORIS", ".boris", reads=True),
+    Format("boris_events", "aggregated events of BORIS", ".tsv", writes=False, reads=True),
+    Format("deepethogram", "DeepEthogram", "_labels.csv", one_video=True, reads=True),
+    Format("textgrid", "Praat", ".TextGrid", one_video=True),
+    Format("otio", "OpenTimelineIO", ".otio", one_video=True),
+    Format("edl", "cut list of an editor", ".edl", one_video=True),
+    Format("losslesscut", "LosslessCut", ".llc", one_video=True),
+    Format("chapters", "chapter marks", ".ffmeta", one_video=True),
+    Format("via", "VIA 3", ".json", reads=True),
+    Format(
+        "activitynet",
+        "ActivityNet detections",
+        ".json",
+        reads=True,
+        overlaps=True,
+        kind=Kind.RESULT,
+    ),
+    Format("json", "a corrected page", ".json", writes=False, reads=True),
+    Format("known_times", "intervals of basnet", ".csv", writes=False, reads=True),
 )
-WRITERS = {name: row for name, row in TABLE.items() if row.writes}
-READERS = {name: row for name, row in TABLE.items() if row.reads}
+WRITERS = {row.name: row for row in ROWS if row.writes}
+READERS = {row.name: row for row in ROWS if row.reads}
 FORMATS = (OWN, *WRITERS)
-
-
-def readers_of(file: AnnotationFile) -> Iterator[Any]:
-    """Modules that know a file as their own, by its content."""
-    for row in READERS.values():
-        module = row.load()
-        if module.is_own(file):
-            yield module

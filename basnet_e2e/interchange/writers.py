@@ -6,12 +6,15 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from basnet_e2e.data.files.text_files import json_text
 from basnet_e2e.errors import BasnetError
-from basnet_e2e.interchange.formats.result_document import result_document
-from basnet_e2e.interchange.json_text import json_text
+from basnet_e2e.interchange.formats.boris import write_into as write
+from basnet_e2e.interchange.formats.json import result_document
 from basnet_e2e.interchange.media import Media
+from basnet_e2e.interchange.readers import open_annotations
 from basnet_e2e.interchange.registry import FORMATS, OWN, WRITERS, Format
 from basnet_e2e.intervals import Failure, Localization, keep_best
+from weights.files import write_text
 
 log = logging.getLogger(__name__)
 
@@ -46,8 +49,9 @@ def format_results(
     chosen = _chosen(format)
     if chosen.one_video and len(results) != 1:
         raise BasnetError(f"a document of {format} belongs to one video, here are {len(results)}")
-    text: str = chosen.load().write(_fitting(format, results), media or Media())
-    return text
+    fitting = _fitting(format, results)
+    write = chosen.load().write
+    return str(write(fitting[0] if chosen.one_video else fitting, media or Media()))
 
 
 def write_results(
@@ -64,11 +68,11 @@ def write_results(
     Args:
         path: the file; a folder where the format is one, or where it holds one video a document
             and there are several: then ``<folder>/<id><suffix>``.
-        results: as for :func:`format_results`.
-        failed: likewise.
-        format: likewise.
-        many: likewise.
-        media: likewise.
+        results: as for :func:`format_results`, and so are the others.
+        failed: videos that gave no result.
+        format: one of ``FORMATS``.
+        many: write the ``videos`` document even for one video.
+        media: the video files.
 
     Returns:
         The documents that were written.
@@ -76,8 +80,6 @@ def write_results(
     Raises:
         BasnetError: as :func:`format_results`.
     """
-    from weights.files import write_text
-
     target, media = Path(path), media or Media()
     chosen = None if format == OWN else _chosen(format)
     documents = planned(target, results, format)
@@ -97,10 +99,6 @@ def write_into(project: Path, path: Path, results: Sequence[Localization], media
     Raises:
         BasnetError: it is not such a project, or has no room for a result.
     """
-    from basnet_e2e.interchange.formats.boris import write_into as write
-    from basnet_e2e.interchange.readers import open_annotations
-    from weights.files import write_text
-
     here = replace(media, folder=path.parent)
     write_text(path, write(open_annotations(project), _fitting("boris", results), here))
 

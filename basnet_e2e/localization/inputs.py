@@ -92,7 +92,7 @@ def _in_folder(folder: Path | Url, grid: str | None) -> list[Input]:
     sources: list[Input] = [
         FeatureFile(feature_id(path, folder), path) for path in feature_files(folder)
     ]
-    sources += [_array_files(arrays) for arrays in find_arrays(folder, parse_grid(grid))]
+    sources += [_array_files(arrays) for arrays in find_arrays(folder, grid)]
     sources += videos
     return sorted(sources, key=lambda source: source.id)
 

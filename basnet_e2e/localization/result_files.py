@@ -10,9 +10,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from basnet_e2e.data.annotations.predictions import is_activitynet, read_results
+from basnet_e2e.data.annotations.predictions import read_results
 from basnet_e2e.data.annotations.video_names import counted
-from basnet_e2e.data.files.file_kinds import Kind
+from basnet_e2e.data.files.file_kinds import Kind, is_activitynet
 from basnet_e2e.data.files.overwrite_checks import (
     InputPath,
     check_folder,

@@ -9,7 +9,7 @@ per id in the folder ``out.evidence/``.
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from os.path import isfile
 from pathlib import Path
 from typing import Any, Literal
@@ -17,8 +17,11 @@ from typing import Any, Literal
 import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
 
 from basnet_e2e.errors import BasnetError
+from basnet_e2e.intervals import SECOND_DECIMALS, Floats, Localization
 from weights.files import atomic_write
 from weights.json_documents import Duration, Name, decode_json
 
@@ -65,9 +68,10 @@ class Evidence:
     thumbnails: tuple[Thumbnail, ...] = ()
 
     @classmethod
-    def none(cls, video: str, duration: float) -> "Evidence":
-        """Of a video of which only the result is there."""
-        return cls(video, duration, np.zeros(0, np.float32), (), np.zeros((0, 0), np.uint8))
+    def none(cls, video: str, duration: float, pictures: Sequence[Thumbnail] = ()) -> "Evidence":
+        """Without curves, of a video that has only a result and perhaps pictures."""
+        nothing = np.zeros((0, 0), np.uint8)
+        return cls(video, duration, np.zeros(0, np.float32), (), nothing, None, tuple(pictures))
 
     @classmethod
     def of(
@@ -96,18 +100,12 @@ class Evidence:
             tuple(thumbnails),
         )
 
-    def with_thumbnails(self, thumbnails: Sequence[Thumbnail]) -> "Evidence":
-        """The same with other pictures."""
-        return replace(self, thumbnails=tuple(thumbnails))
-
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the evidence file, whole or not at all; equal evidence gives equal bytes.
 
         Raises:
             OSError: the folder cannot be written or the disk is full.
         """
-        from safetensors.numpy import save
-
         sizes = [len(each.jpeg) for each in self.thumbnails]
         pictures = b"".join(each.jpeg for each in self.thumbnails)
         tensors: dict[str, NDArray[Any]] = {
@@ -137,8 +135,6 @@ class Evidence:
         Raises:
             BasnetError: the file is missing, damaged or of another kind.
         """
-        from safetensors import SafetensorError, safe_open
-
         try:
             with safe_open(os.fspath(path), framework="numpy") as file:
                 meta = decode_json((file.metadata() or {})[KEY], _Metadata)
@@ -185,6 +181,31 @@ def _from_tensors(meta: _Metadata, tensors: dict[str, NDArray[Any]]) -> Evidence
 
 def _bytes(values: Sequence[float] | NDArray[np.floating[Any]]) -> NDArray[np.uint8]:
     return np.round(np.clip(np.asarray(values, np.float64), 0, 1) * LEVELS).astype(np.uint8)
+
+
+def evidence_of(
+    result: Localization,
+    classes: Sequence[str],
+    centres: Floats,
+    cas: Floats,
+    foreground: Floats | None,
+    thumbnails: Sequence[Thumbnail] = (),
+) -> Evidence:
+    """Evidence of a video that was just localized.
+
+    Args:
+        result: what was found.
+        classes: names of the columns.
+        centres: ``[n]`` seconds at which the rows' values sit.
+        cas: ``[n, len(classes)]`` activation.
+        foreground: ``[n]`` foreground weights in [0, 1]; None if the model has none.
+        thumbnails: pictures in the order of time.
+    """
+    columns = {name: column for column, name in enumerate(classes)}
+    shown = shown_classes([one.label for one in result.intervals], result.classes)
+    curves = {name: cas[:, columns[name]] for name in shown}
+    duration = round(float(result.duration), SECOND_DECIMALS)
+    return Evidence.of(result.video, duration, centres, curves, foreground, thumbnails)
 
 
 def shown_classes(intervals: Sequence[str], scores: Mapping[str, float]) -> tuple[str, ...]:

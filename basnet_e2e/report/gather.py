@@ -5,11 +5,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from os.path import isfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from basnet_e2e.data.annotations.predictions import is_activitynet, read_results
-from basnet_e2e.data.annotations.result_files import is_own, listed_failures, result_files
+from basnet_e2e.data.annotations.annotations import GroundTruth
+from basnet_e2e.data.annotations.predictions import read_results
+from basnet_e2e.data.annotations.result_files import listed_failures, result_files
 from basnet_e2e.data.annotations.video_names import listing, match_ids
+from basnet_e2e.data.files.file_kinds import is_activitynet, is_own_result
 from basnet_e2e.data.files.text_files import parse_json
 from basnet_e2e.errors import BasnetError
 from basnet_e2e.intervals import Failure
@@ -18,9 +20,6 @@ from basnet_e2e.report.pages.page import Report
 from basnet_e2e.report.thumbnails import take_thumbnails
 from extract.errors import ExtractError
 from extract.sources.find import VIDEO_SUFFIXES, files_by_id
-
-if TYPE_CHECKING:
-    from basnet_e2e.data.annotations.annotations import GroundTruth
 
 log = logging.getLogger(__name__)
 
@@ -61,7 +60,7 @@ def find_results(
     results: list[Result] = []
     failed: list[Failure] = []
     for given in paths:
-        for path in result_files(given, is_own):
+        for path in result_files(given, is_own_result):
             found, failures = _results_of(path)
             results += found
             failed += failures
@@ -118,7 +117,7 @@ class Gatherer:
     def __init__(
         self,
         videos: Path | None = None,
-        truth: "GroundTruth | None" = None,
+        truth: GroundTruth | None = None,
         known: Mapping[str, Path] | None = None,
     ) -> None:
         self._known = dict(known or {})

@@ -4,21 +4,27 @@ import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from basnet_e2e.data.files.file_kinds import Kind
 from basnet_e2e.data.files.overwrite_checks import check_outputs
 from basnet_e2e.intervals import Failure, Localization
 from basnet_e2e.localization.inputs import Input, VideoFile
-from basnet_e2e.report.evidence import evidence_path
+from basnet_e2e.localization.predictor import VideoPrediction
+from basnet_e2e.report.evidence import Evidence, evidence_of, evidence_path
 from basnet_e2e.report.gather import Gatherer, Result, find_results, video_beside
 from basnet_e2e.report.pages.site import check_target, write_report
-from basnet_e2e.report.recorder import EvidenceRecorder
+from basnet_e2e.report.thumbnails import ThumbnailRecorder
+from extract.pipeline.extractor import OpenVideo
 from extract.sources.urls import Url
 
 
 class LiveReport:
     """Keeps the evidence of each video beside its result, and writes the pages at the end.
 
-    Without a result file the evidence is kept until the pages are written. A context manager.
+    It observes the videos one after the other (:mod:`basnet_e2e.localization.observer`). Without a
+    result file the evidence is kept until the pages are written. A context manager.
 
     Args:
         page: the page, or the folder of pages.
@@ -32,6 +38,9 @@ class LiveReport:
         BasnetError: several videos for one page, or a file to write is an input or of another kind.
     """
 
+    _thumbnails: ThumbnailRecorder | None
+    _prediction: VideoPrediction | None
+
     def __init__(
         self,
         page: Path,
@@ -44,11 +53,11 @@ class LiveReport:
     ) -> None:
         read = [*inputs, *(source.path for source in sources)]
         check_target(page, [source.id for source in sources], read, force=force)
-        self.recorder = EvidenceRecorder()
         self._page, self._sources, self._many = page, sources, many
         self._result_of = result_of
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         self._results: dict[str, Result] = {}
+        self.reset()
         if result_of is not None:
             kept = [evidence_path(result_of(each), each.id, many=many) for each in sources]
             check_outputs(kept, Kind.EVIDENCE, read, force=force)
@@ -68,6 +77,19 @@ class LiveReport:
         assert self._folder is not None
         return Path(self._folder.name) / "result.json"
 
+    def on_video(self, clip: OpenVideo) -> Callable[[float, NDArray[np.uint8]], None]:
+        """Take thumbnails out of the frames that are decoded anyway."""
+        self._thumbnails = ThumbnailRecorder(clip.duration)
+        return self._thumbnails.on_frame
+
+    def on_prediction(self, found: VideoPrediction) -> None:
+        """Keep the activations until the shown intervals are known."""
+        self._prediction = found
+
+    def reset(self) -> None:
+        """Start over with the next video, whether or not the last one succeeded."""
+        self._thumbnails = self._prediction = None
+
     def add(self, source: Input, result: Localization) -> None:
         """Save the evidence of the video that was just localized.
 
@@ -75,8 +97,14 @@ class LiveReport:
             OSError: it cannot be written.
         """
         document, path = result.to_json(), self._path(source)
+        pictures = self._thumbnails.taken if self._thumbnails else []
+        if (seen := self._prediction) is None:
+            evidence = Evidence.none(result.video, document["duration"], pictures)
+        else:
+            curves = seen.classes, seen.centres, seen.cas, seen.foreground
+            evidence = evidence_of(result, *curves, pictures)
         many = self._many or self._result_of is None
-        self.recorder.evidence(document).save(evidence_path(path, source.id, many=many))
+        evidence.save(evidence_path(path, source.id, many=many))
         self._results[source.id] = Result(document, path)
 
     def write(

@@ -6,6 +6,7 @@ from fractions import Fraction
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from basnet_e2e.report.evidence import Thumbnail
 from extract.video.isolation.isolated_clip import open_isolated
@@ -30,8 +31,6 @@ def thumbnail_times(duration: float) -> list[float]:
 
 def encode(frame: NDArray[np.uint8]) -> bytes:
     """A frame ``[H, W, 3] uint8`` as a small JPEG picture."""
-    from PIL import Image
-
     height, width = frame.shape[:2]
     scale = min(1.0, HEIGHT / height, WIDEST / width)
     size = (max(1, round(width * scale)), max(1, round(height * scale)))

@@ -20,7 +20,7 @@ from basnet_e2e.data.features.dataset import (
     load_features,
     load_labelled,
 )
-from basnet_e2e.data.features.layouts import find_stored, parse_grid
+from basnet_e2e.data.features.layouts import find_stored
 from basnet_e2e.data.files.text_files import read_text
 from basnet_e2e.errors import BasnetError
 from basnet_e2e.evaluation.background import background_truth
@@ -172,7 +172,7 @@ def _test(
 ) -> tuple[list[VideoFeatures], GroundTruth, list[str]]:
     """Features and intervals of the test videos, and annotated videos without features."""
     subset = "validation" if (truth.subset or "").lower().startswith("val") else "test"
-    sources = find_stored(root, subset=subset, streams=streams, grid=parse_grid(grid))
+    sources = find_stored(root, subset=subset, streams=streams, grid=grid)
     matches = match_ids(truth.videos, [source.id for source in sources])
     matches.report("test video", truth.source)
     ids = matches.found

@@ -14,7 +14,7 @@ from basnet_e2e.heads.checkpoint import HeadModel
 from basnet_e2e.intervals import Localization
 from basnet_e2e.report.figures.canvas import save
 from basnet_e2e.report.figures.map_curves import MapCurve, map_curves
-from basnet_e2e.report.figures.model_view import apply_model, timeline_of
+from basnet_e2e.report.figures.model_view import apply_model
 from basnet_e2e.report.figures.timeline import draw_timeline
 from basnet_e2e.reproduction.published import Protocol
 from basnet_e2e.reproduction.tables import Outcomes, title_of
@@ -85,8 +85,8 @@ def draw_video(
     else:
         chosen = wanted
     check_video(videos, chosen)
-    timeline = timeline_of(apply_model(model, by_id[chosen]), truth.videos[chosen])
-    return save(draw_timeline(timeline), path), chosen
+    view = apply_model(model, by_id[chosen])
+    return save(draw_timeline(view, truth.videos[chosen]), path), chosen
 
 
 def check_video(videos: Sequence[VideoFeatures], wanted: str) -> None:

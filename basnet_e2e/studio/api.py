@@ -1,5 +1,6 @@
 """What pages ask the server: changes since they last asked, one video, and to do something."""
 
+import shutil
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
@@ -12,9 +13,10 @@ from starlette.routing import Route
 from basnet_e2e.errors import BasnetError
 from basnet_e2e.report.pages.page import media_type
 from basnet_e2e.studio.catalogue import Video
+from basnet_e2e.studio.pages import seen
 from basnet_e2e.studio.project.project import StaleError
 from basnet_e2e.studio.session import Session
-from basnet_e2e.studio.tasks.exports import EXPORTS, REPORT, exported
+from basnet_e2e.studio.tasks.exports import EXPORTS, REPORT, exported, target_of
 from extract.errors import ExtractError
 from weights.json_documents import JsonError, parse_json
 
@@ -118,8 +120,6 @@ def annotation(session: Session, request: Request, body: Any) -> Any:
 
 def look(session: Session, request: Request, body: Any) -> Any:
     """What the model found in a video now."""
-    from basnet_e2e.studio.pages import seen
-
     return seen(session, _video(session, request))
 
 
@@ -191,10 +191,6 @@ def export(session: Session, request: Request, body: Any) -> Any:
 
 def download(session: Session, request: Request, body: Any) -> Response:
     """A file that was exported; of a folder an archive."""
-    import shutil
-
-    from basnet_e2e.studio.tasks.exports import target_of
-
     path = session.folder / EXPORTS / target_of(request.path_params["name"])
     if path.is_dir():
         path = path.parent / shutil.make_archive(str(path), "zip", path)

@@ -6,7 +6,7 @@ from basnet_e2e.interchange.writers import WRITERS
 from basnet_e2e.intervals import keep_best
 from basnet_e2e.report.evidence import Evidence
 from basnet_e2e.report.pages.page import curves_of, media_type, thumbnails_of
-from basnet_e2e.report.pages.rendering import environment
+from basnet_e2e.report.pages.rendering import filled
 from basnet_e2e.studio.catalogue import Video
 from basnet_e2e.studio.session import Session
 from basnet_e2e.version import __version__
@@ -17,8 +17,10 @@ ROOMS = ("basnet_e2e.studio", "basnet_e2e.report.pages")
 def list_page(session: Session) -> str:
     """The page of all videos; what it shows comes by ``/api/changes``."""
     formats = [(name, row.about) for name, row in WRITERS.items()]
-    return _render(
+    return filled(
+        ROOMS,
         "list.html",
+        generator=__version__,
         name=session.name,
         formats=[("json", "the result document of basnet"), *formats],
     )
@@ -66,8 +68,10 @@ def video_page(session: Session, video: Video) -> str:
             "measured": bool(duration),
         },
     }
-    return _render(
+    return filled(
+        ROOMS,
         "video.html",
+        generator=__version__,
         title=video.path.name,
         document=document,
         data=data,
@@ -93,8 +97,3 @@ def seen(session: Session, video: Video) -> dict[str, Any]:
     ]
     curves = curves_of(evidence or Evidence.none(video.id, result.duration))
     return {"found": found, "curves": curves, "duration": result.duration}
-
-
-def _render(template: str, **context: Any) -> str:
-    text = environment(*ROOMS).get_template(template).render(generator=__version__, **context)
-    return text.encode("utf-8", "replace").decode("utf-8")

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from PIL import Image
+
 from basnet_e2e.errors import BasnetError
 from basnet_e2e.report.evidence import Evidence
 from basnet_e2e.report.thumbnails import HEIGHT, take_thumbnails
@@ -77,8 +79,6 @@ class Previews:
 
     def strip(self, video: Video) -> bytes | None:
         """A few of its pictures side by side, as a JPEG file; None until they were taken."""
-        from PIL import Image
-
         found = self.evidence(video)
         if found is None or not found.thumbnails:
             return None
@@ -133,7 +133,7 @@ class Previews:
             with open_isolated(video.path) as clip:
                 duration = float(clip.duration)
             pictures = take_thumbnails(video.path)
-            Evidence.none(video.id, duration).with_thumbnails(pictures).save(self._path(video))
+            Evidence.none(video.id, duration, pictures).save(self._path(video))
         except (ExtractError, OSError) as error:
             text = str(error).replace(str(video.path), video.path.name)
             write_text(failed, text)

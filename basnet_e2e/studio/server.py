@@ -9,6 +9,8 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+import uvicorn
+from filelock import FileLock, Timeout
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
@@ -18,6 +20,7 @@ from basnet_e2e.errors import BasnetError
 from basnet_e2e.studio.api import ROUTES
 from basnet_e2e.studio.guard import Guard
 from basnet_e2e.studio.pages import list_page, video_page
+from basnet_e2e.studio.project.documents import HIDDEN
 from basnet_e2e.studio.session import Session
 
 LOOPBACK = "127.0.0.1"
@@ -115,8 +118,6 @@ def serve(
     Raises:
         BasnetError: the address cannot be listened on, or another studio has this project.
     """
-    import uvicorn
-
     with locked(project), contextlib.closing(bound(host, port)) as listening:
         port = listening.getsockname()[1]
         everywhere = host in ("0.0.0.0", "::")
@@ -156,10 +157,6 @@ def locked(project: Path) -> Iterator[None]:
     Raises:
         BasnetError: another one has it.
     """
-    from filelock import FileLock, Timeout
-
-    from basnet_e2e.studio.project.documents import HIDDEN
-
     (project / HIDDEN).mkdir(parents=True, exist_ok=True)
     lock = FileLock(project / HIDDEN / "lock")
     try:

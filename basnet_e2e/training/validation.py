@@ -20,7 +20,7 @@ from basnet_e2e.data.features.dataset import (
     check_settings,
     load_features,
 )
-from basnet_e2e.data.features.layouts import find_stored, parse_grid
+from basnet_e2e.data.features.layouts import find_stored
 from basnet_e2e.data.training_log import VALIDATION
 from basnet_e2e.errors import BasnetError
 from basnet_e2e.evaluation.evaluate import TIOUS, evaluate
@@ -140,7 +140,7 @@ def _videos(
         ids = [video.id for video in given]
     else:
         root = Path(features)
-        sources = find_stored(root, subset=None, streams=streams, grid=parse_grid(grid))
+        sources = find_stored(root, streams=streams, grid=grid)
         ids = [source.id for source in sources]
     matches = match_ids(truth.videos, ids)
     matches.report("validation video", truth.source)

@@ -19,7 +19,7 @@ from browsers import Browser, start_browser
 from made_reports import made_evidence, made_result
 
 from basnet_e2e.report.evidence import Thumbnail
-from basnet_e2e.report.pages.page import Report, write_page
+from basnet_e2e.report.pages.page import Report, page_html
 from basnet_e2e.report.thumbnails import encode, thumbnail_times
 
 DURATION = 3 * 3600.0
@@ -81,7 +81,7 @@ def write(folder: Path) -> Path:
         for time in thumbnail_times(DURATION)
     ]
     path = folder / "page.html"
-    write_page(Report(result, made_evidence(result, thumbnails)), path)
+    path.write_text(page_html(Report(result, made_evidence(result, thumbnails)), path), "utf-8")
     return path
 
 

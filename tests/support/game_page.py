@@ -3,7 +3,7 @@
 from made_reports import made_result
 
 from basnet_e2e.report.evidence import Evidence
-from basnet_e2e.report.pages.page import Report, write_page
+from basnet_e2e.report.pages.page import Report, page_html
 
 BAR_TOP, LANE = 6, 32  # pixels of a lane on wide screens, without ground truth
 INTERVALS = (
@@ -24,7 +24,10 @@ def document(intervals=INTERVALS, **fields):
 def bare(tmp_path, browser, found, **fields):
     """A page of a result alone."""
     path = tmp_path / "page.html"
-    write_page(Report(found, Evidence.none(found["video"], found["duration"]), **fields), path)
+    path.write_text(
+        page_html(Report(found, Evidence.none(found["video"], found["duration"]), **fields), path),
+        "utf-8",
+    )
     return browser.open(path)
 
 

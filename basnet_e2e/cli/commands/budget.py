@@ -1,7 +1,5 @@
 """`basnet budget`: how often and how long each class happens."""
 
-import csv
-import io
 import logging
 from dataclasses import fields, replace
 from pathlib import Path
@@ -70,14 +68,13 @@ def budget(results: tuple[Path, ...], output: Path | None, force: bool, hints: "
 
 
 def _csv(rows: "list[Budget]") -> str:
-    from basnet_e2e.interchange.plain import csv_cell, one_line
+    from basnet_e2e.data.files.csv_rows import csv_text
+    from basnet_e2e.interchange.output_text import csv_cell, one_line
 
-    text = io.StringIO()
-    table = csv.writer(text, lineterminator="\n")
-    table.writerow(HEADER.split(","))
+    cells: list[list[object]] = [[*HEADER.split(",")]]
     for row in rows:
         values = [getattr(row, field.name) for field in fields(row)]
         names = [csv_cell(one_line(name)) for name in values[:2]]
         numbers = ["" if value is None else f"{value:.3f}" for value in values[3:]]
-        table.writerow([*names, row.bouts, *numbers])
-    return text.getvalue()
+        cells.append([*names, row.bouts, *numbers])
+    return csv_text(cells)

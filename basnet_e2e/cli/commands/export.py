@@ -205,14 +205,15 @@ def _available(
     from basnet_e2e.interchange.media import find_media
     from extract.errors import ExtractError
 
+    ids = [result.video for result in found]
     if given:
-        return find_media(found, places)
+        return find_media(ids, places)
     files: dict[str, Path] = {}
     for place in places:
         names = {result.file for result in found} | {result.video for result in found}
         candidates = [place / name for name in sorted(names) if (place / name).is_file()]
         with contextlib.suppress(ExtractError):
-            files |= find_media(found, candidates)
+            files |= find_media(ids, candidates)
     return files
 
 

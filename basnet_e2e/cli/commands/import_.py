@@ -55,9 +55,9 @@ def labels(
 
     What is not understood is named, and its video left out. Times go to --intervals.
     """
+    from basnet_e2e.data.annotations.csv_tables import label_table
     from basnet_e2e.data.files.file_kinds import Kind
     from basnet_e2e.data.files.overwrite_checks import check_output
-    from basnet_e2e.interchange.label_files import labels_csv
     from basnet_e2e.interchange.readers import read_annotations
     from weights.files import write_text
 
@@ -67,7 +67,7 @@ def labels(
     found = read_annotations(files, hints)
     # A label file says of a class that it does not name that it does not occur.
     whole = [video for video in found if not video.unknown]
-    write_text(output, labels_csv(whole))
+    write_text(output, label_table({video.video: video.labels for video in whole}))
     _report(output, whole)
     if intervals is not None:
         _write_times(intervals, found)

@@ -67,7 +67,8 @@ def labels(
 
 
 def _write_template(folder: Path, output: Path | None, force: bool) -> None:
-    from basnet_e2e.data.annotations.label_template import find_ids, template
+    from basnet_e2e.data.annotations.csv_tables import label_table
+    from basnet_e2e.data.annotations.label_template import find_ids
     from basnet_e2e.data.annotations.video_names import counted, without_suffix
     from basnet_e2e.errors import BasnetError
     from weights.files import write_text
@@ -80,7 +81,7 @@ def _write_template(folder: Path, output: Path | None, force: bool) -> None:
             "looks through it"
         )
     ids = find_ids(folder).all
-    text = template(ids)
+    text = label_table(dict.fromkeys(ids, ()))
     if output is None:
         click.echo(text, nl=False)
         return

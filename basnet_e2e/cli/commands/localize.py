@@ -188,7 +188,7 @@ def localize(
         keep_partial=keep_partial,
         stall=stall,
         store=choose_store(features_folder, no_cache),
-        observer=report.recorder if report else None,
+        observer=report,
         refine=refine,
     )
     _check(sources, localizer)
@@ -327,7 +327,7 @@ class _Run:
         from basnet_e2e.localization.video_failures import failure_message
 
         if self._report:
-            self._report.recorder.reset()
+            self._report.reset()
         try:
             made = stamp(self._localizer.made_from(source))
             found = self._localizer.localize_input(source, progress)

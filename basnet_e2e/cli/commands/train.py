@@ -160,7 +160,7 @@ def train(features: Path, output: Path, force: bool, log_to: str | None, **optio
 def _summary(model: "HeadModel") -> Any:
     """How many videos taught each class; the rest of the run as the title."""
     from basnet_e2e.data.annotations.video_names import counted
-    from basnet_e2e.interchange.plain import one_line
+    from basnet_e2e.interchange.output_text import one_line
 
     facts = model.training
     title = (

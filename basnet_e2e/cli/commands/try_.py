@@ -95,7 +95,7 @@ def try_(
             keep_partial=keep_partial,
             stall=stall,
             on_snippet=Teller(),
-            observer=report.recorder,
+            observer=report,
         )
         with ProgressBar("try", quiet=log.getEffectiveLevel() > logging.INFO) as bar:
             bar.restart(source.id)

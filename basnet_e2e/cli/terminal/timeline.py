@@ -122,7 +122,7 @@ def _precise(seconds: float) -> str:
 
 def _shown(name: str) -> str:
     """A name without signs that steer a terminal."""
-    from basnet_e2e.interchange.plain import one_line
+    from basnet_e2e.interchange.output_text import one_line
 
     return one_line(name)
 

@@ -8,21 +8,18 @@ ActivityNet-style JSON:
 
 import logging
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 from msgspec import Struct
 
 from basnet_e2e.data.annotations import subsets
 from basnet_e2e.data.annotations.csv_tables import is_table, read_interval_table, read_label_table
-from basnet_e2e.data.annotations.predictions import Predictions, read_predictions
 from basnet_e2e.data.annotations.video_names import (
-    Matches,
     alike_classes,
     listing,
-    match_ids,
     nfc,
     unknown_message,
     without_suffix,
@@ -33,22 +30,8 @@ from basnet_e2e.intervals import Interval
 from extract.sources.storage import names_below
 from weights.json_documents import Name, Number, Seconds
 
-__all__ = [
-    "GroundTruth",
-    "Labels",
-    "Matches",
-    "Predictions",
-    "match_ids",
-    "read_classes",
-    "read_ground_truth",
-    "read_labels",
-    "read_predictions",
-]
-
 log = logging.getLogger(__name__)
 Item = TypeVar("Item")
-# Looked for in this order when the caller names no subset to evaluate.
-TESTING = subsets.candidates("test")
 
 
 @dataclass(frozen=True)
@@ -94,9 +77,8 @@ class GroundTruth:
     @property
     def classes(self) -> tuple[str, ...]:
         """Classes that have at least one interval, in order of first appearance."""
-        return first_appearance(
-            found.label for intervals in self.videos.values() for found in intervals
-        )
+        names = (one.label for intervals in self.videos.values() for one in intervals)
+        return tuple(dict.fromkeys(names))
 
 
 def read_labels(
@@ -127,7 +109,7 @@ def read_labels(
         labels = _labels_of_database(source, subset)
     else:
         videos = read_label_table(source)
-        labels = Labels(videos, _classes_of(videos), source=os.fspath(source))
+        labels = Labels(videos, classes_of(videos), source=os.fspath(source))
     for group in alike_classes(labels.classes):
         log.warning(
             "%s: %s count as %d classes; spell them alike if they are the same",
@@ -170,21 +152,14 @@ def read_ground_truth(path: str | os.PathLike[str], subset: str | None = None) -
         if subset is not None:
             raise BasnetError(f"{path}: a CSV file has no subset '{subset}'; leave out --subset")
         return GroundTruth(read_interval_table(path), source=os.fspath(path))
-    entries = read_database(path, Annotation)
-    chosen = choose_subset(path, entries, subset, TESTING)
-    read = {name: entry for name, entry in entries.items() if chosen in (None, entry.subset)}
-    videos = {name: _intervals(path, name, entry) for name, entry in read.items()}
-    others = frozenset(entries.keys() - videos.keys())
-    return GroundTruth(videos, durations_of(read), chosen, others, os.fspath(path))
+    chosen, entries, others = read_subset(path, Annotation, subset, "test")
+    videos = {name: _intervals(path, name, entry) for name, entry in entries.items()}
+    return GroundTruth(videos, durations_of(entries), chosen, others, os.fspath(path))
 
 
-def first_appearance(names: Iterable[str]) -> tuple[str, ...]:
-    """Each name once, in order of first appearance."""
-    return tuple(dict.fromkeys(names))
-
-
-def _classes_of(videos: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
-    return first_appearance(label for labels in videos.values() for label in labels)
+def classes_of(videos: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
+    """All classes in order of first appearance."""
+    return tuple(dict.fromkeys(label for labels in videos.values() for label in labels))
 
 
 def with_classes(labels: Labels, classes: Sequence[str]) -> Labels:
@@ -215,7 +190,7 @@ def _labels_of_folders(folder: Path) -> Labels:
             raise BasnetError(f"{folder}: two files named '{stem}' differ only in their suffix")
         first, inside, _ = name.partition("/")
         videos[stem] = (nfc(first),) if inside else ()
-    classes = _classes_of(videos)
+    classes = classes_of(videos)
     if not classes:
         raise BasnetError(
             f"{folder}: no labels in this folder; expected one folder of videos per class, or give "
@@ -248,28 +223,44 @@ class Entry(Struct, Generic[Item], frozen=True):
 
 
 def _labels_of_database(path: Path, subset: str | None) -> Labels:
-    entries = read_database(path, Annotation)
-    chosen = choose_subset(path, entries, subset, subsets.TRAIN, subsets.VALIDATION)
-    entries = {name: entry for name, entry in entries.items() if chosen in (None, entry.subset)}
+    _, entries, _ = read_subset(path, Annotation, subset, "train")
     videos = {
-        name: first_appearance(nfc(item.label) for item in entry.items)
+        name: tuple(dict.fromkeys(nfc(item.label) for item in entry.items))
         for name, entry in entries.items()
     }
     return Labels(
-        videos, _classes_of(videos), durations_of(entries), os.fspath(path), published=True
+        videos, classes_of(videos), durations_of(entries), os.fspath(path), published=True
     )
 
 
-def read_database(path: str | os.PathLike[str], kind: type[Item]) -> dict[str, Entry[Item]]:
-    """Videos of an ActivityNet-style file.
+def read_subset(
+    path: str | os.PathLike[str],
+    kind: type[Item],
+    wanted: str | None,
+    purpose: Literal["train", "test"],
+) -> tuple[str | None, dict[str, Entry[Item]], frozenset[str]]:
+    """The videos of one subset of an ActivityNet-style file.
 
     Args:
         path: the file.
         kind: type of an annotation.
+        wanted: name of the subset. Default: the one that published data sets use for the purpose.
+        purpose: what the videos are read for.
+
+    Returns:
+        Name of the subset in the file's spelling (None if the file has no subsets), its videos, and
+        the names of all others.
 
     Raises:
-        BasnetError: the file is missing, damaged or of another format.
+        BasnetError: the file is missing, damaged or of another format, or the subset is not in it.
     """
+    entries = _read_database(path, kind)
+    chosen = _choose_subset(path, entries, wanted, purpose)
+    read = {name: entry for name, entry in entries.items() if chosen in (None, entry.subset)}
+    return chosen, read, frozenset(entries.keys() - read.keys())
+
+
+def _read_database(path: str | os.PathLike[str], kind: type[Item]) -> dict[str, Entry[Item]]:
     document = parse_json(path)
     entries = document.get("database") if isinstance(document, dict) else None
     if not isinstance(entries, dict):
@@ -292,13 +283,12 @@ def read_database(path: str | os.PathLike[str], kind: type[Item]) -> dict[str, E
     }
 
 
-def choose_subset(
+def _choose_subset(
     path: str | os.PathLike[str],
     entries: Mapping[str, Entry[Any]],
     wanted: str | None,
-    *preferred: Sequence[str],
+    purpose: Literal["train", "test"],
 ) -> str | None:
-    """Name of the subset to read, in the file's spelling; None where the file has no subsets."""
     sizes: dict[str, int] = {}
     for entry in entries.values():
         if entry.subset is not None:
@@ -310,21 +300,15 @@ def choose_subset(
             if name == wanted or name.lower() in alike:
                 return name
         raise BasnetError(f"{path}: no subset '{wanted}' (subsets: {present})")
-    if not sizes:
-        return None
-    for names in preferred:
-        for name in sorted(sizes, key=lambda name: _rank(name, names)):
-            if name.lower() in names and (sizes[name] or len(sizes) == 1):
+    for spelling in subsets.candidates(purpose):
+        for name, size in sizes.items():
+            if name.lower() == spelling and (size or len(sizes) == 1):
                 return name
-    if len(sizes) == 1 and preferred[0] is TESTING:
-        return next(iter(sizes))
+    if not sizes or (len(sizes) == 1 and purpose == "test"):
+        return next(iter(sizes), None)
     raise BasnetError(
-        f"{path}: no {preferred[0][0]} subset with annotations in this file (subsets: {present})"
+        f"{path}: no {purpose} subset with annotations in this file (subsets: {present})"
     )
-
-
-def _rank(name: str, names: Sequence[str]) -> int:
-    return names.index(name.lower()) if name.lower() in names else len(names)
 
 
 def _intervals(

@@ -26,20 +26,20 @@ def odd_annotations(truth: GroundTruth, *, dedupe: bool = False) -> list[str]:
         "reversed, never found and counted as missed": [],
         "outside their video": [],
     }
-    names = list(kinds)
     for video, intervals in truth.videos.items():
         limit = truth.durations.get(video, float("inf")) + OUTSIDE_SECONDS
-        repeats = {id(interval) for interval in _repeats(intervals)}
-        for interval in intervals:
-            text = f"{video} {interval.label} {interval.start:g}-{interval.end:g} s"
-            if id(interval) in repeats:
-                kinds[names[0]].append(text)
-            if interval.end == interval.start:
-                kinds[names[1]].append(text)
-            elif interval.end < interval.start:
-                kinds[names[2]].append(text)
-            if interval.start < -OUTSIDE_SECONDS or max(interval.start, interval.end) > limit:
-                kinds[names[3]].append(text)
+        repeats = _repeats(intervals)
+        for number, one in enumerate(intervals):
+            applies = (
+                number in repeats,
+                one.end == one.start,
+                one.end < one.start,
+                one.start < -OUTSIDE_SECONDS or max(one.start, one.end) > limit,
+            )
+            text = f"{video} {one.label} {one.start:g}-{one.end:g} s"
+            for listed, is_odd in zip(kinds.values(), applies, strict=True):
+                if is_odd:
+                    listed.append(text)
     return [
         f"annotated intervals that are {kind} ({len(found)}): {listing(found)}"
         for kind, found in kinds.items()
@@ -53,23 +53,23 @@ def without_duplicates(
     """Ground truth without repeated intervals; the first of equal ones stays."""
     kept = {}
     for video, intervals in videos.items():
-        repeats = {id(interval) for interval in _repeats(intervals)}
-        kept[video] = [interval for interval in intervals if id(interval) not in repeats]
+        repeats = _repeats(intervals)
+        kept[video] = [one for number, one in enumerate(intervals) if number not in repeats]
     return kept
 
 
-def _repeats(intervals: Sequence[Interval]) -> list[Interval]:
-    """Intervals that repeat an earlier one of their class."""
-    seen: dict[str, list[Interval]] = {}
-    found = []
-    for interval in intervals:
-        alike = seen.setdefault(interval.label, [])
+def _repeats(intervals: Sequence[Interval]) -> set[int]:
+    """Numbers of the intervals that repeat an earlier one of their class."""
+    first: dict[str, list[Interval]] = {}
+    repeats = set()
+    for number, one in enumerate(intervals):
+        alike = first.setdefault(one.label, [])
         if any(
-            abs(interval.start - other.start) <= SAME_SECONDS
-            and abs(interval.end - other.end) <= SAME_SECONDS
+            abs(one.start - other.start) <= SAME_SECONDS
+            and abs(one.end - other.end) <= SAME_SECONDS
             for other in alike
         ):
-            found.append(interval)
+            repeats.add(number)
         else:
-            alike.append(interval)
-    return found
+            alike.append(one)
+    return repeats

@@ -1,10 +1,11 @@
 """Annotations in CSV files: labels (``video,labels``) and intervals (``video,label,start,end``)."""
 
 import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from basnet_e2e.data.annotations.video_names import nfc
-from basnet_e2e.data.files.csv_rows import Row, read_rows
+from basnet_e2e.data.files.csv_rows import Row, csv_text, read_rows
 from basnet_e2e.data.files.text_files import read_text
 from basnet_e2e.errors import BasnetError
 from basnet_e2e.intervals import Interval
@@ -51,6 +52,23 @@ def read_label_table(
     if not videos and not may_be_empty:
         raise BasnetError(f"{path}: no labelled video; expected the header video,labels and rows")
     return videos
+
+
+def label_table(videos: Mapping[str, Sequence[str]]) -> str:
+    """The label file that :func:`read_label_table` reads, from classes by video.
+
+    Raises:
+        BasnetError: a label file cannot hold a label.
+    """
+    for video, labels in videos.items():
+        for label in labels:
+            if SEPARATOR in label or label != label.strip() or not label:
+                raise BasnetError(
+                    f"a label file cannot hold the label '{label}' of video '{video}': "
+                    f"no '{SEPARATOR}', and no space at its ends; rename it in the tool"
+                )
+    rows = ((video, SEPARATOR.join(labels)) for video, labels in videos.items())
+    return csv_text([COLUMNS, *rows])
 
 
 def read_interval_table(path: str | os.PathLike[str]) -> dict[str, list[Interval]]:

@@ -13,13 +13,11 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from basnet_e2e.data.annotations import subsets
 from basnet_e2e.data.annotations.annotations import (
     Labels,
-    choose_subset,
+    classes_of,
     durations_of,
-    first_appearance,
-    read_database,
+    read_subset,
 )
 from basnet_e2e.data.annotations.csv_tables import interval_rows, is_table, seconds
 from basnet_e2e.data.annotations.video_names import listing, nfc
@@ -51,7 +49,7 @@ class Times:
     @property
     def classes(self) -> tuple[str, ...]:
         """Classes of its intervals and points."""
-        return first_appearance(one.label for one in (*self.intervals, *self.points))
+        return tuple(dict.fromkeys(one.label for one in (*self.intervals, *self.points)))
 
 
 @dataclass(frozen=True)
@@ -74,8 +72,7 @@ class KnownTimes:
     def labels(self) -> Labels:
         """Which classes occur in these videos, as far as their times say."""
         videos = {name: times.classes for name, times in self.videos.items()}
-        classes = first_appearance(name for names in videos.values() for name in names)
-        return Labels(videos, classes, self.durations, self.source, self.published)
+        return Labels(videos, classes_of(videos), self.durations, self.source, self.published)
 
     @classmethod
     def of(
@@ -105,20 +102,21 @@ def read_known_times(path: str | os.PathLike[str]) -> KnownTimes:
     if is_table(path):
         rows = {name: list(map(_known, rows)) for name, rows in interval_rows(path).items()}
         return KnownTimes.of(rows, source=os.fspath(path))
-    entries = read_database(path, _Annotation)
-    chosen = choose_subset(path, entries, None, subsets.TRAIN, subsets.VALIDATION)
-    entries = {name: entry for name, entry in entries.items() if chosen in (None, entry.subset)}
+    chosen, entries, _ = read_subset(path, KnownTime, None, "train")
     videos = {name: [item.interval for item in entry.items] for name, entry in entries.items()}
     durations = durations_of(entries)
     return KnownTimes.of(videos, durations, os.fspath(path), published=chosen is not None)
 
 
-class _Annotation(Struct, frozen=True):
+class KnownTime(Struct, frozen=True):
+    """What a database says of one moment or stretch of a video."""
+
     segment: Annotated[list[Seconds | None], Meta(min_length=1, max_length=2)]
     label: Text | None = None
 
     @property
     def interval(self) -> Interval:
+        """The same; ``end`` is not a number for a point, ``label`` empty for an unknown stretch."""
         start, end = (math.nan if time is None else time for time in [*self.segment, None][:2])
         return Interval(nfc(self.label or ""), start, end)
 

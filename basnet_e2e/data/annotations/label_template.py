@@ -1,15 +1,12 @@
 """A label file to fill in: one row for each video of a folder."""
 
-import csv
-import io
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from basnet_e2e.data.annotations.csv_tables import COLUMNS
 from basnet_e2e.data.annotations.video_names import FEATURE_SUFFIXES
-from basnet_e2e.data.features.layouts import find_stored, parse_grid
+from basnet_e2e.data.features.layouts import find_stored
 from basnet_e2e.errors import BasnetError
 from extract.sources.find import VIDEO_SUFFIXES, find_videos
 from extract.sources.storage import names_below
@@ -46,22 +43,13 @@ def find_ids(path: str | os.PathLike[str]) -> FolderIds:
     features: list[str] = []
     videos: list[str] = []
     if _holds(root, FEATURE_SUFFIXES):
-        sources = find_stored(root, subset="train", streams=None, grid=parse_grid(None))
+        sources = find_stored(root, subset="train")
         features = [source.id for source in sources]
     if _holds(root, VIDEO_SUFFIXES) or (root.is_file() and not features):
         videos = [video.id for video in find_videos([root])]
     if not features and not videos:
         raise BasnetError(f"{root}: neither videos nor features in this folder")
     return FolderIds(tuple(features), tuple(videos))
-
-
-def template(ids: Iterable[str]) -> str:
-    """CSV with the header ``video,labels`` and a row without labels for each video."""
-    text = io.StringIO()
-    rows = csv.writer(text, lineterminator="\n")
-    rows.writerow(COLUMNS)
-    rows.writerows([video_id, ""] for video_id in ids)
-    return text.getvalue()
 
 
 def _holds(root: Path, suffixes: Iterable[str]) -> bool:

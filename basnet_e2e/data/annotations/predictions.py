@@ -8,6 +8,7 @@ from typing import Any
 from msgspec import Struct
 
 from basnet_e2e.data.annotations.video_names import nfc
+from basnet_e2e.data.files.file_kinds import is_activitynet
 from basnet_e2e.data.files.text_files import convert, parse_json
 from basnet_e2e.errors import BasnetError
 from basnet_e2e.intervals import TRAINED, Failure, Interval, Localization
@@ -99,11 +100,6 @@ def read_results(
         f"{path}: no detections in this file; expected a result of 'basnet localize' or "
         "ActivityNet-style 'results'"
     )
-
-
-def is_activitynet(document: Any) -> bool:
-    """Whether a JSON document holds ActivityNet-style detections."""
-    return isinstance(document, dict) and isinstance(document.get("results"), dict)
 
 
 class _Found(Struct, frozen=True):

@@ -4,24 +4,13 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from basnet_e2e.data.annotations.predictions import is_activitynet, read_results
+from basnet_e2e.data.annotations.predictions import read_results
+from basnet_e2e.data.files.file_kinds import is_result
 from basnet_e2e.data.files.text_files import parse_json
 from basnet_e2e.errors import BasnetError
 from basnet_e2e.intervals import Failure, Localization
 from extract.features.failure_lists import FAILURES, read_list
 from extract.sources.storage import names_below
-
-
-def is_own(document: Any) -> bool:
-    """Whether a JSON document is our own result, of one video or of several."""
-    return isinstance(document, dict) and (
-        {"video", "intervals"} <= document.keys() or isinstance(document.get("videos"), list)
-    )
-
-
-def is_result(document: Any) -> bool:
-    """Whether a JSON document is a result in either format."""
-    return is_own(document) or is_activitynet(document)
 
 
 def result_files(given: Path, is_wanted: Callable[[Any], bool] = is_result) -> list[Path]:

@@ -4,12 +4,7 @@ import os
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
-from basnet_e2e.data.annotations.annotations import (
-    Labels,
-    first_appearance,
-    read_labels,
-    with_classes,
-)
+from basnet_e2e.data.annotations.annotations import Labels, read_labels, with_classes
 from basnet_e2e.data.annotations.known_times import KnownTimes, Times, agreed_labels
 from basnet_e2e.data.annotations.label_matching import LabelMatches, match_labels
 from basnet_e2e.errors import BasnetError
@@ -88,7 +83,7 @@ def match_training(
     read = [] if times is None else [times.labels]
     if labels is not None:
         read.insert(0, labels if isinstance(labels, Labels) else read_labels(labels))
-    known = first_appearance(name for each in read for name in each.classes)
+    known = tuple(dict.fromkeys(name for each in read for name in each.classes))
     if classes is not None:
         read = [with_classes(each, classes) for each in read]
         known = read[0].classes

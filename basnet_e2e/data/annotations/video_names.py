@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from basnet_e2e.errors import BasnetError
+from extract.sources.find import VIDEO_SUFFIXES
 
 log = logging.getLogger(__name__)
 LISTED = 5
@@ -169,8 +170,6 @@ def base_name(video_id: str) -> str:
 
 def without_suffix(name: str) -> str:
     """The name without the suffix of a video or feature file, if it has one."""
-    from extract.sources.find import VIDEO_SUFFIXES
-
     stem, dot, suffix = name.rpartition(".")
     known = f".{suffix.lower()}"
     return stem if dot and stem and known in VIDEO_SUFFIXES | FEATURE_SUFFIXES else name

@@ -3,7 +3,8 @@
 import hashlib
 import logging
 import os
-from collections.abc import Collection, Iterable, Mapping, Sequence
+import tempfile
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -16,17 +17,19 @@ from basnet_e2e.data.annotations.annotations import Labels
 from basnet_e2e.data.annotations.known_times import KnownTimes, Times
 from basnet_e2e.data.annotations.training_videos import match_training
 from basnet_e2e.data.annotations.video_names import listing, unknown_message
-from basnet_e2e.data.features.layouts import StoredVideo, find_stored, parse_grid
+from basnet_e2e.data.features.layouts import StoredVideo, find_stored
 from basnet_e2e.errors import BasnetError
 from extract.errors import ExtractError
 from extract.features.failure_lists import read_failures
 from extract.features.settings import settings_difference
 from extract.machine.memory import memory_of_machine
+from weights.files import cache_folder
 
 log = logging.getLogger(__name__)
+Matrix = NDArray[np.float32]
 # Share of the machine's memory that features may take before they are kept in a scratch file.
 MEMORY_SHARE = 0.4
-UNKNOWN_MEMORY = 8 << 30  # taken where the system does not tell
+UNKNOWN_MEMORY = 8 << 30  # assumed if the system does not tell
 
 
 @dataclass(frozen=True)
@@ -43,7 +46,7 @@ class VideoFeatures:
     """
 
     id: str
-    x: NDArray[np.float32]
+    x: Matrix
     start: NDArray[np.float64]
     end: NDArray[np.float64]
     duration: float
@@ -114,7 +117,6 @@ def load_features(
     streams: Sequence[str] | None = None,
     grid: str | None = None,
     durations: Mapping[str, float] | None = None,
-    memory: int | None = None,
 ) -> FeatureSet:
     """Read the features of a folder, or of a single file.
 
@@ -129,14 +131,13 @@ def load_features(
         streams: read only these streams; by default all there are.
         grid: ``fps,length,stride`` of array files, which do not record it; 25,16,16 by default.
         durations: seconds by video id for array files; the last snippet's end elsewhere.
-        memory: bytes that the set may take before it is kept in a scratch file.
 
     Raises:
         BasnetError: nothing to read, a damaged file, a stream that is not there, or features that
             were made with different settings.
     """
     root = Path(path)
-    sources = find_stored(root, subset=subset, streams=streams, grid=parse_grid(grid))
+    sources = find_stored(root, subset=subset, streams=streams, grid=grid)
     if ids is not None:
         wanted = set(ids)
         missing = wanted - {source.id for source in sources}
@@ -146,7 +147,7 @@ def load_features(
     settings = _common_settings(sources)
     if ids is not None:
         sources = [source for source in sources if source.id in wanted]
-    keep = _keeper(sources, memory)
+    keep = _keeper(sources)
     notes: dict[str, str] = {}
     videos = []
     for source in sources:
@@ -187,7 +188,7 @@ def load_labelled(
             or two labels that mean the same one; no class at all.
     """
     root = Path(features)
-    sources = find_stored(root, subset=subset, streams=streams, grid=parse_grid(grid))
+    sources = find_stored(root, subset=subset, streams=streams, grid=grid)
     ids = [source.id for source in sources]
     matched = match_training(labels, times, ids, str(root), read_failures(root), classes)
     if not matched.classes:
@@ -211,7 +212,7 @@ def load_labelled(
 
 
 def check_settings(
-    expected: Mapping[str, Any], found: Mapping[str, Any], left: str, right: str
+    expected: Mapping[str, Any], found: Mapping[str, Any], left: str | Path, right: str | Path
 ) -> None:
     """Raise where two sources of features disagree in a setting.
 
@@ -230,28 +231,21 @@ def _common_settings(sources: Sequence[StoredVideo]) -> dict[str, Any]:
     try:
         first = sources[0].settings()
         for source in sources[1:]:
-            check_settings(first, source.settings(), sources[0].name, source.name)
+            check_settings(first, source.settings(), sources[0].paths[0], source.paths[0])
     except ExtractError as error:
         raise BasnetError(str(error)) from error
     return first
 
 
-def _keeper(sources: Iterable[StoredVideo], memory: int | None) -> Any:
-    """Function that keeps one video's matrix: in memory, or in a scratch file when all are large.
+def _keeper(sources: Iterable[StoredVideo]) -> Callable[[Matrix], Matrix]:
+    """What keeps the matrix of a video: memory, or a scratch file if all together are too large.
 
-    The scratch file lies in the cache folder, has no name and is gone with the process.
+    The scratch file is in the cache folder, has no name and is gone with the process.
     """
     needed = sum(source.size for source in sources)
-    limit = (
-        memory
-        if memory is not None
-        else int(MEMORY_SHARE * (memory_of_machine() or UNKNOWN_MEMORY))
-    )
+    limit = int(MEMORY_SHARE * (memory_of_machine() or UNKNOWN_MEMORY))
     if needed <= limit:
         return lambda x: x
-    import tempfile
-
-    from weights.files import cache_folder
 
     folder = cache_folder()
     folder.mkdir(parents=True, exist_ok=True)
@@ -264,7 +258,7 @@ def _keeper(sources: Iterable[StoredVideo], memory: int | None) -> Any:
     )
     scratch = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - lives as long as its maps
 
-    def keep(x: NDArray[np.float32]) -> NDArray[np.float32]:
+    def keep(x: Matrix) -> Matrix:
         offset = scratch.seek(0, os.SEEK_END)
         # Written, not mapped for writing: a full disk is then an error instead of a crash.
         scratch.write(np.ascontiguousarray(x).data)

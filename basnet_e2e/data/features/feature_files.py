@@ -39,11 +39,6 @@ class FileSource:
     timed = True
 
     @property
-    def name(self) -> str:
-        """File name for messages."""
-        return os.fspath(self.path)
-
-    @property
     def paths(self) -> tuple[Path, ...]:
         """The file."""
         return (self.path,)
@@ -62,7 +57,7 @@ class FileSource:
         return settings if self.streams is None else settings_for_streams(settings, self.streams)
 
     def read(self, notes: dict[str, str]) -> TimedRows:
-        """Load the whole file."""
+        """Matrix ``[T, F] float32``, start and end ``[T]`` and the duration, all in seconds."""
         features = self._load()
         try:
             x = features.matrix(self.streams)
@@ -74,7 +69,9 @@ class FileSource:
         try:
             return Features.load(self.path)
         except ExtractError as error:
-            raise BasnetError(_naming(error, self.path)) from error
+            text = str(error)
+            named = text if os.fspath(self.path) in text else f"{self.path}: {text}"
+            raise BasnetError(named) from error
 
     def by_stream(self) -> dict[str, NDArray[Any]]:
         """Each stream's matrix as stored."""
@@ -84,16 +81,16 @@ class FileSource:
 
 
 def feature_files(folder: Path) -> list[Path]:
-    """Feature files below a folder, in order; others with their suffix are logged in a line."""
+    """Feature files below a folder, in order; one line of the log lists others with the suffix."""
     files = [folder / name for name in names_below(folder) if name.endswith(SUFFIX)]
     others = {path: kind for path in files if (kind := other_kind(path)) is not None}
     if others:
-        _say_skipped(tuple(f"{path} ({kind})" for path, kind in others.items()))
+        _warn_of_others(tuple(f"{path} ({kind})" for path, kind in others.items()))
     return [path for path in files if path not in others]
 
 
 @functools.cache
-def _say_skipped(files: tuple[str, ...]) -> None:
+def _warn_of_others(files: tuple[str, ...]) -> None:
     """Log them once, however often a command lists its folder."""
     log.warning("files that are not features, ignored (%d): %s", len(files), listing(files))
 
@@ -121,8 +118,3 @@ def refuse_other_kind(path: Path) -> None:
     kind = other_kind(path)
     if kind is not None:
         raise BasnetError(f"{path}: {NO_FEATURES[kind]}")
-
-
-def _naming(error: Exception, path: Path) -> str:
-    text = str(error)
-    return text if os.fspath(path) in text else f"{path}: {text}"

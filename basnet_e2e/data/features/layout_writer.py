@@ -2,22 +2,23 @@
 
 import logging
 import os
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from basnet_e2e.data.features.layouts import StoredVideo, find_stored, parse_grid
+from basnet_e2e.data.features.layouts import StoredVideo, find_stored
 from basnet_e2e.data.files.file_kinds import Kind
 from basnet_e2e.data.files.overwrite_checks import check_folder, check_outputs
 from basnet_e2e.errors import BasnetError
 from weights.files import atomic_write
 
 log = logging.getLogger(__name__)
-Streams = dict[str, NDArray[Any]]
+# Name of a layout -> its files below the output folder.
+LAYOUTS = {
+    "basnet": "{stream}/{video}.npy",
+    "actionformer": "{video}.npy",
+    "npz": "{video}.npz",
+}
 
 
 def export_features(
@@ -47,17 +48,17 @@ def export_features(
         raise BasnetError(f"no feature layout '{layout}'; choose one of {', '.join(LAYOUTS)}")
     if Path(features).resolve() == Path(output).resolve():
         raise BasnetError(f"{output}: export into another folder than the one that is read")
-    folder, chosen = Path(output), LAYOUTS[layout]
-    sources = find_stored(Path(features), subset=None, streams=None, grid=parse_grid(None))
+    folder = Path(output)
+    sources = find_stored(Path(features))
     check_folder(folder)
     check_outputs(
-        [folder / name for source in sources for name in chosen.names(source.id, _streams(source))],
+        [folder / name for source in sources for name in _names(layout, source)],
         Kind.ARRAYS,
         [path for source in sources for path in source.paths],
         force=force,
     )
     for source in sources:
-        chosen.write(folder, source.id, source.by_stream())
+        _write(folder, layout, source)
     settings = sources[0].settings()
     if sources[0].timed and {"fps", "length", "stride"} <= settings.keys():
         grid = "{fps},{length},{stride}".format(**settings)
@@ -65,46 +66,21 @@ def export_features(
     return len(sources)
 
 
-def _streams(source: StoredVideo) -> tuple[str, ...]:
-    return tuple(source.settings().get("streams") or source.by_stream())
+def _names(layout: str, source: StoredVideo) -> set[str]:
+    """Files of a video below the output folder."""
+    streams = source.settings().get("streams") or source.by_stream()
+    return {LAYOUTS[layout].format(video=source.id, stream=name) for name in streams}
 
 
-def _trees(folder: Path, video: str, streams: Streams) -> None:
+def _write(folder: Path, layout: str, source: StoredVideo) -> None:
+    streams = source.by_stream()
+    if layout == "npz":
+        with atomic_write(folder / f"{source.id}.npz") as file:
+            np.savez(file, allow_pickle=False, **streams)
+        return
+    if layout == "actionformer":
+        shortest = min(map(len, streams.values()))
+        streams = {"": np.concatenate([part[:shortest] for part in streams.values()], axis=1)}
     for name, rows in streams.items():
-        _save(folder / name / f"{video}.npy", rows)
-
-
-def _joint(folder: Path, video: str, streams: Streams) -> None:
-    shortest = min(len(rows) for rows in streams.values())
-    rows = np.concatenate([part[:shortest] for part in streams.values()], axis=1)
-    _save(folder / f"{video}.npy", rows)
-
-
-def _archive(folder: Path, video: str, streams: Streams) -> None:
-    with atomic_write(folder / f"{video}.npz") as file:
-        np.savez(file, allow_pickle=False, **streams)
-
-
-def _save(path: Path, rows: NDArray[Any]) -> None:
-    with atomic_write(path) as file:
-        np.save(file, rows, allow_pickle=False)
-
-
-@dataclass(frozen=True)
-class Layout:
-    """One way to lay out arrays in a folder.
-
-    Attributes:
-        names: files of a video with these streams, below the folder.
-        write: writes them.
-    """
-
-    names: Callable[[str, Sequence[str]], list[str]]
-    write: Callable[[Path, str, Streams], None]
-
-
-LAYOUTS = {
-    "basnet": Layout(lambda video, streams: [f"{name}/{video}.npy" for name in streams], _trees),
-    "actionformer": Layout(lambda video, streams: [f"{video}.npy"], _joint),
-    "npz": Layout(lambda video, streams: [f"{video}.npz"], _archive),
-}
+        with atomic_write(folder / LAYOUTS[layout].format(video=source.id, stream=name)) as file:
+            np.save(file, rows, allow_pickle=False)

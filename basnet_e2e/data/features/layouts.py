@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,39 +53,6 @@ class ArrayGrid:
         return {"fps": str(self.fps), "length": self.length, "stride": self.stride}
 
 
-class StoredVideo(Protocol):
-    """Features of one video on the disk."""
-
-    @property
-    def id(self) -> str:
-        """Id of the video."""
-
-    @property
-    def name(self) -> str:
-        """File name for messages."""
-
-    @property
-    def paths(self) -> tuple[Path, ...]:
-        """All files of the video."""
-
-    @property
-    def size(self) -> int:
-        """Bytes that the matrix takes in memory."""
-
-    @property
-    def timed(self) -> bool:
-        """Whether the file records times and the duration."""
-
-    def settings(self) -> dict[str, Any]:
-        """How the features were made."""
-
-    def read(self, notes: dict[str, str]) -> TimedRows:
-        """Matrix ``[T, F] float32``, start, end and duration; adds remarks to ``notes[id]``."""
-
-    def by_stream(self) -> dict[str, NDArray[Any]]:
-        """Each stream's matrix ``[T, D]`` as stored."""
-
-
 def parse_grid(text: str | None) -> ArrayGrid:
     """Parse ``fps,length,stride``; None is the grid of published features.
 
@@ -105,16 +72,27 @@ def parse_grid(text: str | None) -> ArrayGrid:
 
 
 def find_stored(
-    root: Path, *, subset: str | None, streams: Sequence[str] | None, grid: ArrayGrid
-) -> list[StoredVideo]:
+    root: Path,
+    *,
+    subset: str | None = None,
+    streams: Sequence[str] | None = None,
+    grid: str | None = None,
+) -> "list[StoredVideo]":
     """Features of all videos below a folder (or of one file), ordered by id.
 
+    Args:
+        root: folder or file.
+        subset: of a folder that is divided into subsets. Default: all.
+        streams: to read. Default: all there are.
+        grid: of array files, see :func:`parse_grid`.
+
     Raises:
-        BasnetError: nothing there, a stream missing, or two files with one id.
+        BasnetError: nothing there, a stream missing, two files with one id, or not a grid.
     """
+    array_grid = parse_grid(grid)
     sources: list[StoredVideo]
     if root.is_file():
-        sources = [_single(root, streams, grid)]
+        sources = [_single(root, streams, array_grid)]
     elif not root.is_dir():
         raise BasnetError(f"{root}: no such file or folder")
     else:
@@ -126,7 +104,7 @@ def find_stored(
                 for path in _of_subset(files, folder, subset)
             ]
         else:
-            sources = [*_array_sources(folder, subset, streams, grid)]
+            sources = [*_array_sources(folder, subset, streams, array_grid)]
     if not sources:
         raise BasnetError(
             f"{root}: no features in this folder (expected {SUFFIX} files of 'basnet extract', "
@@ -136,16 +114,16 @@ def find_stored(
     return sorted(sources, key=lambda source: source.id)
 
 
-def find_arrays(root: Path, grid: ArrayGrid) -> "list[ArraySource]":
+def find_arrays(root: Path, grid: str | None) -> "list[ArraySource]":
     """Array files of a folder that may hold videos and feature files too, ordered by id.
 
     Raises:
-        BasnetError: a stream of a video is missing, or two files have one id.
+        BasnetError: a stream of a video is missing, two files have one id, or not a grid.
     """
     folder = _features_folder(root)
     if not any(name.endswith(ARRAY_SUFFIXES) for name in names_below(folder)):
         return []
-    sources = _array_sources(folder, None, None, grid)
+    sources = _array_sources(folder, None, None, parse_grid(grid))
     _refuse_collisions(sources)
     return sorted(sources, key=lambda source: source.id)
 
@@ -164,11 +142,6 @@ class ArraySource:
     timed = False
 
     @property
-    def name(self) -> str:
-        """File name for messages."""
-        return os.fspath(next(iter(self.files.values())))
-
-    @property
     def paths(self) -> tuple[Path, ...]:
         """The file of each stream, or the one file of all."""
         return tuple(self.files.values())
@@ -184,7 +157,7 @@ class ArraySource:
         return {**self.grid.settings(), "streams": list(widths), "dimensions": widths}
 
     def read(self, notes: dict[str, str]) -> TimedRows:
-        """Load, cut streams to equal length, convert to float32."""
+        """As ``FileSource.read``; notes the lengths of streams that are cut to one length."""
         parts = self.by_stream()
         lengths = {name: len(part) for name, part in parts.items()}
         rows = min(lengths.values())
@@ -192,7 +165,7 @@ class ArraySource:
             notes[self.id] = ", ".join(f"{name} {rows}" for name, rows in lengths.items())
         x = np.concatenate([part[:rows].astype(np.float32) for part in parts.values()], axis=1)
         if not np.isfinite(x).all():
-            raise BasnetError(f"{self.name}: the features hold NaN or infinity")
+            raise BasnetError(f"{self.paths[0]}: the features hold NaN or infinity")
         start, end = self.grid.times(rows)
         return x, start, end, float(end[-1])
 
@@ -259,6 +232,8 @@ def _checked(path: Path, part: NDArray[Any]) -> NDArray[Any]:
         )
     return part
 
+
+StoredVideo = FileSource | ArraySource
 
 # Folders -----------------------------------------------------------------------------------------
 
@@ -353,8 +328,9 @@ def _refuse_collisions(sources: Sequence[StoredVideo]) -> None:
     seen: dict[str, StoredVideo] = {}
     for source in sources:
         if source.id in seen:
+            first = seen[source.id]
             raise BasnetError(
-                f"{seen[source.id].name} and {source.name} are both features of '{source.id}'; "
+                f"{first.paths[0]} and {source.paths[0]} are both features of '{source.id}'; "
                 "name the folder of one subset or rename one"
             )
         seen[source.id] = source

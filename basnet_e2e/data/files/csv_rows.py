@@ -90,6 +90,13 @@ def parse_csv(path: str | os.PathLike[str], text: str) -> list[list[str]]:
         raise BasnetError(f"{path}: not a CSV file ({error})") from error
 
 
+def csv_text(rows: Iterable[Sequence[object]]) -> str:
+    """Rows, of which the first is the header, as the text of a CSV file."""
+    text = io.StringIO(newline="")
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue()
+
+
 def column_names(text: str) -> list[str]:
     """Names in the header of a table in lower case, by the delimiter that gives the most.
 

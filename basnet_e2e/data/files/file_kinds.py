@@ -89,6 +89,23 @@ def tensor_metadata(path: str | os.PathLike[str]) -> dict[str, Any] | None:
         return {}
 
 
+def is_result(document: Any) -> bool:
+    """Whether a JSON document is a result, our own or ActivityNet-style."""
+    return is_own_result(document) or is_activitynet(document)
+
+
+def is_own_result(document: Any) -> bool:
+    """Whether a JSON document is our own result, of one video or of several."""
+    return isinstance(document, dict) and (
+        {"video", "intervals"} <= document.keys() or isinstance(document.get("videos"), list)
+    )
+
+
+def is_activitynet(document: Any) -> bool:
+    """Whether a JSON document holds ActivityNet-style detections."""
+    return isinstance(document, dict) and isinstance(document.get("results"), dict)
+
+
 def _kind_of_tensors(meta: dict[str, Any]) -> Kind:
     if meta.get("kind") == "head":
         return Kind.MODEL
@@ -120,9 +137,7 @@ def _kind_of_json(path: str | os.PathLike[str]) -> Kind:
         document = decode_json(Path(path).read_bytes(), dict[str, Any])
     except JsonError:
         return Kind.OTHER
-    if isinstance(document.get("results"), dict) or isinstance(document.get("videos"), list):
-        return Kind.RESULT
-    if {"video", "intervals"} <= document.keys():
+    if is_result(document):
         return Kind.RESULT
     if isinstance(document.get("database"), dict):
         return Kind.ANNOTATIONS

@@ -6,7 +6,6 @@ only by one of its own kind, unless the user insists. All of this is checked bef
 
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 
 from basnet_e2e.data.files.file_kinds import Kind, kind_of
@@ -45,57 +44,30 @@ def check_outputs(
     force: bool = False,
 ) -> None:
     """As :func:`check_output`, for several files."""
-    read = _Inputs.of(inputs)
+    names = [Path(name) for name in inputs if not isinstance(name, Url | None)]
+    read = [path for path in names if path.exists()]
+    files = {_identity(path) for path in read if not path.is_dir()}
+    folders = {path.resolve() for path in read if path.is_dir()}
     for target in map(Path, paths):
         if target.is_dir():
             raise BasnetError(f"{target}: is a folder; name a file to write {kind} into")
-        if read.holds(target):
+        if _is_input(target, files, folders):
             raise BasnetError(
                 f"{target}: is an input of this command and would be overwritten; choose another "
                 "output"
             )
         _check_replaced(target, kind, force)
-        _check_place(target.parent)
+        check_folder(target.parent)
 
 
-def check_folder(folder: LocalPath) -> None:
-    """Refuse an output folder that cannot be made or written.
-
-    Raises:
-        BasnetError: it is a file, or the folder above it cannot be written.
-    """
-    _check_place(Path(folder))
-
-
-@dataclass(frozen=True)
-class _Inputs:
-    """What a command reads, however its paths are spelled.
-
-    Attributes:
-        files: device and inode of each file.
-        folders: resolved folders.
-    """
-
-    files: frozenset[tuple[int, int]]
-    folders: frozenset[Path]
-
-    @classmethod
-    def of(cls, names: Iterable[InputPath | None]) -> "_Inputs":
-        paths = [Path(name) for name in names if not isinstance(name, Url | None)]
-        there = [path for path in paths if path.exists()]
-        return cls(
-            frozenset(_identity(path) for path in there if not path.is_dir()),
-            frozenset(path.resolve() for path in there if path.is_dir()),
-        )
-
-    def holds(self, target: Path) -> bool:
-        """Whether the target is a given file, or would be read from a given folder."""
-        if not target.exists():
-            return False
-        if _identity(target) in self.files:
-            return True
-        inside = bool(self.folders & set(target.resolve().parents))
-        return inside and target.is_file() and kind_of(target) in READ_FROM_FOLDERS
+def _is_input(target: Path, files: set[tuple[int, int]], folders: set[Path]) -> bool:
+    """Whether a target is a file that was given, or would be read from a folder that was given."""
+    if not target.exists():
+        return False
+    if _identity(target) in files:
+        return True
+    inside = bool(folders & set(target.resolve().parents))
+    return inside and target.is_file() and kind_of(target) in READ_FROM_FOLDERS
 
 
 def _identity(path: Path) -> tuple[int, int]:
@@ -121,16 +93,18 @@ def _check_replaced(target: Path, kind: Kind, force: bool) -> None:
         )
 
 
-def _check_place(folder: Path) -> None:
-    """Check that the nearest existing folder above is one and can be written."""
+def check_folder(folder: Path) -> None:
+    """Refuse an output folder that cannot be made or written.
+
+    Raises:
+        BasnetError: it, or the nearest existing path above it, is a file or cannot be written.
+    """
     while not folder.exists() and folder != folder.parent:
         folder = folder.parent
     if not folder.is_dir():
         raise BasnetError(f"{folder}: is a file, so nothing can be written into it as a folder")
     if not os.access(folder, os.W_OK | os.X_OK):
-        raise BasnetError(f"{folder}: this folder cannot be written ({_why_closed(folder)})")
-
-
-def _why_closed(folder: Path) -> str:
-    flags = os.statvfs(folder).f_flag if hasattr(os, "statvfs") else 0  # not on Windows
-    return "read-only file system" if flags & getattr(os, "ST_RDONLY", 0) else "permission denied"
+        flags = os.statvfs(folder).f_flag if hasattr(os, "statvfs") else 0  # not on Windows
+        read_only = flags & getattr(os, "ST_RDONLY", 0)
+        why = "read-only file system" if read_only else "permission denied"
+        raise BasnetError(f"{folder}: this folder cannot be written ({why})")

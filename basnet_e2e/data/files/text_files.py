@@ -1,6 +1,8 @@
 """Read text and JSON files; a damaged one is an error of one line."""
 
+import json
 import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -39,6 +41,11 @@ def parse_json(path: str | os.PathLike[str], text: str | None = None) -> Any:
         return json_documents.parse_json(read_text(path) if text is None else text)
     except JsonError as error:
         raise BasnetError(f"{path}: {error}") from error
+
+
+def json_text(document: Mapping[str, Any] | Sequence[Any]) -> str:
+    """JSON as every document is written: indented by one space, all scripts, one line end."""
+    return json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def read_json(path: str | os.PathLike[str], kind: type[T]) -> T:

@@ -5,19 +5,19 @@ import importlib.util
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+from PIL.ImageFont import FreeTypeFont
 
 from basnet_e2e.display import colour
 from basnet_e2e.interchange.clips.encode import encoded_video
 from basnet_e2e.interchange.media import exact_rate
-from basnet_e2e.interchange.plain import in_time, one_line
+from basnet_e2e.interchange.output_text import in_time, one_line
 from basnet_e2e.intervals import Localization
-
-if TYPE_CHECKING:
-    from PIL.ImageFont import FreeTypeFont
+from extract.video.isolation.isolated_clip import open_isolated
+from extract.video.timestamps import read_timestamps
 
 FONT = "mpl-data/fonts/ttf/DejaVuSans-Bold.ttf"  # comes with matplotlib
 LINES = 16  # of text that would fill the height of a picture
@@ -41,9 +41,6 @@ def burn(
     Raises:
         VideoError: the video is damaged.
     """
-    from extract.video.isolation.isolated_clip import open_isolated
-    from extract.video.timestamps import read_timestamps
-
     found = in_time(result)
     colours = {label: colour(k) for k, label in enumerate(dict.fromkeys(f.label for f in found))}
     origin = read_timestamps(str(source)).timeline.origin
@@ -77,8 +74,6 @@ def _drawn(picture: NDArray[np.uint8], lines: tuple[tuple[str, str], ...]) -> ND
 @functools.lru_cache(maxsize=64)
 def _label(lines: tuple[tuple[str, str], ...], width: int, height: int) -> NDArray[np.uint8]:
     """Lines of white text, each on its colour, ``[h, w, 3] uint8`` within the picture."""
-    from PIL import Image, ImageDraw
-
     font = _font(max(height // LINES, SMALLEST))
     pad = max(int(font.size) // 4, 2)
     row = int(font.size) + 3 * pad
@@ -93,8 +88,7 @@ def _label(lines: tuple[tuple[str, str], ...], width: int, height: int) -> NDArr
 
 
 @functools.lru_cache(maxsize=8)
-def _font(size: int) -> "FreeTypeFont":
-    from PIL import ImageFont
+def _font(size: int) -> FreeTypeFont:
 
     spec = importlib.util.find_spec("matplotlib")
     assert spec is not None

@@ -7,17 +7,19 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import av
 
 from basnet_e2e.interchange.clips.encode import Writer, encoded_video
 from basnet_e2e.interchange.clips.remux import copy_streams, written_video
 from basnet_e2e.interchange.media import exact_rate
-from basnet_e2e.interchange.plain import in_time, one_line
+from basnet_e2e.interchange.output_text import in_time, one_line
 from basnet_e2e.interchange.writers import safe_name
 from basnet_e2e.intervals import Interval, Localization
-
-if TYPE_CHECKING:
-    from extract.video.timestamps import Timestamps
+from extract.video.isolation.isolated_clip import open_isolated
+from extract.video.pyav_decoder import video_stream
+from extract.video.timestamps import Timestamps, read_timestamps
 
 log = logging.getLogger(__name__)
 # Containers whose packets have reliable timestamps, by FFmpeg's names. Those of the first kind also
@@ -57,8 +59,6 @@ def cut(result: Localization, source: Path, folder: Path, *, exact: bool = False
         VideoError: the video is damaged.
         BasnetError: the container cannot hold its streams.
     """
-    from extract.video.timestamps import read_timestamps
-
     reading = read_timestamps(os.path.abspath(source))
     copied = not exact and _can_be_copied(source, reading)
     if not exact and not copied:
@@ -83,8 +83,7 @@ def _name(found: Interval) -> str:
     return f"{label}_{found.start:.3f}-{found.end:.3f}"
 
 
-def _can_be_copied(source: Path, reading: "Timestamps") -> bool:
-    import av
+def _can_be_copied(source: Path, reading: Timestamps) -> bool:
 
     with av.open(os.path.abspath(source), metadata_errors="replace") as container:
         return container.format.name in COPIED and not reading.pairing.by_order
@@ -92,10 +91,6 @@ def _can_be_copied(source: Path, reading: "Timestamps") -> bool:
 
 def _copy(source: Path, piece: Piece, origin: Fraction) -> None:
     """Copy the packets from the key frame before the interval to its end."""
-    import av
-
-    from extract.video.pyav_decoder import video_stream
-
     start, end = (Fraction(str(time)) + origin for time in (piece.found.start, piece.found.end))
     with (
         av.open(os.path.abspath(source), metadata_errors="replace") as read,
@@ -158,8 +153,6 @@ def _within(packets: Any, leading: Any, end: Fraction) -> list[Any]:
 
 def _encode(source: Path, pieces: Sequence[Piece], origin: Fraction) -> None:
     """Decode the video once and pass its pictures to the clips that are open."""
-    from extract.video.isolation.isolated_clip import open_isolated
-
     with open_isolated(source) as clip, ExitStack() as all_clips:
         rate = exact_rate(clip.fps)
         waiting = list(pieces)

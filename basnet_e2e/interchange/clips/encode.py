@@ -6,15 +6,15 @@ import os
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import av
 import numpy as np
+from av.container import OutputContainer
+from av.video.reformatter import Colorspace
 from numpy.typing import NDArray
 
 from basnet_e2e.interchange.clips.remux import written_video
-
-if TYPE_CHECKING:
-    from av.container import OutputContainer
 
 log = logging.getLogger(__name__)
 CRF = 18
@@ -26,7 +26,7 @@ class Writer:
     """One video being encoded. Made by :func:`encoded_video`."""
 
     def __init__(
-        self, container: "OutputContainer", size: tuple[int, int], rate: Fraction, sound: "_Sound"
+        self, container: OutputContainer, size: tuple[int, int], rate: Fraction, sound: "_Sound"
     ) -> None:
         # 4:2:0 chroma needs even sizes: an odd last row or column is dropped.
         self._width, self._height = (max(side - side % 2, 2) for side in size)
@@ -47,9 +47,6 @@ class Writer:
 
     def add(self, picture: NDArray[np.uint8]) -> None:
         """Add the next picture ``[H, W, 3] uint8``."""
-        import av
-        from av.video.reformatter import Colorspace
-
         even = np.ascontiguousarray(picture[: self._height, : self._width])
         frame = av.VideoFrame.from_ndarray(even, format="rgb24")
         frame = frame.reformat(format="yuv420p", dst_colorspace=Colorspace.ITU709)
@@ -80,8 +77,6 @@ def encoded_video(
         source: video whose sound is copied for as long as there are pictures.
         start: time of the first picture in seconds on the container's clock of ``source``.
     """
-    import av
-
     with (
         written_video(path) as part,
         av.open(str(part), "w", format="mp4") as container,
@@ -96,7 +91,6 @@ class _Sound:
     """Copies the packets of a video's sound from a given time on."""
 
     def __init__(self, source: Path, start: Fraction) -> None:
-        import av
 
         self._read = av.open(os.path.abspath(source), metadata_errors="replace")
         self._source, self._start = source, start
@@ -104,7 +98,7 @@ class _Sound:
         self._held: Any = None
         self._stream: Any = None
 
-    def begin(self, container: "OutputContainer") -> None:
+    def begin(self, container: OutputContainer) -> None:
         """Add a stream if there is sound that the container can hold."""
         found = self._read.streams.best("audio")
         if found is None or found.codec_context is None:
@@ -118,7 +112,7 @@ class _Sound:
         self._read.seek(self._first, stream=found)
         self._packets = self._read.demux(found)
 
-    def up_to(self, container: "OutputContainer", seconds: Fraction) -> None:
+    def up_to(self, container: OutputContainer, seconds: Fraction) -> None:
         """Write the packets that begin before a time in the copy."""
         limit = self._first + seconds / self._base if self._stream else 0
         while self._stream is not None:

@@ -5,13 +5,11 @@ import logging
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+from av.container import InputContainer, OutputContainer
+from av.stream import Stream
 
 from basnet_e2e.errors import BasnetError
-
-if TYPE_CHECKING:
-    from av.container import InputContainer, OutputContainer
-    from av.stream import Stream
 
 log = logging.getLogger(__name__)
 KEPT = ("video", "audio", "subtitle")
@@ -34,11 +32,11 @@ def written_video(path: Path) -> Iterator[Path]:
 
 
 def copy_streams(
-    read: "InputContainer",
-    written: "OutputContainer",
+    read: InputContainer,
+    written: OutputContainer,
     output: Path,
-    without: "Sequence[Stream]" = (),
-) -> "dict[Stream, Stream]":
+    without: Sequence[Stream] = (),
+) -> dict[Stream, Stream]:
     """Create the streams of a copy without encoding: stream read -> stream written.
 
     Streams that the container cannot hold are dropped with a warning, data streams silently.

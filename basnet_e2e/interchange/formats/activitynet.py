@@ -3,15 +3,16 @@
 from collections.abc import Sequence
 from typing import Any
 
-from basnet_e2e.data.annotations.predictions import is_activitynet, read_results
+from basnet_e2e.data.annotations.predictions import read_results
+from basnet_e2e.data.files.file_kinds import is_activitynet
+from basnet_e2e.data.files.text_files import json_text
 from basnet_e2e.errors import BasnetError
 from basnet_e2e.interchange.annotated import AnnotatedVideo, AnnotationFile, Hints
-from basnet_e2e.interchange.json_text import json_text
 from basnet_e2e.interchange.media import Media
 from basnet_e2e.intervals import Localization, written_intervals
 
 
-def write(results: Sequence[Localization], media: Media | None = None) -> str:
+def write(results: Sequence[Localization], media: Media) -> str:
     """One document ``{"version", "results": {video: [...]}, "external_data"}``."""
     return json_text(to_activitynet(results))
 

@@ -3,13 +3,12 @@
 import copy
 import string
 from collections.abc import Iterator, Sequence
-from fractions import Fraction
 from typing import Any
 
 import msgspec
 
 from basnet_e2e.data.annotations.video_names import listing
-from basnet_e2e.data.files.text_files import convert
+from basnet_e2e.data.files.text_files import convert, json_text
 from basnet_e2e.errors import BasnetError
 from basnet_e2e.interchange.annotated import (
     AnnotatedVideo,
@@ -19,10 +18,9 @@ from basnet_e2e.interchange.annotated import (
     Unread,
     video_id,
 )
-from basnet_e2e.interchange.json_text import json_text
 from basnet_e2e.interchange.media import Media
 from basnet_e2e.interchange.observations import PREDICTED, Event, Observation, annotated
-from basnet_e2e.interchange.plain import in_time, one_line
+from basnet_e2e.interchange.output_text import class_names, in_time, one_line
 from basnet_e2e.intervals import Localization
 from weights.json_documents import Duration, Seconds
 
@@ -36,7 +34,7 @@ STATE, POINT = "State event", "Point event"
 # Writing -----------------------------------------------------------------------------------------
 
 
-def write(results: Sequence[Localization], media: Media | None = None) -> str:
+def write(results: Sequence[Localization], media: Media) -> str:
     """A project with an observation for each video, named by its id."""
     project = {
         "time_format": "hh:mm:ss",
@@ -53,7 +51,7 @@ def write(results: Sequence[Localization], media: Media | None = None) -> str:
         "behaviors_coding_map": [],
         "converters": {},
     }
-    return _written(project, results, media or Media(), "")
+    return _written(project, results, media, "")
 
 
 def write_into(file: AnnotationFile, results: Sequence[Localization], media: Media) -> str:
@@ -69,7 +67,7 @@ def write_into(file: AnnotationFile, results: Sequence[Localization], media: Med
         raise BasnetError(f"{file.path}: not a project of BORIS")
     types = {one.code: one.type for one in _project(file).behaviors_conf.values()}
     points = [
-        name for name in _classes(results) if name in types and not types[name].startswith(STATE)
+        name for name in class_names(results) if name in types and not types[name].startswith(STATE)
     ]
     if points:
         raise BasnetError(
@@ -92,7 +90,7 @@ def _written(
     known = {behavior["code"] for behavior in behaviors.values()}
     used = {behavior.get("key", "") for behavior in behaviors.values()}
     number = max((int(index) for index in behaviors if index.isdecimal()), default=-1) + 1
-    for name in _classes(results):
+    for name in class_names(results):
         if name not in known:
             key = next((key for key in name.lower() + KEYS if key in KEYS and key not in used), "")
             used.add(key)
@@ -105,16 +103,6 @@ def _written(
             result, media, path or one_line(media.link(result))
         )
     return json_text(project)
-
-
-def _classes(results: Sequence[Localization]) -> list[str]:
-    """Classes that occur or that the model knows."""
-    names = [name for one in results for name in (*_labels(one), *one.classes)]
-    return list(dict.fromkeys(map(one_line, names)))
-
-
-def _labels(result: Localization) -> list[str]:
-    return [found.label for found in in_time(result)]
 
 
 def _paths(project: dict[str, Any]) -> dict[str, str]:
@@ -143,12 +131,12 @@ def _behavior(code: str, key: str) -> dict[str, Any]:
 
 
 def _observation(result: Localization, media: Media, path: str) -> dict[str, Any]:
-    rate = media.known_rate(result)
+    rate = media.rate(result) if media.fps or result.video in media.files else None
     rows = []
     for found in in_time(result):
         code, score = one_line(found.label), f"score {found.score:.3f}"
-        rows.append([found.start, "", code, "", score, _frame(found.start, rate)])
-        rows.append([found.end, "", code, "", "", _frame(found.end, rate)])
+        for time, comment in ((found.start, score), (found.end, "")):
+            rows.append([time, "", code, "", comment, round(time * rate) if rate else "NA"])
     return {
         "file": {player: [path] if player == "1" else [] for player in PLAYERS},
         "type": "MEDIA",
@@ -168,10 +156,6 @@ def _observation(result: Localization, media: Media, path: str) -> dict[str, Any
             "offset": {"1": 0.0},
         },
     }
-
-
-def _frame(seconds: float, rate: Fraction | None) -> int | str:
-    return round(seconds * rate) if rate else "NA"
 
 
 # Reading -----------------------------------------------------------------------------------------

@@ -2,24 +2,27 @@
 
 import itertools
 import os
-from collections.abc import Sequence
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import av
+
 from basnet_e2e.errors import BasnetError
+from basnet_e2e.interchange.clips.remux import copy_streams, written_video
 from basnet_e2e.interchange.media import Media
-from basnet_e2e.interchange.plain import in_time, one_line
+from basnet_e2e.interchange.output_text import in_time, one_line
 from basnet_e2e.intervals import Localization
 
 BETWEEN = "no action"
 SPECIAL = "\\=;#"
 
 
-def write(results: Sequence[Localization], media: Media | None = None) -> str:
+def write(result: Localization, media: Media) -> str:
     """The metadata file of one video: ``ffmpeg -i VIDEO -i FILE -map_metadata 1 -c copy OUT``."""
     marks = [
         f"[CHAPTER]\nTIMEBASE=1/1000\nSTART={start}\nEND={end}\ntitle={_escaped(one_line(title))}\n"
-        for start, end, title in pieces(results[0])
+        for start, end, title in pieces(result)
     ]
     return ";FFMETADATA1\n" + "".join(marks)
 
@@ -53,12 +56,6 @@ def write_video(source: Path, output: Path, result: Localization) -> None:
     Raises:
         BasnetError: the container cannot take the streams, or this PyAV sets no chapters.
     """
-    from fractions import Fraction
-
-    import av
-
-    from basnet_e2e.interchange.clips.remux import copy_streams, written_video
-
     marks: list[Any] = [
         {
             "id": number,

@@ -1,46 +1,40 @@
 """Label tables of DeepEthogram: one CSV per video, one row per frame, one column per class."""
 
-import csv
-import io
 import itertools
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 
-from basnet_e2e.data.files.csv_rows import column_names, parse_csv
+from basnet_e2e.data.files.csv_rows import column_names, csv_text, parse_csv
 from basnet_e2e.errors import BasnetError
 from basnet_e2e.interchange.annotated import AnnotatedVideo, AnnotationFile, Hints, LeftOut
-from basnet_e2e.interchange.media import Media, find_video, nominal_rate, source_rate
-from basnet_e2e.interchange.plain import frames_of, in_time, one_line
+from basnet_e2e.interchange.media import Media, find_media, nominal_rate, source_rate
+from basnet_e2e.interchange.output_text import class_names, frames_of, in_time, one_line
 from basnet_e2e.intervals import Interval, Localization
+from extract.errors import ExtractError
 
 BACKGROUND = "background"
 SUFFIX = "_labels"
 UNKNOWN = "-1"
 
 
-def write(results: Sequence[Localization], media: Media | None = None) -> str:
+def write(result: Localization, media: Media) -> str:
     """The table of one video: 1 in the column of what happens, in ``background`` for nothing.
 
     Raises:
         BasnetError: the frame rate is not known.
     """
-    result, media = results[0], media or Media()
     rate = media.rate(result)
     found = in_time(result)
-    classes = list(dict.fromkeys(map(one_line, (*(one.label for one in found), *result.classes))))
+    classes = class_names([result])
     count = max(round(result.duration * rate), 1)
     rows = [["0"] * len(classes) for _ in range(count)]
     for one in found:
         first, last = frames_of(one, rate)
         for frame in range(min(first, count - 1), min(last, count)):
             rows[frame][classes.index(one_line(one.label))] = "1"
-    text = io.StringIO()
-    table = csv.writer(text, lineterminator="\n")
-    table.writerow(["", BACKGROUND, *classes])
-    for frame, row in enumerate(rows):
-        table.writerow([frame, "0" if "1" in row else "1", *row])
-    return text.getvalue()
+    frames = ((frame, "0" if "1" in row else "1", *row) for frame, row in enumerate(rows))
+    return csv_text([("", BACKGROUND, *classes), *frames])
 
 
 def is_own(file: AnnotationFile) -> bool:
@@ -97,13 +91,18 @@ def _value(cell: str) -> str | None:
 def _rate(path: Path, name: str, hints: Hints) -> Fraction:
     if hints.fps is not None:
         return nominal_rate(hints.fps)
-    video = find_video(name, [hints.videos] if hints.videos else [path.parent])
-    if video is None:
-        raise BasnetError(
-            f"{path}: counts frames of '{name}'; say where the video is (--videos DIR) or how many "
-            "frames per second it has (--fps)"
-        )
-    return source_rate(video)
+    try:
+        videos = find_media([name], [hints.videos or path.parent])
+    except ExtractError:
+        if hints.videos:
+            raise
+        videos = {}  # the folder of the table need not hold videos
+    if name in videos:
+        return source_rate(videos[name])
+    raise BasnetError(
+        f"{path}: counts frames of '{name}'; say where the video is (--videos DIR) or how many "
+        "frames per second it has (--fps)"
+    )
 
 
 def _runs(flags: Sequence[bool], rate: Fraction) -> Iterator[tuple[float, float]]:

@@ -1,17 +1,15 @@
 """Intervals as a cut list (CMX 3600): every action of a video, one after the other."""
 
-from collections.abc import Sequence
-
 from basnet_e2e.errors import BasnetError
 from basnet_e2e.interchange.formats.otio import clip, library
 from basnet_e2e.interchange.media import Media
-from basnet_e2e.interchange.plain import frames_of, in_time, one_line
+from basnet_e2e.interchange.output_text import frames_of, in_time, one_line
 from basnet_e2e.intervals import Localization
 
 ADAPTER = "cmx_3600"
 
 
-def write(results: Sequence[Localization], media: Media | None = None) -> str:
+def write(result: Localization, media: Media) -> str:
     """The cut list of one video; the format has one track, so actions follow each other in it.
 
     Raises:
@@ -21,7 +19,6 @@ def write(results: Sequence[Localization], media: Media | None = None) -> str:
     otio = library()
     if ADAPTER not in otio.adapters.available_adapter_names():
         raise BasnetError("edl needs otio-cmx3600-adapter: pip install 'basnet-e2e[edit]'")
-    result, media = results[0], media or Media()
     rate = media.rate(result)
     if not otio.opentime.RationalTime.is_smpte_timecode_rate(float(rate)):
         raise BasnetError(

@@ -16,10 +16,11 @@ from basnet_e2e.interchange.annotated import (
     LeftOut,
     NotUnderstoodError,
     Unread,
+    parse_xml,
     video_id,
 )
 from basnet_e2e.interchange.media import Media
-from basnet_e2e.interchange.plain import in_time, one_line
+from basnet_e2e.interchange.output_text import by_class, one_line
 from basnet_e2e.intervals import Interval, Localization
 from extract.sources.find import VIDEO_SUFFIXES
 
@@ -34,12 +35,9 @@ LINGUISTIC_TYPE = "action"
 VIDEO, DURATION = "basnet:video", "basnet:duration"
 
 
-def write(results: Sequence[Localization], media: Media | None = None) -> str:
+def write(result: Localization, media: Media) -> str:
     """The document of one video. ELAN has no place for scores; a value is the label."""
-    result, media = results[0], media or Media()
-    tiers: dict[str, list[Interval]] = {}
-    for found in in_time(result):
-        tiers.setdefault(one_line(found.label), []).append(found)
+    tiers = by_class(result)
     ElementTree.register_namespace("xsi", INSTANCE)
     root = ElementTree.Element(
         "ANNOTATION_DOCUMENT",
@@ -143,7 +141,9 @@ def read(file: AnnotationFile, hints: Hints) -> Iterator[AnnotatedVideo | LeftOu
         BasnetError: the file is damaged.
     """
     path = file.path
-    root = _root(file)
+    root = parse_xml(path, file.text)
+    if root.tag != "ANNOTATION_DOCUMENT":
+        raise BasnetError(f"{path}: XML, but not an annotation file of ELAN (<{root.tag}>)")
     properties = {
         item.get("NAME", ""): (item.text or "").strip() for item in root.iterfind("HEADER/PROPERTY")
     }
@@ -169,20 +169,6 @@ def read(file: AnnotationFile, hints: Hints) -> Iterator[AnnotatedVideo | LeftOu
                 continue
             found.append(Interval(label, start, end))
     yield LeftOut(name, str(unread)) if unread else AnnotatedVideo.of(name, found, (), duration)
-
-
-def _root(file: AnnotationFile) -> ElementTree.Element:
-    path, text = file.path, file.text
-    # Entities can blow up to any size; ELAN writes none.
-    if "<!DOCTYPE" in text or "<!ENTITY" in text:
-        raise BasnetError(f"{path}: holds a document type, which files of ELAN do not")
-    try:
-        root = ElementTree.fromstring(text.encode())
-    except ElementTree.ParseError as error:
-        raise BasnetError(f"{path}: not valid XML ({error})") from error
-    if root.tag != "ANNOTATION_DOCUMENT":
-        raise BasnetError(f"{path}: XML, but not an annotation file of ELAN (<{root.tag}>)")
-    return root
 
 
 def _media(root: ElementTree.Element) -> ElementTree.Element | None:

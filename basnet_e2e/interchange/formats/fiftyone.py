@@ -3,6 +3,7 @@
 Written as temporal detections; read as these or as classifications of whole videos.
 """
 
+import functools
 import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from basnet_e2e.data.files.text_files import convert
+from basnet_e2e.data.files.text_files import convert, json_text
 from basnet_e2e.errors import BasnetError
 from basnet_e2e.interchange.annotated import (
     AnnotatedVideo,
@@ -21,10 +22,10 @@ from basnet_e2e.interchange.annotated import (
     NotUnderstoodError,
     Unread,
 )
-from basnet_e2e.interchange.json_text import json_text
-from basnet_e2e.interchange.media import Media
-from basnet_e2e.interchange.plain import in_time
+from basnet_e2e.interchange.media import Media, find_media
+from basnet_e2e.interchange.output_text import in_time
 from basnet_e2e.intervals import Interval, Localization
+from extract.video.isolation.isolated_clip import open_isolated
 
 # Writing ------------------------------------------------------------------------------------------
 
@@ -32,7 +33,7 @@ from basnet_e2e.intervals import Interval, Localization
 DATA = "data"
 
 
-def write(results: Sequence[Localization], media: Media | None = None) -> str:
+def write(results: Sequence[Localization], media: Media) -> str:
     """``labels.json``: classes, and the intervals of each video in seconds.
 
     FiftyOne finds a video as ``data/<key>.<suffix>``, so the keys are the ids.
@@ -99,7 +100,9 @@ def read(file: AnnotationFile, hints: Hints) -> Iterator[AnnotatedVideo | LeftOu
     """
     path = file.path
     found = convert(path, file.document, _Document)
-    frames = _Frames(path, hints, list(found.labels))
+    data = path.parent / DATA
+    place = hints.videos or (data if data.is_dir() and any(data.iterdir()) else None)
+    files = find_media(found.labels, [place]) if place else {}
     for video, items in found.labels.items():
         if items is None:
             yield LeftOut(video)
@@ -110,7 +113,12 @@ def read(file: AnnotationFile, hints: Hints) -> Iterator[AnnotatedVideo | LeftOu
         for number, item in enumerate(items if isinstance(items, list) else [items], start=1):
             try:
                 label = _label(item, found.classes or [])
-                times = _times(item, video, frames)
+                if isinstance(item, dict) and "support" in item and video not in files:
+                    raise BasnetError(
+                        f"{path}: '{video}' is counted in frames; say where the videos are "
+                        "(--videos DIR), or export with use_timestamps=True"
+                    )
+                times = _times(item, files.get(video))
             except NotUnderstoodError as error:
                 unread.add(str(error), f"label {number}")
                 continue
@@ -119,7 +127,8 @@ def read(file: AnnotationFile, hints: Hints) -> Iterator[AnnotatedVideo | LeftOu
         if unread:
             yield LeftOut(video, str(unread))
         else:
-            yield AnnotatedVideo.of(video, intervals, labels, frames.duration(video))
+            duration = _length(files[video])[0] if video in files else None
+            yield AnnotatedVideo.of(video, intervals, labels, duration)
 
 
 def _label(item: Any, classes: list[str]) -> str:
@@ -133,15 +142,15 @@ def _label(item: Any, classes: list[str]) -> str:
     return label
 
 
-def _times(item: Any, video: str, frames: "_Frames") -> tuple[float, float] | None:
+def _times(item: Any, file: Path | None) -> tuple[float, float] | None:
     """Seconds from and to; None for a classification of the whole video."""
     if not isinstance(item, Mapping):
         return None
     try:
         if "timestamps" in item:
             start, end = (float(time) for time in item["timestamps"])
-        elif "support" in item:
-            start, end = (frames.time(video, int(number)) for number in item["support"])
+        elif "support" in item and file is not None:
+            start, end = (_seconds(int(number), file) for number in item["support"])
         elif item.keys() <= {"label", "confidence", "logits", "attributes", "tags"}:
             return None
         else:
@@ -153,44 +162,14 @@ def _times(item: Any, video: str, frames: "_Frames") -> tuple[float, float] | No
     return start, end
 
 
-class _Frames:
-    """Length and number of frames of the videos that are available."""
+@functools.cache
+def _length(video: Path) -> tuple[float, int]:
+    """Seconds and number of frames."""
+    with open_isolated(video) as clip:
+        return clip.duration, clip.source_frames
 
-    def __init__(self, path: Path, hints: Hints, names: list[str]) -> None:
-        from basnet_e2e.data.annotations.video_names import match_ids
-        from extract.sources.find import files_by_id
 
-        self._path = path
-        self._files: dict[str, Path] = {}
-        data = path.parent / "data"
-        place = hints.videos or (data if data.is_dir() and any(data.iterdir()) else None)
-        if place is not None:
-            files = files_by_id([place])
-            matched = match_ids(names, files).found
-            self._files = {name: files[video_id] for name, video_id in matched.items()}
-        self._facts: dict[str, tuple[float, int]] = {}
-
-    def duration(self, video: str) -> float | None:
-        return self._of(video)[0] if video in self._files else None
-
-    def time(self, video: str, number: int) -> float:
-        """Seconds of a frame; FiftyOne spreads frames from the first to the last evenly.
-
-        Raises:
-            BasnetError: the video is not available.
-        """
-        if video not in self._files:
-            raise BasnetError(
-                f"{self._path}: '{video}' is counted in frames; say where the videos are "
-                "(--videos DIR), or export with use_timestamps=True"
-            )
-        duration, count = self._of(video)
-        return (number - 1) / max(count - 1, 1) * duration
-
-    def _of(self, video: str) -> tuple[float, int]:
-        if video not in self._facts:
-            from extract.video.isolation.isolated_clip import open_isolated
-
-            with open_isolated(self._files[video]) as clip:
-                self._facts[video] = clip.duration, clip.source_frames
-        return self._facts[video]
+def _seconds(frame: int, video: Path) -> float:
+    """Time of a frame, counted from 1; FiftyOne spreads frames evenly from first to last."""
+    duration, count = _length(video)
+    return (frame - 1) / max(count - 1, 1) * duration

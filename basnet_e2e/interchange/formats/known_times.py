@@ -4,24 +4,22 @@ An end that is missing is a point, a label that is missing a stretch that nobody
 that is only named one in which nothing happens. In JSON a point is a segment of one number.
 """
 
-import csv
-import io
+import math
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from basnet_e2e.data.annotations.csv_tables import INTERVAL_COLUMNS
-from basnet_e2e.data.annotations.known_times import read_known_times
-from basnet_e2e.data.annotations.video_names import nfc
-from basnet_e2e.data.files.csv_rows import column_names
-from basnet_e2e.data.files.text_files import convert
+from basnet_e2e.data.annotations.known_times import KnownTime, read_known_times
+from basnet_e2e.data.files.csv_rows import column_names, csv_text
+from basnet_e2e.data.files.text_files import convert, json_text
 from basnet_e2e.errors import BasnetError
 from basnet_e2e.interchange.annotated import AnnotatedVideo, AnnotationFile, Hints, LeftOut
-from basnet_e2e.interchange.json_text import json_text
 from basnet_e2e.intervals import SECOND_DECIMALS, Interval
-from weights.json_documents import Duration, Seconds
+from weights.json_documents import Duration
 
 UNKNOWN = ""
 
@@ -38,19 +36,15 @@ def known_times(path: Path, videos: Sequence[AnnotatedVideo]) -> str:
     """
     if path.suffix.lower() == ".json":
         return json_text({"database": {video.video: _entry(video) for video in videos}})
-    text = io.StringIO()
-    rows = csv.writer(text, lineterminator="\n")
-    rows.writerow(INTERVAL_COLUMNS)
+    rows: list[Sequence[str]] = [INTERVAL_COLUMNS]
     for video in videos:
         stretches = _stretches(video)
         for label, start, end in stretches:
-            # An end that is missing is a point, a label that is missing an unknown stretch.
-            rows.writerow(
-                [video.video, label, f"{start:.3f}", "" if end == start else f"{end:.3f}"]
-            )
+            end_cell = "" if end == start else f"{end:.3f}"
+            rows.append((video.video, label, f"{start:.3f}", end_cell))
         if not stretches:
-            rows.writerow([video.video, "", "", ""])
-    return text.getvalue()
+            rows.append((video.video, "", "", ""))
+    return csv_text(rows)
 
 
 def _stretches(video: AnnotatedVideo) -> list[tuple[str, float, float]]:
@@ -77,13 +71,8 @@ def _entry(video: AnnotatedVideo) -> dict[str, Any]:
 # Reading -----------------------------------------------------------------------------------------
 
 
-class _Item(msgspec.Struct):
-    segment: list[Seconds | None]
-    label: str | None = None
-
-
 class _Video(msgspec.Struct):
-    annotations: list[_Item] | None = None
+    annotations: list[KnownTime] | None = None
     annotation: Any = None
     duration: Duration | None = None
 
@@ -119,10 +108,9 @@ def read(file: AnnotationFile, hints: Hints) -> Iterator[AnnotatedVideo | LeftOu
         yield AnnotatedVideo.of(name, found, (), entry.duration, stretches)
 
 
-def _stretch(where: str, item: _Item) -> Interval:
-    start, end = [*item.segment, None, None][:2]
-    end = start if end is None else end
-    label = nfc(item.label or UNKNOWN)
-    if start is None or end is None or not 0 <= start <= end or (not label and start == end):
-        raise BasnetError(f"{where}: '{label}' has no start, or ends before it starts")
-    return Interval(label, start, end)
+def _stretch(where: str, item: KnownTime) -> Interval:
+    one = item.interval
+    end = one.start if math.isnan(one.end) else one.end
+    if not 0 <= one.start <= end or (one.label == UNKNOWN and one.start == end):
+        raise BasnetError(f"{where}: '{one.label}' has no start, or ends before it starts")
+    return replace(one, end=end)

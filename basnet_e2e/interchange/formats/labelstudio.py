@@ -12,7 +12,7 @@ from xml.etree import ElementTree
 
 import msgspec
 
-from basnet_e2e.data.files.text_files import convert, read_text
+from basnet_e2e.data.files.text_files import convert, json_text, read_text
 from basnet_e2e.errors import BasnetError
 from basnet_e2e.interchange.addresses import is_video, path_in
 from basnet_e2e.interchange.annotated import (
@@ -22,11 +22,11 @@ from basnet_e2e.interchange.annotated import (
     LeftOut,
     NotUnderstoodError,
     Unread,
+    parse_xml,
     video_id,
 )
-from basnet_e2e.interchange.json_text import json_text
 from basnet_e2e.interchange.media import Media
-from basnet_e2e.interchange.plain import in_time, one_line
+from basnet_e2e.interchange.output_text import class_names, frames_of, in_time, one_line
 from basnet_e2e.intervals import Interval, Localization
 from weights.json_documents import Count, Number, Seconds
 
@@ -39,30 +39,16 @@ FRAMES_PER_SECOND = Fraction(25)
 CONTROL, OBJECT = "videoLabels", "video"
 
 
-def write(results: Sequence[Localization], media: Media | None = None) -> str:
+def write(results: Sequence[Localization], media: Media) -> str:
     """One task per video. ``data`` also holds the id and the rate, by which it is read back."""
-    media = media or Media()
-    return json_text_list([_task(result, media) for result in results])
-
-
-def json_text_list(tasks: list[dict[str, Any]]) -> str:
-    """A list of objects, written as every document."""
-    if not tasks:
-        return "[]\n"
-    body = ",\n".join(json_text(task).rstrip("\n") for task in tasks)
-    return f"[\n{body}\n]\n"
+    return json_text([_task(result, media) for result in results])
 
 
 def write_beside(results: Sequence[Localization], media: Media) -> str:
     """The labelling configuration: every class that a result or its model names."""
-    names = dict.fromkeys(
-        one_line(name)
-        for result in results
-        for name in [*(found.label for found in in_time(result)), *result.classes]
-    )
     view = ElementTree.Element("View")
     labels = ElementTree.SubElement(view, "TimelineLabels", name=CONTROL, toName=OBJECT)
-    for name in names:
+    for name in class_names(results):
         ElementTree.SubElement(labels, "Label", value=name)
     rate = float(media.fps or FRAMES_PER_SECOND)
     ElementTree.SubElement(
@@ -93,7 +79,7 @@ def _task(result: Localization, media: Media) -> dict[str, Any]:
 
 
 def _region(index: int, found: Interval, rate: Fraction) -> dict[str, Any]:
-    first, last = frames_of(found, rate)
+    first, stop = frames_of(found, rate)
     return {
         "id": f"interval{index}",
         "from_name": CONTROL,
@@ -101,20 +87,10 @@ def _region(index: int, found: Interval, rate: Fraction) -> dict[str, Any]:
         "type": "timelinelabels",
         "score": found.score,
         "value": {
-            "ranges": [{"start": first, "end": last}],
+            "ranges": [{"start": first + 1, "end": stop}],  # counted from 1, both inside
             "timelinelabels": [one_line(found.label)],
         },
     }
-
-
-def frames_of(found: Interval, rate: Fraction) -> tuple[int, int]:
-    """First and last frame of an interval, counted from 1, both inside.
-
-    >>> frames_of(Interval("dive", 0.0, 0.08), Fraction(25))
-    (1, 2)
-    """
-    first = round(found.start * rate) + 1
-    return first, max(round(found.end * rate), first)
 
 
 # Reading ------------------------------------------------------------------------------------------
@@ -364,13 +340,7 @@ def _configuration(path: Path) -> tuple[dict[str, str], Fraction | None]:
     """Video tags -> keys of the data, and frames per second, by the labelling configuration."""
     if not path.is_file():
         return {}, None
-    text = read_text(path)
-    try:
-        if "<!DOCTYPE" in text:
-            raise ElementTree.ParseError("it holds a document type")
-        tags = list(ElementTree.fromstring(text.encode()).iter("Video"))
-    except ElementTree.ParseError as error:
-        raise BasnetError(f"{path}: not a labelling configuration ({error})") from error
+    tags = list(parse_xml(path, read_text(path)).iter("Video"))
     keys = {tag.get("name", ""): tag.get("value", "").removeprefix("$") for tag in tags}
     rates = {tag.get("frameRate", str(DEFAULT_RATE)) for tag in tags}
     # It may be a key of the data, such as "$fps".

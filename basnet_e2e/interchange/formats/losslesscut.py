@@ -1,16 +1,13 @@
 """Intervals as a project of LosslessCut (.llc), which cuts videos without encoding them again."""
 
-from collections.abc import Sequence
-
-from basnet_e2e.interchange.json_text import json_text
+from basnet_e2e.data.files.text_files import json_text
 from basnet_e2e.interchange.media import Media
-from basnet_e2e.interchange.plain import in_time, one_line
+from basnet_e2e.interchange.output_text import in_time, one_line
 from basnet_e2e.intervals import Localization
 
 
-def write(results: Sequence[Localization], media: Media | None = None) -> str:
+def write(result: Localization, media: Media) -> str:
     """The segments of one video in the order of their time. JSON is JSON5 too."""
-    result, media = results[0], media or Media()
     return json_text(
         {
             "version": 1,

@@ -1,24 +1,22 @@
 """Intervals as an OpenTimelineIO timeline for editing programs: a track per class."""
 
-from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any
 from urllib.parse import quote
 
 from basnet_e2e.errors import BasnetError
 from basnet_e2e.interchange.media import Media
-from basnet_e2e.interchange.plain import frames_of, in_time, one_line
+from basnet_e2e.interchange.output_text import frames_of, in_time, one_line
 from basnet_e2e.intervals import Interval, Localization
 
 
-def write(results: Sequence[Localization], media: Media | None = None) -> str:
+def write(result: Localization, media: Media) -> str:
     """The timeline of one video: clips are at their time in the video.
 
     Raises:
         BasnetError: OpenTimelineIO is not installed, or the frame rate is not known.
     """
     otio = library()
-    result, media = results[0], media or Media()
     rate = media.rate(result)
     timeline = otio.schema.Timeline(name=one_line(result.video))
     tracks: dict[str, Any] = {}

@@ -1,21 +1,19 @@
 """Intervals as SubRip subtitles, which players show over the video."""
 
-from collections.abc import Sequence
-
 from basnet_e2e.interchange.media import Media
-from basnet_e2e.interchange.plain import in_time, one_line
+from basnet_e2e.interchange.output_text import in_time, one_line
 from basnet_e2e.intervals import Localization
 
 # SubRip cannot escape what players take for tags ("<i>", "{\an8}"): look-alikes replace them.
 LOOK_ALIKES = str.maketrans({"<": "‹", ">": "›", "{": "(", "}": ")", "\\": "/"})
 
 
-def write(results: Sequence[Localization], media: Media | None = None) -> str:
+def write(result: Localization, media: Media) -> str:
     """Cues of one video in the order of their time."""
     cues = [
         f"{number}\n{clock(cue.start)} --> {clock(cue.end)}\n"
         f"{one_line(cue.label).translate(LOOK_ALIKES)} {cue.score:.2f}\n"
-        for number, cue in enumerate(in_time(results[0]), start=1)
+        for number, cue in enumerate(in_time(result), start=1)
     ]
     return "\n".join(cues)
 

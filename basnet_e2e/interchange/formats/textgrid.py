@@ -4,20 +4,16 @@ import itertools
 from collections.abc import Sequence
 
 from basnet_e2e.interchange.media import Media
-from basnet_e2e.interchange.plain import in_time, one_line
+from basnet_e2e.interchange.output_text import by_class
 from basnet_e2e.intervals import Interval, Localization
 
 
-def write(results: Sequence[Localization], media: Media | None = None) -> str:
+def write(result: Localization, media: Media) -> str:
     """The tiers of one video; what lies between its actions is an interval without text.
 
     A video without actions has one empty tier, for Praat opens none that has no tier.
     """
-    result = results[0]
-    tiers: dict[str, list[Interval]] = {}
-    for found in in_time(result):
-        tiers.setdefault(one_line(found.label), []).append(found)
-    tiers = tiers or {"action": []}
+    tiers = by_class(result) or {"action": []}
     lines = [
         'File type = "ooTextFile"',
         'Object class = "TextGrid"',

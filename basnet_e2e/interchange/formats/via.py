@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from basnet_e2e.data.files.text_files import convert
+from basnet_e2e.data.files.text_files import convert, json_text
 from basnet_e2e.interchange.annotated import (
     AnnotatedVideo,
     AnnotationFile,
@@ -15,9 +15,8 @@ from basnet_e2e.interchange.annotated import (
     Unread,
     video_id,
 )
-from basnet_e2e.interchange.json_text import json_text
 from basnet_e2e.interchange.media import Media
-from basnet_e2e.interchange.plain import in_time
+from basnet_e2e.interchange.output_text import in_time
 from basnet_e2e.intervals import Interval, Localization
 from weights.json_documents import Number, Seconds
 
@@ -30,9 +29,8 @@ SELECT, VIDEO = 4, 4
 CHOSEN, BY_PATH = 1, 3  # where a file comes from
 
 
-def write(results: Sequence[Localization], media: Media | None = None) -> str:
+def write(results: Sequence[Localization], media: Media) -> str:
     """One project with a file and a view for each video."""
-    media = media or Media()
     numbers = {result.video: str(number) for number, result in enumerate(results, start=1)}
     found = {result.video: in_time(result) for result in results}
     options = dict.fromkeys(

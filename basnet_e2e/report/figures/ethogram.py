@@ -1,13 +1,13 @@
 """An ethogram: what happens when, one row per video, coloured by class."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+
+from basnet_e2e.display import colour
 from basnet_e2e.intervals import Interval
-from basnet_e2e.report.figures.canvas import GREY, colour, new_figure, tidy
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+from basnet_e2e.report.figures.canvas import GREY, new_figure, tidy
 
 ROW = 0.28  # inches
 ROWS = 400  # what fits into one picture
@@ -15,15 +15,13 @@ ROWS = 400  # what fits into one picture
 
 def draw_ethogram(
     videos: Mapping[str, Sequence[Interval]], durations: Mapping[str, float | None]
-) -> "Figure":
+) -> Figure:
     """Draw the intervals of videos over time; classes that overlap share the height of the row.
 
     Args:
         videos: id -> intervals; one without extent is a point, drawn as a tick.
         durations: id -> seconds, where they are known; the rest of a row is grey.
     """
-    from matplotlib.patches import Patch
-
     labels = sorted({one.label for found in videos.values() for one in found})
     colours = {label: colour(index) for index, label in enumerate(labels)}
     ends = [one.end for found in videos.values() for one in found]

@@ -1,21 +1,18 @@
 """The class activation sequence of a video as a heat map."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
+from matplotlib.figure import Figure
 
 from basnet_e2e.intervals import Interval
 from basnet_e2e.report.figures.canvas import GREY, new_figure, tidy
 from basnet_e2e.report.figures.model_view import ModelView
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
 MOST_ROWS = 25  # names below each other that can still be read
 
 
-def draw_heat_map(view: ModelView, truth: Sequence[Interval] = ()) -> "Figure":
+def draw_heat_map(view: ModelView, truth: Sequence[Interval] = ()) -> Figure:
     """Activation over time, one row per class, the relevant classes on top.
 
     Annotated intervals are framed, detected ones have a line below.

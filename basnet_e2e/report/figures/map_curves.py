@@ -2,12 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from basnet_e2e.report.figures.canvas import GREY, colour, new_figure, tidy
+from matplotlib.figure import Figure
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+from basnet_e2e.display import colour
+from basnet_e2e.report.figures.canvas import GREY, new_figure, tidy
 
 
 @dataclass(frozen=True)
@@ -29,7 +28,7 @@ class MapCurve:
 
 def map_curves(
     ours: Mapping[str, MapCurve], published: Mapping[str, MapCurve], title: str, subtitle: str = ""
-) -> "Figure":
+) -> Figure:
     """Mean average precision against temporal IoU, ours solid and published dashed.
 
     Args:

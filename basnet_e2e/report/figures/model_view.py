@@ -10,7 +10,6 @@ from basnet_e2e.heads.checkpoint import HeadModel
 from basnet_e2e.intervals import Floats, Interval, Localization, keep_best
 from basnet_e2e.localization.inference import activations, localization_of
 from basnet_e2e.report.evidence import LEVELS, Evidence
-from basnet_e2e.report.figures.timeline import Timeline
 
 
 @dataclass(frozen=True)
@@ -44,6 +43,12 @@ class ModelView:
         shown = [each.label for each in [*truth, *self.result.intervals]]
         return [name for name in dict.fromkeys([*shown, *rest]) if name in self.classes]
 
+    def curves(self, truth: Sequence[Interval] = ()) -> dict[str, Floats]:
+        """Curves of annotated and detected classes; if there are none, of the likeliest class."""
+        labels = dict.fromkeys(one.label for one in [*truth, *self.result.intervals])
+        shown = [name for name in labels if name in self.classes] or self.order()[:1]
+        return {name: self.curve(name) for name in shown}
+
 
 def apply_model(model: HeadModel, video: VideoFeatures) -> ModelView:
     """Apply a model to the features of a video.
@@ -70,23 +75,4 @@ def recorded_view(result: Localization, evidence: Evidence) -> ModelView:
         centres,
         evidence.cas / LEVELS,
         None if weights is None else weights / LEVELS,
-    )
-
-
-def timeline_of(view: ModelView, truth: Sequence[Interval] = ()) -> Timeline:
-    """What the qualitative figure shows: curves of annotated and detected classes.
-
-    Where there are none of either, the curve of the likeliest class.
-    """
-    result = view.result
-    labels = dict.fromkeys(each.label for each in [*truth, *result.intervals])
-    shown = [name for name in labels if name in view.classes] or view.order()[:1]
-    return Timeline(
-        title=result.video,
-        duration=result.duration,
-        truth=truth,
-        found=result.intervals,
-        centres=view.centres,
-        activation={name: view.curve(name) for name in shown},
-        foreground=view.foreground,
     )

@@ -11,13 +11,13 @@ from basnet_e2e.data.annotations.video_names import match_ids
 from basnet_e2e.data.files.file_kinds import Kind, kind_of
 from basnet_e2e.data.files.text_files import read_json
 from basnet_e2e.errors import BasnetError
-from basnet_e2e.report.figures.map_curves import MapCurve, map_curves
 from weights.json_documents import Number
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from basnet_e2e.intervals import Interval
+    from basnet_e2e.report.figures.map_curves import MapCurve
     from basnet_e2e.report.figures.model_view import ModelView
 
 
@@ -73,17 +73,15 @@ def find_picture(name: str) -> Picture:
 
 
 def _video(request: Request) -> "Figure":
-    from basnet_e2e.report.figures.model_view import timeline_of
     from basnet_e2e.report.figures.timeline import draw_timeline
 
-    view, truth = _seen(request, "video")
-    return draw_timeline(timeline_of(view, truth))
+    return draw_timeline(*_view_and_truth(request, "video"))
 
 
 def _heat_map(request: Request) -> "Figure":
     from basnet_e2e.report.figures.heatmap import draw_heat_map
 
-    return draw_heat_map(*_seen(request, "cas"))
+    return draw_heat_map(*_view_and_truth(request, "cas"))
 
 
 def _snippet(request: Request) -> "Figure":
@@ -104,6 +102,8 @@ def _training(request: Request) -> "Figure":
 
 
 def _map(request: Request) -> "Figure":
+    from basnet_e2e.report.figures.map_curves import map_curves
+
     curves: dict[str, MapCurve] = {}
     for path in request.inputs:
         name = path.stem
@@ -154,7 +154,7 @@ def _single(request: Request, name: str) -> Path:
     return request.inputs[0]
 
 
-def _seen(request: Request, name: str) -> "tuple[ModelView, list[Interval]]":
+def _view_and_truth(request: Request, name: str) -> "tuple[ModelView, list[Interval]]":
     """What the model sees in the video, and the video's annotated intervals."""
     path = _single(request, name)
     recorded = path.is_file() and kind_of(path) is Kind.RESULT
@@ -232,8 +232,10 @@ class _Evaluation(Struct):
     confidence: _Confidence | None = None
 
 
-def _evaluation(path: Path) -> MapCurve:
+def _evaluation(path: Path) -> "MapCurve":
     """A curve out of what ``basnet evaluate --json`` printed."""
+    from basnet_e2e.report.figures.map_curves import MapCurve
+
     try:
         found = read_json(path, _Evaluation)
     except BasnetError as error:
@@ -251,5 +253,5 @@ def _evaluation(path: Path) -> MapCurve:
     return MapCurve(tious, values, low, high)
 
 
-def _bands(curves: dict[str, MapCurve]) -> str:
+def _bands(curves: "dict[str, MapCurve]") -> str:
     return "bands: 95 % confidence" if any(curve.low for curve in curves.values()) else ""

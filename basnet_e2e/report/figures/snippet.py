@@ -4,21 +4,19 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from basnet_e2e.errors import BasnetError
 from basnet_e2e.report.figures.canvas import GREY, new_figure
 from extract.flow.picture import flow_picture
+from extract.flow.registry import FlowMethod
 from extract.pipeline.snippets import SnippetGrid, frame_rows, snippet_count, snippet_times
+from extract.preprocessing.torch_ops import grey, resize_short_side
 from extract.video.isolation.isolated_clip import open_isolated
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-    from extract.flow.registry import FlowMethod
 
 COLUMNS = 4
 FULL = 99.5  # percentile of speed that is shown in full colour
@@ -49,7 +47,7 @@ class Snippet:
 def take_snippet(
     path: str | os.PathLike[str],
     at: float | None,
-    method: "FlowMethod",
+    method: FlowMethod,
     *,
     decoder: str = "auto",
     side: int = SIDE,
@@ -93,7 +91,7 @@ def take_snippet(
     )
 
 
-def draw_snippet(snippet: Snippet) -> "Figure":
+def draw_snippet(snippet: Snippet) -> Figure:
     """Frames above, their flow below, all fields in one scale."""
     columns = len(snippet.frames)
     height, width = snippet.frames.shape[1:3]
@@ -122,10 +120,6 @@ def _taken(
     frames: Iterator[tuple[float, NDArray[np.uint8]]], wanted: set[int], side: int
 ) -> Iterator[tuple[int, NDArray[np.uint8]]]:
     """The frames of some rows, resized; decoding stops after the last one."""
-    import torch
-
-    from extract.preprocessing.torch_ops import resize_short_side
-
     last = max(wanted)
     for row, (_, frame) in enumerate(frames):
         if row in wanted:
@@ -138,9 +132,5 @@ def _both(
     first: NDArray[np.uint8], then: NDArray[np.uint8]
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """Two frames as a flow method takes them: grey, and in colour."""
-    import torch
-
-    from extract.preprocessing.torch_ops import grey
-
     rgb = np.stack([first, then])
     return grey(torch.from_numpy(rgb)).numpy(), rgb

@@ -1,79 +1,57 @@
 """One video over time: annotated actions, detections, activation and foreground weight."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from basnet_e2e.intervals import Floats, Interval
-from basnet_e2e.report.figures.canvas import GREY, colour, new_figure, tidy
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+from basnet_e2e.display import colour
+from basnet_e2e.intervals import Interval
+from basnet_e2e.report.figures.canvas import GREY, new_figure, tidy
+from basnet_e2e.report.figures.model_view import ModelView
 
 
-@dataclass(frozen=True)
-class Timeline:
-    """What is drawn of one video.
+def draw_timeline(view: ModelView, truth: Sequence[Interval] = ()) -> Figure:
+    """The paper's qualitative figure: ground truth, detections, CAS and foreground weight.
 
-    Attributes:
-        title: headline.
-        duration: seconds.
-        truth: annotated intervals; empty where there are none.
-        found: detections.
-        centres: ``[n]`` seconds at which the curves' values sit.
-        activation: class -> ``[n]`` activation scaled to [0, 1].
-        foreground: ``[n]`` foreground weights in [0, 1]; None where the model has none.
+    Args:
+        view: what the model sees.
+        truth: annotated intervals.
     """
-
-    title: str
-    duration: float
-    truth: Sequence[Interval]
-    found: Sequence[Interval]
-    centres: Floats
-    activation: Mapping[str, Floats]
-    foreground: Floats | None = None
-
-
-def draw_timeline(video: Timeline) -> "Figure":
-    """The paper's qualitative figure: ground truth, detections, CAS and foreground weight."""
-    labels = list(
-        dict.fromkeys(
-            [*(each.label for each in [*video.truth, *video.found]), *video.activation],
-        )
-    )
+    found, curves = view.result.intervals, view.curves(truth)
+    labels = list(dict.fromkeys([*(one.label for one in [*truth, *found]), *curves]))
     colours = {label: colour(index) for index, label in enumerate(labels)}
     bars = max(1, len(labels))
     heights = [0.25 * bars + 0.15, 0.25 * bars + 0.15, 1.2]
-    if video.foreground is not None:
+    if view.foreground is not None:
         heights.append(1.2)
     figure = new_figure(9, sum(heights) + 1.3)
     axes = figure.subplots(len(heights), 1, sharex=True, height_ratios=heights)
-    _bars(axes[0], video.truth, labels, colours, "ground truth")
-    _bars(axes[1], video.found, labels, colours, "detections")
-    for label, curve in video.activation.items():
-        axes[2].plot(video.centres, curve, lw=1.2, color=colours[label])
+    _bars(axes[0], truth, labels, colours, "ground truth")
+    _bars(axes[1], found, labels, colours, "detections")
+    for label, curve in curves.items():
+        axes[2].plot(view.centres, curve, lw=1.2, color=colours[label])
     axes[2].set(ylim=(-0.05, 1.05), yticks=(0, 1))
     axes[2].set_ylabel("activation", fontsize=8, color=GREY)
-    if video.foreground is not None:
-        axes[3].plot(video.centres, video.foreground, lw=1.2, color="black")
+    if view.foreground is not None:
+        axes[3].plot(view.centres, view.foreground, lw=1.2, color="black")
         axes[3].axhline(0.5, color=GREY, lw=0.6, ls=":")
         axes[3].set(ylim=(-0.05, 1.05), yticks=(0, 1))
         axes[3].set_ylabel("foreground", fontsize=8, color=GREY)
     for each in axes:
-        for interval in video.truth:
+        for interval in truth:
             each.axvspan(
                 interval.start, interval.end, color=colours[interval.label], alpha=0.10, lw=0
             )
-        each.set_xlim(0, video.duration)
+        each.set_xlim(0, view.result.duration)
         tidy(each)
     axes[-1].set_xlabel("seconds")
-    axes[0].set_title(video.title, loc="left", fontsize=11, weight="bold", parse_math=False)
+    axes[0].set_title(view.result.video, loc="left", fontsize=11, weight="bold", parse_math=False)
     return figure
 
 
 def _bars(
-    axes: "Axes",
+    axes: Axes,
     intervals: Sequence[Interval],
     labels: Sequence[str],
     colours: Mapping[str, str],

@@ -1,17 +1,15 @@
 """Curves of a training run from its log."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from basnet_e2e.data.training_log import HELD_OUT, LOSS, RATE, STEP, VALIDATION
-from basnet_e2e.report.figures.canvas import GREY, colour, new_figure, tidy
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+from basnet_e2e.display import colour
+from basnet_e2e.report.figures.canvas import GREY, new_figure, tidy
 
 WINDOW = 25  # steps that a smoothed curve is averaged over, in a long run
 WIDE = 30  # times the smallest value: terms so far apart are seen on a logarithmic axis only
@@ -20,7 +18,7 @@ SHARE = 20  # in a short one at most this part of it
 Columns = Mapping[str, Sequence[float | None]]
 
 
-def draw_training_curves(columns: Columns, title: str) -> "Figure":
+def draw_training_curves(columns: Columns, title: str) -> Figure:
     """Loss and its parts, what a judge found where there was one, and rates, over the steps.
 
     Args:
@@ -59,14 +57,14 @@ def running_mean(values: NDArray[np.float64], window: int) -> NDArray[np.float64
     return np.asarray((sums[stop] - sums[start]) / (stop - start))
 
 
-def _scale(axes: "Axes", columns: Columns, names: Sequence[str]) -> None:
+def _scale(axes: Axes, columns: Columns, names: Sequence[str]) -> None:
     """A logarithmic axis for terms of very different sizes, which are shown unweighted."""
     values = [value for name in names for value in columns[name] if value is not None]
     if values and min(values) > 0 and max(values) > WIDE * min(values):
         axes.set_yscale("log")
 
 
-def _plot(axes: "Axes", columns: Columns, name: str, index: int, *, smoothed: bool) -> None:
+def _plot(axes: Axes, columns: Columns, name: str, index: int, *, smoothed: bool) -> None:
     rows = [
         (step, value)
         for step, value in zip(columns[STEP], columns[name], strict=True)

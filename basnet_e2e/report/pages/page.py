@@ -13,7 +13,6 @@ from basnet_e2e.errors import BasnetError
 from basnet_e2e.intervals import Interval
 from basnet_e2e.report.evidence import Evidence
 from basnet_e2e.report.pages.rendering import render
-from weights.files import write_text
 
 STYLES = ("base.css", "page.css", "timeline.css", "table.css")
 SCRIPTS = (
@@ -58,30 +57,6 @@ class Report:
         return str(self.document["video"])
 
 
-def write_page(
-    report: Report,
-    path: Path,
-    *,
-    embed: bool = False,
-    index: str | None = None,
-    classes: Sequence[str] = (),
-) -> None:
-    """Write the page of a video, whole or not at all.
-
-    Args:
-        report: what to show.
-        path: the HTML file.
-        embed: put the video into the page instead of referring to it.
-        index: address of the list of all videos, relative to the page.
-        classes: of all pages that belong together, so that a class has one colour in all.
-
-    Raises:
-        BasnetError: the video is too large to embed, or is not there.
-        OSError: the page cannot be written.
-    """
-    write_text(path, page_html(report, path, embed=embed, index=index, classes=classes))
-
-
 def page_html(
     report: Report,
     path: Path,
@@ -90,7 +65,18 @@ def page_html(
     index: str | None = None,
     classes: Sequence[str] = (),
 ) -> str:
-    """As :func:`write_page`, the text."""
+    """The page of a video.
+
+    Args:
+        report: what to show.
+        path: the HTML file, to which addresses are relative.
+        embed: put the video into the page instead of referring to it.
+        index: address of the list of all videos, relative to the page.
+        classes: of all pages that belong together, so that a class has one colour in all.
+
+    Raises:
+        BasnetError: the video is too large to embed, or is not there.
+    """
     document = report.document
     embedded = _embedded(report) if embed else None
     data = {

@@ -11,12 +11,12 @@ import json
 import re
 from collections.abc import Sequence
 from importlib import resources
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 
 from basnet_e2e.display import clock
-
-if TYPE_CHECKING:
-    from jinja2 import Environment
 
 IMPORT = re.compile(r"^import [^;]*;\n+", re.MULTILINE)
 EXPORT = re.compile(r"^export (?=async |const |function|let )", re.MULTILINE)
@@ -49,20 +49,16 @@ def render(template: str, styles: Sequence[str], scripts: Sequence[str], **conte
         f"style-src '{_hash(style)}'; script-src '{_hash(script)}'; "
         "base-uri 'none'; form-action 'none'"
     )
-    from markupsafe import Markup
 
     # Our own files, not input: they are the only text that is not escaped.
-    page = (
-        environment("basnet_e2e.report.pages")
-        .get_template(template)
-        .render(
-            style=Markup(style),
-            script=Markup(script),
-            policy=policy,
-            generator=GENERATOR,
-            **context,
-        )
-    )
+    assets = {"style": Markup(style), "script": Markup(script)}
+    rooms = ("basnet_e2e.report.pages",)
+    return filled(rooms, template, policy=policy, generator=GENERATOR, **assets, **context)
+
+
+def filled(rooms: tuple[str, ...], template: str, **context: Any) -> str:
+    """A template of some rooms with its values, all of which are escaped."""
+    page = environment(*rooms).get_template(template).render(**context)
     # A damaged file name may hold half characters that no file can.
     return page.encode("utf-8", "replace").decode("utf-8")
 
@@ -100,14 +96,11 @@ def _hash(text: str) -> str:
 
 
 @functools.cache
-def environment(*rooms: str) -> "Environment":
+def environment(*rooms: str) -> Environment:
     """Templates of some rooms, those of the first before those of the others.
 
     Filters: ``clock`` for seconds, ``script_json`` for data that a script reads.
     """
-    from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
-    from markupsafe import Markup
-
     found = Environment(
         loader=ChoiceLoader([PackageLoader(room, "templates") for room in rooms]),
         autoescape=True,

@@ -9,7 +9,7 @@ from basnet_e2e.errors import BasnetError
 from basnet_e2e.intervals import Failure
 from basnet_e2e.report.gather import Result
 from basnet_e2e.report.pages.index import INDEX, PAGES, index_html, line_of, page_names
-from basnet_e2e.report.pages.page import Report, relative_url, write_page
+from basnet_e2e.report.pages.page import Report, page_html, relative_url
 from weights.files import write_text
 
 PAGE_SUFFIXES = (".html", ".htm")
@@ -69,7 +69,7 @@ def write_report(
         The file to open: the page or the list.
     """
     if is_page(target):
-        write_page(report_of(results[0]), target, embed=embed)
+        write_text(target, page_html(report_of(results[0]), target, embed=embed))
         return target
     lines = []
     classes = sorted({each["label"] for one in results for each in one.document["intervals"]})
@@ -77,7 +77,7 @@ def write_report(
     for number, (result, name) in enumerate(zip(results, names, strict=True), start=1):
         report, path = report_of(result), target / PAGES / name
         address = relative_url(target / INDEX, path)
-        write_page(report, path, embed=embed, index=address, classes=classes)
+        write_text(path, page_html(report, path, embed=embed, index=address, classes=classes))
         lines.append(line_of(report, relative_url(path, target / INDEX)))
         if progress:
             progress(number, len(results))

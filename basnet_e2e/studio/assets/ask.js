@@ -1,10 +1,10 @@
 // Asking the server, and following what changes there.
 import { byId, element } from "./text.js";
 
-/** What the server refused: its message, its status and what else it said. */
+/** A refusal by the server: its message, its status and the rest of its answer. */
 export class Refused extends Error {
   constructor(status, answer) {
-    super(answer.error || "The server did not understand this.");
+    super(answer.error || "The server did not understand this request.");
     this.status = status;
     this.answer = answer;
   }
@@ -25,7 +25,7 @@ export async function ask(method, address, body, headers = {}) {
 }
 
 const EVERY = 1000; // milliseconds between two questions
-const EVERY_HIDDEN = 5000; // of a tab that nobody sees
+const EVERY_HIDDEN = 5000; // in a hidden tab
 
 /** Call a function with every change, from a revision on. */
 export function follow(revision, onChange) {
@@ -51,7 +51,7 @@ export function follow(revision, onChange) {
 function connected(yes, error) {
   if (yes) hideNote("connection");
   else if (error instanceof Refused) note("connection", error.message);
-  else note("connection", "The studio does not answer. Is it still running? What is on the page stays here.");
+  else note("connection", "The studio does not respond. Is it still running? Your changes stay on this page.");
 }
 
 const notes = new Map();
@@ -74,7 +74,7 @@ export function hideNote(kind) {
   notes.delete(kind);
 }
 
-/** A line that goes by itself. */
+/** A line that disappears after a few seconds. */
 export function toast(text, ...buttons) {
   note("toast", text, ...buttons);
   const mine = notes.get("toast");
@@ -86,7 +86,7 @@ export async function attempt(action) {
   try {
     return await action();
   } catch (error) {
-    toast(error instanceof Refused ? error.message : "The studio does not answer.");
+    toast(error instanceof Refused ? error.message : "The studio does not respond.");
     return null;
   }
 }

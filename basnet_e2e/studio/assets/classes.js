@@ -47,8 +47,8 @@ function explain() {
   const other = classes.find((each) => each.name === name && name !== edited.name);
   byId("class-save").textContent = other ? "Merge" : "Rename";
   byId("class-note").textContent = other
-    ? `There is a class ${name} already: both become one, in ${count(edited.videos, "video")} of ${edited.name}.`
-    : `In ${count(edited.videos, "video")}. The name of another class merges both.`;
+    ? `A class ${name} already exists: saving merges ${edited.name} into it, in ${count(edited.videos, "video")}.`
+    : `Used in ${count(edited.videos, "video")}. Enter the name of another class to merge them.`;
 }
 
 export function watchClasses(act, toast) {

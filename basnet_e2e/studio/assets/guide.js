@@ -19,12 +19,12 @@ function advice(status, rows) {
   const ready = usable.filter((row) => row.state !== "unlabelled" && row.features === "done" && !row.held_out);
   const first = unlabelled.find((row) => row.duration !== 0) || usable[0];
   const train = button(training.model ? "Train again" : "Train", "/api/training", { do: "start" });
-  if (!rows.length) return [0, "Put videos into the folder", `They appear here by themselves: ${status.folder}`, []];
+  if (!rows.length) return [0, "Add videos to the folder", `They appear here automatically: ${status.folder}`, []];
   if (!status.classes.length) {
-    return [0, "What do you want to find in your videos?", "Name the first thing that happens, in a word or two. More can be added at any time.", []];
+    return [0, "What do you want to find in your videos?", "Name the first action in a word or two. You can add more at any time.", []];
   }
   if (training.running) {
-    return [training.model ? 4 : 2, "The model learns", "You can keep labelling; what you say from now on counts for the next run.", first ? [link("Keep labelling", `/videos/${first.key}`)] : []];
+    return [training.model ? 4 : 2, "The model is training", "You can keep labelling; new labels count in the next run.", first ? [link("Keep labelling", `/videos/${first.key}`)] : []];
   }
   const run = training.runs.at(-1);
   if (!training.model) {
@@ -38,10 +38,10 @@ function advice(status, rows) {
       return [1, `Label some videos${known.videos ? `: ${known.videos} done` : ""}`, need, actions];
     }
     if (!ready.length || ready.length < Math.min(known.videos, 4)) {
-      const words = features.error ? `They stopped: ${features.error}` : "Training starts from features, which are made in the background. You can keep labelling.";
+      const words = features.error ? `Extraction stopped: ${features.error}` : "Training starts from features, which are made in the background. You can keep labelling.";
       return [1, "Wait for the features", words, first ? [link("Keep labelling", `/videos/${first.key}`)] : []];
     }
-    return [2, "Train the first model", `${count(ready.length, "labelled video")} are ready. It takes a minute or so.`, [train]];
+    return [2, "Train the first model", `Ready: ${count(ready.length, "labelled video")}. Training takes about a minute.`, [train]];
   }
   const gained = known.corrected - (run ? run.corrected : 0);
   if (gained >= ROUND) {

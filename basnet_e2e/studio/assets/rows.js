@@ -18,7 +18,7 @@ const rowHeight = () => (narrow.matches ? 128 : 76);
 const textOf = (row) =>
   [row.name, ...row.labels, row.error ? "failed" : "", row.held_out ? "kept for checking" : "", STATES[row.state]].join("\n").toLowerCase();
 
-/** Other rows, or the same with other states. */
+/** New rows, or rows whose states changed. */
 export function changeRows(rows, status) {
   all = rows;
   revision += 1;
@@ -48,7 +48,7 @@ export function showRows() {
   const nothing = byId("nothing");
   nothing.hidden = sorted.length > 0;
   scroll.hidden = !sorted.length;
-  nothing.textContent = all.length ? "No video has that in its name, classes or state." : "No video yet.";
+  nothing.textContent = all.length ? "No video matches these words." : "No videos yet.";
   drawRows();
 }
 

@@ -34,10 +34,10 @@ export function showTraining(status) {
 function words(training, known) {
   const { run } = training;
   if (training.running) {
-    if (training.stopping) return "Stopping; what is learnt so far is kept.";
-    if (run.kind === "check") return "The model is scored on the videos kept for checking.";
-    if (run.look) return `The model looks at every video: ${run.look.done} of ${run.look.of}.`;
-    if (!run.step) return run.kind === "look" ? "The model looks at every video." : "Reading features\u2026";
+    if (training.stopping) return "Stopping; progress so far is kept.";
+    if (run.kind === "check") return "Scoring the model on the videos kept for checking.";
+    if (run.look) return `The model is looking at every video: ${run.look.done} of ${run.look.of}.`;
+    if (!run.step) return run.kind === "look" ? "The model is looking at every video." : "Reading features\u2026";
     const live = run.live.at(-1)?.[1] || {};
     const parts = [`Step ${run.step} of ${run.of}`, `${clockText(run.left, 0)} left`, `loss ${run.loss.at(-1)[1].toFixed(2)}`];
     if (live.recognition !== undefined) parts.push(`labels recognised ${percent(live.recognition)}`);
@@ -45,7 +45,7 @@ function words(training, known) {
     return `${parts.join(", ")}.`;
   }
   if (training.error) return training.error;
-  if (run.stopped && training.can_resume) return "Stopped. Continue picks up where it stopped; Train starts over with all that is known now.";
+  if (run.stopped && training.can_resume) return "Stopped. Continue picks up where it stopped; Train starts over with everything known now.";
   if (run.kind === "check" && run.end && !run.end.after) return "No corrected video is left to check on: tick \u201cKeep for checking\u201d on one.";
   if (training.runs.length) return "";
   return known.can_train ? "No model yet." : "Needs labelled videos of two classes, or of one class and some without it.";

@@ -47,7 +47,7 @@ async function send() {
       resolve(mine, error.answer);
     } else {
       show("Not saved", "failed");
-      note("saving", `Not saved yet: ${error instanceof Refused ? error.message : "the studio does not answer"}.`);
+      note("saving", `Not saved yet: ${error instanceof Refused ? error.message : "the studio does not respond"}.`);
       retry = setTimeout(send, RETRY);
       sending = false;
       return;

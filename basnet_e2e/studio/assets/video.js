@@ -47,8 +47,8 @@ function tickAt(index) {
   const lost = state.intervals.filter((each) => each.label === label).length;
   const on = !state.extra.labels?.includes(label);
   tick(label, on);
-  if (!on && lost) note("lost", `${count(lost, "mark")} of ${label} removed with it.`, ["Undo", () => { hideNote("lost"); undo(); }]);
-  say(`${label} ${on ? "ticked" : "not ticked"}`);
+  if (!on && lost) note("lost", `${count(lost, "mark")} of ${label} removed too.`, ["Undo", () => { hideNote("lost"); undo(); }]);
+  say(`${label} ${on ? "ticked" : "unticked"}`);
 }
 
 function sayNothing() {
@@ -115,7 +115,7 @@ let unknownFrom = null;
 function markUnknown() {
   if (unknownFrom === null) {
     unknownFrom = now();
-    note("unknown", "Go to the end of the stretch that you did not look at, and press U again.", ["Cancel", endUnknown]);
+    note("unknown", "Go to the end of the stretch that you did not look at and press U again.", ["Cancel", endUnknown]);
     return;
   }
   const [start, end] = [Math.min(unknownFrom, now()), Math.max(unknownFrom, now())];
@@ -148,7 +148,7 @@ function acceptAll() {
   accept(found);
   const [left] = unmarked();
   if (left) {
-    note("left", `${left} is ticked, but nothing of it is marked: mark when it happens, or untick it.`, ["Close", () => hideNote("left")]);
+    note("left", `${left} is ticked but not marked: mark when it happens, or untick it.`, ["Close", () => hideNote("left")]);
     return;
   }
   setComplete(true);
@@ -169,7 +169,7 @@ function showTools() {
   complete.setAttribute("aria-pressed", String(done));
   complete.textContent = done ? "\u2713 Everything is marked" : any || left.length ? "Everything is marked" : "Nothing happens";
   complete.disabled = !done && left.length > 0;
-  complete.title = complete.disabled ? `Mark first when ${left[0]} happens, or untick it` : "No other action happens in this video (M)";
+  complete.title = complete.disabled ? `First mark when ${left[0]} happens, or untick it` : "No other action happens in this video (M)";
   const points = state.intervals.some((each) => each.point);
   const words = done ? "corrected" : any ? "partly marked" : points ? "moments marked" : state.extra.labels ? "labelled" : "no label yet";
   byId("state").textContent = words;
@@ -178,11 +178,11 @@ function showTools() {
 }
 
 function hint(done, any) {
-  if (!classes.length) return "Add a class above: the name of something that happens in your videos.";
+  if (!classes.length) return "Add a class above: name something that happens in your videos.";
   if (done) return "Drag an interval or its borders to correct it. What you change is saved at once.";
   if (any) return "Mark the other actions too, then press \u201cEverything is marked\u201d. Until then the slanted parts count as not looked at.";
   if (page.looked && visible().length) return "Correct what the model found: drag a border, accept what is right, delete what is wrong. Then press \u201cEverything is marked\u201d.";
-  return "Ticks are enough to begin with. Drag over a lane to mark from when to when something happens; a click marks a moment.";
+  return "Ticks are enough to start with. Drag across a lane to mark an interval, or click to mark a moment.";
 }
 
 function toggleComplete() {
@@ -216,12 +216,12 @@ remedies.play = async (words) => {
   for (;;) {
     const found = await attempt(() => ask("POST", `/api/videos/${page.key}/proxy`, {}));
     if (!found || found.error) {
-      words.textContent = `This video cannot be played: ${found ? found.error : "no answer"}. Timeline and frames work.`;
+      words.textContent = `This video cannot be played: ${found ? found.error : "no answer"}. The timeline and frames still work.`;
       return;
     }
     if (found.ready) break;
     const share = found.of ? ` ${Math.round((100 * found.done) / found.of)} %` : "";
-    words.textContent = `This browser cannot play the file; a copy that it can play is being made\u2026${share}`;
+    words.textContent = `This browser cannot play the file; making a copy that it can play\u2026${share}`;
     await new Promise((resolve) => setTimeout(resolve, 500));
   }
   giveSource(`/media/${page.key}/proxy`);

@@ -1,6 +1,5 @@
 """What people said of all videos, as files that every command reads: the studio's only state."""
 
-import json
 import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -10,9 +9,9 @@ from typing import Annotated, Any
 from msgspec import Meta, Struct
 
 from basnet_e2e.data.annotations.video_names import ambiguous_message, find_matches, nfc
-from basnet_e2e.data.files.text_files import read_json
+from basnet_e2e.data.files.text_files import json_text, read_json
 from basnet_e2e.errors import BasnetError
-from basnet_e2e.studio.project.annotation import Annotation
+from basnet_e2e.studio.project.annotation import Annotation, annotation_of
 from basnet_e2e.studio.project.documents import Documents
 from basnet_e2e.studio.project.tables import label_text, saved_labels, saved_spans, span_text
 
@@ -168,8 +167,6 @@ class Project:
             StaleError: the annotation has changed since.
             BasnetError: the document is not an annotation.
         """
-        from basnet_e2e.studio.project.annotation import annotation_of
-
         with self._lock:
             self._check()
             content = self.content
@@ -327,7 +324,7 @@ def _texts(content: Content) -> dict[str, str]:
         LABELS: label_text(content.videos),
         INTERVALS: span_text(content.videos),
         CLASSES: "".join(f"{name}\n" for name in content.classes),
-        STUDIO: json.dumps(studio, ensure_ascii=False, indent=1) + "\n",
+        STUDIO: json_text(studio),
     }
 
 

@@ -1,21 +1,18 @@
 """The project's files as text: labels and intervals, as every other command reads them."""
 
-import csv
-import io
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from basnet_e2e.data.annotations.csv_tables import (
-    COLUMNS,
     INTERVAL_COLUMNS,
-    SEPARATOR,
     interval_rows,
+    label_table,
     read_label_table,
     seconds,
 )
 from basnet_e2e.data.annotations.video_names import nfc
-from basnet_e2e.data.files.csv_rows import Row
+from basnet_e2e.data.files.csv_rows import Row, csv_text
 from basnet_e2e.errors import BasnetError
 from basnet_e2e.studio.project.annotation import UNKNOWN, Annotation, Span
 
@@ -53,12 +50,8 @@ def _span_of(row: Row) -> Span:
 
 def label_text(annotations: Mapping[str, Annotation]) -> str:
     """The file ``labels.csv``."""
-    rows = [
-        (video, SEPARATOR.join(each.labels))
-        for video, each in annotations.items()
-        if each.labels is not None
-    ]
-    return _text(COLUMNS, rows)
+    said = {video: each.labels for video, each in annotations.items() if each.labels is not None}
+    return label_table(said)
 
 
 def span_text(annotations: Mapping[str, Annotation]) -> str:
@@ -68,16 +61,10 @@ def span_text(annotations: Mapping[str, Annotation]) -> str:
     video,label,start,end
     a,x,1.0,
     """
-    rows: list[Sequence[object]] = []
+    rows: list[Sequence[object]] = [INTERVAL_COLUMNS]
     for video, each in annotations.items():
         if each.spans == ():
             rows.append((video, "", "", ""))
         for span in each.spans or ():
             rows.append((video, span.label, span.start, "" if span.end is None else span.end))
-    return _text(INTERVAL_COLUMNS, rows)
-
-
-def _text(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    target = io.StringIO(newline="")
-    csv.writer(target, lineterminator="\n").writerows([header, *rows])
-    return target.getvalue()
+    return csv_text(rows)

@@ -45,8 +45,9 @@ class Extraction:
     def refresh(self, videos: Sequence[Video]) -> set[str]:
         """Look at the folder and start the child where something is missing; ids that changed."""
         self._known = [video for video in videos if not video.problem]
-        done = {video.id for video in self._known if self._path(video).is_file()}
-        failures = self._read_failures()
+        folder = self._folder
+        done = {video.id for video in self._known if (folder / f"{video.id}{SUFFIX}").is_file()}
+        failures = read_failures(folder, read_replaceable) if folder.is_dir() else {}
         with self._lock:
             changed = done ^ self.done
             changed |= {video for video, _ in failures.items() ^ self.failures.items()}
@@ -96,12 +97,6 @@ class Extraction:
             "pace": None if not spent else round(1 / spent, 2),
             "error": self.job.error,
         }
-
-    def _path(self, video: Video) -> Path:
-        return self._folder / f"{video.id}{SUFFIX}"
-
-    def _read_failures(self) -> dict[str, str]:
-        return read_failures(self._folder, read_replaceable) if self._folder.is_dir() else {}
 
     def _start(self) -> None:
         """Start the child where a video lacks features that was not tried since it changed."""

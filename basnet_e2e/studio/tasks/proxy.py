@@ -4,6 +4,7 @@ from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 
+import av
 import numpy as np
 from numpy.typing import NDArray
 
@@ -48,7 +49,6 @@ def _scaled(picture: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uin
     """The picture ``[H, W, 3] uint8`` at another size."""
     if picture.shape[1::-1] == size:
         return picture
-    import av
 
     frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")
     return np.asarray(frame.reformat(*size).to_ndarray(format="rgb24"), np.uint8)

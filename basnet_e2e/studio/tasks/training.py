@@ -9,11 +9,12 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from basnet_e2e.data.features.dataset import VideoFeatures, load_features
+from basnet_e2e.data.files.text_files import json_text
 from basnet_e2e.errors import BasnetError
 from basnet_e2e.evaluation.evaluate import evaluate
 from basnet_e2e.evaluation.ranking import judged, recognition
@@ -25,20 +26,17 @@ from basnet_e2e.localization.inference import (
     localization_of,
     localize_network,
 )
-from basnet_e2e.report.evidence import Evidence, shown_classes
+from basnet_e2e.report.evidence import evidence_of
 from basnet_e2e.studio.project.annotation import Annotation, Known, known_of
 from basnet_e2e.studio.project.documents import HIDDEN
 from basnet_e2e.studio.project.project import FEATURES, MODEL, RESULTS, Content, Project
 from basnet_e2e.studio.project.tables import label_text, span_text
 from basnet_e2e.studio.tasks.ranking import Look, ranked
 from basnet_e2e.studio.tasks.runs import NEXT, RUN, RUNS, note_run, publish, read_runs
-from basnet_e2e.training.loop import evaluated_steps
+from basnet_e2e.training.loop import TrainingStep, evaluated_steps
 from basnet_e2e.training.train import train
 from extract.features.feature_file import SUFFIX
 from weights.files import write_text
-
-if TYPE_CHECKING:
-    from basnet_e2e.training.loop import TrainingStep
 
 SHOWN_STEPS = 10  # steps between two that the page is told of
 
@@ -193,7 +191,7 @@ class Checker:
         self._scored = [video for video in self._videos if video.id in self._truth]
         self._enough = len(self._scored) >= corrected and any(self._truth.values())
 
-    def look(self, step: "TrainingStep") -> None:
+    def look(self, step: TrainingStep) -> None:
         """Tell of a step, and now and then of how well the network does by then."""
         if step.step % SHOWN_STEPS and step.step != step.steps:
             return
@@ -203,7 +201,7 @@ class Checker:
             values |= self._live(step)
         self._tell("step", step=step.step, of=step.steps, **values)
 
-    def _live(self, step: "TrainingStep") -> dict[str, float]:
+    def _live(self, step: TrainingStep) -> dict[str, float]:
         found: dict[str, float] = {}
         net, preset = step.net, step.preset
         if net is None or preset is None or not self._videos:
@@ -259,15 +257,9 @@ def look_at_all(
         every = localization_of(seen, model, video)
         result = Selection().of(every)
         path = folder / RESULTS / f"{video.id}.json"
-        document = result.to_json()
-        labels = [each.label for each in result.intervals]
-        columns = {name: column for column, name in enumerate(model.classes)}
-        curves = {
-            name: seen.cas[:, columns[name]] for name in shown_classes(labels, result.classes)
-        }
-        kept = (video.id, video.duration, seen.centres, curves, seen.foreground)
-        Evidence.of(*kept).save(path.with_name(f"{path.stem}.evidence"))
-        write_text(path, json.dumps(document, ensure_ascii=False, indent=1) + "\n")
+        evidence = evidence_of(result, model.classes, seen.centres, seen.cas, seen.foreground)
+        evidence.save(path.with_name(f"{path.stem}.evidence"))
+        write_text(path, json_text(result.to_json()))
         looks.append(look_of(video, result, content.of(video.id)))
         tell("look", done=number, of=len(videos))
     order = [{"video": each.video, "why": each.why} for each in ranked(looks, model.classes)]

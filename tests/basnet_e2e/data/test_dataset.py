@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from basnet_e2e import BasnetError
+from basnet_e2e.data.features import dataset
 from basnet_e2e.data.features.dataset import load_features, load_labelled
 from basnet_e2e.data.features.layout_writer import export_features
 from extract.features.feature_file import Features
@@ -173,9 +174,11 @@ def test_a_large_set_is_mapped_and_equal(tmp_path, monkeypatch, caplog):
     for name in ("a", "b", "c"):
         array(tmp_path / "rgb" / f"{name}.npy", rows(7, seed=ord(name)))
     with caplog.at_level(logging.WARNING):
-        mapped = load_features(tmp_path, memory=10)
+        small_videos = load_features(tmp_path).videos
+        monkeypatch.setattr(dataset, "memory_of_machine", lambda: 10)
+        mapped = load_features(tmp_path)
     assert "scratch file" in caplog.text
-    for small, large in zip(load_features(tmp_path).videos, mapped.videos, strict=True):
+    for small, large in zip(small_videos, mapped.videos, strict=True):
         assert isinstance(large.x, np.memmap)
         assert not large.x.flags.writeable
         np.testing.assert_array_equal(small.x, large.x)

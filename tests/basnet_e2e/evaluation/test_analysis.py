@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from basnet_e2e.data.annotations.annotations import Predictions
+from basnet_e2e.data.annotations.predictions import Predictions
 from basnet_e2e.evaluation.analysis import (
     _weighted_ap,
     bootstrap,

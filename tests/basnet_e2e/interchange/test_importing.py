@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from basnet_e2e import BasnetError, Interval, Localization
 from basnet_e2e.data.annotations.annotations import read_ground_truth, read_labels
+from basnet_e2e.data.annotations.csv_tables import label_table
 from basnet_e2e.interchange.formats.known_times import known_times
-from basnet_e2e.interchange.label_files import labels_csv
 from basnet_e2e.interchange.readers import read_annotations
 from basnet_e2e.interchange.writers import format_results, write_results
 
@@ -18,6 +18,10 @@ TIMES = st.integers(0, 60_000).map(lambda ms: ms / 1000)
 
 def result(name, *intervals, duration=60.0):
     return Localization(name, f"{name}.mp4", duration, "m", {}, list(intervals))
+
+
+def label_file(videos):
+    return label_table({video.video: video.labels for video in videos})
 
 
 def times(video):
@@ -76,7 +80,7 @@ def test_label_studio_and_back(tmp_path):
     read = read_annotations([path])
     assert [video.video for video in read] == ["a/v", "w"]
     assert times(read[0]) == [("dive", 1.0, 2.44), ("jump", 5.0, 60.0)]
-    assert labels_csv(read) == "video,labels\na/v,dive;jump\nw,\n"
+    assert label_file(read) == "video,labels\na/v,dive;jump\nw,\n"
 
 
 def region(label, first, last):
@@ -179,7 +183,7 @@ def test_what_is_written_is_what_train_and_evaluate_read(tmp_path):
     path = tmp_path / "v.eaf"
     write_results(path, [result("v", Interval("dive", 1.0, 2.0), duration=9.5)], format="elan")
     read = read_annotations([path])
-    (tmp_path / "labels.csv").write_text(labels_csv(read))
+    (tmp_path / "labels.csv").write_text(label_file(read))
     assert read_labels(tmp_path / "labels.csv").videos == {"v": ("dive",)}
     (tmp_path / "gt.json").write_text(known_times(tmp_path / "gt.json", read))
     truth = read_ground_truth(tmp_path / "gt.json")
@@ -235,7 +239,7 @@ def test_a_label_that_a_label_file_cannot_hold(tmp_path):
     path = tmp_path / "v.eaf"
     write_results(path, [result("v", Interval("a;b", 1.0, 2.0))], format="elan")
     with pytest.raises(BasnetError, match="rename it"):
-        labels_csv(read_annotations([path]))
+        label_file(read_annotations([path]))
 
 
 def test_results_to_label_studio_to_training(tree, tmp_path, run):

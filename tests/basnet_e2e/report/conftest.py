@@ -27,10 +27,10 @@ def report(clip):
 @pytest.fixture
 def page(report, browser, tmp_path):
     """The page of the made video, opened."""
-    from basnet_e2e.report.pages.page import write_page
+    from basnet_e2e.report.pages.page import page_html
 
     path = tmp_path / "page.html"
-    write_page(report, path)
+    path.write_text(page_html(report, path), "utf-8")
     browser.open(path)
     browser.wait("document.getElementById('player').readyState >= 1")
     return browser

@@ -5,7 +5,7 @@ from game_page import BAR_TOP, INTERVALS, bare, document, lane_row, player_time,
 from made_reports import made_result
 
 from basnet_e2e.intervals import Interval
-from basnet_e2e.report.pages.page import Report, write_page
+from basnet_e2e.report.pages.page import Report, page_html
 
 pytestmark = pytest.mark.xdist_group("browser")
 
@@ -40,7 +40,7 @@ def test_policy_stops_what_is_not_ours(page):
 
 def test_embedded_video_needs_no_file(report, browser, tmp_path):
     path = tmp_path / "page.html"
-    write_page(report, path, embed=True)
+    path.write_text(page_html(report, path, embed=True), "utf-8")
     browser.open(path)
     browser.wait("document.getElementById('player').readyState >= 1")
     assert browser.run("return document.getElementById('player').src").startswith("blob:")
@@ -257,7 +257,9 @@ def test_a_video_that_does_not_play_keeps_timeline_and_frames(report, browser, t
     broken = tmp_path / "game.webm"
     broken.write_bytes(b"no video")
     path = tmp_path / "page.html"
-    write_page(Report(report.document, report.evidence, None, broken), path)
+    path.write_text(
+        page_html(Report(report.document, report.evidence, None, broken), path), "utf-8"
+    )
     browser.open(path)
     browser.wait("!document.getElementById('still').hidden")
     assert "cannot play game.webm" in browser.find("#still-note").text
@@ -269,7 +271,7 @@ def test_a_video_that_does_not_play_keeps_timeline_and_frames(report, browser, t
 
 def test_fits_a_phone(report, browser, tmp_path):
     path = tmp_path / "page.html"
-    write_page(report, path)
+    path.write_text(page_html(report, path), "utf-8")
     browser.open(path, width=390, height=844)
     assert browser.run("return document.documentElement.scrollWidth") == 390
     assert all(each.is_displayed() for each in browser.all(".lane, #edit, #threshold, #copy"))
@@ -288,9 +290,8 @@ def test_fits_a_phone(report, browser, tmp_path):
 def test_accessible(report, browser, tmp_path, theme, width):
     path = tmp_path / "page.html"
     truth = [Interval("dive", 2.5, 6.0)]
-    write_page(
-        Report(report.document, report.evidence, truth, report.video), path, index="./index.html"
-    )
+    shown = Report(report.document, report.evidence, truth, report.video)
+    path.write_text(page_html(shown, path, index="./index.html"), "utf-8")
     browser.open(path, width=width, theme=theme)
     browser.click("#edit")
     browser.click("#next")

@@ -18,7 +18,7 @@ from basnet_e2e.heads.presets import preset
 from basnet_e2e.report.evidence import Evidence, evidence_path
 from basnet_e2e.report.figures.canvas import save_picture
 from basnet_e2e.report.figures.heatmap import MOST_ROWS, draw_heat_map
-from basnet_e2e.report.figures.model_view import ModelView, recorded_view, timeline_of
+from basnet_e2e.report.figures.model_view import ModelView, recorded_view
 from basnet_e2e.report.figures.registry import PICTURES, Request, find_picture
 from basnet_e2e.report.figures.snippet import draw_snippet, take_snippet
 from basnet_e2e.report.figures.training_curves import draw_training_curves, running_mean
@@ -179,12 +179,12 @@ def test_a_result_is_drawn_from_the_evidence_beside_it(tmp_path):
 
 def test_curves_of_what_is_annotated_or_found():
     found, truth = [Interval("jump", 2, 4, 0.7)], [Interval("run", 1, 3), Interval("other", 5, 6)]
-    drawn = timeline_of(make_view(intervals=found), truth)
-    assert list(drawn.activation) == ["run", "jump"]
-    assert min(drawn.activation["jump"]) == 0  # below 0 nothing is active
-    assert max(drawn.activation["run"]) == 0.5
+    curves = make_view(intervals=found).curves(truth)
+    assert list(curves) == ["run", "jump"]
+    assert min(curves["jump"]) == 0  # below 0 nothing is active
+    assert max(curves["run"]) == 0.5
     # With nothing to show, what the model holds likeliest.
-    assert list(timeline_of(make_view()).activation) == ["jump"]
+    assert list(make_view().curves()) == ["jump"]
 
 
 def test_a_heat_map_holds_the_activation_at_its_time():

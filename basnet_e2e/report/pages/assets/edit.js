@@ -32,7 +32,7 @@ export function setEditing(editing) {
   redraw("lanes");
 }
 
-/** Change the selected one; what a model found becomes a person's by that. */
+/** Change the selected interval; one that a model found becomes a person's. */
 function change(chosen, fieldsOf) {
   const after = { ...chosen, score: chosen.found ? 1 : chosen.score, ...fieldsOf, found: false };
   if (!chosen.found) edit(state.intervals.map((each) => (each === chosen ? after : each)));

@@ -1,4 +1,4 @@
-// The parts of the page joined: who redraws when what changes.
+// Connects the parts of the page: what is redrawn after which change.
 import { byId } from "./text.js";
 import { LEAST_SPAN, duration, filterChanged, on, state } from "./state.js";
 import { isPlaying, now, openVideo } from "./player.js";

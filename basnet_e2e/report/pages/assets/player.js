@@ -87,7 +87,7 @@ export function openVideo() {
   video.hidden = false;
   video.addEventListener("loadedmetadata", () => {
     if (!video.videoWidth) {
-      cannotPlay(`This browser cannot show the pictures of ${name}. Timeline and frames work.`);
+      cannotPlay(`This browser cannot show the picture of ${name}. The timeline and frames still work.`);
       return;
     }
     playable = true;
@@ -95,7 +95,7 @@ export function openVideo() {
   });
   video.addEventListener("error", () => {
     const where = bytes ? "" : ", or it is no longer where it was";
-    cannotPlay(`This browser cannot play ${name}${where}. Timeline and frames work.`);
+    cannotPlay(`This browser cannot play ${name}${where}. The timeline and frames still work.`);
   });
   for (const event of ["timeupdate", "seeked", "pause"]) {
     video.addEventListener(event, () => {

@@ -149,7 +149,7 @@ export function rankText(each) {
   return data.found && !each.found ? "yours" : `score ${scoreText(each.score)}`;
 }
 
-/** Tell those who cannot see the page. */
+/** Announce to screen readers. */
 export function say(text) {
   byId("say").textContent = text;
 }

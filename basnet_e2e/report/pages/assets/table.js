@@ -41,7 +41,7 @@ export function tableChanged() {
   const note = byId("no-rows");
   note.hidden = sorted.length > 0;
   note.textContent = all
-    ? "Every interval is hidden: lower the score, or switch a class on."
+    ? "Every interval is hidden: lower the score or show more classes."
     : data.none || "No action was found in this video.";
 }
 

@@ -1,6 +1,7 @@
 """What writers start from: intervals in the order of time, names as plain text of one line."""
 
 import unicodedata
+from collections.abc import Sequence
 from fractions import Fraction
 
 from basnet_e2e.intervals import Interval, Localization, written_intervals
@@ -38,6 +39,20 @@ def in_time(result: Localization) -> list[Interval]:
     """Intervals as every output states them, in the order of their time."""
     found = written_intervals(result.intervals, result.duration)
     return sorted(found, key=lambda one: (one.start, one.end))
+
+
+def class_names(results: Sequence[Localization]) -> list[str]:
+    """Classes that occur or that the models know, in order, each as one line."""
+    names = (name for one in results for name in (*(f.label for f in in_time(one)), *one.classes))
+    return list(dict.fromkeys(map(one_line, names)))
+
+
+def by_class(result: Localization) -> dict[str, list[Interval]]:
+    """Class, as one line -> its intervals in the order of time."""
+    found: dict[str, list[Interval]] = {}
+    for one in in_time(result):
+        found.setdefault(one_line(one.label), []).append(one)
+    return found
 
 
 def frames_of(found: Interval, rate: Fraction, earliest: int = 0) -> tuple[int, int]:
