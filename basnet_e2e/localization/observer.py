@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from basnet_e2e.localization.predictor import VideoPrediction
 
 if TYPE_CHECKING:
-    from extract.pipeline.extractor import OpenVideo
+    from extract.pipeline.frame_window import OpenVideo
 
 
 class Observer(Protocol):

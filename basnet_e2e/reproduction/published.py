@@ -6,8 +6,6 @@ other data are for scale only, and the tables say so.
 
 from dataclasses import dataclass, field
 
-from basnet_e2e.errors import BasnetError
-
 THUMOS_TIOUS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 ACTIVITYNET_TIOUS = (0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95)
 # In the order of the paper's table, each step adding a part.
@@ -212,14 +210,3 @@ _ACTIVITYNET_13 = _activitynet(
 )
 
 PROTOCOLS = {each.name: each for each in (_THUMOS, _ACTIVITYNET_12, _ACTIVITYNET_13)}
-
-
-def protocol(name: str) -> Protocol:
-    """A protocol by name.
-
-    Raises:
-        BasnetError: there is none of this name.
-    """
-    if name not in PROTOCOLS:
-        raise BasnetError(f"no benchmark {name!r}; choose one of {', '.join(PROTOCOLS)}")
-    return PROTOCOLS[name]

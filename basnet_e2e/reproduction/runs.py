@@ -20,7 +20,7 @@ from basnet_e2e.data.features.dataset import LabelledSet
 from basnet_e2e.data.files.text_files import read_json
 from basnet_e2e.errors import BasnetError
 from basnet_e2e.evaluation.background import (
-    BackgroundVideo,
+    FIGURE_NAMES,
     background_detection,
     background_truth,
 )
@@ -42,8 +42,6 @@ from weights.files import write_text
 from weights.json_documents import Duration
 
 log = logging.getLogger(__name__)
-SELECTIONS = ("last", "best-on-test")
-BACKGROUND = ("precision", "recall", "f_measure", "average_precision")
 # Raised whenever proposals or evaluation change, so that kept figures are recomputed.
 FIGURES_VERSION = 1
 # Compared by hashes, which mean nothing to a reader.
@@ -120,7 +118,7 @@ class Runner:
         folder: where each run's folder is made.
         benchmark: videos and intervals.
         tious: thresholds.
-        select: ``last``, or ``best-on-test`` to look at the test videos during training too.
+        best_on_test: also evaluate the best step on the test videos.
         device: where networks run.
     """
 
@@ -130,17 +128,15 @@ class Runner:
         benchmark: Benchmark,
         tious: Sequence[float],
         *,
-        select: str = "last",
+        best_on_test: bool = False,
         device: torch.device | None = None,
     ) -> None:
-        if select not in SELECTIONS:
-            raise BasnetError(f"no selection {select!r}; choose one of {', '.join(SELECTIONS)}")
         self.folder, self.benchmark = folder, benchmark
-        self.tious, self.select = tuple(tious), select
+        self.tious, self.best_on_test = tuple(tious), best_on_test
         self.device = device or torch.device("cpu")
 
     def all(self, specs: Sequence[Spec], progress: "Reporter | None" = None) -> Iterator[Outcome]:
-        """Take runs one after the other; what is already on the disk is not computed again.
+        """Take runs one after another; those already on disk are not recomputed.
 
         Args:
             specs: the runs.
@@ -163,7 +159,7 @@ class Runner:
         data = usable(self.benchmark.train, spec.preset)
         spec = replace(spec, preset=with_segments(spec.preset, data))
         paths = {"last": self.place(spec) / "model.safetensors"}
-        if self.select == "best-on-test" and spec.fix is None:
+        if self.best_on_test and spec.fix is None:
             paths["best"] = self.place(spec) / "best-on-test.safetensors"
         for path in paths.values():
             if path.is_file():
@@ -282,12 +278,11 @@ def judge(
         prediction = activations(model, video)
         found.append(localization_of(prediction, model, video))
         truth = background_truth(video.start, video.end, benchmark.truth.videos[video.id])
-        backgrounds.append(BackgroundVideo(truth, *predict_background(prediction, video)))
+        backgrounds.append((truth, *predict_background(prediction, video)))
     table = score(prepare(found, benchmark.truth), tious)
-    detection = background_detection(backgrounds)
     step = (model.training.get("validation") or {}).get("step", model.training["steps"])
-    background = {name: float(getattr(detection, name)) for name in BACKGROUND}
-    return found, Figures(tuple(float(value) for value in table.map), background, int(step))
+    figures = tuple(float(value) for value in table.map)
+    return found, Figures(figures, background_detection(backgrounds), int(step))
 
 
 def changes_training(head: str, fix: str) -> bool:
@@ -313,7 +308,7 @@ def _read_figures(path: Path, made_by: dict[str, Any], count: int) -> Figures | 
         return None
     kept = document.figures
     same = document.made_by == json.loads(json.dumps(made_by)) and len(kept.map) == count
-    return kept if same and kept.background.keys() >= set(BACKGROUND) else None
+    return kept if same and kept.background.keys() >= set(FIGURE_NAMES) else None
 
 
 def _read_seconds(path: Path) -> float | None:

@@ -10,14 +10,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from basnet_e2e.evaluation.background import DEFINITION
+from basnet_e2e.evaluation.background import DEFINITION, FIGURE_NAMES
 from basnet_e2e.heads.common.settings import Preset
 from basnet_e2e.heads.registry import find_head
 from basnet_e2e.reproduction.published import HEAD_TITLES, RECIPE_TITLES, Protocol
 from basnet_e2e.reproduction.runs import Figures, Outcome
 from basnet_e2e.training.loop import evaluated_steps
 
-BACKGROUND_COLUMNS = ("f_measure", "precision", "recall", "average_precision")
 Outcomes = dict[str, list[Outcome]]
 """Recipe, fix or head -> its runs, one per seed."""
 
@@ -82,7 +81,7 @@ def background(protocol: Protocol, outcomes: Outcomes) -> Sheet:
     rows = []
     for recipe, runs in outcomes.items():
         published = protocol.background.get(recipe)
-        values = [[run.last.background[name] for name in BACKGROUND_COLUMNS] for run in runs]
+        values = [[run.last.background[name] for name in FIGURE_NAMES] for run in runs]
         paper = "-" if published is None else f"{published:.3f}"
         rows.append((title_of(recipe), paper, *_mean(values, _ratio)))
         if len(runs) > 1:

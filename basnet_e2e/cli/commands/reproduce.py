@@ -15,10 +15,9 @@ from basnet_e2e.cli.terminal.progress import ProgressBar
 from basnet_e2e.cli.terminal.tables import show_sheets, show_text
 
 if TYPE_CHECKING:
-    from basnet_e2e.reproduction.heads import HeadResult
     from basnet_e2e.reproduction.published import Protocol
-    from basnet_e2e.reproduction.runs import Runner, Spec
-    from basnet_e2e.reproduction.study import StudyResult
+    from basnet_e2e.reproduction.report import Report
+    from basnet_e2e.reproduction.runs import Spec
     from basnet_e2e.training.loop import TrainingStep
 
 log = logging.getLogger(__name__)
@@ -147,14 +146,14 @@ def reproduce(
     from basnet_e2e.heads.common.devices import choose_device
     from basnet_e2e.reproduction.data import read_benchmark
     from basnet_e2e.reproduction.pictures import check_video
-    from basnet_e2e.reproduction.published import protocol
+    from basnet_e2e.reproduction.published import PROTOCOLS
     from basnet_e2e.reproduction.runs import Runner
 
     folder = output or Path(f"reproduce-{benchmark}")
     check_folder(folder)
     check_output(folder / "report.json", Kind.REPORT, [root, ground_truth, labels], force=force)
     place = choose_device(device)
-    wanted = protocol(benchmark)
+    wanted = PROTOCOLS[benchmark]
     shown = {"video": video, "select": None if select == "last" else select}
     study = _study(wanted, shown=shown, **asked)
     data = read_benchmark(
@@ -166,11 +165,12 @@ def reproduce(
     if video is not None:
         check_video(data.test, video)
     (folder / "runs").mkdir(parents=True, exist_ok=True)
-    runner = Runner(folder / "runs", data, wanted.tious, select=select, device=place)
+    best = select == "best-on-test"
+    runner = Runner(folder / "runs", data, wanted.tious, best_on_test=best, device=place)
     with ProgressBar("reproduce", quiet=log.getEffectiveLevel() > logging.INFO) as bar:
-        result, write = _run(study, runner, functools.partial(_follow, bar))
-    written = write(folder, result, runner, **({} if video is None else {"video": video}))
-    _print(result)
+        report = study.run(runner, functools.partial(_follow, bar))
+    written = report.write(folder, runner, video)
+    _print(report)
     log.info("written: %s", ", ".join(map(str, written)))
 
 
@@ -183,12 +183,12 @@ def _study(
     **asked: Any,
 ) -> Any:
     """What is computed: BaS-Net's ablation, or a comparison of heads."""
+    from basnet_e2e.reproduction.ablation import make_ablation
     from basnet_e2e.reproduction.heads import make_head_study
-    from basnet_e2e.reproduction.study import make_study
 
     given = {name: value for name, value in asked.items() if value is not None}
     if heads is None:
-        return make_study(wanted, settings=preset, **given)
+        return make_ablation(wanted, settings=preset, **given)
     names = {"each_fix": "each-mend", "fix": "mend"} | {
         name: name for name in ("recipes", "select", "video")
     }
@@ -197,16 +197,6 @@ def _study(
         named = ", ".join(f"--{names[name]}" for name in ablation)
         raise click.UsageError(f"{named}: of BaS-Net's ablation, not together with --heads.")
     return make_head_study(wanted, heads, settings=preset, **given)
-
-
-def _run(study: Any, runner: "Runner", follow: Any) -> tuple[Any, Any]:
-    """The result of a study, and what writes its report."""
-    from basnet_e2e.reproduction import heads
-    from basnet_e2e.reproduction import study as ablation
-
-    if isinstance(study, heads.HeadStudy):
-        return heads.compare_heads(study, runner, follow), heads.write_head_report
-    return ablation.reproduce(study, runner, follow), ablation.write_report
 
 
 def _follow(
@@ -222,8 +212,8 @@ def _follow(
     return step
 
 
-def _print(result: "StudyResult | HeadResult") -> None:
-    show_text(f"{result.settings()}.\n")
-    show_sheets(result.sheets())
-    for note in result.notes:
+def _print(report: "Report") -> None:
+    show_text(f"{report.settings()}.\n")
+    show_sheets(report.sheets())
+    for note in report.notes:
         show_text(f"Note: {note}.")

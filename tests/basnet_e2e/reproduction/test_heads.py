@@ -10,11 +10,11 @@ from basnet_e2e import BasnetError
 from basnet_e2e.data.files.file_kinds import Kind, kind_of
 from basnet_e2e.heads.presets import preset
 from basnet_e2e.heads.registry import HEADS
-from basnet_e2e.reproduction.heads import HeadResult, HeadStudy, make_head_study
-from basnet_e2e.reproduction.published import HEAD_TITLES, protocol
+from basnet_e2e.reproduction.heads import HeadReport, make_head_study
+from basnet_e2e.reproduction.published import HEAD_TITLES, PROTOCOLS
 from basnet_e2e.reproduction.runs import Figures, Outcome, Spec
 
-THUMOS = protocol("thumos14")
+THUMOS = PROTOCOLS["thumos14"]
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 
@@ -25,9 +25,9 @@ def outcome(head, seed, value, seconds=None):
     return Outcome(Spec(chosen, seed), figures, None, seconds, 1234)
 
 
-def result(outcomes, seeds):
+def report_of(outcomes):
     presets = tuple(runs[0].spec.preset for runs in outcomes.values())
-    return HeadResult(HeadStudy(THUMOS, presets, seeds), outcomes, ())
+    return HeadReport(THUMOS, outcomes, (), presets)
 
 
 def test_rows_stand_above_what_was_published():
@@ -35,7 +35,7 @@ def test_rows_stand_above_what_was_published():
         "stpn": [outcome("stpn", 0, 0.1, 2.0), outcome("stpn", 1, 0.2, 4.0)],
         "autoloc": [outcome("autoloc", 0, 0.3), outcome("autoloc", 1, 0.3)],
     }
-    table, cost, background = result(found, 2).sheets()
+    table, cost, background = report_of(found).sheets()
     assert [row[0] for row in table.rows] == [
         "STPN", "  here", "  ±", "  I3D", "AutoLoc", "  here", "  ±", "  UNT"
     ]  # fmt: skip

@@ -10,12 +10,12 @@ from basnet_e2e import BasnetError
 from basnet_e2e.heads.basnet.settings import FIXES
 from basnet_e2e.heads.presets import preset
 from basnet_e2e.reproduction.data import read_benchmark
-from basnet_e2e.reproduction.published import protocol
+from basnet_e2e.reproduction.published import PROTOCOLS
 from basnet_e2e.reproduction.runs import Runner, changes_training
 from basnet_e2e.training.fit import fit
 from basnet_e2e.training.run_identity import RunInputs
 
-THUMOS = protocol("thumos14")
+THUMOS = PROTOCOLS["thumos14"]
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 
@@ -143,7 +143,7 @@ def test_damaged_figures_are_computed_anew(tree, tmp_path, damage):
 
 
 def test_the_best_step_is_not_reused_when_what_chose_it_changes(tree, tmp_path):
-    options = {"select": "best-on-test"}
+    options = {"best_on_test": True}
     tiny_runner(tree, tmp_path / "runs", **options).run(tiny("full", 0))
     fixed = tiny("full", 0, preset(TINY, fix=("ranking",)))
     with pytest.raises(BasnetError, match=r"best-on-test.* another ranking"):
@@ -159,7 +159,7 @@ def test_the_best_step_of_a_finished_run_is_not_to_be_had(tree, tmp_path, no_tra
     tiny_runner(tree, tmp_path / "runs").run(tiny("full", 0))
     no_training()
     with pytest.raises(BasnetError, match="its best step is not known"):
-        tiny_runner(tree, tmp_path / "runs", select="best-on-test").run(tiny("full", 0))
+        tiny_runner(tree, tmp_path / "runs", best_on_test=True).run(tiny("full", 0))
 
 
 def test_an_interrupted_run_goes_on_with_another_reading_only(tree, tmp_path):
@@ -192,7 +192,7 @@ def test_an_interrupted_run_goes_on_and_ends_alike(tree, tmp_path):
 
 def test_the_best_step_on_test_stands_beside_the_last_one(tree, tmp_path):
     last = tiny_runner(tree, tmp_path / "last").run(tiny("full", 0))
-    both = tiny_runner(tree, tmp_path / "both", select="best-on-test").run(tiny("full", 0))
+    both = tiny_runner(tree, tmp_path / "both", best_on_test=True).run(tiny("full", 0))
     assert last.best is None
     assert both.last == last.last  # looking changes nothing
     assert both.best is not None
