@@ -1,4 +1,4 @@
-"""What a user can fix about videos, features and extraction settings."""
+"""Errors that a user can fix in videos, features and extraction settings."""
 
 import os
 
@@ -10,24 +10,24 @@ class ExtractError(Exception):
 
 
 class VideoError(ExtractError):
-    """One video cannot be used (others may); the message names the file and, if known, the time."""
+    """A video cannot be used; the message names the file and, if known, the time."""
 
     exit_code = 1
 
 
 class DiskError(OSError):
-    """What was computed cannot be kept: not the fault of a video, and it stops all of them."""
+    """Results cannot be written: not the fault of a video, and it stops all of them."""
 
     @classmethod
     def of(
         cls, error: OSError, path: str | os.PathLike[str], what: str | None = None
     ) -> "DiskError":
-        """What the system said about a file, and what of ours cannot be written there.
+        """The system's error about a file, with the name of what could not be written there.
 
         Args:
             error: the system's.
-            path: the file that a user knows.
-            what: such as ``the model``.
+            path: the file, under the name that the user knows.
+            what: for example ``the model``.
         """
         text = f"{what} cannot be written ({error.strerror})" if what else error.strerror
         return cls(error.errno, text, os.fspath(path))

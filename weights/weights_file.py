@@ -1,11 +1,10 @@
-"""The file that a network's weights are kept in: safetensors with our tensor names.
+"""The file in which a network's weights are kept: safetensors with our tensor names.
 
-Weights in any form are converted to it once. Its metadata record where they came from and the hash
-of the tensors' content, which is checked at each use.
+Weights of all formats are converted to it once. Its metadata record where they came from and the
+hash of the tensors' content, which is checked at each use.
 """
 
 import json
-import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,14 +15,11 @@ from msgspec import Struct
 
 from weights.errors import WeightsError
 from weights.files import atomic_write, cache_folder
-from weights.formats import content_hash, read_safetensors
-from weights.huggingface import ModelFolder, check_folder, model_folder
+from weights.formats.keys import exactly, to_i3d
+from weights.formats.libraries import library_shapes
+from weights.formats.tensor_files import content_hash, read_safetensors
 from weights.json_documents import JsonError, decode_json
-from weights.keys import exactly, to_i3d
-from weights.libraries import library_shapes
 from weights.manifest import HERE, Network
-
-log = logging.getLogger(__name__)
 
 METADATA_KEY = "basnet"
 
@@ -36,7 +32,8 @@ class WeightsFile:
         path: safetensors file with our tensor names, or the folder of a model of transformers.
         sha256: hash of the tensors' content (`content_hash`), which depends on their values alone.
         source: where the weights came from.
-        meta: the file's metadata.
+        meta: the file's metadata; of a folder its ``model_type``, and ``classes`` if it has a
+            classifier.
     """
 
     path: Path
@@ -62,7 +59,7 @@ class _Metadata(Struct):
 
 
 def local_file(item: Network) -> Path:
-    """Path of a network's weights on this machine, whether they are there or not."""
+    """Path of a network's weights on this machine, whether they exist or not."""
     if item.bundled:
         return HERE / item.bundled
     if item.model:
@@ -70,14 +67,17 @@ def local_file(item: Network) -> Path:
     return cache_folder() / "weights" / f"{item.name}-{item.stream}.safetensors"
 
 
-def check(path: Path) -> WeightsFile:
-    """Read weights and compare their content with its recorded hash.
+def model_folder(name: str) -> Path:
+    """Folder of a model of transformers in the cache, by its name on the hub."""
+    return cache_folder() / "models" / name.replace("/", "--")
+
+
+def check_file(path: Path) -> WeightsFile:
+    """Read a weights file and compare its content with the recorded hash.
 
     Raises:
-        WeightsError: they are damaged or were not written by this program.
+        WeightsError: it is damaged or was not written by this program.
     """
-    if path.is_dir():
-        return as_file(check_folder(path))
     tensors, metadata = read_safetensors(path)
     try:
         recorded = decode_json(metadata[METADATA_KEY], _Metadata)
@@ -92,21 +92,11 @@ def check(path: Path) -> WeightsFile:
     return WeightsFile(path, found, recorded.origin.source, meta)
 
 
-def as_file(folder: ModelFolder) -> WeightsFile:
-    """A model of transformers, which is a folder."""
-    return WeightsFile(folder.path, folder.sha256, folder.source, folder.meta)
-
-
 def convert(item: Network, tensors: Mapping[str, np.ndarray], where: str) -> dict[str, np.ndarray]:
-    """A network's tensors under our names.
-
-    Args:
-        item: the network.
-        tensors: the content of a file.
-        where: the file, for errors.
+    """The tensors of a file ``where`` under our names.
 
     Raises:
-        WeightsError: the file does not hold exactly this network.
+        WeightsError: they are not exactly those of the network.
     """
     if item.architecture == "i3d":
         return to_i3d(tensors, item.channels, item.classes, where)
@@ -120,16 +110,10 @@ def store(item: Network, tensors: dict[str, np.ndarray], origin: Mapping[str, An
     Raises:
         OSError: the disk is full or the cache folder cannot be written.
     """
-    meta = {
-        "name": item.name,
-        "stream": item.stream,
-        "licence": item.licence,
-        "origin": dict(origin),
-    }
+    names = {"name": item.name, "stream": item.stream, "licence": item.licence}
     path = local_file(item)
-    write_weights(path, tensors, meta)
-    log.debug("%s written", path)
-    return check(path)
+    write_weights(path, tensors, {**names, "origin": dict(origin)})
+    return check_file(path)
 
 
 def write_weights(path: Path, tensors: Mapping[str, np.ndarray], meta: Mapping[str, Any]) -> None:

@@ -3,6 +3,7 @@
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,8 +17,10 @@ from basnet_e2e.report.evidence import Evidence, evidence_of, evidence_path
 from basnet_e2e.report.gather import Gatherer, Result, find_results, video_beside
 from basnet_e2e.report.pages.site import check_target, write_report
 from basnet_e2e.report.thumbnails import ThumbnailRecorder
-from extract.pipeline.extractor import OpenVideo
 from extract.sources.urls import Url
+
+if TYPE_CHECKING:
+    from extract.pipeline.frame_window import OpenVideo
 
 
 class LiveReport:
@@ -77,7 +80,7 @@ class LiveReport:
         assert self._folder is not None
         return Path(self._folder.name) / "result.json"
 
-    def on_video(self, clip: OpenVideo) -> Callable[[float, NDArray[np.uint8]], None]:
+    def on_video(self, clip: "OpenVideo") -> Callable[[float, NDArray[np.uint8]], None]:
         """Take thumbnails out of the frames that are decoded anyway."""
         self._thumbnails = ThumbnailRecorder(clip.duration)
         return self._thumbnails.on_frame

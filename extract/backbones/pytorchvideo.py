@@ -1,4 +1,4 @@
-"""Networks of pytorchvideo's model zoo as a feature and a linear classifier of it.
+"""Networks of pytorchvideo's model zoo, split into features and a linear classifier.
 
 The feature is the input of the last linear layer, averaged over positions. The zoo averages logits
 over positions, which is the same, since the layer is linear.
@@ -9,18 +9,14 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from weights.libraries import pytorchvideo_network
+from weights.formats.libraries import pytorchvideo_network
 
 
 class PytorchvideoNetwork(nn.Module):
-    """A network by its name in the zoo (``slow_r50``, ``i3d_r50``, ``x3d_m``).
-
-    Its tensors keep the zoo's names, so the zoo's checkpoints load unchanged.
-    """
+    """A network by its name in the zoo, whose checkpoints load unchanged."""
 
     def __init__(self, name: str) -> None:
         super().__init__()
-        # The zoo's own module list, so that tensor names stay `blocks.0...`.
         self.blocks = cast(nn.ModuleList, pytorchvideo_network(name).blocks)
 
     @property

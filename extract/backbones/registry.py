@@ -6,15 +6,16 @@ states the preprocessing of its networks, their specs are read from it on demand
 """
 
 import difflib
+import functools
 import re
 from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from extract.backbones.spec import BackboneSpec
-from extract.backbones.torchvision_video import TORCHVISION, torchvision_spec
+from extract.backbones.torchvision_video import CLIPS, torchvision_spec
 from extract.backbones.transformers_model import KNOWN, model_spec
 from extract.errors import ExtractError
 from extract.streams import CHANNELS, STREAMS
@@ -27,16 +28,10 @@ if TYPE_CHECKING:
 HUB_NAME = re.compile(r"\w[\w.-]*/\w[\w.-]*")
 
 
-def _inception(stream: str, classes: int) -> "nn.Module":
+def _inception(stream: str, classes: int, **form: Any) -> "nn.Module":
     from extract.backbones.i3d import InceptionI3D
 
-    return InceptionI3D(CHANNELS[stream], classes)
-
-
-def _inception_mini(stream: str, classes: int) -> "nn.Module":
-    from extract.backbones.i3d import InceptionI3D
-
-    return InceptionI3D(CHANNELS[stream], classes, width=0.25, pool="whole")
+    return InceptionI3D(CHANNELS[stream], classes, **form)
 
 
 def _pytorchvideo(name: str) -> "Callable[[str, int], nn.Module]":
@@ -88,7 +83,7 @@ BACKBONES: dict[str, BackboneSpec] = {
             crop=64,
             length=16,
             dimension=256,
-            build=_inception_mini,
+            build=functools.partial(_inception, width=0.25, pool="whole"),
             flow_overrides={"scales": 4, "warps": 3, "iterations": 30},
             single_thread_per_clip=True,
         ),
@@ -101,7 +96,7 @@ BACKBONES: dict[str, BackboneSpec] = {
 
 def backbone_names() -> tuple[str, ...]:
     """Names of all backbones."""
-    return (*BACKBONES, *TORCHVISION, *KNOWN)
+    return (*BACKBONES, *CLIPS, *KNOWN)
 
 
 def _model(name: str) -> BackboneSpec | None:
@@ -130,7 +125,7 @@ def backbone_spec(name: str) -> BackboneSpec:
     """
     if name in BACKBONES:
         return BACKBONES[name]
-    if name in TORCHVISION:
+    if name in CLIPS:
         return torchvision_spec(name)
     model = _model(name)
     if model is not None:

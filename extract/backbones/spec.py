@@ -3,29 +3,19 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from extract.preprocessing.crop import Array, centre_crop
-from extract.preprocessing.torchvision_resize import Resize, even_crop
+from extract.preprocessing.crop import Array, centre_crop, even_crop
+from extract.preprocessing.torchvision_resize import Resize
+from weights.registry import resolve, resolve_model
+from weights.weights_file import WeightsFile
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
 Colour = tuple[float, float, float]
-
-
-class FeatureNetwork(Protocol):
-    """What a backbone's network has besides a torch module's methods."""
-
-    def features(self, x: "Tensor") -> "Tensor":
-        """Clips ``[B, C, T, H, W]`` to features ``[B, D]``."""
-        ...
-
-    def classifier(self) -> "tuple[Tensor, Tensor] | None":
-        """Weight ``[classes, D]`` and bias ``[classes]`` of the linear layer on the features."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -39,7 +29,9 @@ class BackboneSpec:
         crop: side of the centre crop in pixels.
         length: frames on the grid that one snippet covers.
         dimension: length of a feature.
-        build: (stream, classes) -> network with random weights and published tensor names.
+        build: (stream, classes) -> network with random weights and published tensor names. Besides
+            a torch module's methods it has ``features`` (clips ``[B, C, T, H, W]`` to ``[B, D]``)
+            and ``classifier``: weight ``[classes, D]`` and bias of the last layer, or None.
         frames: how many of a snippet's frames the network sees, evenly spread; None for all.
         step: the network sees every step-th frame of a snippet, from the first on.
         fps: frames per second of the grid that it was trained on.
@@ -76,11 +68,15 @@ class BackboneSpec:
     resize: Resize | None = None
     model: str | None = None
 
+    def weights(self, stream: str, offline: bool | None = None) -> WeightsFile:
+        """The verified weights of a stream, see ``weights.registry.resolve``."""
+        if self.model is not None:
+            return resolve_model(self.model, offline=offline)
+        return resolve(self.name, stream, offline=offline)
+
     def cropped(self, picture: Array) -> Array:
         """The centre crop of a resized picture, ``[crop, crop, 3]``, an array or a tensor."""
-        if self.resize is None:
-            return centre_crop(picture, self.crop)
-        return even_crop(picture, self.crop)
+        return (even_crop if self.resize else centre_crop)(picture, self.crop)
 
     @property
     def seen(self) -> Sequence[int]:

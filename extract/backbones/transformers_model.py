@@ -22,12 +22,12 @@ from numpy.typing import NDArray
 from extract.backbones.spec import BackboneSpec, Colour
 from extract.errors import ExtractError
 from extract.preprocessing.torchvision_resize import Resize
-from weights.huggingface import EXTRA, read_json
+from weights.sources.huggingface import EXTRA, read_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from torch import Tensor, nn
+    from torch import nn
 
 VIDEO, CLASSIFIER, PICTURES = "video", "classifier", "pictures"
 PICTURE_MODELS = ("clip", "siglip")
@@ -118,7 +118,7 @@ def model_spec(name: str, folder: Path) -> BackboneSpec:
 
     Raises:
         ExtractError: the model or its preprocessing is of an unsupported kind.
-        WeightsError: a file of it is missing or damaged.
+        WeightsError: a file is missing or damaged.
     """
     _require()
     config = read_json(folder / "config.json")
@@ -133,7 +133,7 @@ def model_spec(name: str, folder: Path) -> BackboneSpec:
         frames = SEEN.get(kind) or int(getattr(built, "num_frames", 0) or built.frames_per_clip)
         if kind == VIDEO:  # learned positions fix the number of frames
             frames = int(getattr(built, "num_frames", frames))
-        spec = BackboneSpec(
+        return BackboneSpec(
             name=name,
             streams=("rgb",),
             frame_side=side,
@@ -149,7 +149,6 @@ def model_spec(name: str, folder: Path) -> BackboneSpec:
             resize=resize,
             model=str(folder),
         )
-    return spec
 
 
 def _require() -> None:
@@ -266,26 +265,22 @@ def load_model(folder: Path) -> "nn.Module":
     Raises:
         ExtractError: the weights are not those of the network in its configuration.
     """
-    import torch
-
     _require()
     from extract.backbones.transformers_network import NETWORKS
 
     config = read_json(folder / "config.json")
     kind = _kind(config, folder)
     with _one_line(folder):
-        model = _from_folder(
-            folder, "AutoModelForVideoClassification" if kind == CLASSIFIER else ""
-        )
-        network: nn.Module = NETWORKS[kind](model.to(torch.float32))
+        auto = "AutoModelForVideoClassification" if kind == CLASSIFIER else "AutoModel"
+        network: nn.Module = NETWORKS[kind](_from_folder(folder, auto))
     return network.eval().requires_grad_(False)
 
 
-def _from_folder(folder: Path, auto: str = "") -> Any:
+def _from_folder(folder: Path, auto: str = "AutoModel") -> Any:
     import torch
     import transformers
 
-    model, notes = getattr(transformers, auto or "AutoModel").from_pretrained(
+    model, notes = getattr(transformers, auto).from_pretrained(
         folder,
         **NOTHING_RUN,
         use_safetensors=True,
@@ -319,21 +314,16 @@ def encode_prompts(folder: Path, prompts: Sequence[str]) -> TextTower:
     with _one_line(folder), torch.inference_mode():
         from transformers import AutoTokenizer
 
+        from extract.backbones.transformers_network import unit_vectors
+
         model = _from_folder(folder).eval()
         tokens = AutoTokenizer.from_pretrained(folder, **NOTHING_RUN)
         longest = int(model.config.text_config.max_position_embeddings)
-        # SigLIP was trained on prompts of one length.
-        padding = "max_length" if config["model_type"] == "siglip" else True
-        options = {"padding": padding, "truncation": True, "max_length": longest}
-        inputs = tokens(list(prompts), return_tensors="pt", **options)
-        names = (
-            ("input_ids",) if config["model_type"] == "siglip" else ("input_ids", "attention_mask")
-        )
-        found = pooled(model.get_text_features(**{name: inputs[name] for name in names}))
-        vectors = torch.nn.functional.normalize(found, dim=-1).float().numpy()
+        # SigLIP was trained on prompts of one length, and without a mask.
+        siglip = config["model_type"] == "siglip"
+        options = {"padding": "max_length" if siglip else True, "truncation": True}
+        inputs = tokens(list(prompts), return_tensors="pt", max_length=longest, **options)
+        names = ("input_ids",) if siglip else ("input_ids", "attention_mask")
+        found = model.get_text_features(**{name: inputs[name] for name in names})
+        vectors = unit_vectors(found).float().numpy()
         return TextTower(vectors, float(model.logit_scale.exp()))
-
-
-def pooled(output: Any) -> "Tensor":
-    """The vectors of the library's output, which is a tensor itself in some releases."""
-    return cast("Tensor", getattr(output, "pooler_output", output))

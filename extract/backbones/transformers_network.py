@@ -2,7 +2,6 @@
 
 from typing import Any, cast
 
-import torch
 from torch import Tensor, nn
 
 
@@ -51,10 +50,13 @@ class PictureEncoder(_Network):
     def features(self, x: Tensor) -> Tensor:
         """Clips ``[B, 3, T, H, W]`` to features ``[B, D]``."""
         frames = x.transpose(1, 2).flatten(0, 1).contiguous()
-        output = self.model.get_image_features(pixel_values=frames)
-        vectors = getattr(output, "pooler_output", output)
-        unit = nn.functional.normalize(vectors, dim=-1)
-        return torch.unflatten(unit, 0, (len(x), -1)).mean(dim=1)
+        unit = unit_vectors(self.model.get_image_features(pixel_values=frames))
+        return unit.unflatten(0, (len(x), -1)).mean(dim=1)
+
+
+def unit_vectors(output: Any) -> Tensor:
+    """Normalised vectors of the library's output, which is a tensor itself in some releases."""
+    return nn.functional.normalize(getattr(output, "pooler_output", output), dim=-1)
 
 
 NETWORKS: dict[str, type[_Network]] = {

@@ -1,4 +1,4 @@
-"""A library's clip classifier as a feature and a linear classifier of it.
+"""A library's clip classifier, split into features and a linear classifier.
 
 The feature is the input of the last linear layer. If the library averages logits over positions,
 features are averaged here, which is the same, since the layer is linear.

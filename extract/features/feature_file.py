@@ -21,8 +21,8 @@ from extract.features.metadata import METADATA_KEY, parse_metadata
 from extract.sources.urls import Url
 from extract.streams import STREAMS
 from weights.files import atomic_write
+from weights.formats.safetensors_header import header_metadata
 from weights.json_documents import JsonError
-from weights.safetensors_header import header_metadata
 
 SUFFIX = ".safetensors"
 

@@ -29,18 +29,18 @@ class RAFTFlow:
     name = "raft"
     single_thread_per_pair = False  # torch uses all threads for a pair
 
-    def __init__(self, device: str = "auto", offline: bool | None = None) -> None:
+    def __init__(self, device: str = "auto") -> None:
         import torch
         from safetensors.torch import load_file
 
-        from weights.libraries import import_torchvision
+        from weights.formats.libraries import import_torchvision
         from weights.registry import resolve
 
         import_torchvision()
         from torchvision.models.optical_flow import raft_large
 
         self._device = choose_device(device)
-        weights = resolve("raft", "flow", offline=offline)
+        weights = resolve("raft", "flow")
         self._sha256 = weights.sha256
         model = raft_large(weights=None)
         model.load_state_dict(load_file(weights.path))
@@ -59,27 +59,23 @@ class RAFTFlow:
 
     def compute(self, grey: NDArray[np.uint8], rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
         """See ``FlowMethod.compute``; the grey frames are not used."""
-        return raft_flow(self._model, rgb, self._device)
+        import torch
+
+        frames = torch.from_numpy(rgb).to(self._device)
+        found: NDArray[np.float32] = raft_tensors(self._model, frames).cpu().numpy()
+        return found
 
     def compute_on_device(self, grey: "Tensor", rgb: "Tensor") -> "Tensor":
         """See ``FlowMethod.compute_on_device``."""
         return raft_tensors(self._model, rgb)
 
 
-def raft_flow(model: Any, rgb: NDArray[np.uint8], device: str = "cpu") -> NDArray[np.float32]:
-    """`raft_tensors` for an array, computed on a device."""
-    import torch
-
-    found: NDArray[np.float32] = raft_tensors(model, torch.from_numpy(rgb).to(device)).cpu().numpy()
-    return found
-
-
 def raft_tensors(model: Any, rgb: "Tensor", batch: int | None = None) -> "Tensor":
     """Flow ``[N, 2, H, W]`` of frames ``[N+1, H, W, 3] uint8`` on their device, by a RAFT network.
 
-    The network needs sides that are multiples of 8 and at least 128: frames are padded by
-    repeating their border, evenly on both sides, and the flow is cropped. Batches have a fixed
-    size, the last filled up with grey frames, so that a field does not depend on its neighbours.
+    Frames are padded to sides that are multiples of 8 and at least 128 by repeating their border,
+    and the flow is cropped. Batches have a fixed size, the last filled up with grey frames, so that
+    a field does not depend on its neighbours.
 
     Args:
         model: the network.

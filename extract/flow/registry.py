@@ -7,7 +7,6 @@ network, which the flow network has never seen.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -23,9 +22,8 @@ class FlowMethod(Protocol):
     """Computes flow between consecutive frames, each pair independently.
 
     Attributes:
-        name: on the command line.
-        single_thread_per_pair: whether a pair takes one thread, so that several threads may compute
-            different pairs at a time. Otherwise a call uses all threads.
+        name: as on the command line.
+        single_thread_per_pair: whether a pair takes one thread; otherwise a call uses all.
     """
 
     name: str
@@ -57,40 +55,25 @@ class FlowMethod(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class FlowOptions:
-    """Options of all methods.
-
-    Attributes:
-        device: ``auto``, ``cpu`` or ``cuda[:N]``.
-        overrides: parameters that a backbone sets, such as fewer steps for small frames.
-        threads: CPU threads; None leaves it to the engine. Changes no value.
-    """
-
-    device: str = "auto"
-    overrides: Mapping[str, Any] = field(default_factory=dict)
-    threads: int | None = None
-
-
-def _tvl1(options: FlowOptions) -> FlowMethod:
+def _tvl1(overrides: Mapping[str, Any], device: str) -> FlowMethod:
     from extract.flow.tvl1.method import TVL1Flow
 
-    return TVL1Flow(options.overrides, options.device, options.threads)
+    return TVL1Flow(overrides, device)
 
 
-def _tvl1_fast(options: FlowOptions) -> FlowMethod:
+def _tvl1_fast(overrides: Mapping[str, Any], device: str) -> FlowMethod:
     from extract.flow.tvl1.method import FastTVL1Flow
 
-    return FastTVL1Flow(options.overrides, options.device, options.threads)
+    return FastTVL1Flow(overrides, device)
 
 
-def _raft(options: FlowOptions) -> FlowMethod:
+def _raft(overrides: Mapping[str, Any], device: str) -> FlowMethod:
     from extract.flow.raft import RAFTFlow
 
-    return RAFTFlow(options.device)  # it has no parameter that a backbone may set
+    return RAFTFlow(device)  # a backbone overrides parameters of TV-L1 only
 
 
-METHODS: dict[str, Callable[[FlowOptions], FlowMethod]] = {
+METHODS: dict[str, Callable[[Mapping[str, Any], str], FlowMethod]] = {
     "tvl1": _tvl1,
     "tvl1-fast": _tvl1_fast,
     "raft": _raft,
@@ -98,19 +81,14 @@ METHODS: dict[str, Callable[[FlowOptions], FlowMethod]] = {
 
 
 def flow_method(
-    name: str,
-    *,
-    device: str = "auto",
-    overrides: Mapping[str, Any] | None = None,
-    threads: int | None = None,
+    name: str, *, device: str = "auto", overrides: Mapping[str, Any] | None = None
 ) -> FlowMethod:
     """Make a flow method ready to compute.
 
     Args:
-        name: one of ``METHODS``.
-        device: see `FlowOptions`, as for the next two.
-        overrides: parameters that differ from the method's defaults.
-        threads: CPU threads.
+        name: a key of ``METHODS``.
+        device: ``auto``, ``cpu`` or ``cuda[:N]``.
+        overrides: parameters that a backbone sets, such as fewer steps for small frames.
 
     Raises:
         ExtractError: an unknown name, parameter or device.
@@ -118,4 +96,4 @@ def flow_method(
     """
     if name not in METHODS:
         raise ExtractError(f"unknown flow method {name!r}; choose one of {', '.join(METHODS)}")
-    return METHODS[name](FlowOptions(device, overrides or {}, threads))
+    return METHODS[name](overrides or {}, device)

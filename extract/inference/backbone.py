@@ -1,7 +1,7 @@
 """A backbone with its weights, ready for inference."""
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -19,11 +19,11 @@ from extract.backbones.transformers_model import (
 )
 from extract.errors import ExtractError
 from extract.inference.precision import check_precision
+from extract.machine.device_check import Sample, checked_device
 from extract.machine.devices import choose_device
 from extract.streams import CHANNELS, STREAMS
-from weights.keys import COUNTER
+from weights.formats.keys import COUNTER
 from weights.manifest import network as manifest_entry
-from weights.registry import resolve, resolve_model
 from weights.weights_file import WeightsFile
 
 if TYPE_CHECKING:
@@ -70,27 +70,23 @@ def class_names(spec: BackboneSpec, stream: str, file: WeightsFile) -> tuple[str
 class Backbone:
     """A backbone ready for inference; the weights of a stream are loaded at its first use.
 
+    Its methods raise WeightsError if the weights of a stream are not here and cannot be downloaded.
+
     Args:
         spec: the network and what it expects.
         streams: the streams that will be used.
         device: as torch names it.
-        winograd: compute its convolutions on a CPU by Winograd's filtering.
         precision: see `extract.inference.precision`.
     """
 
     def __init__(
-        self,
-        spec: BackboneSpec,
-        streams: Sequence[str],
-        device: str,
-        winograd: bool = False,
-        precision: str = "float32",
+        self, spec: BackboneSpec, streams: Sequence[str], device: str, precision: str = "float32"
     ) -> None:
         self.spec = spec
         self.streams = tuple(streams)
         self.device = device
         self.precision = precision
-        self._winograd = winograd
+        self._winograd = spec.winograd and device == "cpu"
         self._files: dict[str, WeightsFile] = {}
         self._runtimes: dict[str, TorchRuntime] = {}
         self._loading = threading.Lock()
@@ -108,7 +104,6 @@ class Backbone:
 
         Raises:
             ExtractError: the backbone was loaded without this stream.
-            WeightsError: its weights are not here and cannot be downloaded.
         """
         if stream not in self.streams:
             raise ExtractError(
@@ -116,8 +111,7 @@ class Backbone:
                 f"not with {stream}"
             )
         if stream not in self._files:
-            model = self.spec.model
-            self._files[stream] = resolve_model(model) if model else resolve(self.spec.name, stream)
+            self._files[stream] = self.spec.weights(stream)
         return self._files[stream]
 
     def weights_hashes(self, streams: Sequence[str] | None = None) -> dict[str, str]:
@@ -128,17 +122,11 @@ class Backbone:
 
         Raises:
             ExtractError: the backbone was loaded without one of the streams.
-            WeightsError: the weights of a stream are not here and cannot be downloaded.
         """
-        used = self.streams if streams is None else streams
-        return {stream: self.file(stream).sha256 for stream in used}
+        return {stream: self.file(stream).sha256 for stream in streams or self.streams}
 
     def weights_bytes(self) -> int:
-        """Size of the files of all streams in bytes.
-
-        Raises:
-            WeightsError: the weights of a stream are not here and cannot be downloaded.
-        """
+        """Size of the files of all streams in bytes."""
         paths = {self.file(stream).path for stream in self.streams}
         files = [file for path in paths for file in (path.rglob("*") if path.is_dir() else [path])]
         return sum(file.stat().st_size for file in files)
@@ -209,7 +197,6 @@ class Backbone:
         Raises:
             ExtractError: the backbone was loaded without one of the streams, or the weights are
                 those of another network.
-            WeightsError: its weights are not here and cannot be downloaded.
         """
         for stream in streams:
             self._loaded(stream)
@@ -225,7 +212,7 @@ class Backbone:
         from extract.inference.torch_runtime import TorchRuntime
 
         spec, network = self.spec, self.network(stream)
-        classifier = network.classifier()  # type: ignore[operator]  # see FeatureNetwork
+        classifier = network.classifier()  # type: ignore[operator]  # see BackboneSpec.build
         if classifier is not None:
             weight, bias = classifier
             self._classifiers[stream] = (weight.numpy().copy(), bias.numpy().copy())
@@ -239,9 +226,30 @@ class Backbone:
 
         Raises:
             ExtractError: the weights are those of another network.
-            WeightsError: its weights are not here and cannot be downloaded.
         """
         return load_network(self.spec, stream, self.file(stream))
+
+
+def _features_of_noise(device: str) -> Callable[[int], NDArray[np.float32]]:
+    """Features ``[count, 2 D]`` of noise by both networks of the bundled small I3D."""
+    spec = backbone_spec("i3d-mini")
+    backbone = Backbone(spec, STREAMS, device)
+
+    def compute(count: int) -> NDArray[np.float32]:
+        shape = (count, 3, spec.length, spec.crop, spec.crop)
+        clips = np.random.default_rng(0).uniform(-1, 1, shape).astype(np.float32)
+        return np.concatenate([backbone.rgb(clips), backbone.flow(clips[:, :2])], axis=1)
+
+    return compute
+
+
+def _relative_difference(one: NDArray[np.float32], other: NDArray[np.float32]) -> float:
+    return float(np.abs(one - other).max() / np.abs(other).max())
+
+
+NETWORK_SAMPLE = Sample(
+    "features", "snippets", _features_of_noise, _relative_difference, 1e-3, "of the largest"
+)
 
 
 def load_backbone(
@@ -256,13 +264,15 @@ def load_backbone(
     Args:
         name: see `extract.backbones.registry.backbone_spec`.
         streams: streams that will be used.
-        device: ``auto`` (a GPU where there is one), ``cpu``, ``cuda`` or ``cuda:N``.
+        device: ``auto`` (a GPU if there is one), ``cpu``, ``cuda`` or ``cuda:N``. A GPU is checked
+            at its first use.
         length: frames per clip; default: those of a snippet. The feature of a longer clip is the
             mean over its time, as in the published evaluation.
         precision: of the networks: float32, or one of a GPU, see `extract.inference.precision`.
 
     Raises:
-        ExtractError: an unknown backbone, stream or device, or the device lacks the precision.
+        ExtractError: an unknown backbone, stream or device, a device that lacks the precision, or a
+            GPU that computes wrongly.
     """
     spec = backbone_spec(name)
     if length is not None:
@@ -272,6 +282,5 @@ def load_backbone(
             raise ExtractError(f"{name} has no {stream} stream, only {' and '.join(spec.streams)}")
     if not streams:
         raise ExtractError(f"no stream was chosen; {name} has {' and '.join(spec.streams)}")
-    chosen = choose_device(device)
-    check_precision(precision, chosen)
-    return Backbone(spec, streams, chosen, spec.winograd and chosen == "cpu", precision)
+    check_precision(precision, choose_device(device))
+    return Backbone(spec, streams, checked_device(device, (NETWORK_SAMPLE,)), precision)

@@ -9,19 +9,15 @@ SMALL_CLIP = 1 << 20
 
 
 def cpu_batch(shape: tuple[int, ...]) -> int:
-    """Clips per inference on a CPU for clips of (C, T, H, W).
+    """Clips per batch on a CPU, for clips of shape (C, T, H, W).
 
-    One clip of the published size keeps the cores busy; larger batches would be padded more at the
-    end of a video.
+    One clip of the published size keeps the cores busy, and larger batches need more padding.
     """
     return 1 if math.prod(shape) >= SMALL_CLIP else SMALL_BATCH
 
 
 def batches(count: int, largest: int) -> list[tuple[int, int]]:
-    """First clip and size of each batch: all of the largest size, the rest in small ones.
-
-    A video seldom fills its last large batch, and a short one fills none.
-    """
+    """First clip and size of each batch: the largest size, and small batches for the rest."""
     full = count // largest * largest
     small = min(largest, SMALL_BATCH)
     sizes = [(first, largest) for first in range(0, full, largest)]

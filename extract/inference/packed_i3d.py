@@ -1,8 +1,8 @@
 """Inception-I3D on a CPU by torch's packed kernels, with the ReLU fused into the convolution.
 
 Torch's own convolution repacks its kernel at every call and writes its output again for the ReLU.
-The operators that ``torch.compile`` uses on CPUs pack once and fuse both; called directly, they
-need no compiler. They are not public: `usable` tries them, and the plain module is the fallback.
+The operators behind ``torch.compile`` pack once and fuse both, and need no compiler. They are not
+public: `usable` tries them, and the plain module is the fallback.
 """
 
 from collections.abc import Callable

@@ -10,19 +10,15 @@ from extract.errors import ExtractError
 from extract.machine.devices import multiplying
 
 PRECISIONS = ("float32", "tf32", "bfloat16", "float16")
-# Least compute capability for a precision; below, torch silently computes otherwise.
+# Least compute capability; below it, torch silently computes in another precision.
 NEEDS = {"tf32": 8, "bfloat16": 8}
 
 
 def check_precision(precision: str, device: str) -> None:
-    """Check that a device has a precision.
-
-    Args:
-        precision: one of ``PRECISIONS``.
-        device: as torch names it.
+    """Check that a device, as torch names it, supports a precision of ``PRECISIONS``.
 
     Raises:
-        ExtractError: it does not have it.
+        ExtractError: it does not, or there is no such precision.
     """
     if precision not in PRECISIONS:
         raise ExtractError(f"no precision '{precision}'; choose one of {', '.join(PRECISIONS)}")
@@ -49,10 +45,6 @@ def rounding(precision: str, device: str) -> Iterator[None]:
 
     bfloat16 and float16 are torch's autocast, which keeps float32 for operations that need its
     range (sums, normalisation, softmax).
-
-    Args:
-        precision: checked by `check_precision`.
-        device: as torch names it.
     """
     import torch
 

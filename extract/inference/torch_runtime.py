@@ -1,8 +1,7 @@
 """Networks on any device: batch norm folded, channels last, and faster kernels for I3D on a CPU.
 
-Everything is float32 unless a GPU gets another precision (`extract.inference.precision`); devices
-agree to 1e-3 relative. Autocast moves I3D's feature of a real clip by 1.2e-3 of its largest value
-in float16 and by 1.5e-2 in bfloat16.
+Devices agree to 1e-3 relative in float32. On a GPU (`extract.inference.precision`), float16 moves
+I3D's feature of a real clip by 1.2e-3 of its largest value, bfloat16 by 1.5e-2.
 """
 
 import copy
@@ -40,7 +39,7 @@ class TorchRuntime:
     """A network ready to run on clips of one shape.
 
     Args:
-        network: see `extract.backbones.spec.FeatureNetwork`; in inference mode.
+        network: made by `BackboneSpec.build`, in inference mode.
         shape: (C, T, H, W) of one clip.
         device: as torch names it.
         winograd: compute Inception-I3D's larger convolutions on a CPU by Winograd's filtering.
@@ -71,7 +70,7 @@ class TorchRuntime:
             if usable():
                 return PackedI3D(network).features
             log.info("torch %s lacks packed convolutions; using plain ones", torch.__version__)
-        network = _prepared(network)
+        network = inference_copy(network)
         kernels = {weight.ndim for weight in network.parameters()}
         # Torch changes the layout of a whole network or of nothing.
         volumes = 5 in kernels and 4 not in kernels
@@ -82,25 +81,21 @@ class TorchRuntime:
     def run(self, clips: torch.Tensor) -> torch.Tensor:
         """Clips ``[N, C, T, H, W]`` on any device to features ``[N, D]`` on this one.
 
-        Batches have one of two shapes, the last padded with zeros, so a snippet's feature does not
-        depend on its neighbours.
+        Batches have one of two shapes, the last padded with zeros: a feature does not depend on its
+        neighbours.
         """
         found = []
         for first, size in batches(len(clips), self._batch):
             batch = clips[first : first + size].to(self._device)
             missing = size - len(batch)
             whole = functional.pad(batch, (0, 0) * 4 + (0, missing)) if missing else batch
-            found.append(self._whole(whole)[: len(batch)])
+            with torch.inference_mode(), rounding(self._precision, self._device.type):
+                x = whole.contiguous(memory_format=torch.channels_last_3d)
+                found.append(self._features(x).float()[: len(batch)])
         return torch.cat(found) if found else clips.new_zeros((0, 0))
 
-    def _whole(self, batch: torch.Tensor) -> torch.Tensor:
-        """Features ``[B, D] float32`` of one batch of the fixed shape."""
-        with torch.inference_mode(), rounding(self._precision, self._device.type):
-            x = batch.contiguous(memory_format=torch.channels_last_3d)
-            return self._features(x).float()
 
-
-def _prepared(network: nn.Module) -> nn.Module:
+def inference_copy(network: nn.Module) -> nn.Module:
     """A copy of a network for inference, I3D with folded batch norm."""
     if isinstance(network, InceptionI3D):
         return fold_batch_norm(network)

@@ -8,15 +8,27 @@ Nothing is fused or reordered unless the code says so.
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
+from numpy.typing import NDArray
 
 FLOAT = ir.FloatType()
 INT = ir.IntType(64)
 POINTER = FLOAT.as_pointer()
 _INDEX = ir.IntType(32)
+
+
+LINE = 16
+"""Floats of a cache line."""
+
+
+def aligned(size: int) -> NDArray[np.float32]:
+    """An uninitialised array that begins on a cache line: vectors across two lines cost twice."""
+    buffer = np.empty(size + LINE, np.float32)
+    return buffer[-buffer.ctypes.data // 4 % LINE :][:size]
 
 
 def whole(value: int) -> ir.Constant:

@@ -7,6 +7,7 @@ fallback.
 """
 
 import functools
+import hashlib
 import importlib.metadata
 import logging
 from collections.abc import Callable
@@ -51,16 +52,29 @@ def compiled(**options: Any) -> Callable[[Function], Function]:
     folder = code_folder()
 
     def decorate(function: Function) -> Function:
+        kept = (
+            folder / _sources_hash(Path(function.__code__.co_filename).parent) if folder else None
+        )
         # Numba reads its setting when it decorates a function, and other packages use it too.
         before = getattr(numba.config, _SETTING)
-        setattr(numba.config, _SETTING, str(folder) if folder else before)
+        setattr(numba.config, _SETTING, str(kept) if kept else before)
         try:
-            done: Function = numba.njit(nogil=True, cache=folder is not None, **options)(function)
+            done: Function = numba.njit(nogil=True, cache=kept is not None, **options)(function)
         finally:
             setattr(numba.config, _SETTING, before)
         return done
 
     return decorate
+
+
+@functools.cache
+def _sources_hash(folder: Path) -> str:
+    """Hash of the code that compiled functions of a folder may contain.
+
+    Numba itself looks at the file of a function only, and not at what is compiled into it.
+    """
+    files = [*sorted(folder.glob("*.py")), Path(__file__).with_name("llvm_code.py")]
+    return hashlib.sha256(b"\0".join(file.read_bytes() for file in files)).hexdigest()[:16]
 
 
 def works(example: Callable[[], bool], what: str, instead: str) -> bool:

@@ -1,4 +1,4 @@
-"""The features of one video while they are computed."""
+"""Features of one video, collected as they are computed."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -16,20 +16,20 @@ OnProgress = Callable[[int, int], None]
 OnFeatures = Callable[
     [NDArray[np.float64], NDArray[np.float64], Mapping[str, NDArray[np.float32]]], None
 ]
-"""Called with start and end of some snippets ``[n]`` in seconds, and their features ``[n, D]`` of
+"""Called with start and end ``[n]`` of some snippets in seconds, and their features ``[n, D]`` of
 each stream."""
 
 
 class Accumulator:
-    """Collects rows and tells of them.
+    """Collects features, calls back after each group and writes checkpoints.
 
     Attributes:
-        done: snippets whose features are there.
+        done: snippets so far.
 
     Args:
-        times: at which snippets begin and end, ``[T]`` seconds each.
-        streams: those that are wanted.
-        on_progress: called after each group of snippets.
+        times: start and end of the snippets, ``[T]`` seconds each.
+        streams: the streams to collect.
+        on_progress: called after each group.
         on_features: called with the features of each group.
     """
 
@@ -47,7 +47,7 @@ class Accumulator:
         self.done = 0
 
     def resume(self, checkpoints: "Checkpoints", made_with: dict[str, Any]) -> None:
-        """Begin with the rows of an interrupted run, and write checkpoints from now on.
+        """Begin with the features of an interrupted run, and write checkpoints from now on.
 
         Args:
             checkpoints: those of the video.
@@ -57,7 +57,7 @@ class Accumulator:
         self.done = checkpoints.resume(made_with, self._parts)
 
     def add(self, group: Mapping[str, NDArray[np.float32]]) -> None:
-        """Add the rows of the next snippets."""
+        """Add the features of the next snippets."""
         for name, rows in group.items():
             self._parts[name].append(rows)
         before, self.done = self.done, self.done + len(next(iter(group.values())))
@@ -71,10 +71,6 @@ class Accumulator:
             self._on_features(self._start[now], self._end[now], group)
 
     def features(self, meta: dict[str, Any]) -> Features:
-        """All of them.
-
-        Args:
-            meta: of the feature file.
-        """
+        """All features, with the metadata of their file."""
         streams = {name: np.concatenate(rows) for name, rows in self._parts.items()}
         return Features(streams.get("rgb"), streams.get("flow"), self._start, self._end, meta)

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 from extract.errors import ExtractError, VideoError
 from extract.features.feature_file import Features
 from extract.features.fingerprint import fingerprint
+from extract.machine.device_check import checked_device
 from extract.pipeline.accumulator import Accumulator, OnFeatures, OnProgress
-from extract.pipeline.device_check import proven_device
+from extract.pipeline.device_samples import SAMPLES
 from extract.pipeline.frame_window import OnFrame
 from extract.pipeline.scheduler import Scheduler
 from extract.pipeline.settings import DecodeOptions, ExtractSettings
 from extract.pipeline.snippets import SnippetGrid, snippet_count, snippet_times
 from extract.sources.find import printable
-from extract.streams import STREAMS
 from extract.video.isolation.isolated_clip import Isolation
 
 if TYPE_CHECKING:
@@ -32,17 +32,17 @@ class Extractor:
     """A backbone and a flow method, loaded once and used for any number of videos.
 
     Attributes:
-        settings: what a user chose.
+        settings: as given.
         file_settings: the settings that its feature files record.
         decoding: how videos are decoded.
         backbone: the networks.
         grid: how a video is cut into snippets.
-        flow_method: None where the flow stream is not wanted.
+        flow_method: None without the flow stream.
 
     Args:
         settings: what to compute.
         device: ``auto``, ``cpu`` or ``cuda[:N]``. A GPU is checked at its first use, see
-            ``extract.pipeline.device_check``.
+            ``extract.machine.device_check``.
         backbone: a loaded backbone to use instead of ``settings.backbone``.
         threads: processor threads for networks and flow; None leaves it to the libraries.
         decoding: how videos are decoded.
@@ -50,7 +50,7 @@ class Extractor:
     Raises:
         ExtractError: an unknown backbone or flow method, a stream the backbone does not have, a
             precision that the device does not have, or a GPU that computes wrongly.
-        WeightsError: the weights of a stream are not there.
+        WeightsError: the weights of a stream are missing.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class Extractor:
 
         self.settings = settings
         self.decoding = decoding or DecodeOptions()
-        device = proven_device(device)
+        device = checked_device(device, SAMPLES)
         stall = self.decoding.stall
         self._isolation = None if stall is None else Isolation(stall)
         self.backbone = backbone or load_backbone(
@@ -103,21 +103,18 @@ class Extractor:
         self.file_settings = settings.recorded(spec, hashes, flow)
 
     def load(self) -> None:
-        """Load the networks now, so that what is wrong with them is not a failure of a video.
+        """Load the networks now, so that an error in them is not a failure of a video.
 
         Raises:
             ExtractError: the weights are those of another network.
-            WeightsError: the weights of a stream are not there.
+            WeightsError: the weights of a stream are missing.
         """
         if self._isolation is not None:
-            self._isolation.start()  # comes up while the networks are read
+            self._isolation.start()  # while the networks are read
         self._scheduler.load()
 
     def use_threads(self, threads: int) -> None:
-        """Compute on that many processor threads from the next snippets on.
-
-        Values agree as they do between machines.
-        """
+        """Change the number of processor threads, from the next snippets on."""
         self._scheduler.use_threads(threads)
 
     def extract(
@@ -137,10 +134,9 @@ class Extractor:
                 group.
             on_features: called with the features of each group as soon as they are computed.
             on_open: called with the opened video; returns a function that is called with each grid
-                frame (seconds and ``[H, W, 3] uint8``), so that others need not decode it again.
-                It is not called where an interrupted run is resumed, whose frames are not decoded.
-            checkpoints: where finished parts of the video are kept, to resume after an
-                interruption.
+                frame (seconds and ``[H, W, 3] uint8``). Not called if an interrupted run is
+                resumed, because the first frames are not decoded again.
+            checkpoints: where finished parts are kept, to resume after an interruption.
 
         Raises:
             VideoError: the file is not a video, a frame cannot be decoded, or decoding hangs.
@@ -161,7 +157,7 @@ class Extractor:
             on_frame = on_open(clip) if on_open and not found.done else None
             stride = self.grid.stride
             first_frames = range(found.done * stride, count * stride, stride)
-            # Whoever is given features waits for the first snippet, not for a whole group.
+            # A caller who is given features wants the first snippet, not a whole group.
             one_by_one = on_features is not None
             self._run(clip, frames, first_frames, found, on_frame, one_by_one)
             facts["decoder"] = clip.decoder  # PyAV may have taken over
@@ -174,7 +170,7 @@ class Extractor:
         *,
         on_progress: OnProgress | None = None,
     ) -> Features:
-        """Features of single snippets wherever they begin, to look closer at a part of a video.
+        """Features of single snippets, to look closer at a part of a video.
 
         Args:
             path: the video file.
@@ -255,10 +251,10 @@ def extract_features(
     Args:
         path: the video file.
         backbone: a loaded backbone (``extract.load_backbone``); None loads the settings' one.
-        settings: choices of extraction; by default the backbone's streams.
+        settings: default: those of the backbone.
         device: ``auto``, ``cpu`` or ``cuda[:N]``.
         decoder: ``auto``, ``decord`` or ``pyav``.
-        keep_partial: keep what comes before a damaged place instead of refusing the video.
+        keep_partial: use a damaged video up to the damage instead of refusing it.
         on_progress: called with (snippets done, snippets in all).
 
     Returns:
@@ -267,13 +263,13 @@ def extract_features(
     Raises:
         VideoError: the file is not a video or is damaged.
         ExtractError: a setting does not fit.
-        WeightsError: a stream's weights are not there.
+        WeightsError: the weights of a stream are missing.
     """
     if settings is None:
-        streams = backbone.streams if backbone is not None else STREAMS
-        name = backbone.spec.name if backbone is not None else ExtractSettings.backbone
-        precision = backbone.precision if backbone is not None else ExtractSettings.precision
-        settings = ExtractSettings(backbone=name, streams=tuple(streams), precision=precision)
+        settings = ExtractSettings()
+        if backbone is not None:
+            name, precision = backbone.spec.name, backbone.precision
+            settings = ExtractSettings(name, backbone.streams, precision=precision)
     elif backbone is not None and backbone.spec.name != settings.backbone:
         raise ExtractError(
             f"the settings name the backbone {settings.backbone}, the one given is "

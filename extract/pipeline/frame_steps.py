@@ -1,6 +1,6 @@
-"""The way from frames to features on one device: frames go up once, as bytes; features come down.
+"""The steps from frames to features on one device: frames go up once, as bytes; features come down.
 
-`extract.pipeline.scheduler` says when each step is done.
+`extract.pipeline.scheduler` decides when each step runs.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -22,21 +22,20 @@ if TYPE_CHECKING:
     from extract.inference.backbone import Backbone
 
 Pending = Callable[[], NDArray[np.float32]]
-"""Waits until the features ``[n, D]`` of a group of snippets are there, and gives them."""
+"""Waits for the features ``[n, D]`` of a group of snippets and returns them."""
 
 
 class FrameSteps:
     """The steps. Pictures are ``[H, W, 3] uint8`` and fields ``[N, 2, crop, crop]``.
 
-    On a GPU nothing that is done depends on a computed value, so the processor never waits for it
-    before features are asked for; but TV-L1 checks now and then whether it may end, without
-    waiting.
+    No step depends on a computed value, so the processor never waits for a GPU before features are
+    read; TV-L1 polls whether it may end, without waiting.
 
     Args:
         backbone: the networks, on the device.
-        flow: computes flow; None where the flow stream is not wanted.
+        flow: computes flow; None without the flow stream.
         quantize: see ``extract.preprocessing.flow_quantization``.
-        transfer: the way to the device; default: the one for the backbone's device.
+        transfer: copies to and from the device; default: by the backbone's device.
     """
 
     def __init__(
@@ -52,15 +51,14 @@ class FrameSteps:
         self._transfer = transfer or transfer_with(torch.device(backbone.device))
 
     def chunk_length(self, frame: NDArray[np.uint8]) -> int:
-        """How many frames like this one `pictures` takes at a time: on a CPU none waits."""
+        """How many frames of this size `pictures` takes at a time; one on a CPU."""
         return 1 if self._backbone.device == "cpu" else chunk_length(frame)
 
     @torch.inference_mode()
     def pictures(self, frames: Sequence[NDArray[np.uint8]]) -> Sequence[Tensor]:
-        """Decoded frames ``[H, W, 3]`` of one size in the size that flow and networks see.
+        """Resize decoded frames ``[H, W, 3]`` of one size for flow and networks.
 
-        Where a library resizes the frames of its networks, that is done on the processor, since it
-        rounds differently on a GPU.
+        A library's own resize runs on the processor, since it rounds differently on a GPU.
         """
         spec = self._backbone.spec
         if spec.resize is not None:
@@ -69,18 +67,18 @@ class FrameSteps:
 
     @torch.inference_mode()
     def fields(self, pictures: Sequence[Tensor]) -> Tensor:
-        """Flow between consecutive pictures, cropped: N fields in pixels per frame, by index."""
+        """Flow between consecutive pictures, cropped, in pixels per frame."""
         assert self._flow is not None
         rgb = torch.stack(tuple(pictures))
         if rgb.device.type == "cpu":
             flow = torch.from_numpy(self._flow.compute(grey(rgb).numpy(), rgb.numpy()))
         else:
             flow = self._flow.compute_on_device(grey(rgb), rgb)
-        return centre_crop(flow, self._backbone.spec.crop).clone()  # whole fields are let go
+        return centre_crop(flow, self._backbone.spec.crop).clone()  # frees the whole fields
 
     @torch.inference_mode()
     def rgb(self, pictures: Mapping[int, Tensor], wanted: Sequence[Sequence[int]]) -> Pending:
-        """Features of snippets of pictures, preprocessed as the network expects.
+        """Features of snippets of pictures.
 
         Args:
             pictures: by number.
@@ -97,9 +95,8 @@ class FrameSteps:
     def flow(self, fields: Mapping[int, Tensor], wanted: Sequence[Sequence[int]]) -> Pending:
         """Features of snippets of flow fields; a video of one frame has no field.
 
-        Raises:
-            ExtractError: by `Pending`: flow holds NaN. It is found in the features, since no
-                network turns it into a number, and to look earlier would be to wait for the device.
+        The result raises ExtractError if flow holds NaN. It is found in the features, since
+        networks keep it, and an earlier check would wait for the device.
         """
         spec = self._backbone.spec
         if fields:

@@ -1,9 +1,9 @@
-"""What the next snippets need of a video, and no more: memory stays bounded."""
+"""The pictures and flow fields that the next snippets need, in bounded memory."""
 
 import bisect
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,18 +20,8 @@ if TYPE_CHECKING:
 
 OnFrame = Callable[[float, NDArray[np.uint8]], None]
 """Called with each grid frame: seconds and ``[H, W, 3] uint8``."""
-
-
-class Field(NamedTuple):
-    """A flow field that is computed or will be.
-
-    Attributes:
-        run: gives consecutive fields, by index.
-        offset: which of them it is.
-    """
-
-    run: Future[Any]
-    offset: int
+Field = tuple[Future[Any], int]
+"""A flow field, possibly not yet computed: a task for consecutive fields, and its index there."""
 
 
 class FrameWindow:
@@ -42,10 +32,10 @@ class FrameWindow:
 
     Args:
         clip: the video.
-        frames: grid frames in all.
+        frames: number of grid frames.
         steps: makes pictures of frames.
         grid: how the video is cut into snippets.
-        wanted: numbers of the snippets that are wanted, ascending.
+        wanted: numbers of the snippets to compute, ascending.
         on_frame: called with each grid frame, in order.
     """
 
@@ -65,7 +55,8 @@ class FrameWindow:
         self._starts = [row * grid.stride for row in wanted]
         # A snippet that begins with the last frame repeats the field before it.
         begin = max(0, min(self._starts[0], frames - 2))
-        self._unread = enumerate(_shown(clip.frames(grid.fps, begin), on_frame), begin)
+        self._unread = enumerate(clip.frames(grid.fps, begin), begin)
+        self._on_frame = on_frame
         self._keep_from = begin
         self._clip = clip
         # The last field is repeated as the last frame is, and needs the frame before it too.
@@ -73,15 +64,17 @@ class FrameWindow:
         self._frames = frames
 
     def picture(self, n: int) -> Any:
-        """The picture of grid frame ``n``, in the size that the backbone asks for."""
+        """The picture of grid frame ``n``, in the backbone's size."""
         while n not in self._pictures:
             self._read(n)
         return self._pictures[n]
 
     def _read(self, n: int) -> None:
-        """Make pictures of the next frames that are needed, in search of frame ``n``."""
+        """Make pictures of the next needed frames, on the way to frame ``n``."""
         frames: dict[int, NDArray[np.uint8]] = {}
-        for index, frame in self._unread:
+        for index, (time, frame) in self._unread:
+            if self._on_frame:
+                self._on_frame(time, frame)
             if self._needed(index):
                 frames[index] = frame
                 if len(frames) >= self._steps.chunk_length(frame):
@@ -95,7 +88,7 @@ class FrameWindow:
         self._pictures.update(zip(frames, made, strict=True))
 
     def _needed(self, index: int) -> bool:
-        """Whether a snippet to come reads a frame; between snippets far apart lie some for none."""
+        """Whether a snippet reads a frame; snippets may leave gaps between them."""
         if index >= self._padding_from:
             return True
         latest = bisect.bisect_right(self._starts, index) - 1
@@ -105,28 +98,9 @@ class FrameWindow:
         return index - self._starts[latest] <= self._length
 
     def forget_before(self, n: int) -> None:
-        """Drop what lies before frame ``n``; what is repeated past the end is kept."""
+        """Drop everything before frame ``n``, except what is repeated past the end."""
         self._keep_from = min(n, self._padding_from)
         stores: tuple[dict[int, Any], ...] = (self._pictures, self.flow)
         for store in stores:
             for index in [i for i in store if i < self._keep_from]:
                 del store[index]
-
-
-def runs(indices: Sequence[int]) -> Iterator[range]:
-    """Consecutive indices as ranges: [3, 4, 7] -> range(3, 5), range(7, 8)."""
-    first = 0
-    for i in range(1, len(indices) + 1):
-        if i == len(indices) or indices[i] != indices[i - 1] + 1:
-            yield range(indices[first], indices[i - 1] + 1)
-            first = i
-
-
-def _shown(
-    frames: Iterator[tuple[float, NDArray[np.uint8]]], on_frame: OnFrame | None
-) -> Iterator[NDArray[np.uint8]]:
-    """Frames without their times, each given to ``on_frame`` first."""
-    for time, frame in frames:
-        if on_frame:
-            on_frame(time, frame)
-        yield frame

@@ -1,10 +1,9 @@
-"""Frames of a video to feature rows, the steps running at the same time.
+"""From the frames of a video to its features, with all steps at the same time.
 
-The caller's thread reads frames and resizes them, some groups of snippets ahead; a task pool
-(`extract.pipeline.task_pool`) computes flow and runs the networks. Where one thread alone keeps a
-core busy with flow and network (I3D and TV-L1 on a CPU), the pool has a thread for each processor
-thread: nothing waits for another thread within a snippet, and the cores are full from the first
-snippet to the last. Otherwise its one thread has all processor threads, or the GPU. A value depends
+The caller's thread reads and resizes frames, some groups of snippets ahead; a task pool
+(`extract.pipeline.task_pool`) computes flow and runs the networks. If one thread keeps a core busy
+(I3D and TV-L1 on a CPU), the pool has a thread per processor thread, and none waits for another
+within a snippet. Otherwise its one thread has all processor threads, or the GPU. Values depend
 neither on the number of threads nor on what else is running.
 """
 
@@ -18,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from extract.inference.batching import GPU_BATCH, cpu_batch
-from extract.pipeline.frame_window import Field, FrameWindow, OnFrame, runs
+from extract.pipeline.frame_window import Field, FrameWindow, OnFrame
 from extract.pipeline.snippets import SnippetGrid, flow_rows, frame_rows
 from extract.pipeline.task_pool import TaskPool, result_of
 from extract.streams import CHANNELS
@@ -29,13 +28,12 @@ if TYPE_CHECKING:
     from extract.pipeline.frame_steps import Pending
     from extract.pipeline.frame_window import OpenVideo
 
-# Snippets that all threads work on together: enough to keep them busy, within some hundred
-# megabytes.
 CPU_GROUP = 4
-# Groups that run or wait beyond one for each thread of the pool, so that none waits for frames.
+"""Snippets that all threads work on together: enough to keep them busy, in a few hundred MB."""
 SPARE_GROUPS = 2
-# Tasks that the flow of a group is cut into, so that threads share it.
+"""Groups that run or wait beyond one per thread of the pool, so that no thread waits for frames."""
 FLOW_TASKS = 4
+"""Tasks that the flow of a group is divided into, so that threads share it."""
 
 Group: TypeAlias = "dict[str, Future[Pending]]"
 """Tasks for the features of some snippets, by stream."""
@@ -43,12 +41,12 @@ FLOW, NETWORK = 0, 1  # flow first: a network waits for it
 
 
 class Scheduler:
-    """Everything that turns frames into features.
+    """Turns frames into features.
 
     Args:
         backbone: the networks.
-        flow: computes flow; None where the flow stream is not wanted.
-        streams: those that are wanted.
+        flow: computes flow; None without the flow stream.
+        streams: the streams to compute.
         grid: how a video is cut into snippets.
         quantize: see ``quantize_flow``.
         threads: processor threads; None takes torch's number.
@@ -83,17 +81,12 @@ class Scheduler:
         self._group = batch if self._on_cpu else GPU_BATCH
 
     def load(self) -> None:
-        """Load the networks.
-
-        Raises:
-            ExtractError: the weights are those of another network.
-            WeightsError: the weights of a stream are not there.
-        """
+        """Load the networks, see ``Backbone.load``."""
         self._prepare()
         self._backbone.load(self._streams)
 
     def use_threads(self, threads: int) -> None:
-        """Compute on that many processor threads from the next snippets on."""
+        """Change the number of processor threads, from the next snippets on."""
         self._threads = threads
         if self._pool is not None and self._thread_per_clip:
             self._pool.resize(threads)
@@ -107,16 +100,16 @@ class Scheduler:
         on_frame: OnFrame | None = None,
         one_by_one: bool = False,
     ) -> Generator[dict[str, NDArray[np.float32]]]:
-        """Features ``[n, D]`` of each stream of the wanted snippets, some at a time, in order.
+        """Features ``[n, D]`` of each stream of the wanted snippets, in groups, in order.
 
-        At the generator's end, also by ``close`` or an error, no thread of it is left.
+        When the generator ends, also by ``close`` or an error, so do its threads.
 
         Args:
             clip: the video.
             frames: grid frames of the video.
             wanted: numbers of the snippets, ascending.
             on_frame: called with each grid frame.
-            one_by_one: on a CPU no snippet waits for others.
+            one_by_one: on a CPU, a group is one snippet.
         """
         import torch
 
@@ -129,16 +122,16 @@ class Scheduler:
                 groups = self._groups(pool, clip, frames, wanted, size, on_frame)
                 for group in self._ahead(groups, width + SPARE_GROUPS):
                     yield {name: result_of(task)() for name, task in group.items()}
-                    del group  # its features would live until the next ones are there
+                    del group  # frees its features before the next ones are computed
         finally:
             self._pool = None
             # The pool's number is its threads' own, but threads to come would begin with it.
             torch.set_num_threads(before)
 
     def _ahead(self, groups: Iterator[Group], count: int) -> Iterator[Group]:
-        """The groups, each given out when it is done, or ``count`` others have been submitted.
+        """Each group when it is done, or when ``count`` others have been submitted.
 
-        What reading the video raises comes after the groups before it.
+        An error of reading the video is raised after the groups before it.
         """
         waiting: deque[Group] = deque()
         failure: Exception | None = None
@@ -157,11 +150,11 @@ class Scheduler:
             raise failure
 
     def _is_done(self, group: Group) -> bool:
-        """Whether its features are there; on a GPU a task that is done has only queued them."""
+        """Whether its features are computed; on a GPU, a finished task has only queued them."""
         return self._on_cpu and all(task.done() for task in group.values())
 
     def _prepare(self) -> None:
-        """Set the number of torch's threads, which each thread that computes has for itself."""
+        """Set torch's number of threads, which is the calling thread's own."""
         import torch
 
         if self._threads is None and not self._thread_per_clip:
@@ -180,7 +173,7 @@ class Scheduler:
         size: int,
         on_frame: OnFrame | None,
     ) -> Generator[dict[str, "Future[Pending]"]]:
-        """Tasks that compute the rows of ``size`` of the wanted snippets at a time, in one pass."""
+        """Submit tasks for groups of ``size`` snippets, in one pass over the video."""
         if not len(wanted):
             return
         window = FrameWindow(clip, frames, self._steps, self._grid, wanted, on_frame)
@@ -207,26 +200,29 @@ class Scheduler:
     ) -> "Future[Pending]":
         wanted = [flow_rows(row, frames, self._grid) for row in rows]
         missing = sorted({n for row in wanted for n in row} - window.flow.keys())
-        for run in self._shared_out(missing):
+        for run in self._divided(missing):
             pictures = [window.picture(n) for n in range(run.start, run.stop + 1)]
             task = pool.submit((rows[0], FLOW), functools.partial(self._steps.fields, pictures))
             for index, n in enumerate(run):
-                window.flow[n] = Field(task, index)
+                window.flow[n] = task, index
         fields = {n: window.flow[n] for row in wanted for n in row}
         return pool.submit(
             (rows[0], NETWORK),
             functools.partial(self._flow_rows, fields, wanted),
-            after=[field.run for field in fields.values()],
+            after=[run for run, _ in fields.values()],
         )
 
-    def _shared_out(self, missing: Sequence[int]) -> Iterator[range]:
-        """Consecutive fields that one task computes."""
+    def _divided(self, missing: Sequence[int]) -> Iterator[range]:
+        """Divide fields into runs of consecutive ones, a task each."""
         most = -(-len(missing) // FLOW_TASKS) if self._thread_per_clip else len(missing)
-        for run in runs(missing):
-            for first in run[::most]:
-                yield range(first, min(first + most, run.stop))
+        first = 0
+        for end in range(1, len(missing) + 1):
+            gap = end == len(missing) or missing[end] != missing[end - 1] + 1
+            if gap or end - first == most:
+                yield range(missing[first], missing[end - 1] + 1)
+                first = end
 
     def _flow_rows(self, fields: Mapping[int, Field], wanted: Sequence[Sequence[int]]) -> "Pending":
-        """Features of fields that have been computed by now."""
-        found = {n: field.run.result()[field.offset] for n, field in fields.items()}
+        """Features of snippets whose fields are computed."""
+        found = {n: run.result()[index] for n, (run, index) in fields.items()}
         return self._steps.flow(found, wanted)

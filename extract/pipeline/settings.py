@@ -1,7 +1,7 @@
-"""What a user chooses about extraction, and the settings that a feature file records of it."""
+"""Settings of extraction: those a user chooses, and those a feature file records."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
@@ -14,24 +14,24 @@ from weights.errors import WeightsError
 
 if TYPE_CHECKING:
     from extract.backbones.spec import BackboneSpec
+    from weights.weights_file import WeightsFile
 
 log = logging.getLogger(__name__)
-FLOW_NETWORKS = ("raft",)
 
 
 @dataclass(frozen=True)
 class ExtractSettings:
-    """What a user may choose about features; everything else follows from the backbone.
+    """What a user may choose; everything else follows from the backbone.
 
     Attributes:
         backbone: name of the network, see ``extract.inference.backbone``.
         streams: rgb, flow or both.
         flow: name of the flow method, see ``extract.flow.registry``.
-        fps: grid frames per second, exact (``25``, ``30000/1001``); None takes the backbone's.
+        fps: grid frames per second, exact (``25``, ``30000/1001``); default: the backbone's.
         stride: grid frames from one snippet's start to the next one's.
-        quantize: ``uint8`` maps flow to 256 levels as the published networks saw it; ``none`` keeps
-            real values.
-        precision: how exactly a GPU multiplies in networks, see ``extract.inference.precision``.
+        quantize: ``uint8`` maps flow to 256 levels as in the training of the published networks;
+            ``none`` keeps real values.
+        precision: of networks on a GPU, see ``extract.inference.precision``.
     """
 
     backbone: str = "i3d"
@@ -64,7 +64,7 @@ class ExtractSettings:
         Args:
             spec: the backbone's.
             weights: hash of the weights of each stream.
-            flow: settings of the flow method where flow is computed.
+            flow: settings of the flow method; None without the flow stream.
         """
         return {
             "format": FORMAT_VERSION,
@@ -90,8 +90,8 @@ class DecodeOptions:
     Attributes:
         decoder: ``auto``, ``decord`` or ``pyav``.
         keep_partial: use a damaged video up to the damage instead of refusing it.
-        stall: seconds without a new frame after which a decoder counts as hung and is killed; it
-            works in a process of its own. None decodes in this process, where nothing can kill it.
+        stall: seconds without a new frame after which the decoder, in a process of its own, is
+            killed. None decodes in this process.
     """
 
     decoder: str = "auto"
@@ -118,18 +118,22 @@ def expected_settings(
     from extract.flow.registry import flow_method
     from extract.inference.precision import check_precision
     from extract.machine.devices import choose_device
+    from weights.registry import resolve
 
     if settings.precision != ExtractSettings.precision:
         check_precision(settings.precision, choose_device(device))
     spec = backbone_spec(settings.backbone)
     unknown, weights = [], {}
     for stream in settings.streams:
-        found = _hash_of(spec.name, stream, spec.model)
+        found = _hash_of(f"{stream} weights of {spec.name}", spec.weights, stream)
         weights[stream] = found or ""
         unknown += [] if found else [f"weights.{stream}"]
     flow = None
     if "flow" in settings.streams:
-        if settings.flow in FLOW_NETWORKS and _hash_of(settings.flow, "flow") is None:
+        missing = settings.flow == "raft" and not _hash_of(
+            "weights of raft", resolve, "raft", "flow"
+        )
+        if missing:
             flow = {"method": settings.flow}
             unknown += ["flow.weights", "flow.updates"]
         else:
@@ -138,13 +142,9 @@ def expected_settings(
     return settings.recorded(spec, weights, flow), tuple(unknown)
 
 
-def _hash_of(name: str, stream: str, model: str | None = None) -> str | None:
-    from weights.registry import resolve, resolve_model
-
+def _hash_of(name: str, weights: Callable[..., "WeightsFile"], *of: str) -> str | None:
     try:
-        if model is not None:
-            return resolve_model(model, offline=True).sha256
-        return resolve(name, stream, offline=True).sha256
+        return weights(*of, offline=True).sha256
     except WeightsError:
-        log.info("the %s weights of %s are not here yet; extraction fetches them", stream, name)
+        log.info("the %s are not here yet; extraction fetches them", name)
         return None

@@ -32,9 +32,9 @@ class SnippetGrid:
 def snippet_count(frames: int, length: int, stride: int) -> int:
     """Number of snippets of a video with ``frames`` grid frames.
 
-    One where the video fits in a single snippet, else ``ceil((frames - length) / stride) + 1``: the
-    last snippet reaches the last frame and is filled up by repeating it. With a stride above the
-    length, a snippet that would begin after the last frame is left out.
+    One if the video fits in a snippet, else ``ceil((frames - length) / stride) + 1``: the last
+    snippet is filled up by repeating the last frame. With a stride above the length, no snippet
+    begins after the last frame.
 
     Raises:
         ExtractError: the video has no frame.
@@ -79,12 +79,8 @@ def frame_rows(i: int, frames: int, grid: SnippetGrid) -> list[int]:
 
 
 def flow_rows(i: int, frames: int, grid: SnippetGrid) -> list[int]:
-    """Indices of the ``length`` flow fields of snippet ``i``; missing ones repeat the last field.
+    """`frame_rows` of the N - 1 flow fields: field n is the motion from grid frame n to n + 1.
 
-    Field n is the motion from grid frame n to n + 1, so N frames have the fields 0 to N - 2. The
-    list is empty where the video has a single frame: it shows no motion and its flow is zero.
+    Empty for a video of one frame: it shows no motion, and its flow is zero.
     """
-    if frames < 2:
-        return []
-    first = i * grid.stride
-    return [min(n, frames - 2) for n in range(first, first + grid.length)]
+    return frame_rows(i, frames - 1, grid) if frames > 1 else []

@@ -1,4 +1,4 @@
-"""Threads that work on tasks with dependencies: each takes the most urgent one that is ready."""
+"""A thread pool for tasks with dependencies: a thread takes the most urgent task that is ready."""
 
 import heapq
 import itertools
@@ -9,19 +9,19 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 
-# A wait without a limit cannot be interrupted by Ctrl-C on Windows, and sees no end of the program.
+# Without a limit, Ctrl-C could not interrupt a wait on Windows.
 WAIT_SECONDS = 0.5
 
 
 class TaskPool:
     """A thread pool of changeable width, used as a context.
 
-    At the context's end tasks that have not begun are cancelled, and running ones are waited for.
-    Where a signal comes before that can happen, the threads end with the one that made the pool.
+    At its end, tasks that have not begun are cancelled, and running ones are waited for. If a
+    signal prevents that, the threads end with the thread that made the pool.
 
     Args:
-        width: threads that work at a time.
-        before: called on a pool's thread before each task.
+        width: tasks that run at a time.
+        before: called before each task, on its thread.
     """
 
     def __init__(self, width: int, before: Callable[[], None] = lambda: None) -> None:
@@ -37,7 +37,7 @@ class TaskPool:
         self.resize(width)
 
     def resize(self, width: int) -> None:
-        """Work on that many tasks at a time from now on; running ones finish."""
+        """Run that many tasks at a time from now on; running ones finish."""
         with self._changed:
             self._width = width
             while len(self._threads) < width and not self._closed:
@@ -51,12 +51,12 @@ class TaskPool:
     def submit(
         self, urgency: tuple[int, ...], work: Callable[[], T], after: Iterable[Future[Any]] = ()
     ) -> Future[T]:
-        """Have work done once the tasks ``after`` have ended, well or not.
+        """Run ``work`` on a thread of the pool.
 
         Args:
-            urgency: of the tasks that are ready, the one with the lowest is taken.
-            work: called on a thread of the pool.
-            after: tasks that must have ended.
+            urgency: of the tasks that are ready, the lowest runs first.
+            work: the task.
+            after: tasks that must have ended, successfully or not.
         """
         future: Future[T] = Future()
         left = {*after}
@@ -77,11 +77,10 @@ class TaskPool:
             if not left:
                 ended(future)
         for other in list(left):
-            other.add_done_callback(ended)  # called at once where it has ended
+            other.add_done_callback(ended)  # called at once if it has ended
         return future
 
     def _work(self, number: int) -> None:
-        """Body of a thread."""
         while task := self._next(number):
             future, work = task
             try:
@@ -127,10 +126,10 @@ class TaskPool:
 
 
 def result_of(future: Future[T]) -> T:
-    """The result of a task, waited for.
+    """Wait for a task's result.
 
     Raises:
-        BaseException: what the task raised.
+        BaseException: raised by the task.
         CancelledError: it was cancelled.
     """
     while True:

@@ -1,4 +1,4 @@
-"""Frames up to a device and features down from it, while the device keeps working."""
+"""Copies of frames to a device and of features from it, while the device keeps working."""
 
 from collections.abc import Callable, Sequence
 
@@ -8,13 +8,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 CHUNK_BYTES = 32 << 20
-"""Bytes of frames that go up together: five of 1080p, so that a copy is worth its start."""
+"""Bytes of frames per copy: five frames of 1080p."""
 CHUNK_FRAMES = 64
-"""At most so many, as what is made of small frames may be larger than they are."""
+"""Most frames per copy, since the pictures of small frames may be larger."""
 
 
 class Transfer:
-    """Copies that are done when they return; none at all where the device is the processor."""
+    """Copies that are finished when they return; on a CPU, nothing is copied."""
 
     def __init__(self, device: torch.device) -> None:
         self._device = device
@@ -24,43 +24,39 @@ class Transfer:
         return torch.from_numpy(np.stack(frames)).to(self._device)
 
     def down(self, rows: Tensor) -> Callable[[], NDArray[np.float32]]:
-        """Send what was computed back; the function waits until it is there."""
+        """Begin a copy of features from the device; the function waits for it."""
         return rows.cpu().numpy
 
 
 class CudaCopies:
-    """Copies between pinned memory and a GPU, those up on a stream of their own."""
+    """Copies between pinned memory and a GPU; uploads have a stream of their own."""
 
     def __init__(self, device: torch.device) -> None:
         self._device = device
         self._stream = torch.cuda.Stream(device)
 
     def buffer(self, size: int) -> Tensor:
-        """Memory ``[size] uint8``, pinned so that the copy needs no processor."""
+        """Pinned memory ``[size] uint8``."""
         with torch.cuda.device(self._device):
             return torch.empty(size, dtype=torch.uint8, pin_memory=True)
 
     def send(self, staged: Tensor) -> tuple[Tensor, Callable[[], None]]:
-        """Begin a copy up; neither the processor nor the stream that computes waits here.
+        """Begin an upload; neither the processor nor the computing stream waits.
 
         Returns:
-            The copy on the device, which work that is queued from now on may read, and a function
-            that waits until ``staged`` may be written again.
+            The copy on the device, which work queued from now on may read, and a function that
+            waits until ``staged`` may be written again.
         """
         with torch.cuda.stream(self._stream):
             there = staged.to(self._device, non_blocking=True)
             sent = self._stream.record_event()
         computing = torch.cuda.current_stream(self._device)
         computing.wait_event(sent)
-        there.record_stream(computing)  # its memory is not given away before that stream is done
+        there.record_stream(computing)  # keeps its memory until that stream is done
         return there, sent.synchronize
 
     def fetch(self, rows: Tensor) -> tuple[Tensor, Callable[[], None]]:
-        """Begin a copy down, after all work that is queued by now.
-
-        Returns:
-            The copy, and a function that waits until it is there.
-        """
+        """Begin a download after all work queued so far; returns the copy and a wait for it."""
         with torch.cuda.device(self._device):
             here = torch.empty(rows.shape, dtype=rows.dtype, pin_memory=True)
             here.copy_(rows, non_blocking=True)
@@ -68,15 +64,11 @@ class CudaCopies:
 
 
 class StagedTransfer(Transfer):
-    """Uploads through two buffers in turn: one is filled while the other is copied.
-
-    Args:
-        copies: what copies.
-    """
+    """Uploads through two buffers in turn: one is filled while the other is copied."""
 
     def __init__(self, copies: CudaCopies) -> None:
         self._copies = copies
-        # Each with what to wait for before it is written again.
+        # Each with a wait until it may be written again.
         self._buffers: list[tuple[Tensor | None, Callable[[], None]]] = [(None, _no_wait)] * 2
 
     def up(self, frames: Sequence[NDArray[np.uint8]]) -> Tensor:
@@ -106,14 +98,14 @@ class StagedTransfer(Transfer):
 
 
 def _no_wait() -> None:
-    """Nothing is under way."""
+    pass
 
 
 def transfer_with(device: torch.device) -> Transfer:
-    """The way to a device."""
+    """Copies to and from a device."""
     return StagedTransfer(CudaCopies(device)) if device.type == "cuda" else Transfer(device)
 
 
 def chunk_length(frame: NDArray[np.uint8]) -> int:
-    """How many frames of that size go up together."""
+    """How many frames of this size a copy takes."""
     return max(1, min(CHUNK_FRAMES, CHUNK_BYTES // max(frame.nbytes, 1)))

@@ -1,4 +1,4 @@
-"""The innermost loop of resizing as machine code; it computes what `torch_ops` does."""
+"""The inner loop of `torch_ops.resize_short_side` as machine code."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,13 +13,9 @@ def mix(
     columns: tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]],
     target: NDArray[np.uint8],
 ) -> None:
-    """Mix the four source values around each target value, along the row and then down.
+    """Bilinear mix of ``source [H, W]`` into ``target [H', W']``, along the row and then down.
 
-    Args:
-        source: ``[H, W] uint8``.
-        rows: for each row of the target the two source rows, and the weight of the second.
-        columns: the same for its columns.
-        target: ``[H', W'] uint8``, filled.
+    ``rows`` and ``columns`` are `torch_ops.Taps`.
     """
     left, right, along = columns
     for y in range(target.shape[0]):

@@ -1,4 +1,4 @@
-"""Flow to network input: clip, map to 256 levels, scale, as the published flow network saw it."""
+"""Flow to network input: clip, map to 256 levels, scale, as the flow network was trained."""
 
 from torch import Tensor
 

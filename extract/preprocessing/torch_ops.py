@@ -1,9 +1,8 @@
-"""What is done to decoded frames before flow and networks see them: resize, grey, colour scale.
+"""Preprocessing of decoded frames: resize, grey, colour scale.
 
-These are the definitions that published I3D features were made with (short side 256, bilinear),
-pinned down to the pixel so that features do not depend on a library's version. The tensors may be
-on any device, and the values are the same on all of them: each operation is rounded by itself, and
-tables are made on the device, so that nothing but the frames themselves is copied to it.
+These are the definitions of published I3D features (short side 256, bilinear), pinned down to the
+pixel so that features do not depend on a library's version. Values are equal on all devices, since
+each operation is rounded by itself. Tables are made on the device: only frames are copied to it.
 """
 
 import functools
@@ -15,26 +14,26 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-# Frames that a process resizes before it starts numba: one group of snippets on a CPU.
 PLAIN_FRAMES = 64
+"""Frames that a process resizes before it starts numba: one group of snippets on a CPU."""
 
 Taps = tuple[Tensor, Tensor, Tensor]
-"""The two source positions that each target position lies between, and the weight of the second."""
+"""The two source positions around each target position, and the weight of the second."""
 
 _resized = itertools.count()
 
 
 def resized_size(height: int, width: int, side: int) -> tuple[int, int]:
-    """Height and width after the short side became ``side`` pixels; the long side is rounded."""
+    """Height and width for a short side of ``side`` pixels; the long side is rounded."""
     short, long = min(height, width), max(height, width)
     other = (2 * long * side + short) // (2 * short)
     return (side, other) if height <= width else (other, side)
 
 
 def resize_short_side(frames: Tensor, side: int) -> Tensor:
-    """Resize frames so that their short side has ``side`` pixels; small frames are enlarged.
+    """Resize frames to a short side of ``side`` pixels; small frames are enlarged.
 
-    Bilinear, sampled at pixel centres (``x = (i + 0.5) * scale - 0.5``, held at the border) and
+    Bilinear, sampled at pixel centres (``x = (i + 0.5) * scale - 0.5``, clamped at the border),
     without antialiasing, rounded to the nearest integer.
 
     Args:
@@ -48,8 +47,7 @@ def resize_short_side(frames: Tensor, side: int) -> Tensor:
     size = resized_size(height, width, side)
     if size == (height, width):
         return frames
-    # On a CPU the compiled loop takes a fifth of the time, but numba's start takes as long as some
-    # hundred frames do.
+    # The compiled loop takes a fifth of the time; numba's start, as long as a few hundred frames.
     if frames.device.type == "cpu" and next(_resized) >= PLAIN_FRAMES:
         mix = _compiled_mix()
         if mix is not None:
@@ -68,10 +66,15 @@ def _resize(frames: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 def _taps(source: int, target: int, device: torch.device) -> Taps:
+    return bilinear_taps(source, target, source / target, device)
+
+
+def bilinear_taps(source: int, target: int, step: float, device: torch.device) -> Taps:
+    """Taps of ``target`` positions, ``step`` apart, on a line of ``source`` pixels."""
     places = torch.arange(target, dtype=torch.float64, device=device)
-    position = ((places + 0.5) * (source / target) - 0.5).clamp(0, source - 1)
+    position = ((places + 0.5) * step - 0.5).clamp_(0, source - 1)
     first = position.floor()
-    second = (first + 1).clamp(max=source - 1)
+    second = (first + 1).clamp_(max=source - 1)
     return first.long(), second.long(), (position - first).float()
 
 

@@ -1,9 +1,7 @@
-"""Resizing and cropping as torchvision does, for networks that were trained on its pictures.
+"""Resizing by torchvision itself, for networks that were trained on its pictures.
 
-`extract.preprocessing.torch_ops` holds the definitions of published I3D features. Libraries of
-networks resize otherwise: to a fixed size, by cubic interpolation, with antialiasing, or with the
-long side rounded down; and their centre crop is rounded to the even side. Here torchvision itself
-does it, so that a network sees the very pictures that it saw in training.
+They were resized to a fixed size, by cubic interpolation, with antialiasing, or with the long side
+rounded down, unlike those of published I3D features (`extract.preprocessing.torch_ops`).
 """
 
 from dataclasses import dataclass
@@ -11,9 +9,6 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-
-from extract.errors import ExtractError
-from extract.preprocessing.crop import Array
 
 
 @dataclass(frozen=True)
@@ -54,18 +49,3 @@ class Resize:
         mode = InterpolationMode(self.interpolation)
         resized = resize(picture, list(target), mode, antialias=self.antialias)
         return resized.numpy().transpose(1, 2, 0)
-
-
-def even_crop(picture: Array, side: int) -> Array:
-    """The middle ``side`` by ``side`` pixels of ``[H, W, 3]``, a half offset rounded to even.
-
-    Of an array or a tensor.
-
-    Raises:
-        ExtractError: the picture is smaller than the crop.
-    """
-    height, width = picture.shape[:2]
-    if min(height, width) < side:
-        raise ExtractError(f"a frame of {width}x{height} pixels is smaller than the crop of {side}")
-    top, left = round((height - side) / 2), round((width - side) / 2)
-    return picture[top : top + side, left : left + side]

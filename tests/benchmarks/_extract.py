@@ -44,8 +44,8 @@ from extract.machine.devices import cores  # noqa: E402
 from extract.pipeline.extractor import Extractor  # noqa: E402
 from extract.pipeline.settings import ExtractSettings  # noqa: E402
 from extract.preprocessing.flow_quantization import quantize_flow  # noqa: E402
-from weights.architectures import shapes  # noqa: E402
 from weights.files import cache_folder  # noqa: E402
+from weights.formats.architectures import shapes  # noqa: E402
 from weights.manifest import network  # noqa: E402
 from weights.weights_file import store  # noqa: E402
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from weights.keys import COUNTER
+from weights.formats.keys import COUNTER
 from weights.weights_file import write_weights
 
 

@@ -16,7 +16,7 @@ from made_up_manifest import ENTRY, lines
 from safetensors.numpy import save_file
 
 from weights import manifest
-from weights.architectures import shapes
+from weights.formats.architectures import shapes
 from weights.manifest import networks
 
 Tensors = dict[str, np.ndarray]

@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 import requests
 
-from weights import WeightsError, download
-from weights.download import Content, fetch
+from weights import WeightsError
+from weights.sources import download
+from weights.sources.download import Content, fetch
 
 DATA = bytes(range(256)) * 20_000
 SHA = hashlib.sha256(DATA).hexdigest()

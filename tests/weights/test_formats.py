@@ -10,7 +10,7 @@ from hypothesis.extra.numpy import array_shapes, arrays
 from safetensors.numpy import save_file
 
 from weights.errors import WeightsError
-from weights.formats import NUMBERS, read_safetensors
+from weights.formats.tensor_files import NUMBERS, read_safetensors
 
 KINDS = [np.dtype(name) for name in NUMBERS.values()]
 SHAPES = array_shapes(min_dims=0, max_dims=3, min_side=0, max_side=4)

@@ -7,10 +7,10 @@ import torch
 
 from extract.backbones.i3d import InceptionI3D
 from weights import WeightsError
-from weights.architectures import shapes
-from weights.formats import content_hash, read_tensors
-from weights.keys import key_format, to_i3d
-from weights.pickle_numpy import load_arrays
+from weights.formats.architectures import shapes
+from weights.formats.keys import key_format, to_i3d
+from weights.formats.pickle_numpy import load_arrays
+from weights.formats.tensor_files import content_hash, read_tensors
 
 MENDED = "Mixed_5b/Branch_2/Conv3d_0b_3x3"
 FORMATS = ("piergiaj", "hassony2", "tensorflow", "flax")

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from weights import WeightsError
-from weights.libraries import import_torchvision, torchvision_network
+from weights.formats.libraries import import_torchvision, torchvision_network
 
 
 @pytest.fixture

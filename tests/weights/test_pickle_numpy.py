@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
 from weights import WeightsError
-from weights.pickle_numpy import load_arrays
+from weights.formats.pickle_numpy import load_arrays
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -123,7 +123,7 @@ CRASHES = {
 READ = """
 import io, sys
 from weights import WeightsError
-from weights.pickle_numpy import load_arrays
+from weights.formats.pickle_numpy import load_arrays
 try:
     load_arrays(io.BytesIO(sys.stdin.buffer.read()), "x")
 except WeightsError as error:

@@ -17,13 +17,12 @@ from bundled_weights import write_bundled
 from made_up_manifest import left_in, url_source
 
 from weights import WeightsError, registry
-from weights.architectures import shapes
 from weights.files import sha256_of
-from weights.formats import content_hash
-from weights.libraries import library_shapes
+from weights.formats.architectures import shapes
+from weights.formats.libraries import library_shapes
+from weights.formats.tensor_files import content_hash
 from weights.manifest import network, networks
-from weights.registry import download, entries, resolve
-from weights.weights_file import check
+from weights.registry import check, download, entries, resolve
 
 Tensors = dict[str, np.ndarray]
 

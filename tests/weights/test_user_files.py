@@ -10,7 +10,7 @@ from made_up_manifest import left_in, url_source
 
 from weights import WeightsError
 from weights.files import git_blob_id, sha256_of
-from weights.formats import content_hash
+from weights.formats.tensor_files import content_hash
 from weights.registry import resolve
 from weights.user_files import import_file
 

@@ -96,11 +96,12 @@ def _extractor(
     """Clips of the classifier's own length, side by side."""
     from extract.backbones.registry import backbone_spec
     from extract.inference.backbone import load_backbone
-    from extract.pipeline.device_check import proven_device
+    from extract.machine.device_check import checked_device
+    from extract.pipeline.device_samples import SAMPLES
     from extract.pipeline.extractor import Extractor
     from extract.pipeline.settings import ExtractSettings
 
-    device = proven_device(device)
+    device = checked_device(device, SAMPLES)
     length = backbone_spec(name).classifier_length
     backbone = load_backbone(name, streams, device=device, length=length, precision=precision)
     stride = length or ExtractSettings.stride

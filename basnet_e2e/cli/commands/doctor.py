@@ -105,7 +105,7 @@ def _versions() -> Iterator[Finding]:
 def _torchvision() -> Iterator[Finding]:
     """What installs beside torch without a word may still be of another build."""
     from weights.errors import WeightsError
-    from weights.libraries import import_torchvision
+    from weights.formats.libraries import import_torchvision
 
     try:
         import_torchvision()
@@ -152,7 +152,8 @@ def _devices() -> Iterator[Finding]:
 def _gpu_check(device: str) -> Iterator[Finding]:
     """What a GPU computes, beside the CPU; extraction uses only one that passes."""
     from extract.flow.registry import flow_method
-    from extract.pipeline.device_check import SAMPLES, compare
+    from extract.machine.device_check import compare
+    from extract.pipeline.device_samples import SAMPLES
 
     engine = flow_method("tvl1", device=device).engine
     advice = "a C compiler makes flow faster: apt install gcc python3-dev"

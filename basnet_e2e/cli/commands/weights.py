@@ -179,7 +179,9 @@ def import_weights(file: Path, name: str | None, stream: str | None, sha256: str
     from weights.user_files import import_file
 
     found = import_file(file, name=name, stream=stream, sha256=sha256)
-    click.echo(f"{found.meta['name']} {found.meta['stream']}: {found.path}")
+    # A folder has no metadata of ours; it is named by the option.
+    network = f"{found.meta['name']} {found.meta['stream']}" if "name" in found.meta else name
+    click.echo(f"{network}: {found.path}")
 
 
 @weights.command(epilog="Example: basnet weights verify")
@@ -189,7 +191,7 @@ def import_weights(file: Path, name: str | None, stream: str | None, sha256: str
 def verify(name: str | None, stream: str | None) -> None:
     """Check that weights are unchanged since they were verified. Default: all of them."""
     from weights.errors import WeightsError
-    from weights.weights_file import check
+    from weights.registry import check
 
     bad = []
     for entry in _chosen(name, stream):

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from extract.sources.find import VIDEO_SUFFIXES
+from weights.formats.safetensors_header import LENGTH, header_length, header_metadata
 from weights.json_documents import JsonError, decode_json
-from weights.safetensors_header import LENGTH, header_length, header_metadata
 
 PAGE_MARK = '<meta name="generator" content="basnet report">'
 HEAD = 4096  # bytes that tell text, tables and arrays apart

@@ -114,6 +114,25 @@ class _Rows:
     def store(self, field: str, row: ir.Value, column: ir.Value, value: _Vector) -> None:
         self.code.store(value.value, self.base, self._index(field, row, column))
 
+    def update_dual(
+        self,
+        name: str,
+        place: tuple[ir.Value, ir.Value],
+        flow: _Vector,
+        below: _Vector,
+        down: _Vector,
+        has_right: _Vector,
+        step: _Vector,
+    ) -> None:
+        """Dual step of u or v at (row, column), from its flow there and below."""
+        slope_x = (self.load(name, *place, 1) - flow) * has_right
+        slope_y = below - flow
+        length = (slope_x * slope_x + slope_y * slope_y).root()
+        shrink = (step * length + 1.0).reciprocal()
+        across = self.load(f"{name}x", *place) + step * slope_x
+        self.store(f"{name}x", *place, across * shrink)
+        self.store(f"{name}y", *place, (down + step * slope_y) * shrink)
+
 
 # Keys' cubic kernel with a = -0.5: the weights of the neighbours at -1, 0, 1, 2 of a position at
 # offset t in [0, 1) are these polynomials in t, highest power first.
@@ -210,17 +229,8 @@ def _step(primal: bool, dual: bool) -> Callable[..., Any]:
                 u, v = rows.load("u", above, x), rows.load("v", above, x)
                 if not primal:
                     below_u, below_v = u, v
-                for flow, name, below, held in (
-                    (u, "u", below_u, down_u),
-                    (v, "v", below_v, down_v),
-                ):
-                    slope_x = (rows.load(name, above, x, 1) - flow) * has_right
-                    slope_y = below - flow
-                    length = (slope_x * slope_x + slope_y * slope_y).root()
-                    shrink = (step * length + 1.0).reciprocal()
-                    across = rows.load(f"{name}x", above, x) + step * slope_x
-                    rows.store(f"{name}x", above, x, across * shrink)
-                    rows.store(f"{name}y", above, x, (held + step * slope_y) * shrink)
+                rows.update_dual("u", (above, x), u, below_u, down_u, has_right, step)
+                rows.update_dual("v", (above, x), v, below_v, down_v, has_right, step)
             return change
 
         return _row_sum(code, width, body)

@@ -8,22 +8,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from extract.flow.tvl1.params import TVL1Params, params_with
-from extract.flow.tvl1.solver import (
-    Engine,
-    check_frames,
-    choose_engine,
-    solve,
-    working_engine,
-)
+from extract.flow.tvl1.params import params_with
+from extract.flow.tvl1.solver import Engine, check_frames, choose_engine, solve, working_engine
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from extract.flow.tvl1.torch_engine import Execution
-
-FAST_WARPS = 2
-"""Maximum of warps in ``tvl1-fast``, whatever a backbone sets."""
 
 
 class TVL1Flow:
@@ -32,22 +23,21 @@ class TVL1Flow:
     Args:
         overrides: fields of ``TVL1Params`` that differ from its defaults.
         device: ``auto``, ``cpu`` or ``cuda[:N]``.
-        threads: of the CPU engine; None takes its default. Changes no value.
 
     Raises:
         ExtractError: an unknown parameter, an invalid value, or no such device.
     """
 
     name = "tvl1"
+    max_warps: int | None = None
+    """The most warps, whatever a backbone sets."""
     execution: "Execution | None" = None
     """Options of the torch engine for tensors; None takes its defaults. Changes no value."""
 
-    def __init__(
-        self, overrides: Mapping[str, Any], device: str = "auto", threads: int | None = None
-    ) -> None:
-        self.params = params_with(TVL1Params(), dict(overrides))
+    def __init__(self, overrides: Mapping[str, Any], device: str = "auto") -> None:
+        params = params_with(overrides)
+        self.params = replace(params, warps=min(params.warps, self.max_warps or params.warps))
         self._chosen = choose_engine(device)
-        self._threads = threads
         self.single_thread_per_pair = self._chosen.name == "numba"
 
     @functools.cached_property
@@ -79,7 +69,7 @@ class TVL1Flow:
 
     def compute(self, grey: NDArray[np.uint8], rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
         """See ``FlowMethod.compute``; the colours are not used."""
-        return solve(check_frames(grey), self._engine, self.params, threads=self._threads)
+        return solve(check_frames(grey), self._engine, self.params)
 
     def compute_on_device(self, grey: "Tensor", rgb: "Tensor") -> "Tensor":
         """See ``FlowMethod.compute_on_device``; by the torch engine on any device."""
@@ -92,9 +82,4 @@ class FastTVL1Flow(TVL1Flow):
     """TV-L1 with fewer warps."""
 
     name = "tvl1-fast"
-
-    def __init__(
-        self, overrides: Mapping[str, Any], device: str = "auto", threads: int | None = None
-    ) -> None:
-        super().__init__(overrides, device, threads)
-        self.params = replace(self.params, warps=min(self.params.warps, FAST_WARPS))
+    max_warps = 2

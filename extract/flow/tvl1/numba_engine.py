@@ -1,8 +1,8 @@
 """TV-L1 on a CPU, compiled by numba: one pair per thread.
 
-One thread solves a pair from start to end, so its values depend neither on other pairs nor on the
-number of threads. The threads are Python's, and release its lock while they compute. Numba's own
-threading layers do not survive a fork or concurrent callers.
+One thread solves a pair from start to end, so values depend neither on other pairs nor on the
+number of threads. The threads are Python's and release its lock; numba's own threading layers do
+not survive a fork or concurrent callers.
 
 Several primal-dual steps pass over the image together (``_sweep``): while step k works on row y,
 step k+1 follows on row y-1, because a step needs nothing beyond the row below. So ``check_every``
@@ -10,7 +10,6 @@ steps cost one pass over memory, with the result of one step after the other.
 """
 
 import itertools
-import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -19,12 +18,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from extract.flow.tvl1.llvm_rows import FIELDS, LANES, cubic_taps, dual_row, fused_row, primal_row
-from extract.flow.tvl1.params import TVL1Params, pyramid_sizes
+from extract.flow.tvl1.params import BORDER, TVL1Params, pyramid_sizes
 from extract.machine.devices import default_threads
+from extract.machine.llvm_code import aligned
 from extract.machine.numba_cache import compiled
 
-BORDER = 2
-"""Pixels by which the second image is extended, so that no tap falls outside."""
 IX = FIELDS.index("ix")
 FLAT = np.finfo(np.float32).eps
 HALF = np.float32(0.5)
@@ -37,12 +35,6 @@ ARITHMETIC: dict[str, Any] = {"error_model": "numpy", "boundscheck": False}
 def _padded(width: int) -> int:
     """Floats from one row of a field to the next: 16 zeros, the row, zeros to a multiple of 16."""
     return LANES + -(-width // LANES) * LANES + LANES
-
-
-def _aligned(size: int) -> NDArray[np.float32]:
-    """Zeros aligned to a cache line: vectors across two lines cost twice."""
-    buffer = np.zeros(size + LANES, np.float32)
-    return buffer[-buffer.ctypes.data // 4 % LANES :][:size]
 
 
 @compiled(**ARITHMETIC)
@@ -157,9 +149,9 @@ class _Workspace:
         self.second = [np.empty(size, np.float32) for size in sizes]
         height, width = sizes[0]
         self.flow = [np.empty((2, *size), np.float32) for size in sizes]
-        self._taps = _aligned((height + 2 * BORDER) * (width + 2 * BORDER) * 4)
+        self._taps = aligned((height + 2 * BORDER) * (width + 2 * BORDER) * 4)
         # After the fields comes a row that is 1 where a pixel has a right neighbour.
-        self._state = _aligned((len(FIELDS) * (height + 1) + 1) * _padded(width))
+        self._state = aligned((len(FIELDS) * (height + 1) + 1) * _padded(width))
 
     def taps(self, level: int) -> NDArray[np.float32]:
         """``[H + 4, W + 4, 4]``."""
@@ -230,16 +222,11 @@ def solve_pairs(
     pairs, (height, width) = max(len(images) - 1, 0), images.shape[1:]
     flow = np.empty((pairs, 2, height, width), np.float32)
     sizes = pyramid_sizes(height, width, params)
-    todo = iter(range(pairs))
-    turn = threading.Lock()
+    todo = iter(range(pairs))  # each thread takes the next pair
 
     def work() -> None:
         space = _Workspace(sizes)
-        while True:
-            with turn:
-                n = next(todo, None)
-            if n is None:
-                return
+        for n in todo:
             _solve_pair(images[n], images[n + 1], params, space, flow[n])
 
     count = min(threads or default_threads(), pairs)
@@ -251,6 +238,5 @@ def solve_pairs(
                 for future in [pool.submit(work) for _ in range(count)]:
                     future.result()
             finally:  # after Ctrl-C the threads find nothing more to do
-                with turn:
-                    list(todo)
+                list(todo)
     return flow

@@ -1,6 +1,7 @@
-"""Parameters of TV-L1, and the sizes of its pyramid."""
+"""Parameters of TV-L1 and sizes of its pyramid."""
 
-from dataclasses import dataclass, fields, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from numbers import Integral, Real
 from typing import Any
 
@@ -8,6 +9,8 @@ from extract.errors import ExtractError
 
 MIN_SIDE = 16
 """No pyramid level has a side below this many pixels (as in OpenCV)."""
+BORDER = 2
+"""Pixels by which the second image is extended, so that no tap of the warp falls outside."""
 
 
 @dataclass(frozen=True)
@@ -61,8 +64,8 @@ class TVL1Params:
         return self.iterations if level else self.finest_iterations
 
 
-def params_with(base: TVL1Params, changes: dict[str, Any]) -> TVL1Params:
-    """``base`` with some values changed.
+def params_with(changes: Mapping[str, Any]) -> TVL1Params:
+    """The default parameters with some values changed.
 
     Raises:
         ExtractError: a name is unknown or a value impossible.
@@ -71,7 +74,7 @@ def params_with(base: TVL1Params, changes: dict[str, Any]) -> TVL1Params:
     for name in changes:
         if name not in known:
             raise ExtractError(f"unknown flow parameter {name!r}; known are {', '.join(known)}")
-    return replace(base, **changes)
+    return TVL1Params(**changes)
 
 
 def pyramid_sizes(height: int, width: int, params: TVL1Params) -> list[tuple[int, int]]:

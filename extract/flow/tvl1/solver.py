@@ -1,10 +1,10 @@
 """TV-L1 optical flow (Zach, Pock and Bischof 2007) in the variant behind published I3D features.
 
-``tvl1`` is the public function. It checks its input and chooses an engine: numba on a CPU
-(`extract.flow.tvl1.numba_engine`), torch on a GPU (`extract.flow.tvl1.torch_engine`, with fused
-kernels if Triton can launch them). All do the same operations in the same order, each rounded on
-its own, and give the same bits. This matters: where the flow is ill-defined (occlusion, motion
-blur), it amplifies a difference in the last digit to pixels, 0.03 px in the mean of a frame.
+Engines: numba on a CPU (`extract.flow.tvl1.numba_engine`), torch on a GPU
+(`extract.flow.tvl1.torch_engine`, with fused kernels if Triton can launch them). All do the same
+operations in the same order, each rounded on its own, and give the same bits. This matters: where
+the flow is ill-defined (occlusion, motion blur), it amplifies a difference in the last digit to
+pixels, 0.03 px in the mean of a frame.
 
 The variant is OpenCV's CUDA class, which fed the published two-stream networks: no median filter on
 the flow, the second image warped with a bicubic kernel (a = -0.5), gradients by central
@@ -12,9 +12,8 @@ differences, and dual variables kept from warp to warp within a level.
 
 It departs from that class as follows. Figures are mean end-point differences from OpenCV 5's CPU
 class (median filter off) over 21 pairs of real video, short side 256, by
-``tests/benchmarks/flow.py``.
-With OpenCV's number of steps the difference is 0.052 px, which comes from OpenCV's coarser
-interpolation: on known motion its error is about twice ours.
+``tests/benchmarks/flow.py``. With OpenCV's number of steps the difference is 0.052 px, which comes
+from OpenCV's coarser interpolation: on known motion its error is about twice ours.
 
 - At most 30 steps per warp instead of 300 on the finest level, which takes most of the time:
   0.057 px. On the coarser levels, 300 cost next to nothing, because the stop test ends most warps
@@ -32,7 +31,9 @@ time, but left up to 0.3 px of the old motion at abrupt changes (an archer's rel
 warps from zero flow were 0.12 px off.
 """
 
+import functools
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -41,16 +42,20 @@ from numpy.typing import ArrayLike, NDArray
 
 from extract.errors import ExtractError
 from extract.flow.tvl1.params import TVL1Params, params_with
+from extract.machine.device_check import Sample, checked_device
 from extract.machine.devices import choose_device
+from extract.machine.numba_cache import works
 
 log = logging.getLogger(__name__)
 
 ENGINES = ("auto", "numba", "torch")
+TOLERANCE = 1e-3
+"""Largest difference in pixels between the two engines on a small pair."""
 
 
 @dataclass(frozen=True)
 class Engine:
-    """A solver and its device: ``name`` is numba or torch, ``device`` is as torch names it."""
+    """A solver, and its device as torch names it."""
 
     name: Literal["numba", "torch"]
     device: str
@@ -81,10 +86,25 @@ def choose_engine(device: str = "auto", engine: str = "auto") -> Engine:
     return Engine("torch", chosen)
 
 
-def working_engine(engine: Engine) -> Engine:
-    """The engine, or torch on a CPU if numba's does not work, which is logged once."""
-    from extract.flow.tvl1.example import numba_works
+@functools.cache
+def numba_works() -> bool:
+    """Whether the numba engine compiles and agrees with torch's; if not, one warning is logged."""
+    return works(_compare_engines, "TV-L1 flow", "the slower torch engine")
 
+
+def _compare_engines() -> bool:
+    params = TVL1Params(scales=2, warps=1, iterations=4)
+    rows, columns = np.mgrid[:20, :28]
+    images = np.stack([99 + 50 * np.sin(rows + columns / (3 + n)) for n in range(2)])
+    found, expected = (
+        solve(images.astype(np.float32), Engine(name, "cpu"), params, threads=1)
+        for name in ("numba", "torch")
+    )
+    return bool(np.allclose(found, expected, rtol=0, atol=TOLERANCE))
+
+
+def working_engine(engine: Engine) -> Engine:
+    """The engine, or torch on a CPU if numba's does not work."""
     return engine if engine.name == "torch" or numba_works() else Engine("torch", "cpu")
 
 
@@ -107,6 +127,30 @@ def check_frames(frames: ArrayLike) -> NDArray[np.float32]:
     return np.ascontiguousarray(array, dtype=np.float32)
 
 
+def _flow_of_moving_noise(device: str) -> Callable[[int], NDArray[np.float32]]:
+    """Flow of blurred noise ``[count + 1, 96, 128]`` that moves by 2 and 1 pixels per frame."""
+    engine = working_engine(choose_engine(device))
+
+    def compute(count: int) -> NDArray[np.float32]:
+        noise = np.random.default_rng(0).integers(0, 256, (104 + count, 136 + 2 * count))
+        sums = noise.cumsum(0).cumsum(1)
+        means = (sums[8:, 8:] - sums[:-8, 8:] - sums[8:, :-8] + sums[:-8, :-8]) // 64
+        scene = np.clip((means - 128) * 4 + 128, 0, 255)
+        frames = [scene[n : n + 96, 2 * n : 2 * n + 128] for n in reversed(range(count + 1))]
+        return solve(np.stack(frames).astype(np.float32), engine, TVL1Params())
+
+    return compute
+
+
+def _end_point_difference(one: NDArray[np.float32], other: NDArray[np.float32]) -> float:
+    return float(np.hypot(*(one - other).swapaxes(0, 1)).mean())
+
+
+FLOW_SAMPLE = Sample(
+    "optical flow", "pairs", _flow_of_moving_noise, _end_point_difference, tolerance=0.02, unit="px"
+)
+
+
 def tvl1(
     frames: ArrayLike,
     device: str = "auto",
@@ -119,7 +163,7 @@ def tvl1(
 
     Args:
         frames: grey, ``[N+1, H, W]``, uint8 or float in 0..255.
-        device: ``auto``, ``cpu`` or ``cuda[:N]``.
+        device: ``auto``, ``cpu`` or ``cuda[:N]``. A GPU is checked at its first use.
         engine: ``auto``, ``numba`` or ``torch``.
         threads: of the numba engine (default: all cores, or torch's number if lower). Changes no
             value.
@@ -130,10 +174,13 @@ def tvl1(
         a pixel of frame n to its place in frame n+1. N = 0 gives an empty array.
 
     Raises:
-        ExtractError: a bad frame array, an unknown parameter, or no such device.
+        ExtractError: a bad frame array, an unknown parameter, no such device, or a GPU that
+            computes wrongly.
     """
-    settings = params_with(TVL1Params(), params)
+    settings = params_with(params)
     images = check_frames(frames)
+    if engine != "numba":
+        device = checked_device(device, (FLOW_SAMPLE,))
     chosen = choose_engine(device, engine)
     chosen = working_engine(chosen) if engine == "auto" else chosen
     log.info("TV-L1 flow by %s", chosen)

@@ -1,8 +1,7 @@
 """The torch engine's inner loop: primal-dual steps on all pairs of a batch at once.
 
-Each pair has its own coefficients, which are set to zero when it has met the stop test: the steps
-that the rest of the batch still takes leave it unchanged. So nothing has to be read back, and a
-pair's values do not depend on its batch.
+A pair that has met the stop test gets coefficients of zero, so that the further steps of its batch
+leave it unchanged. Nothing has to be read back, and a pair's values do not depend on its batch.
 
 Shapes: B pairs of ``[H, W] float32``; flow ``[2, B, H, W]``, u and v, in pixels; dual variables
 ``[2, 2, B, H, W]``, of u and v along x and y.
@@ -19,17 +18,14 @@ from extract.flow.tvl1.params import TVL1Params
 
 
 class Linear(NamedTuple):
-    """The second image linearised at a flow.
-
-    Attributes:
-        gradient: ``[2, B, H, W]``, warped image gradient along x and y.
-        rho_c: ``[B, H, W]``, constant part of the linearised difference.
-        inverse: ``[B, H, W]``, one over the squared gradient.
-    """
+    """The second image linearised at a flow: ``[2, B, H, W]`` along x and y, and ``[B, H, W]``."""
 
     gradient: torch.Tensor
+    """Of the warped image."""
     rho_c: torch.Tensor
+    """Constant part of the linearised difference."""
     inverse: torch.Tensor
+    """One over the squared gradient."""
 
 
 class State:
@@ -101,10 +97,9 @@ def _square_sum(delta: torch.Tensor, scratch: torch.Tensor) -> torch.Tensor:
 
 
 class StopPoll:
-    """Tells whether all pairs have met the stop test, without waiting for a GPU.
+    """Polls whether all pairs have met the stop test, without waiting for a GPU.
 
-    A CPU answers at once. A GPU's answer is copied while the steps continue, and read once it has
-    arrived: the steps taken until then change nothing.
+    A GPU's answer is copied while the steps continue; steps taken until it arrives change nothing.
     """
 
     def __init__(self, event: Callable[[], Any] = torch.cuda.Event) -> None:
@@ -112,11 +107,7 @@ class StopPoll:
         self._pending: deque[tuple[Any, torch.Tensor]] = deque()
 
     def all_stopped(self, running: torch.Tensor) -> bool:
-        """Whether no pair is known to be running.
-
-        Args:
-            running: a boolean on the device, whether a pair still is.
-        """
+        """Whether no pair is known to be running, by a boolean on the device."""
         if running.device.type == "cpu":
             return not running
         return self.poll(running, torch.cuda.current_stream(running.device))

@@ -1,10 +1,9 @@
 """TV-L1 in torch: all pairs of a batch at once, on any device.
 
-Arrays are ``[B, H, W] float32`` for B pairs. This module divides frames into batches and goes down
-the pyramid. A level is solved by plain torch (``extract.flow.tvl1.warp`` linearises,
-``extract.flow.tvl1.steps`` iterates) or, on a GPU, by fused kernels
-(``extract.flow.tvl1.triton_engine``). All operations and their order are those of the CPU engine,
-so that all three give the same bits.
+Arrays are ``[B, H, W] float32`` for B pairs. A pyramid level is solved by plain torch
+(``extract.flow.tvl1.warp`` linearises, ``extract.flow.tvl1.steps`` iterates) or, on a GPU, by fused
+kernels (``extract.flow.tvl1.triton_engine``). Operations and their order are those of the CPU
+engine, so all three give the same bits.
 """
 
 import functools
@@ -19,6 +18,7 @@ from numpy.typing import NDArray
 from extract.flow.tvl1.params import TVL1Params, pyramid_sizes
 from extract.flow.tvl1.steps import State, iterate
 from extract.flow.tvl1.warp import interleave, linearise
+from extract.preprocessing.torch_ops import bilinear_taps
 
 log = logging.getLogger(__name__)
 
@@ -69,14 +69,7 @@ def solve_pairs(
     device: str = "cpu",
     execution: Execution | None = None,
 ) -> NDArray[np.float32]:
-    """Flow between consecutive images, ``[N+1, H, W] float32`` in 0..255 -> ``[N, 2, H, W]``.
-
-    Args:
-        images: checked frames, see ``extract.flow.tvl1.solver.check_frames``.
-        params: solver settings.
-        device: as torch names it.
-        execution: see `Execution`.
-    """
+    """`solve_tensors` of checked frames (`solver.check_frames`) on a device, as torch names it."""
     there = torch.from_numpy(images).to(device)
     return solve_tensors(there, params, execution).cpu().numpy()
 
@@ -84,15 +77,15 @@ def solve_pairs(
 def solve_tensors(
     images: torch.Tensor, params: TVL1Params, execution: Execution | None = None
 ) -> torch.Tensor:
-    """`solve_pairs` on the device that holds the images; nothing is copied from it.
+    """Flow between consecutive images, on the device that holds them.
 
     Args:
         images: ``[N+1, H, W] float32`` in 0..255.
         params: solver settings.
-        execution: see `Execution`.
+        execution: options that change no value.
 
     Returns:
-        ``[N, 2, H, W] float32``.
+        ``[N, 2, H, W] float32``, pixels per frame, u then v.
     """
     execution = execution or Execution()
     pairs, (height, width) = max(len(images) - 1, 0), images.shape[1:]
@@ -114,7 +107,7 @@ def _solve_batch(
     solver: LevelSolver,
     early: bool,
 ) -> torch.Tensor:
-    """Flow ``[B, 2, H, W]`` from images ``first`` to ``second``, ``[B, H, W]`` each."""
+    """Flow ``[B, 2, H, W]`` from ``first`` to ``second``."""
     sizes = pyramid_sizes(first.shape[1], first.shape[2], params)
     step = 1 / params.scale_step
     levels = [(first, second)]
@@ -135,24 +128,13 @@ def _resize(
     image: torch.Tensor, size: tuple[int, int], step_y: float, step_x: float
 ) -> torch.Tensor:
     """Bilinear resize of ``[..., H, W]``, half-pixel centres; ``step`` is source per target."""
-    upper, lower, down = _taps(size[0], image.shape[-2], step_y, image.device)
-    left, right, across = _taps(size[1], image.shape[-1], step_x, image.device)
+    upper, lower, down = bilinear_taps(image.shape[-2], size[0], step_y, image.device)
+    left, right, across = bilinear_taps(image.shape[-1], size[1], step_x, image.device)
     # torch.lerp would round differently for weights above a half.
     rows = image[..., left]
     rows += across * (image[..., right] - rows)
     top = rows[..., upper, :]
     return top.add_(down[:, None] * (rows[..., lower, :] - top))
-
-
-def _taps(
-    count: int, limit: int, step: float, device: torch.device
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Two neighbours of each sample on a line of ``limit`` pixels, and the second one's weight."""
-    place = torch.arange(count, dtype=torch.float64, device=device)
-    place = ((place + 0.5) * step - 0.5).clamp_(0, limit - 1)
-    low = place.floor()
-    high = (low + 1).clamp_(max=limit - 1)
-    return low.long(), high.long(), (place - low).float()
 
 
 def plain_level(

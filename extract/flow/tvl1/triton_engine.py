@@ -1,7 +1,7 @@
 """Launches of the Triton kernels (``extract.flow.tvl1.triton_kernels``) that solve pyramid levels.
 
-Only the GPU knows which pairs have met the stop test; its kernels skip them. The host polls now and
-then, without waiting, and stops launching when no pair is running.
+Only the GPU knows which pairs have met the stop test; its kernels skip them. The host polls
+regularly, without waiting, and stops launching when no pair is running.
 """
 
 from collections.abc import Iterator

@@ -109,15 +109,10 @@ def linearise(first, taps, state, linear, status, slot, pairs, height, width, BL
 def _row(now, linear, above, x, y, lane, size, numbers):  # type: ignore[no-untyped-def]  # triton's types
     """A primal step on row ``y`` and a dual step on the row above.
 
-    Args:
-        now: flow and dual variables of the row before the step.
-        linear: ix, iy, rho_c, inverse of the row.
-        above: of the row above, the flow after and the dual variables before this step.
-        x: columns of the image.
-        y: row.
-        lane: columns of the strip.
-        size: height and width of the image.
-        numbers: threshold, theta, tau / theta.
+    ``now``: flow and dual variables of the row before the step. ``linear``: its ix, iy, rho_c,
+    inverse. ``above``: of the row above, the flow after and the dual variables before this step.
+    ``x``, ``lane``: columns of the image and of the strip. ``numbers``: threshold, theta, tau /
+    theta.
 
     Returns:
         ``above`` for the next row; flow and dual variables of the row above after the step; square
@@ -199,18 +194,9 @@ def _pieces(  # type: ignore[no-untyped-def]  # triton's types
 ):
     """Steps on rows ``first`` to ``first + segment`` of strips; the square change per thread.
 
-    Args:
-        source: flow and dual variables of the pair to read.
-        target: flow and dual variables to write.
-        linear: of the pair.
-        plane: floats from one field to the next.
-        x: columns of the image, ``[GROUP, LANES]``.
-        first: first row of each strip, ``[GROUP, 1]``.
-        segment: rows.
-        lane: columns of the strips, ``[GROUP, LANES]``.
-        size: height and width of the image.
-        numbers: threshold, theta, tau / theta.
-        STEPS: 1 or 2.
+    ``source``, ``target``: flow and dual variables of a pair, to read and to write, ``plane``
+    floats from field to field. ``x``, ``lane``: columns of the image and of the strips, ``[GROUP,
+    LANES]``. ``first [GROUP, 1]``: first rows. ``numbers``: threshold, theta, tau / theta.
     """
     height, width = size
     last = tl.minimum(first + segment, height)

@@ -7,10 +7,9 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from extract.flow.tvl1.params import BORDER
 from extract.flow.tvl1.steps import Linear
 
-BORDER = 2
-"""Pixels by which the second image is extended, so that no tap falls outside."""
 # Squared gradients below this have no direction (float32 epsilon, as in OpenCV).
 FLAT = float(np.finfo(np.float32).eps)
 

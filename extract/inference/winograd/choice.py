@@ -27,7 +27,7 @@ def _torch_convolution(
 
 
 class _LazyConvolution:
-    """A convolution that chooses its method at the first call and then drops the plain weights."""
+    """A convolution that chooses its method at the first call and then frees the plain weights."""
 
     def __init__(
         self,

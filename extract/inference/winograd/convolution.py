@@ -1,14 +1,13 @@
 """Convolution with bias and ReLU by Winograd's minimal filtering over height and width.
 
-A 3x3x3 convolution of stride 1 takes a quarter of the multiplications of the definition. So does
-the 7x7x7 convolution of stride 2: after space-to-depth (2x2 pixels become one of four times the
-channels) it has 4x4 taps and stride 1. What remains are matrix products. Each thread computes those
-of one block of tiles at a time, so that they stay in its cache.
+A 3x3x3 convolution of stride 1 takes a quarter of the usual multiplications. So does the 7x7x7
+convolution of stride 2: after space-to-depth (2x2 pixels become one of four times the channels) it
+has 4x4 taps and stride 1. What remains are matrix products. Each thread computes those of one block
+of tiles at a time, so that they stay in its cache.
 """
 
 import itertools
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -17,20 +16,21 @@ from torch import Tensor
 from extract.backbones.i3d import same_padding
 from extract.inference.winograd.kernels import convolve, space_to_depth
 from extract.inference.winograd.llvm_vectors import COLUMNS, LANES, LEAST_GROUP, MOST_ROWS, UNROLLED
-from extract.inference.winograd.thread_team import ThreadTeam, Workspace, aligned
+from extract.inference.winograd.thread_team import ThreadTeam, Workspace
 from extract.inference.winograd.transforms import F44, Transform, tiles, transform_3x3
+from extract.machine.llvm_code import aligned
 
 MOST_TILES = 12
 """Most tiles of a block: two groups of rows of a product."""
 LEAST_ROWS = 24
-"""Least tiles times frames. With fewer, reading the transformed weights, which are four times as
-many as the plain ones, takes longer than multiplying by them."""
+"""Least tiles times frames. With fewer, reading the transformed weights, four times as many as the
+plain ones, takes longer than multiplying by them."""
 BLOCKS_EACH = 4
-"""Least blocks per thread, so that none waits long for the last."""
+"""Least blocks per thread, so that no thread waits long for the last."""
 
 
 def transform_for(weight: Tensor, stride: int, clips: tuple[int, ...]) -> Transform | None:
-    """The transform that makes a convolution with SAME padding faster; None if there is none.
+    """The transform that makes a convolution with SAME padding faster, or None.
 
     It depends on shapes alone, so that equal machines compute equal bytes.
 
@@ -82,36 +82,26 @@ def _panels(weight: Tensor, transform: Transform) -> Tensor:
     return found.view(shape)
 
 
-@dataclass(frozen=True)
-class _Plan:
-    """How the work of one call is divided.
-
-    Attributes:
-        blocks: (first tile, tiles) of each block.
-        panels: (first, end) of each part of the output channels, in sixteens.
-        capacity: tiles that the buffers hold.
-    """
-
-    blocks: tuple[tuple[int, int], ...]
-    panels: tuple[tuple[int, int], ...]
-    capacity: int
-
-
 def _parts(whole: int, count: int) -> list[tuple[int, int]]:
     """(first, end) of ``count`` parts of nearly equal size."""
     return [(whole * n // count, whole * (n + 1) // count) for n in range(count)]
 
 
-def _plan(places: int, panels: int, clips: int, threads: int) -> _Plan:
-    """Blocks of tiles, and enough parts of the output channels to keep all threads busy.
+def _plan(
+    places: int, panels: int, clips: int, threads: int
+) -> tuple[list[tuple[int, int, int]], list[tuple[int, int]]]:
+    """How the work of one call is divided, which changes no result.
 
-    The results do not depend on it.
+    Returns:
+        (first tile, tiles, tiles that the buffers hold) of each block, and enough parts (first,
+        end) of the output channels, in sixteens, to keep all threads busy.
     """
     count = -(-places // MOST_TILES)
-    blocks = tuple((first, end - first) for first, end in _parts(places, count))
+    tiles = [(first, end - first) for first, end in _parts(places, count)]
+    capacity = max(LEAST_GROUP, *(size for _, size in tiles))
     wanted = -(-BLOCKS_EACH * threads // (count * clips)) if threads > 1 else 1
-    capacity = max(LEAST_GROUP, *(tiles for _, tiles in blocks))
-    return _Plan(blocks, tuple(_parts(panels, min(wanted, panels))), capacity)
+    blocks = [(first, size, capacity) for first, size in tiles]
+    return blocks, _parts(panels, min(wanted, panels))
 
 
 class WinogradConvolution:
@@ -126,27 +116,15 @@ class WinogradConvolution:
     """
 
     def __init__(
-        self,
-        weight: Tensor,
-        bias: Tensor,
-        stride: int,
-        transform: Transform,
-        team: ThreadTeam,
+        self, weight: Tensor, bias: Tensor, stride: int, transform: Transform, team: ThreadTeam
     ) -> None:
-        self._taps, self._stride, self._transform, self._team = (
-            weight.shape[2],
-            stride,
-            transform,
-            team,
-        )
+        self._taps, self._stride = weight.shape[2], stride
+        self._transform, self._team = transform, team
         self._weights = _panels(weight if stride == 1 else _space_to_depth_taps(weight), transform)
         self._bias = bias.float().contiguous()
 
     def __call__(self, x: Tensor) -> Tensor:
-        """``[B, C, T, H, W]`` to ``[B, N, T', H', W']``, channels last in memory.
-
-        ``x`` is copied unless its channels are last in memory.
-        """
+        """``[B, C, T, H, W]`` to ``[B, N, T', H', W']``, both best with channels last in memory."""
         x = x.permute(0, 2, 3, 4, 1)
         if x.stride(4) != 1:
             x = x.contiguous()
@@ -157,8 +135,8 @@ class WinogradConvolution:
         panels = len(self._weights)
         out = torch.empty(x.shape[0], frames, *x.shape[2:4], panels * COLUMNS)
         places = tiles(self._transform, *x.shape[2:4])
-        plan = _plan(places, panels, len(x), self._team.size)
-        jobs = list(itertools.product(range(len(x)), plan.blocks, plan.panels))
+        blocks, parts = _plan(places, panels, len(x), self._team.size)
+        jobs = list(itertools.product(range(len(x)), blocks, parts))
 
         def work(workspace: Workspace, turns: Iterable[int]) -> None:
             held = None
@@ -166,9 +144,7 @@ class WinogradConvolution:
                 clip, block, part = jobs[turn]
                 fresh = held != (clip, block)
                 held = (clip, block)
-                self._work(
-                    x[clip], out[clip], before, (*block, plan.capacity), part, workspace, fresh
-                )
+                self._work(x[clip], out[clip], before, block, part, workspace, fresh)
 
         self._team.run(work, len(jobs))
         return out.permute(0, 4, 1, 2, 3)

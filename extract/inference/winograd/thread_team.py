@@ -1,4 +1,4 @@
-"""Threads that share the blocks of one convolution, each with a workspace."""
+"""Threads that share the jobs of a convolution, each with a workspace."""
 
 import os
 import threading
@@ -9,16 +9,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-LINE = 16
-"""Floats of a cache line."""
+from extract.machine.llvm_code import aligned
 
 Work = Callable[["Workspace", Iterable[int]], None]
-
-
-def aligned(size: int) -> NDArray[np.float32]:
-    """An uninitialised array of that many floats that begins on a cache line."""
-    buffer = np.empty(size + LINE, np.float32)
-    return buffer[-buffer.ctypes.data // 4 % LINE :][:size]
 
 
 class Workspace:
@@ -35,10 +28,9 @@ class Workspace:
 
 
 class ThreadTeam:
-    """As many threads as torch uses, kept from layer to layer; the caller is one of them.
+    """As many threads as torch uses, kept from layer to layer, including the caller's.
 
-    They are ordinary threads that release Python's lock while they compute. Each has its own
-    workspace, and several callers may run at once.
+    They release Python's lock while they compute. Several callers may run at once.
     """
 
     def __init__(self) -> None:

@@ -318,7 +318,8 @@ def test_doctor_shows_what_a_gpu_computes_beside_the_cpu(run, monkeypatch):
     import torch
 
     from basnet_e2e.cli.commands import doctor
-    from extract.pipeline import device_check
+    from extract.machine.device_check import Sample
+    from extract.pipeline import device_samples
 
     def sample(name, wrong):
         def prepare(device):
@@ -326,12 +327,12 @@ def test_doctor_shows_what_a_gpu_computes_beside_the_cpu(run, monkeypatch):
             return lambda count: np.full((count, 3), value)
 
         difference = lambda a, b: float(np.abs(a - b).max())  # noqa: E731
-        return device_check.Sample(name, "sums", prepare, difference, 0.1, "px")
+        return Sample(name, "sums", prepare, difference, 0.1, "px")
 
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda _: "Pretended")
-    monkeypatch.setattr(device_check, "SAMPLES", (sample("addition", 0), sample("product", 0.5)))
+    monkeypatch.setattr(device_samples, "SAMPLES", (sample("addition", 0), sample("product", 0.5)))
     monkeypatch.setattr(doctor, "_self_test", lambda: iter(()))
     code, out, _ = run("doctor")
     assert code == 0

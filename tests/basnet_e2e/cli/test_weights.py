@@ -121,3 +121,19 @@ def test_an_unknown_network_lists_the_known_ones(run: Run, cache: Path) -> None:
         code, _, (error,) = run(command, "i3d_mini")
         assert code == 2
         assert "no network 'i3d_mini'; did you mean 'i3d-mini'? (known: i3d, " in error
+
+
+def test_a_model_folder_is_imported_by_name(run: Run, cache: Path) -> None:
+    import numpy as np
+    from safetensors.numpy import save_file
+
+    folder = cache / "mine"
+    folder.mkdir()
+    (folder / "config.json").write_text('{"model_type": "clip"}')
+    save_file({"w": np.ones(3, np.float32)}, folder / "model.safetensors")
+    kept = cache / "models" / "openai--clip-vit-base-patch32"
+    assert run("import", str(folder), "--name", "clip-vit-b32") == (
+        0,
+        f"clip-vit-b32: {kept}\n",
+        [],
+    )

@@ -15,8 +15,8 @@ from basnet_e2e.localization.pretrained import BACKGROUND_PROMPT, PretrainedClas
 from extract.backbones import torchvision_video
 from extract.features.feature_file import Features
 from extract.inference.backbone import load_backbone
-from weights import libraries
 from weights.files import sha256_of
+from weights.formats import libraries
 
 PROMPTS = ("a person running", "a ball")
 

@@ -13,16 +13,17 @@ from torchvision.models.video.mvit import MSBlockConfig, MViT
 
 from extract.backbones import torchvision_video
 from extract.backbones.registry import backbone_spec
-from extract.backbones.torchvision_video import TORCHVISION
+from extract.backbones.torchvision_video import CLIPS, LAST_LAYER
 from extract.errors import ExtractError
 from extract.inference import backbone as loading
 from extract.inference.backbone import Backbone, load_backbone
-from extract.preprocessing.torchvision_resize import Resize, even_crop
+from extract.preprocessing.crop import even_crop
+from extract.preprocessing.torchvision_resize import Resize
 from weights import WeightsError
-from weights.libraries import torchvision_weights
+from weights.formats.libraries import torchvision_weights
 from weights.manifest import network
 
-ENTRIES = {name: network(name, "rgb").sources[0].url for name in TORCHVISION}
+ENTRIES = {name: network(name, "rgb").sources[0].url for name in CLIPS}
 
 
 class Kept(SimpleNamespace):
@@ -32,7 +33,7 @@ class Kept(SimpleNamespace):
         return {name: value.numpy() for name, value in self.network.state_dict().items()}
 
 
-@pytest.fixture(params=TORCHVISION)
+@pytest.fixture(params=CLIPS)
 def name(request):
     return request.param
 
@@ -101,7 +102,7 @@ def test_features_equal_torchvisions_with_its_own_preprocessing(name, monkeypatc
     )(crop_size=(64, 64))
     seen = torch.from_numpy(frames[:: spec.step].transpose(0, 3, 1, 2).copy())
     with torch.inference_mode():
-        expected, logits = library_features(theirs, TORCHVISION[name].last, transforms(seen)[None])
+        expected, logits = library_features(theirs, LAST_LAYER[name], transforms(seen)[None])
     assert found.shape == expected.shape
     assert np.abs(found - expected.numpy()).max() <= 1e-5 * expected.abs().max().item()
     classes = backbone.classify(found, "rgb")

@@ -13,9 +13,9 @@ from extract.errors import ExtractError
 from extract.inference.backbone import load_backbone
 from extract.pipeline.settings import ExtractSettings, expected_settings
 from weights import WeightsError
-from weights.huggingface import check_folder
 from weights.manifest import network
 from weights.registry import entries, resolve
+from weights.sources.huggingface import check_folder
 from weights.user_files import import_file
 
 transformers = pytest.importorskip("transformers")

@@ -10,9 +10,9 @@ from bundled_weights import write_bundled
 from torch import nn
 
 from extract import ExtractError
+from extract.backbones import spec as specs
 from extract.backbones.i3d import InceptionI3D
 from extract.backbones.registry import BACKBONES
-from extract.inference import backbone as loading
 from extract.inference.backbone import load_backbone, load_network
 from extract.inference.batching import SMALL_BATCH, cpu_batch
 from extract.inference.packed_i3d import usable
@@ -20,7 +20,8 @@ from extract.inference.torch_runtime import TorchRuntime
 from extract.pipeline.extractor import Extractor
 from extract.pipeline.settings import ExtractSettings
 from weights import WeightsError
-from weights.weights_file import WeightsFile, check
+from weights.registry import check
+from weights.weights_file import WeightsFile
 
 MINI = BACKBONES["i3d-mini"]
 LABELS = ("run", "jump", "fall")
@@ -50,12 +51,12 @@ def mini(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, WeightsFi
         write_bundled(path, state, meta)
         files[stream] = check(path)
 
-    def resolve(name: str, stream: str) -> WeightsFile:
+    def resolve(name: str, stream: str, offline: bool | None) -> WeightsFile:
         if stream not in files:
             raise WeightsError(f"{stream} is missing")
         return files[stream]
 
-    monkeypatch.setattr(loading, "resolve", resolve)
+    monkeypatch.setattr(specs, "resolve", resolve)
     return files
 
 
@@ -215,7 +216,7 @@ def test_a_network_sees_the_frames_that_its_record_says(
 def test_frames_per_second_are_those_of_the_backbone(
     name: str, fps: int, monkeypatch: pytest.MonkeyPatch, mini: dict[str, WeightsFile]
 ) -> None:
-    monkeypatch.setattr(loading, "resolve", lambda name, stream: mini["rgb"])
+    monkeypatch.setattr(specs, "resolve", lambda name, stream, offline: mini["rgb"])
     chosen = ExtractSettings(name, streams=("rgb",))
     extractor = Extractor(chosen, device="cpu")
     assert (extractor.grid.fps, extractor.file_settings["fps"]) == (fps, str(fps))

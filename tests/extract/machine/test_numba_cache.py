@@ -166,5 +166,24 @@ print(numba.config.CACHE_DIR)
 """
     *ours, others = run(program, BASNET_CACHE=str(tmp_path), NUMBA_CACHE_DIR="others")
     assert len(ours) >= 10
-    assert {Path(path).parent for path in ours} == {tmp_path / "numba"}
+    assert {Path(path).parents[1] for path in ours} == {tmp_path / "numba"}
     assert others == "others", "the setting of other packages was changed"
+
+
+def test_code_is_compiled_again_if_a_file_beside_it_changes(tmp_path):
+    """Numba looks at the file of a function only, not at what is compiled into it."""
+    (tmp_path / "kernel.py").write_text(
+        "from constants import VALUE\n"
+        "from extract.machine.numba_cache import compiled\n"
+        "@compiled()\n"
+        "def value():\n"
+        "    return VALUE\n"
+        "print(value(), sum(value.stats.cache_hits.values()))\n"
+    )
+    start = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); sys.dont_write_bytecode = True\n"
+
+    def found(value):
+        (tmp_path / "constants.py").write_text(f"VALUE = {value}\n")
+        return run(start + "import kernel", BASNET_CACHE=str(tmp_path / "cache"))
+
+    assert [found(1), found(1), found(2)] == [["1 0"], ["1 1"], ["2 0"]]

@@ -82,13 +82,13 @@ def networks():
 @pytest.fixture
 def i3d(networks, monkeypatch):
     """Makes I3D on a GPU of fake tensors, with random weights."""
-    plain = torch_runtime._prepared
+    plain = torch_runtime.inference_copy
 
     def prepared(network):
         with unset_fake_temporarily():  # weights are prepared before they are sent
             return plain(network.requires_grad_(False))
 
-    monkeypatch.setattr(torch_runtime, "_prepared", prepared)
+    monkeypatch.setattr(torch_runtime, "inference_copy", prepared)
 
     class Made(Backbone):
         def network(self, stream):

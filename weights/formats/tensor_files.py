@@ -1,4 +1,4 @@
-"""Tensors out of a weights file that a user brings, without executing anything in it."""
+"""Tensors of a user's weights file, read without executing anything in it."""
 
 import hashlib
 import json
@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from weights.errors import WeightsError
-from weights.keys import COUNTER
+from weights.formats.keys import COUNTER
 
 WRAPPERS = ("model_state", "state_dict")  # training programs put the tensors below these keys
 INDEX = ".index"  # suffix of a TensorFlow checkpoint, as is DATA
@@ -92,11 +92,7 @@ def read_safetensors(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]
 
 
 def _map_tensors(path: Path) -> dict[str, np.ndarray]:
-    """Arrays on a private memory map of a safetensors file with a checked header.
-
-    Raises:
-        TypeError: numpy has no such number type.
-    """
+    """Arrays on a private memory map of a safetensors file with a checked header."""
     with open(path, "rb") as file:
         mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
     begin = 8 + int.from_bytes(mapped[:8], "little")
@@ -149,11 +145,7 @@ def _array(name: str, value: Any, path: Path) -> np.ndarray:
 
 
 def _check_zip(path: Path) -> None:
-    """Refuse a damaged archive, and a compressed one: torch never compresses, a zip bomb does.
-
-    Raises:
-        WeightsError: it is damaged or compressed.
-    """
+    """Refuse a damaged archive, and a compressed one: torch never compresses, a zip bomb does."""
     if not zipfile.is_zipfile(path):
         raise WeightsError(f"{path}: truncated, the end of its zip archive is missing")
     try:
@@ -181,7 +173,7 @@ def _first_line(error: Exception) -> str:
 def content_hash(tensors: Mapping[str, np.ndarray]) -> str:
     """SHA-256 of names, shapes and float32 values in order of name, without batch counters.
 
-    A network is known by it, whatever file it came from.
+    It identifies a network, whatever file the network came from.
     """
     return hash_of((name, tensors[name]) for name in sorted(tensors))
 

@@ -7,7 +7,7 @@ It comes from a model hub by its name (``owner/model``) or from the user. Only d
 import json
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -15,9 +15,10 @@ import numpy as np
 from msgspec import Struct
 
 from weights.errors import WeightsError
-from weights.files import cache_folder, write_text
-from weights.formats import hash_of
+from weights.files import write_text
+from weights.formats.tensor_files import hash_of
 from weights.json_documents import JsonError, convert
+from weights.weights_file import WeightsFile
 
 T = TypeVar("T")
 CONFIG = "config.json"
@@ -28,29 +29,7 @@ RECORD = ".basnet"  # in a folder of the cache: the hash of its tensors, and its
 EXTRA = "pip install basnet-e2e[transformers]"
 
 
-@dataclass(frozen=True)
-class ModelFolder:
-    """A verified model folder.
-
-    Attributes:
-        path: the folder.
-        sha256: hash of the tensors' content.
-        source: where it came from.
-        meta: its ``model_type``, and ``classes`` if it has a classifier.
-    """
-
-    path: Path
-    sha256: str
-    source: str
-    meta: dict[str, Any]
-
-
-def model_folder(name: str) -> Path:
-    """Folder of a model in the cache."""
-    return cache_folder() / "models" / name.replace("/", "--")
-
-
-def check_folder(path: Path) -> ModelFolder:
+def check_folder(path: Path) -> WeightsFile:
     """Read a model's folder, and compare it with its recorded hash if it is in the cache.
 
     Raises:
@@ -68,7 +47,7 @@ def check_folder(path: Path) -> ModelFolder:
     classifies = any(name.endswith("Classification") for name in config.architectures or ())
     if classifies and config.id2label is not None:
         meta["classes"] = [config.id2label[key] for key in sorted(config.id2label)]
-    return ModelFolder(path, found, record.source, meta)
+    return WeightsFile(path, found, record.source, meta)
 
 
 class _Config(Struct):
@@ -80,8 +59,6 @@ class _Config(Struct):
 
 
 class _Record(Struct):
-    """The hash of a folder's tensors, and its source."""
-
     content: str
     source: str
 
@@ -135,18 +112,16 @@ def _tensors(path: Path) -> Iterator[tuple[str, np.ndarray]]:
         raise WeightsError(f"{file}: cannot be read as a safetensors file ({error})") from error
 
 
-def fetch_model(name: str, target: Path) -> ModelFolder:
+def fetch_model(name: str, target: Path) -> WeightsFile:
     """Download a model from the hub into a folder of the cache and record its hash.
 
     Raises:
-        WeightsError: the hub cannot be reached or has no such model, or transformers is not
-            installed.
+        WeightsError: the hub cannot be reached, has no such model, or transformers is missing.
     """
     try:
         from huggingface_hub import snapshot_download
     except ImportError as error:
         raise WeightsError(f"transformers is not installed; install the extra: {EXTRA}") from error
-    target.parent.mkdir(parents=True, exist_ok=True)
     try:
         snapshot_download(name, local_dir=target, allow_patterns=list(DATA))
     except Exception as error:  # the hub, the network and the disk raise many kinds
@@ -155,11 +130,11 @@ def fetch_model(name: str, target: Path) -> ModelFolder:
     return _recorded(target, name)
 
 
-def import_model(path: Path, target: Path) -> ModelFolder:
+def import_model(path: Path, target: Path) -> WeightsFile:
     """Copy a user's model folder into the cache.
 
     Raises:
-        WeightsError: it is not a model, or damaged; nothing of it is kept.
+        WeightsError: it is not a model, or damaged; nothing is kept.
         OSError: the disk is full or the cache folder cannot be written.
     """
     check_folder(path)
@@ -176,9 +151,9 @@ def import_model(path: Path, target: Path) -> ModelFolder:
     return _recorded(target, "import")
 
 
-def _recorded(path: Path, source: str) -> ModelFolder:
+def _recorded(path: Path, source: str) -> WeightsFile:
     """Record the hash of a folder's tensors, to compare it at each use."""
     (path / RECORD).unlink(missing_ok=True)
-    found = check_folder(path)
+    found = replace(check_folder(path), source=source)
     write_text(path / RECORD, json.dumps({"content": found.sha256, "source": source}))
-    return check_folder(path)
+    return found

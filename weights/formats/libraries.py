@@ -1,11 +1,11 @@
-"""Networks that an installed library defines: built with random weights, and their tensors."""
+"""Networks that torchvision and pytorchvideo define."""
 
 import warnings
 from types import ModuleType
 from typing import Any
 
 from weights.errors import WeightsError
-from weights.keys import COUNTER
+from weights.formats.keys import COUNTER
 
 TORCHVISION_ADVICE = (
     "it was built for another torch; install both from one place: "
@@ -20,9 +20,6 @@ def library_shapes(architecture: str, name: str, classes: int) -> dict[str, tupl
         architecture: ``raft_large``, ``torchvision`` or ``pytorchvideo``.
         name: the network's name in its library.
         classes: width of the classifier.
-
-    Raises:
-        WeightsError: the library is broken, or the architecture is another.
     """
     import torch
     from torch import nn
@@ -36,10 +33,8 @@ def library_shapes(architecture: str, name: str, classes: int) -> dict[str, tupl
             model = raft_large()
         elif architecture == "torchvision":
             model = torchvision_network(name, classes)
-        elif architecture == "pytorchvideo":
-            model = pytorchvideo_network(name)
         else:
-            raise WeightsError(f"{name} cannot be imported: it is part of the package")
+            model = pytorchvideo_network(name)
     state = model.state_dict()
     return {key: tuple(v.shape) for key, v in state.items() if not key.endswith(f".{COUNTER}")}
 
@@ -53,7 +48,7 @@ def torchvision_network(name: str, classes: int) -> Any:
 
 
 def torchvision_weights(name: str) -> Any:
-    """Torchvision's own entry of weights: address, preprocessing, classes, accuracy."""
+    """Torchvision's weights entry: address, preprocessing, classes, accuracy."""
     import_torchvision()
     from torchvision.models import get_weight
 

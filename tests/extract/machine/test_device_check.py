@@ -7,12 +7,11 @@ import numpy as np
 import pytest
 import torch
 
-from extract import ExtractError
-from extract.machine import devices
+from extract import ExtractError, Extractor, ExtractSettings, load_backbone, tvl1
+from extract.machine import device_check, devices
+from extract.machine.device_check import Sample, checked_device, compare
 from extract.machine.devices import choose_device
-from extract.pipeline import device_check
-from extract.pipeline.device_check import SAMPLES, Sample, compare, proven_device
-from extract.pipeline.extractor import Extractor, ExtractSettings
+from extract.pipeline.device_samples import SAMPLES
 
 
 @pytest.fixture(autouse=True)
@@ -20,7 +19,7 @@ def two_gpus(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     monkeypatch.setattr(devices, "RULED_OUT", {})
-    monkeypatch.setattr(device_check, "PROVEN", set())
+    monkeypatch.setattr(device_check, "PASSED", set())
 
 
 def sample(wrong, name="addition", asked=None):
@@ -40,10 +39,10 @@ def sample(wrong, name="addition", asked=None):
 def test_a_gpu_that_agrees_is_used_and_checked_once(caplog):
     asked = []
     works = (sample(0.09, asked=asked),)
-    assert proven_device("auto", works) == "cuda"
-    assert proven_device("cuda", works) == "cuda"
+    assert checked_device("auto", works) == "cuda"
+    assert checked_device("cuda", works) == "cuda"
     assert asked == ["cuda", "cpu"]
-    assert proven_device("cuda:1", works) == "cuda:1"
+    assert checked_device("cuda:1", works) == "cuda:1"
     assert asked == ["cuda", "cpu", "cuda:1", "cpu"]
     assert not caplog.records
 
@@ -62,8 +61,8 @@ def test_a_gpu_that_agrees_is_used_and_checked_once(caplog):
 def test_a_gpu_that_does_not_is_left_alone_with_a_line(caplog, wrong, said):
     works = (sample(0), sample(wrong))
     with caplog.at_level(logging.WARNING):
-        assert proven_device("auto", works) == "cpu"
-        assert proven_device("auto", works) == "cpu"
+        assert checked_device("auto", works) == "cpu"
+        assert checked_device("auto", works) == "cpu"
     (record,) = caplog.records  # said once
     reason = f"cuda does not compute what the CPU does: {said}"
     assert record.getMessage() == f"{reason}; everything runs on the CPU"
@@ -75,14 +74,14 @@ def test_a_gpu_that_does_not_is_left_alone_with_a_line(caplog, wrong, said):
 
 def test_a_gpu_asked_for_by_name_is_an_error_then(caplog):
     with pytest.raises(ExtractError, match="cuda:1 does not compute what the CPU does"):
-        proven_device("cuda:1", (sample(1),))
+        checked_device("cuda:1", (sample(1),))
     assert choose_device("cuda:0") == "cuda:0"
     assert choose_device("auto") == "cuda"
     assert not caplog.records
 
 
 def test_the_cpu_is_not_checked():
-    assert proven_device("cpu", (sample(1),)) == "cpu"
+    assert checked_device("cpu", (sample(1),)) == "cpu"
 
 
 def test_speeds_are_told_for_both():
@@ -120,3 +119,18 @@ def test_an_extractor_takes_the_cpu_where_the_gpu_fails(caplog):
     assert "everything runs on the CPU" in caplog.text
     with pytest.raises(ExtractError, match="cuda does not compute what the CPU does"):
         Extractor(ExtractSettings("i3d-mini"), device="cuda")
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda device: tvl1(np.zeros((2, 20, 20), np.uint8), device),
+        lambda device: load_backbone("i3d-mini", device=device).rgb(np.zeros((1, 3, 16, 64, 64))),
+    ],
+    ids=["flow", "networks"],
+)
+def test_flow_and_networks_alone_check_the_gpu_too(use, caplog):
+    assert use("auto").dtype == np.float32
+    assert "cuda does not compute what the CPU does" in caplog.text
+    with pytest.raises(ExtractError, match="cuda does not compute what the CPU does"):
+        use("cuda")

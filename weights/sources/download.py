@@ -68,7 +68,7 @@ class Content:
 
 
 class BrokenTransfer(Exception):
-    """The connection failed or ended early; the part received so far is kept."""
+    """The connection failed or ended early; the received part is kept."""
 
 
 def fetch(session: "Session", url: str, content: Content, folder: Path, what: str) -> Path:
@@ -129,7 +129,7 @@ def _transfer(session: "Session", url: str, partial: Path, size: int | None) -> 
 
 
 def _append(answer: "Response", partial: Path, have: int) -> int | None:
-    """Append the answer's body to the file; returns the size of the whole, or None if unknown."""
+    """Append the answer's body to the file; returns the size of the whole file if known."""
     start = answer.headers.get("Content-Range", "").removeprefix("bytes ").split("-")[0]
     resumed = answer.status_code == PARTIAL_CONTENT and start == str(have)
     offset = have if resumed else 0
@@ -156,9 +156,12 @@ def _append(answer: "Response", partial: Path, have: int) -> int | None:
 def short_reason(error: Exception) -> str:
     """The innermost reason of a connection error, on one line, without user names or passwords."""
     cause: BaseException = error
-    while cause.__context__ is not None or cause.__cause__ is not None:
-        following = cause.__cause__ or cause.__context__
-        assert following is not None
+    while following := cause.__cause__ or cause.__context__:
         cause = following
-    text = re.sub(r"//[^/@\s]*@", "//", " ".join(str(cause).split())) or type(cause).__name__
+    text = without_password(" ".join(str(cause).split())) or type(cause).__name__
     return text if len(text) < 160 else text[:157] + "..."
+
+
+def without_password(text: str) -> str:
+    """A text without the user names and passwords of its addresses."""
+    return re.sub(r"//[^/@\s]*@", "//", text)

@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from weights.architectures import BATCH_NORM, BLOCKS, STEM, shapes
 from weights.errors import WeightsError
+from weights.formats.architectures import BATCH_NORM, BLOCKS, STEM, shapes
 
 Tensors = Mapping[str, np.ndarray]
 
@@ -44,7 +44,7 @@ FIRST = "Conv3d_1a_7x7"  # a layer of every format; each names its kernel differ
 
 
 def _units(names: Mapping[str, str], joiner: str, lower: bool) -> dict[str, str]:
-    """Foreign name of every convolution -> ours."""
+    """Foreign name of every convolution -> our name."""
     case = str.lower if lower else str
     found = {case(name): name for name, _, _ in STEM}
     for block in BLOCKS:
@@ -70,17 +70,10 @@ def _put(found: dict[str, np.ndarray], name: str, value: np.ndarray) -> None:
     found[name] = value
 
 
-def _kernel(value: np.ndarray) -> np.ndarray:
-    """(time, height, width, in, out) to torch's (out, in, time, height, width)."""
-    if value.ndim != 5:
-        raise WeightsError(f"not the network expected (a kernel has {value.ndim} axes, not 5)")
-    return value.transpose(4, 3, 0, 1, 2)
-
-
 def _scoped(
     tensors: Tensors, parts: Mapping[str, str], strip: re.Pattern[str]
 ) -> dict[str, np.ndarray]:
-    """Tensors named by sonnet's scopes. ``parts``: suffix of a name -> part of our unit."""
+    """Tensors named by sonnet's scopes; ``parts``: suffix of a name -> part of our unit."""
     table = _units(DEEPMIND_UNITS, "/", lower=False) | {DEEPMIND_LOGITS: "logits"}
     table[MISNAMED[0]] = table[MISNAMED[1]]
     found: dict[str, np.ndarray] = {}
@@ -92,8 +85,13 @@ def _scoped(
             _put(found, key, value)
             continue
         part = parts[suffix]
-        kernel = part == "conv3d.weight"
-        _put(found, f"{unit}.{part}", _kernel(value) if kernel else value.reshape(-1))
+        if part != "conv3d.weight":
+            value = value.reshape(-1)
+        elif value.ndim == 5:  # (time, height, width, in, out) to (out, in, time, height, width)
+            value = value.transpose(4, 3, 0, 1, 2)
+        else:
+            raise WeightsError(f"not the network expected (a kernel has {value.ndim} axes, not 5)")
+        _put(found, f"{unit}.{part}", value)
         if part == "bn.bias":  # batch norm's scale is fixed at one
             _put(found, f"{unit}.bn.weight", np.ones(value.size, np.float32))
     return found
