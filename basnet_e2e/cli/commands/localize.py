@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from basnet_e2e.intervals import Failure, Selection
     from basnet_e2e.localization.inputs import Input
     from basnet_e2e.localization.localizer import Localizer
-    from basnet_e2e.localization.result_files import Store
+    from basnet_e2e.localization.result_files import ResultWriter
     from basnet_e2e.report.live import LiveReport
     from extract.sources.urls import Url
 
@@ -172,7 +172,7 @@ def localize(
 
     sources = find_inputs(inputs, grid=grid)
     many = len(inputs) > 1 or any(map(is_folder, inputs))
-    store = _open_store(output, layout, sources, many, [*inputs, model], force)
+    results = _open_results(output, layout, sources, many, [*inputs, model], force)
     if features_folder is not None:
         videos = [each for each in sources if isinstance(each, VideoFile)]
         check_kept_features(features_folder, videos, inputs, force)
@@ -197,7 +197,7 @@ def localize(
             sources,
             localizer,
             Selection(**selection),
-            store,
+            results,
             report,
             readable=layout == "json",
         )
@@ -211,20 +211,20 @@ def localize(
         raise click.exceptions.Exit(1)
 
 
-def _open_store(
+def _open_results(
     output: Destination | None,
     layout: str,
     sources: "Sequence[Input]",
     many: bool,
     inputs: "Sequence[Path | Url | None]",
     force: bool,
-) -> "Store":
-    from basnet_e2e.localization.result_files import Document, FolderStore
+) -> "ResultWriter":
+    from basnet_e2e.localization.result_files import ResultDocument, ResultFolder
 
     if output is not None and output.is_folder:
-        return FolderStore(output.path, layout, sources, inputs, force=force)
+        return ResultFolder(output.path, layout, sources, inputs, force=force)
     path = output.path if output else None
-    return Document(path, layout, sources, many, inputs, force=force)
+    return ResultDocument(path, layout, sources, many, inputs, force=force)
 
 
 def _open_report(
@@ -284,7 +284,7 @@ class _Run:
         sources: "Sequence[Input]",
         localizer: "Localizer",
         selection: "Selection",
-        store: "Store",
+        results: "ResultWriter",
         report: "LiveReport | None" = None,
         *,
         readable: bool = True,
@@ -293,7 +293,7 @@ class _Run:
         self._sources = sources
         self._localizer = localizer
         self._selection = selection
-        self._store = store
+        self._results = results
         self._report = report
         self._left = list(sources)
         self.failed: list[Failure] = []
@@ -338,7 +338,7 @@ class _Run:
             return
         kept = self._selection.of(found)
         result = replace(kept, made=kept.made | made)
-        self._store.add(source, result)
+        self._results.add(source, result)
         if self._report:
             self._report.add(source, result)
 
@@ -349,7 +349,7 @@ class _Run:
             made = self._localizer.made_from(source)
         except OSError:
             return False  # its own turn says what is wrong with it
-        return self._store.is_done(source, stamp(made) | self._selection.to_json())
+        return self._results.is_done(source, stamp(made) | self._selection.to_json())
 
     def _print(self, text: str) -> None:
         """JSON for a pipe; on a terminal what a person would look at, and how to get the JSON."""
@@ -365,7 +365,7 @@ class _Run:
 
     def close(self) -> None:
         """Write what is done, however the run ended, and say what is left."""
-        text = self._store.close(self.failed, self._left)
+        text = self._results.close(self.failed, self._left)
         if text:
             self._print(text)
         if self._left and len(self._sources) > 1:
@@ -373,5 +373,5 @@ class _Run:
                 "%d of %d videos are done; %s",
                 len(self._sources) - len(self._left),
                 len(self._sources),
-                self._store.how_to_go_on,
+                self._results.resume_hint,
             )

@@ -80,12 +80,12 @@ def try_(
         log.info(INTRODUCTION.format(video=video))  # before imports that take a second
     from basnet_e2e.intervals import Selection
     from basnet_e2e.localization.localizer import BUILT_IN, Localizer
-    from basnet_e2e.localization.result_files import FolderStore
+    from basnet_e2e.localization.result_files import ResultFolder
     from basnet_e2e.report.live import LiveReport
 
     source = _the_video(video)
     folder = output or Path(f"{source.id}-actions")
-    store = FolderStore(folder, "json", [source], [video], force=force)
+    results = ResultFolder(folder, "json", [source], [video], force=force)
     page, made = folder / f"{source.id}.html", folder / f"{source.id}.json"
     with LiveReport(page, [source], lambda _: made, many=False, force=force) as report:
         localizer = Localizer(
@@ -100,8 +100,8 @@ def try_(
         with ProgressBar("try", quiet=log.getEffectiveLevel() > logging.INFO) as bar:
             bar.restart(source.id)
             result = Selection().of(localizer.localize_input(source, bar.update))
-        store.add(source, result)
-        store.close([], [])
+        results.add(source, result)
+        results.close([], [])
         report.add(source, result)
         report.write([])
     _show(result, video, page)
