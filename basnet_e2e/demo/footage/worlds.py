@@ -30,7 +30,6 @@ class World:
     """How footage may look and move.
 
     Attributes:
-        name: Name in messages.
         backgrounds: Background families, see ``footage.backgrounds``.
         radius: Ranges of an actor's radius, in picture heights.
         period: Ranges of a motion's period, in seconds.
@@ -43,7 +42,6 @@ class World:
         fps: Frames per second.
     """
 
-    name: str
     backgrounds: tuple[str, ...]
     radius: tuple[Range, ...]
     period: tuple[Range, ...]
@@ -57,7 +55,6 @@ class World:
 
 
 PRETRAINING_WORLD = World(
-    name="pretraining",
     backgrounds=("clouds", "weave"),
     radius=((0.13, 0.165), (0.215, 0.25)),
     period=((0.8, 1.1), (1.5, 1.9)),
@@ -68,7 +65,6 @@ PRETRAINING_WORLD = World(
 )
 
 DEMO_WORLD = World(
-    name="demo",
     backgrounds=("cells", "ripples"),
     radius=((0.17, 0.21),),
     period=((1.15, 1.45),),
