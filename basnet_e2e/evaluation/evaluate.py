@@ -26,10 +26,9 @@ from basnet_e2e.evaluation.matching import (
     Pairs,
     as_arrays,
     assign,
-    by_rank,
     overlaps,
 )
-from basnet_e2e.evaluation.mismatches import check_shared, mismatches
+from basnet_e2e.evaluation.mismatches import mismatches
 from basnet_e2e.intervals import Interval, Localization
 
 TIOUS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
@@ -211,18 +210,18 @@ def prepare(
     videos = {names[name]: rows for name, rows in found.videos.items()}
     elsewhere = [name for name in videos if name in truth.others]
     videos = {name: rows for name, rows in videos.items() if name not in truth.others}
-    if isinstance(predictions, str | os.PathLike):
-        # A file of other videos is a mistake; a mapping may well be empty.
-        check_shared(videos, elsewhere, found, truth)
-    warnings += mismatches(videos, elsewhere, found, truth)
+    # A file of other videos is a mistake; a mapping may well be empty.
+    is_file = isinstance(predictions, str | os.PathLike)
+    warnings += mismatches(videos, elsewhere, found, truth, must_share=is_file)
     numbers = {name: row for row, name in enumerate(dict.fromkeys([*truth.videos, *videos]))}
     classes = truth.classes
     columns = {name: column for column, name in enumerate(classes)}
+    rows = as_arrays(videos, columns, numbers)
     return Case(
         classes=classes,
         videos=tuple(numbers),
         annotated=len(truth.videos),
-        found=by_rank(as_arrays(videos, columns, numbers)),
+        found=rows.take(np.argsort(-rows.score, kind="stable")),
         truth=as_arrays(annotated, columns, numbers),
         scores={names[name]: scores for name, scores in found.scores.items()},
         subset=truth.subset,

@@ -65,13 +65,10 @@ def draw_video(
         model: whose activations are drawn.
         videos: test videos.
         truth: their intervals.
-        wanted: id of the video to draw instead.
+        wanted: id of a video to draw instead, see :func:`check_video`.
 
     Returns:
         The files, and the id of the video.
-
-    Raises:
-        BasnetError: there is no such video.
     """
     by_id = {video.id: video for video in videos}
     if wanted is None:
@@ -84,7 +81,6 @@ def draw_video(
         chosen = ranked[len(ranked) // 2]
     else:
         chosen = wanted
-    check_video(videos, chosen)
     view = apply_model(model, by_id[chosen])
     return save(draw_timeline(view, truth.videos[chosen]), path), chosen
 

@@ -73,9 +73,6 @@ class Report(ABC):
             folder: where to write.
             runner: holds the networks and the test videos.
             video: test video to draw. Default: one of median quality.
-
-        Raises:
-            BasnetError: there is no such video.
         """
         self._write_documents(folder)  # kept if drawing is interrupted
         pictures = self.draw(folder, runner, video)

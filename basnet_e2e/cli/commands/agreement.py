@@ -1,7 +1,6 @@
 """`basnet agreement`: how far two annotations of the same videos agree."""
 
 import json
-import math
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -42,7 +41,6 @@ def agreement(
     A and B are any files that 'basnet import labels' reads, results of 'basnet localize', or ground
     truth. With --observation twice, the first is read of A and the second of B.
     """
-    from basnet_e2e.evaluation.agreement import Pair, Side
     from basnet_e2e.evaluation.agreement import agreement as compare
     from basnet_e2e.interchange.compared import paired
 
@@ -52,14 +50,7 @@ def agreement(
     chosen = [
         replace(hints, predictions=True, observations=names[k : k + 1] or names[:1]) for k in (0, 1)
     ]
-    pairs = {
-        name: Pair(
-            pair.duration,
-            Side(pair.first.intervals, pair.first.unknown),
-            Side(pair.second.intervals, pair.second.unknown),
-        )
-        for name, pair in paired((first, chosen[0]), (second, chosen[1])).items()
-    }
+    pairs = paired((first, chosen[0]), (second, chosen[1]))
     found = compare(list(pairs.values()), step, draws)
     if as_json:
         document = {"videos": list(pairs), "step": step, **found.to_json()}
@@ -88,9 +79,9 @@ def _scores(found: "Agreement", videos: int, step: float) -> Any:
 
 
 def _cells(score: "Score") -> list[str]:
-    bounds = "" if math.isnan(score.low) else f"{score.low:.3f} - {score.high:.3f}"
-    kappa = "-" if math.isnan(score.kappa) else f"{score.kappa:.3f}"
-    return [kappa, bounds, f"{score.percent:.1f}"]
+    bounds = "" if score.low is None else f"{score.low:.3f} - {score.high:.3f}"
+    kappa = "-" if score.kappa is None else f"{score.kappa:.3f}"
+    return [kappa, bounds, "-" if score.percent is None else f"{score.percent:.1f}"]
 
 
 def _confusion(found: "Agreement") -> Any:

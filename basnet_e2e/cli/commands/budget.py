@@ -42,17 +42,16 @@ def budget(results: tuple[Path, ...], output: Path | None, force: bool, hints: "
     from basnet_e2e.data.annotations.video_names import counted, listing
     from basnet_e2e.data.files.file_kinds import Kind
     from basnet_e2e.data.files.overwrite_checks import check_output
-    from basnet_e2e.evaluation.time_budget import Observed, time_budget
+    from basnet_e2e.evaluation.time_budget import time_budget
     from basnet_e2e.interchange.compared import timed_videos
     from weights.files import write_text
 
     if output is not None:
         check_output(output, Kind.BUDGET, results, force=force)
     videos = {
-        video.video: Observed(video.intervals, video.seen)
-        for video in timed_videos(results, replace(hints, predictions=True))
+        video.video: video for video in timed_videos(results, replace(hints, predictions=True))
     }
-    endless = [name for name, video in videos.items() if video.seconds is None]
+    endless = [name for name, video in videos.items() if video.seen is None]
     if endless:
         log.warning(
             "no shares of %s, whose length no file says: %s",
