@@ -29,10 +29,10 @@ from extract.video.isolation.isolated_clip import STALL
 
 if TYPE_CHECKING:
     from basnet_e2e.heads.checkpoint import HeadModel
-    from basnet_e2e.localization.observer import Observer
     from extract.jobs.resources import Division
     from extract.pipeline.accumulator import OnProgress
     from extract.pipeline.extractor import Extractor
+    from extract.pipeline.frame_window import OnFrame, OpenVideo
     from extract.sources.urls import Url
 
 log = logging.getLogger(__name__)
@@ -56,7 +56,8 @@ class Localizer:
             the built-in model only.
         stall: kill a decoder after this many seconds without a frame.
         store: keeps the features of videos. Default: they are not kept.
-        observer: sees the frames and activations of each video, for a report.
+        on_open: called with each video that is opened; returns a function called with each frame.
+        on_prediction: called with the activations of each video and the intervals found in it.
         refine: move borders to where the features change, which is finer than snippets. Extra
             snippets are extracted around the borders of videos; of features with a finer stride
             than the model's, all rows are used.
@@ -83,12 +84,13 @@ class Localizer:
         on_snippet: "Callable[[SnippetPrediction], None] | None" = None,
         stall: float = STALL,
         store: FeatureStore | None = None,
-        observer: "Observer | None" = None,
+        on_open: "Callable[[OpenVideo], OnFrame] | None" = None,
+        on_prediction: Callable[[VideoPrediction], None] | None = None,
         refine: bool = False,
     ) -> None:
         self._refines = refine
         self._on_features: Callable[..., None] | None = None
-        self._observer = observer
+        self._on_open, self._on_prediction = on_open, on_prediction
         self._device = device
         decoding = DecodeOptions(decoder, keep_partial, stall)
         self._keep_partial = keep_partial
@@ -266,7 +268,7 @@ class Localizer:
             return
         from extract.jobs.prefetched_features import prefetched
 
-        if self._observer:  # it must see the frames of videos that are URLs
+        if self._on_open:  # it must see the frames of videos that are URLs
             videos = [video for video in videos if isinstance(video.path, Path)]
         store = self._store
         workers = prefetched(store, videos, self.extractor, self._device, jobs)
@@ -290,7 +292,7 @@ class Localizer:
             self.extractor,
             on_progress=progress,
             on_features=self._on_features,
-            on_open=self._observer.on_video if self._observer else None,
+            on_open=self._on_open,
         )
         if features.facts.get("partial"):
             log.warning("%s: %s", video.path, features.facts["partial"])
@@ -317,9 +319,9 @@ class Localizer:
         return self._finish(self.predictor.predict_rows(video))
 
     def _finish(self, found: VideoPrediction) -> Localization:
-        """Pass the activations to the observer, and refine borders if asked for."""
-        if self._observer:
-            self._observer.on_prediction(found)
+        """Pass on the activations, and refine borders if asked for."""
+        if self._on_prediction:
+            self._on_prediction(found)
         if not self._refines:
             return found.localization
         from basnet_e2e.localization.refinement.boundary_refinement import refine

@@ -8,7 +8,7 @@ import json
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from basnet_e2e.data.annotations.predictions import read_results
 from basnet_e2e.data.annotations.video_names import counted
@@ -34,30 +34,6 @@ RESUME = "run the same command to continue with the rest"
 RESUME_IN_FOLDER = "with -o FOLDER/ the same command would continue with the rest"
 
 
-class ResultWriter(Protocol):
-    """Takes the results of a run one by one.
-
-    Attributes:
-        resume_hint: tells a user how to continue an interrupted run.
-    """
-
-    resume_hint: str
-
-    def is_done(self, source: Input, made: Mapping[str, Any]) -> bool:
-        """Whether an earlier run gave the result that would be computed now."""
-
-    def add(self, source: Input, result: Localization) -> None:
-        """Take the result of a video."""
-
-    def close(self, failed: Sequence[Failure], left: Sequence[Input]) -> str:
-        """Write what is not yet written; returns the text for stdout, if any.
-
-        Args:
-            failed: videos that gave no result.
-            left: videos that an interrupted run did not reach.
-        """
-
-
 def stamp(made: Mapping[str, Any]) -> dict[str, Any]:
     """How a result was made, with the version of this package."""
     return {**made, "basnet": __version__}
@@ -70,6 +46,9 @@ def agrees(earlier: Mapping[str, Any], made: Mapping[str, Any]) -> bool:
 
 class ResultFolder:
     """One file per video, written when the video is done; failures in ``failures.json``.
+
+    Attributes:
+        resume_hint: tells a user how to continue an interrupted run.
 
     Args:
         folder: created if missing.
@@ -120,7 +99,15 @@ class ResultFolder:
         self._written += 1
 
     def close(self, failed: Sequence[Failure], left: Sequence[Input]) -> str:
-        """Write ``failures.json``: failures of this run, and earlier ones of videos not tried."""
+        """Write ``failures.json``: failures of this run, and earlier ones of videos not tried.
+
+        Args:
+            failed: videos that gave no result.
+            left: videos that an interrupted run did not reach.
+
+        Returns:
+            The text for stdout: none.
+        """
         tried = set(self._ids) - {source.id for source in left}
         path = self._folder / FAILURES
         earlier = [row for row in read_replaceable(path) if row.video not in tried]
@@ -136,6 +123,9 @@ class ResultFolder:
 
 class ResultDocument:
     """One document of all videos, written at the end, however the run ends.
+
+    Attributes:
+        resume_hint: tells a user how to continue an interrupted run.
 
     Args:
         path: the file; None returns the text for stdout.
@@ -186,7 +176,12 @@ class ResultDocument:
         self._found[source.id] = result
 
     def close(self, failed: Sequence[Failure], left: Sequence[Input]) -> str:
-        """Write the document, or return its text for stdout; nothing if there is no result."""
+        """Write the document, or return its text for stdout; nothing if there is no result.
+
+        Args:
+            failed: videos that gave no result.
+            left: videos that an interrupted run did not reach.
+        """
         found = [self._found[video] for video in self._order if video in self._found]
         if not found and (left or not self._many):
             return ""
@@ -198,6 +193,9 @@ class ResultDocument:
         _write(self._path, text)
         log.info("%s written (%s)", self._path, counted(len(found), "video"))
         return ""
+
+
+ResultWriter = ResultFolder | ResultDocument
 
 
 def _results_in(path: Path, layout: str) -> dict[str, Localization]:

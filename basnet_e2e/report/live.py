@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 class LiveReport:
     """Keeps the evidence of each video beside its result, and writes the pages at the end.
 
-    It observes the videos one after the other (:mod:`basnet_e2e.localization.observer`). Without a
+    It follows the videos one after another through the localizer's callbacks. Without a
     result file the evidence is kept until the pages are written. A context manager.
 
     Args:
@@ -80,7 +80,7 @@ class LiveReport:
         assert self._folder is not None
         return Path(self._folder.name) / "result.json"
 
-    def on_video(self, clip: "OpenVideo") -> Callable[[float, NDArray[np.uint8]], None]:
+    def on_open(self, clip: "OpenVideo") -> Callable[[float, NDArray[np.uint8]], None]:
         """Take thumbnails out of the frames that are decoded anyway."""
         self._thumbnails = ThumbnailRecorder(clip.duration)
         return self._thumbnails.on_frame

@@ -188,7 +188,8 @@ def localize(
         keep_partial=keep_partial,
         stall=stall,
         store=choose_store(features_folder, no_cache),
-        observer=report,
+        on_open=report.on_open if report else None,
+        on_prediction=report.on_prediction if report else None,
         refine=refine,
     )
     _check(sources, localizer)

@@ -95,7 +95,8 @@ def try_(
             keep_partial=keep_partial,
             stall=stall,
             on_snippet=Teller(),
-            observer=report,
+            on_open=report.on_open,
+            on_prediction=report.on_prediction,
         )
         with ProgressBar("try", quiet=log.getEffectiveLevel() > logging.INFO) as bar:
             bar.restart(source.id)
