@@ -40,6 +40,13 @@ def draw_batch(
     return batch_of(data, labels, chosen, preset, rng, step, rows)
 
 
+def known_in_most(data: LabelledSet, complete: bool = False) -> bool:
+    """Whether times are known in more than half of the videos, or all times where asked."""
+    known = [data.times[video.id] for video in data.videos if video.id in data.times]
+    timed = sum(times.complete or not complete for times in known)
+    return timed > LEAST_TIMED * len(data.videos)
+
+
 def known_rows(data: LabelledSet, rows: str) -> dict[str, RowTargets]:
     """What the known times of a set say of the rows of its videos, by id.
 
@@ -49,14 +56,21 @@ def known_rows(data: LabelledSet, rows: str) -> dict[str, RowTargets]:
         data: training videos.
         rows: the setting: videos with ``points`` alone, or ``all`` with known times.
     """
-    timed = sum(video.id in data.times for video in data.videos)
-    if timed <= LEAST_TIMED * len(data.videos):
+    if not known_in_most(data):
         return {}
     return {
         video.id: row_targets(data.times[video.id], row_edges(video, "centre"), data.classes)
         for video in data.videos
         if video.id in data.times and (rows == "all" or not data.times[video.id].complete)
     }
+
+
+def row_places(rows: Mapping[str, RowTargets]) -> dict[str, float]:
+    """Where each video lies among those with known rows, by id, in [0, 1).
+
+    In the order of their ids, so that neighbours, which may show one scene, fall into one part.
+    """
+    return {name: index / len(rows) for index, name in enumerate(sorted(rows))}
 
 
 def batch_of(
@@ -82,7 +96,9 @@ def batch_of(
         width = videos[0].x.shape[1]
         x, share, weight = np.split(x, [width, x.shape[2] - 1], axis=2)
         complete = [video.id not in rows or rows[video.id].complete for video in videos]
-        parts = share, weight[..., 0], np.array(complete)
+        places = row_places(rows)
+        place = np.array([places.get(video.id, 0.0) for video in videos])
+        parts = share, weight[..., 0], np.array(complete), place
         known = RowBatch(*(torch.from_numpy(np.ascontiguousarray(part)) for part in parts))
         x = np.ascontiguousarray(x)
     valid = torch.from_numpy(counts) if counts.min() < x.shape[1] else None

@@ -25,6 +25,7 @@ from basnet_e2e.heads.common.head import Head
 from basnet_e2e.heads.common.settings import Preset
 from basnet_e2e.heads.presets import preset as find_preset
 from basnet_e2e.heads.registry import DEFAULT_HEAD, TRAINED_HEAD, find_head
+from basnet_e2e.training.batches import known_in_most
 from basnet_e2e.training.early_stopping import EarlyStopping, check_can_stop
 from basnet_e2e.training.fit import Trained, finished_model, fit, fit_ensemble, member_path
 from basnet_e2e.training.holdout import Holdout, hold_out, report
@@ -259,7 +260,8 @@ def with_known_times(settings: Preset, data: LabelledSet) -> Preset:
             f"the head {settings.head} learns from labels only; train plus or basnet, or leave out "
             "--intervals"
         )
-    return settings.changed(second_stage=True)
+    changes = head.where_annotated if known_in_most(data, complete=True) else {}
+    return settings.changed(second_stage=True, **changes)
 
 
 def usable(data: LabelledSet, preset: Preset) -> LabelledSet:

@@ -16,7 +16,7 @@ from basnet_e2e.heads.common.settings import Preset
 from basnet_e2e.intervals import Interval
 from basnet_e2e.localization.inference import localize_features
 from basnet_e2e.report.figures.canvas import new_figure, save_picture, tidy
-from basnet_e2e.training.batches import LEAST_TIMED
+from basnet_e2e.training.batches import known_in_most
 from basnet_e2e.training.second_stage import fit_second_stage
 from basnet_e2e.training.train import train
 
@@ -79,8 +79,7 @@ def measure(
         else:
             times = annotated(data, known, len(data.videos) if name == ALL else int(name), seed)
         given = replace(data, times=times)
-        training, several = settings.training, len(times) > LEAST_TIMED * len(data.videos)
-        if several and (training.rows == "all" or name == POINTS):
+        if known_in_most(given):
             model = train(given, preset=settings, seed=seed, device="cpu")
         else:
             model = plain

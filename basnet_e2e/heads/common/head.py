@@ -130,6 +130,7 @@ class Head(ABC, Generic[Net]):
         may_stop: whether training may end before its last step; not where a method learns one thing
             after the other.
         learns_times: whether it learns from known intervals and points too, or from labels only.
+        where_annotated: changes of settings where most videos are annotated with intervals.
         has_background: whether videos without any label teach it something.
         background: what it takes for background, in words (see ``localization.inference``).
     """
@@ -145,6 +146,7 @@ class Head(ABC, Generic[Net]):
     rules: DecodingRules = DEFAULT_RULES
     may_stop: ClassVar[bool] = True
     learns_times: ClassVar[bool] = False
+    where_annotated: Mapping[str, Any] = {}
     has_background: ClassVar[bool] = True
     background: ClassVar[str] = "foreground weight below .5"
 
@@ -235,6 +237,20 @@ class Head(ABC, Generic[Net]):
     def forward(self, net: Net, batch: Batch, preset: Preset) -> Any:
         """What the loss is computed of; runs in lower precision where the device has it."""
         return net(batch.x, batch.valid)
+
+    def unaware(self, net: Net, place: float) -> Net:
+        """The part of a network that did not learn the rows of an annotated video.
+
+        Args:
+            net: trained, in evaluation mode.
+            place: of the video, in [0, 1) (:class:`RowBatch`).
+
+        Returns:
+            The whole network where a method has no such part.
+        """
+        return net
+
+    # Words for reports ----------------------------------------------------------------------------
 
     def background_rule(self, preset: Preset) -> str:
         """What it takes for background with these settings, in words."""

@@ -6,7 +6,7 @@ points alone, background rows are sought between the points (Ma et al., SF-Net, 
 Byun, LACP, ICCV 2021): see :func:`background_seeds`.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -25,15 +25,25 @@ class RowBatch:
         share: ``[B, T, C + 1]``, background last.
         weight: ``[B, T]``.
         complete: ``[B] bool``; False where only points are known.
+        place: ``[B]`` in [0, 1): where each lies among the videos with known rows.
     """
 
     share: Tensor
     weight: Tensor
     complete: Tensor
+    place: Tensor
 
     def to(self, device: torch.device) -> "RowBatch":
         """The targets on a device."""
-        return RowBatch(*(each.to(device) for each in (self.share, self.weight, self.complete)))
+        parts = self.share, self.weight, self.complete, self.place
+        return RowBatch(*(each.to(device) for each in parts))
+
+    def without(self, part: int, parts: int) -> "RowBatch":
+        """The targets without those of the annotated videos of one of several equal parts."""
+        if parts == 1:
+            return self
+        kept = ~self.complete | ((self.place * parts).long() != part)
+        return replace(self, weight=self.weight * kept[:, None])
 
 
 def row_loss(cas: Tensor, foreground: Tensor, mask: Tensor, rows: RowBatch) -> Tensor:

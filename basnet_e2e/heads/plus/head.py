@@ -15,7 +15,7 @@ each, so that it can be switched off alone:
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -134,6 +134,7 @@ class PlusHead(Head[PlusNet]):
     name = "plus"
     network_class = PlusNet
     learns_times = True
+    where_annotated: Mapping[str, Any] = {"rows": "all", "centred": 0.6}
     own = PlusSettings
     decoding = PlusDecoding
     # Nothing was released of it, so that it has no ``official``; it is small enough for CPUs.
@@ -154,10 +155,16 @@ class PlusHead(Head[PlusNet]):
         if batch.rows is None:
             return loss
         by_network = [
-            row_loss(cas, foreground, output.mask, batch.rows)
-            for cas, foreground in zip(output.cas, output.foreground, strict=True)
+            row_loss(cas, foreground, output.mask, batch.rows.without(part, len(output.cas)))
+            for part, (cas, foreground) in enumerate(
+                zip(output.cas, output.foreground, strict=True)
+            )
         ]
         return loss.with_term("rows", torch.stack(by_network).mean(), preset.training.row_weight)
+
+    def unaware(self, net: PlusNet, place: float) -> PlusNet:
+        """The one network that left out the video's rows (:meth:`RowBatch.without`)."""
+        return net.alone(int(place * len(net.networks)))
 
     def predict(self, net: PlusNet, x: Tensor, preset: Preset) -> Prediction:
         """Class shares of each row, averaged where the features do not change."""

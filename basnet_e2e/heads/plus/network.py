@@ -1,5 +1,6 @@
 """Plus: classifiers of rows with BaS-Net's two branches, and their loss."""
 
+import copy
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -11,7 +12,7 @@ from basnet_e2e.errors import BasnetError
 from basnet_e2e.heads.common.head import Loss, Shape
 from basnet_e2e.heads.common.pca import Projection
 from basnet_e2e.heads.common.pooling import at_least_float, label_entropy, real_rows, top_mean
-from basnet_e2e.heads.common.settings import Settings
+from basnet_e2e.heads.common.settings import Settings, added
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,8 @@ class PlusSettings(Settings):
         suppression_weight: of the branch whose activation is multiplied by the foreground weights
             and that is told that there is no background.
         norm: weight of the mean foreground weight of a video.
+        centred: share of the networks that see rows less their mean over the video: what changes in
+            it and not its scene. They need intervals to learn from.
     """
 
     COUNTS = ("components", "networks", "hidden", "attention_hidden", "ratio")
@@ -41,11 +44,14 @@ class PlusSettings(Settings):
     ratio: int = 4
     suppression_weight: float = 1.0
     norm: float = 0.05
+    centred: float = added(0.0, older=0.0)
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if not 0 <= self.dropout < 1:
             raise BasnetError(f"setting dropout is within [0, 1), not {self.dropout}")
+        if not 0 <= self.centred <= 1:
+            raise BasnetError(f"setting centred is within [0, 1], not {self.centred}")
 
 
 class Output(NamedTuple):
@@ -95,14 +101,31 @@ class PlusNet(nn.Module):
         self.networks = nn.ModuleList(
             RowNet(self.project.width, shape.classes, settings) for _ in range(settings.networks)
         )
+        self.centred = round(settings.centred * settings.networks)
 
     def forward(self, x: Tensor, valid: Tensor | None = None) -> Output:
         """Videos ``[B, T, F]``, of which ``valid [B]`` rows are real."""
         mask = real_rows(x, valid)
         rows = self.project(x)
-        said = [network(rows) for network in self.networks]
+        seen = [rows] * len(self.networks)
+        if self.centred:
+            seen[: self.centred] = [_less_mean(rows, mask)] * self.centred
+        said = [network(each) for network, each in zip(self.networks, seen, strict=True)]
         weights = torch.stack([weights for _, weights in said])
         return Output(torch.stack([cas for cas, _ in said]), torch.where(mask, weights, 0), mask)
+
+    def alone(self, index: int) -> "PlusNet":
+        """One of the networks, with the same weights."""
+        single = copy.deepcopy(self)
+        single.networks = nn.ModuleList([single.networks[index]])
+        single.centred = int(index < self.centred)
+        return single
+
+
+def _less_mean(rows: Tensor, mask: Tensor) -> Tensor:
+    """Rows ``[B, T, K]`` less the mean of the real ones of their video."""
+    real = mask[..., None].to(rows)
+    return rows - (rows * real).sum(1, keepdim=True) / real.sum(1, keepdim=True)
 
 
 def plus_loss(output: Output, labels: Tensor, settings: PlusSettings) -> Loss:

@@ -91,6 +91,26 @@ def test_several_networks_are_read_as_their_mean():
     assert found == pytest.approx(softmax(array(sum(parts) / 3)))
 
 
+def test_some_networks_see_rows_less_their_mean_over_the_video():
+    """A scene that is added to all rows changes nothing to them; padding does not count."""
+    net, _ = made("plus", components=4, networks=2, hidden=5, attention_hidden=4, centred=0.5)
+    x = torch.from_numpy(rows(9))
+    padding = torch.zeros(2, x.shape[1])
+    long = torch.stack([torch.cat([each, padding]) for each in (x, x + 1)])
+    cas = net(long, torch.tensor([9, 9])).cas[:, :, :9]
+    assert torch.allclose(cas[0, 0], cas[0, 1], atol=1e-5)
+    assert not torch.allclose(cas[1, 0], cas[1, 1], atol=1e-2)
+    assert torch.allclose(cas[:, 0], net(x[None]).cas[:, 0], atol=1e-5)
+
+
+def test_what_a_network_alone_says_is_its_part_of_all():
+    net, _ = made("plus", components=4, networks=2, hidden=5, attention_hidden=4, centred=0.5)
+    x = torch.from_numpy(rows(9))[None]
+    for place, index in ((0.0, 0), (0.49, 0), (0.5, 1)):
+        alone = find_head("plus").unaware(net, place)
+        assert torch.equal(alone(x).cas[0], net(x).cas[index])
+
+
 # Guided mean -------------------------------------------------------------------------------------
 
 
@@ -212,6 +232,7 @@ def test_hard_suppression_is_strict():
         ({"reach": -1.0}, "reach is 0 or more"),
         ({"weighting": -1.0}, "weighting is 0 or more"),
         ({"dropout": 1.0}, "dropout is within"),
+        ({"centred": 1.5}, "centred is within"),
         ({"activation": "cas"}, "activation is one of shares, suppressed"),
     ],
 )

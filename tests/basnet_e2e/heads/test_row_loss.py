@@ -9,12 +9,21 @@ from basnet_e2e.heads.common.row_loss import RowBatch, background_seeds, row_los
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 
-def batch(share, weight, complete):
+def batch(share, weight, complete, place=None):
     return RowBatch(
         torch.tensor(share, dtype=torch.float64),
         torch.tensor(weight, dtype=torch.float64),
         torch.tensor(complete),
+        torch.tensor(place or [0.0] * len(complete)),
     )
+
+
+def test_a_part_of_the_annotated_videos_can_be_left_out():
+    """Of two parts the second holds the places from .5; a video with points is never left out."""
+    rows = batch([[[0, 1]]] * 3, [[1], [1], [1]], [True, True, False], [0.0, 0.5, 0.75])
+    assert rows.without(0, 2).weight[:, 0].tolist() == [0, 1, 1]
+    assert rows.without(1, 2).weight[:, 0].tolist() == [1, 0, 1]
+    assert rows.without(0, 1).weight[:, 0].tolist() == [1, 1, 1]
 
 
 def test_action_and_background_of_a_video_count_alike_and_videos_too():

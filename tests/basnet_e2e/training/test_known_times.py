@@ -89,6 +89,18 @@ def test_times_teach_and_are_recorded(known, settings):
     assert not equal(model.net.state_dict(), labels_only.net.state_dict())
 
 
+def test_rows_are_learnt_where_most_videos_are_annotated(known):
+    data, times = known
+    few = KnownTimes.of({name: times[name] for name in ("v0", "v3")})
+    bare, some, most = (
+        train(data, preset=PLUS, intervals=given) for given in (None, few, KnownTimes.of(times))
+    )
+    assert equal(weights(some), bare.net.state_dict())
+    assert (some.preset.training.rows, some.preset.own.centred) == ("points", 0)
+    assert not equal(weights(most), bare.net.state_dict())
+    assert (most.preset.training.rows, most.preset.own.centred) == ("all", 0.6)
+
+
 @pytest.mark.parametrize("settings", [BASNET, PLUS])
 def test_resumed_with_times_equals_uninterrupted(known, tmp_path, settings):
     data, times = known
