@@ -124,7 +124,7 @@ def kappa(counts: Floats, first: NDArray[Any], second: NDArray[Any]) -> Floats:
         second: ``[P]`` likewise.
 
     Returns:
-        ``[...]``; NaN where chance alone agrees.
+        ``[...]``; NaN if chance alone agrees.
 
     >>> kappa(np.array([20.0, 5, 10, 15]), np.array([0, 0, 1, 1]), np.array([0, 1, 0, 1])).round(6)
     np.float64(0.4)

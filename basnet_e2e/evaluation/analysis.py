@@ -171,7 +171,9 @@ def bootstrap(
         rows = rows[: int(np.flatnonzero(hits[:, rows].any(axis=0)).max(initial=-1)) + 1]
         positives = weights[:, case.truth.video[case.truth.label == label]].sum(axis=1)
         present = positives > 0
-        ap = _weighted_ap(hits[:, rows], weights[:, case.found.video[rows]], positives)
+        ap = weighted_average_precision(
+            hits[:, rows], weights[:, case.found.video[rows]], positives
+        )
         total[present] += ap[present]
         classes[present] += 1
     curves = total / np.maximum(classes, 1)
@@ -182,7 +184,9 @@ def bootstrap(
     return Confidence(low.tolist(), high.tolist(), bounds, draws)
 
 
-def _weighted_ap(hits: Flags, weights: NDArray[Any], positives: NDArray[Any]) -> Floats:
+def weighted_average_precision(
+    hits: Flags, weights: NDArray[Any], positives: NDArray[Any]
+) -> Floats:
     """Average precision with each prediction counted ``weights`` times.
 
     Args:
@@ -221,7 +225,7 @@ class Classification:
 
 
 def classification(case: Case) -> Classification | None:
-    """Evaluate video-level scores; None where the predictions hold none.
+    """Evaluate video-level scores; None if the predictions have none.
 
     A class without a score counts as minus infinity and ranks last.
     """

@@ -56,7 +56,7 @@ class Case:
         annotated: how many of ``videos`` belong to the subset.
         found: predictions of these classes by rank.
         truth: annotated intervals.
-        scores: video -> class -> video-level score, where the predictions state them.
+        scores: video -> class -> video-level score, as far as the predictions have them.
         subset: name of the subset.
         warnings: what a reader of the results should know, one line each.
     """
@@ -161,8 +161,8 @@ def evaluate(
     Args:
         predictions: result of localization, or a file of such results or of ActivityNet-style
             detections.
-        ground_truth: ActivityNet-style JSON or a CSV file ``video,label,start,end``, or what was
-            read from it.
+        ground_truth: ActivityNet-style JSON or a CSV file ``video,label,start,end``, or its
+            content.
         tious: temporal IoU thresholds in (0, 1].
         subset: subset of the ground truth. Default: the test (or validation) subset.
         dedupe: count annotated intervals that repeat another one (to 1 ms) once.
@@ -186,7 +186,7 @@ def prepare(
     dedupe: bool = False,
     allow_trained: bool = False,
 ) -> Case:
-    """Read files, match video names, and note what is odd.
+    """Read files, match video names, and collect warnings.
 
     Raises:
         BasnetError: a file is damaged, two predicted videos are the same one, nothing is
@@ -296,7 +296,7 @@ def parse_tious(text: str) -> tuple[float, ...]:
 
 
 def average_columns(tious: Sequence[float]) -> dict[str, list[int]]:
-    """Columns of each reported average, ``0.1:0.5`` and so on, where all are included."""
+    """Columns of each reported average, ``0.1:0.5`` and so on, if all are included."""
     place = {round(tiou, 6): column for column, tiou in enumerate(tious)}
     found = {}
     for first, last, step in AVERAGES:
@@ -327,7 +327,7 @@ def _ground_truth(given: AnyTruth, subset: str | None) -> GroundTruth:
 
 
 def _common_names(found: Predictions, truth: GroundTruth) -> dict[str, str]:
-    """Name in the ground truth of each predicted video; its own name where it is not in there."""
+    """Name of each predicted video in the ground truth; its own name if it is not in there."""
     known = [*truth.videos, *sorted(truth.others)]
     names = {name: name for name in found.videos if name in truth.videos or name in truth.others}
     rest = [name for name in found.videos if name not in names]

@@ -41,7 +41,7 @@ class Recognition:
         classes: classes judged: those of some of the videos, but not of all.
         map: mean of their average precisions, in [0, 1].
         chance: mean over random orders of the videos.
-        luck: what one in twenty random orders reaches.
+        luck: mAP that one in twenty random orders reaches.
     """
 
     videos: int

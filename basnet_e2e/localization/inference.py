@@ -135,7 +135,8 @@ def localize_features(model: HeadModel, video: VideoFeatures) -> Localization:
 
 def localization_of(found: Activations, model: HeadModel, video: VideoFeatures) -> Localization:
     """As :func:`localize_features`, from the activations of the video."""
-    result = _localization(found, model.preset, model.classes, video, model.name)
+    rules = find_head(model.preset.head).rules
+    result = _decode(found, model.preset.decoding, rules, model.classes, video, model.name)
     return replace(result, made=model.made(video.id))
 
 
@@ -143,7 +144,8 @@ def localize_network(
     net: nn.Module, preset: Preset, classes: Sequence[str], video: VideoFeatures
 ) -> Localization:
     """As :func:`localize_features`, for a network in evaluation mode."""
-    return _localization(apply_network(net, preset, video), preset, classes, video, "model")
+    found, rules = apply_network(net, preset, video), find_head(preset.head).rules
+    return _decode(found, preset.decoding, rules, classes, video, "model")
 
 
 def localize_pretrained(
@@ -178,13 +180,6 @@ def localize_pretrained(
         label: score for label, score in result.classes.items() if score >= LEAST_LISTED_SCORE
     }
     return replace(result, classes=listed)
-
-
-def _localization(
-    found: Activations, preset: Preset, classes: Sequence[str], video: VideoFeatures, name: str
-) -> Localization:
-    rules = find_head(preset.head).rules
-    return _decode(found, preset.decoding, rules, classes, video, name)
 
 
 def _decode(

@@ -203,7 +203,11 @@ class Localizer:
             BasnetError: model and features do not fit, or several videos are given.
             WeightsError: the backbone's weights are missing.
         """
-        refuse_several(video_or_features)
+        if not isinstance(video_or_features, str | os.PathLike | Features | VideoFeatures):
+            raise BasnetError(
+                f"localize takes one video, not a {type(video_or_features).__name__}; for several: "
+                "localizer = basnet_e2e.Localizer(model), then localizer.localize(video) for each"
+            )
         if isinstance(video_or_features, Features):
             name = Path(str(video_or_features.facts.get("file", "video"))).stem
             return self.features(video_or_features, name)
@@ -232,7 +236,7 @@ class Localizer:
                 the error.
 
         Raises:
-            ExtractError: a path does not exist or holds nothing to work on, or a video is broken.
+            ExtractError: a path does not exist or has no input, or a video is damaged.
             BasnetError: a file that is neither a video nor features, or does not fit the model.
             WeightsError: the backbone's weights are missing.
         """
@@ -350,17 +354,3 @@ class Localizer:
             passes = [as_rows(each, video.id, features.streams) for each in (features, more)]
             found = to_changes(found, Snippets.of(passes), REFINEMENT.second_reach)
         return replace(found, made=found.made | {"closer_snippets": len(frames)})
-
-
-def refuse_several(given: object) -> None:
-    """Refuse anything but one video.
-
-    Raises:
-        BasnetError: names what was given and what to call for several.
-    """
-    if isinstance(given, str | os.PathLike | Features | VideoFeatures):
-        return
-    raise BasnetError(
-        f"localize takes one video, not a {type(given).__name__}; for several: "
-        "localizer = basnet_e2e.Localizer(model), then localizer.localize(video) for each"
-    )

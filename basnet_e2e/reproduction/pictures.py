@@ -1,5 +1,6 @@
 """The two pictures of a reproduction: mAP against tIoU, and one video over time."""
 
+import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -9,7 +10,6 @@ from basnet_e2e.data.annotations.annotations import GroundTruth
 from basnet_e2e.data.annotations.video_names import unknown_message
 from basnet_e2e.data.features.dataset import VideoFeatures
 from basnet_e2e.errors import BasnetError
-from basnet_e2e.evaluation.matching import as_arrays, overlaps
 from basnet_e2e.heads.checkpoint import HeadModel
 from basnet_e2e.intervals import Localization
 from basnet_e2e.report.figures.canvas import save
@@ -98,12 +98,8 @@ def check_video(videos: Sequence[VideoFeatures], wanted: str) -> None:
 
 def mean_best_iou(truth: GroundTruth, result: Localization) -> float:
     """Mean over a video's actions of the best temporal IoU of a detection of their class."""
-    intervals = truth.videos[result.video]
-    classes = {name: index for index, name in enumerate({each.label for each in intervals})}
-    numbers = {result.video: 0}
-    actions = as_arrays({result.video: intervals}, classes, numbers)
-    found = as_arrays({result.video: result.intervals}, classes, numbers)
-    best = np.zeros(len(actions))
-    pairs = overlaps(found, actions, same_label=True)
-    np.maximum.at(best, pairs.truth, pairs.iou)
-    return float(best.mean()) if len(best) else 0.0
+    best = [
+        max((one.iou(found) for found in result.intervals if found.label == one.label), default=0.0)
+        for one in truth.videos[result.video]
+    ]
+    return statistics.fmean(best) if best else 0.0

@@ -34,7 +34,7 @@ class Published:
 
     Attributes:
         features: those it was published with, as people name them.
-        figures: mAP in percent at ``Protocol.shown``, then the average; None where there is none.
+        figures: mAP in percent at ``Protocol.shown``, then the average; None if not published.
     """
 
     features: str
@@ -48,7 +48,7 @@ class Method:
     Attributes:
         name: as the paper writes it.
         figures: mAP in percent at the thresholds of ``Protocol.compared``, then the average; None
-            where the paper has none.
+            if not in the paper.
         full: trained with start and end times of every action.
     """
 
@@ -59,7 +59,7 @@ class Method:
 
 @dataclass(frozen=True)
 class Protocol:
-    """How a data set is evaluated, and what was published on it.
+    """How a data set is evaluated, and the figures published for it.
 
     Attributes:
         name: as on the command line.

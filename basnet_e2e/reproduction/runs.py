@@ -1,8 +1,9 @@
-"""Train and evaluate one network after another, each kept with its figures, interruptible any time.
+"""Train and evaluate one network after another; each is kept with its figures.
 
-A run has a folder of its own with the model, that of the best step if asked for, its detections and
-its figures. What matches is not computed again; what does not match is an error, never overwritten.
-Settings that matter only at inference (``ranking``, ``nms``, ...) may change without retraining.
+A run may be interrupted at any time. It has a folder of its own with the model (and that of the
+best step, if asked for), its detections and its figures. A matching run is not recomputed; a run
+with other settings is an error and is never overwritten. Settings that matter only at inference
+(``ranking``, ``nms``, ...) may change without retraining.
 """
 
 import json
@@ -42,7 +43,7 @@ from weights.files import write_text
 from weights.json_documents import Duration
 
 log = logging.getLogger(__name__)
-# Raised whenever proposals or evaluation change, so that kept figures are recomputed.
+# Increased whenever proposals or evaluation change, so that kept figures are recomputed.
 FIGURES_VERSION = 1
 # Compared by hashes, which mean nothing to a reader.
 DIGESTS = ("training data", "test set")
@@ -64,14 +65,14 @@ class Spec:
 
     @property
     def row(self) -> str:
-        """Row of a table: the recipe, or the head where it has no ablation."""
+        """Row of a table: the recipe, or the head if it has no ablation."""
         ablated = find_head(self.preset.head).recipes
         return (self.preset.recipe if ablated else None) or self.preset.head
 
 
 @dataclass(frozen=True)
 class Figures:
-    """What one network reaches on the test videos; all values in [0, 1].
+    """Figures of one network on the test videos, in [0, 1].
 
     Attributes:
         map: mAP at the protocol's thresholds.
@@ -94,10 +95,10 @@ class Outcome:
     """The figures of one run.
 
     Attributes:
-        spec: what was asked for.
+        spec: the run.
         last: figures of its last step.
         best: figures of the best step on the test videos, if asked for.
-        seconds: training time without interruptions; None where it was not measured.
+        seconds: training time without interruptions; None if it was not measured.
         parameters: number of parameters of its network.
     """
 
@@ -115,7 +116,7 @@ class Runner:
     """Trains and evaluates runs in a folder.
 
     Args:
-        folder: where each run's folder is made.
+        folder: has a folder for each run.
         benchmark: videos and intervals.
         tious: thresholds.
         best_on_test: also evaluate the best step on the test videos.
@@ -140,7 +141,7 @@ class Runner:
 
         Args:
             specs: the runs.
-            progress: ``progress(index, runs, spec)`` gives what is called after each training step.
+            progress: ``progress(index, runs, spec)`` returns a callback for each training step.
 
         Raises:
             BasnetError: see :meth:`run`.
@@ -153,7 +154,7 @@ class Runner:
         """Figures of a run, from the disk or from training.
 
         Raises:
-            BasnetError: the folder holds a run with other settings or other data.
+            BasnetError: the folder contains a run with other settings or other data.
             KeyboardInterrupt: Ctrl-C; the next call continues from there.
         """
         data = usable(self.benchmark.train, spec.preset)
@@ -178,7 +179,7 @@ class Runner:
         return Outcome(spec, figures["last"], figures.get("best"), seconds, parameters)
 
     def _clock(self, spec: Spec) -> Path:
-        """File of the seconds that a run has been trained; a model file records no time."""
+        """File with the training time of a run, which a model file does not record."""
         return self.place(spec) / "seconds.json"
 
     def place(self, spec: Spec) -> Path:
@@ -189,7 +190,7 @@ class Runner:
         return self.folder / f"{tag}-{spec.seed}"
 
     def model(self, spec: Spec) -> HeadModel:
-        """The last step's network of a finished run, with the reading settings of the spec."""
+        """The network of a finished run's last step, with the decoding settings of the spec."""
         model = load_model(self.place(spec) / "model.safetensors")
         preset = spec.preset.changed(segments=model.preset.training.segments)
         return replace(model, preset=preset).to(self.device)
@@ -198,7 +199,7 @@ class Runner:
         validation = model.training.get("validation")
         wanted, found = spec.preset.learnt(), model.preset.flat()
         if validation is not None:
-            # Which step is best also depends on reading settings and validation videos.
+            # The best step also depends on decoding settings and validation videos.
             wanted = spec.preset.flat()
         pairs = {name: (found.get(name), wanted[name]) for name in wanted}
         if validation is not None:
@@ -301,7 +302,7 @@ class _KeptSeconds(Struct):
 
 
 def _read_figures(path: Path, made_by: dict[str, Any], count: int) -> Figures | None:
-    """Kept figures; None where there are none, or they are damaged or were made differently."""
+    """Kept figures; None if they are missing, damaged or were made with other settings."""
     try:
         document = read_json(path, _KeptFigures)
     except BasnetError:
@@ -312,7 +313,7 @@ def _read_figures(path: Path, made_by: dict[str, Any], count: int) -> Figures | 
 
 
 def _read_seconds(path: Path) -> float | None:
-    """Seconds of training; None where they were not kept."""
+    """Seconds of training; None if they were not recorded."""
     try:
         return read_json(path, _KeptSeconds).seconds
     except BasnetError:

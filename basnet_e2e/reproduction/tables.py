@@ -27,7 +27,7 @@ class Sheet:
 
     Attributes:
         title: one line above it.
-        columns: heads; the first column holds names, the others numbers.
+        columns: headings; the first column has names, the others numbers.
         rows: cells.
         notes: lines below it.
     """
@@ -147,7 +147,7 @@ def head_costs(outcomes: Outcomes) -> Sheet:
 
 
 def fixes(protocol: Protocol, plain: Sequence[Outcome], fixed: Outcomes) -> Sheet:
-    """What each fix of the released code changes alone."""
+    """The effect of each single fix of the released code."""
     base = [_shown(protocol, run.last) for run in plain]
     rows = [(*_over_seeds("none", base)[0], "")]
     for name, runs in fixed.items():
@@ -159,7 +159,7 @@ def fixes(protocol: Protocol, plain: Sequence[Outcome], fixed: Outcomes) -> Shee
 
 
 def predicted_as(chosen: Preset) -> dict[str, str]:
-    """What each row of a head's ablation predicts as background, in words."""
+    """How each row of a head's ablation predicts background, in words."""
     head = find_head(chosen.head)
     return {name: head.background_rule(chosen.changed(recipe=name)) for name in head.recipes}
 

@@ -38,7 +38,7 @@ class Collection:
     seed: int = 2020
 
     def timeline(self, part: str, number: int) -> Script:
-        """What happens in video ``number`` of a part (``train`` or ``test``)."""
+        """The plan of video ``number`` of a part (``train`` or ``test``)."""
         rng = np.random.default_rng([self.seed, part == "test", number, 0])
         return plan(rng, DEMO_WORLD, CLASSES[number % len(CLASSES)])
 

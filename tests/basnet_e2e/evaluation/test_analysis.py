@@ -5,11 +5,11 @@ import pytest
 
 from basnet_e2e.data.annotations.predictions import Predictions
 from basnet_e2e.evaluation.analysis import (
-    _weighted_ap,
     bootstrap,
     by_length,
     classification,
     false_positives,
+    weighted_average_precision,
 )
 from basnet_e2e.evaluation.evaluate import average_precision, prepare
 from basnet_e2e.intervals import Interval
@@ -60,7 +60,7 @@ def test_weighted_precision_is_that_of_repeated_videos():
         weights = generator.integers(0, 4, 20)
         positives = int((hits.max(axis=0) * weights).sum()) + 2
         expected = average_precision(np.repeat(hits, weights, axis=1), positives)
-        got = _weighted_ap(hits, weights[None].astype(float), np.array([positives]))
+        got = weighted_average_precision(hits, weights[None].astype(float), np.array([positives]))
         np.testing.assert_allclose(got[0], expected, atol=1e-12)
 
 

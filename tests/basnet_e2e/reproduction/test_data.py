@@ -33,7 +33,7 @@ def test_split_lists_choose_the_videos(tree):
     assert list(found.truth.videos) == [video.id for video in found.test] == ["test_0", "test_3"]
 
 
-def test_labels_of_their_own_stand_in_for_annotated_training_videos(tree, tmp_path, run):
+def test_separate_labels_replace_annotated_training_videos(tree, tmp_path, run):
     whole = read_benchmark(tree, THUMOS)
     database = read_truth(tree)
     write_truth(tree, {name: each for name, each in database.items() if name.startswith("test")})

@@ -30,7 +30,7 @@ def report_of(outcomes):
     return HeadReport(THUMOS, outcomes, (), presets)
 
 
-def test_rows_stand_above_what_was_published():
+def test_rows_are_above_their_published_figures():
     found = {
         "stpn": [outcome("stpn", 0, 0.1, 2.0), outcome("stpn", 1, 0.2, 4.0)],
         "autoloc": [outcome("autoloc", 0, 0.3), outcome("autoloc", 1, 0.3)],
@@ -95,7 +95,7 @@ def test_mistakes_are_one_line(tree, tmp_path, run, options, message):
     assert message in err[-1]
 
 
-def test_official_unless_told_otherwise():
+def test_official_by_default():
     study = make_head_study(THUMOS, ("all",), steps=7)
     assert [each.head for each in study.presets] == list(HEADS)
     assert {each.head: each.name for each in study.presets} == {

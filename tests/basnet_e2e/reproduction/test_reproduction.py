@@ -70,7 +70,7 @@ def test_every_fix_has_its_run_unless_the_settings_have_it_already():
 QUICK = ("--preset", "small", "--steps", "4", "--segments", "32", "-q")
 
 
-def test_the_command_writes_the_whole_report_and_goes_on(tree, tmp_path, run, no_training):
+def test_the_command_writes_the_whole_report_and_continues(tree, tmp_path, run, no_training):
     out = tmp_path / "out"
     command = ("reproduce", "thumos14", "--features", tree, "-o", out, *QUICK)
     looking = ("--seeds", "2", "--select", "best-on-test")
@@ -144,7 +144,7 @@ def test_a_folder_that_cannot_be_written_is_found_before_training(tree, tmp_path
     assert "file" in err[-1]
 
 
-def test_dollars_in_names_are_no_formula(tmp_path):
+def test_dollars_in_names_do_not_begin_a_formula(tmp_path):
     root = write_tree(tmp_path / "data $x^{")
     truth = read_truth(root)
     for entry in truth.values():
