@@ -207,7 +207,7 @@ class Demo:
         return _basnet("localize", *arguments, makes=result, needs=(video, model))
 
     def _page(self) -> Step:
-        """The same page with the annotated intervals beside those found."""
+        """The page of the video with its true intervals beside those found."""
         result, truth = self._one_result(), ground_truth_path(self.folder)
         page = self.folder / "page.html"
         arguments = result, "--ground-truth", truth, "--videos", self._videos("test"), "-o", page
@@ -221,10 +221,8 @@ class Demo:
 
     def _evaluate(self, variant: Variant) -> Step:
         result, truth = self._result(variant), ground_truth_path(self.folder)
-        arguments = result, "--ground-truth", truth, "--json"
-        made = self._figures(variant)
-        needs = result, truth
-        return _basnet("evaluate", *arguments, makes=made, needs=needs, keep_stdout=True)
+        arguments, made = (result, "--ground-truth", truth, "--json"), self._figures(variant)
+        return _basnet("evaluate", *arguments, makes=made, needs=(result, truth), keep_stdout=True)
 
     def _videos(self, part: str) -> Path:
         return self.folder / "videos" / part
