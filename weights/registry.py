@@ -209,10 +209,10 @@ def _fetch(item: Network, source: Origin) -> WeightsFile:
         return fetch_model(item.model, local_file(item))
     folder = cache_folder() / "downloads"
     origin: dict[str, Any] = {"source": source.origin, "file": source.file}
-    if source.package is not None:
-        data = read_member(source.package, folder)
-        origin |= {"sha256": source.content.sha256, "member": source.package.content.sha256}
-        arrays = load_arrays(io.BytesIO(data), source.package.member)
+    if source.kind == "package":
+        data = read_member(source, folder)
+        origin |= {"sha256": source.sha256, "member": source.member_sha256}
+        arrays = load_arrays(io.BytesIO(data), source.member)
         return store(item, convert(item, arrays, source.file), origin)
     session = make_session(pip_options())
     fetched = fetch(session, source.address, source.content, folder, source.file)

@@ -1,9 +1,8 @@
-"""The model file: a trained network and all that is needed to apply it, in one safetensors file.
+"""The model file: a trained network and everything that is needed to apply it, as safetensors.
 
 Its metadata key ``basnet`` holds JSON: format version, the head with its settings in their parts,
 classes, widths, the extractor settings its features came from and a summary of the training. No
-clock, host or path, so equal training gives equal bytes. Files of older formats are brought to
-today's form when they are read; a setting that they do not know has its stated older value.
+clock, host or path, so equal training gives equal bytes. Older formats are upgraded.
 """
 
 import copy
@@ -31,7 +30,7 @@ from weights.files import atomic_write
 
 @dataclass(frozen=True)
 class HeadModel:
-    """A trained network with what it knows and what it needs.
+    """A trained network and everything that is needed to apply it.
 
     Attributes:
         net: the network, or several of them, in evaluation mode.
@@ -51,19 +50,9 @@ class HeadModel:
     training: dict[str, Any] = field(default_factory=dict)
     name: str = "model"
 
-    @property
-    def features(self) -> int:
-        """Width of the feature rows it reads."""
-        return self.shape.features
-
     def made(self, video: str) -> dict[str, Any]:
-        """What a result of a video records of the model: that it was trained on its times."""
+        """What a result of a video records: whether the model was trained on its times."""
         return {TRAINED: True} if video in self.training.get("times", ()) else {}
-
-    @property
-    def recipe(self) -> str | None:
-        """Row of the head's ablation; None where the head has none."""
-        return self.preset.recipe
 
     def copy_on(self, device: torch.device) -> "HeadModel":
         """The model with its network on a device; itself where it is there already."""
@@ -73,17 +62,12 @@ class HeadModel:
 
     def digest(self) -> str:
         """Short id of what it computes: weights, classes and how the output is read."""
-        digest = hashlib.sha256(repr((self.classes, self.recipe)).encode())
+        digest = hashlib.sha256(repr((self.classes, self.preset.recipe)).encode())
         digest.update(json.dumps(self.preset.to_json(), sort_keys=True).encode())
         for name, tensor in sorted(self.net.state_dict().items()):
             digest.update(name.encode())
             digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
         return digest.hexdigest()[:32]
-
-    def to(self, device: str | torch.device) -> "HeadModel":
-        """Move the network to a device."""
-        self.net.to(device)
-        return self
 
 
 def save_model(model: HeadModel, path: str | os.PathLike[str]) -> None:
@@ -98,7 +82,7 @@ def save_model(model: HeadModel, path: str | os.PathLike[str]) -> None:
         "format": FORMAT_VERSION,
         "kind": KIND,
         "classes": list(model.classes),
-        "features": model.features,
+        "features": model.shape.features,
         "streams": list(model.shape.streams),
         "settings": model.preset.to_json(),
         "extractor": model.extractor,
@@ -158,10 +142,7 @@ def load_model(path: str | os.PathLike[str], device: str | torch.device = "cpu")
 
 
 def _upgraded(meta: dict[str, Any]) -> dict[str, Any]:
-    """Metadata of an older format in today's form.
-
-    Format 1 was written before heads had names: settings are side by side, the recipe apart.
-    """
+    """Metadata of format 1 in today's form: there settings are side by side, the recipe apart."""
     if meta["format"] == FORMAT_VERSION:
         return meta
     settings = preset_from_flat(meta["preset"] | {"recipe": meta["recipe"]}, DEFAULT_HEAD)

@@ -1,4 +1,4 @@
-"""Several networks of one head in one model, read together."""
+"""Several networks of one head in one model: the mean of their predictions."""
 
 from collections.abc import Sequence
 
@@ -33,9 +33,8 @@ def build(shape: Shape, preset: Preset, members: int | None = None) -> nn.Module
 
 
 def second_stages(net: nn.Module) -> list[SecondStage]:
-    """That of each network; none where they have none."""
-    members = list(net.members) if isinstance(net, Ensemble) else [net]
-    found = [getattr(member, "second_stage", None) for member in members]
+    """That of each network; none if they have none."""
+    found = [getattr(member, "second_stage", None) for member in _members(net)]
     return [stage for stage in found if isinstance(stage, SecondStage)]
 
 
@@ -48,27 +47,30 @@ def predict(net: nn.Module, x: NDArray[np.float32], preset: Preset) -> Predictio
         preset: names the head.
     """
     head = find_head(preset.head)
-    members = list(net.members) if isinstance(net, Ensemble) else [net]
     device = next(net.parameters()).device
     with torch.inference_mode():
         rows = torch.from_numpy(np.array(x, np.float32)).to(device)
-        predictions = [head.predict(member, rows, preset) for member in members]
+        predictions = [head.predict(member, rows, preset) for member in _members(net)]
     return predictions[0] if len(predictions) == 1 else _mean(predictions)
 
 
+def _members(net: nn.Module) -> list[nn.Module]:
+    return list(net.members) if isinstance(net, Ensemble) else [net]
+
+
 def _mean(predictions: Sequence[Prediction]) -> Prediction:
+    """Means of all values; proposals are pooled, suppression decides between them."""
+
     def mean(parts: Sequence[Floats]) -> Floats:
         return np.asarray(np.mean(parts, axis=0))
 
     weights = [each.foreground for each in predictions if each.foreground is not None]
     proposals = None
     if predictions[0].proposals is not None:
-        # Each network's own intervals are pooled; suppression decides between them.
-        own = [each.proposals or {} for each in predictions]
-        classes = sorted({index for found in own for index in found})
+        found = [each.proposals or {} for each in predictions]
         proposals = {
-            index: Proposals.joined([found[index] for found in own if index in found])
-            for index in classes
+            index: Proposals.joined([each[index] for each in found if index in each])
+            for index in sorted({index for each in found for index in each})
         }
     return Prediction(
         mean([each.raw for each in predictions]),

@@ -65,15 +65,10 @@ def preset_from_flat(values: Mapping[str, Any], head: str) -> Preset:
     """Settings by their names alone, as model files of format 1 hold them.
 
     Raises:
-        BasnetError: a setting is unknown or missing.
+        BasnetError: a setting is missing or has a value it cannot have.
     """
-    found = find_head(head)
-    kinds = {name: getattr(found, part) for name, part in PARTS.items()}
-    left = {name: value for name, value in values.items() if name != "head"}
-    document: dict[str, Any] = {"head": head, "name": left.pop("name", "?")}
-    for part, kind in kinds.items():
-        names = {each.name for each in fields(kind)} & left.keys()
-        document[part] = {name: left.pop(name) for name in names}
-    known = [each.name for kind in kinds.values() for each in fields(kind)]
-    check_names(left, known, "setting")
+    document: dict[str, Any] = {"head": head, "name": values.get("name", "?")}
+    for name, part in PARTS.items():
+        known = [each.name for each in fields(getattr(find_head(head), part))]
+        document[name] = {each: values[each] for each in known if each in values}
     return preset_from_json(document)

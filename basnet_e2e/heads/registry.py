@@ -1,8 +1,7 @@
-"""The table of heads: a name to the head, imported when it is first asked for."""
+"""All heads by name; each is imported when it is first used."""
 
 import importlib
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from basnet_e2e.heads.common.settings import check_names
 
@@ -10,14 +9,8 @@ if TYPE_CHECKING:
     from basnet_e2e.heads.common.head import Head
 
 
-@dataclass(frozen=True)
-class Entry:
-    """A head that is not imported yet.
-
-    Attributes:
-        module: holds the head as ``HEAD``.
-        summary: what it is good for, a sentence behind its name.
-    """
+class Entry(NamedTuple):
+    """The module that holds a head as ``HEAD``, and a summary to follow its name."""
 
     module: str
     summary: str
@@ -55,15 +48,16 @@ HEADS: "dict[str, Entry | Head[Any]]" = {
         "basnet_e2e.heads.baselines.maan", "averages attention over random subsets (ICLR 2019)"
     ),
 }
-# Of settings that name no head, and of files that were written before heads had names.
+# The head of settings that name none, and of files written before heads had names.
 DEFAULT_HEAD = "basnet"
-TRAINED_HEAD = "plus"  # what is trained where nobody asks for a method
+TRAINED_HEAD = "plus"  # what `train` takes by default
 
 
 def describe_heads() -> str:
-    """Every head with what it is good for, for the command line."""
-    known = ((name, entry) for name, entry in HEADS.items() if isinstance(entry, Entry))
-    return "; ".join(f"{name} {entry.summary}" for name, entry in known)
+    """Every head with its summary, for the command line."""
+    return "; ".join(
+        f"{name} {entry.summary}" for name, entry in HEADS.items() if isinstance(entry, Entry)
+    )
 
 
 def find_head(name: str) -> "Head[Any]":
@@ -75,6 +69,5 @@ def find_head(name: str) -> "Head[Any]":
     check_names([name], HEADS, "head")
     entry = HEADS[name]
     if isinstance(entry, Entry):
-        head: Head[Any] = importlib.import_module(entry.module).HEAD
-        return head
+        entry = importlib.import_module(entry.module).HEAD
     return entry

@@ -80,11 +80,11 @@ def activations(model: HeadModel, video: VideoFeatures) -> Activations:
     Raises:
         BasnetError: the features have another width than those the model was trained on.
     """
-    if video.x.shape[1] != model.features:
+    if video.x.shape[1] != model.shape.features:
         raise BasnetError(
             f"{video.id}: its features are {video.x.shape[1]} wide, the model was trained on "
-            f"{model.features}; extract the video with the model's streams and backbone, or train "
-            "on features like these"
+            f"{model.shape.features}; extract the video with the model's streams and backbone, or "
+            "train on features like these"
         )
     return apply_network(model.net, model.preset, video)
 

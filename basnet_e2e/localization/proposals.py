@@ -21,8 +21,8 @@ from basnet_e2e.heads.common.decoding_rules import (
     ThresholdedRuns,
     runs_of,
 )
-from basnet_e2e.heads.common.nms import non_maximum_suppression
 from basnet_e2e.heads.common.settings import DecodingSettings
+from basnet_e2e.heads.common.suppression import non_maximum_suppression
 
 # Maps a class and its proposals, in rows, to corrected proposals.
 Corrector = Callable[[int, Proposals], Proposals]

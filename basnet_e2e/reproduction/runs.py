@@ -191,9 +191,9 @@ class Runner:
 
     def model(self, spec: Spec) -> HeadModel:
         """The network of a finished run's last step, with the decoding settings of the spec."""
-        model = load_model(self.place(spec) / "model.safetensors")
+        model = load_model(self.place(spec) / "model.safetensors", self.device)
         preset = spec.preset.changed(segments=model.preset.training.segments)
-        return replace(model, preset=preset).to(self.device)
+        return replace(model, preset=preset)
 
     def _check(self, path: Path, model: HeadModel, spec: Spec, data: LabelledSet) -> None:
         validation = model.training.get("validation")
@@ -251,7 +251,7 @@ class Runner:
         # A fix that needs no training shares the model's folder with the plain run.
         stem = path.stem if spec.fix is None else f"{path.stem}+{spec.fix}"
         kept = path.with_name(f"{stem}-figures.json")
-        model = replace(load_model(path), preset=spec.preset)
+        model = replace(load_model(path, self.device), preset=spec.preset)
         test = self._validation(self.benchmark.train).identity
         made_by = {
             "version": FIGURES_VERSION,
@@ -261,7 +261,7 @@ class Runner:
         }
         figures = _read_figures(kept, made_by, len(self.tious))
         if figures is None:
-            found, figures = judge(model.to(self.device), self.benchmark, self.tious)
+            found, figures = judge(model, self.benchmark, self.tious)
             # Removed first, so that figures are never beside detections of other settings.
             kept.unlink(missing_ok=True)
             write_results(path.with_name(f"{stem}-detections.json"), found, many=True)

@@ -1,4 +1,4 @@
-"""The batch of a training step, a function of seed and step alone."""
+"""Videos and their known times as the batch of a training step."""
 
 from collections.abc import Mapping
 
@@ -17,29 +17,6 @@ from basnet_e2e.heads.registry import find_head
 LEAST_TIMED = 0.5  # share of the videos above which single rows are learnt from
 
 
-def draw_batch(
-    data: LabelledSet,
-    labels: NDArray[np.float32],
-    preset: Preset,
-    step: int,
-    seed: int,
-    rows: Mapping[str, RowTargets] | None = None,
-) -> Batch:
-    """Batch of one step as the head draws it.
-
-    Args:
-        data: training videos.
-        labels: their multi-hot labels ``[videos, C]``.
-        preset: names the head, with ``segments`` resolved.
-        step: counted from 0.
-        seed: of the run.
-        rows: what is known of rows, by video (:func:`known_rows`).
-    """
-    chosen = find_head(preset.head).choose(labels, step, seed, preset)
-    rng = np.random.default_rng([seed, 1, step])
-    return batch_of(data, labels, chosen, preset, rng, step, rows)
-
-
 def known_in_most(data: LabelledSet, complete: bool = False) -> bool:
     """Whether times are known in more than half of the videos, or all times where asked."""
     known = [data.times[video.id] for video in data.videos if video.id in data.times]
@@ -48,9 +25,9 @@ def known_in_most(data: LabelledSet, complete: bool = False) -> bool:
 
 
 def known_rows(data: LabelledSet, rows: str) -> dict[str, RowTargets]:
-    """What the known times of a set say of the rows of its videos, by id.
+    """Row targets from the known times of a set, by video id.
 
-    Nothing where few videos have times: rows of few scenes teach these scenes, not the actions.
+    Empty if few videos have times: rows of few scenes teach these scenes, not the actions.
 
     Args:
         data: training videos.
@@ -73,7 +50,7 @@ def row_places(rows: Mapping[str, RowTargets]) -> dict[str, float]:
     return {name: index / len(rows) for index, name in enumerate(sorted(rows))}
 
 
-def batch_of(
+def draw_batch(
     data: LabelledSet,
     labels: NDArray[np.float32],
     chosen: list[int],
@@ -82,7 +59,17 @@ def batch_of(
     step: int,
     rows: Mapping[str, RowTargets] | None = None,
 ) -> Batch:
-    """Batch of some videos, their rows drawn with ``rng``."""
+    """The chosen videos as a batch, their rows drawn with ``rng`` as the head does.
+
+    Args:
+        data: training videos.
+        labels: their multi-hot labels ``[videos, C]``.
+        chosen: indices of videos.
+        preset: names the head, with ``segments`` resolved.
+        rng: the only source of randomness.
+        step: counted from 0.
+        rows: what is known of rows, by video (:func:`known_rows`).
+    """
     head = find_head(preset.head)
     videos = [data.videos[index] for index in chosen]
     # Targets are drawn with the rows they belong to, as columns beside the features.

@@ -1,7 +1,7 @@
-"""When to stop training: the loss of held-out videos no longer falls.
+"""Stop training when the loss of held-out videos no longer falls.
 
-It is a video-level quality, the only kind that labels of videos give. Whether the step it keeps
-also places intervals best is another question; ``tests/benchmarks/few_videos.py`` measures it.
+Whether the step with the least loss also places intervals best is measured by
+``tests/benchmarks/few_videos.py``.
 """
 
 from dataclasses import dataclass
@@ -12,10 +12,9 @@ import torch
 from torch import nn
 
 from basnet_e2e.data.training_log import HELD_OUT
-from basnet_e2e.errors import BasnetError
 from basnet_e2e.heads.common.settings import Preset
 from basnet_e2e.heads.registry import find_head
-from basnet_e2e.training.batches import batch_of
+from basnet_e2e.training.batches import draw_batch
 from basnet_e2e.training.holdout import Holdout
 
 PATIENCE = 5  # evaluations without gain, of about 20 in a whole run
@@ -51,7 +50,7 @@ class EarlyStopping:
         with torch.no_grad():
             for first in range(0, len(labels), preset.training.batch):
                 chosen = list(range(len(labels)))[first : first + preset.training.batch]
-                batch = batch_of(data, labels, chosen, preset, rng, step - 1).to(device)
+                batch = draw_batch(data, labels, chosen, preset, rng, step - 1).to(device)
                 loss = head.loss(head.forward(net, batch, preset), batch, preset)
                 total += float(loss.total) * len(chosen)
         return -total / len(labels)
@@ -71,30 +70,5 @@ class EarlyStopping:
         return HELD_OUT, -score
 
     def record(self, step: int, score: float) -> dict[str, Any]:
-        """What the model keeps of it."""
+        """What the model's training summary keeps of its best step."""
         return {"step": step, "loss": -score, "patience": self.patience}
-
-
-def check_can_stop(preset: Preset, holds_out: bool, validates: bool) -> None:
-    """Refuse what training cannot be stopped early by.
-
-    Args:
-        preset: names the head.
-        holds_out: whether videos are held out.
-        validates: whether the best step is chosen by intervals.
-
-    Raises:
-        BasnetError: nothing is held out, intervals choose, or the head learns one thing after the
-            other.
-    """
-    if not holds_out:
-        raise BasnetError("--stop-early looks at videos held out: give a share, --holdout 0.2")
-    if validates:
-        raise BasnetError(
-            "--stop-early and --validate both choose the step that is kept: leave out one of both"
-        )
-    if not find_head(preset.head).may_stop:
-        raise BasnetError(
-            f"the head {preset.head} learns one thing after the other, so its training cannot stop "
-            "early; leave out --stop-early"
-        )

@@ -173,17 +173,12 @@ def _trained(run: Run, inputs: RunInputs) -> Trained:
         training["times"] = sorted(set(data.times) & {video.id for video in data.videos})
     net = run.net.to(torch.device("cpu")).eval()
     last = HeadModel(net, data.classes, inputs.preset, run.shape, dict(data.settings), training)
-    if monitor is None or state.best.weights is None:
-        return Trained(_with_second_stage(last, inputs))
-    chosen = copy.deepcopy(net)
-    chosen.load_state_dict(state.best.weights)
-    kept = {monitor.name: monitor.record(state.best.step, state.best.score)}
-    best = replace(last, net=chosen, training=training | kept)
-    return Trained(last, _with_second_stage(best, inputs))
-
-
-def _with_second_stage(model: HeadModel, inputs: RunInputs) -> HeadModel:
-    """The model with a second stage behind its network, if the settings ask for one."""
-    if model.preset.training.second_stage:
-        model.net.second_stage = fit_second_stage(model.net, model.preset, inputs.data, inputs.seed)
-    return model
+    best = None
+    if monitor is not None and state.best.weights is not None:
+        kept = {monitor.name: monitor.record(state.best.step, state.best.score)}
+        best = replace(last, net=copy.deepcopy(net), training=training | kept)
+        best.net.load_state_dict(state.best.weights)
+    if inputs.preset.training.second_stage:
+        stage_of = (best or last).net
+        stage_of.second_stage = fit_second_stage(stage_of, inputs.preset, data, inputs.seed)
+    return Trained(last, best)

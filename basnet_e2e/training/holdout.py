@@ -1,6 +1,6 @@
-"""Training videos that are kept out, to see how well their labels are recognised.
+"""Hold out training videos to measure how well their labels are recognised.
 
-It is the only quality that can be measured without annotated intervals.
+This is the only quality that can be measured without annotated intervals.
 """
 
 import logging
@@ -35,22 +35,22 @@ class Holdout:
     data: LabelledSet
 
     def recognise(self, net: nn.Module, preset: Preset) -> Recognition:
-        """How well a network in evaluation mode names the classes of these videos."""
+        """How well a network in evaluation mode recognises the classes of these videos."""
         predictions = [apply_network(net, preset, video).prediction for video in self.data.videos]
         scores = np.stack([one.video_scores for one in predictions])
         return recognition(self.data.targets() > 0, scores)
 
 
 def hold_out(data: LabelledSet, share: float, seed: int) -> tuple[LabelledSet, Holdout]:
-    """Divide videos into those to train on and those kept out, a function of the arguments alone.
+    """Split videos into those to train on and those held out, a function of the arguments alone.
 
-    About the same share is kept out of each class, and of the videos without labels; the last video
-    of a class never is.
+    About the same share of each class, and of the videos without labels, is held out, but never the
+    last video of a class.
 
     Args:
         data: all videos with labels.
-        share: in (0, 1).
-        seed: of the choice.
+        share: within (0, 1).
+        seed: of the split.
 
     Raises:
         BasnetError: too few videos to train on or to judge by.
@@ -73,12 +73,12 @@ def hold_out(data: LabelledSet, share: float, seed: int) -> tuple[LabelledSet, H
 
 
 def report(found: Recognition) -> None:
-    """Say how well the held-out videos are recognised, and whether that may be luck."""
+    """Log how well the held-out videos are recognised, and whether that may be chance."""
     log.info(
         "%s held out: mean average precision of their labels %.1f %% over %s (chance: %.1f %%)",
         counted(found.videos, "video"),
         100 * found.map,
-        "1 class" if found.classes == 1 else f"{found.classes} classes",
+        counted(found.classes, "class"),
         100 * found.chance,
     )
     if found.near_chance:
@@ -90,14 +90,14 @@ def report(found: Recognition) -> None:
 
 
 def stratified(targets: NDArray[np.bool_], count: int, seed: int) -> list[int]:
-    """Rows to keep out, ascending: about the same share of every label.
+    """Rows to hold out, ascending: about the same share of every label.
 
-    One row after the other goes to the label that lacks most of its share, where that does not take
-    the last row of any label; among its rows to the one whose labels lack most together.
+    The next row is taken from the label that lacks most of its share, and among its rows the one
+    whose labels lack most together, but never the last row of any label.
 
     Args:
-        targets: ``[n, C]`` which label each row has; none is a label too.
-        count: rows wanted; fewer come where the labels have too few.
+        targets: ``[n, C]`` which labels each row has; having none counts as a label.
+        count: number of rows; fewer if the labels have too few.
         seed: of the choice among equals.
     """
     targets = np.column_stack([targets, ~targets.any(axis=1)])

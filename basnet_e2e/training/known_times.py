@@ -27,6 +27,6 @@ def read_any_times(given: str | os.PathLike[str] | KnownTimes | None) -> KnownTi
 
 
 def _rows(video: AnnotatedVideo) -> list[Interval]:
-    """Intervals, points (whose end is no number) and unknown stretches (which have no label)."""
+    """Intervals, points (whose end is NaN) and unknown stretches (without a label)."""
     known = [replace(one, end=math.nan) if one.end == one.start else one for one in video.intervals]
     return known + [Interval("", start, end) for start, end in video.unknown]

@@ -45,7 +45,7 @@ def logged(
         progress: listener to call too.
 
     Raises:
-        BasnetError: there is no such log, none can be written, or there is no output.
+        BasnetError: the kind is unknown or not installed, or there is no output.
     """
     if kind is None:
         yield progress

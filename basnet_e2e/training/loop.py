@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -143,15 +144,17 @@ class Run:
                 self.net.eval()
 
     def _take_step(self) -> None:
-        state, device = self.state, self.state.device
-        drawn = draw_batch(self.data, self.labels, self.preset, state.step, self.seed, self.rows)
-        batch = drawn.to(device)
+        state, device, preset = self.state, self.state.device, self.preset
+        chosen = self.head.choose(self.labels, state.step, self.seed, preset)
+        rng = np.random.default_rng([self.seed, 1, state.step])
+        batch = draw_batch(self.data, self.labels, chosen, preset, rng, state.step, self.rows)
+        batch = batch.to(device)
         self.net.train()
-        self.head.before_step(self.net, state.optimizer, state.step, self.preset)
+        self.head.before_step(self.net, state.optimizer, state.step, preset)
         state.optimizer.zero_grad(set_to_none=True)
         with _autocast(device):
-            output = self.head.forward(self.net, batch, self.preset)
-        loss = self.head.loss(output, batch, self.preset)
+            output = self.head.forward(self.net, batch, preset)
+        loss = self.head.loss(output, batch, preset)
         loss.total.backward()
         state.optimizer.step()
         state.loss, self.parts = _values(loss)

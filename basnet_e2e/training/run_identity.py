@@ -80,7 +80,7 @@ class _Identity(Struct):
 
 
 def read_identity(text: str) -> dict[str, Any]:
-    """The identity of a run, read from JSON.
+    """The identity of a run from JSON.
 
     Raises:
         JsonError: it is damaged.

@@ -20,10 +20,10 @@ from basnet_e2e.data.annotations.known_times import Times
 from basnet_e2e.data.features.dataset import LabelledSet, VideoFeatures
 from basnet_e2e.data.features.sampling import reading_rows
 from basnet_e2e.heads.common.decoding_rules import Floats, Proposals
-from basnet_e2e.heads.common.nms import non_maximum_suppression
 from basnet_e2e.heads.common.proposal_features import Described, describe, mirrored
 from basnet_e2e.heads.common.second_stage import NETWORKS, SHORTEST, SecondStage
 from basnet_e2e.heads.common.settings import Preset
+from basnet_e2e.heads.common.suppression import non_maximum_suppression
 from basnet_e2e.heads.registry import find_head
 from basnet_e2e.intervals import Interval, temporal_iou
 from basnet_e2e.localization.inference import apply_network

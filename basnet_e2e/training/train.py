@@ -26,7 +26,7 @@ from basnet_e2e.heads.common.settings import Preset
 from basnet_e2e.heads.presets import preset as find_preset
 from basnet_e2e.heads.registry import DEFAULT_HEAD, TRAINED_HEAD, find_head
 from basnet_e2e.training.batches import known_in_most
-from basnet_e2e.training.early_stopping import EarlyStopping, check_can_stop
+from basnet_e2e.training.early_stopping import EarlyStopping
 from basnet_e2e.training.fit import Trained, finished_model, fit, fit_ensemble, member_path
 from basnet_e2e.training.holdout import Holdout, hold_out, report
 from basnet_e2e.training.known_times import read_any_times
@@ -65,34 +65,34 @@ def train(
 ) -> HeadModel:
     """Train a head on the features of videos and the classes that occur in each.
 
-    Equal data, settings and seed give equal weights on one machine's CPU, also where the run was
+    Equal data, settings and seed give equal weights on one machine's CPU, also after the run was
     interrupted and resumed.
 
     Args:
         features: folder of features, or features that were read already.
         labels: label file or folder, or labels that were read already; None with a
             ``LabelledSet``.
-        preset: name of one of the head's (BaS-Net: ``default``, ``small``, ``official``,
-            ``activitynet``), or settings of one's own.
+        preset: a preset of the head (BaS-Net: ``default``, ``small``, ``official``,
+            ``activitynet``), or other settings.
         recipe: row of the head's ablation (BaS-Net: ``full``, ``suppression``, ``base`` or
             ``baseline``); default: the preset's.
-        intervals: what is known of when actions happen: intervals, points, unknown stretches; any
-            file of :func:`read_known_times`, or of an annotation tool (a corrected result too).
-            Videos that have times need no label.
-        head: name of the method. Without it that of the preset; of a preset's name ``plus``, or
-            ``basnet`` where a recipe is given or only ``basnet`` has that preset.
+        intervals: known intervals, points and unknown stretches: any file of
+            :func:`read_known_times`, or of an annotation tool (a corrected result too). Videos that
+            have times need no label.
+        head: name of the method; default: that of the preset. For a preset's name: ``plus``, or
+            ``basnet`` if a recipe is given or only ``basnet`` has that preset.
         validate: annotated intervals of videos that have features in ``features`` but no training
-            label; the step with the best average mAP on them is kept. Without it the last step is.
-        classes: class list, or a file of it, that fixes the order; else that of first appearance.
+            label; the step with the best average mAP on them is kept. Default: the last step is.
+        classes: class list, or a file with it, in order; default: order of first appearance.
         streams: read only these streams of the features.
         grid: ``fps,length,stride`` of array files.
         seed: of weights, samples and dropout.
         steps: training steps instead of the preset's.
-        ensemble: networks in the model, trained with this seed and those after it and read as
-            their mean; not together with ``validate`` or ``log_to``.
-        holdout: share of the videos, of each class alike, that are not trained on; in the end it is
-            said, and kept in the model's training summary, how well their labels are recognised.
-        stop_early: keep the step with the lowest loss on the videos held out, and end where it no
+        ensemble: networks in the model, trained with consecutive seeds; their mean is taken. Not
+            together with ``validate`` or ``log_to``.
+        holdout: share of the videos of each class that are not trained on; how well their labels
+            are recognised is logged, and kept in the model's training summary.
+        stop_early: keep the step with the lowest loss on the videos held out, and stop when it no
             longer falls; needs ``holdout``, not together with ``validate``.
         balanced: draw every class, and background, equally often, however many videos it has.
         log_to: ``csv`` or ``tensorboard``: write loss, its parts, rates and validations of all
@@ -111,15 +111,9 @@ def train(
     settings = _settings(preset, head, recipe, steps, balanced)
     if resume and output is None:
         raise BasnetError("resuming needs the model file (output) that the state is kept beside")
-    if ensemble < 1:
-        raise BasnetError(f"an ensemble has at least 1 network, not {ensemble}")
-    if ensemble > 1 and (validate is not None or log_to is not None):
-        raise BasnetError(
-            "an ensemble is the mean of the last steps of several networks; validation and a log "
-            "are of one: leave out one of both"
-        )
+    _check_ensemble(ensemble, validate is not None or log_to is not None)
     if stop_early:
-        check_can_stop(settings, holdout is not None, validate is not None)
+        _check_can_stop(settings, holdout is not None, validate is not None)
     chosen = choose_device(device)
     wanted = read_classes(classes) if isinstance(classes, str | os.PathLike) else classes
     known = read_any_times(intervals)
@@ -173,6 +167,30 @@ def _settings(
     return settings
 
 
+def _check_ensemble(ensemble: int, of_one: bool) -> None:
+    if ensemble < 1:
+        raise BasnetError(f"an ensemble has at least 1 network, not {ensemble}")
+    if ensemble > 1 and of_one:
+        raise BasnetError(
+            "an ensemble is the mean of the last steps of several networks; validation and a log "
+            "are of one: leave out one of both"
+        )
+
+
+def _check_can_stop(settings: Preset, holds_out: bool, validates: bool) -> None:
+    if not holds_out:
+        raise BasnetError("--stop-early looks at videos held out: give a share, --holdout 0.2")
+    if validates:
+        raise BasnetError(
+            "--stop-early and --validate both choose the step that is kept: leave out one of both"
+        )
+    if not find_head(settings.head).may_stop:
+        raise BasnetError(
+            f"the head {settings.head} learns one thing after the other, so its training cannot "
+            "stop early; leave out --stop-early"
+        )
+
+
 def default_head(preset: str, recipe: str | None) -> str:
     """The head of a run that names none: BaS-Net for what only BaS-Net has, else the best one."""
     known = find_head(TRAINED_HEAD).presets
@@ -181,15 +199,16 @@ def default_head(preset: str, recipe: str | None) -> str:
 
 
 def _best_known(trained: Trained, held: Holdout | None, log_to: str | None) -> HeadModel:
-    """The best network that is known, with its quality in its training summary."""
+    """The best model, with its quality in its training summary."""
     model = trained.best or trained.last
-    if kept := model.training.get("validation"):
+    best = trained.best.training if trained.best is not None else {}
+    if kept := best.get("validation"):
         log.info(
             "kept step %d, average mAP %.1f on the validation videos",
             kept["step"],
             100 * kept["average_map"],
         )
-    if kept := model.training.get("stopping"):
+    if kept := best.get("stopping"):
         log.info("kept step %d, loss %.4f on the videos held out", kept["step"], kept["loss"])
     known: dict[str, Any] = {} if log_to is None else {"log": log_to}
     if held is not None:
@@ -225,17 +244,16 @@ def _labelled(
     if isinstance(features, LabelledSet):
         if times is None:
             return features
-        pairs = zip(features.videos, features.labels, strict=True)
-        named = {video.id: names for video, names in pairs}
-        labels, classes = Labels(named, features.classes), features.classes
-        features = FeatureSet(features.videos, features.settings)
+        ids = [video.id for video in features.videos]
+        labels = Labels(dict(zip(ids, features.labels, strict=True)), features.classes)
+        classes, features = features.classes, FeatureSet(features.videos, features.settings)
     if not isinstance(features, FeatureSet):
         return load_labelled(
             features, labels, times=times, classes=classes, streams=streams, grid=grid
         )
     if labels is not None and not isinstance(labels, Labels):
         labels = read_labels(labels)
-    # Who reads features into memory chooses among them; labels of other videos are no mistake.
+    # Features in memory may be a choice; labels of other videos are not a mistake.
     labels = labels and replace(labels, published=True)
     times = times and replace(times, published=True)
     ids = [video.id for video in features.videos]

@@ -1,4 +1,4 @@
-"""The best step by intervals of validation videos, which are neither trained nor tested on."""
+"""Choose the best step by intervals of validation videos, which are not trained or tested on."""
 
 import hashlib
 import logging
@@ -87,7 +87,7 @@ class Validation:
 
     @property
     def identity(self) -> str:
-        """Tells these videos, intervals and thresholds from others."""
+        """SHA-256 of these videos, intervals and thresholds."""
         digest = hashlib.sha256(repr(self.tious).encode())
         for video in self.videos:
             truth = self.truth.videos[video.id]
@@ -96,7 +96,7 @@ class Validation:
         return digest.hexdigest()
 
     def score(self, net: nn.Module, preset: Preset, step: int) -> float:
-        """Average mAP of a network in evaluation mode, in [0, 1], whatever the step."""
+        """Average mAP in [0, 1] of a network in evaluation mode."""
         found = [localize_network(net, preset, self.classes, video) for video in self.videos]
         return evaluate(found, self.truth, self.tious).average
 
@@ -109,7 +109,7 @@ class Validation:
         return VALIDATION, score
 
     def record(self, step: int, score: float) -> dict[str, Any]:
-        """What the model keeps of its best step."""
+        """What the model's training summary keeps of its best step."""
         return {"step": step, "average_map": score, "videos": self.identity}
 
 

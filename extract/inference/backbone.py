@@ -20,7 +20,6 @@ from extract.backbones.transformers_model import (
 from extract.errors import ExtractError
 from extract.inference.precision import check_precision
 from extract.machine.device_check import Sample, checked_device
-from extract.machine.devices import choose_device
 from extract.streams import CHANNELS, STREAMS
 from weights.formats.keys import COUNTER
 from weights.manifest import network as manifest_entry
@@ -282,5 +281,6 @@ def load_backbone(
             raise ExtractError(f"{name} has no {stream} stream, only {' and '.join(spec.streams)}")
     if not streams:
         raise ExtractError(f"no stream was chosen; {name} has {' and '.join(spec.streams)}")
-    check_precision(precision, choose_device(device))
-    return Backbone(spec, streams, checked_device(device, (NETWORK_SAMPLE,)), precision)
+    chosen = checked_device(device, (NETWORK_SAMPLE,))
+    check_precision(precision, chosen)
+    return Backbone(spec, streams, chosen, precision)

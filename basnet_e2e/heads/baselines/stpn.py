@@ -1,7 +1,7 @@
 """STPN: attention learnt by how well the attended mean of a video is classified (CVPR 2018).
 
-Every stream has a network of its own; their losses are summed, which trains each as if alone, and
-their intervals are pooled. Numbers of the preset ``official`` are those of a public
+Every stream has its own network; their losses are summed, which trains each as if alone, and their
+intervals are pooled. Numbers of the preset ``official`` are those of a public
 re-implementation. UNVERIFIED: that the attention is summed over the rows and averaged over the
 videos of a batch, and that the streams' video scores are averaged.
 """
@@ -52,7 +52,7 @@ class StpnSettings(AttentionSettings):
 
 
 class Output(NamedTuple):
-    """What S streams say of B videos.
+    """Output of S streams for B videos.
 
     Attributes:
         logits: ``[S, B, C]`` of the video's class scores.
@@ -128,7 +128,7 @@ def score(runs: ThresholdedRuns, decoding: DecodingSettings) -> Floats:
 
 
 OFFICIAL_TRAINING = TrainingSettings(
-    segments=400,  # drawn one from each of 400 equal parts
+    segments=400,  # one drawn from each of 400 equal parts
     length="repeat",
     steps=23000,
     batch=6,

@@ -1,7 +1,7 @@
 """UntrimmedNet, soft selection: a video is the attention-weighted mean of its shots (CVPR 2017).
 
-Every stream has a network of its own, with a rate and schedule of its own: the first that of rgb,
-the second that of flow (a single stream trains as rgb). Numbers of the preset ``official`` are
+Every stream has its own network, rate and schedule: the first is taken for rgb, the second for flow
+(a single stream trains as rgb). Numbers of the preset ``official`` are
 those of the released code. UNVERIFIED: that shots are equal parts of the video, that rates fall to
 a tenth, and that the streams' video scores are averaged. What counts as background, below half of
 the greatest attention, is this project's own rule.
@@ -40,7 +40,7 @@ from basnet_e2e.heads.common.settings import DecodingSettings, Preset, Settings,
 
 # Of each stream: shares of the run after which its rate falls to a tenth, and where it ends.
 SCHEDULES = (((6 / 20,), 15 / 20), ((8 / 20, 16 / 20), 1.0))
-TEMPERATURE = 3.0  # of the attention when a video is read
+TEMPERATURE = 3.0  # of the attention at inference
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class UntrimmedSettings(Settings):
 
 
 class Output(NamedTuple):
-    """What S streams say of B videos of n shots (rows when a video is read).
+    """Output of S streams for B videos of n shots (rows at inference).
 
     Attributes:
         logits: ``[S, B, n, C]``.
@@ -88,7 +88,7 @@ class Stream(nn.Module):
 
 
 class UntrimmedNet(nn.Module):
-    """Two linear layers a stream."""
+    """Two linear layers per stream."""
 
     def __init__(self, shape: Shape, settings: UntrimmedSettings) -> None:
         super().__init__()
@@ -102,7 +102,7 @@ class UntrimmedNet(nn.Module):
         for stream, part in zip(self.streams, x.split(self.widths, dim=2), strict=True):
             assert isinstance(stream, Stream)
             rows = F.dropout(part, self.dropout, self.training)
-            # Layers are linear: means of rows give means of what they say.
+            # Layers are linear: the mean of the rows gives the mean of their outputs.
             shots = rows.unflatten(1, (-1, shot_rows)).mean(2)
             logits.append(at_least_float(stream.classify(shots)))
             attentions.append(at_least_float(stream.attend(shots))[:, :, 0])
@@ -189,12 +189,12 @@ class UntrimmedNetHead(Head[UntrimmedNet]):
     def sample(
         self, x: NDArray[np.float32], preset: Preset, rng: np.random.Generator
     ) -> NDArray[np.float32]:
-        """The rows of the shots, one behind the other; a shot's rows come from one part."""
+        """The rows of all shots in order; a shot's rows come from one part of the video."""
         own = preset.own_as(UntrimmedSettings)
         return x[stratified_rows(len(x), own.shots * own.shot_rows, rng)]
 
     def forward(self, net: UntrimmedNet, batch: Batch, preset: Preset) -> Output:
-        """What the streams say of the shots."""
+        """Output of all streams for the shots."""
         output: Output = net(batch.x, batch.valid, preset.own_as(UntrimmedSettings).shot_rows)
         return output
 
@@ -205,23 +205,26 @@ class UntrimmedNetHead(Head[UntrimmedNet]):
         return Loss(classes, {"classes": classes})
 
     def optimizer(self, net: UntrimmedNet, preset: Preset) -> torch.optim.Optimizer:
-        """SGD with a group a stream."""
-        return stream_sgd(net, preset)
+        """SGD with a group per stream, whose rates are set before each step."""
+        return torch.optim.SGD(
+            [{"params": list(stream.parameters())} for stream in net.streams],
+            lr=preset.training.rate,
+            momentum=preset.own_as(UntrimmedSettings).momentum,
+            weight_decay=preset.training.weight_decay,
+        )
 
     def before_step(
         self, net: UntrimmedNet, optimizer: torch.optim.Optimizer, step: int, preset: Preset
     ) -> None:
         """Each stream's rate by its schedule."""
-        own = preset.own_as(UntrimmedSettings)
-        for group, rate in zip(
-            optimizer.param_groups,
-            stream_rates(preset.training.rate, own.flow_rate, step / preset.training.steps),
-            strict=False,
-        ):
+        flow_rate = preset.own_as(UntrimmedSettings).flow_rate
+        done = step / preset.training.steps
+        rates = stream_rates(preset.training.rate, flow_rate, done)
+        for group, rate in zip(optimizer.param_groups, rates, strict=False):
             group["lr"] = rate
 
     def predict(self, net: UntrimmedNet, x: Tensor, preset: Preset) -> Prediction:
-        """Softmax of each row, averaged over streams, and attention against its greatest."""
+        """Softmax of each row, averaged over streams, and attention relative to its maximum."""
         output: Output = net(x[None])
         return Prediction(
             as_array(torch.softmax(output.logits[:, 0], dim=2).mean(0)),
@@ -230,16 +233,8 @@ class UntrimmedNetHead(Head[UntrimmedNet]):
         )
 
 
-def stream_sgd(net: UntrimmedNet, preset: Preset) -> torch.optim.SGD:
-    """SGD with a group a stream; rates are set before each step."""
-    groups = [{"params": list(stream.parameters())} for stream in net.streams]
-    momentum = preset.own_as(UntrimmedSettings).momentum
-    decay = preset.training.weight_decay
-    return torch.optim.SGD(groups, lr=preset.training.rate, momentum=momentum, weight_decay=decay)
-
-
 def stream_rates(rate: float, flow_rate: float, done: float) -> list[float]:
-    """Rates of both streams after a share ``done`` of the run; 0 where a stream's run has ended."""
+    """Rates of both streams after a share ``done`` of the run; 0 when a stream has ended."""
     return [
         0.0 if done >= end else first * 0.1 ** sum(done >= fall for fall in falls)
         for first, (falls, end) in zip((rate, flow_rate), SCHEDULES, strict=True)

@@ -46,7 +46,7 @@ class BasnetHead(Head[BaSNet]):
         )
 
     def learns_background(self, preset: Preset) -> bool:
-        """Where the recipe has a background class."""
+        """Whether the recipe has a background class."""
         return _recipe(preset).background
 
     def loss(self, output: Output, batch: Batch, preset: Preset) -> Loss:
@@ -61,7 +61,7 @@ class BasnetHead(Head[BaSNet]):
         return loss.with_term("rows", torch.stack(by_branch).mean(), preset.training.row_weight)
 
     def predict(self, net: BaSNet, x: Tensor, preset: Preset) -> Prediction:
-        """The suppression branch where there is one, else the base branch."""
+        """The suppression branch if there is one, else the base branch."""
         reads = _recipe(preset).reads
         output: Output = net(x[None], only=reads)
         parts: tuple[Tensor | None, ...]

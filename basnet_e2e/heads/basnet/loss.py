@@ -8,6 +8,7 @@ from basnet_e2e.heads.basnet.network import Output
 from basnet_e2e.heads.basnet.settings import BasnetSettings
 from basnet_e2e.heads.basnet.settings import recipe as find_recipe
 from basnet_e2e.heads.common.head import Loss
+from basnet_e2e.heads.common.pooling import real_rows, with_background
 
 # Rows of a sample for which the paper's weight of the norm was chosen (THUMOS'14).
 NORM_ROWS = 750
@@ -21,15 +22,15 @@ def basnet_loss(
 ) -> Loss:
     """Loss of one batch.
 
-    The base branch is told that every video holds background, the suppression branch that none
-    does; targets are divided by their sum. A video without labels is background alone to the base
-    branch and no example to the suppression branch. The filter's norm counts every video.
+    The base branch's target for background is 1 in every video, the suppression branch's 0; targets
+    are divided by their sum. The suppression branch skips videos without labels. The filter's norm
+    counts every video.
 
     Args:
         output: of the network.
         labels: multi-hot ``[B, C]``.
         settings: alpha, ``norm``, ``class_divisor``, and the recipe, whose terms are summed.
-        valid: number of real rows of each video ``[B]``; all where None.
+        valid: number of real rows of each video ``[B]``; default: all.
 
     Returns:
         The total and its terms ``base``, ``suppression`` and ``norm``, those the recipe has.
@@ -38,7 +39,7 @@ def basnet_loss(
     base = suppression = norm = None
     labelled = labels.sum(1) > 0
     if output.scores_base is not None:
-        targets = _targets(labels, 1.0) if recipe.background else _targets(labels, None)
+        targets = _targets(labels, 1.0 if recipe.background else None)
         used = labelled | recipe.background
         base = _cross_entropy(output.scores_base, targets, used, settings.class_divisor)
     if output.scores_supp is not None and output.foreground is not None:
@@ -54,9 +55,9 @@ def basnet_loss(
 
 
 def _targets(labels: Tensor, background: float | None) -> Tensor:
-    """Labels with the background's, divided by their sum; zero where there is none."""
+    """Labels with that of background, divided by their sum; zero without any."""
     if background is not None:
-        labels = torch.cat([labels, labels.new_full((len(labels), 1), background)], dim=1)
+        labels = with_background(labels, background)
     return labels / labels.sum(1, keepdim=True).clamp(min=1)
 
 
@@ -69,11 +70,7 @@ def _cross_entropy(scores: Tensor, targets: Tensor, used: Tensor, divisor: int |
 
 def _norm(foreground: Tensor, valid: Tensor | None, kind: str) -> Tensor:
     """Mean over videos of the L1 norm of their foreground weights (which are not negative)."""
-    rows = foreground.shape[1]
-    if valid is not None:
-        real = torch.arange(rows, device=foreground.device) < valid[:, None]
-        foreground = torch.where(real, foreground, 0)
-    sums = foreground.sum(1)
+    sums = torch.where(real_rows(foreground, valid), foreground, 0).sum(1)
     if kind == "sum":
         return sums.mean()
-    return (NORM_ROWS * sums / (rows if valid is None else valid)).mean()
+    return (NORM_ROWS * sums / (foreground.shape[1] if valid is None else valid)).mean()

@@ -11,15 +11,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from basnet_e2e.errors import BasnetError
-from basnet_e2e.heads.basnet.settings import Recipe
 from basnet_e2e.heads.basnet.settings import recipe as find_recipe
 from basnet_e2e.heads.basnet.two_branch import convolve, convolve_both
 from basnet_e2e.heads.common.packing import Packing
-from basnet_e2e.heads.common.pooling import at_least_float, top_mean
+from basnet_e2e.heads.common.pooling import at_least_float, real_rows, top_mean
 
 
 class Output(NamedTuple):
-    """What the network says of B videos of T rows; absent branches are None.
+    """Output for B videos of T rows; absent branches are None.
 
     N is C + 1 where the recipe has a background class (the last one), else C.
 
@@ -82,7 +81,7 @@ class BaSNet(nn.Module):
         classes: int = 20,
         hidden: int = 2048,
         *,
-        recipe: str | Recipe = "full",
+        recipe: str = "full",
         filter_hidden: int = 512,
         dropout: float = 0.7,
         slope: float = 0.01,
@@ -150,7 +149,7 @@ class BaSNet(nn.Module):
         if valid is None:
             return None
         if valid.dtype != torch.bool:
-            valid = torch.arange(x.shape[1], device=x.device) < valid.to(x.device)[:, None]
+            valid = real_rows(x, valid.to(x.device))
         if not bool(valid.any(1).all()):
             raise BasnetError("a video of the batch has no row")
         return valid

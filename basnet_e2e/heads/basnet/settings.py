@@ -3,7 +3,7 @@
 ``official`` is what the authors' released code computes (commit c8c6bbd), its defects included;
 ``default`` fixes each defect by one named setting, so that the effect of a fix can be measured
 alone (``preset("official", fix=("ranking",))``). A *recipe* is one row of the paper's ablation:
-which branches there are and which one is read.
+which branches are trained and which one is used at inference.
 """
 
 from dataclasses import dataclass
@@ -27,21 +27,19 @@ class Recipe:
     """One row of the paper's ablation.
 
     Attributes:
-        name: as the command line knows it.
         background: the classifier has a background class.
         base: the base branch is trained, with background as a label of every video.
         suppression: the suppression branch is trained, behind the filter, with background as a
             label of none.
     """
 
-    name: str
     background: bool
     base: bool
     suppression: bool
 
     @property
     def reads(self) -> str:
-        """The branch that is read at inference: ``suppression`` where there is one."""
+        """The branch that is used at inference: ``suppression`` if there is one."""
         return "suppression" if self.suppression else "base"
 
     @property
@@ -55,21 +53,19 @@ class Recipe:
 
 
 RECIPES: dict[str, Recipe] = {
-    "baseline": Recipe("baseline", background=False, base=True, suppression=False),
-    "base": Recipe("base", background=True, base=True, suppression=False),
-    "suppression": Recipe("suppression", background=True, base=False, suppression=True),
-    "full": Recipe("full", background=True, base=True, suppression=True),
+    "baseline": Recipe(background=False, base=True, suppression=False),
+    "base": Recipe(background=True, base=True, suppression=False),
+    "suppression": Recipe(background=True, base=False, suppression=True),
+    "full": Recipe(background=True, base=True, suppression=True),
 }
 
 
-def recipe(name: "str | Recipe") -> Recipe:
+def recipe(name: str) -> Recipe:
     """A recipe by name.
 
     Raises:
         BasnetError: there is none of this name.
     """
-    if isinstance(name, Recipe):
-        return name
     check_names([name], RECIPES, "recipe")
     return RECIPES[name]
 

@@ -25,9 +25,9 @@ class Proposals:
     """Intervals of one class, each ``[P]``.
 
     Attributes:
-        start: seconds (rows and their fractions where a network itself proposes).
+        start: seconds; rows and their fractions if a network proposes intervals.
         end: likewise.
-        score: higher is surer.
+        score: higher is more confident.
     """
 
     start: Floats
@@ -38,18 +38,17 @@ class Proposals:
         return len(self.start)
 
     def take(self, index: Ints | NDArray[np.bool_]) -> "Proposals":
-        """Some of them."""
+        """The proposals at an index or where a mask is true."""
         return Proposals(self.start[index], self.end[index], self.score[index])
 
     @classmethod
-    def joined(cls, several: Sequence["Proposals"]) -> "Proposals":
-        """All of several in their order."""
-        return cls(
-            *(
-                np.concatenate([getattr(one, name) for one in several] or [np.zeros(0)])
-                for name in ("start", "end", "score")
-            )
-        )
+    def joined(cls, parts: Sequence["Proposals"]) -> "Proposals":
+        """All proposals of the parts in order."""
+
+        def joined(name: str) -> Floats:
+            return np.concatenate([np.zeros(0), *(getattr(each, name) for each in parts)])
+
+        return cls(joined("start"), joined("end"), joined("score"))
 
 
 @dataclass(frozen=True)
@@ -59,11 +58,11 @@ class Prediction:
     Attributes:
         raw: activation ``[n, C]``, or ``[n, C + 1]`` with a background class in the last column.
         video_scores: ``[C]`` video-level scores.
-        foreground: ``[n]`` foreground weights or attention in [0, 1], below .5 where a row is taken
-            for background; None where the head has nothing of the kind.
+        foreground: ``[n]`` foreground weights or attention in [0, 1], below .5 for background; None
+            if the head has none.
         extra: what the head's rules need besides, each ``[n, ...]`` (activations of each stream).
-        proposals: what the network proposes by itself, by class, in rows and their fractions;
-            these are suppressed and nothing is cut. None where intervals are cut from activations.
+        proposals: the network's own proposals by class, in rows and their fractions, to be
+            suppressed; None if intervals are cut from activations.
     """
 
     raw: Floats
@@ -85,7 +84,7 @@ class Prediction:
 
 @dataclass(frozen=True)
 class Curve:
-    """A curve to cut, and the one that its runs are scored on (the same where None); ``[n]``."""
+    """A curve ``[n]`` to cut, and the one to score its runs on (default: the same)."""
 
     cut: Floats
     scored: Floats | None = None

@@ -1,9 +1,8 @@
-"""What a head is: one weakly supervised method on cached features.
+"""A head is one weakly supervised method on cached features.
 
-A head gives a network, its loss, how batches are drawn and how the network is read. Everything else
-is shared: data sets, training loop, resuming, model file, localization, evaluation, reports. To add
-one, derive from :class:`Head` in a file of its own and name it in :mod:`basnet_e2e.heads.registry`.
-What a method does not override is done the common way.
+It defines a network, its loss, how batches are drawn and how the network's output is decoded. All
+the rest is shared: data sets, training loop, model file, localization, evaluation, reports. To add
+one, derive from :class:`Head` in a file of its own and add it to :mod:`basnet_e2e.heads.registry`.
 """
 
 from abc import ABC, abstractmethod
@@ -34,8 +33,7 @@ class Shape:
     Attributes:
         features: width F of the feature rows.
         classes: number of action classes C, background not counted.
-        streams: widths of the streams that lie side by side in a row; their sum is F. One where
-            there is a single stream or none is told apart.
+        streams: widths of the streams side by side in a row; their sum is F. Default: one stream.
     """
 
     features: int
@@ -50,9 +48,9 @@ class Shape:
 
     @classmethod
     def of(cls, features: int, classes: int, settings: Mapping[str, Any]) -> "Shape":
-        """From how the features were made (their ``streams``, and ``dimensions`` if these differ).
+        """From the extractor's settings: ``streams``, and ``dimensions`` if these differ.
 
-        Features that do not tell their streams apart count as one stream.
+        Features of unknown streams count as one stream.
         """
         names = settings.get("streams") or ()
         known = settings.get("dimensions") or {}
@@ -72,7 +70,7 @@ class Batch:
         valid: real rows of each ``[B] int``; None where all are.
         labels: multi-hot ``[B, C]``; a row of zeros is a video of background alone.
         step: counted from 0.
-        steps: in all; a method of several phases tells by both which one it is in.
+        steps: in all; with ``step`` they determine the phase of a method that has several.
         rows: what is known of single rows; None where no video of the set has known times.
     """
 
@@ -90,7 +88,7 @@ class Batch:
         return Batch(self.x.to(device), valid, self.labels.to(device), self.step, self.steps, rows)
 
     def check_finite(self, *scores: Tensor | None) -> None:
-        """Refuse scores that no loss can be computed of.
+        """Check that a loss can be computed from the scores.
 
         Raises:
             BasnetError: they are not finite.
@@ -104,7 +102,7 @@ class Batch:
 
 @dataclass(frozen=True)
 class Loss:
-    """What is minimised, and its named terms before they are weighted; scalars."""
+    """The loss to minimise, and its named terms before weighting; scalars."""
 
     total: Tensor
     parts: Mapping[str, Tensor] = field(default_factory=dict)
@@ -121,16 +119,15 @@ class Head(ABC, Generic[Net]):
         name: as the registry and every model file name it.
         network_class: of its network, which takes a :class:`Shape` and the head's own settings.
         presets: settings by name; ``default`` is among them.
-        own: class of its own settings; its field ``recipe`` names a row of an ablation, if any.
+        own: class of its own settings, with a field ``recipe`` if it has an ablation.
         training: class of its training settings.
         decoding: class of its decoding settings.
         recipes: rows of its ablation, values of the setting ``recipe``.
-        fixes: named changes of settings, for settings that repeat a released code's defects.
+        fixes: settings that fix a defect of the released code, by name.
         rules: the decoding steps that it replaces.
-        may_stop: whether training may end before its last step; not where a method learns one thing
-            after the other.
-        learns_times: whether it learns from known intervals and points too, or from labels only.
-        where_annotated: changes of settings where most videos are annotated with intervals.
+        may_stop: whether training may stop early; not if a method has several phases.
+        learns_times: whether it also learns from known intervals and points.
+        where_annotated: changes of settings if most videos are annotated with intervals.
         has_background: whether videos without any label teach it something.
         background: what it takes for background, in words (see ``localization.inference``).
     """
@@ -154,7 +151,7 @@ class Head(ABC, Generic[Net]):
 
     @abstractmethod
     def loss(self, output: Any, batch: Batch, preset: Preset) -> Loss:
-        """Loss of what :meth:`forward` gave, in float32."""
+        """Loss of the output of :meth:`forward`, in float32."""
 
     @abstractmethod
     def predict(self, net: Net, x: Tensor, preset: Preset) -> Prediction:
@@ -181,9 +178,9 @@ class Head(ABC, Generic[Net]):
         return self.has_background
 
     def videos(self, data: LabelledSet, preset: Preset) -> LabelledSet:
-        """The videos that are learnt from: those given, and what the method makes of them.
+        """The videos to learn from: those given, and what the method makes from them.
 
-        Cut-outs that are background, for one, are videos of their own without labels.
+        Background cut out of a video, for example, becomes a video without labels.
         """
         return data
 
@@ -203,17 +200,14 @@ class Head(ABC, Generic[Net]):
     def sample(
         self, x: NDArray[np.float32], preset: Preset, rng: np.random.Generator
     ) -> NDArray[np.float32]:
-        """Rows of a training sample of one video ``[T, F]``, drawn with ``rng`` alone.
-
-        Several shots of a video lie one behind the other; the network knows how many there are.
-        """
+        """Rows of a training sample of one video ``[T, F]``, drawn with ``rng`` alone."""
         assert preset.training.segments is not None  # resolved before training
         return training_rows(x, preset.training.segments, preset.training.length, rng)
 
     # Training ----------------------------------------------------------------------------------
 
     def prepare(self, net: Net, data: LabelledSet, preset: Preset) -> None:
-        """Once before the first step: fill buffers with what is measured on the videos (a mean)."""
+        """Once before the first step: fill buffers that are measured on the videos (a mean)."""
 
     def optimizer(self, net: Net, preset: Preset) -> torch.optim.Optimizer:
         """The optimiser of all steps, with groups where parts of the network differ."""
@@ -228,14 +222,14 @@ class Head(ABC, Generic[Net]):
     def before_step(
         self, net: Net, optimizer: torch.optim.Optimizer, step: int, preset: Preset
     ) -> None:
-        """Before each step, with the network in training mode: rates, what is frozen.
+        """Before each step, with the network in training mode: set rates, freeze parameters.
 
-        It follows from the step alone, so that a resumed run goes on alike. A parameter without
-        gradient is left as it is by every optimiser.
+        It depends on the step alone, so that a resumed run continues alike. No optimiser changes a
+        parameter without gradient.
         """
 
     def forward(self, net: Net, batch: Batch, preset: Preset) -> Any:
-        """What the loss is computed of; runs in lower precision where the device has it."""
+        """Input of the loss; computed in lower precision if the device supports it."""
         return net(batch.x, batch.valid)
 
     def unaware(self, net: Net, place: float) -> Net:
@@ -249,8 +243,6 @@ class Head(ABC, Generic[Net]):
             The whole network where a method has no such part.
         """
         return net
-
-    # Words for reports ----------------------------------------------------------------------------
 
     def background_rule(self, preset: Preset) -> str:
         """What it takes for background with these settings, in words."""

@@ -1,4 +1,4 @@
-"""Videos of different lengths behind one another, so that padding costs no work."""
+"""Videos of different lengths in one long video, so that padding costs no work."""
 
 from dataclasses import dataclass
 
@@ -8,15 +8,14 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Packing:
-    """Where the rows of a padded batch ``[B, T]`` lie in one long video of L rows.
+    """Positions of the rows of a padded batch ``[B, T]`` in one long video of L rows.
 
-    Each video is followed by one empty row: to a convolution of kernel 3 that is what lies before
-    and behind a video alone.
+    Each video is followed by one empty row, as zero padding for a convolution of kernel 3.
 
     Attributes:
         shape: B and T.
-        rows: ``[N]`` rows of the batch, counted through ``B * T``, to each video's last real one.
-        places: ``[N]`` rows of the long video at which they lie.
+        rows: ``[N]`` indices in ``B * T`` of the rows up to each video's last real one.
+        places: ``[N]`` their indices in the long video.
         real: ``[1, L, 1] bool`` rows of the long video that are neither empty nor padding.
     """
 
@@ -27,7 +26,7 @@ class Packing:
 
     @classmethod
     def of(cls, mask: Tensor) -> "Packing":
-        """From the real rows ``[B, T] bool`` of a batch; padding may also lie between them."""
+        """From the real rows ``[B, T] bool`` of a batch; there may be padding between them."""
         behind = mask.flip(1).cummax(1).values.flip(1)  # not after the last real row
         rows = behind.flatten().nonzero()[:, 0]
         videos = rows // mask.shape[1]

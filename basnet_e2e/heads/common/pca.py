@@ -17,7 +17,7 @@ class Projection(nn.Module):
 
     Args:
         features: width F of the rows.
-        components: K axes; F where there are no more.
+        components: K axes, at most F.
     """
 
     def __init__(self, features: int, components: int) -> None:

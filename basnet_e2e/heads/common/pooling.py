@@ -1,4 +1,4 @@
-"""What heads do with the rows of a batch: masks, top-k means, softmax over time, label losses."""
+"""Operations on the rows of a batch: masks, top-k means, softmax over time, label losses."""
 
 import numpy as np
 import torch
@@ -8,7 +8,7 @@ from basnet_e2e.heads.common.decoding_rules import Floats
 
 
 def real_rows(x: Tensor, valid: Tensor | None) -> Tensor:
-    """Which rows of a batch are no padding.
+    """Which rows of a batch are not padding.
 
     Args:
         x: ``[B, T, ...]``.
@@ -27,6 +27,11 @@ def softmax_rows(logits: Tensor, mask: Tensor) -> Tensor:
     return torch.softmax(logits.masked_fill(~mask, -torch.inf), dim=1)
 
 
+def with_background(labels: Tensor, background: float) -> Tensor:
+    """Labels ``[B, C]`` with a column for background: ``[B, C + 1]``."""
+    return torch.cat([labels, labels.new_full((len(labels), 1), background)], dim=1)
+
+
 def label_entropy(log_scores: Tensor, labels: Tensor) -> Tensor:
     """Cross-entropy ``-sum_c ybar_c log p_c`` with labels divided by their sum, mean over videos.
 
@@ -40,7 +45,7 @@ def label_entropy(log_scores: Tensor, labels: Tensor) -> Tensor:
 
 
 def as_array(part: Tensor) -> Floats:
-    """Network output as float64 in memory."""
+    """Network output as float64 array."""
     return np.asarray(part.detach().cpu().numpy(), np.float64)
 
 

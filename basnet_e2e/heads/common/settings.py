@@ -19,20 +19,19 @@ Part = TypeVar("Part", bound="Settings")
 
 
 def added(default: Any, *, older: Any) -> Any:
-    """A setting that files written before it was added do not name.
+    """A setting that older files do not name.
 
     Args:
         default: of the setting from now on.
-        older: what the setting is in a file that does not name it: what was done before it came.
+        older: its value in a file that does not name it: what was done before it was added.
     """
     return field(default=default, metadata={_OLDER: older})
 
 
 @dataclass(frozen=True)
 class Settings:
-    """One part of a preset; subclasses add fields, the words they take, and the least counts."""
+    """One part of a preset: fields, values of those in CHOICES; those in COUNTS are at least 1."""
 
-    # Values that a setting of words may take, and settings that are numbers of something.
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {}
     COUNTS: ClassVar[tuple[str, ...]] = ()
 
@@ -44,23 +43,17 @@ class Settings:
         for name in self.COUNTS:
             if getattr(self, name) < 1:
                 raise BasnetError(f"setting {name} is at least 1, not {getattr(self, name)}")
-        # JSON has no tuples; settings read back from a file must equal those written.
-        for each in fields(self):
-            value = getattr(self, each.name)
-            if isinstance(value, list):
-                object.__setattr__(self, each.name, tuple(value))
 
     def to_json(self) -> dict[str, Any]:
         """All settings as JSON values."""
-        values = {each.name: getattr(self, each.name) for each in fields(self)}
         return {
             name: list(value) if isinstance(value, tuple) else value
-            for name, value in values.items()
+            for name, value in vars(self).items()
         }
 
     @classmethod
     def from_json(cls: type[Part], values: Mapping[str, Any]) -> Part:
-        """Settings as :meth:`to_json` wrote them, perhaps before some of them were added.
+        """Settings as :meth:`to_json` wrote them; older files may lack some.
 
         Raises:
             BasnetError: a setting is unknown or missing, or has a value it cannot have.
@@ -83,26 +76,24 @@ class TrainingSettings(Settings):
     """How any head is trained.
 
     Attributes:
-        segments: T, the rows of a training sample. None takes the 90th percentile of the training
+        segments: T, the rows of a training sample. Default: the 90th percentile of the training
             videos' lengths, rounded up to a multiple of 8, within [64, 750].
-        length: how videos become T rows. ``repeat``: T rows are drawn from each, repeated where it
-            is shorter, in training and at inference; ``pad``: shorter videos are padded and masked,
-            longer ones sampled in training, and all rows are read; ``rescale``: the whole video is
-            interpolated to T rows in training and at inference.
+        length: how videos become T rows. ``repeat``: T rows are drawn from each, with repetition if
+            it is shorter, in training and at inference; ``pad``: in training shorter videos are
+            padded and masked, longer ones sampled, and inference takes all rows; ``rescale``: the
+            whole video is interpolated to T rows in training and at inference.
         steps: training steps.
-        batch: videos a step.
+        batch: videos per step.
         rate: the optimiser's learning rate.
         weight_decay: the optimiser's L2 term.
         unlabelled: training videos without labels are dropped, or learnt as background.
         batches: ``independent`` draws each batch by itself; ``epochs`` takes each video once per
-            epoch;
-            ``balanced`` draws every class, and background, equally often, however many videos it
-            has.
-        rows: whether single rows are learnt from where only ``points`` are known, or in ``all``
-            videos with known times, where intervals teach the second stage too.
+            epoch; ``balanced`` draws every class, and background, equally often.
+        rows: single rows are learnt in videos with ``points`` alone, or in ``all`` videos with
+            known times.
         row_weight: of the loss of single rows.
         second_stage: whether a network that corrects the borders and ranks of proposals is trained
-            behind the head; known times turn it on.
+            after the head; known times turn it on.
     """
 
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {
@@ -135,12 +126,12 @@ class TrainingSettings(Settings):
 
 @dataclass(frozen=True)
 class DecodingSettings(Settings):
-    """How activations become intervals, where a head has no rule of its own.
+    """How activations become intervals, unless the head has a rule of its own.
 
-    A trained network does not depend on these.
+    Training does not depend on these.
 
     Attributes:
-        theta_class: lowest video-level score of a class whose intervals are sought.
+        theta_class: lowest video-level score of a class to search for.
         theta_act: thresholds on the class activation sequence.
         upsample: samples per row, by linear interpolation, before thresholding.
         smooth: rows over which the class activation sequence is averaged (Hann window) before it
@@ -150,19 +141,17 @@ class DecodingSettings(Settings):
         nms_iou: an interval is suppressed by a better one of its class at this temporal IoU.
         outer: width of the outer margin on each side, as a share of a proposal (lambda, as CMCS).
         gamma: weight of the class score in a proposal's score (as CMCS).
-        ranking: ``binary`` adds gamma times 1 for every class whose intervals are sought;
-            ``softmax`` adds gamma times the class score.
+        ranking: ``binary`` adds gamma for every class found; ``softmax`` gamma times its score.
         contrast: ``thresholded`` measures the outer mean on the curve already zeroed below the
             threshold; ``curve`` on the normalised curve itself, clamped at 0.
         nms: ``pixel`` adds 1 (second) to lengths and overlaps, as for pixels; ``seconds`` does not.
-        first: ``dropped`` gives a video no result whose only class is the first of the list;
-            ``kept`` does.
-        fallback: ``none`` gives a video no result where no class reaches ``theta_class``;
-            ``argmax`` takes its best class.
+        first: ``dropped`` ignores the first class if it is the only one found; ``kept`` does not.
+        fallback: if no class reaches ``theta_class``, ``none`` finds nothing, ``argmax`` takes the
+            best class.
         shortest: samples of the shortest proposal that ``groups`` = ``sound`` keeps.
         groups: ``any`` keeps proposals of one sample, and drops a class that is active at sample 0
-            alone; ``sound`` keeps proposals of ``shortest`` samples and more, and those at sample
-            0, and holds all within the video.
+            alone; ``sound`` keeps proposals of ``shortest`` samples and more, also at sample 0,
+            and clips all to the video.
         centre: ``start`` places a row's value at its snippet's start and extrapolates the tail, so
             that intervals come half a snippet early; ``centre`` places it at (start + end) / 2 and
             holds it beyond the first and last centre.
@@ -208,9 +197,9 @@ class Preset:
     """All settings of one head.
 
     Attributes:
-        name: which preset these settings began as.
-        head: whose settings they are, a name of the table of heads.
-        own: of the head: its network and its loss.
+        name: of the preset that was changed, if at all, to these settings.
+        head: name of the head in the registry.
+        own: of the head: network and loss.
         training: how it is trained.
         decoding: how its activations become intervals.
     """
@@ -221,19 +210,14 @@ class Preset:
     training: TrainingSettings
     decoding: DecodingSettings
 
-    @property
-    def parts(self) -> dict[str, Settings]:
-        """The three parts by attribute."""
-        return {name: getattr(self, name) for name in PARTS.values()}
-
     def own_as(self, kind: type[Part]) -> Part:
-        """The head's own settings, of the class that they have."""
+        """The head's own settings, typed."""
         assert isinstance(self.own, kind)
         return self.own
 
     @property
     def recipe(self) -> str | None:
-        """Row of the head's ablation; None where the head has none."""
+        """Row of the head's ablation; None if it has none."""
         return getattr(self.own, "recipe", None)
 
     @property
@@ -242,29 +226,26 @@ class Preset:
         return f"{self.head} {self.name}" + (f"/{self.recipe}" if self.recipe else "")
 
     def changed(self, **settings: Any) -> "Preset":
-        """Other values for single settings, whichever part they are in.
+        """The preset with other values for some settings of any part.
 
         Raises:
             BasnetError: a setting is unknown (with the nearest name), or cannot have the value.
         """
-        names = {part: {each.name for each in fields(kept)} for part, kept in self.parts.items()}
-        check_names(settings, [name for known in names.values() for name in known], "setting")
-        parts: dict[str, Any] = {}
-        for part, kept in self.parts.items():
-            mine = {name: value for name, value in settings.items() if name in names[part]}
-            parts[part] = replace(kept, **mine) if mine else kept
+        parts: dict[str, Any] = {part: getattr(self, part) for part in PARTS.values()}
+        check_names(settings, [name for kept in parts.values() for name in vars(kept)], "setting")
+        for part, kept in parts.items():
+            parts[part] = replace(
+                kept, **{name: value for name, value in settings.items() if name in vars(kept)}
+            )
         return replace(self, **parts)
 
     def named(self, name: str, **settings: Any) -> "Preset":
-        """Another preset of the head, with other values for some settings (:meth:`changed`)."""
+        """Another preset of the head: :meth:`changed`, with a name."""
         return replace(self, name=name).changed(**settings)
 
     def flat(self) -> dict[str, Any]:
-        """Every setting by its name alone, as JSON values, with the head's and the preset's."""
-        merged = {
-            name: value for part in self.parts.values() for name, value in part.to_json().items()
-        }
-        return {"name": self.name, "head": self.head} | merged
+        """Every setting by its name alone, as JSON values, with the names of head and preset."""
+        return {"name": self.name} | self.learnt() | self.decoding.to_json()
 
     def learnt(self) -> dict[str, Any]:
         """As :meth:`flat`, but only what a trained network depends on."""
@@ -277,10 +258,10 @@ class Preset:
 
 
 def check_names(names: Iterable[str], known: Iterable[str], what: str) -> None:
-    """Refuse a name that is not known.
+    """Check that all names are known.
 
     Raises:
-        BasnetError: gives the nearest known name and all of them.
+        BasnetError: suggests the nearest known name and lists all.
     """
     known = list(known)
     for name in names:

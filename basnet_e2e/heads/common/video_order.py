@@ -1,4 +1,4 @@
-"""Which videos a training step takes, a function of seed and step alone."""
+"""The videos of each training step, a function of seed and step alone."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,8 +15,8 @@ def choose_videos(
         labels: multi-hot ``[videos, C]``; a row of zeros is a video of background alone.
         step: counted from 0.
         seed: of the run.
-        training: ``batch`` and ``batches``. A video comes twice in a step only where there are too
-            few, or where its class is to be drawn more often than there are videos of it.
+        training: ``batch`` and ``batches``. A video occurs twice in a step only if its class is to
+            be drawn more often than it has videos.
     """
     videos = len(labels)
     size = min(training.batch, videos)

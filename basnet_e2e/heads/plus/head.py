@@ -1,7 +1,7 @@
-"""Plus: BaS-Net's idea on single rows, read by class shares within unchanging stretches of time.
+"""Plus: BaS-Net's idea on single rows; class shares are averaged where the features do not change.
 
-Of BaS-Net it keeps the two branches with opposite targets for background. The rest is a setting
-each, so that it can be switched off alone:
+It keeps BaS-Net's two branches with opposite targets for background. Everything else is a setting
+that can be switched off alone:
 
 * features on their principal axes (``components``) and several small classifiers of single
   rows (``networks``), trained on a few rows of each video at a time (``segments``);
@@ -25,15 +25,14 @@ from basnet_e2e.data.features.dataset import LabelledSet
 from basnet_e2e.errors import BasnetError
 from basnet_e2e.heads.common.decoding_rules import DecodingRules, Floats, Prediction, Proposals
 from basnet_e2e.heads.common.head import Batch, Head, Loss
-from basnet_e2e.heads.common.nms import non_maximum_suppression
 from basnet_e2e.heads.common.pooling import as_array
 from basnet_e2e.heads.common.row_loss import row_loss
 from basnet_e2e.heads.common.second_stage import SHARES
 from basnet_e2e.heads.common.settings import DecodingSettings, Preset, TrainingSettings
 from basnet_e2e.heads.common.softmax import softmax
+from basnet_e2e.heads.common.suppression import non_maximum_suppression, soft_suppression
 from basnet_e2e.heads.plus.guided_filter import guided_mean, stretched_time
 from basnet_e2e.heads.plus.network import Output, PlusNet, PlusSettings, plus_loss
-from basnet_e2e.heads.plus.soft_suppression import soft_suppression
 
 
 @dataclass(frozen=True)
@@ -43,12 +42,11 @@ class PlusDecoding(DecodingSettings):
     Attributes:
         activation: what is cut: ``shares`` of the softmax over classes and background of the base
             branch, or the ``suppressed`` activation, which ``normalise`` = ``minmax`` has to scale.
-        reach: how far, in changes of the features, the activation is averaged over time; 0 is not
-            at all.
-        weighting: power of the foreground weight that shares are multiplied by; 0 is not at all.
+        reach: how far, in changes of the features, the activation is averaged over time; 0: not.
+        weighting: power of the foreground weight that shares are multiplied by; 0: not.
         suppression: ``hard`` drops what overlaps a better interval by ``nms_iou``; ``soft`` lowers
             the score of every worse one by ``exp(-iou^2 / soft_sigma)``.
-        soft_sigma: see above.
+        soft_sigma: of ``soft``.
     """
 
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {
@@ -137,7 +135,7 @@ class PlusHead(Head[PlusNet]):
     where_annotated: Mapping[str, Any] = {"rows": "all", "centred": 0.6}
     own = PlusSettings
     decoding = PlusDecoding
-    # Nothing was released of it, so that it has no ``official``; it is small enough for CPUs.
+    # It has no released code, so no ``official``; it is small enough for CPUs.
     presets: Mapping[str, Preset] = {
         "default": _DEFAULT,
         "small": _DEFAULT.named("small"),

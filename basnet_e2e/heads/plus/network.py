@@ -11,7 +11,13 @@ from torch import Tensor, nn
 from basnet_e2e.errors import BasnetError
 from basnet_e2e.heads.common.head import Loss, Shape
 from basnet_e2e.heads.common.pca import Projection
-from basnet_e2e.heads.common.pooling import at_least_float, label_entropy, real_rows, top_mean
+from basnet_e2e.heads.common.pooling import (
+    at_least_float,
+    label_entropy,
+    real_rows,
+    top_mean,
+    with_background,
+)
 from basnet_e2e.heads.common.settings import Settings, added
 
 
@@ -21,14 +27,14 @@ class PlusSettings(Settings):
 
     Attributes:
         components: principal axes of the features that are kept.
-        networks: small networks that see the same batches and are read as their mean; they differ
-            by how they begin and by dropout.
+        networks: small networks that see the same batches and whose mean is taken; they differ by
+            initial weights and dropout.
         hidden: width of the layer before the classifier.
         attention_hidden: width of the layer within the foreground weights.
         dropout: share of hidden channels dropped before the classifier.
         ratio: a video's score is the mean of its ``max(1, rows // ratio)`` highest activations.
         suppression_weight: of the branch whose activation is multiplied by the foreground weights
-            and that is told that there is no background.
+            and whose target for background is 0.
         norm: weight of the mean foreground weight of a video.
         centred: share of the networks that see rows less their mean over the video: what changes in
             it and not its scene. They need intervals to learn from.
@@ -55,7 +61,7 @@ class PlusSettings(Settings):
 
 
 class Output(NamedTuple):
-    """What M networks say of B videos of T rows; the last of N = C + 1 classes is background.
+    """Output of M networks for B videos of T rows; the last of N = C + 1 classes is background.
 
     Attributes:
         cas: ``[M, B, T, N]`` activation, as the base branch sees it.
@@ -107,12 +113,12 @@ class PlusNet(nn.Module):
         """Videos ``[B, T, F]``, of which ``valid [B]`` rows are real."""
         mask = real_rows(x, valid)
         rows = self.project(x)
-        seen = [rows] * len(self.networks)
+        inputs = [rows] * len(self.networks)
         if self.centred:
-            seen[: self.centred] = [_less_mean(rows, mask)] * self.centred
-        said = [network(each) for network, each in zip(self.networks, seen, strict=True)]
-        weights = torch.stack([weights for _, weights in said])
-        return Output(torch.stack([cas for cas, _ in said]), torch.where(mask, weights, 0), mask)
+            inputs[: self.centred] = [_less_mean(rows, mask)] * self.centred
+        outputs = [network(each) for network, each in zip(self.networks, inputs, strict=True)]
+        cas, weights = zip(*outputs, strict=True)
+        return Output(torch.stack(cas), torch.where(mask, torch.stack(weights), 0), mask)
 
     def alone(self, index: int) -> "PlusNet":
         """One of the networks, with the same weights."""
@@ -131,9 +137,8 @@ def _less_mean(rows: Tensor, mask: Tensor) -> Tensor:
 def plus_loss(output: Output, labels: Tensor, settings: PlusSettings) -> Loss:
     """BaS-Net's two opposite targets as cross-entropies of a softmax, and the foreground's norm.
 
-    The base branch is told that every video holds background, the suppression branch that none
-    does. A video without labels is background alone to the base branch and not an example to the
-    suppression branch.
+    The base branch's target for background is 1 in every video, the suppression branch's 0. The
+    suppression branch skips videos without labels.
 
     Args:
         output: of the network.
@@ -141,16 +146,11 @@ def plus_loss(output: Output, labels: Tensor, settings: PlusSettings) -> Loss:
         settings: ``ratio`` and the weights of the terms.
     """
     suppressed = output.cas * output.foreground[..., None]
-    base = _cross_entropy(output.cas, output.mask, _targets(labels, 1.0), settings.ratio)
-    supp = _cross_entropy(suppressed, output.mask, _targets(labels, 0.0), settings.ratio)
+    base = _cross_entropy(output.cas, output.mask, with_background(labels, 1.0), settings.ratio)
+    supp = _cross_entropy(suppressed, output.mask, with_background(labels, 0.0), settings.ratio)
     norm = (output.foreground.sum(2) / output.mask.sum(1)).mean()
     total = base + settings.suppression_weight * supp + settings.norm * norm
     return Loss(total, {"base": base, "suppression": supp, "norm": norm})
-
-
-def _targets(labels: Tensor, background: float) -> Tensor:
-    """Labels with the background's."""
-    return torch.cat([labels, labels.new_full((len(labels), 1), background)], dim=1)
 
 
 def _cross_entropy(cas: Tensor, mask: Tensor, targets: Tensor, ratio: int) -> Tensor:

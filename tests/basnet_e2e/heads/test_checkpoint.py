@@ -27,7 +27,7 @@ def test_round_trip(tmp_path, recipe):
     model = make_model(recipe)
     save_model(model, tmp_path / "deep" / "net.safetensors")
     read = load_model(tmp_path / "deep" / "net.safetensors")
-    assert (read.classes, read.preset, read.recipe) == (model.classes, model.preset, recipe)
+    assert (read.classes, read.preset, read.preset.recipe) == (model.classes, model.preset, recipe)
     assert (read.extractor, read.training, read.name) == ({"fps": "25"}, TRAINING, "net")
     assert read.shape == model.shape
     assert not read.net.training

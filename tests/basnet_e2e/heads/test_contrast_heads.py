@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from basnet_e2e.heads.baselines import autoloc
-from basnet_e2e.heads.baselines.outer_inner import outer_inner_loss
-from basnet_e2e.heads.baselines.pairs import choose_pairs
-from basnet_e2e.heads.baselines.static_clips import static_runs
+from basnet_e2e.heads.baselines.autoloc import outer_inner_loss
+from basnet_e2e.heads.baselines.cmcs import static_runs
+from basnet_e2e.heads.baselines.wtalc import choose_pairs
 from basnet_e2e.heads.common.decoding_rules import Prediction, Proposals
 from basnet_e2e.heads.presets import preset
 from basnet_e2e.heads.registry import find_head

@@ -27,7 +27,7 @@ def test_a_model_of_format_1_gives_the_same_intervals(tmp_path):
     features = Features.load(FIXTURES / "features_v1.safetensors")
     wanted = json.loads((FIXTURES / "intervals_v1.json").read_text())
     model = load_model(FIXTURES / "model_v1.safetensors")
-    assert (model.preset.head, model.recipe) == ("basnet", "full")
+    assert (model.preset.head, model.preset.recipe) == ("basnet", "full")
     same(localize(features, FIXTURES / "model_v1.safetensors", keep="all").to_json(), wanted)
     # Written again it is a file of today.
     save_model(model, tmp_path / "model.safetensors")
@@ -44,5 +44,5 @@ def test_features_of_another_width_are_told_as_before():
     other = Features(
         features.rgb[:, :-1], features.flow, features.start, features.end, features.meta
     )
-    with pytest.raises(BasnetError, match=f"wide, the model was trained on {model.features}"):
+    with pytest.raises(BasnetError, match=f"wide, the model was trained on {model.shape.features}"):
         localize(other, model)

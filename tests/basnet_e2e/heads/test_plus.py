@@ -15,9 +15,9 @@ from hypothesis.extra import numpy as arrays
 from basnet_e2e import BasnetError
 from basnet_e2e.heads.common.decoding_rules import Proposals
 from basnet_e2e.heads.common.pca import Projection
+from basnet_e2e.heads.common.suppression import LEAST_SCORE
 from basnet_e2e.heads.plus import head as plus
 from basnet_e2e.heads.plus.guided_filter import PER_ROW, guided_mean, stretched_time
-from basnet_e2e.heads.plus.soft_suppression import LEAST_SCORE
 from basnet_e2e.heads.presets import preset
 from basnet_e2e.heads.registry import find_head
 from basnet_e2e.intervals import temporal_iou

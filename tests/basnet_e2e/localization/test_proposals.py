@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from basnet_e2e.heads.common.decoding_rules import Prediction
-from basnet_e2e.heads.common.nms import non_maximum_suppression
+from basnet_e2e.heads.common.suppression import non_maximum_suppression
 from basnet_e2e.heads.presets import preset
 from basnet_e2e.localization.proposals import (
     choose_classes,

@@ -227,7 +227,7 @@ def test_model_file_holds_all_that_localize_needs(data, tmp_path):
     output = tmp_path / "sport.safetensors"
     trained = train(data, preset=TINY, recipe="base", output=output, seed=5)
     read = load_model(output)
-    assert (read.classes, read.recipe, read.name) == (CLASSES, "base", "sport")
+    assert (read.classes, read.preset.recipe, read.name) == (CLASSES, "base", "sport")
     assert read.preset == trained.preset
     assert read.preset.training.segments == 64
     assert read.extractor == {"fps": "25"}

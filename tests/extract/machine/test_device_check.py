@@ -134,3 +134,9 @@ def test_flow_and_networks_alone_check_the_gpu_too(use, caplog):
     assert "cuda does not compute what the CPU does" in caplog.text
     with pytest.raises(ExtractError, match="cuda does not compute what the CPU does"):
         use("cuda")
+
+
+def test_a_precision_of_gpus_is_refused_if_the_gpu_fails(caplog):
+    with pytest.raises(ExtractError, match="precision float16 needs a GPU"):
+        load_backbone("i3d-mini", precision="float16")
+    assert "everything runs on the CPU" in caplog.text

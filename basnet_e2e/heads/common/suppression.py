@@ -1,9 +1,14 @@
-"""Non-maximum suppression of intervals in time."""
+"""Non-maximum suppression of intervals in time, hard and soft."""
+
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from basnet_e2e.heads.common.decoding_rules import Proposals
 from basnet_e2e.intervals import Floats, temporal_iou
+
+LEAST_SCORE = 1e-3  # soft suppression drops what falls below it
 
 
 def non_maximum_suppression(
@@ -30,3 +35,29 @@ def non_maximum_suppression(
         overlap = temporal_iou(start[best], end[best], start[left], end[left], extra)
         left = left[overlap < iou]
     return np.array(kept, np.intp)
+
+
+def soft_suppression(found: Proposals, sigma: float) -> Proposals:
+    """The best interval lowers the scores of the others by ``exp(-iou^2 / sigma)``, then the next.
+
+    Args:
+        found: intervals of one class.
+        sigma: see above.
+
+    Returns:
+        Those whose score stays at .001 or above, best first.
+    """
+    score = found.score.copy()
+    left = np.arange(len(score))
+    order = []
+    while len(left):
+        best = left[score[left].argmax()]
+        if score[best] < LEAST_SCORE:
+            break
+        order.append(best)
+        left = left[left != best]
+        overlap = temporal_iou(
+            found.start[best], found.end[best], found.start[left], found.end[left]
+        )
+        score[left] *= np.exp(-(overlap**2) / sigma)
+    return replace(found, score=score).take(np.array(order, np.intp))
