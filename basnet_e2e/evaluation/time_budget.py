@@ -43,11 +43,11 @@ def time_budget(videos: Mapping[str, AnnotatedVideo]) -> list[Budget]:
     """
     classes = sorted({one.label for video in videos.values() for one in video.intervals})
     rows = [
-        _row(name, label, [one for one in video.intervals if one.label == label], video.seen)
+        _row(name, label, [one for one in video.intervals if one.label == label], video.observed)
         for name, video in videos.items()
         for label in classes
     ]
-    lengths = [video.seen for video in videos.values()]
+    lengths = [video.observed for video in videos.values()]
     known = [length for length in lengths if length is not None]
     whole = sum(known) if len(known) == len(lengths) else None
     for label in classes:

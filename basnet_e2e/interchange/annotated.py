@@ -1,6 +1,5 @@
 """What a person said about a video in some annotation tool."""
 
-from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
@@ -85,7 +84,7 @@ class AnnotatedVideo:
         return cls(video, tuple(names), tuple(ordered), duration, tuple(unknown))
 
     @property
-    def seen(self) -> float | None:
+    def observed(self) -> float | None:
         """Seconds that somebody looked at; None where the duration is not known."""
         unknown = sum(end - start for start, end in self.unknown)
         return None if self.duration is None else max(self.duration - unknown, 0.0)
@@ -117,28 +116,25 @@ class Unread:
     """Collects the annotations of one video that a reader does not understand, by kind."""
 
     def __init__(self) -> None:
-        self._counts: Counter[str] = Counter()
-        self._first: dict[str, str] = {}
+        self._places: dict[str, list[str]] = {}
 
     def add(self, kind: str, where: str = "") -> None:
         """Note one annotation.
 
         Args:
             kind: what it is, in the tool's words.
-            where: its place in the file or the video; only the first of a kind is told.
+            where: its place in the file or the video; only the first of each kind is reported.
         """
-        self._counts[kind] += 1
-        self._first.setdefault(kind, where)
+        self._places.setdefault(kind, []).append(where)
 
     def __bool__(self) -> bool:
-        return bool(self._counts)
+        return bool(self._places)
 
     def __str__(self) -> str:
         parts = []
-        for kind, count in self._counts.items():
-            where = [f"first: {self._first[kind]}"] if count > 1 else [self._first[kind]]
-            inside = ", ".join([str(count), *(part for part in where if self._first[kind])])
-            parts.append(f"{kind} ({inside})")
+        for kind, places in self._places.items():
+            first = f"first: {places[0]}" if len(places) > 1 else places[0]
+            parts.append(f"{kind} ({len(places)}{f', {first}' if places[0] else ''})")
         return ", ".join(parts)
 
 

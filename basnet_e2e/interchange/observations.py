@@ -12,14 +12,14 @@ from basnet_e2e.intervals import Interval
 
 # Before the name of an observation that a model made.
 PREDICTED = "basnet: "
-# BORIS measures a video in its own way: events lie behind the end by less than this.
+# Seconds by which events may come after the end, since BORIS measures videos in its own way.
 SLACK = 0.5
 NONE = ("", "None")
 
 
 @dataclass(frozen=True)
 class Event:
-    """A behaviour from start to stop, in seconds from the beginning of the first file.
+    """A behaviour from start to stop, in seconds from the start of the first file.
 
     Attributes:
         code: the behaviour.
@@ -45,15 +45,15 @@ class Observation:
         files: paths of the first player.
         lengths: seconds of each file, None where the project does not say.
         events: paired and in order.
-        seen: from and to seconds where only a part was observed.
-        unread: what could not be read of it.
+        observed: from and to seconds where only a part was observed.
+        unread: what could not be read.
     """
 
     name: str
     files: Sequence[str]
     lengths: Sequence[float | None]
     events: Sequence[Event] = ()
-    seen: tuple[float, float] | None = None
+    observed: tuple[float, float] | None = None
     unread: Unread = field(default_factory=Unread)
 
 
@@ -115,7 +115,7 @@ def _video(
     unread = one.unread
     if len(one.files) > 1 and None in one.lengths:
         unread.add("several files whose lengths the project does not say")
-    if one.seen and None in one.lengths:
+    if one.observed and None in one.lengths:
         unread.add("an observed part of a file whose length the project does not say")
     known = [length or 0.0 for length in one.lengths]
     begin, length = sum(known[:place]), one.lengths[place]
@@ -137,17 +137,17 @@ def _video(
             intervals.append(found.clip(float("inf") if length is None else length))
     if unread:
         return LeftOut(video, f"observation '{one.name}': {unread}")
-    unknown = _unseen(one.seen, begin, length)
+    unknown = _unobserved(one.observed, begin, length)
     return AnnotatedVideo.of(video, intervals, (), length, unknown)
 
 
-def _unseen(
-    seen: tuple[float, float] | None, begin: float, length: float | None
+def _unobserved(
+    observed: tuple[float, float] | None, begin: float, length: float | None
 ) -> list[tuple[float, float]]:
     """Stretches of a file that are outside the observed part."""
-    if seen is None or length is None:
+    if observed is None or length is None:
         return []
-    borders = [0.0, *(min(max(time - begin, 0.0), length) for time in seen), length]
+    borders = [0.0, *(min(max(time - begin, 0.0), length) for time in observed), length]
     pairs = list(itertools.pairwise(borders))
     return [(start, end) for start, end in (pairs[0], pairs[2]) if end > start]
 

@@ -83,7 +83,7 @@ class Evidence:
         foreground: Sequence[float] | NDArray[np.floating[Any]] | None = None,
         thumbnails: Sequence[Thumbnail] = (),
     ) -> "Evidence":
-        """From curves in [0, 1]; what lies outside is drawn at the border.
+        """From curves in [0, 1]; values outside are clipped.
 
         >>> Evidence.of("game", 2.0, [0.5, 1.5], {"dive": [0.2, 1.7]}).cas.tolist()
         [[51], [255]]
@@ -224,7 +224,7 @@ def shown_classes(intervals: Sequence[str], scores: Mapping[str, float]) -> tupl
 
 
 def evidence_path(result: Path, video: str, *, many: bool) -> Path:
-    """Where the evidence of a video lies beside its result file.
+    """Path of the evidence of a video, beside its result file.
 
     >>> evidence_path(Path("out.json"), "day1/game", many=True).as_posix()
     'out.evidence/day1/game.evidence'

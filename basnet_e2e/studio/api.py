@@ -13,7 +13,7 @@ from starlette.routing import Route
 from basnet_e2e.errors import BasnetError
 from basnet_e2e.report.pages.page import media_type
 from basnet_e2e.studio.catalogue import Video
-from basnet_e2e.studio.pages import seen
+from basnet_e2e.studio.pages import found_by_model
 from basnet_e2e.studio.project.project import StaleError
 from basnet_e2e.studio.session import Session
 from basnet_e2e.studio.tasks.exports import EXPORTS, REPORT, exported, target_of
@@ -77,7 +77,7 @@ async def _body(request: Request) -> Any:
 def _video(session: Session, request: Request) -> Video:
     video = session.video(request.path_params["key"])
     if video is None or video.problem:
-        raise MissingError(video.problem if video else "there is no such video any more")
+        raise MissingError(video.problem if video else "this video no longer exists")
     return video
 
 
@@ -120,7 +120,7 @@ def annotation(session: Session, request: Request, body: Any) -> Any:
 
 def look(session: Session, request: Request, body: Any) -> Any:
     """What the model found in a video now."""
-    return seen(session, _video(session, request))
+    return found_by_model(session, _video(session, request))
 
 
 def wanted(session: Session, request: Request, body: Any) -> Any:

@@ -27,24 +27,23 @@ def list_page(session: Session) -> str:
 
 
 def video_page(session: Session, video: Video) -> str:
-    """The page of a video, with all that is known of it."""
+    """The page of a video, with everything known about it."""
     content = session.project.content
     annotation = content.of(video.id)
     pictures = session.previews.evidence(video)
     duration = session.duration(video)
-    shown = seen(session, video)
+    shown = found_by_model(session, video)
     duration = duration or (pictures.duration if pictures else None) or shown["duration"] or 0.0
+    spans = annotation.spans or ()
     document: dict[str, Any] = {
         "video": video.id,
         "file": video.path.name,
         "duration": duration,
-        "model": "studio" if shown["found"] is not None else "",
+        "model": "" if shown["found"] is None else "studio",
         "classes": {},
-        "intervals": [
-            {"label": span.label, "start": span.start, "end": span.end}
-            for span in annotation.spans or ()
-        ],
+        "intervals": [{"label": one.label, "start": one.start, "end": one.end} for one in spans],
     }
+    curves = shown["curves"] or {}
     data = {
         "document": document,
         "classes": list(content.classes),
@@ -77,16 +76,16 @@ def video_page(session: Session, video: Video) -> str:
         data=data,
         index="/",
         has_truth=False,
-        has_curves=shown["curves"] is not None and bool(shown["curves"]["classes"]),
-        has_foreground=shown["curves"] is not None and shown["curves"]["foreground"] is not None,
+        has_curves=bool(curves.get("classes")),
+        has_foreground=curves.get("foreground") is not None,
         embedded=None,
         why=session.why(video.id),
         key=video.key,
     )
 
 
-def seen(session: Session, video: Video) -> dict[str, Any]:
-    """What the model found: intervals (None where it has not looked), and curves."""
+def found_by_model(session: Session, video: Video) -> dict[str, Any]:
+    """What the model found: intervals (None if it has not looked yet), curves and duration."""
     result, evidence = session.result(video.id)
     if result is None:
         return {"found": None, "curves": None, "duration": 0.0}

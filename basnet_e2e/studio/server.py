@@ -56,7 +56,7 @@ def application(session: Session) -> Starlette:
     def video(request: Request) -> Response:
         found = session.video(request.path_params["key"])
         if found is None or found.problem:
-            return Response("There is no such video any more.", 404, media_type="text/plain")
+            return Response("This video no longer exists.", 404, media_type="text/plain")
         return HTMLResponse(video_page(session, found))
 
     def after(request: Request) -> Response:

@@ -1,4 +1,4 @@
-"""One running studio: project, videos, previews and tasks, and what a page is told of them."""
+"""One running studio: project, videos, previews and tasks, and what pages show of them."""
 
 import json
 import threading
@@ -70,7 +70,7 @@ class Session:
             try:
                 self._scan()
             except OSError:
-                continue  # a folder in the middle of a change; the next look tells
+                continue  # a folder that is changing; the next scan sees it
 
     def _scan(self) -> None:
         changed = self.catalogue.scan()
@@ -117,7 +117,7 @@ class Session:
         video = self.catalogue.videos.get(key)
         self._bump([video.id] if video else [])
 
-    # What a page is told ------------------------------------------------------------------------
+    # What pages show ----------------------------------------------------------------------------
 
     def video(self, key: str) -> Video | None:
         """The video that an address means."""

@@ -29,7 +29,7 @@ from basnet_e2e.intervals import Selection
 from basnet_e2e.localization.inference import localize_features
 from basnet_e2e.studio.project.annotation import Annotation
 from basnet_e2e.studio.tasks.ranking import WEIGHTS, ranked
-from basnet_e2e.studio.tasks.training import look_of
+from basnet_e2e.studio.tasks.training import candidate_of
 from basnet_e2e.training.holdout import stratified
 from basnet_e2e.training.train import train
 
@@ -88,7 +88,7 @@ class User:
             if video.id in self.truth.videos:
                 known = self.labels_of(video.id) if video.id in labelled else None
                 result = Selection().of(localize_features(model, video))
-                looks.append(look_of(video, result, Annotation(known)))
+                looks.append(candidate_of(video, result, Annotation(known)))
         return [each.video for each in ranked(looks, model.classes, count, weights)]
 
 

@@ -51,7 +51,7 @@ def budget(results: tuple[Path, ...], output: Path | None, force: bool, hints: "
     videos = {
         video.video: video for video in timed_videos(results, replace(hints, predictions=True))
     }
-    endless = [name for name, video in videos.items() if video.seen is None]
+    endless = [name for name, video in videos.items() if video.observed is None]
     if endless:
         log.warning(
             "no shares of %s, whose length no file says: %s",

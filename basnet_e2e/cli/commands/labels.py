@@ -12,8 +12,8 @@ from basnet_e2e.cli.terminal.tables import new_table, show, show_text
 
 if TYPE_CHECKING:
     from basnet_e2e.data.annotations.label_matching import LabelMatches
-    from basnet_e2e.data.annotations.label_template import FolderIds
     from basnet_e2e.data.annotations.training_videos import TrainingVideos
+    from basnet_e2e.data.features.folder_ids import FolderIds
 
 log = logging.getLogger(__name__)
 BACKGROUND = "(background only)"
@@ -56,7 +56,7 @@ def labels(
     matches which video and how, and what is left over; exit code 2 says that 'basnet train' would
     refuse these labels.
     """
-    from basnet_e2e.data.annotations.label_template import find_ids
+    from basnet_e2e.data.features.folder_ids import find_ids
 
     if labels is None and intervals is None:
         _write_template(folder, output, force)
@@ -68,8 +68,8 @@ def labels(
 
 def _write_template(folder: Path, output: Path | None, force: bool) -> None:
     from basnet_e2e.data.annotations.csv_tables import label_table
-    from basnet_e2e.data.annotations.label_template import find_ids
     from basnet_e2e.data.annotations.video_names import counted, without_suffix
+    from basnet_e2e.data.features.folder_ids import find_ids
     from basnet_e2e.errors import BasnetError
     from weights.files import write_text
 

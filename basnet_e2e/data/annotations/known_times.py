@@ -85,7 +85,7 @@ class KnownTimes:
         """From rows by video: ``label`` may be empty, and ``end`` not a number.
 
         Raises:
-            BasnetError: an interval that is empty, reversed or before the video's beginning.
+            BasnetError: an interval that is empty, reversed or before the start of the video.
         """
         known = {name: _times(source, name, rows) for name, rows in videos.items()}
         return cls(known, dict(durations or {}), source, published)
@@ -153,7 +153,7 @@ def agreed_labels(
         if lacking and known.complete and not known.unknown:
             raise BasnetError(
                 f"{sources[0]}: {listing(lacking)} in the video '{video}', where {sources[1]} has "
-                "no interval of it; correct one of them, or add the stretch that nobody looked at "
+                "no interval; correct one of them, or add the stretch that nobody looked at "
                 "(a row with times and no label)"
             )
     return both

@@ -31,7 +31,7 @@ class LabelMatches:
         unknown: names that match no video.
         ids: the videos.
         where: the folder of the videos, for messages.
-        what: what that folder holds of each video, for messages.
+        what: what that folder holds per video, for messages.
     """
 
     labels: Labels
@@ -120,7 +120,7 @@ def match_labels(
         ids: the videos there are.
         where: their folder, for messages.
         failed: ids of videos whose extraction failed.
-        what: what the folder holds of each video, for messages.
+        what: what the folder holds per video, for messages.
     """
     matches = _in_class_folders(labels, ids) if labels.folders else find_matches(labels.videos, ids)
     names: dict[str, list[str]] = {}
@@ -130,7 +130,7 @@ def match_labels(
         video_id: tuple(dict.fromkeys(label for name in alike for label in labels.videos[name]))
         for video_id, alike in names.items()
     }
-    # A video may lie in several class folders; two rows of a file may not mean one video.
+    # A video may be in several class folders; two rows of a file may not mean one video.
     doubled = {
         video_id: tuple(alike)
         for video_id, alike in names.items()
@@ -188,7 +188,7 @@ def _in_class_folders(labels: Labels, ids: Sequence[str]) -> Matches:
 
 
 def nothing_to_learn(labels: Sequence[tuple[str, ...]]) -> str | None:
-    """Why the labels of these videos cannot teach anything; None where they can."""
+    """Why the labels of these videos cannot teach anything; None if they can."""
     if not any(labels):
         return "no training video has a label, nothing to learn"
     if len({frozenset(names) for names in labels}) == 1:

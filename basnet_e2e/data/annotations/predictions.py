@@ -103,8 +103,6 @@ def read_results(
 
 
 class _Found(Struct, frozen=True):
-    """An interval of a result."""
-
     label: Name
     start: Seconds
     end: Seconds
@@ -112,8 +110,6 @@ class _Found(Struct, frozen=True):
 
 
 class _Result(Struct, frozen=True):
-    """The result of one video."""
-
     video: Name
     duration: Duration
     intervals: list[_Found]
@@ -130,16 +126,12 @@ class _Result(Struct, frozen=True):
 
 
 class _Results(Struct, frozen=True):
-    """Results of several videos."""
-
     videos: list[_Result]
     failed: list[Failure] = []
     left: list[Name] = []
 
 
 class _Detection(Struct, frozen=True):
-    """An interval of ActivityNet's format."""
-
     label: Name
     score: Number
     segment: tuple[Seconds, Seconds]

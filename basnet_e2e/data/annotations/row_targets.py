@@ -31,10 +31,10 @@ class RowTargets:
 def row_targets(times: Times, edges: Floats, classes: Sequence[str]) -> RowTargets:
     """Targets of the rows between ``edges``.
 
-    A row's weight is ``|2 c - 1|``, c being the share of it that any action covers, times the share
-    of it that was looked at. The row of a point is wholly its class. With points alone, rows
-    without a point have weight 0; beside intervals, the rows between a point and what is known next
-    do.
+    A row's weight is ``|2 c - 1|`` times the share of the row that was looked at, where c is the
+    share that any action covers. The row of a point belongs to its class alone. With points alone,
+    rows without a point have weight 0; beside intervals, the rows between a point and its known
+    neighbours have.
 
     Args:
         times: what is known of the video.

@@ -64,16 +64,16 @@ def match_training(
     classes: Sequence[str] | None = None,
     what: str = "features",
 ) -> TrainingVideos:
-    """Find the videos of labels and known times; what is wrong with names is said by ``check``.
+    """Match labels and known times with videos; ``check`` reports names that do not match.
 
     Args:
-        labels: as :func:`read_labels` reads them, or read already; None where times say all.
+        labels: as :func:`read_labels` reads them, or read already; None if times say everything.
         times: what is known of when actions happen.
         ids: the videos there are.
         where: their folder, for messages.
         failed: ids of videos whose extraction failed.
         classes: class list that fixes the order and must cover every label.
-        what: the folder holds of each video, for messages.
+        what: what the folder holds per video, for messages.
 
     Raises:
         BasnetError: labels and times disagree, or there are neither.

@@ -107,7 +107,7 @@ def find_matches(names: Iterable[str], ids: Iterable[str]) -> Matches:
 
 @dataclass(frozen=True)
 class _Index:
-    """Ids by their spelling in NFC, and by each whole ending of it (``b`` and ``a/b`` of ``a/b``).
+    """Ids by their spelling in NFC, and by each whole ending (``c`` and ``b/c`` of ``a/b/c``).
 
     Attributes:
         exact: ids as they are.

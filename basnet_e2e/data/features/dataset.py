@@ -128,8 +128,8 @@ def load_features(
         path: folder or file.
         ids: read only these videos.
         subset: read only this subset where the folder is divided into subsets.
-        streams: read only these streams; by default all there are.
-        grid: ``fps,length,stride`` of array files, which do not record it; 25,16,16 by default.
+        streams: read only these streams. Default: all there are.
+        grid: ``fps,length,stride`` of array files, which do not record it. Default: 25,16,16.
         durations: seconds by video id for array files; the last snippet's end elsewhere.
 
     Raises:
@@ -138,15 +138,12 @@ def load_features(
     """
     root = Path(path)
     sources = find_stored(root, subset=subset, streams=streams, grid=grid)
-    if ids is not None:
-        wanted = set(ids)
-        missing = wanted - {source.id for source in sources}
-        if missing:
-            known = [source.id for source in sources]
-            raise BasnetError(f"{root}: no features of {unknown_message(sorted(missing), known)}")
+    known = {source.id for source in sources}
+    missing = sorted(set(ids or ()) - known)
+    if missing:
+        raise BasnetError(f"{root}: no features of {unknown_message(missing, sorted(known))}")
     settings = _common_settings(sources)
-    if ids is not None:
-        sources = [source for source in sources if source.id in wanted]
+    sources = [source for source in sources if ids is None or source.id in ids]
     keep = _keeper(sources)
     notes: dict[str, str] = {}
     videos = []
@@ -157,13 +154,9 @@ def load_features(
             end = np.minimum(end, max(duration, start[-1]))
         videos.append(VideoFeatures(source.id, keep(x), start, end, duration, settings))
     if notes:
-        lengths = [f"{name} ({note})" for name, note in notes.items()]
-        log.warning(
-            "%s: videos whose rgb and flow differ in length, cut to the shorter (%d): %s",
-            root,
-            len(notes),
-            listing(lengths),
-        )
+        lengths = listing([f"{name} ({note})" for name, note in notes.items()])
+        text = "%s: videos whose rgb and flow differ in length, cut to the shorter (%d): %s"
+        log.warning(text, root, len(notes), lengths)
     return FeatureSet(videos, settings)
 
 
@@ -250,7 +243,7 @@ def _keeper(sources: Iterable[StoredVideo]) -> Callable[[Matrix], Matrix]:
     folder = cache_folder()
     folder.mkdir(parents=True, exist_ok=True)
     log.warning(
-        "features of %.1f GB are more than the %.1f GB of memory given to them: mapped from a "
+        "features take %.1f GB, more than the %.1f GB of memory set aside for them: mapped from a "
         "scratch file in %s",
         needed / 1e9,
         limit / 1e9,

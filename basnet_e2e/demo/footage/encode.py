@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from weights.files import atomic_path
+
 CRF = 21
 """x264's constant rate factor: visible but mild compression, as in videos from the web."""
 
@@ -30,20 +32,12 @@ def write_video(
     """
     import av
 
-    target = Path(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    # PyAV writes to a name, so weights.files.atomic_write, which hands out a file, does not serve.
-    part = target.with_name(f".{target.stem}.{os.getpid()}.part{target.suffix}")
-    try:
-        with av.open(str(part), "w", format="mp4") as container:
-            stream = container.add_stream("h264", rate=fps)
-            stream.width, stream.height = size
-            stream.pix_fmt = "yuv420p"
-            # One thread, so that equal frames give equal bytes.
-            stream.options = {"crf": str(CRF), "preset": "veryfast", "threads": "1"}
-            for frame in frames:
-                container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
-            container.mux(stream.encode())
-        os.replace(part, target)
-    finally:
-        part.unlink(missing_ok=True)
+    with atomic_path(Path(path)) as part, av.open(str(part), "w", format="mp4") as container:
+        stream = container.add_stream("h264", rate=fps)
+        stream.width, stream.height = size
+        stream.pix_fmt = "yuv420p"
+        # One thread, so that equal frames give equal bytes.
+        stream.options = {"crf": str(CRF), "preset": "veryfast", "threads": "1"}
+        for frame in frames:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
+        container.mux(stream.encode())

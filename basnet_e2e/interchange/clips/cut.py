@@ -12,7 +12,7 @@ from typing import Any
 import av
 
 from basnet_e2e.interchange.clips.encode import Writer, encoded_video
-from basnet_e2e.interchange.clips.remux import copy_streams, written_video
+from basnet_e2e.interchange.clips.remux import copy_streams
 from basnet_e2e.interchange.media import exact_rate
 from basnet_e2e.interchange.output_text import in_time, one_line
 from basnet_e2e.interchange.writers import safe_name
@@ -20,6 +20,7 @@ from basnet_e2e.intervals import Interval, Localization
 from extract.video.isolation.isolated_clip import open_isolated
 from extract.video.pyav_decoder import video_stream
 from extract.video.timestamps import Timestamps, read_timestamps
+from weights.files import atomic_path
 
 log = logging.getLogger(__name__)
 # Containers whose packets have reliable timestamps, by FFmpeg's names. Those of the first kind also
@@ -94,7 +95,7 @@ def _copy(source: Path, piece: Piece, origin: Fraction) -> None:
     start, end = (Fraction(str(time)) + origin for time in (piece.found.start, piece.found.end))
     with (
         av.open(os.path.abspath(source), metadata_errors="replace") as read,
-        written_video(piece.path) as part,
+        atomic_path(piece.path) as part,
         av.open(str(part), "w") as written,
     ):
         leading = video_stream(read, str(source))

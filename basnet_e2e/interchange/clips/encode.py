@@ -14,7 +14,7 @@ from av.container import OutputContainer
 from av.video.reformatter import Colorspace
 from numpy.typing import NDArray
 
-from basnet_e2e.interchange.clips.remux import written_video
+from weights.files import atomic_path
 
 log = logging.getLogger(__name__)
 CRF = 18
@@ -78,7 +78,7 @@ def encoded_video(
         start: time of the first picture in seconds on the container's clock of ``source``.
     """
     with (
-        written_video(path) as part,
+        atomic_path(path) as part,
         av.open(str(part), "w", format="mp4") as container,
         contextlib.closing(_Sound(source, start)) as sound,
     ):

@@ -1,9 +1,7 @@
-"""Containers written by PyAV: complete or not at all, with streams copied from a source."""
+"""Containers written by PyAV, with streams copied from a source."""
 
-import contextlib
 import logging
-import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from av.container import InputContainer, OutputContainer
@@ -13,22 +11,6 @@ from basnet_e2e.errors import BasnetError
 
 log = logging.getLogger(__name__)
 KEPT = ("video", "audio", "subtitle")
-
-
-@contextlib.contextmanager
-def written_video(path: Path) -> Iterator[Path]:
-    """A temporary name to write to, which becomes ``path`` when the block ends without an error.
-
-    PyAV writes to a name, so ``weights.files.atomic_write``, which provides an open file, cannot be
-    used.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
-    try:
-        yield part
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def copy_streams(

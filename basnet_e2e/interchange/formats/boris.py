@@ -238,11 +238,11 @@ def _coded(
     if one.by_date:
         unread.add("times that count from the date of the file")
     events = list(_paired(one, types, unread))
-    seen = None
+    observed = None
     if len(one.interval) == 2 and one.interval[1] > one.interval[0]:
-        seen = one.interval[0], one.interval[1]
+        observed = one.interval[0], one.interval[1]
     lengths = [info.length.get(path) for path in files]
-    return Observation(name, files, lengths, events, seen, unread)
+    return Observation(name, files, lengths, events, observed, unread)
 
 
 def _paired(one: _Observation, types: dict[str, str], unread: Unread) -> Iterator[Event]:

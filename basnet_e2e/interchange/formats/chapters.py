@@ -8,11 +8,11 @@ from typing import Any
 
 import av
 
-from basnet_e2e.errors import BasnetError
-from basnet_e2e.interchange.clips.remux import copy_streams, written_video
+from basnet_e2e.interchange.clips.remux import copy_streams
 from basnet_e2e.interchange.media import Media
 from basnet_e2e.interchange.output_text import in_time, one_line
 from basnet_e2e.intervals import Localization
+from weights.files import atomic_path
 
 BETWEEN = "no action"
 SPECIAL = "\\=;#"
@@ -54,7 +54,7 @@ def write_video(source: Path, output: Path, result: Localization) -> None:
     """Write a copy of a video, nothing encoded again, with the actions as its chapters.
 
     Raises:
-        BasnetError: the container cannot take the streams, or this PyAV sets no chapters.
+        BasnetError: the container cannot take the streams.
     """
     marks: list[Any] = [
         {
@@ -68,11 +68,9 @@ def write_video(source: Path, output: Path, result: Localization) -> None:
     ]
     with (
         av.open(os.path.abspath(source)) as read,
-        written_video(output) as part,
+        atomic_path(output) as part,
         av.open(str(part), "w") as written,
     ):
-        if not hasattr(written, "set_chapters"):
-            raise BasnetError(f"PyAV {av.__version__} sets no chapters; install a newer one (av)")
         streams = copy_streams(read, written, output)
         written.set_chapters(marks)
         for packet in read.demux(list(streams)):

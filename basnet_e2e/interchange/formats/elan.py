@@ -26,7 +26,6 @@ from extract.sources.find import VIDEO_SUFFIXES
 
 # Writing ------------------------------------------------------------------------------------------
 
-
 FORMAT = "2.8"
 SCHEMA = f"http://www.mpi.nl/tools/elan/EAFv{FORMAT}.xsd"
 INSTANCE = "http://www.w3.org/2001/XMLSchema-instance"
@@ -113,7 +112,6 @@ def _slot(order: ElementTree.Element, seconds: float) -> str:
 
 
 # Reading ------------------------------------------------------------------------------------------
-
 
 # What a time counts -> seconds.
 UNITS = {

@@ -29,7 +29,6 @@ from extract.video.isolation.isolated_clip import open_isolated
 
 # Writing ------------------------------------------------------------------------------------------
 
-
 DATA = "data"
 
 
@@ -113,7 +112,8 @@ def read(file: AnnotationFile, hints: Hints) -> Iterator[AnnotatedVideo | LeftOu
         for number, item in enumerate(items if isinstance(items, list) else [items], start=1):
             try:
                 label = _label(item, found.classes or [])
-                if isinstance(item, dict) and "support" in item and video not in files:
+                keys = item.keys() if isinstance(item, dict) else ()
+                if "support" in keys and "timestamps" not in keys and video not in files:
                     raise BasnetError(
                         f"{path}: '{video}' is counted in frames; say where the videos are "
                         "(--videos DIR), or export with use_timestamps=True"

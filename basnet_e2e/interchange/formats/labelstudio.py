@@ -32,7 +32,6 @@ from weights.json_documents import Count, Number, Seconds
 
 # Writing ------------------------------------------------------------------------------------------
 
-
 # Label Studio counts frames of its own: the configuration says how many per second, which need not
 # be the video's rate.
 FRAMES_PER_SECOND = Fraction(25)
@@ -94,7 +93,6 @@ def _region(index: int, found: Interval, rate: Fraction) -> dict[str, Any]:
 
 
 # Reading ------------------------------------------------------------------------------------------
-
 
 log = logging.getLogger(__name__)
 # Label Studio puts this before the name of a file that was uploaded.

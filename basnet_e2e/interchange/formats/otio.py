@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 from basnet_e2e.errors import BasnetError
 from basnet_e2e.interchange.media import Media
-from basnet_e2e.interchange.output_text import frames_of, in_time, one_line
+from basnet_e2e.interchange.output_text import by_class, frames_of, one_line
 from basnet_e2e.intervals import Interval, Localization
 
 
@@ -19,18 +19,16 @@ def write(result: Localization, media: Media) -> str:
     otio = library()
     rate = media.rate(result)
     timeline = otio.schema.Timeline(name=one_line(result.video))
-    tracks: dict[str, Any] = {}
-    for found in in_time(result):
-        if found.label not in tracks:
-            kind = otio.schema.TrackKind.Video
-            tracks[found.label] = otio.schema.Track(name=one_line(found.label), kind=kind)
-            timeline.tracks.append(tracks[found.label])
-        track = tracks[found.label]
-        here = round(track.duration().value) if len(track) else 0
-        first, last = frames_of(found, rate, here)
-        if first > here:
-            track.append(otio.schema.Gap(source_range=span(0, first - here, rate)))
-        track.append(clip(result, found, media, first, last, rate))
+    for name, intervals in by_class(result).items():
+        track = otio.schema.Track(name=name, kind=otio.schema.TrackKind.Video)
+        timeline.tracks.append(track)
+        here = 0
+        for found in intervals:
+            first, last = frames_of(found, rate, here)
+            if first > here:
+                track.append(otio.schema.Gap(source_range=span(0, first - here, rate)))
+            track.append(clip(result, found, media, first, last, rate))
+            here = last
     return otio.adapters.write_to_string(timeline, "otio_json") + "\n"
 
 

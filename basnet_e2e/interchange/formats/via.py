@@ -22,7 +22,6 @@ from weights.json_documents import Number, Seconds
 
 # Writing ------------------------------------------------------------------------------------------
 
-
 ATTRIBUTE = "1"
 SEGMENT = "FILE1_Z2_XY0"  # VIA's name for a stretch of time in one file
 SELECT, VIDEO = 4, 4
@@ -74,13 +73,7 @@ def write(results: Sequence[Localization], media: Media) -> str:
                 for result in results
             },
             "metadata": {
-                f"{numbers[video]}_{index:08d}": {
-                    "vid": numbers[video],
-                    "flg": 0,
-                    "z": [one.start, one.end] if one else [],
-                    "xy": [],
-                    "av": {ATTRIBUTE: one.label if one else ""},
-                }
+                f"{numbers[video]}_{index:08d}": _annotation(numbers[video], one)
                 for video, intervals in found.items()
                 # A file in which nothing happens has one annotation, which says nothing.
                 for index, one in enumerate(intervals or [None])
@@ -88,6 +81,16 @@ def write(results: Sequence[Localization], media: Media) -> str:
             "view": {number: {"fid_list": [number]} for number in numbers.values()},
         }
     )
+
+
+def _annotation(view: str, one: Interval | None) -> dict[str, Any]:
+    return {
+        "vid": view,
+        "flg": 0,
+        "z": [one.start, one.end] if one else [],
+        "xy": [],
+        "av": {ATTRIBUTE: one.label if one else ""},
+    }
 
 
 def _config() -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import hashlib
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -77,13 +78,13 @@ def _safe(part: str) -> str:
 def line_of(report: Report, page: str) -> Line:
     """What the list says of a report."""
     intervals = report.document["intervals"]
-    labels = lanes(report)
-    numbers = {label: sum(each["label"] == label for each in intervals) for label in labels}
+    counts = Counter(each["label"] for each in intervals)
+    labels = [label for label in lanes(report) if counts[label]]
     return Line(
         report.id,
         page,
         float(report.document["duration"]),
-        tuple(sorted((name for name in labels if numbers[name]), key=lambda name: -numbers[name])),
+        tuple(sorted(labels, key=lambda label: -counts[label])),
         tuple((each["label"], each["start"], each["end"], each["score"]) for each in intervals),
     )
 

@@ -124,7 +124,7 @@ def relative_url(target: Path, page: Path) -> str:
 
 
 def media_type(video: Path) -> str:
-    """The type a browser is told."""
+    """The media type that browsers are given."""
     guess = OTHER_TYPES.get(video.suffix.lower()) or mimetypes.guess_type(video.name)[0]
     return guess or "video/mp4"
 

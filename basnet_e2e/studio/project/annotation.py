@@ -9,6 +9,7 @@ from typing import Any
 
 from basnet_e2e.data.annotations.video_names import nfc
 from basnet_e2e.errors import BasnetError
+from basnet_e2e.intervals import Interval
 
 UNKNOWN = ""
 """Label of a stretch that nobody looked at."""
@@ -29,11 +30,6 @@ class Span:
     end: float | None
     label: str
 
-    @property
-    def is_interval(self) -> bool:
-        """Whether it says from when to when an action lasts."""
-        return self.end is not None and self.label != UNKNOWN
-
 
 @dataclass(frozen=True)
 class Annotation:
@@ -41,8 +37,8 @@ class Annotation:
 
     Attributes:
         labels: classes that occur, None where nobody said; an empty tuple is background only.
-        spans: None where nobody looked at times; empty where nothing happens. What lies outside
-            of intervals and unknown stretches is background, unless there are points alone.
+        spans: None where nobody looked at times; empty where nothing happens. Everything
+            outside intervals and unknown stretches is background, unless there are only points.
     """
 
     labels: tuple[str, ...] | None = None
@@ -60,6 +56,12 @@ class Annotation:
         if self.spans and all(span.end is None for span in self.spans):
             return "points"
         return "partial" if any(span.label == UNKNOWN for span in self.spans) else "corrected"
+
+    @property
+    def intervals(self) -> list[Interval]:
+        """The actions of which people said from when to when they last."""
+        spans = [(span.label, span.start, span.end) for span in self.spans or () if span.label]
+        return [Interval(label, start, end) for label, start, end in spans if end is not None]
 
     @property
     def version(self) -> str:
@@ -189,7 +191,7 @@ def known_of(annotations: Iterable[Annotation]) -> Known:
     return Known(
         videos=len(every),
         points=sum(span.end is None for span in spans),
-        intervals=sum(span.is_interval for span in spans),
+        intervals=sum(len(each.intervals) for each in every),
         corrected=sum(each.state == "corrected" for each in every),
         classes=classes,
         background=sum(not each.labels for each in every),

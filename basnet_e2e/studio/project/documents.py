@@ -67,12 +67,9 @@ class Documents:
                 for name, text in changed.items()
             }
             write_text(self._pending, json.dumps(plan))
-        self._carry_out(changed)
-        self._pending.unlink(missing_ok=True)
-
-    def _carry_out(self, texts: Mapping[str, str]) -> None:
-        for name, text in texts.items():
+        for name, text in changed.items():
             write_text(self.folder / name, text)
+        self._pending.unlink(missing_ok=True)
 
     def _text(self, name: str) -> str | None:
         try:

@@ -37,7 +37,7 @@ class _Settings(Struct):
 
 
 class StaleError(BasnetError):
-    """A change was based on what is not there any more."""
+    """A change was based on something that no longer exists."""
 
 
 @dataclass(frozen=True)
@@ -217,14 +217,14 @@ class Project:
             Number of videos that changed.
 
         Raises:
-            StaleError: there is no such class any more.
+            StaleError: the class no longer exists.
             BasnetError: no name for a class.
         """
         with self._lock:
             self._check()
             content = self.content
             if old not in content.classes:
-                raise StaleError(f"there is no class '{old}' any more")
+                raise StaleError(f"the class '{old}' no longer exists")
             new = None if new is None else _class_name(new)
             videos = {id: each.renamed({old: new}) for id, each in content.videos.items()}
             listed = (new if name == old else name for name in content.classes)

@@ -8,7 +8,7 @@ from pathlib import Path
 from basnet_e2e.data.annotations.predictions import read_results
 from basnet_e2e.errors import BasnetError
 from basnet_e2e.interchange.writers import WRITERS, format_results
-from basnet_e2e.intervals import Interval, Localization
+from basnet_e2e.intervals import Localization
 from basnet_e2e.report.evidence import evidence_path
 from basnet_e2e.studio.project.documents import HIDDEN
 from basnet_e2e.studio.project.project import RESULTS, Content
@@ -83,14 +83,13 @@ def merged(folder: Path, content: Content, durations: Mapping[str, float]) -> li
     for path in sorted((folder / RESULTS).rglob("*.json")):
         found |= {result.video: result for result in read_results(path)[0]}
     for video, annotation in content.videos.items():
-        spans = [span for span in annotation.spans or () if span.is_interval]
-        if not spans and annotation.state != "corrected":
+        intervals = annotation.intervals
+        if not intervals and annotation.state != "corrected":
             continue
         duration = durations.get(video) or found.get(video, Localization("", "", 0.0, "")).duration
-        duration = duration or max([span.end or 0.0 for span in spans], default=0.0)
+        duration = duration or max([one.end for one in intervals], default=0.0)
         if not duration:
             continue  # nothing is known of this video
-        intervals = [Interval(span.label, span.start, span.end or span.start) for span in spans]
         before = found.get(video, Localization(video, "", duration, "people"))
         found[video] = replace(
             before, duration=duration, model="people", intervals=intervals, made={}

@@ -1,6 +1,6 @@
 """Long work in child processes, so that the server answers at all times and a crash costs nothing.
 
-A child prints JSON lines; its standard input is a pipe from the server, and where that ends, the
+A child prints JSON lines; its standard input is a pipe from the server. When that closes, the
 server is gone and the child stops too.
 """
 
@@ -97,8 +97,8 @@ class Job:
                 self._on_event(event)
         code = process.wait()
         if code not in (0, 130, -signal.SIGINT):
-            told = [line.removeprefix("error: ") for line in last if line.startswith("error: ")]
-            self.error = (told or list(last) or [f"ended with code {code}"])[-1]
+            errors = [line.removeprefix("error: ") for line in last if line.startswith("error: ")]
+            self.error = (errors or list(last) or [f"ended with code {code}"])[-1]
         threading.Thread(target=self._ended, args=(threading.current_thread(), code)).start()
 
     def _ended(self, reader: threading.Thread, code: int) -> None:

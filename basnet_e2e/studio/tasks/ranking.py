@@ -20,7 +20,7 @@ WEIGHTS = {"new": 1.0, "unsure": 0.25, "rare": 0.5, "typical": 1.0}
 
 
 @dataclass(frozen=True)
-class Look:
+class Candidate:
     """What the model found in a video, and what is known of it.
 
     Attributes:
@@ -49,7 +49,7 @@ class Offer:
 
 
 def ranked(
-    looks: Sequence[Look],
+    candidates: Sequence[Candidate],
     classes: Sequence[str],
     most: int = 100,
     weights: Mapping[str, float] = WEIGHTS,
@@ -57,25 +57,25 @@ def ranked(
     """Videos whose actions are not all marked, the one that teaches most first.
 
     Args:
-        looks: all videos that the model has looked at.
+        candidates: all videos that the model has looked at.
         classes: of the model.
         most: the greedy choice ends after so many.
         weights: of the measures.
     """
-    open_ = [index for index, look in enumerate(looks) if look.state != "corrected"]
+    open_ = [index for index, each in enumerate(candidates) if each.state != "corrected"]
     if not open_:
         return []
-    chances = np.array([[_chance(look, name) for name in classes] for look in looks])
-    chances = chances.reshape(len(looks), len(classes))
-    unsure = np.array([_unsure(look, row) for look, row in zip(looks, chances, strict=True)])
-    distance = _distances(np.stack([look.mean for look in looks]))
-    done = [index for index, look in enumerate(looks) if look.state == "corrected"]
-    seen = chances[done].sum(axis=0) if done else np.zeros(len(classes))
-    nearest = distance[done].min(axis=0) if done else np.ones(len(looks))
-    new = np.array([look.labels is None for look in looks], np.float64)
+    chances = np.array([[_chance(each, name) for name in classes] for each in candidates])
+    chances = chances.reshape(len(candidates), len(classes))
+    unsure = np.array([_unsure(each, row) for each, row in zip(candidates, chances, strict=True)])
+    distance = _distances(np.stack([each.mean for each in candidates]))
+    done = [index for index, each in enumerate(candidates) if each.state == "corrected"]
+    shown = chances[done].sum(axis=0) if done else np.zeros(len(classes))
+    nearest = distance[done].min(axis=0) if done else np.ones(len(candidates))
+    new = np.array([each.labels is None for each in candidates], np.float64)
     found: list[Offer] = []
     while open_ and len(found) < most:
-        rare = chances * (1 / (1 + seen / FEW))
+        rare = chances * (1 / (1 + shown / FEW))
         gain = np.clip(nearest[None] - distance, 0, None).sum(axis=1)
         parts = {
             "new": new,
@@ -85,24 +85,25 @@ def ranked(
         }
         worth = sum(weights[name] * values for name, values in parts.items())
         best = max(open_, key=lambda index: float(worth[index]))
-        found.append(Offer(looks[best].video, _why(looks[best], best, parts, classes, rare)))
+        chosen = candidates[best]
+        found.append(Offer(chosen.video, _why(chosen, best, parts, classes, rare)))
         open_.remove(best)
-        seen = seen + chances[best]
+        shown = shown + chances[best]
         nearest = np.minimum(nearest, distance[best])
     return found
 
 
-def _chance(look: Look, name: str) -> float:
+def _chance(candidate: Candidate, name: str) -> float:
     """That a class occurs: certain where people said so."""
-    if look.labels is not None:
-        return float(name in look.labels)
-    return min(max(look.scores.get(name, 0.0), 0.0), 1.0)
+    if candidate.labels is not None:
+        return float(name in candidate.labels)
+    return min(max(candidate.scores.get(name, 0.0), 0.0), 1.0)
 
 
-def _unsure(look: Look, chances: Floats) -> float:
+def _unsure(candidate: Candidate, chances: Floats) -> float:
     """0 where every class and interval is clear, 1 where they could be anything."""
     classes = float((4 * chances * (1 - chances)).max(initial=0.0))
-    scores = [score for _, score in look.intervals]
+    scores = [score for _, score in candidate.intervals]
     # Where nothing is found though something should be there, nothing is clear.
     faint = 1 - min(max(float(np.mean(scores)), 0.0), 1.0) if scores else float(chances.max())
     return (classes + faint) / 2
@@ -119,7 +120,7 @@ def _distances(means: Floats) -> Floats:
 
 
 def _why(
-    look: Look, row: int, parts: dict[str, Floats], classes: Sequence[str], rare: Floats
+    candidate: Candidate, row: int, parts: dict[str, Floats], classes: Sequence[str], rare: Floats
 ) -> str:
     """One line: what makes this video teach more than others."""
     lead = {name: values[row] - values.mean() for name, values in parts.items() if name != "new"}
@@ -128,9 +129,9 @@ def _why(
         return f"few corrected videos show {classes[int(rare[row].argmax())]}"
     if reason == "typical":
         return "many videos look like this one, and none of them is corrected"
-    if look.labels is None and look.scores:
-        ordered = sorted(look.scores, key=lambda name: -look.scores[name])
+    if candidate.labels is None and candidate.scores:
+        ordered = sorted(candidate.scores, key=lambda name: -candidate.scores[name])
         return f"unsure whether this is {' or '.join(ordered[:2])}"
-    if look.labels and not look.intervals:
-        return f"found no {look.labels[0]} though you said that there is some"
+    if candidate.labels and not candidate.intervals:
+        return f"found no {candidate.labels[0]} though you said that there is some"
     return "the borders that the model found are faint"

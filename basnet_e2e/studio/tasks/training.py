@@ -19,7 +19,7 @@ from basnet_e2e.errors import BasnetError
 from basnet_e2e.evaluation.evaluate import evaluate
 from basnet_e2e.evaluation.ranking import judged, recognition
 from basnet_e2e.heads.checkpoint import HeadModel, load_model
-from basnet_e2e.intervals import Interval, Localization, Selection
+from basnet_e2e.intervals import Localization, Selection
 from basnet_e2e.localization.inference import (
     activations,
     apply_network,
@@ -31,25 +31,25 @@ from basnet_e2e.studio.project.annotation import Annotation, Known, known_of
 from basnet_e2e.studio.project.documents import HIDDEN
 from basnet_e2e.studio.project.project import FEATURES, MODEL, RESULTS, Content, Project
 from basnet_e2e.studio.project.tables import label_text, span_text
-from basnet_e2e.studio.tasks.ranking import Look, ranked
+from basnet_e2e.studio.tasks.ranking import Candidate, ranked
 from basnet_e2e.studio.tasks.runs import NEXT, RUN, RUNS, note_run, publish, read_runs
 from basnet_e2e.training.loop import TrainingStep, evaluated_steps
 from basnet_e2e.training.train import train
 from extract.features.feature_file import SUFFIX
 from weights.files import write_text
 
-SHOWN_STEPS = 10  # steps between two that the page is told of
+SHOWN_STEPS = 10  # steps between two that the page shows
 
-Tell = Callable[..., None]
+SendEvent = Callable[..., None]
 
 
-def train_project(folder: Path, *, resume: bool, tell: Tell) -> None:
+def train_project(folder: Path, *, resume: bool, send: SendEvent) -> None:
     """Train, keep the model before, look at every video, score both models.
 
     Args:
         folder: the project.
         resume: continue the run that was stopped.
-        tell: is told of steps and figures.
+        send: called with the name of each event and its values.
 
     Raises:
         BasnetError: there is nothing to learn.
@@ -62,9 +62,9 @@ def train_project(folder: Path, *, resume: bool, tell: Tell) -> None:
         _write_down(content, folder, place)
     plan = json.loads((place / "plan.json").read_text("utf-8"))
     known = Known(**plan["known"])
-    tell("begin", known=known.to_json(), waiting=plan["waiting"])
+    send("begin", known=known.to_json(), waiting=plan["waiting"])
     every = load_features(folder / FEATURES).videos
-    checker = Checker(content, every, tuple(plan["trained"]), plan["classes"], tell)
+    checker = Checker(content, every, tuple(plan["trained"]), plan["classes"], send)
     output = place / MODEL
     intervals = place / "intervals.csv"
     times: dict[str, Any] = {"intervals": intervals} if intervals.is_file() else {}
@@ -81,34 +81,31 @@ def train_project(folder: Path, *, resume: bool, tell: Tell) -> None:
     before = checker.score(old) if old else None
     after = checker.score(model)
     publish(folder, output)
-    look_at_all(folder, replace(model, name="studio"), every, content, tell)
-    facts = model.training
-    note_run(
-        folder,
-        {
-            "known": known.to_json(),
-            "trained": plan["trained"],
-            "corrected": plan["corrected"],
-            "steps": facts["steps"],
-            "loss": round(float(facts["loss"]), 4),
-            "seconds": round(time.monotonic() - began, 1),
-            "before": before,
-            "after": after,
-        },
-    )
-    tell("end", after=after, before=before)
+    look_at_all(folder, replace(model, name="studio"), every, content, send)
+    run = {
+        "known": known.to_json(),
+        "trained": plan["trained"],
+        "corrected": plan["corrected"],
+        "steps": model.training["steps"],
+        "loss": round(float(model.training["loss"]), 4),
+        "seconds": round(time.monotonic() - began, 1),
+        "before": before,
+        "after": after,
+    }
+    note_run(folder, run)
+    send("end", after=after, before=before)
 
 
-def look_with_model(folder: Path, tell: Tell) -> None:
+def look_with_model(folder: Path, send: SendEvent) -> None:
     """Look at every video with the model that is there."""
     model = _model_of(folder)
     if model is None:
         raise BasnetError("there is no model yet")
     videos = load_features(folder / FEATURES).videos
-    look_at_all(folder, replace(model, name="studio"), videos, Project(folder).content, tell)
+    look_at_all(folder, replace(model, name="studio"), videos, Project(folder).content, send)
 
 
-def check_project(folder: Path, tell: Tell) -> None:
+def check_project(folder: Path, send: SendEvent) -> None:
     """Score the model of the last run on what was corrected since, and was not learnt from."""
     runs = read_runs(folder)
     model = _model_of(folder)
@@ -116,11 +113,11 @@ def check_project(folder: Path, tell: Tell) -> None:
         raise BasnetError("there is no model to check yet")
     content = Project(folder).content
     every = load_features(folder / FEATURES).videos
-    checker = Checker(content, every, tuple(runs[-1]["trained"]), model.classes, tell, corrected=1)
+    checker = Checker(content, every, tuple(runs[-1]["trained"]), model.classes, send)
     found = checker.score(model)
     runs[-1]["checked"] = found
     write_text(folder / HIDDEN / RUNS, json.dumps(runs))
-    tell("end", after=found, before=None)
+    send("end", after=found, before=None)
 
 
 def _write_down(content: Content, folder: Path, place: Path) -> None:
@@ -165,8 +162,7 @@ class Checker:
         videos: features of all videos.
         trained: ids of those that are learnt from.
         classes: of the model.
-        tell: is told of what is found.
-        corrected: fewest videos to say anything.
+        send: called with the name of each event and its values.
     """
 
     def __init__(
@@ -175,10 +171,9 @@ class Checker:
         videos: Sequence[VideoFeatures],
         trained: Sequence[str],
         classes: Sequence[str],
-        tell: Tell,
-        corrected: int = 1,
+        send: SendEvent,
     ) -> None:
-        learnt, self._classes, self._tell = set(trained), tuple(classes), tell
+        learnt, self._classes, self._send = set(trained), tuple(classes), send
         self._known = {
             video.id: content.of(video.id)
             for video in videos
@@ -186,20 +181,20 @@ class Checker:
         }
         self._videos = [video for video in videos if video.id in self._known]
         self._truth = {
-            id: intervals_of(each) for id, each in self._known.items() if each.state == "corrected"
+            id: each.intervals for id, each in self._known.items() if each.state == "corrected"
         }
         self._scored = [video for video in self._videos if video.id in self._truth]
-        self._enough = len(self._scored) >= corrected and any(self._truth.values())
+        self._enough = any(self._truth.values())
 
     def look(self, step: TrainingStep) -> None:
-        """Tell of a step, and now and then of how well the network does by then."""
+        """Send a step, and now and then how well the network does by then."""
         if step.step % SHOWN_STEPS and step.step != step.steps:
             return
         values: dict[str, Any] = {"loss": round(step.loss, 5), "left": round(step.left, 1)}
         looks = evaluated_steps(step.steps)[1::2]
         if any(step.step - SHOWN_STEPS < look <= step.step for look in looks):
             values |= self._live(step)
-        self._tell("step", step=step.step, of=step.steps, **values)
+        self._send("step", step=step.step, of=step.steps, **values)
 
     def _live(self, step: TrainingStep) -> dict[str, float]:
         found: dict[str, float] = {}
@@ -238,20 +233,15 @@ class Checker:
         }
 
 
-def intervals_of(annotation: Annotation) -> list[Interval]:
-    """The intervals that people marked."""
-    return [
-        Interval(span.label, span.start, span.end)
-        for span in annotation.spans or ()
-        if span.is_interval and span.end is not None
-    ]
-
-
 def look_at_all(
-    folder: Path, model: HeadModel, videos: Sequence[VideoFeatures], content: Content, tell: Tell
+    folder: Path,
+    model: HeadModel,
+    videos: Sequence[VideoFeatures],
+    content: Content,
+    send: SendEvent,
 ) -> None:
     """Write what a model finds in every video, and in which order people should look at them."""
-    looks = []
+    candidates = []
     for number, video in enumerate(videos, start=1):
         seen = activations(model, video)
         every = localization_of(seen, model, video)
@@ -260,13 +250,13 @@ def look_at_all(
         evidence = evidence_of(result, model.classes, seen.centres, seen.cas, seen.foreground)
         evidence.save(path.with_name(f"{path.stem}.evidence"))
         write_text(path, json_text(result.to_json()))
-        looks.append(look_of(video, result, content.of(video.id)))
-        tell("look", done=number, of=len(videos))
-    order = [{"video": each.video, "why": each.why} for each in ranked(looks, model.classes)]
+        candidates.append(candidate_of(video, result, content.of(video.id)))
+        send("look", done=number, of=len(videos))
+    order = [{"video": each.video, "why": each.why} for each in ranked(candidates, model.classes)]
     write_text(folder / HIDDEN / NEXT, json.dumps(order))
 
 
-def look_of(video: VideoFeatures, result: Localization, known: Annotation) -> Look:
+def candidate_of(video: VideoFeatures, result: Localization, known: Annotation) -> Candidate:
     """What the order of videos depends on."""
     centres = (video.start + video.end) / 2
     within = np.zeros(len(centres), bool)
@@ -274,7 +264,7 @@ def look_of(video: VideoFeatures, result: Localization, known: Annotation) -> Lo
         within |= (each.start <= centres) & (centres < each.end)
     mean = np.asarray((video.x[within] if within.any() else video.x).mean(axis=0), np.float64)
     scores = [(each.label, each.score) for each in result.intervals]
-    return Look(video.id, dict(result.classes), tuple(scores), mean, known.state, known.labels)
+    return Candidate(video.id, dict(result.classes), tuple(scores), mean, known.state, known.labels)
 
 
 def _model_of(folder: Path) -> HeadModel | None:

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from extract.jobs.plan import Event
 
 
-def tell(event: str, **values: Any) -> None:
-    """Say something to the server, as a line of JSON."""
+def send(event: str, **values: Any) -> None:
+    """Send an event to the server, as a line of JSON."""
     print(json.dumps({"event": event, **values}, ensure_ascii=True), flush=True)
 
 
@@ -26,7 +26,7 @@ def features(videos: str, folder: str, backbone: str, streams: list[str], stride
     def on_event(event: "Event") -> None:
         names = ("done", "total", "seconds", "duration", "message")
         values = {name: getattr(event, name) for name in names}
-        tell(event.kind, video=event.video.id, **values)
+        send(event.kind, video=event.video.id, **values)
 
     settings = ExtractSettings(backbone=backbone, streams=tuple(streams), stride=stride)
     extract_folder(videos, folder, settings, on_event=on_event)
@@ -36,28 +36,28 @@ def train(project: str, resume: bool) -> None:
     """Train on what is known, and look at every video with the new model."""
     from basnet_e2e.studio.tasks.training import train_project
 
-    train_project(Path(project), resume=resume, tell=tell)
+    train_project(Path(project), resume=resume, send=send)
 
 
 def look(project: str) -> None:
     """Look at every video with the model."""
     from basnet_e2e.studio.tasks.training import look_with_model
 
-    look_with_model(Path(project), tell)
+    look_with_model(Path(project), send)
 
 
 def check(project: str) -> None:
     """Score the model on the corrected videos that it did not learn from."""
     from basnet_e2e.studio.tasks.training import check_project
 
-    check_project(Path(project), tell)
+    check_project(Path(project), send)
 
 
 def proxy(source: str, target: str) -> None:
     """Make a copy of a video that every browser plays."""
     from basnet_e2e.studio.tasks.proxy import write_proxy
 
-    write_proxy(Path(source), Path(target), lambda done, total: tell("frame", done=done, of=total))
+    write_proxy(Path(source), Path(target), lambda done, total: send("frame", done=done, of=total))
 
 
 TASKS: dict[str, Callable[..., None]] = {

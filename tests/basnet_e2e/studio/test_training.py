@@ -117,4 +117,4 @@ def test_one_class_alone_teaches_nothing(tmp_path, trained):
         document = {"labels": ["jump"], "spans": None}
         project.annotate(video, document, Annotation().version, None)
     with pytest.raises(BasnetError, match="nothing to tell apart"):
-        train_project(tmp_path, resume=False, tell=lambda event, **values: None)
+        train_project(tmp_path, resume=False, send=lambda event, **values: None)

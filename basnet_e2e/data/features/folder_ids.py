@@ -1,4 +1,4 @@
-"""A label file to fill in: one row for each video of a folder."""
+"""Ids of the videos that a folder holds, as features or as video files."""
 
 import os
 from collections.abc import Iterable
