@@ -5,7 +5,7 @@ need are here. Formats of other tools are in :mod:`basnet_e2e.interchange`.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -16,10 +16,10 @@ from basnet_e2e.errors import BasnetError
 SECOND_DECIMALS = 3
 SCORE_DECIMALS = 6
 KEEP = ("best", "all")
-# What a result records where the model was trained on known times of this very video.
+# What a result records if the model was trained on known times of this very video.
 TRAINED = "trained_on_its_times"
-# A proposal scores its contrast with its surroundings plus at most 0.2 (gamma) for its class, so
-# what lies below does not stand out from its surroundings at all.
+# A proposal's score is its contrast with its surroundings plus at most 0.2 (gamma) for its class:
+# below that, it does not stand out from them at all.
 MIN_SCORE = 0.2
 Floats = NDArray[np.float64]
 
@@ -85,8 +85,8 @@ class Localization:
         classes: video-level score of each class.
         intervals: highest score first.
         made: what tells this result from another of the same video: how intervals were kept
-            (``keep``, ``min_score``, ``min_length``), digests of input and model. Empty where
-            nothing is known of it.
+            (``keep``, ``min_score``, ``min_length``), digests of input and model. Empty if
+            unknown.
     """
 
     video: str
@@ -111,13 +111,7 @@ class Localization:
                 name: round(float(score), SCORE_DECIMALS) for name, score in self.classes.items()
             },
             "intervals": [
-                {
-                    "label": found.label,
-                    "start": found.start,
-                    "end": found.end,
-                    "score": found.score,
-                }
-                for found in written_intervals(self.intervals, self.duration)
+                asdict(found) for found in written_intervals(self.intervals, self.duration)
             ],
             **({"made": self.made} if self.made else {}),
         }
@@ -133,7 +127,7 @@ class Failure:
 
     def to_json(self) -> dict[str, str]:
         """One JSON object."""
-        return {"video": self.video, "file": self.file, "error": self.error}
+        return asdict(self)
 
 
 def temporal_iou(
@@ -150,7 +144,7 @@ def temporal_iou(
             pixels).
 
     Returns:
-        Values in [0, 1]; 0 where an interval is empty or reversed.
+        Values in [0, 1]; 0 if an interval is empty or reversed.
 
     >>> temporal_iou(0.0, 4.0, [0.0, 2.0, 5.0], [4.0, 6.0, 6.0]).tolist()
     [1.0, 0.3333333333333333, 0.0]
@@ -202,10 +196,10 @@ def keep_best(
 
 
 def written_intervals(intervals: Sequence[Interval], duration: float) -> list[Interval]:
-    """Intervals as every output states them.
+    """Intervals as every output has them.
 
-    Start and end are rounded to 3 decimals and held within [0, duration]; what is empty after that
-    is dropped. Order: score descending, then input order.
+    Start and end are rounded to 3 decimals and clipped to [0, duration]; what is then empty is
+    dropped. Order: score descending, then input order.
 
     >>> written_intervals([Interval("dive", 1.23456, 9.0, 0.5), Interval("dive", 7.5, 8.0)], 7.5)
     [Interval(label='dive', start=1.235, end=7.5, score=0.5)]
@@ -249,7 +243,7 @@ class Selection:
         return self.min_score
 
     def to_json(self) -> dict[str, Any]:
-        """What a result records of it."""
+        """What a result records about it."""
         return {"keep": self.keep, "min_score": self.threshold, "min_length": self.min_length}
 
     def of(self, result: Localization) -> Localization:

@@ -10,10 +10,12 @@ from typing import NoReturn
 
 import click
 
-from basnet_e2e.cli.signals import INTERRUPTED, Stopped
 from basnet_e2e.display import on_one_line
+from basnet_e2e.errors import BasnetError
 from basnet_e2e.version import __version__
-from extract.machine.stop_signals import sigterm_as_ctrl_c
+from extract.errors import ExtractError
+from extract.machine.stop_signals import Terminated, sigterm_as_ctrl_c
+from weights.errors import WeightsError
 
 # Section -> command -> line of help. The lines are here so that `basnet --help` need not import the
 # commands, some of which import torch.
@@ -21,11 +23,11 @@ SECTIONS = {
     "Commands": {
         "localize": "Find action intervals in videos (JSON).",
         "extract": "Turn videos into snippet features.",
-        "train": "Learn actions from features and what is known of their videos.",
+        "train": "Learn actions from features and labels.",
         "studio": "Label, train, look and correct in one local page.",
     },
     "First steps": {
-        "try": "Look at a video of yours, without any training.",
+        "try": "Look for 400 known actions in one video.",
         "demo": "Run every stage on generated videos, offline.",
         "doctor": "Check this installation and this machine.",
     },
@@ -48,8 +50,23 @@ SECTIONS = {
     },
 }
 COMMANDS = {name: line for commands in SECTIONS.values() for name, line in commands.items()}
-DISK_FAILED = 1
+DISK_FAILED, INTERRUPTED, TERMINATED = 1, 130, 143  # exit codes
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+class Stopped(Exception):
+    """A command was stopped by Ctrl-C or SIGTERM and has cleaned up.
+
+    Attributes:
+        exit_code: 130 after Ctrl-C, 143 after SIGTERM.
+    """
+
+    def __init__(self, cause: KeyboardInterrupt) -> None:
+        terminated = isinstance(cause, Terminated)
+        self.exit_code = TERMINATED if terminated else INTERRUPTED
+        text = "stopped by SIGTERM" if terminated else "interrupted"
+        # A command adds by ``add_note`` what part of its work is done.
+        super().__init__(": ".join([text, *getattr(cause, "__notes__", ())]))
 
 
 class Basnet(click.Group):
@@ -93,34 +110,22 @@ class Basnet(click.Group):
                 formatter.write_dl([(f"{name:<9}", line) for name, line in commands.items()])
 
 
-def _one_line(error: click.ClickException, arguments: Sequence[str]) -> str:
-    """A mistake in the arguments as one line that says where to look up the answer."""
+def _usage_message(error: click.ClickException, arguments: Sequence[str]) -> str:
+    """A mistake in the arguments, and where to look up the answer."""
     message = error.format_message().rstrip(".")
     for argument in arguments:
-        # A file of that name was meant, and click took it for options.
+        # Click took the name of a file for options.
         if argument.startswith("-") and os.path.lexists(argument):
             return f"{message}; for the file of that name write ./{argument}"
     context = getattr(error, "ctx", None)
     return f"{message} (see '{context.command_path} --help')" if context else message
 
 
-def _known_error(error: Exception) -> int:
-    """Print an error that a user can mend as one line; anything else is a bug and is raised."""
-    from basnet_e2e.errors import BasnetError
-    from extract.errors import ExtractError
-    from weights.errors import WeightsError
-
-    if isinstance(error, BasnetError | ExtractError | WeightsError):
-        click.echo(f"error: {on_one_line(str(error))}", err=True)
-        return error.exit_code
-    raise error
-
-
-def _disk_words(error: OSError) -> str:
+def _disk_message(error: OSError) -> str:
     """What is wrong with which file or folder, and what a command added by ``add_note``."""
-    # Whatever else is written has a name.
-    place = error.filename or ("standard output" if error.errno in DISK_FULL else None)
-    text = f"{place}: {error.strerror}" if place and error.strerror else str(error)
+    # Of all that is written, only standard output has no name.
+    path = error.filename or ("standard output" if error.errno in DISK_FULL else None)
+    text = f"{path}: {error.strerror}" if path and error.strerror else str(error)
     return ": ".join([text, *getattr(error, "__notes__", ())])
 
 
@@ -150,7 +155,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and exit with its code: 0, 1, 2, 130 (Ctrl-C) or 143 (SIGTERM).
 
     Args:
-        arguments: without them those of the process.
+        arguments: default: those of the process.
     """
     with sigterm_as_ctrl_c():
         code = _run(arguments)
@@ -160,19 +165,18 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 def _run(arguments: Sequence[str] | None) -> object:
     try:
         return basnet.main(args=arguments, prog_name="basnet", standalone_mode=False)
-    except click.ClickException as error:
-        click.echo(
-            f"error: {_one_line(error, sys.argv[1:] if arguments is None else arguments)}", err=True
-        )
-        return error.exit_code
     except Stopped as stop:
         click.echo(str(stop), err=True)
         return stop.exit_code
     except (click.Abort, KeyboardInterrupt):  # before a command began
         click.echo("interrupted", err=True)
         return INTERRUPTED
+    except click.ClickException as error:
+        given = sys.argv[1:] if arguments is None else arguments
+        text, code = _usage_message(error, given), error.exit_code
     except OSError as error:
-        click.echo(f"error: {_disk_words(error)}", err=True)
-        return DISK_FAILED
-    except Exception as error:
-        return _known_error(error)
+        text, code = _disk_message(error), DISK_FAILED
+    except (BasnetError, ExtractError, WeightsError) as error:
+        text, code = on_one_line(str(error)), error.exit_code
+    click.echo(f"error: {text}", err=True)
+    return code

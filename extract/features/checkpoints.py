@@ -1,9 +1,8 @@
 """Checkpoints within a video: finished parts that let an interrupted run resume.
 
-A part is a fixed number of snippets on the grid, so that nothing in the result depends on where an
-earlier run was interrupted. Parts are used again only for the same content, settings, device and
-decoder; anything else is recomputed. They are in a hidden folder of the features folder until the
-video is done.
+A part is a fixed number of snippets on the grid, so the result does not depend on where an earlier
+run was interrupted. Parts are used again only for the same content, settings, device and decoder.
+They are in a hidden folder of the features folder until the video is done.
 """
 
 import json
@@ -17,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from extract.errors import DiskError
-from extract.features.missing_folders import check_there
+from extract.features.output_folder import check_there
 from extract.machine.file_locks import UNFINISHED, remove_empty
 from weights.files import atomic_write
 from weights.json_documents import JsonError, decode_json
@@ -34,13 +33,7 @@ Rows = dict[str, list[NDArray[np.float32]]]
 
 
 class Checkpoints:
-    """The finished parts of one video.
-
-    Args:
-        folder: the features folder.
-        video_id: id of the video.
-        snippets: snippets of a part.
-    """
+    """The finished parts of a video, of so many snippets each, in a features folder."""
 
     def __init__(
         self, folder: str | os.PathLike[str], video_id: str, snippets: int = SNIPPETS
@@ -96,7 +89,7 @@ class Checkpoints:
             raise DiskError.of(error, path) from error
 
     def clear(self) -> None:
-        """Remove all parts, and the folders that are empty without them."""
+        """Remove all parts, and the folders that they leave empty."""
         shutil.rmtree(self._folder, ignore_errors=True)
         remove_empty(self._folder.parent, self._root)
         self._saved = 0
@@ -105,7 +98,7 @@ class Checkpoints:
         return self._folder / f"{first:08d}{SUFFIX}"
 
     def _read(self, path: Path, names: Any) -> dict[str, NDArray[np.float32]] | None:
-        """Rows of a part that was made in the same way; None where there is none."""
+        """Rows of a part that was made in the same way; None if there is none."""
         from safetensors import SafetensorError, safe_open
 
         try:

@@ -1,7 +1,7 @@
 """Lists of the videos that failed, beside the features of the others.
 
-A run on a shard of the videos has its own list; readers take all lists together. Several processes
-change them at once, so every change reads and writes under a lock.
+Each shard of the videos has its own list; readers join all lists. Every change reads and writes
+under a lock.
 """
 
 import json
@@ -27,7 +27,7 @@ OF_A_SHARD = re.compile(r"failures-\d+-of-\d+\.json")
 
 
 class FailedVideo(Struct, frozen=True):
-    """A row of a list; those beside results name the video's file too."""
+    """A row of a list; beside results it names the video's file too."""
 
     video: Name
     error: Text = ""
@@ -45,28 +45,22 @@ def read_failures(
 
     Args:
         folder: the features folder.
-        read: reads a list; by default `read_list`.
-
-    Raises:
-        ExtractError: a list is damaged.
+        read: `read_list` (default), which raises an ``ExtractError`` for a damaged list, or
+            `read_replaceable`.
     """
     rows = [row for file in failure_lists(folder) for row in (read or read_list)(file)]
     return {row.video: row.error for row in rows}
 
 
 def failure_lists(folder: Path | Url) -> list[Path | Url]:
-    """The lists of a features folder, that of whole runs first."""
+    """The lists of a features folder, that of unsharded runs first."""
     found = storage.names_in(folder, "failures*.json")
     lists = [name for name in found if name == FAILURES or OF_A_SHARD.fullmatch(name)]
     return [folder / name for name in sorted(lists, key=lambda name: (name != FAILURES, name))]
 
 
 def read_list(file: Path | Url) -> list[FailedVideo]:
-    """The rows of one list; none where it is not there.
-
-    Raises:
-        ExtractError: it is damaged.
-    """
+    """The rows of a list, which may be missing; an ``ExtractError`` if it is damaged."""
     try:
         return decode_json(storage.read(file), _List).failed
     except FileNotFoundError:
@@ -76,7 +70,7 @@ def read_list(file: Path | Url) -> list[FailedVideo]:
 
 
 def read_replaceable(file: Path | Url) -> list[FailedVideo]:
-    """The rows of a list that will be written again: a damaged one is empty, as a line says."""
+    """The rows of a list that will be rewritten: a damaged one counts as empty, with a warning."""
     try:
         return read_list(file)
     except ExtractError as error:
@@ -90,11 +84,7 @@ def change_failures(
     failed: Mapping[str, str] | None = None,
     name: str = FAILURES,
 ) -> None:
-    """Take videos out of all lists, and add failed ones to the list ``name``.
-
-    Raises:
-        OSError: the folder cannot be written.
-    """
+    """Remove settled videos from all lists, and add failed ones to the list ``name``."""
     gone, added = set(settled), dict(failed or {})
     if not added and not (gone and failure_lists(output.folder)):
         return

@@ -1,4 +1,4 @@
-"""The feature file: two-stream snippet features of one video with their times and their making.
+"""The feature file: two-stream snippet features of a video with their times and settings.
 
 A file is a safetensors file with the tensors ``rgb [T, D]``, ``flow [T, D]`` (either may be
 absent), ``start [T]`` and ``end [T]`` (float64 seconds), and one metadata key ``basnet`` that holds
@@ -32,7 +32,7 @@ class Features:
     """Snippet features of one video.
 
     Attributes:
-        rgb: ``[T, D] float32`` or None where the stream was not extracted.
+        rgb: ``[T, D] float32``; None if the stream was not extracted.
         flow: ``[T, D] float32`` or None.
         start: ``[T] float64``, seconds of the original file at which a snippet begins.
         end: ``[T] float64``, seconds at which it ends, never past the video's duration.
@@ -59,49 +59,38 @@ class Features:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """How the features were made; equal for all files of a folder."""
+        """How the features were made: equal for all files of a folder."""
         return dict(self.meta.get("settings", {}))
 
     @property
     def facts(self) -> dict[str, Any]:
-        """What is known of the video and of the decoder and engine used."""
+        """Facts about the video, decoder and engine."""
         return dict(self.meta.get("facts", {}))
 
     @property
     def duration(self) -> float:
-        """Duration of the video in seconds; the last snippet's end where it was not recorded."""
+        """Duration of the video in seconds; the last snippet's end if it was not recorded."""
         return float(self.facts.get("duration", self.end[-1]))
 
     def matrix(self, streams: Sequence[str] | None = None) -> NDArray[np.float32]:
         """Features of the given streams side by side, ``[T, sum of D] float32``.
 
         Raises:
-            ExtractError: a stream is asked for that the file does not hold.
+            ExtractError: the file does not hold a stream.
         """
         chosen = tuple(streams) if streams is not None else self.streams
-        parts = []
-        for name in chosen:
-            part = getattr(self, name, None) if name in STREAMS else None
-            if part is None:
-                raise ExtractError(
-                    f"no {name} stream in these features, which hold {' and '.join(self.streams)}"
-                )
-            parts.append(part)
-        return np.concatenate(parts, axis=1)
+        for name in set(chosen).difference(self.streams):
+            raise ExtractError(
+                f"no {name} stream in these features, which hold {' and '.join(self.streams)}"
+            )
+        return np.concatenate([getattr(self, name) for name in chosen], axis=1)
 
     def _tensors(self) -> dict[str, NDArray[Any]]:
         named = {"rgb": self.rgb, "flow": self.flow, "start": self.start, "end": self.end}
         return {name: array for name, array in named.items() if array is not None}
 
     def check_finite(self, path: str | os.PathLike[str] | Url) -> None:
-        """Refuse numbers that are none.
-
-        Args:
-            path: what to name in the message.
-
-        Raises:
-            ExtractError: the features hold NaN or infinity.
-        """
+        """Raise an ``ExtractError`` that names ``path`` if the features hold NaN or infinity."""
         for name, array in self._tensors().items():
             if not np.isfinite(array).all():
                 raise ExtractError(f"{path}: {name} holds NaN or infinity, nothing was written")
@@ -118,14 +107,7 @@ class Features:
             file.write(data)
 
     def to_bytes(self, path: str | os.PathLike[str] | Url) -> bytes:
-        """The content of the feature file.
-
-        Args:
-            path: what to name in the message.
-
-        Raises:
-            ExtractError: the features hold NaN or infinity.
-        """
+        """The content of the feature file; ``path`` as for `check_finite`."""
         from safetensors.numpy import save
 
         self.check_finite(path)
@@ -155,7 +137,7 @@ def read_meta(path: str | os.PathLike[str]) -> dict[str, Any]:
     """Read only the metadata of a feature file: ``{"settings": {...}, "facts": {...}}``.
 
     Raises:
-        ExtractError: the file is missing, damaged or not a feature file of this format.
+        ExtractError: as ``Features.load``.
     """
     from safetensors import SafetensorError, safe_open
 
@@ -167,15 +149,7 @@ def read_meta(path: str | os.PathLike[str]) -> dict[str, Any]:
 
 
 def read_meta_of_bytes(url: Url, start: bytes) -> dict[str, Any]:
-    """As ``read_meta``, from the first bytes of a feature file.
-
-    Args:
-        url: what to name in the message.
-        start: enough to hold the header.
-
-    Raises:
-        ExtractError: they do not begin a feature file of this format.
-    """
+    """As ``read_meta``, from the first bytes of a feature file."""
     try:
         metadata = header_metadata(start)
     except JsonError as error:
@@ -201,7 +175,7 @@ def _unreadable(path: str | os.PathLike[str] | Url, error: Exception) -> Extract
 
 
 def _check_tensors(path: str | os.PathLike[str], tensors: Mapping[str, NDArray[Any]]) -> None:
-    """Refuse a file whose tensors are not snippet features with their times."""
+    """Raise an ``ExtractError`` unless the tensors are snippet features with their times."""
     missing = {"start", "end"} - tensors.keys()
     if missing:
         raise ExtractError(f"{path}: not a feature file, it has no {' and '.join(sorted(missing))}")

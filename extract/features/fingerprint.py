@@ -1,4 +1,4 @@
-"""A short id of what a file holds, without reading all of it."""
+"""A short id of a file's content, without reading all of it."""
 
 import errno
 import functools
@@ -12,18 +12,17 @@ from extract.sources import storage
 from extract.sources.urls import TransferError, Url
 
 FINGERPRINT_CHUNK = 1 << 20
-# A file that has just been written may be written again at the same time, as the disk counts it.
+# A file system may give the same time to two writes in quick succession.
 SETTLED_NS = 1_000_000_000
 
 
 def fingerprint(path: str | os.PathLike[str] | Url) -> str:
     """Short id of a file's content: SHA-256 over its size, first, middle and last megabyte.
 
-    Reading a whole folder of long videos only to see that nothing changed would take minutes. A
-    file of this machine that has not changed since is not read again.
+    An unchanged file of this machine is read only once.
 
     Raises:
-        OSError: the file cannot be read, or is at a URL that gives no parts of it.
+        OSError: the file cannot be read, or its server gives no parts of it.
     """
     if isinstance(path, Url):
         about = storage.about(path)
@@ -40,10 +39,7 @@ def fingerprint(path: str | os.PathLike[str] | Url) -> str:
 def content_id(path: str | os.PathLike[str] | Url) -> str:
     """The fingerprint; for a URL that gives no parts, a hash of the version that its server states.
 
-    Without a version each call gives another id.
-
-    Raises:
-        OSError: the file cannot be read.
+    If the server states none, each call gives another id.
     """
     try:
         return fingerprint(path)
@@ -51,12 +47,9 @@ def content_id(path: str | os.PathLike[str] | Url) -> str:
         if error.errno != errno.ENOTSUP or not isinstance(path, Url):
             raise
     version = storage.about(path).version
-    told = any(not fact.startswith("size=") for fact in version)
-    return (
-        f"version {hashlib.sha256(repr(version).encode()).hexdigest()[:32]}"
-        if told
-        else uuid4().hex
-    )
+    if all(fact.startswith("size=") for fact in version):
+        return uuid4().hex
+    return f"version {hashlib.sha256(repr(version).encode()).hexdigest()[:32]}"
 
 
 @functools.lru_cache(maxsize=1 << 14)

@@ -1,4 +1,4 @@
-"""The metadata of a feature file: how the features were made, and what is known of the video."""
+"""The metadata of a feature file: settings of the features, facts about the video."""
 
 import os
 from collections.abc import Mapping
@@ -16,15 +16,15 @@ Step = Annotated[int, Meta(ge=1, le=1_000_000)]
 
 
 class Flow(Struct, frozen=True):
-    """How flow was computed; the method's own parameters are beside its name."""
+    """How flow was computed; the method's parameters are beside its name."""
 
     method: Name = "tvl1"
 
 
 class FeatureSettings(Struct, frozen=True):
-    """How features were made, as far as the readers use it; a model records the same.
+    """How features were made, as far as readers use it; a model records the same.
 
-    Array files state no more than their grid, streams and dimensions.
+    Array files have only a grid, streams and dimensions.
     """
 
     fps: Annotated[str, Meta(pattern=r"^[1-9]\d{0,8}(/[1-9]\d{0,8})?$")] = "25"
@@ -40,7 +40,7 @@ class FeatureSettings(Struct, frozen=True):
 
 
 class FeatureFacts(Struct, frozen=True):
-    """What is known of the video and of the programs used."""
+    """Facts about the video and the programs used."""
 
     file: Text = ""
     fingerprint: Text = ""
@@ -61,17 +61,10 @@ class _Metadata(Struct):
 def parse_metadata(
     path: str | os.PathLike[str] | Url, metadata: Mapping[str, str] | None
 ) -> dict[str, Any]:
-    """Check what a feature file says of itself.
-
-    Args:
-        path: what to name in the message.
-        metadata: of the safetensors file.
-
-    Returns:
-        ``{"settings": {...}, "facts": {...}}``, as it is in the file.
+    """Check the metadata of a safetensors file, and return ``{"settings": ..., "facts": ...}``.
 
     Raises:
-        ExtractError: the file is not a feature file, of another version, or damaged.
+        ExtractError: it is not a feature file, of another version, or damaged; it names ``path``.
     """
     try:
         meta: dict[str, Any] = decode_json((metadata or {})[METADATA_KEY], dict[str, Any])

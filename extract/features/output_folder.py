@@ -1,8 +1,10 @@
 """A folder of feature files by the videos' ids, on this machine or at a URL."""
 
+import errno
 import glob
 import hashlib
 import logging
+import os
 from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
@@ -11,7 +13,6 @@ from typing import Any
 
 from extract.errors import DiskError, ExtractError
 from extract.features.feature_file import SUFFIX, Features, read_meta, read_meta_of_bytes
-from extract.features.missing_folders import check_there
 from extract.machine.file_locks import lock
 from extract.sources import storage
 from extract.sources.storage import Version
@@ -23,6 +24,15 @@ log = logging.getLogger(__name__)
 Meta = dict[str, Any]
 AT_A_TIME = 16  # headers that are requested from a URL at the same time
 HEADER_BYTES = 1 << 16  # holds the header of any feature file
+
+
+def check_there(folder: Path) -> None:
+    """Raise a ``DiskError`` if a folder is gone: a share is unmounted, a disk is unplugged.
+
+    That is not the fault of a video, and a new folder would silently be on another disk.
+    """
+    if not folder.is_dir():
+        raise DiskError(errno.ENOENT, "this folder is gone", os.fspath(folder))
 
 
 class OutputFolder:
@@ -58,11 +68,7 @@ class OutputFolder:
         return lock(self.local, video_id, patience)
 
     def check_there(self) -> None:
-        """Stop if the folder has disappeared; of a URL that shows when it is written.
-
-        Raises:
-            DiskError: it is gone.
-        """
+        """Raise a ``DiskError`` if the folder is gone; a URL shows that when it is written."""
         if isinstance(self.folder, Path):
             check_there(self.folder)
 
@@ -90,7 +96,7 @@ class OutputFolder:
                 )
 
     def metas(self, without: Collection[str] = ()) -> dict[str, Meta | None]:
-        """Metadata of all feature files by the videos' ids, None where it cannot be read."""
+        """Metadata of all feature files by the videos' ids, None if it cannot be read."""
         files = [name for name in storage.names_below(self.folder) if name.endswith(SUFFIX)]
         ids = [name.removesuffix(SUFFIX) for name in sorted(files)]
         wanted = [video_id for video_id in ids if video_id not in without]
@@ -103,7 +109,7 @@ class OutputFolder:
             pool.shutdown(cancel_futures=True)  # Ctrl-C does not wait for those that have not begun
 
     def meta(self, video_id: str) -> Meta | None:
-        """Metadata of the features of a video; None where there are none that can be read."""
+        """Metadata of a video's feature file; None if there is none, or it cannot be read."""
         file = self.file(video_id)
         try:
             if isinstance(file, Path):
@@ -116,15 +122,11 @@ class OutputFolder:
             return None
 
     def version(self, video_id: str) -> Version | None:
-        """The version of a video's feature file; None where there is none."""
+        """The version of a video's feature file; None if there is none."""
         return storage.version(self.file(video_id))
 
     def save(self, features: Features, video_id: str) -> None:
-        """Write the features of a video, whole or not at all.
-
-        Raises:
-            DiskError: they cannot be written.
-        """
+        """Write the features of a video, whole or not at all; a ``DiskError`` if that fails."""
         file = self.file(video_id)
         self.check_there()
         try:
@@ -133,7 +135,7 @@ class OutputFolder:
             raise DiskError.of(error, str(file)) from error
 
     def remove_half_written(self, video_id: str) -> None:
-        """Remove what a process that was killed while writing has left."""
+        """Remove what a process that was killed while writing left."""
         file = self.file(video_id)
         if isinstance(file, Path):
             for part in file.parent.glob(f".{glob.escape(file.name)}.*.part"):

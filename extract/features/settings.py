@@ -7,11 +7,11 @@ from typing import Any
 from extract.streams import STREAMS
 
 UNSTATED: dict[str, Any] = {"flow.warm_start": False, "precision": "float32"}
-"""The values of settings that a file does not name: it is older than the setting, or newer than its
-removal (TV-L1 no longer starts a pair from the flow of the one before)."""
+"""Values of settings that a file does not name, because it is older than the setting or newer than
+its removal (TV-L1 no longer starts a pair from the flow of the previous one)."""
 
-# What a user chose comes before what follows from it; the rest comes in order of the alphabet.
-CHOSEN_FIRST = (
+# What a user chose comes before what follows from it; the rest is in alphabetical order.
+ORDER = (
     "format",
     "backbone",
     "streams",
@@ -36,8 +36,8 @@ def settings_difference(
     """First setting in which two feature files differ, as ``name: a against b``, or None.
 
     Nested settings are named with dots (``weights.rgb``). If several differ, the one that a user
-    chose is named: other streams imply other weights. One that only one file names is compared with
-    its value in ``UNSTATED``.
+    chose is named: other streams imply other weights. A setting that only one file names is
+    compared with its value in ``UNSTATED``.
 
     Args:
         expected: settings.
@@ -45,7 +45,7 @@ def settings_difference(
         prefix: of the names.
         unknown: names of settings that are not compared.
     """
-    for key in sorted(expected.keys() | found.keys(), key=_chosen_first):
+    for key in sorted(expected.keys() | found.keys(), key=_rank):
         name = f"{prefix}{key}"
         assumed = UNSTATED.get(name)
         left, right = expected.get(key, assumed), found.get(key, assumed)
@@ -63,12 +63,7 @@ def settings_difference(
 def essential(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """Settings without those that have the value of ``UNSTATED``.
 
-    They are equal for files made in the same way, whichever version wrote them, so a key of a cache
-    is made of these.
-
-    Args:
-        settings: of a feature file.
-        prefix: of the names.
+    They are equal for files made in the same way, whichever version wrote them: a key of a cache.
     """
     kept: dict[str, Any] = {}
     for key, value in settings.items():
@@ -80,8 +75,8 @@ def essential(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return kept
 
 
-def _chosen_first(key: str) -> tuple[int, str]:
-    return (CHOSEN_FIRST.index(key) if key in CHOSEN_FIRST else len(CHOSEN_FIRST), key)
+def _rank(key: str) -> tuple[int, str]:
+    return (ORDER.index(key) if key in ORDER else len(ORDER), key)
 
 
 def _brief(value: Any) -> str:
@@ -98,10 +93,7 @@ def _brief(value: Any) -> str:
 
 
 def settings_for_streams(settings: Mapping[str, Any], streams: Sequence[str]) -> dict[str, Any]:
-    """Settings that matter to some of the streams of a feature file.
-
-    A head trained on rgb alone does not care how flow was computed.
-    """
+    """Settings that matter to some streams: a head trained on rgb does not depend on flow."""
     if "backbone" not in settings:
         return dict(settings)
     narrowed = dict(settings) | {"streams": [name for name in STREAMS if name in streams]}

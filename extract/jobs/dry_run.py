@@ -1,4 +1,4 @@
-"""What an extraction would take in video time and disk space, from the headers of the videos."""
+"""How much video an extraction has to do and how much disk it needs, by the videos' headers."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,13 +16,7 @@ HEADER_BYTES = 1000
 
 @dataclass(frozen=True)
 class Estimate:
-    """What is to be expected of some videos.
-
-    Attributes:
-        seconds: of video, as the files' headers state.
-        unread: videos whose header states no duration.
-        bytes: of the feature files.
-    """
+    """Seconds of video by the files' headers, videos without them, bytes of the feature files."""
 
     seconds: float
     unread: int
@@ -30,13 +24,7 @@ class Estimate:
 
 
 def estimate(videos: Sequence[VideoInput], settings: dict[str, Any], dimension: int) -> Estimate:
-    """Estimate what some videos would take.
-
-    Args:
-        videos: what is to be done.
-        settings: those that the feature files would record.
-        dimension: numbers of a row of one stream.
-    """
+    """Estimate an extraction with the settings of feature files; ``dimension`` is one stream's."""
     lengths = [header_seconds(video.path) for video in videos]
     known = [length for length in lengths if length is not None]
     rows_per_second = float(Fraction(settings["fps"]) / settings["stride"])
@@ -46,7 +34,7 @@ def estimate(videos: Sequence[VideoInput], settings: dict[str, Any], dimension: 
 
 
 def header_seconds(path: Path | Url) -> float | None:
-    """Seconds that a file's header states; None where it states none, or for a URL."""
+    """Seconds by a file's header; None if it states none, or for a URL."""
     if isinstance(path, Url):
         return None
     import av

@@ -1,8 +1,10 @@
-"""What is to be done in a features folder, what happens, and the outcome."""
+"""What to do in a features folder, the events, and the outcome."""
 
+import contextlib
 import logging
+import os
 from collections import deque
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -14,10 +16,8 @@ from extract.features.failure_lists import (
     read_failures,
     read_replaceable,
 )
-from extract.features.fingerprint import fingerprint
-from extract.features.missing_folders import common_folder
 from extract.features.settings import settings_difference
-from extract.jobs.store import FeatureFolder
+from extract.jobs.store import FeatureFolder, made_from
 from extract.sources.find import VideoInput
 from extract.sources.storage import Version
 from extract.sources.urls import OF_ONE_PROCESS, Url
@@ -32,10 +32,10 @@ class Event:
     """Something that happened to one video.
 
     Attributes:
-        kind: ``start``, ``progress``, ``done`` or ``failed``; ``busy`` where another process is
-            working on the video, ``elsewhere`` where one has done it.
+        kind: ``start``, ``progress``, ``done`` or ``failed``; ``busy`` if another process is
+            working on the video, ``elsewhere`` if one has done it.
         video: which one.
-        done: snippets done so far, those of an interrupted run too.
+        done: snippets done so far, including those of an interrupted run.
         total: snippets in all, 0 while unknown.
         seconds: time since the start of this video.
         message: the error of a failed video, the decoder and engine of a done one.
@@ -60,8 +60,8 @@ class Job:
 
     Attributes:
         video: which one.
-        version: of the feature file to replace, None where there is none.
-        failure: why it failed before, None where it did not.
+        version: of the feature file to replace, None if there is none.
+        failure: why it failed before, None if it did not.
         patience: seconds to wait for another process that is working on it.
     """
 
@@ -78,16 +78,16 @@ class Plan:
     Attributes:
         store: where the features are kept.
         todo: videos to extract.
-        present: videos whose features are there already, made with equal settings.
-        failures: name of the list that takes those that fail; None keeps no list.
-        source: folder that all videos to do have in common, None where they have none.
+        present: videos with features of equal settings.
+        failures: name of the list of those that fail; None keeps no list.
+        videos_folder: the deepest folder above all videos of ``todo``, None if there is none.
     """
 
     store: FeatureFolder
     todo: tuple[Job, ...]
     present: tuple[VideoInput, ...] = ()
     failures: str | None = FAILURES
-    source: Path | None = None
+    videos_folder: Path | None = None
 
     @property
     def folder(self) -> Path | Url:
@@ -95,36 +95,26 @@ class Plan:
         return self.store.output.folder
 
     def prepare(self) -> None:
-        """Make the features folder, and take out of its failure lists what is there by now.
-
-        Raises:
-            OSError: the folder cannot be made or written.
-        """
+        """Create the features folder, and remove present videos from its failure lists."""
         self.store.output.local.mkdir(parents=True, exist_ok=True)
         change_failures(self.store.output, [video.id for video in self.present])
 
     def record_failure(self, event: Event) -> None:
-        """Add a failed video to the list.
-
-        Raises:
-            OSError: the folder cannot be written.
-        """
+        """Add a failed video to the list."""
         if self.failures is not None:
-            output = self.store.output
-            change_failures(output, (), {event.video.id: event.message}, self.failures)
+            failed = {event.video.id: event.message}
+            change_failures(self.store.output, (), failed, self.failures)
 
-    def in_memory(self) -> Url | None:
-        """An input or the output that is in this process's memory, where no other one sees it."""
-        for place in (self.folder, *(job.video.path for job in self.todo)):
-            if in_memory(place):
-                return place  # type: ignore[return-value]  # a path is in no memory
-        return None
+    def in_memory(self) -> Path | Url | None:
+        """An input or the output in this process's memory, which no other process sees."""
+        places = (self.folder, *(job.video.path for job in self.todo))
+        return next(filter(in_memory, places), None)
 
     def check_shared(self) -> None:
-        """Several processes have no memory in common.
+        """Check that other processes see all inputs and the output.
 
         Raises:
-            ExtractError: an input or the output is in this process's memory.
+            ExtractError: one is in this process's memory.
         """
         place = self.in_memory()
         if place is not None:
@@ -132,7 +122,7 @@ class Plan:
 
 
 def in_memory(place: Path | Url) -> bool:
-    """Whether no other process sees what is there."""
+    """Whether a path or URL is in this process's memory."""
     return isinstance(place, Url) and place.scheme in OF_ONE_PROCESS
 
 
@@ -145,18 +135,18 @@ def make_plan(
     unknown: Collection[str] = (),
     failures: str = FAILURES,
 ) -> Plan:
-    """Compare what is asked for with what is there.
+    """Compare the requested videos with the features folder.
 
     A feature file counts as present when its settings are equal and the video's content is the one
     it was made from; a changed video is extracted again.
 
     Args:
-        videos: what is asked for.
+        videos: the requested ones.
         folder: the features folder.
         settings: those that features would be made with.
         overwrite: count none of the videos as present.
         unknown: names of settings that are not known before weights are fetched.
-        failures: name of the list that takes videos that fail.
+        failures: name of the list of videos that fail.
 
     Raises:
         ExtractError: a feature file of the folder was made with other settings.
@@ -183,16 +173,19 @@ def make_plan(
         there = video.id in metas or video.id in again
         version = store.output.version(video.id) if there else None
         todo.append(Job(video, version, failed.get(video.id)))
-    source = common_folder(job.video for job in todo)
-    return Plan(store, tuple(todo), tuple(present), failures, source)
+    videos_folder = common_folder(job.video for job in todo)
+    return Plan(store, tuple(todo), tuple(present), failures, videos_folder)
 
 
-def made_from(meta: dict[str, Any] | None, video: VideoInput) -> bool:
-    """Whether features were made from a video as it is now; False where it cannot be read."""
-    try:
-        return meta is not None and meta["facts"].get("fingerprint") == fingerprint(video.path)
-    except OSError:
-        return False
+def common_folder(videos: Iterable[VideoInput]) -> Path | None:
+    """The deepest folder above all videos; None if there is none, or for a URL."""
+    paths = [video.path for video in videos]
+    folders = {os.path.abspath(path.parent) for path in paths if isinstance(path, Path)}
+    if not folders or not all(isinstance(path, Path) for path in paths):
+        return None
+    with contextlib.suppress(ValueError):  # drives of one machine have no folder in common
+        return Path(os.path.commonpath(folders))
+    return None
 
 
 @dataclass
@@ -202,8 +195,8 @@ class Summary:
     Attributes:
         done: ids of the videos that were extracted.
         failed: why each of the others failed, by id.
-        elsewhere: ids of those that other processes have done meanwhile.
-        present: ids of those whose features were there before.
+        elsewhere: ids of those that other processes have done in the meantime.
+        present: ids of those whose features existed before.
     """
 
     done: list[str] = field(default_factory=list)
@@ -212,7 +205,7 @@ class Summary:
     present: list[str] = field(default_factory=list)
 
     def add(self, event: Event) -> None:
-        """Take note of the end of one video."""
+        """Record how one video ended."""
         if event.kind == "elsewhere":
             self.elsewhere.append(event.video.id)
         elif event.kind == "done":
@@ -222,26 +215,26 @@ class Summary:
 
 
 class JobQueue:
-    """The jobs of a plan; those that other processes are working on come again at the end."""
+    """The jobs of a plan; those that other processes are working on come last."""
 
     def __init__(self, plan: Plan) -> None:
         self._jobs = deque(plan.todo)
-        self._told = False
+        self._said_waiting = False
 
     def __len__(self) -> int:
         return len(self._jobs)
 
     def next(self) -> Job | None:
-        """The next job, None where there is no other."""
+        """The next job, None at the end."""
         return self._jobs.popleft() if self._jobs else None
 
     def put_first(self, job: Job) -> None:
-        """Have a job come again at once."""
+        """Repeat a job at once."""
         self._jobs.appendleft(job)
 
     def put_off(self, job: Job) -> None:
-        """Have a job come again at the end, and say so once nothing else is left."""
+        """Repeat a job at the end; log once that nothing else is left."""
         self._jobs.append(replace(job, patience=PATIENCE))
-        if not self._told and all(other.patience for other in self._jobs):
-            self._told = True
+        if not self._said_waiting and all(other.patience for other in self._jobs):
+            self._said_waiting = True
             log.info("other processes are working on the rest: waiting for them")

@@ -1,4 +1,4 @@
-"""Features that worker processes make in advance, while those of earlier videos are read."""
+"""Features that worker processes extract in advance, while those of earlier videos are read."""
 
 import contextlib
 import tempfile
@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Unpack
 
 from extract.errors import ExtractError
 from extract.features.feature_file import Features
-from extract.features.missing_folders import common_folder
-from extract.jobs.plan import Event, Job, Plan, in_memory
-from extract.jobs.resources import Division, divide, sizes_of
+from extract.jobs.plan import Event, Job, Plan, common_folder, in_memory
+from extract.jobs.resources import Division, divide_for
 from extract.jobs.store import Callbacks, FeatureFolder, FeatureStore
 from extract.jobs.video_job import ExtractorOptions
 from extract.jobs.workers import events_of_workers
@@ -29,22 +28,20 @@ def prefetched(
     device: str,
     jobs: int | None = None,
 ) -> Iterator[tuple[FeatureStore, Division]]:
-    """A store whose missing features several processes make, where that pays.
+    """A store whose missing features several processes extract, if that pays.
 
     Args:
         store: where features are kept.
-        videos: those whose features will be asked for, in this order.
+        videos: those whose features will be requested, in this order.
         extractor: of this process; the others get one of the same settings.
         device: of the other processes.
-        jobs: how many there are; None leaves it to `extract.jobs.resources.divide`. With one, the
-            store itself is given, and its features are made in this process.
+        jobs: number of processes; None leaves it to `extract.jobs.resources.divide`. With one, the
+            store itself is given, and features are extracted in this process.
     """
     todo = [
         video for video in videos if not in_memory(video.path) and not store.has(video, extractor)
     ]
-    sizes, backbone = list(sizes_of(todo).values()), extractor.backbone
-    streams, weights = extractor.settings.streams, backbone.weights_bytes()
-    division = divide(backbone.spec, streams, sizes, device, jobs, weights)
+    division = divide_for(extractor, todo, device, jobs)
     if division.workers == 1:
         yield store, division
         return
@@ -56,20 +53,18 @@ def prefetched(
             filled = FeatureFolder(Path(stack.enter_context(temporary)))
         else:
             todo = [video for video in todo if filled.name_of(video, extractor) is not None]
-        plan = Plan(filled, tuple(map(Job, todo)), failures=None, source=common_folder(todo))
+        plan = Plan(filled, tuple(map(Job, todo)), failures=None, videos_folder=common_folder(todo))
         events = stack.enter_context(contextlib.closing(events_of_workers(plan, options, division)))
         yield PrefetchedFeatures(store, plan, events), division
 
 
 class PrefetchedFeatures(FeatureStore):
-    """A store of which several processes make what is not kept yet, in the order of the videos.
-
-    Features of any other video come from the store itself.
+    """A store whose missing features worker processes extract, in the order of the videos.
 
     Args:
-        store: where features are kept.
-        plan: what the processes make, and where.
-        events: what they tell.
+        store: where features are kept; those of other videos come from it.
+        plan: what the processes extract, and into which folder.
+        events: those of the processes.
     """
 
     def __init__(self, store: FeatureStore, plan: Plan, events: Iterator[Event]) -> None:
@@ -79,17 +74,13 @@ class PrefetchedFeatures(FeatureStore):
         self._ended: dict[str, Event] = {}
         self._events = events
 
-    def has(self, video: VideoInput, extractor: "Extractor") -> bool:
-        """Whether the store has them."""
-        return self._store.has(video, extractor)
-
     def features(
         self, video: VideoInput, extractor: "Extractor", **callbacks: Unpack[Callbacks]
     ) -> Features:
-        """Those that a process makes of the video, once it is done; else those of the store.
+        """Those that a process extracts, once they are done; else those of the store.
 
         Raises:
-            ExtractError: a process could not make them; the message says why.
+            ExtractError: a process could not extract them; the message says why.
         """
         event = self._end_of(video, callbacks.get("on_progress"))
         if event is None:
@@ -102,14 +93,14 @@ class PrefetchedFeatures(FeatureStore):
         return made
 
     def _end_of(self, video: VideoInput, on_progress: OnProgress | None) -> Event | None:
-        """Its last event, waited for; None where no process was given the video."""
+        """Wait for the video's last event; None if no process works on it."""
         while video.id in self._open and video.id not in self._ended:
             event = next(self._events, None)
-            if event is None:  # an error ended them all
+            if event is None:  # an error ended all processes
                 return None
             if event.kind == "progress" and event.video.id == video.id and on_progress is not None:
                 on_progress(event.done, event.total)
             if event.kind not in ("start", "progress"):
                 self._ended[event.video.id] = event
-        self._open.discard(video.id)  # asked for once more it comes from the store
+        self._open.discard(video.id)  # the next request goes to the store
         return self._ended.pop(video.id, None)

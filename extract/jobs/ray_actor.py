@@ -4,9 +4,10 @@ import hashlib
 import logging
 import os
 import platform
+import queue
 import threading
-from collections import deque
 from dataclasses import dataclass
+from logging.handlers import QueueHandler
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,18 +22,12 @@ PACKAGE = Path(__file__).resolve().parents[2]
 
 
 class _Stopped(BaseException):
-    """Raised within a video whose actor was told to stop."""
+    """Raised within a video when its actor is stopped."""
 
 
 @dataclass(frozen=True)
 class Machine:
-    """What an actor finds on its machine.
-
-    Attributes:
-        host: its name.
-        code: hash of the program there.
-        sees: whether each of the files asked for is there.
-    """
+    """What an actor finds on its machine: its name, hash of the program, which files it sees."""
 
     host: str
     code: str
@@ -50,29 +45,33 @@ class Actor:
         self._extractor: Extractor | None = None
         self._last: Event | None = None
         self._stop = threading.Event()
-        # After a connection that is taken for lost the last video may still be running.
+        # After a connection that seemed lost, the last video may still be running.
         self._alone = threading.Lock()
-        self._warnings = _Warnings()
-        logging.getLogger("extract").addHandler(self._warnings)
+        self._warnings: queue.SimpleQueue[logging.LogRecord] = queue.SimpleQueue()
+        handler = QueueHandler(self._warnings)
+        handler.setLevel(logging.WARNING)
+        logging.getLogger("extract").addHandler(handler)
 
     def machine(self, files: tuple[Path, ...]) -> Machine:
         """Describe this machine."""
         return Machine(platform.node(), code_hash(), tuple(path.exists() for path in files))
 
     def work(self, job: Job) -> tuple[Event | Exception | None, list[str]]:
-        """Extract a video; what stops all of them is returned, not raised.
+        """Extract a video; what stops all videos is returned, not raised.
 
         Returns:
-            How the video ended (None: it was told to stop), and warnings on the way.
+            How the video ended (None: by `stop`), and the warnings.
         """
+        event: Event | Exception | None
         try:
             with self._alone:
                 event = self._work(job)
         except _Stopped:
-            return None, self._warnings.take()
+            event = None
         except Exception as error:
-            return portable(error), self._warnings.take()
-        return event, self._warnings.take()
+            event = portable(error)
+        lines = [self._warnings.get().getMessage() for _ in range(self._warnings.qsize())]
+        return event, lines
 
     def _work(self, job: Job) -> Event:
         self._last = None
@@ -94,23 +93,6 @@ class Actor:
     def stop(self) -> None:
         """End the current video at its next snippets."""
         self._stop.set()
-
-
-class _Warnings(logging.Handler):
-    """Keeps warnings until they are taken."""
-
-    def __init__(self) -> None:
-        super().__init__(logging.WARNING)
-        self._lines: deque[str] = deque(maxlen=100)
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self._lines.append(record.getMessage())
-
-    def take(self) -> list[str]:
-        """All since the last time."""
-        lines = list(self._lines)
-        self._lines.clear()
-        return lines
 
 
 def code_hash() -> str:

@@ -1,9 +1,9 @@
 """Videos on the machines of a Ray cluster: actors, each with an extractor of its own.
 
-A broken video is a value, as everywhere. A lost actor, or machine, costs a second attempt at its
-video; one whose second actor is lost too is recorded as failed. Ray restarts lost actors, but the
-second attempt is made here: Ray would make its own while the machine is still going down. The
-lists of failures are written here, in one place, for the machines may have no locks in common.
+A lost actor, or machine, costs a second attempt at its video; if that is lost too, the video is
+recorded as failed. Ray restarts lost actors, but the second attempt is made here: Ray would make
+its own while the machine is still going down. The lists of failures are written here, because the
+machines may have no locks in common.
 """
 
 import contextlib
@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 
 EXTRA = "pip install 'basnet-e2e[ray]'"
 POLL_SECONDS = 0.5  # between two questions for the progress of actors
-START_SECONDS = 300.0  # for the first actor to be there: imports over a busy network file system
+START_SECONDS = 300.0  # for the first actor: imports over a busy network file system
 STOP_SECONDS = 10.0
 ATTEMPTS = 2  # at a video whose actor is lost
 LOST = "its worker was lost twice (a decoder's crash, too little memory, or its machine)"
@@ -42,13 +42,7 @@ CARRIED = ("BASNET_OFFLINE",)  # everything else in a machine's environment is i
 
 @dataclass(frozen=True)
 class Slots:
-    """What each actor asks its machine for.
-
-    Attributes:
-        count: actors at a time.
-        cpus: processor cores, which are its threads too.
-        gpus: GPUs, a fraction where several actors share one.
-    """
+    """Actors at a time; cores (and threads) of each; GPUs of each, a fraction if they share one."""
 
     count: int
     cpus: int
@@ -64,12 +58,12 @@ def run_on_cluster(
         plan: its paths must be the same on all machines, or URLs.
         options: as of worker processes.
         address: ``auto``, ``HOST:PORT`` or ``ray://HOST:PORT``.
-        jobs: videos at a time; by default one per GPU, or per machine where there are none.
+        jobs: videos at a time; default: one per GPU, or per machine if there is no GPU.
         on_event: called with each event.
 
     Raises:
-        ExtractError: Ray is not installed, there is no such cluster, or a machine of it lacks the
-            program or the folders.
+        ExtractError: Ray is not installed, there is no such cluster, or one of its machines lacks
+            the program or the folders.
         Exception: whatever else than a broken video stops an actor (weights, a full disk).
     """
     plan.check_shared()
@@ -108,16 +102,10 @@ def _connected(address: str) -> Iterator[Any]:
 
 
 def slots_for(ray: Any, jobs: int | None, device: str, videos: int) -> Slots:
-    """Slots that fit a cluster.
-
-    Args:
-        ray: the module, connected.
-        jobs: videos at a time; by default one per GPU, or per machine where there are none.
-        device: ``auto``, ``cpu`` or ``cuda[:N]``.
-        videos: there are no more slots than these.
+    """Slots that fit a cluster, at most as many as videos; for ``jobs`` see `run_on_cluster`.
 
     Raises:
-        ExtractError: GPUs are asked for and there are none.
+        ExtractError: GPUs are required and there are none.
     """
     nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
     cores = [int(node.get("CPU", 0)) for node in nodes if node.get("CPU", 0) >= 1]
@@ -125,7 +113,7 @@ def slots_for(ray: Any, jobs: int | None, device: str, videos: int) -> Slots:
     if device.startswith("cuda") and not gpus:
         raise ExtractError(f"no device '{device}': the cluster has no GPU; use auto or cpu")
     count = max(1, min(jobs or int(gpus) or len(cores), videos))
-    wanted = -(-count // max(1, len(cores)))  # on each machine, where they are alike
+    wanted = -(-count // max(1, len(cores)))  # on each machine, if they are alike
     return Slots(count, max(1, min(cores, default=1) // wanted), min(1.0, gpus / count))
 
 
@@ -137,7 +125,7 @@ class _Run:
     ) -> None:
         self._ray, self._plan, self._slots, self._on_event = ray, plan, slots, on_event
         self._queue = JobQueue(plan)
-        # An actor needs the folder; its jobs come one by one, and failures are listed here.
+        # Jobs come one by one, and failures are listed here.
         empty = Plan(plan.store, (), failures=None)
         where = replace(options, device="cuda") if slots.gpus else options
         remote = ray.remote(Actor).options(
@@ -152,14 +140,14 @@ class _Run:
         self._files: tuple[Path, ...] = ()
         self._lost: Counter[str] = Counter()
         self._actors: dict[int, Any] = {}
-        # Answers that are awaited, by their references.
+        # Pending answers, by their references.
         self._machines: dict[Any, int] = {}
         self._work: dict[Any, tuple[int, Job]] = {}
         self._progress: dict[Any, int] = {}
-        self._told: dict[str, Event] = {}
+        self._reported: dict[str, Event] = {}
 
     def all(self) -> None:
-        """Every video of the plan."""
+        """Extract every video of the plan."""
         self._plan.prepare()
         try:
             with probe_files(self._plan) as self._files:
@@ -172,7 +160,7 @@ class _Run:
             self._end()
 
     def _ask_machine(self, number: int) -> None:
-        """Ask an actor for its machine; the answer comes when it is there, or there again."""
+        """Ask an actor for its machine; the answer comes when it has started, or restarted."""
         machine = self._actors[number].machine.options(max_task_retries=-1)
         self._machines[machine.remote(self._files)] = number
 
@@ -193,7 +181,7 @@ class _Run:
         self._next(number)
 
     def _next(self, number: int) -> None:
-        """Give an actor its next video; one that has nothing to do leaves its cores to others."""
+        """Give an actor its next video; if there is none, its cores go to others."""
         job = self._queue.next()
         if job is None:
             self._ray.kill(self._actors.pop(number), no_restart=True)
@@ -219,17 +207,18 @@ class _Run:
                 self._ended(reference)
         if not self._progress:
             return
-        told, _ = self._ray.wait(list(self._progress), num_returns=len(self._progress), timeout=0)
-        for reference in told:
+        ready, _ = self._ray.wait(list(self._progress), num_returns=len(self._progress), timeout=0)
+        for reference in ready:
             self._progress.pop(reference)
-            # If the actor is lost, its video tells.
+            # `_ended` notices a lost actor.
             with contextlib.suppress(self._ray.exceptions.RayError):
-                self._tell(self._ray.get(reference))
+                self._report(self._ray.get(reference))
 
-    def _tell(self, event: Event | None) -> None:
+    def _report(self, event: Event | None) -> None:
+        """Pass on the last event of a running video, if it is a new one."""
         running = {job.video.id for _, job in self._work.values()}
-        if event and event.video.id in running and self._told.get(event.video.id) != event:
-            self._told[event.video.id] = event
+        if event and event.video.id in running and self._reported.get(event.video.id) != event:
+            self._reported[event.video.id] = event
             self._on_event(event)
 
     def _ended(self, reference: Any) -> None:
@@ -271,7 +260,7 @@ class _Run:
         self._on_event(event)
 
     def _end(self) -> None:
-        """Stop what is still running, by force if need be; nothing half-written is left."""
+        """Stop what is still running, at last by force, and remove what it left unfinished."""
         for actor in self._actors.values():
             actor.stop.remote()
         if self._work:
@@ -285,7 +274,7 @@ class _Run:
 
 @contextlib.contextmanager
 def probe_files(plan: Plan) -> Iterator[tuple[Path, ...]]:
-    """Files that every machine must see: one in the output folder, and the first video."""
+    """Files that every machine must see: one in the output folder and the first video."""
     paths = [job.video.path for job in plan.todo]
     files = [path for path in paths if isinstance(path, Path) and path.exists()][:1]
     if isinstance(plan.folder, Url):
@@ -303,11 +292,7 @@ def probe_files(plan: Plan) -> Iterator[tuple[Path, ...]]:
 
 
 def _check(found: Machine, plan: Plan) -> None:
-    """Refuse a machine whose features, or files, would be different.
-
-    Raises:
-        ExtractError: it names the machine.
-    """
+    """Raise an ``ExtractError`` if a machine has other code, or does not see the files."""
     if found.code != code_hash():
         raise ExtractError(
             f"{found.host} has another version of basnet-e2e: install the same on all machines"
@@ -321,7 +306,7 @@ def _check(found: Machine, plan: Plan) -> None:
 
 
 def _absolute(plan: Plan) -> Plan:
-    """The plan with paths that mean the same in any working folder."""
+    """The plan with absolute paths."""
 
     def full(path: Path | Url) -> Path | Url:
         return path.absolute() if isinstance(path, Path) else path

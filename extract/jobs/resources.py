@@ -4,6 +4,7 @@ import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from extract.backbones.spec import BackboneSpec
 from extract.inference.batching import SMALL_CLIP
@@ -12,26 +13,29 @@ from extract.machine.memory import free_memory
 from extract.sources.find import VideoInput
 from extract.streams import CHANNELS
 
-# A worker and its decoding process, with networks and current snippets; what the files of
-# weights take comes on top, twice: as read and as laid out for the processor.
+if TYPE_CHECKING:
+    from extract.pipeline.extractor import Extractor
+
+# A worker and its decoding process, with networks and current snippets; the weights come on top,
+# twice: as read and as laid out for the processor.
 WORKER_BYTES = 2 << 30
-# Threads of a worker that one reader of frames keeps busy with networks of the published size.
+# Threads that one reader of frames keeps busy with a network of the published size.
 THREADS_A_READER = 4
-# To ask for the size of each URL would take longer than it helps.
+# Assumed for a URL: asking for the size of each would take too long.
 URL_BYTES = 16 << 20
-# Video files that keep a worker busy for several times as long as its start takes.
+# Video that keeps a worker busy for several times as long as its start takes.
 FEWEST_BYTES = 4 << 20
 
 
 @dataclass(frozen=True)
 class Division:
-    """What is at work at a time.
+    """Worker processes and what each of them uses.
 
     Attributes:
         workers: processes, each working on a video.
         threads: processor threads of each of them.
-        devices: what they compute on, in turn: worker n on device n modulo their number.
-        scarce: what keeps the number of workers below the one that would pay, else empty.
+        devices: what they compute on: worker n on device n modulo their number.
+        scarce: what keeps the number of workers below the best one, else empty.
     """
 
     workers: int
@@ -52,6 +56,11 @@ class Division:
         return f"{workers} with {threads}{' each' * (self.workers > 1)}{why}"
 
 
+def threads_each(workers: int) -> int:
+    """Threads of one of several workers, so that together they fill the machine once."""
+    return max(1, cores() // max(1, workers))
+
+
 def divide(
     spec: BackboneSpec,
     streams: Sequence[str],
@@ -62,46 +71,55 @@ def divide(
 ) -> Division:
     """Fill the machine.
 
-    On a CPU a worker's reader of frames feeds some threads where networks are large. Small networks
-    leave reading as most of the work, so that each core has a worker of its own. A single video
-    gets all threads. Fewer workers are taken where memory is short or where there is so little to
-    do that their start would be most of it. Each GPU has one worker.
+    On a CPU one reader of frames feeds a few threads of a large network. With a small network most
+    of the work is reading, so each core has a worker of its own. A single video gets all threads.
+    There are fewer workers if memory is short, or if starting them would be most of the work. Each
+    GPU has one worker.
 
     Args:
         spec: the network.
-        streams: those that are extracted.
-        sizes: bytes of the videos that are to be done.
+        streams: those to extract.
+        sizes: bytes of the videos.
         device: ``auto``, ``cpu`` or ``cuda[:N]``.
         jobs: workers that the user asks for; None leaves it to this function.
         weights: bytes of the files of weights.
 
     Raises:
-        ExtractError: the device is not there.
+        ExtractError: there is no such device.
     """
     chosen = choose_device(device)
     if chosen != "cpu":
         found = gpus() if device in ("auto", "cuda") else ()
         devices = found if len(found) > 1 else (chosen,)
         workers = max(1, min(jobs or len(devices), len(sizes)))
-        return Division(workers, max(1, cores() // workers), devices)
+        return Division(workers, threads_each(workers), devices)
     if jobs is not None:
         workers = max(1, min(jobs, len(sizes)))
-        return Division(workers, max(1, cores() // workers))
+        return Division(workers, threads_each(workers))
     busy = sum(sizes) // FEWEST_BYTES
     workers, scarce = max(1, min(_workers_that_pay(spec, streams), len(sizes), busy)), ""
     free = free_memory()
     fitting = workers if free is None else free // (WORKER_BYTES + 2 * weights)
     if fitting < workers:
         workers, scarce = max(1, fitting), "too little memory"
-    return Division(workers, max(1, cores() // workers), scarce=scarce)
+    return Division(workers, threads_each(workers), scarce=scarce)
+
+
+def divide_for(
+    extractor: "Extractor", videos: Sequence[VideoInput], device: str, jobs: int | None
+) -> Division:
+    """As `divide`, for the videos that remain to be extracted."""
+    backbone, sizes = extractor.backbone, list(sizes_of(videos).values())
+    streams, weights = extractor.settings.streams, backbone.weights_bytes()
+    return divide(backbone.spec, streams, sizes, device, jobs, weights)
 
 
 def sizes_of(videos: Sequence[VideoInput]) -> dict[str, int]:
-    """Bytes of video files by id; those of URLs count alike."""
+    """Bytes of video files by id; all URLs count alike."""
     sizes = {}
     for video in videos:
         sizes[video.id] = 0 if isinstance(video.path, Path) else URL_BYTES
-        with contextlib.suppress(OSError):  # gone by now: to extract it says so
+        with contextlib.suppress(OSError):  # it is gone; extraction says so
             if isinstance(video.path, Path):
                 sizes[video.id] = video.path.stat().st_size
     return sizes

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Sequence
 
 from extract.jobs.plan import Event, JobQueue, OnEvent, Plan, Summary, make_plan
-from extract.jobs.resources import divide, sizes_of
+from extract.jobs.resources import divide_for
 from extract.jobs.shards import WHOLE, Shard
 from extract.jobs.video_job import ExtractorOptions, work_on
 from extract.pipeline.extractor import Extractor
@@ -36,8 +36,8 @@ def extract_folder(
     """Extract videos into feature files; a second run does what is missing.
 
     A video that fails is recorded in ``failures.json`` and does not stop the others. Several
-    processes may work on one folder. (Where several processes are started, a script's own code
-    belongs behind ``if __name__ == "__main__"``.)
+    processes may work on one folder. A script that starts several jobs needs its own code behind
+    ``if __name__ == "__main__"``.
 
     Args:
         videos: files, folders searched in depth, or URLs of them.
@@ -46,7 +46,7 @@ def extract_folder(
         jobs: videos at a time, each in a process of its own; None fills the machine.
         device: ``auto``, ``cpu`` or ``cuda[:N]``.
         decoding: how videos are decoded.
-        overwrite: extract again what is there.
+        overwrite: extract all videos again.
         shard: only this part of the videos.
         ray: address of a Ray cluster to run on (``auto``, ``HOST:PORT`` or ``ray://HOST:PORT``).
         on_plan: called before work starts with what is to be done; it may raise to prevent it.
@@ -74,15 +74,14 @@ def extract_folder(
     )
     on_plan(plan)
     summary = Summary(present=[video.id for video in plan.present])
+
+    def record(event: Event) -> None:
+        summary.add(event)
+        on_event(event)
+
     if plan.todo:
-        options = ExtractorOptions(settings, device, decoding)
-        _run(plan, extractor, options, jobs, ray, lambda event: _tell(event, summary, on_event))
+        _run(plan, extractor, ExtractorOptions(settings, device, decoding), jobs, ray, record)
     return summary
-
-
-def _tell(event: Event, summary: Summary, on_event: OnEvent) -> None:
-    summary.add(event)
-    on_event(event)
 
 
 def _run(
@@ -93,24 +92,14 @@ def _run(
     ray: str | None,
     on_event: OnEvent,
 ) -> None:
-    """Here, in worker processes or on a cluster."""
+    """Work in this process, in worker processes or on a cluster."""
     if ray:
         from extract.jobs.ray_cluster import run_on_cluster
 
         run_on_cluster(plan, options, ray, jobs, on_event)
         return
-    if jobs is None and plan.in_memory():
-        jobs = 1
-    sizes = list(sizes_of([job.video for job in plan.todo]).values())
-    backbone = extractor.backbone
-    division = divide(
-        backbone.spec,
-        options.settings.streams,
-        sizes,
-        options.device,
-        jobs,
-        backbone.weights_bytes(),
-    )
+    jobs = 1 if jobs is None and plan.in_memory() else jobs
+    division = divide_for(extractor, [job.video for job in plan.todo], options.device, jobs)
     log.info("%s", division)
     if division.workers == 1:
         run_here(plan, extractor, on_event)
@@ -125,13 +114,11 @@ def _run(
 def run_here(plan: Plan, extractor: Extractor, on_event: OnEvent) -> None:
     """Extract the videos of a plan one after the other in this process.
 
-    A video that another process is working on comes last, and is taken over where that process ends
-    without it.
+    A video that another process is working on comes last; if that process ends without it, it is
+    extracted here.
 
     Raises:
-        ExtractError: the weights are those of another network.
-        WeightsError: a stream's weights are not there.
-        OSError: the features folder cannot be written.
+        Exception: as `extract_folder`.
     """
     extractor.load()
     plan.prepare()

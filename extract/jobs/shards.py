@@ -33,7 +33,7 @@ class Shard:
         return f"failures-{self.index}-of-{self.count}.json" if self.count > 1 else FAILURES
 
     def of(self, videos: Sequence[Video]) -> list[Video]:
-        """Its videos, chosen by their ids alone: not by which others there are."""
+        """Its videos, chosen by their ids alone, whichever others there are."""
         return [video for video in videos if share(video.id, self.count) == self.index]
 
 
@@ -41,17 +41,13 @@ WHOLE = Shard(0, 1)
 
 
 def share(video_id: str, count: int) -> int:
-    """The shard of ``count`` that a video belongs to, the same on every machine."""
+    """Index of a video's shard, the same on every machine."""
     digest = hashlib.sha256(same_name(video_id).encode()).digest()
     return int.from_bytes(digest[:8], "big") % count
 
 
 def parse_shard(text: str) -> Shard:
-    """``I/N`` as a shard, counted from 0.
-
-    Raises:
-        ExtractError: it is not of that form, or there is no such shard.
-    """
+    """``I/N`` as a shard; an ``ExtractError`` for other text."""
     index, _, count = text.partition("/")
     if not (index.isascii() and index.isdigit() and count.isascii() and count.isdigit()):
         raise ExtractError(f"shard {text!r}: write I/N, for instance 0/8 to 7/8")
@@ -59,7 +55,7 @@ def parse_shard(text: str) -> Shard:
 
 
 def shard_of_array(environment: Mapping[str, str] = os.environ) -> Shard:
-    """The shard of this task of a SLURM array; the whole outside of one.
+    """The shard of this task of a SLURM array; `WHOLE` outside of one.
 
     Raises:
         ExtractError: the tasks of the array are not evenly numbered.

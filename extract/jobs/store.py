@@ -1,7 +1,7 @@
 """Where the features of a video are kept: the cache, or a folder of the user's.
 
-Features in the cache go by what the video holds and by how they are made, never by its name. A
-damaged file of the cache, or a full disk, costs the time to extract again and nothing else.
+The cache finds features by the video's content and by their settings, never by its name. A damaged
+file of the cache, or a full disk, costs only the time to extract again.
 """
 
 import contextlib
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 from extract.errors import DiskError, ExtractError
 from extract.features.checkpoints import Checkpoints
-from extract.features.feature_file import SUFFIX, Features
+from extract.features.feature_file import SUFFIX, Features, feature_path
 from extract.features.fingerprint import fingerprint
 from extract.features.output_folder import OutputFolder
 from extract.features.settings import essential, settings_difference
@@ -59,19 +59,12 @@ class FeatureStore:
             return extractor.extract(path, **callbacks)
 
     def has(self, video: VideoInput, extractor: "Extractor") -> bool:
-        """Whether features seem to be kept; what they are worth is known when they are read."""
+        """Whether there is a feature file; whether it can be used shows when it is read."""
         return False
 
 
 class FeatureFolder(FeatureStore):
-    """Features by the videos' ids, as ``basnet extract`` writes them; several processes may share.
-
-    Attributes:
-        output: the folder.
-
-    Args:
-        folder: see ``OutputFolder``.
-    """
+    """Features by the videos' ids, as ``basnet extract`` writes them, in an ``OutputFolder``."""
 
     def __init__(self, folder: Path | Url) -> None:
         self.output = OutputFolder(folder)
@@ -84,7 +77,7 @@ class FeatureFolder(FeatureStore):
         Raises:
             ExtractError: the folder holds features of the video with other settings.
             VideoError: the video is damaged or not a video.
-            DiskError: the folder cannot be written or the disk is full.
+            DiskError: the folder cannot be written, or the disk is full.
         """
         name = self.name_of(video, extractor)
         kept = name and self._usable(name, video, extractor)
@@ -105,11 +98,11 @@ class FeatureFolder(FeatureStore):
         return kept
 
     def can_write(self) -> bool:
-        """Whether the folder takes new features; where it cannot, an error says so."""
+        """Whether new features are kept; an error of the folder shows when they are written."""
         return True
 
     def name_of(self, video: VideoInput, extractor: "Extractor") -> str | None:
-        """The name of the video's features in the folder; None where they cannot be kept."""
+        """The name of the video's features in the folder; None if they cannot be kept."""
         return video.id
 
     def kept(self, name: str, video: VideoInput, settings: dict[str, Any]) -> Features | None:
@@ -127,20 +120,13 @@ class FeatureFolder(FeatureStore):
                 f"{self.output.file(name)} was made with other settings ({difference} now); use "
                 "another folder"
             )
-        file = self.output.file(name)
-        assert isinstance(file, Path)
-        with contextlib.suppress(OSError):
-            if meta["facts"].get("fingerprint") == fingerprint(video.path):
-                return Features.load(file)
-        return None
+        file = feature_path(self.output.local, name)
+        return Features.load(file) if made_from(meta, video) else None
 
     def make(
         self, name: str, video: VideoInput, extractor: "Extractor", **callbacks: Unpack[Callbacks]
     ) -> Features:
-        """Extract new features, from where an interrupted run stopped, and keep them.
-
-        The caller holds the lock.
-        """
+        """Extract and keep new features; resume an interrupted run. The caller holds the lock."""
         self.output.remove_half_written(name)
         checkpoints = Checkpoints(self.output.local, name)
         try:
@@ -157,11 +143,7 @@ class FeatureFolder(FeatureStore):
         return made
 
     def save(self, made: Features, name: str) -> None:
-        """Write new features.
-
-        Raises:
-            DiskError: the folder cannot be written or the disk is full.
-        """
+        """Write new features; a ``DiskError`` if that fails."""
         self.output.save(made, name)
 
     def has(self, video: VideoInput, extractor: "Extractor") -> bool:
@@ -170,27 +152,30 @@ class FeatureFolder(FeatureStore):
         return name is not None and self.output.version(name) is not None
 
 
+def made_from(meta: dict[str, Any] | None, video: VideoInput) -> bool:
+    """Whether features were made from a video as it is now; False if it cannot be read."""
+    try:
+        return meta is not None and meta["facts"].get("fingerprint") == fingerprint(video.path)
+    except OSError:
+        return False
+
+
 def default_folder() -> Path:
     """Folder of the feature cache."""
     return cache_folder() / "features"
 
 
 class FeatureCache(FeatureFolder):
-    """Features by content and settings.
-
-    Args:
-        folder: by default that of this user.
-    """
+    """Features by content and settings, in this user's cache by default."""
 
     def __init__(self, folder: Path | None = None) -> None:
-        self._folder = folder or default_folder()
+        super().__init__(folder or default_folder())
         self._writable: bool | None = None
-        super().__init__(self._folder)
 
     def features(
         self, video: VideoInput, extractor: "Extractor", **callbacks: Unpack[Callbacks]
     ) -> Features:
-        """Those in the cache, else new ones, which are kept if they can be.
+        """Those in the cache, else new ones, which are kept if possible.
 
         Raises:
             VideoError: the video is damaged or not a video.
@@ -211,7 +196,7 @@ class FeatureCache(FeatureFolder):
         return None
 
     def can_write(self) -> bool:
-        """Whether the cache takes new features; if not, a line of the log says so once."""
+        """Whether the cache can be written; if not, a warning says so once."""
         if self._writable is None:
             self._writable = True
             try:
@@ -222,8 +207,8 @@ class FeatureCache(FeatureFolder):
         return self._writable
 
     def kept(self, name: str, video: VideoInput, settings: dict[str, Any]) -> Features | None:
-        """Features of a file that is whole."""
-        path = self._folder / f"{name}{SUFFIX}"
+        """Features of an undamaged file."""
+        path = feature_path(self.output.local, name)
         try:
             if _seal(path).read_text("ascii").strip() != sha256_of(path):
                 raise ExtractError("its bytes are not those that were written")
@@ -236,10 +221,10 @@ class FeatureCache(FeatureFolder):
         return features if essential(features.settings) == essential(settings) else None
 
     def save(self, made: Features, name: str) -> None:
-        """Write new features, unless the video changed on the way."""
+        """Write new features, unless the video has changed in the meantime."""
         if name != _key(str(made.facts.get("fingerprint")), made.settings):
             return
-        path = self._folder / f"{name}{SUFFIX}"
+        path = feature_path(self.output.local, name)
         try:
             made.save(path)
             write_text(_seal(path), sha256_of(path) + "\n")
@@ -254,7 +239,7 @@ class FeatureCache(FeatureFolder):
     def size(self) -> tuple[int, int]:
         """Number of videos and of bytes."""
         videos, total = 0, 0
-        for path in self._folder.rglob("*"):
+        for path in self.output.local.rglob("*"):
             with contextlib.suppress(OSError):
                 if path.is_file():
                     total += path.stat().st_size
@@ -269,7 +254,7 @@ def _key(content: str, settings: dict[str, Any]) -> str:
 
 
 def _seal(path: Path) -> Path:
-    """File with the hash of another: a flipped bit would be a wrong feature."""
+    """File with the hash of a feature file: a flipped bit would be a wrong feature."""
     return path.with_suffix(SEAL_SUFFIX)
 
 

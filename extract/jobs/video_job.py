@@ -2,6 +2,7 @@
 
 import errno
 import logging
+import os
 import time
 import traceback
 from dataclasses import dataclass
@@ -12,8 +13,9 @@ from extract.errors import DiskError, ExtractError
 from extract.features.checkpoints import Checkpoints
 from extract.features.failure_lists import change_failures, read_failures, read_replaceable
 from extract.features.feature_file import Features
-from extract.features.missing_folders import check_filled
-from extract.jobs.plan import Event, Job, OnEvent, Plan, made_from
+from extract.features.output_folder import check_there
+from extract.jobs.plan import Event, Job, OnEvent, Plan
+from extract.jobs.store import made_from
 from extract.pipeline.settings import DecodeOptions, ExtractSettings
 from extract.sources.find import VideoInput, printable
 from extract.sources.urls import Url, masked
@@ -27,14 +29,14 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class ExtractorOptions:
-    """All that another process needs to make its extractor."""
+    """What another process makes its extractor from."""
 
     settings: ExtractSettings
     device: str
     decoding: DecodeOptions
 
     def make_extractor(self) -> "Extractor":
-        """An extractor in the process that calls."""
+        """An extractor for this process."""
         from extract.pipeline.extractor import Extractor
 
         return Extractor(self.settings, device=self.device, decoding=self.decoding)
@@ -43,11 +45,11 @@ class ExtractorOptions:
 def work_on(job: Job, plan: Plan, extractor: "Extractor", on_event: OnEvent) -> Event:
     """Extract one video into its feature file; its failure is an event, not an exception.
 
-    The event returned is ``busy`` where another process is working on the video, and tells of its
-    outcome where another one has done it since the plan was made.
+    The event is ``busy`` if another process is working on the video. If another one has done it
+    since the plan was made, the event is its outcome.
 
     Raises:
-        WeightsError: a stream's weights are not there, which stops every video.
+        WeightsError: a stream's weights are missing, which stops every video.
         OSError: the features folder cannot be written, or it or the videos' folder is gone.
     """
     video, output = job.video, plan.store.output
@@ -57,8 +59,7 @@ def work_on(job: Job, plan: Plan, extractor: "Extractor", on_event: OnEvent) -> 
         with output.lock(name, job.patience) as locked:
             if not locked:
                 return Event("busy", video)
-            elsewhere = _done_elsewhere(job, plan, name)
-            if elsewhere is not None:
+            if elsewhere := _done_elsewhere(job, plan, name):
                 return elsewhere
             if plan.failures is not None:
                 change_failures(output, [video.id])
@@ -92,23 +93,31 @@ def _extract(
     except Exception as error:
         log.debug("%s", masked(traceback.format_exc()))
         plan.store.output.check_there()
-        if plan.source and isinstance(video.path, Path) and not video.path.exists():
-            check_filled(plan.source)
+        if plan.videos_folder and isinstance(video.path, Path) and not video.path.exists():
+            _check_filled(plan.videos_folder)
         reason = _reason(video.path, error)
         return Event("failed", video, seconds=time.monotonic() - began, message=reason)
     rows, spent = len(features.start), time.monotonic() - began
     return Event("done", video, rows, rows, spent, _made_by(features), features.duration)
 
 
+def _check_filled(folder: Path) -> None:
+    """Raise a ``DiskError`` if a folder of videos is gone, or empty like an unmounted disk."""
+    check_there(folder)
+    with os.scandir(folder) as entries:
+        if next(entries, None) is None:
+            raise DiskError(errno.ENOENT, "this folder is empty now", os.fspath(folder))
+
+
 def _made_by(features: Features) -> str:
-    """Decoder, engine and runtime, and why a video ends before its time."""
+    """Decoder, engine and runtime, and why a partial video ends early."""
     facts = features.facts
     used = ", ".join(str(facts[key]) for key in ("decoder", "engine", "runtime") if facts.get(key))
     return "; ".join(filter(None, (used, facts.get("partial"))))
 
 
 def _done_elsewhere(job: Job, plan: Plan, name: str) -> Event | None:
-    """What another process made of a video since the plan was made."""
+    """How another process ended the video since the plan was made."""
     output, video = plan.store.output, job.video
     if output.version(name) not in (None, job.version) and made_from(output.meta(name), video):
         return Event("elsewhere", video)
@@ -121,7 +130,7 @@ def _done_elsewhere(job: Job, plan: Plan, name: str) -> Event | None:
 
 
 def _reason(path: Path | Url, error: Exception) -> str:
-    """One line on why a video failed, whatever was raised."""
+    """One line on why a video failed."""
     if isinstance(error, ExtractError):
         return printable(str(error))
     if isinstance(error, OSError) and error.strerror:
@@ -131,7 +140,7 @@ def _reason(path: Path | Url, error: Exception) -> str:
 
 
 def record_lost(plan: Plan, event: Event) -> None:
-    """Record the failure of a video whose process died, unless another one has it by now."""
+    """Record the failure of a video whose process died, unless another one works on it by now."""
     output, video_id = plan.store.output, event.video.id
     with output.lock(video_id, patience=0) as locked:
         if locked:
@@ -141,14 +150,7 @@ def record_lost(plan: Plan, event: Event) -> None:
 
 
 def clean_up(plan: Plan, video: VideoInput, patience: float) -> None:
-    """Remove what a process that was ended within a video left half written.
-
-    Args:
-        plan: of the video.
-        video: what it worked on.
-        patience: seconds in which its lock is freed.
-    """
-    output = plan.store.output
-    with output.lock(video.id, patience) as locked:
+    """Remove what a process that was ended within a video left, ``patience`` seconds later."""
+    with plan.store.output.lock(video.id, patience) as locked:
         if locked:
-            output.remove_half_written(video.id)
+            plan.store.output.remove_half_written(video.id)

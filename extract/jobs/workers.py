@@ -1,7 +1,6 @@
 """Several videos at a time: worker processes that may die without taking the others along."""
 
 import contextlib
-import logging
 import multiprocessing
 import pickle
 import signal
@@ -9,14 +8,14 @@ import sys
 import time
 from collections.abc import Generator
 from dataclasses import replace
+from multiprocessing import resource_tracker
 from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
 from typing import Any
 
 from extract.jobs.plan import Event, Job, JobQueue, Plan
-from extract.jobs.resources import Division
+from extract.jobs.resources import Division, threads_each
 from extract.jobs.video_job import ExtractorOptions, clean_up, record_lost, work_on
-from extract.machine.devices import cores
 from extract.machine.stop_signals import (
     Terminated,
     sigterm_as_ctrl_c,
@@ -24,18 +23,12 @@ from extract.machine.stop_signals import (
     unblock_sigterm,
 )
 
-log = logging.getLogger(__name__)
 STOP = None
-STOPPED_CODE = 128 + 15  # exit code of a worker that was told to stop by SIGTERM
-# Seconds in which a scheduler that stops the workers and this process reaches this process too.
+STOPPED_CODE = 128 + 15  # exit code of a worker that SIGTERM stopped within a video
+# A scheduler that stops the workers stops this process too, within these seconds.
 GROUP_STOP_SECONDS = 1.0
-# Seconds that a worker has for removing what it was writing, before it is killed.
+# Seconds that a worker has to remove what it was writing, before it is killed.
 STOP_SECONDS = 10.0
-
-
-def threads_each(workers: int) -> int:
-    """Threads of one of several workers, so that together they fill the machine once."""
-    return max(1, cores() // max(1, workers))
 
 
 def events_of_workers(
@@ -43,10 +36,9 @@ def events_of_workers(
 ) -> Generator[Event, None, None]:
     """What happens while worker processes extract the videos of a plan.
 
-    The processor's cores are shared evenly among the workers that have a video. A worker that dies
-    (a decoder's crash, the system short of memory) costs the one video it was working on: that is
-    recorded as failed and another worker takes the dead one's place. The processes end with the
-    generator.
+    The workers that have a video share the processor's cores evenly. A worker that dies (a
+    decoder's crash, the system short of memory) costs the one video it was working on: that is
+    recorded as failed, and another worker takes its place. The processes end with the generator.
 
     Args:
         plan: what is to be done.
@@ -58,17 +50,17 @@ def events_of_workers(
     """
     plan.check_shared()
     queue = JobQueue(plan)
-    context = multiprocessing.get_context("spawn")
     plan.prepare()
     workers: list[_Worker] = []
     try:
         for number in range(min(division.workers, len(queue))):
             several = len(division.devices) > 1
             own = replace(options, device=division.device(number)) if several else options
-            workers.append(_Worker(context, plan, own))
+            workers.append(_Worker(plan, own))
         for worker in workers:
             _next(worker, workers, queue)
-        while busy := _by_pipe(workers):
+        # By pipe: Windows has another class of pipes.
+        while busy := {worker.pipe: worker for worker in workers if worker.job}:
             for pipe in wait(list(busy)):
                 worker, job = busy[pipe], busy[pipe].job
                 event = worker.receive()
@@ -82,49 +74,43 @@ def events_of_workers(
         _stop(workers)
 
 
-def _by_pipe(workers: "list[_Worker]") -> "dict[Any, _Worker]":
-    """Workers that have a video, by their pipe; Windows has another class of pipes."""
-    return {worker.pipe: worker for worker in workers if worker.job}
-
-
 def _next(free: "_Worker", workers: "list[_Worker]", queue: JobQueue) -> None:
-    """Give a worker its next video; where none is left, its cores go to those still at work."""
+    """Give a worker its next video; if none is left, its cores go to the other workers."""
     job = queue.next()
     if job is not None:
-        free.give(job, threads_each(len(workers)))
+        free.use_threads(threads_each(len(workers)))
+        free.job = job
+        free.send(job)
         return
-    at_work = [worker for worker in workers if worker.job]
-    for worker in at_work:
-        worker.use_threads(threads_each(len(at_work)))
+    busy = [worker for worker in workers if worker.job]
+    for worker in busy:
+        worker.use_threads(threads_each(len(busy)))
 
 
 class _Worker:
     """One process, its pipe and the video that it is working on."""
 
-    def __init__(self, context: Any, plan: Plan, options: ExtractorOptions) -> None:
-        self.plan = plan
-        self._start = lambda: self._spawn(context, options)
+    pipe: Any
+    process: BaseProcess
+
+    def __init__(self, plan: Plan, options: ExtractorOptions) -> None:
+        self.plan, self._options = plan, options
         self.job: Job | None = None
-        self._threads = 0
-        self.pipe: Any
-        self.process: BaseProcess
         self._start()
 
-    def _spawn(self, context: Any, options: ExtractorOptions) -> None:
+    def _start(self) -> None:
+        context = multiprocessing.get_context("spawn")
         self.pipe, theirs = context.Pipe()
         # A worker's jobs come one by one.
-        empty = replace(self.plan, todo=(), present=())
-        self.process = context.Process(target=_work, args=(theirs, empty, options), daemon=True)
+        arguments = theirs, replace(self.plan, todo=(), present=()), self._options
+        process = context.Process(target=_work, args=arguments, daemon=True)
+        if hasattr(signal, "pthread_sigmask"):
+            resource_tracker.ensure_running()  # its start would unblock the signals
         with stops_blocked():
-            self.process.start()
+            process.start()
+            self.process = process
         theirs.close()
         self._threads = 0
-
-    def give(self, job: Job, threads: int) -> None:
-        """Give a video to an idle worker."""
-        self.use_threads(threads)
-        self.job = job
-        self.send(job)
 
     def use_threads(self, threads: int) -> None:
         """Change the threads; a worker within a video does so after its current snippets."""
@@ -140,22 +126,10 @@ class _Worker:
     def receive(self) -> Event:
         """Next event of the worker's video; a dead process is a failed video."""
         assert self.job is not None
-        video = self.job.video
         try:
             event = self.pipe.recv()
         except (EOFError, ConnectionResetError):
-            self.process.join()
-            if self.process.exitcode in (STOPPED_CODE, -signal.SIGTERM):
-                time.sleep(GROUP_STOP_SECONDS)
-            event = Event(
-                "failed",
-                video,
-                message=f"{video.path}: its worker process ended with exit code "
-                f"{self.process.exitcode} (a decoder's crash, or too little memory)",
-            )
-            self.pipe.close()
-            self._start()
-            record_lost(self.plan, event)
+            event = self._replace(self.job)
         if isinstance(event, BaseException):
             raise event
         assert isinstance(event, Event)
@@ -163,11 +137,25 @@ class _Worker:
             self.job = None
         return event
 
+    def _replace(self, job: Job) -> Event:
+        """Start another process in the place of one that died; the video has failed."""
+        self.process.join()
+        code = self.process.exitcode
+        if code in (STOPPED_CODE, -signal.SIGTERM):
+            time.sleep(GROUP_STOP_SECONDS)
+        cause = "a decoder's crash, or too little memory"
+        text = f"{job.video.path}: its worker process ended with exit code {code} ({cause})"
+        event = Event("failed", job.video, message=text)
+        self.pipe.close()
+        self._start()
+        record_lost(self.plan, event)
+        return event
+
 
 def _stop(workers: list[_Worker]) -> None:
     """End all processes: idle ones by a message, others by a signal, at last by force.
 
-    What they were stopped within is cleaned up here, since a signal may come at any point.
+    What they left unfinished is removed here, since a signal may come at any point.
     """
     for worker in workers:
         if worker.job is None:
@@ -178,48 +166,46 @@ def _stop(workers: list[_Worker]) -> None:
     for worker in workers:
         worker.process.join(timeout=max(0.0, deadline - time.monotonic()))
         if worker.process.is_alive():
-            log.debug("a worker did not end by itself")
             worker.process.kill()
             worker.process.join()
     for worker in workers:
         if worker.job is not None:
-            with contextlib.suppress(OSError):  # a folder that went away is what stopped the run
+            with contextlib.suppress(OSError):  # a folder that disappeared is what stopped the run
                 clean_up(worker.plan, worker.job.video, patience=0)
 
 
 def _work(pipe: Any, plan: Plan, options: ExtractorOptions) -> None:
-    """Body of a worker process: one extractor, any number of videos."""
+    """Body of a worker process: one extractor, any number of videos.
+
+    Only within a video is there anything to clean up. Elsewhere SIGTERM ends the process at once:
+    an exception during torch's import would abort it.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent, which ends us
-    try:
-        with sigterm_as_ctrl_c():
-            unblock_sigterm()
-            _extract_all(pipe, plan, options)
-    except Terminated:
-        sys.exit(STOPPED_CODE)
-
-
-def _extract_all(pipe: Any, plan: Plan, options: ExtractorOptions) -> None:
-    """Extract the parent's videos until it says stop; what stops all of them is sent to it."""
+    unblock_sigterm()
     try:
         extractor = options.make_extractor()
 
         def on_event(event: Event) -> None:
             _send(pipe, event)
-            while pipe.poll():  # nothing but threads: the next video waits for this one's end
+            while pipe.poll():  # only threads: the next video comes after the end of this one
                 extractor.use_threads(_receive(pipe))
 
         while (message := _receive(pipe)) is not STOP:
             if isinstance(message, Job):
                 extractor.load()
-                _send(pipe, work_on(message, plan, extractor, on_event))
+                with sigterm_as_ctrl_c():
+                    event = work_on(message, plan, extractor, on_event)
+                _send(pipe, event)
             else:
                 extractor.use_threads(message)
+    except Terminated:
+        sys.exit(STOPPED_CODE)
     except Exception as error:
         _send(pipe, portable(error))
 
 
 def _receive(pipe: Any) -> Any:
-    """The parent's next message; without a parent there is nothing left to do."""
+    """The parent's next message; exit if the parent has ended."""
     try:
         return pipe.recv()
     except (EOFError, OSError):
@@ -227,7 +213,7 @@ def _receive(pipe: Any) -> Any:
 
 
 def _send(pipe: Any, message: object) -> None:
-    """Tell the parent; see ``_receive``."""
+    """Send to the parent; exit if it has ended."""
     try:
         pipe.send(message)
     except OSError:

@@ -1,7 +1,4 @@
-"""What computes: the processor cores of this process, the device of a name, exact float32 on it.
-
-Nothing here imports torch before it is needed, so that a question about cores costs nothing.
-"""
+"""Processor cores, devices by name, exact float32 on them; imports torch only when needed."""
 
 import contextlib
 import os
@@ -19,10 +16,7 @@ def cores() -> int:
 
 
 def default_threads() -> int:
-    """Threads of this process: its cores, or torch's number where torch is in use and has fewer.
-
-    A worker process that limits torch's threads thereby limits every engine.
-    """
+    """Threads of this process: its cores, or torch's number if torch is in use and has fewer."""
     torch = sys.modules.get("torch")
     return min(cores(), torch.get_num_threads()) if torch is not None else cores()
 
@@ -32,7 +26,7 @@ RULED_OUT: dict[str, str] = {}
 
 
 def rule_out(device: str, reason: str) -> None:
-    """Use a GPU no longer: `choose_device` refuses it, and ``auto`` is the CPU."""
+    """Stop using a GPU: `choose_device` refuses it, and ``auto`` is the CPU."""
     RULED_OUT[_index(device)] = reason
 
 
@@ -41,10 +35,7 @@ def _index(device: str) -> str:
 
 
 def choose_device(device: str = "auto") -> str:
-    """The device of that name as torch writes it; ``auto`` is a GPU where there is one.
-
-    Args:
-        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+    """Torch's name of ``auto`` (a GPU if there is one), ``cpu``, ``cuda`` or ``cuda:N``.
 
     Raises:
         ExtractError: the name is unknown, the machine has no such device, or it was ruled out.
@@ -70,9 +61,9 @@ def choose_device(device: str = "auto") -> str:
 def exact_float32() -> contextlib.AbstractContextManager[None]:
     """Inside the block torch rounds nothing below float32 and picks deterministic convolutions.
 
-    TensorFloat-32 rounds factors to 10 bits, and torch lets convolutions use it unless told not
-    to: features and flow would depend on the device. What the caller had chosen comes back after
-    the last of the threads that are inside.
+    TensorFloat-32 rounds factors to 10 bits, and torch uses it for convolutions by default:
+    features and flow would depend on the device. The caller's choice is restored after the last of
+    the threads that are inside.
     """
     return multiplying(tf32=False)
 
@@ -81,8 +72,8 @@ def exact_float32() -> contextlib.AbstractContextManager[None]:
 def multiplying(*, tf32: bool) -> Iterator[None]:
     """`exact_float32`, or with TensorFloat-32 in convolutions and matrix products of GPUs.
 
-    The switches belong to the process: threads that ask for the same share them, and one that asks
-    for the other way waits until they are free. A block of one way holds none of the other.
+    The switches belong to the process: threads that want the same share them, and others wait. Such
+    blocks are not nested with different settings.
     """
     _SWITCHES.take(tf32)
     try:
@@ -92,7 +83,7 @@ def multiplying(*, tf32: bool) -> Iterator[None]:
 
 
 class _Switches:
-    """Torch's switches, shared by all threads that want them set the same way."""
+    """Torch's switches, shared by threads that want the same."""
 
     def __init__(self) -> None:
         self._free = threading.Condition()
@@ -134,30 +125,20 @@ def _switched(tf32: bool) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _products(tf32: bool) -> Iterator[None]:
-    """The same for matrix products, which torch rounds only where a caller has asked for it."""
+    """The same for matrix products, which torch rounds only at a caller's request."""
     import torch
 
-    try:
-        before = torch.get_float32_matmul_precision()
-    except RuntimeError:
-        # Asked for by the newer switches (torch 2.9), beside which the older ones are an error.
-        backends: Any = torch.backends
-        switches = (backends.cuda.matmul, backends.mkldnn.matmul)
-        chosen = [switch.fp32_precision for switch in switches]
-        for switch, value in zip(switches, ("tf32" if tf32 else "ieee", "ieee"), strict=True):
-            switch.fp32_precision = value
+    with contextlib.ExitStack() as restored:
         try:
-            yield
-        finally:
-            for switch, value in zip(switches, chosen, strict=True):
-                switch.fp32_precision = value
-        return
-    wanted = "high" if tf32 else "highest"
-    if before == wanted:
+            before, wanted = torch.get_float32_matmul_precision(), "high" if tf32 else "highest"
+        except RuntimeError:
+            # The caller used the newer switches (torch 2.9), which forbid the older ones.
+            backends: Any = torch.backends
+            for switch, exact in ((backends.cuda.matmul, not tf32), (backends.mkldnn.matmul, True)):
+                restored.callback(setattr, switch, "fp32_precision", switch.fp32_precision)
+                switch.fp32_precision = "ieee" if exact else "tf32"
+        else:
+            if before != wanted:
+                restored.callback(torch.set_float32_matmul_precision, before)
+                torch.set_float32_matmul_precision(wanted)
         yield
-        return
-    torch.set_float32_matmul_precision(wanted)
-    try:
-        yield
-    finally:
-        torch.set_float32_matmul_precision(before)

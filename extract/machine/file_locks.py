@@ -1,6 +1,6 @@
-"""Which process works on which video: lock files in a folder that several processes share.
+"""Lock files in a folder that several processes share: which process works on which video.
 
-A lock is the operating system's on an open file, so it ends with its owner however that ends.
+A lock is the operating system's on an open file, so it always ends with its owner.
 """
 
 import contextlib
@@ -83,7 +83,7 @@ def _acquire(held: "FileLock", path: Path, folder: Path) -> bool:
 
 
 def remove_empty(folder: Path, root: Path) -> None:
-    """Remove a folder and those above it up to ``root``, as far as they are empty."""
+    """Remove empty folders from ``folder`` up to ``root``."""
     with contextlib.suppress(OSError):
         while folder != root.parent:
             folder.rmdir()

@@ -4,7 +4,7 @@ import contextlib
 import os
 from pathlib import Path
 
-# A process may take this share of the machine, or of what its control group leaves it.
+# A decoding process may take this share of the machine, or of its control group.
 SHARE = 0.5
 LEAST_BYTES = 2 << 30  # decoding 8K needs up to about this
 GROUPS = "/sys/fs/cgroup"
@@ -14,12 +14,12 @@ FIRST_TO_GO = "1000"  # highest badness for the kernel's choice of what to kill
 
 
 def memory_of_machine() -> int | None:
-    """Bytes of memory that this process and all others have; None where it is unknown."""
+    """Bytes of memory that this process and all others have; None if unknown."""
     found = []
     with contextlib.suppress(ValueError, OSError, AttributeError):
         found.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
     for name in (*GROUP_LIMITS, *_own_limits()):
-        with contextlib.suppress(OSError, ValueError):  # "max" where there is no limit
+        with contextlib.suppress(OSError, ValueError):  # "max" without a limit
             found.append(int(Path(name).read_text("ascii")))
     return min(found, default=None)
 
@@ -35,7 +35,7 @@ def _own_limits() -> list[str]:
 
 
 def free_memory() -> int | None:
-    """Bytes that new processes may take; None where it is unknown."""
+    """Bytes that new processes may take; None if unknown."""
     total = memory_of_machine()  # in a container, its own
     if total is None:
         return None
@@ -47,16 +47,15 @@ def free_memory() -> int | None:
 
 
 def default_limit() -> int | None:
-    """Bytes that a decoding process may take; None where the size of the machine is unknown."""
+    """Bytes that a decoding process may take; None if the machine's size is unknown."""
     total = memory_of_machine()
     return None if total is None else max(LEAST_BYTES, int(total * SHARE))
 
 
 def limit_memory(limit: int | None) -> None:
-    """Bound the private memory of this process, and let it be the first that the kernel ends.
+    """Bound the private memory of this process, and let it be the first that the kernel kills.
 
-    An allocation above the bound fails. Only Linux counts private memory for this bound; other
-    systems have no limit but the kernel's own.
+    An allocation above the bound fails. Only Linux counts private memory for this bound.
     """
     with contextlib.suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text(FIRST_TO_GO, "ascii")

@@ -1,9 +1,8 @@
 """Functions compiled by numba, whose machine code is kept between runs.
 
-Whoever can write this code can have it executed, so it is kept in a folder of the cache that only
-this user can write, or else in a temporary one for the length of the process. A release of numba or
-LLVM that breaks a function costs time, not results: `works` tries an example, and callers have a
-fallback.
+It will be executed, so it is kept in a folder of the cache that only this user can write, or in a
+temporary one. A release of numba or LLVM that breaks a function costs time, not results:
+`works` tries an example, and callers have a fallback.
 """
 
 import functools
@@ -42,11 +41,7 @@ def code_folder() -> Path | None:
 
 
 def compiled(**options: Any) -> Callable[[Function], Function]:
-    """Compile a function to machine code that releases Python's lock.
-
-    Args:
-        **options: options of numba's ``njit``.
-    """
+    """Compile a function that releases Python's lock, with options of numba's ``njit``."""
     import numba
 
     folder = code_folder()

@@ -1,4 +1,4 @@
-"""Folders that nobody but this user can write: for compiled code and downloaded videos."""
+"""Folders that only this user can write: for compiled code and downloaded videos."""
 
 import atexit
 import contextlib
@@ -12,13 +12,13 @@ _substitutes: dict[Path, Path] = {}
 
 
 def private_folder(wanted: Path) -> Path:
-    """The folder ``wanted``, made where it is missing; else a temporary one.
+    """The folder ``wanted``, created if missing.
 
-    A temporary folder takes its place where somebody else owns it or can write to it, and where it
-    cannot be made or written. It is the same for the whole process, at whose end it is removed.
+    If somebody else owns it or can write to it, or if it cannot be created or written, a temporary
+    folder takes its place until the process ends.
 
     Raises:
-        OSError: no temporary folder can be made either.
+        OSError: no temporary folder can be created either.
     """
     with contextlib.suppress(OSError):
         wanted.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -33,12 +33,11 @@ def private_folder(wanted: Path) -> Path:
 def is_private(folder: Path) -> bool:
     """Whether this user owns a folder and nobody else but root can put anything into it.
 
-    That holds for the folders above it too: whoever can write there can put another folder in its
-    place. A sticky folder (``/tmp``) does not allow that. Windows, where folders have no owner in
-    this sense, keeps a user's folders private itself.
+    Whoever can write to a folder above could replace it, unless that is sticky (``/tmp``). Windows,
+    where folders have no such owner, keeps a user's folders private itself.
 
     Raises:
-        OSError: the folder is not there.
+        OSError: the folder does not exist.
     """
     if not hasattr(os, "getuid"):
         return True
@@ -49,7 +48,7 @@ def is_private(folder: Path) -> bool:
 
 
 def _holds_still(above: os.stat_result) -> bool:
-    """Whether only this user and root can move what is in a folder."""
+    """Whether only this user and root can move the contents of a folder."""
     sticky = bool(above.st_mode & stat.S_ISVTX)
     return above.st_uid in (0, os.getuid()) and (sticky or not _others_write(above))
 
@@ -61,7 +60,7 @@ def _others_write(about: os.stat_result) -> bool:
 
 
 def _own_group(number: int) -> bool:
-    """Whether a group is that of one user alone, as many systems make one for each."""
+    """Whether a group has only this user, as many systems create one for each user."""
     import grp
     import pwd
 

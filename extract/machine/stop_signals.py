@@ -18,7 +18,7 @@ class Terminated(KeyboardInterrupt):
 
 @contextlib.contextmanager
 def sigterm_as_ctrl_c() -> Iterator[None]:
-    """Inside the block SIGTERM raises ``Terminated``, once; a process told to ignore it does so.
+    """Inside the block SIGTERM raises ``Terminated``, once; a process that ignores it still does.
 
     Python swallows what a signal raises within a destructor or a callback of C code, such as LLVM's
     while it compiles. Inside the block such a stop, Ctrl-C too, is raised again.
@@ -26,32 +26,45 @@ def sigterm_as_ctrl_c() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield  # only the main thread may set handlers
         return
-    before, report = signal.getsignal(signal.SIGTERM), sys.unraisablehook
+    report = sys.unraisablehook
 
     def on_swallowed(found: Any) -> None:
-        if not isinstance(found.exc_value, KeyboardInterrupt):
+        if isinstance(found.exc_value, KeyboardInterrupt):
+            stopped = isinstance(found.exc_value, Terminated)
+            _repeat(signal.SIGTERM if stopped else signal.SIGINT)
+        else:
             report(found)
-            return
-        number = signal.SIGINT
-        if isinstance(found.exc_value, Terminated):
-            number = signal.SIGTERM
-            signal.signal(number, _raise)
-        threading.Timer(PAUSE, os.kill, (os.getpid(), number)).start()
 
+    before = {}
+    if signal.getsignal(signal.SIGTERM) not in (signal.SIG_IGN, None):
+        before[signal.SIGTERM] = signal.signal(signal.SIGTERM, _raise)
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        before[signal.SIGINT] = signal.signal(signal.SIGINT, _raise)
     sys.unraisablehook = on_swallowed
-    if before is not signal.SIG_IGN:
-        signal.signal(signal.SIGTERM, _raise)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
         sys.unraisablehook = report
 
 
 def _raise(number: int, frame: FrameType | None) -> None:
+    torch = sys.modules.get("torch.distributed")
+    if getattr(getattr(torch, "__spec__", None), "_initializing", False):
+        _repeat(number)  # C++ code there turns an exception into an abort of the process
+        return
+    if number == signal.SIGINT:
+        raise KeyboardInterrupt
     # A second one would cut the cleaning short, and who means it sends SIGKILL.
     signal.signal(number, signal.SIG_IGN)
     raise Terminated
+
+
+def _repeat(number: int) -> None:
+    """Let this process receive a signal again after a pause."""
+    signal.signal(number, _raise)
+    threading.Timer(PAUSE, os.kill, (os.getpid(), number)).start()
 
 
 @contextlib.contextmanager
@@ -59,7 +72,8 @@ def stops_blocked() -> Iterator[None]:
     """Processes started in the block never see Ctrl-C or SIGTERM; this one sees them afterwards.
 
     A terminal or a scheduler sends them to all processes of a job, and a child that ends before its
-    parent would look like a failure. `unblock_sigterm` lets a child see SIGTERM.
+    parent would look like a failure. `unblock_sigterm` lets a child see SIGTERM. Another thread of
+    this process may receive a signal within the block.
     """
     if not hasattr(signal, "pthread_sigmask"):  # Windows
         yield

@@ -110,7 +110,7 @@ class Extractor:
             WeightsError: the weights of a stream are missing.
         """
         if self._isolation is not None:
-            self._isolation.start()  # while the networks are read
+            self._isolation.process()  # it starts while the networks are read
         self._scheduler.load()
 
     def use_threads(self, threads: int) -> None:

@@ -1,7 +1,7 @@
-"""A video of a URL, on this machine for as long as it is worked on.
+"""A temporary copy of a video from a URL.
 
-Each process has one at a time in a temporary folder and removes it after use. What a process that
-was killed has left behind is removed by the next one that downloads.
+Each process has one at a time and removes it after use. What a killed process left, the next one
+that downloads removes.
 """
 
 import contextlib
@@ -27,10 +27,10 @@ FULL = (errno.ENOSPC, errno.EDQUOT)
 
 @contextlib.contextmanager
 def local_copy(video: Path | Url) -> Iterator[Path]:
-    """Inside the block the video is a file on this machine; errors name it as it was given.
+    """Inside the block the video is a file on this machine; errors name the original.
 
     Raises:
-        VideoError: there is no such object, the connection fails, or the disk has no space for it.
+        VideoError: there is no such object, the connection fails, or the disk is too small.
         DiskError: the temporary folder cannot be written.
     """
     if isinstance(video, Path):
@@ -53,11 +53,11 @@ def local_copy(video: Path | Url) -> Iterator[Path]:
 
 
 def download(video: Url, target: Path) -> None:
-    """Copy an object into a new file, in pieces where the server gives pieces.
+    """Copy an object into a new file, in pieces if the server supports that.
 
     Raises:
-        FileNotFoundError: there is none.
-        TransferError: the connection fails, or the object changes on the way.
+        FileNotFoundError: there is no such object.
+        TransferError: the connection fails, or the object changes during the download.
         VideoError: the disk has no space for it.
         DiskError: the file cannot be written.
     """

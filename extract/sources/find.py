@@ -19,7 +19,7 @@ from extract.sources.urls import Url, path_or_url
 
 log = logging.getLogger(__name__)
 
-# What counts as a video when a folder is searched; a file that is named itself is always tried.
+# What counts as a video in a folder; a file given by name is always tried.
 VIDEO_SUFFIXES = frozenset(
     f".{suffix}"
     for suffix in (
@@ -32,7 +32,7 @@ VIDEO_SUFFIXES = frozenset(
     )
 )
 LONGEST_NAME = 228
-"""Bytes of a part of an id: with a suffix and the marks of a temporary file a file's name holds."""
+"""Bytes of a part of an id: a file's name adds a suffix and the marks of a temporary file."""
 SHOWN_SUFFIXES = 5
 SUFFIX = re.compile(r"\.\w{1,11}")
 SURROGATE = re.compile("[\ud800-\udfff]")  # by which Python writes a byte that is not UTF-8
@@ -43,10 +43,10 @@ class VideoInput:
     """One video to work on.
 
     Attributes:
-        id: path relative to the folder given, ``/`` as separator, last suffix removed; the stem of
-            a file that was named itself. Where that does not tell the inputs apart, the path is
-            relative to their common folder. It names the feature file and the video in labels and
-            results; what cannot be written there is replaced (see ``safe_id``).
+        id: path relative to the given folder, ``/`` as separator, last suffix removed; the stem of
+            a file given by name. If two inputs would have one id, paths are relative to their
+            common folder. It names the feature file, and the video in labels and results; what
+            cannot be written there is replaced (see ``safe_id``).
         path: the file, or its URL.
     """
 
@@ -55,7 +55,7 @@ class VideoInput:
 
     @property
     def file(self) -> str:
-        """Name of the file as results write it."""
+        """Name of the file, for results."""
         return printable(self.path.name)
 
 
@@ -63,7 +63,7 @@ Input = TypeVar("Input", bound=VideoInput)
 
 
 def find_videos(paths: Sequence[str | os.PathLike[str] | Url]) -> list[VideoInput]:
-    """Videos named by files and folders (searched in depth) or URLs of them, in a stable order.
+    """Videos of files and folders (searched in depth) or URLs of them, in a stable order.
 
     Raises:
         ExtractError: a path does not exist, a folder holds no video, or two inputs have one id.
@@ -85,29 +85,21 @@ def find_videos(paths: Sequence[str | os.PathLike[str] | Url]) -> list[VideoInpu
 
 
 def files_by_id(paths: Sequence[Path]) -> dict[str, Path]:
-    """Videos on this machine that files and folders name, by their ids.
-
-    Raises:
-        ExtractError: as ``find_videos``.
-    """
+    """As ``find_videos``: those on this machine, by their ids."""
     found = find_videos(paths)
     return {video.id: video.path for video in found if isinstance(video.path, Path)}
 
 
 def search(folder: Path | Url, read: Collection[str] = ()) -> list[VideoInput]:
-    """Videos of a folder, in depth and in a stable order.
+    """Videos of a folder, in depth and in a stable order, without hidden ones.
 
-    Hidden files are left out. Everything else that is passed over is counted in a line of the log,
-    links to folders too.
-
-    Args:
-        folder: where to search.
-        read: suffixes of other files, which the caller reads.
+    Other files and links to folders are counted in a line of the log, except files with a suffix of
+    ``read``, which the caller reads.
     """
     taken = VIDEO_SUFFIXES.union(read)
     suffixes = {name: posixpath.splitext(name)[1].lower() for name in storage.names_below(folder)}
     links = [] if isinstance(folder, Url) else _linked_folders(folder)
-    _tell_passed_over(folder, [s for s in suffixes.values() if s not in taken], links)
+    _log_ignored(folder, [s for s in suffixes.values() if s not in taken], links)
     return [
         VideoInput(safe_id(posixpath.splitext(name)[0]), folder / name)
         for name, suffix in suffixes.items()
@@ -124,7 +116,7 @@ def _linked_folders(folder: Path) -> list[str]:
     ]
 
 
-def _tell_passed_over(folder: Path | Url, suffixes: Sequence[str], links: Sequence[str]) -> None:
+def _log_ignored(folder: Path | Url, suffixes: Sequence[str], links: Sequence[str]) -> None:
     counts = Counter(filter(SUFFIX.fullmatch, suffixes)).most_common(SHOWN_SUFFIXES)
     parts = [f"{count} {suffix}" for suffix, count in counts]
     if rest := len(suffixes) - sum(count for _, count in counts):
@@ -137,7 +129,7 @@ def _tell_passed_over(folder: Path | Url, suffixes: Sequence[str], links: Sequen
 
 
 def safe_id(name: str) -> str:
-    r"""The id of a relative path: it can be written in JSON and tables, and names files.
+    r"""The id of a relative path, fit for JSON, tables and names of files.
 
     Bytes that are not UTF-8 are percent-escaped, and so are the dots of ``..``. A part that is too
     long for the name of a file is cut and ends in a hash of the whole.
@@ -149,7 +141,7 @@ def safe_id(name: str) -> str:
 
 
 def _safe_part(part: str) -> str:
-    if part in (".", ".."):  # an object store takes these for names
+    if part in (".", ".."):  # names in an object store
         return part.replace(".", "%2E")
     whole = part.encode()
     if len(whole) <= LONGEST_NAME:
@@ -159,28 +151,27 @@ def _safe_part(part: str) -> str:
 
 
 def printable(text: str) -> str:
-    """A path, or a text that names one, with its bytes that are not UTF-8 percent-escaped."""
+    """A path, or a text with paths, in which bytes that are not UTF-8 are percent-escaped."""
     return SURROGATE.sub(lambda found: f"%{ord(found[0]) & 0xFF:02X}", text)
 
 
 def with_unique_ids(found: Iterable[tuple[Input, Path | Url]]) -> list[Input]:
-    """Each file once, and no two of one id.
+    """Each file once, with an id of its own.
 
-    Where two inputs have one id, the ids of all become relative to their common folder.
+    If two inputs have one id, all ids become relative to the common folder.
 
     Args:
         found: inputs, each with the folder that its id is relative to.
 
     Raises:
-        ExtractError: two inputs have one id in their common folder too.
+        ExtractError: two inputs have one id relative to the common folder too.
     """
     entries = _each_once(found)
-    for tell_apart in (_below_common_folder, _with_hashes):
-        if _collision(item for item, _ in entries) is not None:
-            entries = tell_apart(entries)
+    for rename in (_below_common_folder, _with_hashes):
+        if _collision(item for item, _ in entries):
+            entries = rename(entries)
     items = [item for item, _ in entries]
-    twice = _collision(items)
-    if twice is not None:
+    if twice := _collision(items):
         one, other = twice
         raise ExtractError(
             f"{one.path} and {other.path} would both be called '{one.id}'; rename one, or give "
@@ -195,7 +186,7 @@ def same_name(video_id: str) -> str:
 
 
 def _each_once(found: Iterable[tuple[Input, Path | Url]]) -> list[tuple[Input, Path | Url]]:
-    """Inputs without those that name a file again, even by a link of the same id."""
+    """Inputs without those that repeat a file, also by a link of the same id."""
     seen: set[object] = set()
     kept = []
     for item, folder in found:
@@ -225,13 +216,13 @@ def _collision(items: Iterable[Input]) -> tuple[Input, Input] | None:
 def _with_hashes(entries: list[tuple[Input, Path | Url]]) -> list[tuple[Input, Path | Url]]:
     """A hash after each id that had to be escaped: another file may have the escaped name."""
 
-    def told_apart(item: Input) -> Input:
+    def with_hash(item: Input) -> Input:
         name = os.fsencode(str(item.path))
         if name.decode("utf-8", "ignore").encode() == name:
             return item
         return replace(item, id=f"{item.id}~{hashlib.sha256(name).hexdigest()[:16]}")
 
-    return [(told_apart(item), folder) for item, folder in entries]
+    return [(with_hash(item), folder) for item, folder in entries]
 
 
 def _below_common_folder(entries: list[tuple[Input, Path | Url]]) -> list[tuple[Input, Path | Url]]:
@@ -247,7 +238,7 @@ def _below_common_folder(entries: list[tuple[Input, Path | Url]]) -> list[tuple[
 
 
 def _absolute(folder: Path | Url) -> PurePath:
-    """A folder's path among those of all machines."""
+    """A folder's absolute path; that of a URL begins with its scheme."""
     if isinstance(folder, Url):
         place = str(folder).partition("://")[2].removeprefix("***@")
         return PurePosixPath("/", folder.scheme, place)

@@ -13,23 +13,23 @@ from extract.errors import ExtractError
 from extract.sources.urls import WEB, TransferError, Url, file_system, patiently
 from weights.files import atomic_write
 
-# Here an object is there at once or not at all, and folders need not be made.
+# Object stores: an object appears whole, and folders need not be created.
 STORES = frozenset({"s3", "s3a", "gs", "gcs", "az", "abfs", "adl", "oci", "oss", "hf", "memory"})
 VERSION = ("size", "ETag", "etag", "mtime", "LastModified", "updated", "created", "blob_id")
 
 Version = tuple[object, ...]
-"""Tells two files of one name apart."""
+"""Differs between two contents of a file."""
 
 
 @dataclass(frozen=True)
 class About:
-    """What a file system tells of a URL.
+    """What a file system states about a URL.
 
     Attributes:
-        is_folder: whether it is one.
-        size: bytes, None where it does not tell.
+        is_folder: whether it is a folder.
+        size: bytes, None if unknown.
         ranged: whether a part of it can be read.
-        version: changes with the content, as far as the file system tells.
+        version: changes with the content, as far as the file system knows.
     """
 
     is_folder: bool
@@ -39,7 +39,7 @@ class About:
 
 
 def about(url: Url) -> About:
-    """Ask for the facts of a URL, not from memory.
+    """Ask for the facts of a URL, bypassing caches.
 
     Raises:
         FileNotFoundError: there is nothing.
@@ -59,11 +59,7 @@ def _fresh(system: Any) -> Any:
 
 
 def is_folder(place: Path | Url) -> bool:
-    """Whether an input is a folder; False for a file.
-
-    Raises:
-        ExtractError: there is nothing of that name, or a URL cannot be asked.
-    """
+    """Whether an input is a folder, not a file; an ``ExtractError`` if it is neither."""
     try:
         if isinstance(place, Url):
             return about(place).is_folder
@@ -82,10 +78,10 @@ def is_hidden(name: str) -> bool:
 
 
 def names_below(folder: Path | Url) -> list[str]:
-    """Relative paths of the files of a folder in depth, hidden ones left out.
+    """Relative paths of the files of a folder in depth, without hidden ones.
 
-    Folders come after the files beside them. Links to folders are not followed, since they may lead
-    in a circle. A folder that is not there has none.
+    Folders come after the files beside them. Links to folders are not followed, since they may form
+    a circle. A missing folder has no files.
 
     Raises:
         OSError: the connection fails or is refused.
@@ -102,11 +98,7 @@ def names_below(folder: Path | Url) -> list[str]:
 
 
 def names_in(folder: Path | Url, pattern: str) -> list[str]:
-    """Names of the files directly in a folder that match a pattern, in order.
-
-    Raises:
-        OSError: the connection fails or is refused.
-    """
+    """Names of the files directly in a folder that match a pattern, in order."""
     if isinstance(folder, Path):
         return sorted(path.name for path in folder.glob(pattern) if path.is_file())
     return _names(
@@ -115,9 +107,9 @@ def names_in(folder: Path | Url, pattern: str) -> list[str]:
 
 
 def _names(folder: Url, ask: Callable[[Any, str], list[str]]) -> list[str]:
-    """What a file system answers, relative to the folder; nothing if there is no folder."""
+    """A file system's answer, relative to the folder; nothing if there is no folder."""
     system, path = file_system(folder)
-    # File systems give names of their own, with or without a leading slash.
+    # File systems name files with or without a leading slash.
     own = path.strip("/")
     with contextlib.suppress(FileNotFoundError):
         found = patiently(folder, lambda: ask(_fresh(system), path))
@@ -127,11 +119,7 @@ def _names(folder: Url, ask: Callable[[Any, str], list[str]]) -> list[str]:
 
 
 def version(place: Path | Url) -> Version | None:
-    """The version of a file, None where there is none.
-
-    Raises:
-        OSError: the connection fails or is refused.
-    """
+    """The version of a file, None if there is no file."""
     with contextlib.suppress(FileNotFoundError):
         if isinstance(place, Url):
             return about(place).version
@@ -141,12 +129,7 @@ def version(place: Path | Url) -> Version | None:
 
 
 def read(place: Path | Url, start: int = 0, stop: int | None = None) -> bytes:
-    """The bytes of a file from ``start`` up to ``stop``.
-
-    Raises:
-        FileNotFoundError: there is none.
-        OSError: it cannot be read.
-    """
+    """The bytes of a file from ``start`` up to ``stop``; an ``OSError`` if it cannot be read."""
     if isinstance(place, Url):
         system, path = file_system(place)
         return bytes(patiently(place, lambda: system.cat_file(path, start=start, end=stop)))
@@ -156,11 +139,7 @@ def read(place: Path | Url, start: int = 0, stop: int | None = None) -> bytes:
 
 
 def write(place: Path | Url, data: bytes) -> None:
-    """Write a file in one piece: whoever reads it sees the one before or this one.
-
-    Raises:
-        OSError: it cannot be written.
-    """
+    """Write a file whole: readers see the old one or this one."""
     if isinstance(place, Path):
         with atomic_write(place) as file:
             file.write(data)
@@ -181,11 +160,7 @@ def write(place: Path | Url, data: bytes) -> None:
 
 
 def remove(place: Path | Url) -> None:
-    """Remove a file if it is there.
-
-    Raises:
-        OSError: it cannot be removed.
-    """
+    """Remove a file if it exists."""
     if isinstance(place, Path):
         place.unlink(missing_ok=True)
         return

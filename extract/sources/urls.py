@@ -1,7 +1,7 @@
-"""URLs, and the connections to where they lead, through fsspec.
+"""URLs and connections to them through fsspec.
 
-A connection that fails is retried a few times with growing pauses. Whatever still fails is an
-``OSError`` with a message that a user can act on.
+A connection that fails is retried a few times with growing pauses; then it is an ``OSError`` with a
+message that a user can act on.
 """
 
 import errno
@@ -25,7 +25,7 @@ SCHEME = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]+)://")
 USER = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]*://)[^/?#\s'\"]*@")
 QUERY = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]*://[^?\s'\"]*\?)(?!\*{3})[^\s'\"]+")
 ATTEMPTS = 4
-PAUSE = 0.5  # seconds before the second attempt; doubled before each further one
+PAUSE = 0.5  # seconds before the second attempt, doubled before each further one
 WEB = ("http", "https")
 OF_ONE_PROCESS = ("memory",)
 # What pip calls the package that fsspec needs for a scheme.
@@ -38,13 +38,13 @@ PACKAGES = {
 }
 GONE = (404, 410)
 CLIENT_ERRORS = range(400, 500)
-TOO_OFTEN = (408, 429)  # of those the ones that a second attempt may not meet again
+TOO_OFTEN = (408, 429)  # client errors that may pass
 
 T = TypeVar("T")
 
 
 class TransferError(OSError):
-    """A URL cannot be read or written; prints as one line that names it."""
+    """A URL cannot be read or written; its text is one line that names it."""
 
     def __str__(self) -> str:
         return f"{self.filename}: {self.strerror}"
@@ -52,12 +52,9 @@ class TransferError(OSError):
 
 @dataclass(frozen=True, order=True)
 class Url:
-    """A file or folder on another machine; a path has these properties too.
+    """A file or folder on another machine, with some properties of a path.
 
-    As a string it shows neither user, password nor query, which may hold a token.
-
-    Attributes:
-        text: as it was given.
+    As a string it shows neither user, password nor query, which may hold a token; ``text`` does.
     """
 
     text: str
@@ -98,7 +95,7 @@ class Url:
 
     @property
     def parent(self) -> "Url":
-        """The folder that it is in."""
+        """Its folder."""
         return Url(self._without_query.rstrip("/").rpartition("/")[0])
 
     def __truediv__(self, name: str) -> "Url":
@@ -106,7 +103,7 @@ class Url:
 
 
 def masked(text: str) -> str:
-    """A message of a library in which user, password and query of each URL are hidden.
+    """A library's message without user, password and query of URLs.
 
     >>> masked("404 of http://me:secret@host/v.mp4?token=T")
     '404 of http://***@host/v.mp4?***'
@@ -114,25 +111,22 @@ def masked(text: str) -> str:
     return QUERY.sub(r"\1***", USER.sub(r"\1***@", text))
 
 
-def is_url(text: str) -> bool:
-    """Whether a text is a URL; ``file://`` names a path."""
-    found = SCHEME.match(text)
-    return bool(found) and found[1].lower() != "file"  # type: ignore[index]  # bool() hides it
-
-
 def path_or_url(name: str | os.PathLike[str] | Url) -> Path | Url:
-    """What a name that a user gave means."""
+    """A name that a user gave, as a path (also of ``file://``) or a URL."""
     if isinstance(name, Url):
         return name
     text = os.fspath(name)
-    return Url(text) if is_url(text) else Path(text.removeprefix("file://"))
+    scheme = SCHEME.match(text)
+    if scheme and scheme[1].lower() != "file":
+        return Url(text)
+    return Path(text.removeprefix("file://"))
 
 
 def file_system(url: Url) -> tuple[Any, str]:
     """The file system of a URL, and the URL's name there.
 
     Raises:
-        ExtractError: fsspec knows no such scheme, or the package for it is not installed.
+        ExtractError: fsspec does not know the scheme, or its package is not installed.
     """
     import fsspec
     from fsspec.core import url_to_fs
@@ -154,11 +148,11 @@ def file_system(url: Url) -> tuple[Any, str]:
 
 
 def patiently(url: Url, work: Callable[[], T]) -> T:
-    """Do some work on a URL, more than once where the connection fails.
+    """Do some work on a URL; retry if the connection fails.
 
     Raises:
         FileNotFoundError: there is no such object.
-        TransferError: it is refused, or the connection fails again and again.
+        TransferError: it is refused, or the connection fails repeatedly.
     """
     for attempt in range(1, ATTEMPTS + 1):
         try:
@@ -181,7 +175,7 @@ def patiently(url: Url, work: Callable[[], T]) -> T:
 
 
 def _origin(url: Url, error: BaseException) -> BaseException:
-    """Over the web fsspec calls missing whatever it could not ask for; the cause is what counts."""
+    """The cause: over the web fsspec reports every failed request as a missing file."""
     while (
         url.scheme in WEB and isinstance(error, FileNotFoundError) and error.__cause__ is not None
     ):
@@ -190,7 +184,7 @@ def _origin(url: Url, error: BaseException) -> BaseException:
 
 
 def _final(error: BaseException) -> bool:
-    """Whether it is useless to try again."""
+    """Whether retrying is useless."""
     # File systems raise NotImplementedError or ValueError for what they cannot do.
     if isinstance(error, PermissionError | NotImplementedError | IsADirectoryError | ValueError):
         return True

@@ -1,6 +1,6 @@
-"""What a coded packet tells without being decoded: whether it holds a picture.
+"""Whether a coded packet holds a picture, without decoding it.
 
-Files also contain empty packets, and packets of nothing but parameters, delimiters or messages
+Files also contain empty packets, and packets that have only parameters, delimiters or messages
 (SEI). Some of FFmpeg's decoders call these invalid, although nothing is wrong.
 """
 
@@ -10,23 +10,20 @@ from av.packet import Packet
 from av.video.stream import VideoStream
 
 START_CODE = b"\x00\x00\x01"
-# What begins a picture in the codecs of MPEG that have no NAL units.
+# How pictures begin in MPEG codecs without NAL units.
 PICTURE_STARTS = {
     "mpeg1video": START_CODE + b"\x00",
     "mpeg2video": START_CODE + b"\x00",
     "mpeg4": START_CODE + b"\xb6",
 }
-# Types of NAL units that hold no part of a picture: messages, parameters, delimiters, filler.
+# Types of NAL units without a part of a picture: messages, parameters, delimiters, filler.
 H264_OTHERS, HEVC_OTHERS = range(6, 14), range(32, 41)
 H264_SEQUENCE = 7
-DAMAGED = memoryview(b"\x00")  # in place of a unit that is cut off; its type is not among these
+DAMAGED = memoryview(b"\x00")  # for a unit that is cut off; its type is not among these
 
 
 def picture_test(stream: VideoStream) -> Callable[[Packet], bool]:
-    """Return a function that tells whether a packet of the stream may hold a picture.
-
-    It denies this only where it is certain; damaged data may be anything.
-    """
+    """Return a function: whether a packet may hold a picture; damaged data may be anything."""
     codec = stream.codec_context.name
     start, length_size = PICTURE_STARTS.get(codec), _length_size(stream)
 
@@ -44,7 +41,7 @@ def picture_test(stream: VideoStream) -> Callable[[Packet], bool]:
 
 
 def parameter_test(stream: VideoStream) -> Callable[[Packet], bool]:
-    """Return a function that tells whether a packet brings parameters that the header lacks."""
+    """Return a function: whether a packet has parameters that the header lacks."""
     header, length_size = _header(stream), _length_size(stream)
 
     def test(packet: Packet) -> bool:

@@ -5,7 +5,6 @@ import os
 import weakref
 from collections.abc import Generator, Iterator
 from fractions import Fraction
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,18 +24,11 @@ DECODERS = ("auto", "decord", "pyav")
 # the whole video. ``auto`` uses it for videos whose pictures fit into this many bytes.
 DECORD_BYTES = 256 << 20
 
-
-class Pictures(Protocol):
-    """Interface of a decoder: the pictures of some frames of the timeline, in ascending order."""
-
-    name: str
-
-    def pictures(self, wanted: list[int]) -> Iterator[NDArray[np.uint8]]:
-        """Yield pictures ``[H, W, 3] uint8`` of the frames ``wanted``; DamageError if one fails."""
+Pictures = DecordPictures | PyAVPictures
 
 
 class Clip:
-    """An open video, made by ``open_video``; a context manager.
+    """An open video, from ``open_video``; a context manager.
 
     Attributes:
         path: the file as it was given.
@@ -52,7 +44,7 @@ class Clip:
         path: str,
         timestamps: Timestamps,
         size: tuple[int, int],
-        source: Pictures,
+        active: Pictures,
         fallback: Pictures | None,
     ) -> None:
         timeline = timestamps.timeline
@@ -63,14 +55,14 @@ class Clip:
         self.fps = float(self.source_frames / (timeline.duration - timeline.time(0)))
         self.partial = timestamps.partial
         self._timeline = timeline
-        self._source = source
+        self._active = active
         self._fallback = fallback
         self._open: weakref.WeakSet[Generator[object]] = weakref.WeakSet()
 
     @property
     def decoder(self) -> str:
         """Name of the decoder in use: ``decord`` or ``pyav``."""
-        return self._source.name
+        return self._active.name
 
     def frame_count(self, fps: FrameRate = 25) -> int:
         """Number N of grid frames: those n with ``n / fps`` before the end."""
@@ -114,10 +106,10 @@ class Clip:
             yield n * rate.denominator / rate.numerator, picture
 
     def _pictures(self, wanted: list[int]) -> Iterator[NDArray[np.uint8]]:
-        """Pictures of the source, and of the fallback from where the source fails."""
+        """Pictures by the active decoder; by the fallback after that fails."""
         done = 0
         try:
-            for picture in self._source.pictures(wanted):
+            for picture in self._active.pictures(wanted):
                 done += 1
                 yield picture
         except DamageError as error:
@@ -127,13 +119,9 @@ class Clip:
                     f"{self.path}: decoding failed at {time:.1f} s ({error.reason}); "
                     "--keep-partial keeps what comes before"
                 ) from error
-            log.warning(
-                "%s: decord failed at %.1f s (%s), continuing with PyAV",
-                self.path,
-                time,
-                error.reason,
-            )
-            self._source, self._fallback = self._fallback, None
+            text = "%s: decord failed at %.1f s (%s), continuing with PyAV"
+            log.warning(text, self.path, time, error.reason)
+            self._active, self._fallback = self._fallback, None
             yield from self._pictures(wanted[done:])
 
     def close(self) -> None:
@@ -174,8 +162,8 @@ def open_video(
     _check_file(name)
     timestamps = read_timestamps(name, keep_partial=keep_partial)
     first, shape = first_picture(name)
-    source: Pictures = PyAVPictures(
-        name, timestamps.timeline, timestamps.pairing, shape, partial=bool(timestamps.partial)
+    active: Pictures = PyAVPictures(
+        name, timestamps.timeline, timestamps.skip, shape, partial=bool(timestamps.partial)
     )
     fallback = None
     height, width = Renderer(shape).picture(first).shape[:2]
@@ -188,17 +176,10 @@ def open_video(
                 raise VideoError(f"{name}: decord cannot be used: {error}") from error
             log.debug("%s: decoded by PyAV, not decord: %s", name, error)
         else:
-            source, fallback = other, source if decoder == "auto" else None
-    clip = Clip(name, timestamps, (width, height), source, fallback)
-    log.debug(
-        "%s: %d frames of %dx%d in %.3f s, decoded by %s",
-        name,
-        clip.source_frames,
-        width,
-        height,
-        clip.duration,
-        clip.decoder,
-    )
+            active, fallback = other, active if decoder == "auto" else None
+    clip = Clip(name, timestamps, (width, height), active, fallback)
+    facts = (name, clip.source_frames, width, height, clip.duration, clip.decoder)
+    log.debug("%s: %d frames of %dx%d in %.3f s, decoded by %s", *facts)
     if clip.partial:
         log.warning("%s: %s; kept what comes before", name, clip.partial)
     return clip

@@ -1,7 +1,7 @@
 """The even time grid: which decoded frame a player would show at each multiple of 1/fps seconds.
 
-Everything here is exact rational arithmetic on presentation timestamps. An average frame rate is
-never used: over a long video its rounding moves frames by whole snippets.
+Exact rational arithmetic on presentation timestamps: over a long video the rounding of an average
+frame rate would move frames by whole snippets.
 """
 
 from dataclasses import dataclass
@@ -88,7 +88,7 @@ class FrameClock:
 
 
 def median_spacing(ticks: NDArray[np.int64], time_base: Fraction) -> Fraction | None:
-    """Median distance of neighbouring frames in seconds; None where there is a single frame."""
+    """Median distance of neighbouring frames in seconds; None for a single frame."""
     if len(ticks) < 2:
         return None
     spacing = np.sort(np.diff(ticks))

@@ -1,6 +1,6 @@
 """Decoding with decord, for videos in which it is sure to give the same frames as PyAV.
 
-decord numbers frames by the packets of the file. Where a packet yields no picture (hidden, damaged
+decord numbers frames by the packets of the file. If a packet yields no picture (hidden, damaged
 or empty), its numbers and its pictures drift apart, and it fills the end with copies of the last
 picture. So it only decodes files whose packets show that this cannot happen. It is read strictly
 forward and never past the last frame: it is known to hang on random access and at the end.
@@ -42,11 +42,7 @@ class RefusedError(Exception):
 
 
 def _reader(path: str) -> Any:
-    """A new ``decord.VideoReader``.
-
-    Raises:
-        RefusedError: decord is not installed or cannot open the file.
-    """
+    """A new ``decord.VideoReader``; a ``RefusedError`` if there can be none."""
     try:
         # torch first: decord's library puts a BLAS for GPUs (libnvblas) before all that are loaded
         # later, and without a GPU a matrix product of torch that ends there crashes the process.
@@ -85,7 +81,7 @@ class DecordPictures:
         shape: of its pictures.
 
     Raises:
-        RefusedError: decord would give other frames or colours than the file holds.
+        RefusedError: decord may give wrong frames or colours.
     """
 
     name = "decord"
@@ -124,7 +120,7 @@ class DecordPictures:
             raise RefusedError(f"it puts frame {k} at another time than {exact[k]:.3f} s")
 
     def pictures(self, wanted: Sequence[int]) -> Iterator[NDArray[np.uint8]]:
-        """Pictures ``[H, W, 3] uint8`` of the frames ``wanted`` (ascending), one after the other.
+        """Yield pictures ``[H, W, 3] uint8`` of the frames ``wanted``, which ascend.
 
         Raises:
             DamageError: decord failed.
@@ -157,11 +153,6 @@ def _next_picture(reader: Any) -> NDArray[np.uint8]:
 def _check_picture(picture: NDArray[np.uint8], expected: NDArray[np.uint8]) -> None:
     if picture.shape != expected.shape:
         raise RefusedError("it gives another picture size, hence another stream or rotation")
-    difference = _distance(picture, expected)
+    difference = float(np.abs(picture.astype(np.int16) - expected).mean())
     if difference > PICTURE_TOLERANCE:
         raise RefusedError(f"its first picture is off by {difference:.1f} grey levels")
-
-
-def _distance(picture: NDArray[np.uint8], other: NDArray[np.uint8]) -> float:
-    """Mean absolute difference in grey levels."""
-    return float(np.abs(picture.astype(np.int16) - other).mean())

@@ -12,21 +12,17 @@ from fractions import Fraction
 import numpy as np
 
 # Frames that a decoder may hold back for reordering: H.264 and HEVC allow 16, others fewer. Times
-# that fall back by no more are out of order, not restarted.
+# that fall back by less are out of order, not restarted.
 MOST_REORDERED = 16
-# Seconds for which a frame can be meant to last; a longer step is an error in the timestamps.
+# Seconds that a frame may last; a longer step is an error in the timestamps.
 LONGEST_PAUSE = Fraction(3600)
 
 
 def find_discontinuities(ticks: Sequence[int], time_base: Fraction) -> list[int]:
-    """Indices of the frames at which the clock jumps.
+    """Indices of the frames at which the clock jumps; ``ticks`` are in order of presentation.
 
     A time falls back by more than frames are ever reordered, or to a time that has occurred since
     the last jump, or it jumps ahead by more than an hour.
-
-    Args:
-        ticks: timestamps of the decoded frames, in order of presentation.
-        time_base: seconds per tick.
     """
     steps = np.diff(np.array(ticks, np.int64))
     farthest = int(LONGEST_PAUSE / time_base)

@@ -1,7 +1,6 @@
-"""A counter of the frames and packets read, by which another thread can tell slow from stuck.
+"""A counter of frames and packets read, by which another thread tells slow from stuck.
 
-Reading the timestamps of a long video takes minutes in which no frame comes out. Seen from outside,
-that looks like a decoder that hangs.
+Reading the timestamps of a long video takes minutes in which no frame comes out.
 """
 
 _beats = 0

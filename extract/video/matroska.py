@@ -1,4 +1,4 @@
-"""Elements of Matroska and WebM files (EBML: RFC 8794, RFC 9559) that PyAV does not expose."""
+"""Elements of Matroska and WebM files (EBML: RFC 8794, RFC 9559) that PyAV lacks."""
 
 from collections.abc import Iterator
 from typing import BinaryIO, NamedTuple
@@ -33,15 +33,7 @@ def elements(file: BinaryIO, begin: int, end: int) -> Iterator[Element]:
 
 
 def picture_crop(path: str, number: int) -> tuple[int, int, int, int]:
-    """Stored pixels that a player does not show, at the left, the top, the right and the bottom.
-
-    Args:
-        path: a Matroska file.
-        number: index among its video tracks.
-
-    Raises:
-        OSError: the file cannot be read.
-    """
+    """Stored pixels that a player crops at the left, top, right and bottom of a video track."""
     with open(path, "rb") as file:
         size = file.seek(0, 2)
 
@@ -67,9 +59,7 @@ def picture_crop(path: str, number: int) -> tuple[int, int, int, int]:
 def _number(file: BinaryIO, *, keep_width: bool = False) -> int | None:
     """Read a number of variable length; None if it is absent or means "unknown".
 
-    Args:
-        file: positioned at the number.
-        keep_width: keep the bit that marks the length, as in ids of elements.
+    Ids of elements keep the bit that marks the length.
     """
     first = file.read(1)
     if not first or not first[0]:

@@ -1,4 +1,4 @@
-"""What a file states about a stream before anything is decoded: its header and its packets."""
+"""The header and the packets of a stream, without decoding any."""
 
 import itertools
 from dataclasses import dataclass, field
@@ -16,14 +16,14 @@ from extract.video.pyav_decoder import DamageError, container_start, reason_of
 
 @dataclass
 class TickList:
-    """Timestamps and durations in ticks, in the order of the packets or of the decoded frames."""
+    """Timestamps and durations in ticks, in the order of packets or of decoded frames."""
 
     ticks: list[int | None] = field(default_factory=list)
     durations: list[int] = field(default_factory=list)
     damage: DamageError | None = None
 
     def add(self, tick: int | None, duration: int | None) -> None:
-        """Append a packet or a frame; either number may be unknown."""
+        """Append a packet or a frame; either number may be None."""
         self.ticks.append(tick)
         self.durations.append(duration or 0)
 
@@ -46,11 +46,10 @@ class Header:
         codec: FFmpeg's name of the decoder.
         format: FFmpeg's name of the container.
         time_base: seconds per tick.
-        start: seconds at which the container's first stream starts; None for a raw stream, which
-            has no clock.
-        rate: frames per second, None where nothing is known.
-        frames: number of frames, 0 where it is not stated.
-        seconds: duration, 0 where it is not stated.
+        start: of the container's first stream, in seconds; None for a raw stream without a clock.
+        rate: frames per second, None if unknown.
+        frames: number of frames, 0 if unknown.
+        seconds: duration, 0 if unknown.
     """
 
     codec: str
@@ -70,8 +69,8 @@ class Packets:
         shown: those whose frames are shown.
         keys: times of the key frames among them.
         hidden: number of the others.
-        decoding: decoding times of those that are shown, where they are stated.
-        changes: whether one brings parameters that the header lacks, such as another picture size.
+        decoding: known decoding times of those that are shown.
+        changes: whether one has parameters that the header lacks, such as another picture size.
     """
 
     shown: TickList
@@ -82,11 +81,9 @@ class Packets:
 
 
 def read_header(container: InputContainer, stream: VideoStream) -> Header:
-    """What the container states.
-
-    FFmpeg's average rate is 25 for every raw stream; its guess respects what the codec says.
-    """
+    """What the container states."""
     start = container_start(container, stream)
+    # FFmpeg's average rate is 25 for every raw stream; its guess respects the codec.
     rate = stream.guessed_rate if start is None else stream.average_rate or stream.guessed_rate
     assert stream.time_base is not None
     return Header(

@@ -1,16 +1,15 @@
 """Decoding with PyAV: open a file, choose its video stream, decode it, pair frames with times.
 
-PyAV is the reference: presentation times always come from it, whichever decoder supplies the
-pictures.
+Presentation times always come from PyAV, whichever decoder supplies the pictures.
 """
 
 import itertools
 import logging
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import av
 import av.error
@@ -39,12 +38,7 @@ WIDEST_PIXEL = 4
 
 
 class DamageError(Exception):
-    """The decoder met data that it cannot decode.
-
-    Attributes:
-        tick: presentation timestamp of the damaged packet, if it has one.
-        reason: the decoder's message.
-    """
+    """Data that cannot be decoded: timestamp of the packet, if known, and the decoder's message."""
 
     def __init__(self, tick: int | None, reason: str) -> None:
         super().__init__(reason)
@@ -52,33 +46,14 @@ class DamageError(Exception):
         self.reason = reason
 
 
-@dataclass(frozen=True)
-class Pairing:
-    """How decoded frames are matched to the timeline.
-
-    Attributes:
-        by_order: the i-th decoded frame is the i-th of the timeline; used where the timestamps of
-            the frames contradict their order (B-frames in AVI) or are missing. Otherwise a frame is
-            found by its own timestamp.
-        skip: with ``by_order``, the number of decoded frames before the first one that is shown.
-    """
-
-    by_order: bool = False
-    skip: int = 0
-
-
 def reason_of(error: Exception) -> str:
-    """The part of an FFmpeg error message that says what is wrong."""
+    """The essential part of an FFmpeg error message."""
     text = str(getattr(error, "strerror", None) or error)
     return text.splitlines()[0].rstrip(".") if text else type(error).__name__
 
 
 def open_container(path: str) -> InputContainer:
-    """Open a media file.
-
-    Raises:
-        VideoError: the file is not a media file or its index is missing.
-    """
+    """Open a media file; a ``VideoError`` if it is of another kind or lacks its index."""
     try:
         # An absolute path, because FFmpeg takes "12:30.mp4" for a protocol; local files only,
         # because a playlist could name remote ones.
@@ -100,11 +75,7 @@ def open_container(path: str) -> InputContainer:
 
 
 def video_stream(container: InputContainer, path: str) -> VideoStream:
-    """The stream that a player would show: FFmpeg's best one, except cover pictures.
-
-    Raises:
-        VideoError: the file has no video stream.
-    """
+    """The stream that a player would show: FFmpeg's best one, except cover pictures."""
     streams = [
         stream
         for stream in container.streams.video
@@ -197,39 +168,29 @@ class _IndexedFrame(NamedTuple):
     ratio: Fraction
 
 
+@dataclass
 class PyAVPictures:
-    """Pictures of a video, decoded by PyAV and matched to its timeline."""
+    """Pictures of a video, decoded by PyAV and matched to its timeline; see ``Timestamps``."""
 
-    name = "pyav"
-
-    def __init__(
-        self,
-        path: str,
-        timeline: FrameClock,
-        pairing: Pairing,
-        shape: PictureShape,
-        *,
-        partial: bool = False,
-    ) -> None:
-        self._path = path
-        self._timeline = timeline
-        self._pairing = pairing
-        self._shape = shape
-        self._partial = partial
-        self._warned = False
+    path: str
+    timeline: FrameClock
+    skip: int | None
+    shape: PictureShape
+    partial: bool = False
+    name: ClassVar[str] = "pyav"
+    _warned: bool = field(default=False, init=False)
 
     def pictures(self, wanted: Sequence[int]) -> Iterator[NDArray[np.uint8]]:
         """Yield pictures ``[H, W, 3] uint8`` of the frames ``wanted``, which ascend.
 
-        A frame that failed to decode without an error is replaced by the previous one, as on a
-        player.
+        A missing frame without an error repeats the previous one, as on a player.
 
         Raises:
             DamageError: the decoder met damaged data.
         """
-        renderer = Renderer(self._shape)
-        with open_container(self._path) as container:
-            frames = self._indexed(container, video_stream(container, self._path))
+        renderer = Renderer(self.shape)
+        with open_container(self.path) as container:
+            frames = self._indexed(container, video_stream(container, self.path))
             held: _IndexedFrame | None = None
             ahead = next(frames, None)
             for k in wanted:
@@ -250,24 +211,24 @@ class PyAVPictures:
             log.warning(
                 "%s: its picture changes shape at %.1f s; later pictures are fitted into the first "
                 "shape, with black bars",
-                self._path,
-                float(self._timeline.time(k)),
+                self.path,
+                float(self.timeline.time(k)),
             )
         self._warned = True
 
     def _indexed(self, container: InputContainer, stream: VideoStream) -> Iterator[_IndexedFrame]:
         """Yield decoded frames with strictly ascending indices."""
-        ticks = self._timeline.ticks
+        ticks = self.timeline.ticks
         index, lost, faulty = -1, 0, 0
-        ratio = self._shape.ratio
-        # A ratio stated by the codec may change on the way; one stated by the container holds.
+        ratio = self.shape.ratio
+        # A ratio of the codec may change during the video, one of the container does not.
         follow = pixel_ratio(stream.codec_context.sample_aspect_ratio) == ratio
         try:
             for number, (tick, frame) in enumerate(decoded_frames(container, stream)):
                 if follow and frame.key_frame:
                     ratio = pixel_ratio(stream.codec_context.sample_aspect_ratio)
-                if self._pairing.by_order:
-                    found = number - self._pairing.skip
+                if self.skip is not None:
+                    found = number - self.skip
                 elif tick is None:
                     continue
                 else:
@@ -277,33 +238,29 @@ class PyAVPictures:
                     faulty += frame.is_corrupt
                     index = found
                     yield _IndexedFrame(index, frame, ratio)
-            if index < len(ticks) - 1 and not self._partial:
+            if index < len(ticks) - 1 and not self.partial:
                 raise DamageError(int(ticks[index + 1]), "the decoder ended early")
         except DamageError:
-            if not self._partial:
+            if not self.partial:
                 raise
         finally:
             if lost or faulty:
                 log.warning(
                     "%s: skipped damaged data (%d frames missing, %d faulty); a missing frame "
                     "repeats the previous one",
-                    self._path,
+                    self.path,
                     lost,
                     faulty,
                 )
 
 
 def pixel_ratio(stated: Fraction | None) -> Fraction:
-    """Width of a pixel divided by its height; 1 where nothing plausible is stated."""
+    """Width of a pixel divided by its height; 1 if nothing plausible is stated."""
     return stated if stated and 1 / WIDEST_PIXEL <= stated <= WIDEST_PIXEL else Fraction(1)
 
 
 def first_picture(path: str) -> tuple[VideoFrame, PictureShape]:
-    """The first frame that decodes, and the shape that it gives the pictures of the stream.
-
-    Raises:
-        VideoError: nothing decodes.
-    """
+    """The first frame that decodes, and its shape; a ``VideoError`` if there is none."""
     with open_container(path) as container:
         stream = video_stream(container, path)
         for _, frame in decoded_frames(container, stream):
@@ -317,10 +274,7 @@ def first_picture(path: str) -> tuple[VideoFrame, PictureShape]:
 
 
 def container_start(container: InputContainer, stream: VideoStream) -> Fraction | None:
-    """Seconds on the container's clock at which its first stream starts, exact where possible.
-
-    None for a raw stream, which has no clock.
-    """
+    """Start of the container's first stream in seconds, exact if possible; None without a clock."""
     if container.start_time is None:
         return None
     rounded = Fraction(container.start_time, av.time_base)

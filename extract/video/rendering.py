@@ -74,7 +74,7 @@ def eight_bit_format(name: str) -> str | None:
 
 @dataclass(frozen=True)
 class PictureShape:
-    """How the pictures of a stream are stored and shown, as its first frame has it.
+    """How the pictures of a stream are stored and shown, by its first frame.
 
     Attributes:
         stored: width and height in stored pixels.
@@ -98,10 +98,9 @@ def square_size(stored: tuple[int, int], ratio: Fraction) -> tuple[int, int]:
 class Renderer:
     """Turns the frames of a stream into upright RGB pictures of one size; for one thread.
 
-    Colour matrix and range are those of the stream (BT.601 limited if unstated, as in FFmpeg). A
+    Colour matrix and range are those of the stream (BT.601 limited by default, as in FFmpeg). A
     frame of another shape than the first is fitted into its size, with black bars. The display
-    matrix is read only once: asking a frame for it keeps the frame in memory until Python's cycle
-    collector runs.
+    matrix is read only once: that keeps a frame in memory until Python's cycle collector runs.
     """
 
     def __init__(self, shape: PictureShape) -> None:
@@ -118,21 +117,11 @@ class Renderer:
         self._shallow = VideoReformatter()
 
     def fits(self, frame: VideoFrame, ratio: Fraction) -> bool:
-        """Whether a frame has the shape of the first one.
-
-        Args:
-            frame: a decoded frame.
-            ratio: of its pixels, see `PictureShape`.
-        """
+        """Whether a frame with that ratio of its pixels has the shape of the first one."""
         return ((frame.width, frame.height), ratio) == (self._shape.stored, self._shape.ratio)
 
     def picture(self, frame: VideoFrame, ratio: Fraction | None = None) -> NDArray[np.uint8]:
-        """The picture ``[H, W, 3] uint8`` of a decoded frame.
-
-        Args:
-            frame: a decoded frame.
-            ratio: of its pixels; default: that of the first frame.
-        """
+        """The picture ``[H, W, 3] uint8`` of a frame; its ratio is the first's by default."""
         shallow = eight_bit_format(frame.format.name)
         if shallow is not None:
             frame = self._shallow.reformat(frame, format=shallow)

@@ -1,9 +1,9 @@
 """The timeline of a video file: which of its frames are shown, and when.
 
-The first pass over the file reads the timestamps of its packets and decodes nothing. Packets need
-not decode (a file cut out of another one, an index that claims too much), so the frames at both
-ends are decoded next. The whole stream is decoded only where the two disagree, or where packets of
-its kind do not tell which frames there are.
+The first pass over the file reads the timestamps of its packets. Packets need not decode (a file
+cut out of another one, an index that claims too much), so the frames at both ends are decoded next.
+The whole stream is decoded only if the two disagree, or if its kind of packets does not determine
+the frames.
 """
 
 import logging
@@ -20,7 +20,6 @@ from extract.video.discontinuities import LONGEST_PAUSE, close_gaps, find_discon
 from extract.video.packets import Header, Packets, TickList, read_header, read_packets
 from extract.video.pyav_decoder import (
     DamageError,
-    Pairing,
     decoded_frames,
     open_container,
     video_stream,
@@ -36,7 +35,7 @@ ONE_PICTURE_CODECS = {"h264", "hevc", "av1", "libdav1d", "vp9", "mjpeg", "gif", 
 NUMBERED_KINDS = {("mov,mp4,m4a,3gp,3g2,mj2", "h264"), ("matroska,webm", "h264")}
 # Frames of a constant rate are unevenly spaced by their rounding, in Matroska to milliseconds.
 EVEN_SECONDS = 0.002
-# Containers that state no order of presentation: their timestamps number the packets.
+# Containers without an order of presentation: their timestamps number the packets.
 DECODE_ORDER_FORMATS = {"avi"}
 # Containers whose 33-bit clock wraps around to zero. Negative times are FFmpeg's there, for a file
 # that begins shortly before the limit; a player shows those frames.
@@ -51,13 +50,15 @@ class Timestamps:
 
     Attributes:
         timeline: the shown frames.
-        pairing: how decoded frames are matched to the timeline.
-        irregularity: why a decoder that numbers frames by packets might go wrong, or None.
-        partial: why the video ends early, if it does and the caller accepts that.
+        skip: decoded frames before the first shown one, if the i-th frame is the i-th of the
+            timeline, because timestamps of frames contradict their order (B-frames in AVI) or are
+            missing; None if frames are found by their timestamps.
+        irregularity: why a decoder that numbers frames by packets might fail, or None.
+        partial: why the video ends early, or None.
     """
 
     timeline: FrameClock
-    pairing: Pairing
+    skip: int | None
     irregularity: str | None
     partial: str | None = None
 
@@ -70,8 +71,7 @@ def read_timestamps(path: str, *, keep_partial: bool = False) -> Timestamps:
         keep_partial: let a damaged or truncated video end at its last good frame.
 
     Raises:
-        VideoError: the file is not a video, shows no frame, is truncated, or is damaged at a place
-            that had to be decoded here.
+        VideoError: the file is not a video, shows no frame, is truncated, or damage was found.
     """
     with open_container(path) as container:
         stream = video_stream(container, path)
@@ -84,22 +84,22 @@ def read_timestamps(path: str, *, keep_partial: bool = False) -> Timestamps:
         stated = _stated_times(header, packets, decoded)
         frames = _continuous(path, header, stated)
         by_order = not decoded.ascending or frames is not decoded
-    timeline, pairing = _timeline(path, header, frames, by_order)
+    timeline, skip = _timeline(path, header, frames, by_order)
     cut = _cut(path, header, packets, timeline, frames.damage is not None)
     damage = _damage(frames, timeline)
     partial = cut or damage
     if partial and not keep_partial:
         raise VideoError(f"{path}: {partial}; --keep-partial keeps what comes before")
-    found = Timestamps(timeline, pairing, "the video is damaged", partial)
+    found = Timestamps(timeline, skip, "the video is damaged", partial)
     return found if partial else replace(found, irregularity=_irregularity(header, packets, found))
 
 
 def _irregularity(header: Header, packets: Packets, found: Timestamps) -> str | None:
-    """Why a decoder that numbers frames by packets might go wrong, in a few words, or None."""
+    """Why a decoder that numbers frames by packets might fail, in a few words, or None."""
     timeline = found.timeline
     if (header.format, header.codec) not in NUMBERED_KINDS:
         return "only H.264 in mp4, mov and Matroska is known to be safe"
-    if packets.hidden or found.pairing != Pairing() or timeline.origin != timeline.start:
+    if packets.hidden or found.skip is not None or timeline.origin != timeline.start:
         return "the video does not show all packets in order from its start on"
     if packets.changes or len(packets.shown.ticks) != len(timeline.ticks):
         return "its picture changes, or some packets hold none"
@@ -141,7 +141,7 @@ def _ends_decode(path: str, packets: Packets) -> bool:
 
 
 def _decode_all(path: str) -> TickList:
-    """Timestamps of all frames that decode, up to the first damage."""
+    """Timestamps of all frames up to the first damage."""
     frames = TickList()
     with open_container(path) as container:
         try:
@@ -155,7 +155,7 @@ def _decode_all(path: str) -> TickList:
 def _stated_times(header: Header, packets: Packets, decoded: TickList) -> TickList:
     """The times of decoded frames; in AVI those of the packets, in ascending order.
 
-    There FFmpeg guesses presentation times that are late by the frames held back for reordering.
+    FFmpeg's guesses for AVI are late by the frames held back for reordering.
     """
     if header.format not in DECODE_ORDER_FORMATS or len(decoded.ticks) != len(packets.decoding):
         return decoded
@@ -164,7 +164,7 @@ def _stated_times(header: Header, packets: Packets, decoded: TickList) -> TickLi
 
 
 def _continuous(path: str, header: Header, frames: TickList) -> TickList:
-    """The times of frames without discontinuities; the same object where there are none."""
+    """The times of frames without discontinuities; the same object if there are none."""
     ticks = frames.known
     if len(ticks) < len(frames.ticks):
         return frames
@@ -180,8 +180,8 @@ def _continuous(path: str, header: Header, frames: TickList) -> TickList:
 
 def _timeline(
     path: str, header: Header, frames: TickList, by_order: bool
-) -> tuple[FrameClock, Pairing]:
-    """The shown frames in order of presentation, and how to find them while decoding."""
+) -> tuple[FrameClock, int | None]:
+    """The shown frames in order of presentation, and ``Timestamps.skip``."""
     known, time_base = frames.known, header.time_base
     if not frames.ticks:
         raise VideoError(f"{path}: no frame of the video stream can be decoded")
@@ -192,7 +192,7 @@ def _timeline(
             header.rate,
         )
         ticks = np.arange(len(frames.ticks), dtype=np.int64)
-        return FrameClock(ticks, 1 / header.rate, Fraction(0), 1 / header.rate), Pairing(True)
+        return FrameClock(ticks, 1 / header.rate, Fraction(0), 1 / header.rate), 0
     if not known or (by_order and len(known) != len(frames.ticks)):
         raise VideoError(
             f"{path}: its timestamps are incomplete and out of order; encode it again first, "
@@ -211,16 +211,13 @@ def _timeline(
     length = frames.durations[frames.ticks.index(int(ticks[-1]))] * time_base
     stated = length if length <= LONGEST_PAUSE else Fraction(0)
     last = stated or median_spacing(ticks, time_base) or 1 / (header.rate or Fraction(25))
-    return FrameClock(ticks, time_base, origin, last), Pairing(by_order, hidden)
+    return FrameClock(ticks, time_base, origin, last), hidden if by_order else None
 
 
 def _cut(
     path: str, header: Header, packets: Packets, timeline: FrameClock, damaged: bool
 ) -> str | None:
-    """What is missing of a file that ends before its own structure says, or None.
-
-    Missing bytes alone do not matter: they may be an index at the end.
-    """
+    """What is missing of a truncated file, or None; missing bytes alone may be just an index."""
     missing = missing_bytes(path)
     count = len(packets.shown.ticks) + packets.hidden
     promised = max(header.seconds, header.frames / (header.rate or Fraction(25)))

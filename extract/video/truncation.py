@@ -1,9 +1,9 @@
-"""Whether a media file ends before its own structure says, as an interrupted download does.
+"""Whether a media file is truncated, as by an interrupted download.
 
-FFmpeg reads such a file up to the cut without an error, and the result is a shorter video. The
-outermost elements of the common containers state their sizes, so a few bytes reveal the cut: the
-boxes of MP4 and MOV (ISO/IEC 14496-12), the segment of Matroska and WebM (RFC 9559), the chunks of
-AVI (RIFF). A transport stream has no such element and can end anywhere.
+FFmpeg reads such a file up to the cut without an error. The outermost elements of the common
+containers state their sizes, so a few bytes reveal the cut: the boxes of MP4 and MOV (ISO/IEC
+14496-12), the segment of Matroska and WebM (RFC 9559), the chunks of AVI (RIFF). A transport stream
+has no such element and can end anywhere.
 """
 
 import os
@@ -17,11 +17,7 @@ MP4_FIRST_BOXES = {b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot"
 
 
 def missing_bytes(path: str) -> int:
-    """Bytes by which the outermost element reaches past the end of the file; 0 if none are missing.
-
-    Raises:
-        OSError: the file cannot be read.
-    """
+    """Bytes by which the outermost element reaches past the end of the file."""
     size = os.path.getsize(path)
     with open(path, "rb") as file:
         head = file.read(12)

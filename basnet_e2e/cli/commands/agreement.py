@@ -1,51 +1,45 @@
 """`basnet agreement`: how far two annotations of the same videos agree."""
 
-import json
 import math
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-from basnet_e2e.cli.annotation_options import annotation_options
-from basnet_e2e.cli.help import SectionedCommand
-from basnet_e2e.cli.options import message_options, score_options
+from basnet_e2e.cli.command import command
+from basnet_e2e.cli.options import PATH, Seconds, annotation_options, score_options
 from basnet_e2e.cli.terminal.tables import new_table, show, width
+from basnet_e2e.data.annotations.video_names import counted
+from basnet_e2e.data.files.text_files import json_text
+from basnet_e2e.evaluation.agreement import Agreement, Pair, Score, Side
+from basnet_e2e.evaluation.agreement import agreement as compare
+from basnet_e2e.interchange.annotated import AnnotatedVideo, Hints
+from basnet_e2e.interchange.compared import paired
 
-if TYPE_CHECKING:
-    from basnet_e2e.evaluation.agreement import Agreement, Score
-    from basnet_e2e.interchange.annotated import Hints
-
-CELL = 10  # columns of one number of the confusion
+CELL = 10  # columns per number of the confusion
 
 
-@click.command(cls=SectionedCommand, epilog="Example: basnet agreement anna.boris bert.boris")
-@click.argument("first", metavar="A", type=click.Path(path_type=Path))
-@click.argument("second", metavar="B", type=click.Path(path_type=Path))
+@command("basnet agreement anna.boris bert.boris")
+@click.argument("first", metavar="A", type=PATH)
+@click.argument("second", metavar="B", type=PATH)
 @click.option(
     "--step",
-    type=click.FloatRange(min=0.001),
+    type=Seconds(min=0.001),
     default=0.1,
     show_default=True,
-    metavar="SECONDS",
-    help="Compare what happens once in every step.",
+    help="Compare what happens once per step; shorter is finer and slower.",
 )
 @score_options
 @annotation_options
-@message_options
 def agreement(
-    first: Path, second: Path, step: float, draws: int, as_json: bool, hints: "Hints"
+    first: Path, second: Path, step: float, draws: int, as_json: bool, hints: Hints
 ) -> None:
     """Cohen's kappa of two annotations: people and people, or people and a model.
 
     A and B are any files that 'basnet import labels' reads, results of 'basnet localize', or ground
-    truth. With --observation twice, the first is read of A and the second of B.
+    truth. With --observation twice, the first is read from A and the second from B.
     """
-    from basnet_e2e.evaluation.agreement import Pair, Side
-    from basnet_e2e.evaluation.agreement import agreement as compare
-    from basnet_e2e.interchange.compared import paired
-
     names = hints.observations
     if len(names) > 2:
         raise click.UsageError("--observation is given once for both files, or once for each")
@@ -53,17 +47,13 @@ def agreement(
         replace(hints, predictions=True, observations=names[k : k + 1] or names[:1]) for k in (0, 1)
     ]
     pairs = {
-        name: Pair(
-            pair.duration,
-            Side(pair.first.intervals, pair.first.unknown),
-            Side(pair.second.intervals, pair.second.unknown),
-        )
+        name: Pair(pair.duration, _side(pair.first), _side(pair.second))
         for name, pair in paired((first, chosen[0]), (second, chosen[1])).items()
     }
     found = compare(list(pairs.values()), step, draws)
     if as_json:
         document = {"videos": list(pairs), "step": step, **found.to_json()}
-        click.echo(json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False))
+        click.echo(json_text(document), nl=False)
         return
     show(_scores(found, len(pairs), step))
     columns = len(found.categories)
@@ -74,9 +64,11 @@ def agreement(
         show(_confusion(found))
 
 
-def _scores(found: "Agreement", videos: int, step: float) -> Any:
-    from basnet_e2e.data.annotations.video_names import counted
+def _side(video: AnnotatedVideo) -> Side:
+    return Side(video.intervals, video.unknown)
 
+
+def _scores(found: Agreement, videos: int, step: float) -> Any:
     compared = f"{found.seconds:.1f} s of {counted(videos, 'video')}"
     title = f"Cohen's kappa over {compared} in steps of {step:g} s"
     table = new_table(title, "class", "kappa", "95 %", "agreement %")
@@ -87,17 +79,16 @@ def _scores(found: "Agreement", videos: int, step: float) -> Any:
     return table
 
 
-def _cells(score: "Score") -> list[str]:
+def _cells(score: Score) -> list[str]:
     bounds = "" if math.isnan(score.low) else f"{score.low:.3f} - {score.high:.3f}"
     kappa = "-" if math.isnan(score.kappa) else f"{score.kappa:.3f}"
     return [kappa, bounds, f"{score.percent:.1f}"]
 
 
-def _confusion(found: "Agreement") -> Any:
-    names = found.categories
+def _confusion(found: Agreement) -> Any:
     table = new_table("Seconds by what A (rows) and B (columns) say", "A \\ B")
-    for name in names:
+    for name in found.categories:
         table.add_column(name, justify="right", overflow="fold")
-    for name, row in zip(names, found.confusion, strict=True):
+    for name, row in zip(found.categories, found.confusion, strict=True):
         table.add_row(name, *(f"{value:.1f}" for value in row))
     return table

@@ -1,51 +1,39 @@
 """`basnet budget`: how often and how long each class happens."""
 
 import logging
-from dataclasses import fields, replace
+from collections.abc import Iterable
+from dataclasses import astuple, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
-from basnet_e2e.cli.annotation_options import annotation_options
-from basnet_e2e.cli.help import SectionedCommand
-from basnet_e2e.cli.options import force_option, message_options
-
-if TYPE_CHECKING:
-    from basnet_e2e.evaluation.time_budget import Budget
-    from basnet_e2e.interchange.annotated import Hints
+from basnet_e2e.cli.command import command
+from basnet_e2e.cli.options import FILE, annotation_options, force_option, results_argument
+from basnet_e2e.data.annotations.video_names import counted, listing
+from basnet_e2e.data.files.csv_rows import csv_text
+from basnet_e2e.data.files.file_kinds import Kind
+from basnet_e2e.data.files.overwrite_checks import check_output
+from basnet_e2e.evaluation.time_budget import Budget, Observed, time_budget
+from basnet_e2e.interchange.annotated import Hints
+from basnet_e2e.interchange.compared import timed_videos
+from basnet_e2e.interchange.output_text import csv_cell, one_line
+from weights.files import write_text
 
 log = logging.getLogger(__name__)
-HEADER = "video,label,bouts,total,mean,median,share,latency"
 
 
-@click.command(cls=SectionedCommand, epilog="Example: basnet budget results/ -o budget.csv")
-@click.argument(
-    "results", nargs=-1, required=True, metavar="RESULT...", type=click.Path(path_type=Path)
-)
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="CSV file to write. Default: stdout.",
-)
+@command("basnet budget results/ -o budget.csv")
+@results_argument()
+@click.option("-o", "--output", type=FILE, help="CSV file to write. Default: stdout.")
 @annotation_options
 @force_option
-@message_options
-def budget(results: tuple[Path, ...], output: Path | None, force: bool, hints: "Hints") -> None:
+def budget(results: tuple[Path, ...], output: Path | None, force: bool, hints: Hints) -> None:
     """Bouts, durations, share and latency per video and class, and over all videos.
 
     RESULTs are results of 'basnet localize' (files or folders) or any files that 'basnet import
-    labels' reads. Durations and latency are seconds, shares percent of the time that was looked at;
-    a cell is empty where a figure is not defined.
+    labels' reads. Durations and latency are in seconds, shares in percent of the time that was
+    looked at; a cell is empty if a figure is not defined.
     """
-    from basnet_e2e.data.annotations.video_names import counted, listing
-    from basnet_e2e.data.files.file_kinds import Kind
-    from basnet_e2e.data.files.overwrite_checks import check_output
-    from basnet_e2e.evaluation.time_budget import Observed, time_budget
-    from basnet_e2e.interchange.compared import timed_videos
-    from weights.files import write_text
-
     if output is not None:
         check_output(output, Kind.BUDGET, results, force=force)
     videos = {
@@ -67,14 +55,11 @@ def budget(results: tuple[Path, ...], output: Path | None, force: bool, hints: "
     log.info("%s written (%s)", output, counted(len(videos), "video"))
 
 
-def _csv(rows: "list[Budget]") -> str:
-    from basnet_e2e.data.files.csv_rows import csv_text
-    from basnet_e2e.interchange.output_text import csv_cell, one_line
-
-    cells: list[list[object]] = [[*HEADER.split(",")]]
+def _csv(rows: Iterable[Budget]) -> str:
+    table: list[list[object]] = [[field.name for field in fields(Budget)]]
     for row in rows:
-        values = [getattr(row, field.name) for field in fields(row)]
-        names = [csv_cell(one_line(name)) for name in values[:2]]
-        numbers = ["" if value is None else f"{value:.3f}" for value in values[3:]]
-        cells.append([*names, row.bouts, *numbers])
-    return csv_text(cells)
+        video, label, bouts, *numbers = astuple(row)
+        names = [csv_cell(one_line(name)) for name in (video, label)]
+        cells = ["" if value is None else f"{value:.3f}" for value in numbers]
+        table.append([*names, bouts, *cells])
+    return csv_text(table)

@@ -5,15 +5,16 @@ import importlib.metadata
 import platform
 import shutil
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 
 import click
 
-from basnet_e2e.cli.help import SectionedCommand
-from basnet_e2e.cli.options import message_options
+from basnet_e2e.cli.command import command
 from basnet_e2e.data.annotations.video_names import counted
 from basnet_e2e.version import __version__
 
@@ -23,6 +24,7 @@ PACKAGES = (
 )
 DEFAULT_NETWORK = "i3d"
 DOWNLOAD = "basnet weights download "
+SELF_TEST = "self-test"
 PER_LINE = 3  # fit into 80 columns
 CHECKED = 16  # samples of each kind that a GPU and the CPU compute
 OPTIONAL = {
@@ -33,7 +35,7 @@ OPTIONAL = {
 
 @dataclass(frozen=True)
 class Finding:
-    """One line of the report; ``advice`` says what to do where ``ok`` is false."""
+    """One line of the report; ``advice`` says what to do if ``ok`` is false."""
 
     topic: str
     text: str
@@ -41,8 +43,7 @@ class Finding:
     advice: str = ""
 
 
-@click.command(cls=SectionedCommand, epilog="Example: basnet doctor")
-@message_options
+@command("basnet doctor")
 def doctor() -> None:
     """Show versions, devices, decoders, weights and a self-test, and what is missing.
 
@@ -51,41 +52,46 @@ def doctor() -> None:
     from rich.console import Console
 
     console = Console(soft_wrap=False, highlight=False)
-    broken = 0
+    broken = False
     missing: list[str] = []
-    for look in (_versions, _optional, _devices, _weights, _cache, _self_test):
-        for finding in _careful(look):
+    for name in CHECKS:
+        for finding in _findings(name):
             mark = "[green]ok[/]" if finding.ok else "[yellow]--[/]"
             console.print(f"{mark:<4} {finding.topic:<12} {finding.text}", markup=True)
             if finding.advice:
                 console.print(f"   {'':<12} {finding.advice}", markup=False)
-            broken += not finding.ok and (look is _self_test or finding.topic == "packages")
-            if look is _weights and finding.advice.startswith(DOWNLOAD):
+            needed = name == SELF_TEST or finding.topic == "packages"
+            broken = broken or (needed and not finding.ok)
+            if finding.advice.startswith(DOWNLOAD):
                 missing.append(finding.advice)
-    console.print(f"\nnext: {_next(bool(broken), missing)}", markup=False)
+    console.print(f"\nnext: {next_step(broken, missing)}", markup=False)
     if broken:
         raise click.exceptions.Exit(1)
 
 
-def _next(broken: bool, missing: Sequence[str]) -> str:
-    """The one thing to do after this report."""
+def next_step(broken: bool, downloads: Sequence[str]) -> str:
+    """The one thing to do after this report.
+
+    Args:
+        broken: whether something needed does not work.
+        downloads: commands that fetch missing weights.
+    """
     if broken:
-        return "mend what is marked -- above; 'pip install --force-reinstall basnet-e2e'"
-    # Pictures alone are enough to begin with; motion makes results better.
-    first = [advice for advice in missing if advice.endswith(" rgb")]
+        return "fix what is marked -- above; 'pip install --force-reinstall basnet-e2e'"
+    # The pictures' network is enough to begin with; that of motion makes results better.
+    first = [advice for advice in downloads if advice.endswith(" rgb")]
     if first:
         return first[0]
-    later = f" (for motion too, first: {missing[0]})" if missing else ""
+    later = f" (for motion too, first: {downloads[0]})" if downloads else ""
     return f"basnet try video.mp4{later}"
 
 
-def _careful(look: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
-    """What a look finds; where a package it needs is absent, that is the finding."""
+def _findings(name: str) -> Iterator[Finding]:
+    """What a check finds; if a package that it needs is absent, that is the finding."""
     try:
-        yield from look()
+        yield from CHECKS[name]()
     except ImportError as error:
-        absent = f"cannot be looked at: {error}"
-        yield Finding(look.__name__.strip("_"), absent, False, "see the packages above")
+        yield Finding(name, f"cannot be checked: {error}", False, "see the packages above")
 
 
 def _versions() -> Iterator[Finding]:
@@ -94,7 +100,6 @@ def _versions() -> Iterator[Finding]:
     found = [f"{name} {version}" for name, version in versions.items() if version]
     for first in range(0, len(found), PER_LINE):
         yield Finding("packages" if not first else "", ", ".join(found[first : first + PER_LINE]))
-
     for name, version in versions.items():
         if version is None:
             yield Finding("packages", f"{name} is missing", False, f"pip install {name}")
@@ -103,7 +108,7 @@ def _versions() -> Iterator[Finding]:
 
 
 def _torchvision() -> Iterator[Finding]:
-    """What installs beside torch without a word may still be of another build."""
+    """Whether torchvision fits torch; pip may install one that does not."""
     from weights.errors import WeightsError
     from weights.formats.libraries import import_torchvision
 
@@ -124,10 +129,8 @@ def _version(name: str) -> str | None:
 def _optional() -> Iterator[Finding]:
     for name, use in OPTIONAL.items():
         version = _version(name)
-        if version:
-            yield Finding("optional", f"{name} {version}")
-        else:
-            yield Finding("optional", f"{name} is not installed", False, use)
+        text = f"{name} {version or 'is not installed'}"
+        yield Finding("optional", text, version is not None, "" if version else use)
 
 
 def _devices() -> Iterator[Finding]:
@@ -136,8 +139,7 @@ def _devices() -> Iterator[Finding]:
     from extract.inference.torch_runtime import describe
     from extract.machine.devices import choose_device, cores
 
-    threads = f"{cores()} cores, {torch.get_num_threads()} threads"
-    yield Finding("cpu", threads)
+    yield Finding("cpu", f"{cores()} cores, {torch.get_num_threads()} threads")
     if torch.cuda.is_available():
         for index in range(torch.cuda.device_count()):
             yield Finding("cuda", f"cuda:{index} {torch.cuda.get_device_name(index)}")
@@ -150,15 +152,15 @@ def _devices() -> Iterator[Finding]:
 
 
 def _gpu_check(device: str) -> Iterator[Finding]:
-    """What a GPU computes, beside the CPU; extraction uses only one that passes."""
+    """Compare a GPU with the CPU; extraction uses only one that agrees."""
     from extract.flow.registry import flow_method
     from extract.machine.device_check import compare
     from extract.pipeline.device_samples import SAMPLES
 
     engine = flow_method("tvl1", device=device).engine
-    advice = "a C compiler makes flow faster: apt install gcc python3-dev"
     fused = "triton" in engine
-    yield Finding("", f"flow by {engine}", fused, "" if fused else advice)
+    advice = "" if fused else "a C compiler makes flow faster: apt install gcc python3-dev"
+    yield Finding("", f"flow by {engine}", fused, advice)
     for sample in SAMPLES:
         found = compare(sample, device, count=CHECKED)
         if not found.agrees:
@@ -171,20 +173,20 @@ def _gpu_check(device: str) -> Iterator[Finding]:
 
 
 def _weights() -> Iterator[Finding]:
-    """The default network and whatever else is here; of the rest only the names."""
+    """The default network and all that are here, one by one; the rest are counted."""
     from weights.registry import entries
 
-    others = []
+    others = 0
     for entry in entries():
         state, name = entry.state, f"{entry.name} {entry.stream}"
         if state == "missing" and entry.name != DEFAULT_NETWORK:
-            others.append(name)
+            others += 1
             continue
         good = state in ("bundled", "present")
         advice = "" if good else f"{DOWNLOAD}{name}"
         yield Finding("weights", f"{name}: {state}", good, advice)
     if others:
-        yield Finding("weights", f"{len(others)} others are not here: basnet weights list")
+        yield Finding("weights", f"{others} others are not here: basnet weights list")
 
 
 def _cache() -> Iterator[Finding]:
@@ -200,15 +202,13 @@ def _timed(topic: str, work: Callable[[], str]) -> Finding:
     began = time.monotonic()
     try:
         text = work()
-    except Exception as error:  # the report's whole purpose is to say what fails, whatever it is
+    except Exception as error:  # the report is there to say what fails, whatever it is
         return Finding(topic, f"{type(error).__name__}: {error}", False, "please report this line")
     return Finding(topic, f"{text} ({time.monotonic() - began:.1f} s)")
 
 
 def _self_test() -> Iterator[Finding]:
-    """A few seconds of the real work: write, decode, flow, features."""
-    import tempfile
-
+    """A few seconds of real work: write, decode, flow, features."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "test.mp4"
         yield _timed("write video", functools.partial(_write_video, path))
@@ -220,20 +220,14 @@ def _self_test() -> Iterator[Finding]:
 
 def _write_video(path: Path) -> str:
     """Two seconds of moving noise at 29.97 fps."""
-    from fractions import Fraction
-
-    import av
     import numpy as np
+
+    from basnet_e2e.demo.footage.encode import write_video
 
     texture = np.random.default_rng(0).integers(0, 255, (96, 192, 3), np.uint8)
     texture = texture.repeat(2, 0).repeat(2, 1)
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("h264", rate=Fraction(30000, 1001))
-        stream.width, stream.height, stream.pix_fmt = 128, 96, "yuv420p"
-        for shift in range(60):
-            picture = np.ascontiguousarray(texture[48:144, shift : shift + 128])
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
-        container.mux(stream.encode())
+    pictures = (texture[48:144, shift : shift + 128] for shift in range(60))
+    write_video(path, map(np.ascontiguousarray, pictures), Fraction(30000, 1001), (128, 96))
     return "60 frames, h264"
 
 
@@ -268,8 +262,11 @@ def _flow() -> str:
 def _features(path: Path) -> str:
     from extract.pipeline.extractor import Extractor, ExtractSettings
 
-    extractor = Extractor(ExtractSettings(backbone="i3d-mini"))
-    features = extractor.extract(path)
-    return (
-        f"i3d-mini, {features.matrix().shape[1]} numbers per snippet, {features.facts['runtime']}"
-    )
+    made = Extractor(ExtractSettings(backbone="i3d-mini")).extract(path)
+    return f"i3d-mini, {made.matrix().shape[1]} numbers per snippet, {made.facts['runtime']}"
+
+
+CHECKS: dict[str, Callable[[], Iterator[Finding]]] = {
+    **{"packages": _versions, "optional": _optional, "devices": _devices},
+    **{"weights": _weights, "cache": _cache, SELF_TEST: _self_test},
+}

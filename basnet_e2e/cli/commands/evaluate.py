@@ -1,25 +1,19 @@
 """`basnet evaluate`: predicted intervals against annotated ones."""
 
-import json
 import logging
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-from basnet_e2e.cli.help import SectionedCommand
-from basnet_e2e.cli.options import message_options, score_options
+from basnet_e2e.cli.command import command
+from basnet_e2e.cli.options import PATH, score_options, subset_option
 from basnet_e2e.cli.terminal.tables import new_table, show, width
-
-if TYPE_CHECKING:
-    from basnet_e2e.evaluation.analysis import (
-        Classification,
-        Confidence,
-        FalsePositives,
-        LengthResult,
-    )
-    from basnet_e2e.evaluation.evaluate import Table
+from basnet_e2e.data.annotations.video_names import counted
+from basnet_e2e.data.files.text_files import json_text
+from basnet_e2e.evaluation import analysis
+from basnet_e2e.evaluation.evaluate import Table, parse_tious, prepare, score
 
 log = logging.getLogger(__name__)
 DETAIL_TIOU = 0.5
@@ -28,20 +22,15 @@ LONGEST_NAME = 30  # columns for a class name before it goes over several lines
 NUMBER = 7  # columns of one number and the gap after it
 
 
-@click.command(
-    cls=SectionedCommand,
-    epilog="Example: basnet evaluate result.json --ground-truth gt.json --subset test",
-)
-@click.argument("predictions", type=click.Path(path_type=Path))
+@command("basnet evaluate result.json --ground-truth gt.json --subset test")
+@click.argument("predictions", type=PATH)
 @click.option(
     "--ground-truth",
     required=True,
-    type=click.Path(path_type=Path),
+    type=PATH,
     help="Annotated intervals: ActivityNet-style JSON, or CSV video,label,start,end.",
 )
-@click.option(
-    "--subset", help="Subset to evaluate. Default: test or validation, whichever there is."
-)
+@subset_option
 @click.option(
     "--tiou",
     default="0.1:0.9:0.1",
@@ -49,14 +38,16 @@ NUMBER = 7  # columns of one number and the gap after it
     metavar="FIRST:LAST:STEP",
     help="Temporal IoU thresholds, both ends included, or a list: 0.3,0.5.",
 )
-@click.option("--dedupe", is_flag=True, help="Count repeated annotations once.")
+@click.option(
+    "--dedupe", is_flag=True, help="Count repeated annotations once. Default: count each."
+)
 @click.option(
     "--allow-trained",
     is_flag=True,
-    help="Count videos too whose intervals or points the model was trained on.",
+    help="Also count videos whose intervals or points the model was trained on, which makes the "
+    "figures too good. Default: they are an error.",
 )
 @score_options
-@message_options
 def evaluate(
     predictions: Path,
     ground_truth: Path,
@@ -72,9 +63,6 @@ def evaluate(
     Prints mAP per threshold with averages and 95 % confidence intervals over videos, AP per class,
     what the errors are, and results by length of the action.
     """
-    from basnet_e2e.evaluation import analysis
-    from basnet_e2e.evaluation.evaluate import parse_tious, prepare, score
-
     tious = parse_tious(tiou)
     case = prepare(
         predictions, ground_truth, subset=subset, dedupe=dedupe, allow_trained=allow_trained
@@ -93,7 +81,7 @@ def evaluate(
             "by_length": {"tiou": DETAIL_TIOU, "ranges": [row.to_json() for row in lengths]},
             "classification": classes.to_json() if classes else None,
         }
-        click.echo(json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False))
+        click.echo(json_text(document), nl=False)
         return
     show(
         _map_table(table, confidence),
@@ -104,10 +92,8 @@ def evaluate(
     click.echo(f"\n{_classification_line(classes)}")
 
 
-def _map_table(table: "Table", confidence: "Confidence | None") -> Any:
+def _map_table(table: Table, confidence: analysis.Confidence | None) -> Any:
     """One row per threshold, then the averages."""
-    from basnet_e2e.data.annotations.video_names import counted
-
     subset = f", subset {table.subset}" if table.subset else ""
     title = (
         f"mAP in % over {counted(len(table.classes), 'class')}, "
@@ -133,7 +119,7 @@ def _with_bounds(value: float, bounds: tuple[float, float] | None) -> list[str]:
     return cells if bounds is None else [*cells, f"{100 * bounds[0]:.2f} - {100 * bounds[1]:.2f}"]
 
 
-def _class_table(table: "Table") -> Any:
+def _class_table(table: Table) -> Any:
     """AP per class: the average, and as many thresholds as fit beside the names."""
     average = table.ap.mean(axis=1)
     longest = max((len(name) for name in table.classes), default=0)
@@ -159,22 +145,19 @@ def thresholds_that_fit(tious: Sequence[float], room: int) -> list[int]:
     return sorted(chosen[:room])
 
 
-def _error_table(errors: "FalsePositives") -> Any:
-    from basnet_e2e.evaluation.analysis import EXAMINED, KIND_MEANING
-
-    title = (
-        f"The best {EXAMINED} detections per annotated interval of a class, tIoU {errors.tiou:g}"
-    )
+def _error_table(errors: analysis.FalsePositives) -> Any:
+    best = f"The best {analysis.EXAMINED} detections per annotated interval of a class"
+    title = f"{best}, tIoU {errors.tiou:g}"
     shown = new_table(title, "kind", "number", "%")
     shown.add_column("meaning", overflow="fold")
     total = max(errors.examined, 1)
     shown.add_row("true", str(errors.true), f"{100 * errors.true / total:.1f}", "")
     for kind, count in errors.kinds.items():
-        shown.add_row(kind, str(count), f"{100 * count / total:.1f}", KIND_MEANING[kind])
+        shown.add_row(kind, str(count), f"{100 * count / total:.1f}", analysis.KIND_MEANING[kind])
     return shown
 
 
-def _length_table(lengths: "list[LengthResult]") -> Any:
+def _length_table(lengths: Sequence[analysis.LengthResult]) -> Any:
     title = f"Results by length of the action, tIoU {DETAIL_TIOU:g}"
     shown = new_table(title, "seconds", "annotated", "recall %", "mAP %")
     for row in lengths:
@@ -185,9 +168,7 @@ def _length_table(lengths: "list[LengthResult]") -> Any:
     return shown
 
 
-def _classification_line(classes: "Classification | None") -> str:
-    from basnet_e2e.data.annotations.video_names import counted
-
+def _classification_line(classes: analysis.Classification | None) -> str:
     if classes is None:
         return "classification: the predictions hold no video-level scores"
     return (

@@ -8,50 +8,39 @@ from typing import Any
 
 import click
 
-from basnet_e2e.cli.help import SectionedCommand
-from basnet_e2e.cli.options import message_options
+from basnet_e2e.cli.command import command
+from basnet_e2e.cli.options import PATH
+from basnet_e2e.data.annotations.video_names import counted, listing
+from basnet_e2e.data.files.file_kinds import Kind
+from basnet_e2e.data.inspection import inspect as look_into
+from basnet_e2e.heads.registry import DEFAULT_HEAD
 
 WIDTH = 80
-TOPIC = 12
+TOPIC = 14  # columns
 
 
-@click.command(cls=SectionedCommand, epilog="Example: basnet inspect model.safetensors")
-@click.argument("file", type=click.Path(path_type=Path))
-@click.option("--json", "as_json", is_flag=True, help="Everything the file says, as JSON.")
-@message_options
+@command("basnet inspect model.safetensors")
+@click.argument("file", type=PATH)
+@click.option("--json", "as_json", is_flag=True, help="All that the file says, as JSON.")
 def inspect(file: Path, as_json: bool) -> None:
-    """Say what FILE is: a model, features of a video, a result, or what else basnet knows.
+    """Say what FILE is: a model, features of a video, a result, or another file of basnet.
 
-    Of a model: its classes, what it was trained on and which features it needs. Of features: how
-    they were made. Of a result: what it holds and how it was made.
+    A model: its classes, what it was trained on and which features it needs. Features: how they
+    were made. A result: what it holds and how it was made.
     """
-    from basnet_e2e.data.files.file_kinds import Kind
-    from basnet_e2e.data.inspection import inspect as look
-
-    found = look(file)
+    found = look_into(file)
     if as_json:
         click.echo(json.dumps(found, indent=1, ensure_ascii=False))
         return
     click.echo(f"{file}: {Kind[found['kind'].upper()]}")
-    describe = {"model": _model, "features": _features, "result": _result}.get(found["kind"], _use)
-    for topic, text in describe(found).items():
-        click.echo(
-            textwrap.fill(
-                text,
-                WIDTH,
-                initial_indent=f"  {topic:<{TOPIC}}",
-                subsequent_indent=" " * (TOPIC + 2),
-            )
-        )
-
-
-def _use(found: Mapping[str, Any]) -> dict[str, str]:
-    return {"use": found["use"]}
+    describe = {"model": _model, "features": _features, "result": _result}.get(found["kind"])
+    lines = describe(found) if describe else {"use": str(found["use"])}
+    for topic, text in lines.items():
+        first = f"  {topic}".ljust(TOPIC)
+        click.echo(textwrap.fill(text, WIDTH, initial_indent=first, subsequent_indent=" " * TOPIC))
 
 
 def _model(found: Mapping[str, Any]) -> dict[str, str]:
-    from basnet_e2e.data.annotations.video_names import counted
-
     training = found.get("training", {})
     classes = found.get("classes", [])
     lines = {
@@ -88,20 +77,15 @@ def _model(found: Mapping[str, Any]) -> dict[str, str]:
 
 def _head(found: Mapping[str, Any]) -> str:
     """Head, recipe if it has any, preset and T, of any format of the model file."""
-    from basnet_e2e.heads.registry import DEFAULT_HEAD
-
     # Format 1 has no parts: settings are side by side, the recipe apart.
     settings = found.get("settings") or {
         **{"head": DEFAULT_HEAD, "name": found.get("preset", {}).get("name")},
         **{"own": {"recipe": found.get("recipe")}, "training": found.get("preset", {})},
     }
-    recipe = settings["own"].get("recipe")
-    return (
-        f"{settings['head']}, "
-        + (f"recipe {recipe}, " if recipe else "")
-        + f"preset {settings['name']}, T = {settings['training'].get('segments')}"
-        + (f", mean of {found['members']} networks" if found.get("members") else "")
-    )
+    recipe, members = settings["own"].get("recipe"), found.get("members")
+    parts = [settings["head"], *([f"recipe {recipe}"] if recipe else [])]
+    parts.append(f"preset {settings['name']}, T = {settings['training'].get('segments')}")
+    return ", ".join([*parts, *([f"mean of {members} networks"] if members else [])])
 
 
 def _reads(settings: Mapping[str, Any]) -> str:
@@ -140,8 +124,6 @@ def _features(found: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _result(found: Mapping[str, Any]) -> dict[str, str]:
-    from basnet_e2e.data.annotations.video_names import counted, listing
-
     count = sum(found["intervals"].values())
     labels = ", ".join(f"{label} {number}" for label, number in found["intervals"].items())
     seconds = f", {found['seconds']:.1f} s" if "seconds" in found else ""

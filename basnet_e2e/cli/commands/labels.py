@@ -2,62 +2,60 @@
 
 import logging
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-from basnet_e2e.cli.help import SectionedCommand
-from basnet_e2e.cli.options import message_options
+from basnet_e2e.cli.command import command
+from basnet_e2e.cli.options import FILE, PATH
 from basnet_e2e.cli.terminal.tables import new_table, show, show_text
-
-if TYPE_CHECKING:
-    from basnet_e2e.data.annotations.label_matching import LabelMatches
-    from basnet_e2e.data.annotations.training_videos import TrainingVideos
-    from basnet_e2e.data.features.folder_ids import FolderIds
+from basnet_e2e.data.annotations.csv_tables import label_table
+from basnet_e2e.data.annotations.label_matching import LabelMatches, nothing_to_learn
+from basnet_e2e.data.annotations.training_videos import TrainingVideos, match_training
+from basnet_e2e.data.annotations.video_names import counted, listing, nearest, without_suffix
+from basnet_e2e.data.features.folder_ids import FolderIds, find_ids
+from basnet_e2e.errors import BasnetError
+from basnet_e2e.training.known_times import read_any_times
+from extract.features.failure_lists import read_failures
+from weights.files import write_text
 
 log = logging.getLogger(__name__)
 BACKGROUND = "(background only)"
 
 
-@click.command(
-    cls=SectionedCommand,
-    epilog="Example: basnet labels features/ -o labels.csv; later: basnet labels features/ "
-    "--check labels.csv",
-)
-@click.argument("folder", metavar="FEATURES_OR_VIDEOS", type=click.Path(path_type=Path))
+@command("basnet labels features/ -o labels.csv; later: basnet labels features/ --check labels.csv")
+@click.argument("folder", metavar="FEATURES_OR_VIDEOS", type=PATH)
 @click.option(
     "-o",
     "--output",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=FILE,
     help="Label file to write; one that exists is kept. Default: stdout.",
 )
 @click.option(
     "--check",
     "labels",
-    type=click.Path(path_type=Path),
+    type=PATH,
     metavar="LABELS",
-    help="Labels (in any form that 'basnet train' reads) to look through instead.",
+    help="Check these labels instead (in any form that 'basnet train' reads).",
 )
 @click.option(
     "--intervals",
-    type=click.Path(path_type=Path),
+    type=PATH,
     metavar="KNOWN",
-    help="With --check, or instead of it: known times, as 'basnet train --intervals' reads them.",
+    help="Check these known times, as 'basnet train --intervals' reads them; with or without "
+    "--check.",
 )
 @click.option("--force", is_flag=True, help="Replace a label file that exists.")
-@message_options
 def labels(
     folder: Path, output: Path | None, labels: Path | None, intervals: Path | None, force: bool
 ) -> None:
-    """Write a template of labels for a folder, or look through one with --check.
+    """Write a template of labels for a folder, or check labels with --check.
 
     The template has a row for each video, to fill in which actions occur in it. A check shows the
     videos of each class with their points, intervals and minutes that nobody looked at, which row
-    matches which video and how, and what is left over; exit code 2 says that 'basnet train' would
+    matches which video and how, and what is left over; exit code 2 means that 'basnet train' would
     refuse these labels.
     """
-    from basnet_e2e.data.features.folder_ids import find_ids
-
     if labels is None and intervals is None:
         _write_template(folder, output, force)
     elif output is not None:
@@ -67,12 +65,6 @@ def labels(
 
 
 def _write_template(folder: Path, output: Path | None, force: bool) -> None:
-    from basnet_e2e.data.annotations.csv_tables import label_table
-    from basnet_e2e.data.annotations.video_names import counted, without_suffix
-    from basnet_e2e.data.features.folder_ids import find_ids
-    from basnet_e2e.errors import BasnetError
-    from weights.files import write_text
-
     if output is not None and without_suffix(output.name) != output.name:
         raise BasnetError(f"{output}: labels are a CSV file, name it so, such as labels.csv")
     if output is not None and output.exists() and not force:
@@ -94,27 +86,22 @@ def _write_template(folder: Path, output: Path | None, force: bool) -> None:
     )
 
 
-def _check(folder: Path, path: Path | None, intervals: Path | None, ids: "FolderIds") -> None:
-    from basnet_e2e.data.annotations.label_matching import nothing_to_learn
-    from basnet_e2e.data.annotations.training_videos import match_training
-    from basnet_e2e.data.annotations.video_names import counted
-    from basnet_e2e.training.known_times import read_any_times
-    from extract.features.failure_lists import read_failures
-
-    what, known = ("features", ids.features) if ids.features else ("a file", ids.videos)
+def _check(folder: Path, path: Path | None, intervals: Path | None, ids: FolderIds) -> None:
+    kind, known = ("features", ids.features) if ids.features else ("a file", ids.videos)
     times = read_any_times(intervals)
-    both = match_training(path, times, known, str(folder), read_failures(folder), what=what)
+    both = match_training(path, times, known, str(folder), read_failures(folder), what=kind)
     for found in both.matches:
         show_text(
             f"{len(found.matches.found)} of {counted(len(found.labels.videos), 'row')} match a "
-            f"video, {len(found.by_id)} of {counted(len(known), 'video')} with {what} have a row\n"
+            f"video, {len(found.by_id)} of {counted(len(known), 'video')} with {kind} have a row\n"
         )
     tables = [_class_table(both), *map(_row_table, both.matches)]
     tables += map(_left_over_table, both.matches)
     show(*(table for table in tables if table.row_count))
     mistakes = both.mistakes()
     problem = nothing_to_learn(list(both.by_id.values()))
-    if problem is not None and not mistakes and not _has_intervals(both):
+    has_intervals = any(times.intervals for times in both.times.values())
+    if problem is not None and not mistakes and not has_intervals:
         mistakes.append(f"{both.source}: {problem}")
     for mistake in mistakes:
         log.error("%s", mistake)
@@ -124,11 +111,7 @@ def _check(folder: Path, path: Path | None, intervals: Path | None, ids: "Folder
     log.info("%s", then if ids.features else f"{then} once 'basnet extract' has made features")
 
 
-def _has_intervals(both: "TrainingVideos") -> bool:
-    return any(times.intervals for times in both.times.values())
-
-
-def _class_table(both: "TrainingVideos") -> Any:
+def _class_table(both: TrainingVideos) -> Any:
     """Videos of each class, and what is known of when; one with several labels counts for each."""
     columns = ["videos", *(["points", "intervals", "unknown min"] if both.times else [])]
     shown = new_table("Videos by class", "class", *columns)
@@ -151,7 +134,7 @@ def _class_table(both: "TrainingVideos") -> Any:
     return shown
 
 
-def _row_table(found: "LabelMatches") -> Any:
+def _row_table(found: LabelMatches) -> Any:
     shown = new_table("Rows that match a video", "row")
     shown.add_column("video", overflow="fold")
     shown.add_column("by", no_wrap=True)
@@ -162,9 +145,7 @@ def _row_table(found: "LabelMatches") -> Any:
     return shown
 
 
-def _left_over_table(found: "LabelMatches") -> Any:
-    from basnet_e2e.data.annotations.video_names import listing, nearest
-
+def _left_over_table(found: LabelMatches) -> Any:
     shown = new_table("Left over", "name")
     shown.add_column("what it is", overflow="fold")
     for name, candidates in found.matches.ambiguous.items():

@@ -9,118 +9,114 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from basnet_e2e.cli.help import SectionedCommand
-from basnet_e2e.cli.options import StreamList, device_option, force_option, message_options
-from basnet_e2e.cli.terminal.progress import ProgressBar
+from basnet_e2e.cli.command import command
+from basnet_e2e.cli.options import (
+    COUNT,
+    FOLDER,
+    PATH,
+    device_option,
+    force_option,
+    grid_option,
+    streams_option,
+)
+from basnet_e2e.cli.terminal.progress import StepProgress
 from basnet_e2e.cli.terminal.tables import show_sheets, show_text
+from basnet_e2e.data.files.file_kinds import Kind
+from basnet_e2e.data.files.overwrite_checks import check_folder, check_output
+from basnet_e2e.reproduction.data import read_benchmark
+from basnet_e2e.reproduction.published import Protocol, protocol
 
 if TYPE_CHECKING:
-    from basnet_e2e.reproduction.heads import HeadResult
-    from basnet_e2e.reproduction.published import Protocol
-    from basnet_e2e.reproduction.runs import Runner, Spec
-    from basnet_e2e.reproduction.study import StudyResult
+    from basnet_e2e.reproduction.runs import Spec
     from basnet_e2e.training.loop import TrainingStep
 
 log = logging.getLogger(__name__)
 BENCHMARKS = ("thumos14", "activitynet12", "activitynet13")
 RECIPES = "baseline,base,suppression,full"
+# Options of the ablation alone, by the name of their value.
+ABLATION = {"recipes": "recipes", "fix": "mend", "each_fix": "each-mend"}
 
 
-def _names(
-    ctx: click.Context, parameter: click.Parameter, value: str | None
-) -> tuple[str, ...] | None:
-    if value is None:
-        return None
-    return tuple(dict.fromkeys(name.strip() for name in value.split(",") if name.strip()))
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
 
 
-@click.command(
-    cls=SectionedCommand,
-    epilog="Example: basnet reproduce thumos14 --features THUMOS14 --seeds 5 --device cuda",
-)
+@command("basnet reproduce thumos14 --features THUMOS14 --seeds 5 --device cuda")
 @click.argument("benchmark", type=click.Choice(BENCHMARKS))
 @click.option(
     "--features",
     "root",
     required=True,
     metavar="DIR",
-    type=click.Path(path_type=Path),
+    type=PATH,
     help="Folder with features/, gt.json and, if any, split_train.txt and split_test.txt.",
 )
 @click.option(
-    "--ground-truth",
-    type=click.Path(path_type=Path),
-    help="Annotations of both subsets, where they are not DIR/gt.json.",
+    "--ground-truth", type=PATH, help="Annotations of both subsets. Default: DIR/gt.json."
 )
 @click.option(
     "--labels",
     metavar="CSV",
-    type=click.Path(path_type=Path),
-    help="Labels of the training videos (video,labels), where the annotations are of test videos.",
+    type=PATH,
+    help="Labels of the training videos (video,labels), if only test videos are annotated.",
 )
 @click.option(
     "-o",
     "--output",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=FOLDER,
     help="Folder of the runs and the report. Default: reproduce-BENCHMARK.",
 )
 @click.option(
     "--preset",
+    metavar="NAME",
     help="official, activitynet, default or small. Default: activitynet for ActivityNet, else "
     "official.",
 )
 @click.option(
     "--heads",
-    callback=_names,
+    type=_names,
     metavar="LIST|all",
-    help="Compare these methods instead: basnet,stpn,..., or all.",
+    help="Compare these methods instead of the ablation: basnet,stpn,..., or all.",
 )
 @click.option(
-    "--recipes",
-    callback=_names,
-    metavar="LIST",
-    help=f"Rows of the ablation. Default: {RECIPES}.",
+    "--recipes", type=_names, metavar="LIST", help=f"Rows of the ablation. Default: {RECIPES}."
 )
 @click.option(
     "--seeds",
-    type=click.IntRange(min=1),
+    type=COUNT,
     default=1,
     show_default=True,
-    metavar="N",
-    help="Runs per row.",
+    help="Runs per row; more show how much figures vary and take N times as long.",
 )
 @click.option(
     "--mend",
     "fix",
-    callback=_names,
+    type=_names,
     metavar="LIST",
-    help="Defects of the released code to fix in all runs: ranking,contrast,...",
+    help="Defects of the released code to fix in all runs: ranking,contrast,... Default: none.",
 )
 @click.option(
     "--each-mend",
     "each_fix",
     type=click.Choice(["reading", "all"]),
-    help="Also measure each fix alone, on the recipe full: those that need no training, or all.",
+    help="Also measure each fix alone, on the recipe full. reading: fixes that need no training; "
+    "all: every fix. Default: none.",
 )
 @click.option(
     "--select",
     type=click.Choice(["last", "best-on-test"]),
     default="last",
     show_default=True,
-    help="best-on-test adds a column, chosen as the released code chooses; ask for it at once.",
+    help="best-on-test adds a column, chosen on the test videos as the released code does; it must "
+    "be asked for in the first run.",
 )
-@click.option("--steps", type=click.IntRange(min=1), help="Training steps. Default: the preset's.")
-@click.option(
-    "--segments", type=click.IntRange(min=1), help="Segments per video (T). Default: the preset's."
-)
-@click.option("--streams", type=StreamList(), help="Use only rgb or only flow.")
-@click.option(
-    "--grid", metavar="FPS,LENGTH,STRIDE", help="Time grid of the features. Default: 25,16,16."
-)
+@click.option("--steps", type=COUNT, help="Training steps. Default: the preset's.")
+@click.option("--segments", type=COUNT, help="Segments per video (T). Default: the preset's.")
+@streams_option("Use only rgb or only flow. Default: both.")
+@grid_option
 @click.option("--video", metavar="ID", help="Test video to draw. Default: one of median quality.")
 @force_option
 @device_option
-@message_options
 def reproduce(
     benchmark: str,
     root: Path,
@@ -133,21 +129,19 @@ def reproduce(
     device: str,
     video: str | None,
     force: bool,
-    **asked: Any,
+    **chosen: Any,
 ) -> None:
     """Train the four recipes on published features and print the paper's tables beside ours.
 
-    With --heads, train several methods instead and lay them beside each other and their papers.
+    With --heads, train several methods instead and compare them with each other and their papers.
 
-    Writes report.md, report.json and pictures. Run the same command again to continue after Ctrl-C;
+    Writes report.md, report.json and pictures. Run the same command to continue after Ctrl-C;
     finished runs are kept.
     """
-    from basnet_e2e.data.files.file_kinds import Kind
-    from basnet_e2e.data.files.overwrite_checks import check_folder, check_output
     from basnet_e2e.heads.common.devices import choose_device
-    from basnet_e2e.reproduction.data import read_benchmark
+    from basnet_e2e.reproduction import heads as methods
+    from basnet_e2e.reproduction import study as ablation
     from basnet_e2e.reproduction.pictures import check_video
-    from basnet_e2e.reproduction.published import protocol
     from basnet_e2e.reproduction.runs import Runner
 
     folder = output or Path(f"reproduce-{benchmark}")
@@ -155,8 +149,7 @@ def reproduce(
     check_output(folder / "report.json", Kind.REPORT, [root, ground_truth, labels], force=force)
     place = choose_device(device)
     wanted = protocol(benchmark)
-    shown = {"video": video, "select": None if select == "last" else select}
-    study = _study(wanted, shown=shown, **asked)
+    study = _study(wanted, select=select, video=video, **chosen)
     data = read_benchmark(
         root, wanted, ground_truth=ground_truth, labels=labels, streams=streams, grid=grid
     )
@@ -167,63 +160,50 @@ def reproduce(
         check_video(data.test, video)
     (folder / "runs").mkdir(parents=True, exist_ok=True)
     runner = Runner(folder / "runs", data, wanted.tious, select=select, device=place)
-    with ProgressBar("reproduce", quiet=log.getEffectiveLevel() > logging.INFO) as bar:
-        result, write = _run(study, runner, functools.partial(_follow, bar))
-    written = write(folder, result, runner, **({} if video is None else {"video": video}))
-    _print(result)
+    result: Any
+    with StepProgress("reproduce") as bar:
+        follow = functools.partial(_follow, bar)
+        if isinstance(study, methods.HeadStudy):
+            result = methods.compare_heads(study, runner, follow)
+            written = methods.write_head_report(folder, result, runner)
+        else:
+            result = ablation.reproduce(study, runner, follow)
+            written = ablation.write_report(folder, result, runner, video)
+    show_text(f"{result.settings()}.\n")
+    show_sheets(result.sheets())
+    for note in result.notes:
+        show_text(f"Note: {note}.")
     log.info("written: %s", ", ".join(map(str, written)))
 
 
 def _study(
-    wanted: "Protocol",
+    wanted: Protocol,
     *,
     heads: tuple[str, ...] | None,
     preset: str | None,
-    shown: dict[str, str | None],
-    **asked: Any,
+    select: str,
+    video: str | None,
+    **chosen: Any,
 ) -> Any:
     """What is computed: BaS-Net's ablation, or a comparison of heads."""
     from basnet_e2e.reproduction.heads import make_head_study
     from basnet_e2e.reproduction.study import make_study
 
-    given = {name: value for name, value in asked.items() if value is not None}
+    given = {name: value for name, value in chosen.items() if value is not None}
     if heads is None:
         return make_study(wanted, settings=preset, **given)
-    names = {"each_fix": "each-mend", "fix": "mend"} | {
-        name: name for name in ("recipes", "select", "video")
-    }
-    ablation = [name for name in names if {**given, **shown}.get(name) is not None]
+    ablation = [option for name, option in ABLATION.items() if name in given]
+    ablation += ["select"] * (select != "last") + ["video"] * (video is not None)
     if ablation:
-        named = ", ".join(f"--{names[name]}" for name in ablation)
-        raise click.UsageError(f"{named}: of BaS-Net's ablation, not together with --heads.")
+        named = ", ".join(f"--{option}" for option in ablation)
+        raise click.UsageError(f"{named}: for BaS-Net's ablation, not together with --heads.")
     return make_head_study(wanted, heads, settings=preset, **given)
 
 
-def _run(study: Any, runner: "Runner", follow: Any) -> tuple[Any, Any]:
-    """The result of a study, and what writes its report."""
-    from basnet_e2e.reproduction import heads
-    from basnet_e2e.reproduction import study as ablation
-
-    if isinstance(study, heads.HeadStudy):
-        return heads.compare_heads(study, runner, follow), heads.write_head_report
-    return ablation.reproduce(study, runner, follow), ablation.write_report
-
-
 def _follow(
-    bar: ProgressBar, index: int, count: int, spec: "Spec"
+    bar: StepProgress, index: int, count: int, spec: "Spec"
 ) -> "Callable[[TrainingStep], None]":
     """Begin the progress of a run; what to call after each of its steps."""
     name = spec.row if spec.fix is None else f"{spec.row} with {spec.fix} fixed"
-    bar.restart(f"run {index + 1}/{count}, {name}, seed {spec.seed}")
-
-    def step(state: "TrainingStep") -> None:
-        bar.update(state.step, state.steps, f"loss {state.loss:.4f}")
-
-    return step
-
-
-def _print(result: "StudyResult | HeadResult") -> None:
-    show_text(f"{result.settings()}.\n")
-    show_sheets(result.sheets())
-    for note in result.notes:
-        show_text(f"Note: {note}.")
+    bar.begin(f"run {index + 1}/{count}, {name}, seed {spec.seed}")
+    return lambda state: bar.update(state.step, state.steps, f"loss {state.loss:.4f}")

@@ -7,58 +7,52 @@ from typing import Any
 
 import click
 
-from basnet_e2e.cli.help import SectionedCommand
-from basnet_e2e.cli.options import StreamList, message_options
+from basnet_e2e.cli.command import command
+from basnet_e2e.cli.options import FOLDER, Number, backbone_option, streams_option, stride_option
+from basnet_e2e.studio.project.project import settings_of
+from basnet_e2e.studio.server import LOOPBACK, serve
+from extract.backbones.registry import backbone_spec
 
 log = logging.getLogger(__name__)
-LOOPBACK = "127.0.0.1"
 
 
-@click.command(cls=SectionedCommand, epilog="Example: basnet studio videos/")
+@command("basnet studio videos/")
 @click.argument("videos", type=click.Path(path_type=Path, file_okay=False, exists=True))
 @click.option(
     "-o",
     "--output",
     "project",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=FOLDER,
     metavar="PROJECT",
     show_default="VIDEOS-studio beside the videos",
     help="Folder of labels, features, model and results.",
 )
-@click.option("--backbone", show_default="i3d", help="Network that makes features.")
-@click.option(
-    "--streams",
-    type=StreamList(),
-    show_default="rgb",
-    help="rgb, flow or both; both find more and take about five times as long.",
-)
-@click.option(
-    "--stride",
-    type=click.IntRange(min=1),
-    show_default="16",
-    help="Frames between snippets; fewer place borders finer and take longer.",
-)
+@backbone_option("Network that makes features", show_default="i3d")
+@streams_option(show_default="rgb")
+@stride_option(show_default="16")
 @click.option(
     "--port",
-    type=click.IntRange(0, 65535),
+    type=Number(0, 65535),
     default=0,
     show_default="any that is free",
     help="Port of the page.",
 )
-@click.option("--no-browser", is_flag=True, help="Only print the address of the page.")
+@click.option(
+    "--no-browser", is_flag=True, help="Only print the address of the page. Default: open it."
+)
 @click.option(
     "--host",
     default=LOOPBACK,
     show_default=True,
-    help="Address to listen on; another than this machine's own needs --i-know.",
+    metavar="ADDRESS",
+    help="Address to listen on; one that other machines reach needs --i-know.",
 )
 @click.option(
     "--i-know",
     is_flag=True,
-    help="With --host: whoever has the address can see the videos and change the labels, and all "
-    "of it travels unencrypted.",
+    help="With --host: everybody who has the address can see the videos and change the labels, and "
+    "all data travels unencrypted.",
 )
-@message_options
 def studio(
     videos: Path,
     project: Path | None,
@@ -66,29 +60,24 @@ def studio(
     no_browser: bool,
     host: str,
     i_know: bool,
-    **how: Any,
+    **chosen: Any,
 ) -> None:
-    """Label the VIDEOS of a folder, train on what is labelled, correct what the model finds.
+    """Label the VIDEOS of a folder, train on the labels, correct what the model finds.
 
     All in one page of your browser, which talks to this machine only. Everything is kept as plain
     files that the other commands read (labels.csv, intervals.csv, features/, model.safetensors,
-    results/); the same command continues where you stopped. Ctrl-C ends it.
+    results/). Ctrl-C ends it; run the same command to continue.
     """
     if not _is_loopback(host) and not i_know:
         raise click.UsageError(
-            f"--host {host} lets other machines in: whoever has the address can see the videos and "
-            "change the labels, unencrypted; add --i-know if that is what you want"
+            f"--host {host} lets other machines in: everybody who has the address can see the "
+            "videos and change the labels, unencrypted; add --i-know if that is what you want"
         )
-    # The options must be right before what they need is loaded.
-    from basnet_e2e.studio.project.project import settings_of
-    from basnet_e2e.studio.server import serve
-    from extract.backbones.registry import backbone_spec
-
     folder = project or videos.resolve().with_name(f"{videos.resolve().name}-studio")
     if folder.resolve().is_relative_to(videos.resolve()):
-        raise click.UsageError(f"{folder} lies among the videos; name another folder with -o")
-    settings = settings_of(folder, **how)
-    backbone_spec(settings["backbone"])
+        raise click.UsageError(f"{folder} is among the videos; name another folder with -o")
+    settings = settings_of(folder, **chosen)
+    backbone_spec(settings["backbone"])  # an unknown name is an error
     serve(
         videos,
         folder,
@@ -102,7 +91,7 @@ def studio(
 
 def _announce(address: str, project: Path) -> None:
     click.echo(f"studio: {address}")
-    log.info("project: %s (Ctrl-C ends; the same command continues)", project)
+    log.info("project: %s (Ctrl-C ends; run the same command to continue)", project)
 
 
 def _is_loopback(host: str) -> bool:

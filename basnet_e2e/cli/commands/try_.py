@@ -2,35 +2,40 @@
 
 import logging
 import shlex
-import sys
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
-from basnet_e2e.cli.help import SectionedCommand
+from basnet_e2e import intervals
+from basnet_e2e.cli.command import command
 from basnet_e2e.cli.options import (
+    FOLDER,
+    PATH,
     decoding_options,
     device_option,
     force_option,
-    message_options,
     offline_option,
 )
-from basnet_e2e.cli.terminal.progress import ProgressBar
+from basnet_e2e.cli.terminal.progress import StepProgress
+from basnet_e2e.cli.terminal.tables import new_console
+from basnet_e2e.cli.terminal.timeline import show_result
 from basnet_e2e.display import clock
-
-if TYPE_CHECKING:
-    from basnet_e2e.intervals import Localization
-    from basnet_e2e.localization.inputs import VideoFile
-    from basnet_e2e.localization.pretrained import SnippetPrediction
+from basnet_e2e.errors import BasnetError
+from basnet_e2e.localization.inputs import VideoFile, find_inputs
+from basnet_e2e.localization.localizer import Localizer
+from basnet_e2e.localization.pretrained import BUILT_IN, SnippetPrediction
+from basnet_e2e.localization.result_files import FolderStore
+from basnet_e2e.report.live import LiveReport
+from extract.pipeline.settings import DecodeOptions
 
 log = logging.getLogger(__name__)
 
 INTRODUCTION = """\
 {video}: looking for 400 everyday actions and sports (Kinetics-400).
-The network was trained to name short clips and never to find where actions
-begin and end, so this is a first impression. Its weights (50 MB) are fetched
-once; the video stays on this machine."""
+The network was trained to name short clips, not to find where actions begin
+and end, so this is a first impression. Its weights (50 MB) are fetched once;
+the video stays on this machine."""
 NEXT_STEPS = """\
 Next, your own actions: some videos of each, and for each video which actions
 occur in it (not when).
@@ -48,28 +53,21 @@ None of the 400 actions stands out. What comes nearest:
   basnet localize {video} --min-score 0.02"""
 
 
-@click.command("try", cls=SectionedCommand, epilog="Example: basnet try video.mp4")
-@click.argument("video", type=click.Path(path_type=Path))
+@command("basnet try video.mp4", name="try")
+@click.argument("video", type=PATH)
 @click.option(
     "-o",
     "--output",
     metavar="DIR",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=FOLDER,
     help="Folder for result and page. Default: NAME-actions here.",
 )
 @decoding_options
 @force_option
 @device_option
 @offline_option
-@message_options
 def try_(
-    video: Path,
-    output: Path | None,
-    force: bool,
-    device: str,
-    decoder: str,
-    stall: float,
-    keep_partial: bool,
+    video: Path, output: Path | None, force: bool, device: str, decoding: DecodeOptions
 ) -> None:
     """Say which of 400 actions happen in VIDEO and when, without any training.
 
@@ -77,12 +75,7 @@ def try_(
     page that shows them, and what to do next with your own videos and actions.
     """
     if video.is_file():
-        log.info(INTRODUCTION.format(video=video))  # before imports that take a second
-    from basnet_e2e.intervals import Selection
-    from basnet_e2e.localization.localizer import BUILT_IN, Localizer
-    from basnet_e2e.localization.result_files import FolderStore
-    from basnet_e2e.report.live import LiveReport
-
+        log.info(INTRODUCTION.format(video=video))  # before torch is imported
     source = _the_video(video)
     folder = output or Path(f"{source.id}-actions")
     store = FolderStore(folder, "json", [source], [video], force=force)
@@ -91,73 +84,54 @@ def try_(
         localizer = Localizer(
             BUILT_IN,
             device=device,
-            decoder=decoder,
-            keep_partial=keep_partial,
-            stall=stall,
-            on_snippet=Teller(),
+            **asdict(decoding),
+            on_snippet=SnippetMessages(),
             observer=report,
         )
-        with ProgressBar("try", quiet=log.getEffectiveLevel() > logging.INFO) as bar:
-            bar.restart(source.id)
-            result = Selection().of(localizer.localize_input(source, bar.update))
+        with StepProgress(source.id) as bar:
+            found = localizer.localize_input(source, bar.update)
+        result = intervals.Selection().of(found)
         store.add(source, result)
         store.close([], [])
         report.add(source, result)
         report.write([])
-    _show(result, video, page)
+    named = shlex.quote(str(video))
+    if result.intervals:
+        click.echo()
+        show_result(result.to_json(), new_console())
+    else:
+        click.echo(NOTHING.format(video=named))
+    click.echo(PAGE.format(page=page))
+    click.echo(NEXT_STEPS.format(video=named))
 
 
-def _the_video(path: Path) -> "VideoFile":
+def _the_video(path: Path) -> VideoFile:
     """The one video that the command is given.
 
     Raises:
         BasnetError: it is a folder or holds features.
         ExtractError: there is no such file.
     """
-    from basnet_e2e.errors import BasnetError
-    from basnet_e2e.localization.inputs import VideoFile, find_inputs
-
     if path.is_dir():
         raise BasnetError(f"{path}: a folder; 'basnet try' takes one video, 'localize' many")
     (source,) = find_inputs([path])
     if not isinstance(source, VideoFile):
-        raise BasnetError(f"{path}: no video; features are for 'basnet localize'")
+        raise BasnetError(f"{path}: not a video; features are for 'basnet localize'")
     return source
 
 
-class Teller:
+class SnippetMessages:
     """Says what a video looks like from here on, whenever that changes."""
 
     def __init__(self) -> None:
-        self._said: str | None = None
+        self._last: str | None = None
 
-    def __call__(self, snippet: "SnippetPrediction") -> None:
-        """Take in the next snippet."""
-        from basnet_e2e.intervals import MIN_SCORE
-
-        sure = snippet.probability >= MIN_SCORE
+    def __call__(self, snippet: SnippetPrediction) -> None:
+        """Take the next snippet."""
+        sure = snippet.probability >= intervals.MIN_SCORE
         text = snippet.label if sure else "nothing that stands out"
-        if text == self._said:
+        if text == self._last:
             return
-        self._said = text
+        self._last = text
         tail = f" ({snippet.probability:.2f})" if sure else ""
         log.info("  from %s  %s%s", clock(snippet.start), text, tail)
-
-
-def _show(result: "Localization", video: Path, page: Path) -> None:
-    """The intervals as lanes and a table, the page, and what to do next."""
-    from rich.console import Console
-
-    from basnet_e2e.cli.terminal.tables import width
-    from basnet_e2e.cli.terminal.timeline import show_result
-
-    if result.intervals:
-        console = Console(
-            file=sys.stdout, width=width(), markup=False, emoji=False, highlight=False
-        )
-        click.echo()
-        show_result(result.to_json(), console)
-    else:
-        click.echo(NOTHING.format(video=shlex.quote(str(video))))
-    click.echo(PAGE.format(page=page))
-    click.echo(NEXT_STEPS.format(video=shlex.quote(str(video))))

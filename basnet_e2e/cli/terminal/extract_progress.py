@@ -3,21 +3,17 @@
 import json
 import logging
 import re
+import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from types import TracebackType
-from typing import TYPE_CHECKING
 
 import click
 
-from basnet_e2e.cli.options import is_terminal
-from basnet_e2e.cli.terminal.progress import PLAIN_LINE_EVERY, make_progress, now, set_progress
+from basnet_e2e.cli.terminal.progress import ProgressBar
 from basnet_e2e.display import clock
+from extract.jobs.plan import Event
 from extract.sources.find import printable
-
-if TYPE_CHECKING:
-    from extract.jobs.plan import Event
 
 log = logging.getLogger(__name__)
 
@@ -37,65 +33,48 @@ class _Video:
     total: float = 0.0
 
 
-class ExtractProgress:
+class ExtractProgress(ProgressBar):
     """Events of an extraction as a bar and lines, or as JSON lines on stderr.
 
-    Progress is measured in the time of the videos. How long a video is shows only when it is
-    opened; until then it counts as long as others are for their size on the disk. What an
-    interrupted run did before counts for nothing.
+    Progress is measured in the time of the videos. A video's length is known only when it is
+    opened; until then it is estimated from its size on the disk. What an interrupted run did before
+    does not count.
 
     Args:
         json_log: write JSON lines instead.
     """
 
     def __init__(self, json_log: bool = False) -> None:
-        from rich.progress import BarColumn, TextColumn
-        from rich.text import Text
-
+        super().__init__(quiet=json_log)
         self._sizes: Mapping[str, int] = {}
         self._json = json_log
         self._made_by = ""
-        self._began = self._printed = now()
-        self._quiet = json_log or log.getEffectiveLevel() > logging.INFO
-        self._live = is_terminal() and not self._quiet
+        self._began = time.monotonic()
         self._running: dict[str, _Video] = {}
         self._ended = self._failed = 0
         self._done = self._known = self._seconds = 0.0
         self._known_bytes = self._gone_bytes = 0
-        self._below = Text("", style="dim", no_wrap=True, overflow="ellipsis")
-        columns = [BarColumn(bar_width=10), TextColumn("{task.description}")]
-        self._bar = make_progress([*columns], self._live, self._below)
-        self._task = self._bar.add_task("", total=None, start=False)
-
-    def __enter__(self) -> "ExtractProgress":
-        return self
 
     def begin(self, sizes: Mapping[str, int]) -> None:
         """Start.
 
         Args:
-            sizes: bytes of the videos that are to be done, by id.
+            sizes: bytes of the videos to extract, by id.
         """
-        self._sizes, self._began = sizes, now()
-        self._bar.update(self._task, description=self.line())
-        self._bar.start()
+        self._sizes, self._began = sizes, time.monotonic()
+        self.show(self.line())
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._bar.stop()
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        super().__exit__()
         if isinstance(error, KeyboardInterrupt | OSError) and self._sizes:
             error.add_note(
                 f"{self._ended} of {len(self._sizes)} videos are done; run the same command to "
                 "continue"
             )
         elif error is None and self._seconds and not self._json:
-            log.info("%s", pace(self._seconds, now() - self._began))
+            log.info("%s", pace(self._seconds, time.monotonic() - self._began))
 
-    def on_event(self, event: "Event") -> None:
+    def on_event(self, event: Event) -> None:
         """Show an event."""
         self._count(event)
         self._seconds += event.duration if event.kind == "done" else 0.0
@@ -104,17 +83,17 @@ class ExtractProgress:
         elif event.kind == "failed":
             log.warning("%s", event.message)
         elif event.kind == "done":
-            if event.message != self._made_by:  # once, and again where a video differs
+            if event.message != self._made_by:  # once, and again when it changes
                 log.info("by %s:", event.message)
             self._made_by = event.message
-            place = f"[{self._ended}/{len(self._sizes)}]"
-            log.info("%s %s: %s", place, event.video.id, pace(event.duration, event.seconds))
-        self._show()
+            number = f"[{self._ended}/{len(self._sizes)}]"
+            log.info("%s %s: %s", number, event.video.id, pace(event.duration, event.seconds))
+        self.set(*self.seconds())
+        self.show(self.line(), self.running())
 
-    def _count(self, event: "Event") -> None:
+    def _count(self, event: Event) -> None:
         name = event.video.id
         if event.kind == "start":
-            self._bar.start_task(self._task)  # the time before was for loading networks
             self._running[name] = _Video()
         elif event.kind == "progress" and event.total:
             video = self._running.setdefault(name, _Video())
@@ -145,20 +124,8 @@ class ExtractProgress:
         opened_left = sum(v.total - (v.before or 0.0) - v.done for v in opened.values())
         return done, done + opened_left + known / known_bytes * unknown
 
-    def _show(self) -> None:
-        done, total = self.seconds()
-        set_progress(self._bar, self._task, done, total)
-        self._bar.update(self._task, description=self.line())
-        self._below.plain = self.running()
-        if self._live or self._quiet or now() - self._printed < PLAIN_LINE_EVERY:
-            return
-        self._printed = now()
-        click.echo(self.line(), err=True)
-        if running := self.running():
-            click.echo(f"  {running}", err=True)
-
     def line(self) -> str:
-        """How far it is: ``3/60 videos, 1 failed: 2:10 of 34:10, 0.52x real time, 61:30 left``."""
+        """Progress: ``3/60 videos, 1 failed: 2:10 of 34:10, 0.52x real time, 61:30 left``."""
         videos = len(self._sizes)
         failed = f", {self._failed} failed" if self._failed else ""
         line = f"{self._ended}/{videos} video{'s' * (videos != 1)}{failed}"
@@ -166,13 +133,13 @@ class ExtractProgress:
         if total is None:
             return line
         line += f": {clock(done)} of {clock(total)}"
-        task = self._bar.tasks[0]
-        if task.speed:
-            line += f", {task.speed:.2f}x real time, {clock(task.time_remaining or 0.0)} left"
+        if speed := self._task.speed:
+            left = clock(self._task.time_remaining or 0.0)
+            line += f", {speed:.2f}x real time, {left} left"
         return line
 
     def running(self) -> str:
-        """The running videos, those that do not fit counted: ``a 45 %, b 12 %, 3 more``."""
+        """The running videos, as many as fit: ``a 45 %, b 12 %, 3 more``."""
         shown: list[str] = []
         left = len(self._running)
         for name, video in self._running.items():
@@ -186,7 +153,7 @@ class ExtractProgress:
         return ", ".join([*shown, *([f"{left} more"] if left else [])])
 
 
-def _write_json(event: "Event") -> None:
+def _write_json(event: Event) -> None:
     row = {
         "event": event.kind,
         "video": event.video.id,
@@ -200,7 +167,7 @@ def _write_json(event: "Event") -> None:
 
 
 def pace(video: float, spent: float) -> str:
-    """So many seconds of video in so many seconds, as a person would say it.
+    """Seconds of video and of work, and their ratio, for people.
 
     >>> pace(60.0, 120.0)
     '1:00 of video in 2:00 (0.50x real time)'
@@ -209,13 +176,12 @@ def pace(video: float, spent: float) -> str:
 
 
 def reasons(messages: Iterable[str]) -> list[tuple[str, int]]:
-    """Why videos failed and how often, the most frequent first; names and numbers left out.
+    """Why videos failed and how often, most frequent first, without names and numbers.
 
     >>> reasons(["a.mp4: cut off at 3 s", "b.mp4: cut off at 5 s", "c.mp4: the file is empty"])
     [('cut off at N s', 2), ('the file is empty', 1)]
     """
-    counted = Counter(_reason(message) for message in messages)
-    found = counted.most_common()
+    found = Counter(map(_reason, messages)).most_common()
     rest = sum(count for _, count in found[SHOWN_REASONS:])
     return found[:SHOWN_REASONS] + ([("other reasons", rest)] if rest else [])
 

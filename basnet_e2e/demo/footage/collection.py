@@ -1,6 +1,7 @@
 """A weakly labelled data set on disk: training videos with labels, test videos with intervals."""
 
 import json
+import signal
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -103,12 +104,16 @@ def write_collection(
     """
     collection = _claim(folder, collection)
     todo = collection.videos()
-    with ProcessPoolExecutor(jobs or cores()) as pool:
+    quiet = signal.SIGINT, signal.SIG_IGN  # Ctrl-C reaches this process, which ends the others
+    with ProcessPoolExecutor(jobs or cores(), initializer=signal.signal, initargs=quiet) as pool:
         running = [pool.submit(collection.write_one, folder, *video) for video in todo]
-        for done, future in enumerate(as_completed(running), start=1):
-            future.result()
-            if progress:
-                progress(done, len(todo))
+        try:
+            for done, future in enumerate(as_completed(running), start=1):
+                future.result()
+                if progress:
+                    progress(done, len(todo))
+        finally:
+            pool.shutdown(cancel_futures=True)
     write_text(labels_path(folder), _labels(collection))
     write_text(ground_truth_path(folder), json.dumps(_ground_truth(collection), indent=1) + "\n")
 

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterable
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ CRF = 21
 def write_video(
     path: str | os.PathLike[str],
     frames: Iterable[NDArray[np.uint8]],
-    fps: int,
+    fps: int | Fraction,
     size: tuple[int, int],
 ) -> None:
     """Encode frames ``[H, W, 3] uint8`` as h264 in mp4, whole or not at all.

@@ -87,7 +87,7 @@ def _name(found: Interval) -> str:
 def _can_be_copied(source: Path, reading: Timestamps) -> bool:
 
     with av.open(os.path.abspath(source), metadata_errors="replace") as container:
-        return container.format.name in COPIED and not reading.pairing.by_order
+        return container.format.name in COPIED and reading.skip is None
 
 
 def _copy(source: Path, piece: Piece, origin: Fraction) -> None:

@@ -1,8 +1,7 @@
-"""The decoding process: opens videos for another process and puts their pictures into its memory.
+"""The decoding process: opens videos for another process and puts pictures into shared memory.
 
 It reads requests as JSON lines from standard input and answers on what was its standard output. It
-imports neither torch nor numba, so that it starts within a second and can be killed without loss.
-``parent`` is the other side.
+imports neither torch nor numba, so that it starts within a second. ``parent`` is the other side.
 """
 
 import contextlib
@@ -66,11 +65,11 @@ class _Child:
 
     def serve(self) -> None:
         logger = logging.getLogger("extract")
-        logger.addHandler(_Forward(self._tell))
+        logger.addHandler(_Forward(self._say))
         logger.setLevel(logging.DEBUG)
         for work in (self._listen, self._beat):
             threading.Thread(target=work, daemon=True).start()
-        self._tell(ready=True)
+        self._say(ready=True)
         while True:
             request = self._requests.get()
             try:
@@ -78,7 +77,7 @@ class _Child:
             except Exception as error:
                 kind = next((KINDS[c] for c in type(error).__mro__ if c in KINDS), "other")
                 text = str(error) if kind != "other" else f"{type(error).__name__}: {error}"
-                self._tell(error=kind, message=" ".join(text.split()))
+                self._say(error=kind, message=" ".join(text.split()))
 
     def _open(self, path: str, decoder: str, keep_partial: bool, memory_name: str) -> None:
         if self._clip is not None:
@@ -86,10 +85,10 @@ class _Child:
         self._clip = clip = self._opener(path, decoder=decoder, keep_partial=keep_partial)
         self._frames = SharedFrames(self._memory, memory_name, clip.size)
         facts = ("size", "fps", "duration", "source_frames", "partial", "decoder")
-        self._tell(opened={name: getattr(clip, name) for name in facts})
+        self._say(opened={name: getattr(clip, name) for name in facts})
 
     def _count(self, fps: str) -> None:
-        self._tell(count=self._clip.frame_count(Fraction(fps)))
+        self._say(count=self._clip.frame_count(Fraction(fps)))
 
     def _give(self, fps: str, first: int) -> None:
         """Put grid frames from ``first`` on into free slots; a repeated one is not sent again."""
@@ -108,11 +107,11 @@ class _Child:
                     break
                 slot, held = place, picture
                 slots[slot] = picture
-            self._tell(frame=n, slot=slot, decoder=self._clip.decoder)
-        self._tell(end=True, decoder=self._clip.decoder)
+            self._say(frame=n, slot=slot, decoder=self._clip.decoder)
+        self._say(end=True, decoder=self._clip.decoder)
 
     def _listen(self) -> None:
-        """Sort the messages of the other process; exit with it, even if decoding hangs."""
+        """Sort the parent's messages; exit with it, even if decoding hangs."""
         for line in sys.stdin:
             request = json.loads(line)
             if "free" in request:
@@ -122,30 +121,30 @@ class _Child:
         os._exit(0)
 
     def _beat(self) -> None:
-        """Tell the other process whenever frames have been read."""
+        """Report to the parent whenever frames have been read."""
         last = beats()
         while True:
             time.sleep(BEAT_SECONDS)
             now = beats()
             if now != last:
                 last = now
-                self._tell(alive=True)
+                self._say(alive=True)
 
-    def _tell(self, **message: Any) -> None:
+    def _say(self, **message: Any) -> None:
         with self._lock:
             try:
                 self._answers.write(json.dumps(message) + "\n")
                 self._answers.flush()
-            except OSError:  # the other process is gone
+            except OSError:  # the parent is gone
                 os._exit(0)
 
 
 class _Forward(logging.Handler):
-    """Sends log records of this process to the other one."""
+    """Sends log records of this process to the parent."""
 
-    def __init__(self, tell: Callable[..., None]) -> None:
+    def __init__(self, say: Callable[..., None]) -> None:
         super().__init__()
-        self._to = tell
+        self._say = say
 
     def emit(self, record: logging.LogRecord) -> None:
-        self._to(log=record.getMessage(), level=record.levelno, name=record.name)
+        self._say(log=record.getMessage(), level=record.levelno, name=record.name)

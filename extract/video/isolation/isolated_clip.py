@@ -1,13 +1,13 @@
 """Videos decoded in a separate process: a decoder that hangs or crashes costs one video at most.
 
-What a decoder does to its own process cannot be caught there: it may loop forever, crash, or use up
-all memory. So it runs in another process (``parent`` and ``child``). If that one is lost, the other
-decoder takes over once, from the last good frame.
+A decoder may loop forever, crash, or use up all memory, so it runs in another process (``parent``
+and ``child``). If that one is lost, the other decoder takes over once, from the last good frame.
 """
 
 import contextlib
 import logging
 import os
+from collections import defaultdict
 from collections.abc import Callable, Generator, Iterator
 from fractions import Fraction
 from typing import Any
@@ -41,12 +41,8 @@ class Isolation:
         self._options = (stall, opener, limit)
         self._process: DecodingProcess | None = None
 
-    def start(self) -> None:
-        """Start the process now, so that it is ready for the first video."""
-        self.process()
-
     def process(self) -> DecodingProcess:
-        """The decoding process; a new one if the last one is gone."""
+        """The decoding process; a new one is started if there is none."""
         if self._process is None or self._process.gone:
             self._process = DecodingProcess(*self._options)
         return self._process
@@ -60,25 +56,16 @@ class Isolation:
     def open(
         self, path: str | os.PathLike[str], decoder: str = "auto", *, keep_partial: bool = False
     ) -> "IsolatedClip":
-        """As ``open_video``, in the decoding process.
-
-        Raises:
-            VideoError: as ``open_video``, or both decoders hang or crash.
-        """
-        name = os.fspath(path)
-        try:
-            return IsolatedClip(self, name, decoder, keep_partial)
-        except DecoderLostError as error:
-            if decoder != "auto":
-                raise VideoError(f"{name}: the decoder {error} while opening it") from error
-            log.warning("%s: the decoder %s while opening it; trying PyAV", name, error)
-            before = error
-        try:
-            return IsolatedClip(self, name, "pyav", keep_partial)
-        except DecoderLostError as error:
-            raise VideoError(
-                f"{name}: the decoder {before} while opening it, and PyAV {error}"
-            ) from error
+        """As ``open_video``; a ``VideoError`` also if both decoders hang or crash."""
+        name, lost = os.fspath(path), ""
+        for choice in ("auto", "pyav") if decoder == "auto" else (decoder,):
+            try:
+                return IsolatedClip(self, name, choice, keep_partial)
+            except DecoderLostError as error:
+                lost += f", and PyAV {error}" if lost else f"the decoder {error} while opening it"
+                if choice == "auto":
+                    log.warning("%s: %s; trying PyAV", name, lost)
+        raise VideoError(f"{name}: {lost}")
 
 
 class IsolatedClip:
@@ -120,12 +107,7 @@ class IsolatedClip:
     def frames(
         self, fps: FrameRate = 25, first: int = 0
     ) -> Iterator[tuple[float, NDArray[np.uint8]]]:
-        """As ``Clip.frames``.
-
-        Raises:
-            VideoError: the video is damaged, or decoding it hangs or crashes; the message names
-                the time in the video.
-        """
+        """As ``Clip.frames``; a ``VideoError`` also if decoding hangs or crashes."""
         frames = self._frames(frame_rate(fps), first)
         self._open.append(frames)
         return frames
@@ -171,38 +153,34 @@ class IsolatedClip:
 
 
 class IsolationPool:
-    """Decoding processes that wait for the next video.
-
-    Args:
-        make: makes another one.
-    """
+    """Decoding processes that wait for the next video; threads may share it."""
 
     def __init__(self, make: Callable[[], Isolation] = Isolation) -> None:
         self._make = make
-        # Relative paths are resolved in the working directory of a process, that of its start.
-        self._idle: list[tuple[str, Isolation]] = []
+        # By the working folder at their start, in which they resolve relative paths.
+        self._idle: defaultdict[str, list[Isolation]] = defaultdict(list)
 
     @contextlib.contextmanager
     def open(
         self, path: str | os.PathLike[str], decoder: str = "auto", *, keep_partial: bool = False
     ) -> Iterator[IsolatedClip]:
         """See ``open_isolated``."""
-        here = os.getcwd()
-        isolation = next((idle for folder, idle in self._idle if folder == here), None)
-        if isolation is None:
+        idle = self._idle[os.getcwd()]
+        try:
+            isolation = idle.pop()
+        except IndexError:
             isolation = self._make()
-        else:
-            self._idle.remove((here, isolation))
         try:
             with isolation.open(path, decoder, keep_partial=keep_partial) as clip:
                 yield clip
         finally:
-            self._idle.append((here, isolation))
+            idle.append(isolation)
 
     def close(self) -> None:
         """Kill the processes."""
-        while self._idle:
-            self._idle.pop()[1].close()
+        for idle in self._idle.values():
+            while idle:
+                idle.pop().close()
 
 
 pool = IsolationPool()
@@ -212,9 +190,5 @@ pool = IsolationPool()
 def open_isolated(
     path: str | os.PathLike[str], decoder: str = "auto", *, keep_partial: bool = False
 ) -> contextlib.AbstractContextManager[IsolatedClip]:
-    """As ``open_video``, in a decoding process that is kept for the next video.
-
-    Raises:
-        VideoError: as ``Isolation.open`` and ``IsolatedClip.frames``.
-    """
+    """As ``open_video``, in a decoding process that is kept for the next video."""
     return pool.open(path, decoder, keep_partial=keep_partial)

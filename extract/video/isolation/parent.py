@@ -36,7 +36,7 @@ PROGRAM = (
 
 
 class DecoderLostError(Exception):
-    """The decoding process died, or was killed because it hung; the message says why."""
+    """The decoding process died, or hung and was killed; the message says why."""
 
 
 class DecodingProcess:
@@ -66,10 +66,10 @@ class DecodingProcess:
                 env={**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
                 **shared,
             )
+            self._end = weakref.finalize(self, _end, self._process, self._memory)
         self._said: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
         threading.Thread(target=_read, args=(self._process.stdout, self._said), daemon=True).start()
         self._ready = False
-        self._end = weakref.finalize(self, _end, self._process, self._memory)
 
     @property
     def gone(self) -> bool:
@@ -77,25 +77,23 @@ class DecodingProcess:
         return not self._end.alive or self._process.poll() is not None
 
     def open(self, path: str, decoder: str, keep_partial: bool) -> dict[str, Any]:
-        """Open a video and return what ``Clip`` tells about it.
+        """Open a video, by ``open_video``; return the attributes of its ``Clip``.
 
         Raises:
             DecoderLostError: the process hung or ended.
-            VideoError: as ``open_video``.
         """
         if not self._ready:
             self._receive("ready", START_SECONDS)
             self._ready = True
         self._name = f"basnet-{uuid.uuid4().hex}"
-        self._ask(
-            "open", path=path, decoder=decoder, keep_partial=keep_partial, memory_name=self._name
-        )
+        options = {"decoder": decoder, "keep_partial": keep_partial, "memory_name": self._name}
+        self._say(do="open", path=path, **options)
         facts: dict[str, Any] = self._receive("opened")["opened"]
         return facts | {"size": tuple(facts["size"])}
 
     def count(self, fps: str) -> int:
         """Number of grid frames of the open video."""
-        self._ask("count", fps=fps)
+        self._say(do="count", fps=fps)
         return int(self._receive("count")["count"])
 
     def frames(
@@ -105,9 +103,8 @@ class DecodingProcess:
 
         Raises:
             DecoderLostError: the process hung or ended.
-            VideoError: as ``Clip.frames``.
         """
-        self._ask("give", fps=fps, first=first)
+        self._say(do="give", fps=fps, first=first)
         slots = SharedFrames(self._memory, self._name, size).slots
         picture: NDArray[np.uint8] | None = None
         try:
@@ -121,7 +118,7 @@ class DecodingProcess:
             self._stop_frames()
             raise
         except KeyboardInterrupt:
-            self.kill()  # it may hang
+            self.kill()  # it would wait for free slots
             raise
 
     def _stop_frames(self) -> None:
@@ -136,9 +133,6 @@ class DecodingProcess:
     def kill(self) -> None:
         """Kill the process."""
         self._end()
-
-    def _ask(self, do: str, **arguments: Any) -> None:
-        self._say(do=do, **arguments)
 
     def _say(self, **message: Any) -> None:
         assert self._process.stdin is not None
@@ -158,6 +152,9 @@ class DecodingProcess:
             except queue.Empty:
                 self.kill()
                 raise DecoderLostError(f"gave no frame for {patience:g} s") from None
+            except KeyboardInterrupt:
+                self.kill()  # it may hang, or answer during the next request
+                raise
             if message is None:
                 raise DecoderLostError(self._cause_of_death())
             if wanted in message or also in message:
@@ -171,13 +168,10 @@ class DecodingProcess:
         """Raise the error of the other process in this one."""
         if kind == "memory":
             self.kill()  # whatever used the memory still holds it
-            raise DecoderLostError(self._too_much_memory())
+            size = f"more than {self._limit / GIGABYTE:.1f} GB of" if self._limit else "too much"
+            raise DecoderLostError(f"asked for {size} memory")
         known = {"video": VideoError, "setting": ExtractError}
         raise known.get(kind, UnexpectedError)(text)
-
-    def _too_much_memory(self) -> str:
-        size = f"more than {self._limit / GIGABYTE:.1f} GB of" if self._limit else "too much"
-        return f"asked for {size} memory"
 
     def _cause_of_death(self) -> str:
         with contextlib.suppress(subprocess.TimeoutExpired):
@@ -186,9 +180,7 @@ class DecodingProcess:
         self.kill()
         if code is not None and code < 0:
             name = signal.Signals(-code).name
-            return f"was killed by {name}" + (
-                " (out of memory?)" if name == "SIGKILL" else " (a crash)"
-            )
+            return f"was killed by {name} ({'out of memory?' if name == 'SIGKILL' else 'a crash'})"
         return f"exited with code {code}"
 
 

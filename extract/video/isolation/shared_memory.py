@@ -4,7 +4,6 @@ import mmap
 import os
 import sys
 import tempfile
-from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,14 +28,11 @@ def new_memory() -> int | None:
         return None
     import fcntl
 
-    with _anonymous_file() as file:
+    memory = hasattr(os, "memfd_create")
+    with (
+        open(os.memfd_create("basnet-frames"), "w+b") if memory else tempfile.TemporaryFile()
+    ) as file:
         return fcntl.fcntl(file.fileno(), fcntl.F_DUPFD_CLOEXEC, 3)
-
-
-def _anonymous_file() -> IO[bytes]:
-    if hasattr(os, "memfd_create"):
-        return open(os.memfd_create("basnet-frames"), "w+b")
-    return tempfile.TemporaryFile()
 
 
 class SharedFrames:

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.live import Live
 
 from basnet_e2e.cli import COMMANDS, basnet, main
-from basnet_e2e.cli.options import set_up_messages
+from basnet_e2e.cli.messages import set_up_messages
 from basnet_e2e.demo.footage.encode import write_video
 from extract.features.feature_file import Features
 
@@ -292,8 +292,8 @@ def test_doctor_names_what_is_missing(run, monkeypatch):
         yield
 
     monkeypatch.setattr(importlib.metadata, "version", version)
-    monkeypatch.setattr(doctor, "_devices", devices)
-    monkeypatch.setattr(doctor, "_self_test", lambda: iter(()))
+    monkeypatch.setitem(doctor.CHECKS, "devices", devices)
+    monkeypatch.setitem(doctor.CHECKS, doctor.SELF_TEST, lambda: iter(()))
     code, out, err = run("doctor")
     assert (code, err) == (1, [])
     assert "pytorchvideo is missing" in out
@@ -305,7 +305,7 @@ def test_doctor_names_a_torchvision_that_cannot_be_imported(run, monkeypatch):
     from basnet_e2e.cli.commands import doctor
 
     monkeypatch.setitem(sys.modules, "torchvision", None)
-    monkeypatch.setattr(doctor, "_self_test", lambda: iter(()))
+    monkeypatch.setitem(doctor.CHECKS, doctor.SELF_TEST, lambda: iter(()))
     code, out, err = run("doctor")
     assert (code, err) == (1, [])
     assert "torchvision cannot be imported" in out
@@ -333,7 +333,7 @@ def test_doctor_shows_what_a_gpu_computes_beside_the_cpu(run, monkeypatch):
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda _: "Pretended")
     monkeypatch.setattr(device_samples, "SAMPLES", (sample("addition", 0), sample("product", 0.5)))
-    monkeypatch.setattr(doctor, "_self_test", lambda: iter(()))
+    monkeypatch.setitem(doctor.CHECKS, doctor.SELF_TEST, lambda: iter(()))
     code, out, _ = run("doctor")
     assert code == 0
     told = [" ".join(line.split()) for line in out.splitlines()]

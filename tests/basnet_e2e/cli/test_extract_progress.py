@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from basnet_e2e.cli.terminal import extract_progress, progress
+from basnet_e2e.cli.terminal import progress
 from basnet_e2e.cli.terminal.extract_progress import COLUMNS, ExtractProgress, pace, reasons
 from extract.jobs.plan import Event
 from extract.sources.find import VideoInput
@@ -141,7 +141,7 @@ def test_a_terminal_has_a_bar_and_the_running_videos_below_it(monkeypatch, known
 
 
 def test_quiet_shows_nothing(monkeypatch, capsys):
-    monkeypatch.setattr(extract_progress, "PLAIN_LINE_EVERY", 0.0)
+    monkeypatch.setattr(progress, "PLAIN_LINE_EVERY", 0.0)
     logging.getLogger("basnet_e2e").setLevel(logging.WARNING)
     with ExtractProgress() as shown:
         shown.begin({"a": 1})

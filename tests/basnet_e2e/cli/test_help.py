@@ -6,7 +6,8 @@ import click
 import pytest
 
 from basnet_e2e.cli import COMMANDS, basnet
-from basnet_e2e.cli.help import SECTION_OF, SECTIONS, reference
+from basnet_e2e.cli.command import SECTION_OF, SECTIONS
+from basnet_e2e.cli.reference import reference
 
 REFERENCE = Path(__file__).resolve().parents[3] / ".github" / "docs" / "commands.md"
 

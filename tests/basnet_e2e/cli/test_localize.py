@@ -5,28 +5,13 @@ import shutil
 
 import numpy as np
 import pytest
-import torch
+from random_model import make_model
 
 from basnet_e2e.demo.footage.encode import write_video
-from basnet_e2e.heads.checkpoint import HeadModel, save_model
-from basnet_e2e.heads.common.head import Shape
-from basnet_e2e.heads.ensemble import build
-from basnet_e2e.heads.presets import preset
 from basnet_e2e.localization.localizer import Localizer
 from extract.features.feature_file import Features
 from extract.pipeline.extractor import Extractor
 from extract.pipeline.settings import ExtractSettings
-
-CLASSES = ("run", "jump")
-
-
-def make_model(path, extractor, width, seed=1):
-    chosen = preset("small", hidden=8, filter_hidden=4, segments=16, theta_class=0.0)
-    torch.manual_seed(seed)
-    net = build(Shape(width, len(CLASSES)), chosen).eval()
-    save_model(HeadModel(net, CLASSES, chosen, Shape(width, len(CLASSES)), extractor), path)
-    return path
-
 
 SETTINGS = {
     **{"format": 1, "fps": "25", "length": 16, "stride": 16, "backbone": "test"},
@@ -337,7 +322,7 @@ def test_choices_are_choices(clips, run):
         *("--flow", "tvl2", "--backbone", "i3d-mini"),
     )
     assert code == 2
-    assert "'tvl2' is none of tvl1, tvl1-fast, raft (see" in err[-1]
+    assert "'tvl2' is not one of 'tvl1', 'tvl1-fast', 'raft' (see" in err[-1]
     assert not (clips / "out").exists()
 
 

@@ -5,14 +5,10 @@ import multiprocessing
 
 import numpy as np
 import pytest
-import torch
+from random_model import make_model
 
 from basnet_e2e import Localizer
 from basnet_e2e.demo.footage.encode import write_video
-from basnet_e2e.heads.checkpoint import HeadModel, save_model
-from basnet_e2e.heads.common.head import Shape
-from basnet_e2e.heads.ensemble import build
-from basnet_e2e.heads.presets import preset
 from extract.errors import ExtractError
 from extract.jobs.store import FeatureCache, FeatureFolder, FeatureStore
 from extract.pipeline.extractor import Extractor
@@ -30,12 +26,8 @@ def folder(tmp_path_factory):
     for index, name in enumerate(NAMES):
         write_video(folder / "videos" / f"{name}.mp4", list(pictures[index:]), 25, (128, 96))
     (folder / "videos" / "broken.mp4").write_text("no video")
-    chosen = preset("small", hidden=8, filter_hidden=4, segments=16, theta_class=0.0)
-    torch.manual_seed(1)
-    net = build(Shape(256, 2), chosen).eval()
     settings = Extractor(ExtractSettings("i3d-mini", streams=("rgb",))).file_settings
-    model = HeadModel(net, ("run", "jump"), chosen, Shape(256, 2), settings)
-    save_model(model, folder / "m.safetensors")
+    make_model(folder / "m.safetensors", settings, 256)
     return folder
 
 

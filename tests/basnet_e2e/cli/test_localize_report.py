@@ -4,18 +4,12 @@ import json
 
 import numpy as np
 import pytest
-import torch
+from random_model import CLASSES, make_model
 
 from basnet_e2e.demo.footage.encode import write_video
-from basnet_e2e.heads.checkpoint import HeadModel, save_model
-from basnet_e2e.heads.common.head import Shape
-from basnet_e2e.heads.ensemble import build
-from basnet_e2e.heads.presets import preset
 from basnet_e2e.report.evidence import Evidence
 from extract.pipeline.extractor import Extractor
 from extract.pipeline.settings import ExtractSettings
-
-CLASSES = ("run", "jump")
 
 
 def data_of(path):
@@ -32,13 +26,7 @@ def clips(tmp_path_factory):
         frames = (texture[:, index * 9 + n : index * 9 + n + 128] for n in range(50))
         write_video(folder / "videos" / f"{name}.mp4", frames, 25, (128, 96))
     extractor = Extractor(ExtractSettings("i3d-mini", streams=("rgb",)))
-    chosen = preset("small", hidden=8, filter_hidden=4, segments=16, theta_class=0.0)
-    torch.manual_seed(1)
-    net = build(Shape(256, len(CLASSES)), chosen).eval()
-    path = folder / "m.safetensors"
-    save_model(
-        HeadModel(net, CLASSES, chosen, Shape(256, len(CLASSES)), extractor.file_settings), path
-    )
+    make_model(folder / "m.safetensors", extractor.file_settings, 256)
     return folder
 
 

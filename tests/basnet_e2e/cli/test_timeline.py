@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from basnet_e2e.cli.commands.evaluate import thresholds_that_fit
-from basnet_e2e.cli.commands.localize import _Run
-from basnet_e2e.cli.terminal.timeline import lanes, show_document
+from basnet_e2e.cli.terminal.timeline import lanes, print_document, show_document
 from basnet_e2e.intervals import Interval
 
 GAME = {
@@ -85,11 +84,11 @@ def test_nothing_found_and_failures():
 def test_json_for_a_pipe_and_lanes_for_a_terminal(terminal, capsys, monkeypatch):
     monkeypatch.setattr(sys.stdout, "isatty", lambda: terminal)
     text = json.dumps(GAME)
-    _Run([], None, None, None)._print(text)
+    print_document(text)
     out = capsys.readouterr().out
     assert (out == text) is not terminal
     assert ("0:45.0" in out) is terminal
-    _Run([], None, None, None, readable=False)._print(text)
+    print_document(text, readable=False)
     assert capsys.readouterr().out == text
 
 
@@ -134,11 +133,11 @@ def test_class_names_stay_on_a_line(tmp_path, run):
     assert all(len(line) <= 80 for line in out.splitlines())
 
 
-def test_doctor_says_what_to_do_next():
-    from basnet_e2e.cli.commands.doctor import _next
+def test_doctor_says_what_to_donext_step():
+    from basnet_e2e.cli.commands.doctor import next_step
 
-    assert "marked" in _next(True, ["basnet weights download i3d flow"])
+    assert "marked" in next_step(True, ["basnet weights download i3d flow"])
     both = [f"basnet weights download i3d {stream}" for stream in ("flow", "rgb")]
-    assert _next(False, both) == both[1]
-    assert _next(False, both[:1]).startswith("basnet try video.mp4 (")
-    assert _next(False, []) == "basnet try video.mp4"
+    assert next_step(False, both) == both[1]
+    assert next_step(False, both[:1]).startswith("basnet try video.mp4 (")
+    assert next_step(False, []) == "basnet try video.mp4"

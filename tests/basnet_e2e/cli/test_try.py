@@ -8,7 +8,7 @@ import av
 import numpy as np
 import pytest
 
-from basnet_e2e.cli.commands.try_ import Teller
+from basnet_e2e.cli.commands.try_ import SnippetMessages
 from basnet_e2e.localization import pretrained
 from basnet_e2e.localization.pretrained import SnippetPrediction
 
@@ -67,7 +67,7 @@ def test_where_nothing_stands_out_it_says_how_to_see_what_is_nearest(
 
 
 def test_what_a_video_looks_like_is_said_when_it_changes(caplog):
-    tell = Teller()
+    tell = SnippetMessages()
     with caplog.at_level("INFO", "basnet_e2e"):
         for start, label, probability in (
             (0, "run", 0.8),
@@ -100,8 +100,9 @@ def test_it_speaks_before_torch_is_imported(video):
         "    def emit(self, record):\n"
         "        print('looking' in record.getMessage(), 'torch' in sys.modules)\n"
         "        raise SystemExit\n"
-        "import basnet_e2e.cli.options as common\n"
-        "common._Stderr = Watch\n"
+        "import basnet_e2e.cli.command as command\n"
+        "command.set_up_messages = lambda *_: logging.basicConfig(level='INFO', "
+        "handlers=[Watch()])\n"
         "main()"
     )
     done = subprocess.run(

@@ -246,3 +246,13 @@ def test_files_of_the_users_are_not_overwritten(tmp_path, name):
         write_collection(tmp_path, Collection(training=1, test=1), jobs=1)
     assert [path.name for path in tmp_path.iterdir()] == [name]
     assert (tmp_path / name).read_text() == "mine"
+
+
+def test_a_stop_does_not_wait_for_the_videos_that_have_not_begun(tmp_path):
+    def stop(done, total):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_collection(tmp_path, Collection(training=12, test=0), jobs=1, progress=stop)
+    assert len(list(tmp_path.rglob("*.mp4"))) < 12
+    assert not list(tmp_path.rglob("*.part"))

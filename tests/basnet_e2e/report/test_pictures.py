@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from basnet_e2e import BasnetError, Interval, Localization
-from basnet_e2e.cli.commands.report_pictures import draw_picture
+from basnet_e2e.cli.commands.report import draw_picture
 from basnet_e2e.data.files.file_kinds import Kind, kind_of
 from basnet_e2e.heads.checkpoint import HeadModel, save_model
 from basnet_e2e.heads.common.head import Shape
@@ -146,7 +146,7 @@ def test_the_command_draws_instead_of_making_pages(run, sources, tmp_path):
     assert "ours" in output.read_text()
     code, _, err = run("report", output, "--picture", "none", "-o", output)
     assert code == 2
-    assert "'none' is none of video, cas, snippet, training, map, ethogram" in err[0]
+    assert "'none' is not one of 'video', 'cas', 'snippet', 'training'" in err[0]
     code, _, err = run("report", output, "--at", 3, "-o", output)
     assert code == 2
     assert err == [

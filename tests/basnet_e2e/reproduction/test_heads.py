@@ -84,8 +84,8 @@ def test_all_heads_are_compared_and_the_second_time_nothing_is_trained(
         (("--heads", "stpm"), "no head 'stpm'; did you mean stpn?"),
         (("--heads", ","), "no head named"),
         (("--heads", "stpn", "--preset", "activitynet"), "no preset 'activitynet'"),
-        (("--heads", "stpn", "--mend", "nms"), "--mend: of BaS-Net's ablation"),
-        (("--heads", "stpn", "--select", "best-on-test"), "--select: of BaS-Net's ablation"),
+        (("--heads", "stpn", "--mend", "nms"), "--mend: for BaS-Net's ablation"),
+        (("--heads", "stpn", "--select", "best-on-test"), "--select: for BaS-Net's ablation"),
     ],
 )
 def test_mistakes_are_one_line(tree, tmp_path, run, options, message):

@@ -115,7 +115,7 @@ def test_parts_made_otherwise_are_not_used(monkeypatch, tmp_path, change):
     assert clip.first == 0
 
 
-def test_a_full_disk_is_no_fault_of_the_video(monkeypatch, tmp_path):
+def test_a_full_disk_is_not_the_fault_of_the_video(monkeypatch, tmp_path):
     extractor, _ = extractor_of(monkeypatch, 16 * 50)
 
     def full(path):
@@ -138,7 +138,7 @@ def test_rows_are_those_of_the_features(monkeypatch, tmp_path):
     np.testing.assert_array_equal(np.concatenate(parts["flow"]), whole.flow[:32])
 
 
-def test_a_folder_that_goes_away_amid_a_video_is_not_made_anew(tmp_path, monkeypatch):
+def test_a_folder_that_disappears_during_a_video_is_not_created_again(tmp_path, monkeypatch):
     out = tmp_path / "out"
     out.mkdir()
     extractor, _ = extractor_of(monkeypatch, 900)

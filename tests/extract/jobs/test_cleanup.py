@@ -91,7 +91,7 @@ def test_overwriting_in_two_processes_does_nothing_twice_either(videos, tmp_path
     assert noted(notes) == [video.id for video in videos]
 
 
-def test_a_failure_elsewhere_is_a_failure_here(videos, tmp_path):
+def test_a_failure_in_another_process_is_a_failure_here(videos, tmp_path):
     out, notes = tmp_path / "out", tmp_path / "notes"
     plan = make_plan(videos, out, FILE_SETTINGS)
     change_failures(OutputFolder(out), (), {"v05": "v05: broken"})
@@ -135,7 +135,7 @@ def test_one_at_a_time_although_the_file_comes_and_goes(tmp_path):
     assert leftovers(tmp_path / "out") == []
 
 
-def test_what_others_have_in_hand_comes_last_and_is_told(videos, tmp_path, caplog):
+def test_videos_of_other_processes_come_last_with_a_message(videos, tmp_path, caplog):
     caplog.set_level("INFO", "extract")
     queue = JobQueue(make_plan(videos[:2], tmp_path, FILE_SETTINGS))
     queue.put_off(queue.next())
@@ -147,7 +147,7 @@ def test_what_others_have_in_hand_comes_last_and_is_told(videos, tmp_path, caplo
     assert "other processes are working on the rest" in caplog.text
 
 
-def test_a_file_system_without_locks_is_told_of(tmp_path, monkeypatch, caplog):
+def test_a_file_system_without_locks_is_a_warning(tmp_path, monkeypatch, caplog):
     def none(handle, operation):
         raise OSError(37, "No locks available")
 
@@ -202,7 +202,7 @@ def test_each_shard_has_its_own_list_and_they_are_read_together(videos, tmp_path
     assert read_failures(out).keys() == {"v02"}
 
 
-def test_a_damaged_list_is_written_anew(tmp_path, caplog):
+def test_a_damaged_list_is_replaced(tmp_path, caplog):
     (tmp_path / FAILURES).write_text("{")
     change_failures(OutputFolder(tmp_path), (), {"a": "broken"})
     assert json.loads((tmp_path / FAILURES).read_text())["failed"] == [

@@ -271,7 +271,7 @@ def test_slots_fit_the_cluster(machines, jobs, device, expected):
     assert ray_cluster.slots_for(FakeRay(*machines), jobs, device, videos=100) == expected
 
 
-def test_no_more_slots_than_videos_and_no_gpu_where_there_is_none():
+def test_at_most_one_slot_per_video_and_no_gpu_if_there_is_none():
     assert ray_cluster.slots_for(FakeRay((8, 0), (8, 0)), 8, "auto", videos=1).count == 1
     with pytest.raises(ExtractError, match="the cluster has no GPU"):
         ray_cluster.slots_for(FakeRay((8, 0)), None, "cuda", videos=1)

@@ -64,7 +64,7 @@ def test_overwrite_does_everything_again(videos, tmp_path):
     assert again.seen == ["a", "b", "c"]
 
 
-def test_a_broken_video_is_recorded_and_the_rest_go_on(videos, tmp_path):
+def test_a_broken_video_is_recorded_and_the_others_continue(videos, tmp_path):
     out = tmp_path / "out"
     summary = run(videos, out, CountingExtractor(broken=["b"]))
     assert summary.done == ["a", "c"]
@@ -129,7 +129,7 @@ def test_a_video_that_is_gone_after_the_search_is_its_own_failure(videos, tmp_pa
     assert summary.failed == {"b": "b.mp4: no such file"}
 
 
-def test_a_mended_video_leaves_the_record(videos, tmp_path):
+def test_a_repaired_video_leaves_the_list(videos, tmp_path):
     out = tmp_path / "out"
     run(videos, out, CountingExtractor(broken=["a", "b"]))
     run(videos[1:], out, CountingExtractor())
@@ -138,7 +138,7 @@ def test_a_mended_video_leaves_the_record(videos, tmp_path):
     assert not (out / FAILURES).exists()
 
 
-def test_an_interrupted_run_goes_on_where_it_stopped(videos, tmp_path):
+def test_an_interrupted_run_is_resumed(videos, tmp_path):
     out = tmp_path / "out"
     with pytest.raises(KeyboardInterrupt):
         run(videos, out, CountingExtractor(broken=["a"], interrupt_at="c"))

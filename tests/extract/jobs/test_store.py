@@ -103,7 +103,7 @@ def test_a_part_of_a_video_is_not_given_out_for_the_whole(store, video):
 
 
 @pytest.mark.parametrize("damage", ["flip", "cut", "empty", "no seal", "swapped"])
-def test_a_damaged_cache_file_is_made_anew(tmp_path, video, damage):
+def test_a_damaged_cache_file_is_replaced(tmp_path, video, damage):
     cache, extractor = FeatureCache(tmp_path / "kept"), Counting()
     expected = get(cache, video, extractor)
     (path,) = (tmp_path / "kept").rglob("*.safetensors")
@@ -129,7 +129,7 @@ def test_a_damaged_cache_file_is_made_anew(tmp_path, video, damage):
     assert extractor.made == 2
 
 
-def test_a_full_disk_is_told_once(tmp_path, video, monkeypatch, caplog):
+def test_a_full_disk_is_reported_once(tmp_path, video, monkeypatch, caplog):
     def full(features, path):
         raise OSError(28, "No space left on device")
 

@@ -4,6 +4,8 @@ import contextlib
 import multiprocessing
 import os
 import signal
+import subprocess
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +14,7 @@ import pytest
 from fake_extractor import FILE_SETTINGS, FakeExtractor
 
 from extract.features.feature_file import Features, feature_path
-from extract.jobs import workers
+from extract.jobs import resources, workers
 from extract.jobs.plan import Summary, make_plan
 from extract.jobs.resources import Division
 from extract.sources.find import VideoInput
@@ -111,7 +113,7 @@ def threads_of(plan, name):
 
 def test_the_last_videos_take_over_the_cores(scripts, monkeypatch, tmp_path):
     """Eight cores for two workers are four each, and eight for the one that is left."""
-    monkeypatch.setattr(workers, "cores", lambda: 8)
+    monkeypatch.setattr(resources, "cores", lambda: 8)
     ready = tmp_path / "ready"
     # The second video is at work while the first one ends, and ends only with all cores.
     plan = scripts(f"wait {ready}\nthreads 4", f"touch {ready}\nthreads 8")
@@ -120,7 +122,7 @@ def test_the_last_videos_take_over_the_cores(scripts, monkeypatch, tmp_path):
 
 
 def test_a_single_worker_has_every_core(scripts, monkeypatch):
-    monkeypatch.setattr(workers, "cores", lambda: 8)
+    monkeypatch.setattr(resources, "cores", lambda: 8)
     plan = scripts("")
     run(plan, jobs=8)
     assert threads_of(plan, "a") == 8
@@ -138,8 +140,8 @@ def test_each_worker_has_its_device(scripts, tmp_path):
 
 @pytest.mark.parametrize(("count", "expected"), [(1, 8), (3, 2), (8, 1), (20, 1)])
 def test_cores_are_shared(monkeypatch, count, expected):
-    monkeypatch.setattr(workers, "cores", lambda: 8)
-    assert workers.threads_each(count) == expected
+    monkeypatch.setattr(resources, "cores", lambda: 8)
+    assert resources.threads_each(count) == expected
 
 
 def test_a_worker_that_dies_costs_one_video(scripts):
@@ -170,7 +172,7 @@ def test_a_stop_ends_the_workers(scripts, tmp_path):
     assert not list(plan.folder.glob("*"))
 
 
-def test_a_worker_that_is_told_to_stop_with_its_parent_is_no_failure(scripts, monkeypatch):
+def test_a_worker_stopped_with_its_parent_is_not_a_failure(scripts, monkeypatch):
     """A scheduler signals all processes of a job at once, in any order."""
     began = []
 
@@ -218,3 +220,15 @@ def test_pipes_of_another_class_do(scripts, monkeypatch, forked):
 def test_without_signal_masks_workers_start_too(scripts, monkeypatch):
     monkeypatch.delattr(signal, "pthread_sigmask")
     assert run(scripts("", ""), 2).done
+
+
+def test_a_worker_never_sees_ctrl_c(tmp_path):
+    """A terminal sends it to all processes; one that is still importing would print a traceback."""
+    program = Path(__file__).parents[2] / "support" / "blocked_signals.py"
+    done = subprocess.run(
+        [sys.executable, program, tmp_path / "out"],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        stdout=subprocess.PIPE,
+        check=True,
+    )
+    assert int(signal.SIGINT) in map(int, done.stdout.split())

@@ -88,7 +88,7 @@ def test_nothing_is_rounded_below_float32(switches, precision):
     assert torch.backends.cudnn.allow_tf32
 
 
-def test_nor_where_the_caller_used_the_newer_switches(switches):
+def test_nor_if_the_caller_used_the_newer_switches(switches):
     if not hasattr(torch.backends.mkldnn.matmul, "fp32_precision"):
         pytest.skip("this torch has the older switches only")
     cuda, mkldnn = switches
@@ -98,7 +98,7 @@ def test_nor_where_the_caller_used_the_newer_switches(switches):
     assert (cuda.fp32_precision, mkldnn.fp32_precision) == ("tf32", "bf16")
 
 
-def test_tensor_float_32_where_it_is_asked_for(switches):
+def test_tensor_float_32_on_request(switches):
     with multiplying(tf32=True):
         assert torch.get_float32_matmul_precision() == "high"
         assert torch.backends.cuda.matmul.allow_tf32

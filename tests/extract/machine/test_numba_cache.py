@@ -39,7 +39,7 @@ def run(program: str, **environment: str) -> list[str]:
     return done.stdout.splitlines()
 
 
-def test_code_is_kept_where_only_this_user_can_write(tmp_path):
+def test_code_is_kept_if_only_this_user_can_write(tmp_path):
     cache = tmp_path / "cache"
     folder, _ = run(FOLDER, BASNET_CACHE=str(cache))
     assert Path(folder) == cache / "numba"
@@ -77,7 +77,7 @@ def test_code_is_never_loaded_from_a_folder_that_others_can_write(tmp_path, chos
     assert f"{NOT_KEPT}{shared} is not a folder" in said
 
 
-def test_a_cache_that_cannot_be_written_is_no_obstacle(tmp_path, chosen):
+def test_a_cache_that_cannot_be_written_is_not_an_error(tmp_path, chosen):
     blocked = tmp_path / "file"
     blocked.write_text("")  # a folder cannot be made below a file, whoever asks
     folder, said = chosen(blocked)
@@ -85,7 +85,7 @@ def test_a_cache_that_cannot_be_written_is_no_obstacle(tmp_path, chosen):
     assert NOT_KEPT in said
 
 
-def test_where_nothing_can_be_written_code_is_compiled_and_not_kept(tmp_path):
+def test_without_a_folder_code_is_compiled_but_not_kept(tmp_path):
     blocked = tmp_path / "file"
     blocked.write_text("")
     nowhere = f"import tempfile; tempfile.tempdir = {str(blocked)!r}\n"

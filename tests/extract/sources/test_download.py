@@ -44,7 +44,7 @@ def test_it_is_here_for_a_while(video, temporary, monkeypatch):
     assert files(temporary) == []
 
 
-def test_a_file_of_this_machine_stays_where_it_is(tmp_path):
+def test_a_local_file_is_not_copied(tmp_path):
     with local_copy(tmp_path / "a.mp4") as path:
         assert path == tmp_path / "a.mp4"
 
@@ -64,7 +64,7 @@ def test_a_video_that_does_not_fit_is_one_failure(video, monkeypatch):
         pass
 
 
-def test_without_a_temporary_folder_nothing_can_go_on(video, monkeypatch, tmp_path):
+def test_without_a_temporary_folder_the_run_ends(video, monkeypatch, tmp_path):
     (tmp_path / "file").touch()
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "file"))
     with pytest.raises(DiskError), local_copy(video):

@@ -71,7 +71,7 @@ def anywhere(request):
     return request.getfixturevalue(request.param)
 
 
-def test_what_is_there_is_not_done_again(anywhere, cache):
+def test_existing_features_are_not_extracted_again(anywhere, cache):
     first, second = Counting(), Counting()
     summary = run(anywhere, first)
     assert sorted(summary.done) == ["a", "deep/c"]
@@ -103,7 +103,7 @@ def test_other_settings_are_refused(folder):
     assert len(make_plan(videos, folder / "out", {"backbone": "other"}, overwrite=True).todo) == 3
 
 
-def test_what_is_no_feature_file_is_not_overwritten(folder):
+def test_other_files_are_not_overwritten(folder):
     storage.write(folder / "out/a.safetensors", b"something else")
     plan = make_plan(find_videos([folder / "in"]), folder / "out", FILE_SETTINGS)
     replaced = [job.video.id for job in plan.todo if job.version is not None]
@@ -113,12 +113,12 @@ def test_what_is_no_feature_file_is_not_overwritten(folder):
     assert storage.read(folder / "out/a.safetensors") == b"something else"
 
 
-def test_an_empty_object_is_no_features(anywhere):
+def test_an_empty_object_is_not_a_feature_file(anywhere):
     storage.write(anywhere / "out/a.safetensors", b"")
     assert "a" in run(anywhere, Counting()).done
 
 
-def test_a_folder_that_cannot_be_written_is_told_before_work_starts(monkeypatch, wire):
+def test_a_folder_that_cannot_be_written_is_an_error_before_work_starts(monkeypatch, wire):
     with pytest.raises(ExtractError, match=r"s3://nosuch/out: cannot be written"):
         OutputFolder(Url("s3://nosuch/out")).check_writable((), force=False)
     with pytest.raises(ExtractError, match="nothing can be written over https"):
@@ -165,7 +165,7 @@ def test_an_object_that_goes_away_costs_one_video(bucket):
     assert summary.done == ["deep/c"]
 
 
-def test_where_nothing_can_be_written_any_more_the_run_ends(folder, monkeypatch):
+def test_a_folder_that_becomes_read_only_ends_the_run(folder, monkeypatch):
     plan = make_plan(find_videos([folder / "in"]), folder / "out", FILE_SETTINGS)
 
     def refuse(url, data):

@@ -45,7 +45,7 @@ def test_missing_paths_and_empty_folders_are_errors(tmp_path):
         find_videos([tmp_path])
 
 
-def test_files_of_one_name_are_told_apart_by_their_folders(tmp_path):
+def test_folders_distinguish_files_of_one_name(tmp_path):
     for name in ("a/game.mp4", "b/game.mp4", "b/deep/other.mp4"):
         touch(tmp_path / name)
     found = find_videos([tmp_path / "a" / "game.mp4", tmp_path / "b" / "game.mp4"])

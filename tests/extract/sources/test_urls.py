@@ -34,7 +34,7 @@ def test_names_are_those_of_paths():
     assert Url("https://host/my%20game.mp4?key=a/b.c").name == "my game.mp4"
 
 
-def test_credentials_are_shown_nowhere():
+def test_credentials_are_never_shown():
     url = Url("https://me:secret@host/games/a.mp4?token=T/x y:z")
     assert str(url) == "https://***@host/games/a.mp4?***"
     assert repr(url) == "Url('https://***@host/games/a.mp4?***')"
@@ -77,14 +77,14 @@ def test_folders_are_searched_as_those_of_this_machine(folder):
     assert [video.id for video in find_videos([folder, folder / "b.mp4"])] == ["b", "deep/a"]
 
 
-def test_two_folders_elsewhere_keep_names_apart(folder):
+def test_two_folders_of_urls_have_different_ids(folder):
     for name in ("x/a.mp4", "y/a.mp4"):
         storage.write(folder / name, b"content")
     found = find_videos([folder / "x", folder / "y"])
     assert [video.id for video in found] == ["x/a", "y/a"]
 
 
-def test_a_folder_here_and_one_elsewhere(folder, tmp_path):
+def test_a_local_folder_and_one_of_urls(folder, tmp_path):
     (tmp_path / "a.mp4").write_bytes(b"content")
     storage.write(folder / "a.mp4", b"content")
     here, there = find_videos([tmp_path, folder])
@@ -93,7 +93,7 @@ def test_a_folder_here_and_one_elsewhere(folder, tmp_path):
     assert there.id.endswith("/in/a")
 
 
-def test_what_is_not_there_is_told(folder):
+def test_a_missing_input_is_named(folder):
     with pytest.raises(ExtractError, match="no such file or folder"):
         find_videos([folder / "none.mp4"])
     storage.write(folder / "note.txt", b"content")
@@ -101,7 +101,7 @@ def test_what_is_not_there_is_told(folder):
         find_videos([folder])
 
 
-def test_unknown_kinds_and_missing_packages_are_told(monkeypatch):
+def test_unknown_schemes_and_missing_packages_are_named(monkeypatch):
     with pytest.raises(ExtractError, match="nosuch:// is not a kind of URL"):
         storage.read(Url("nosuch://a/b"))
     monkeypatch.setattr(urls.importlib.util, "find_spec", lambda name: None)
@@ -121,7 +121,7 @@ def test_a_fingerprint_is_that_of_the_file(tmp_path_factory, pieces, rest):
     path.unlink()
 
 
-def test_a_failing_connection_is_tried_again_and_told(monkeypatch):
+def test_a_failing_connection_is_retried_and_reported(monkeypatch):
     monkeypatch.setattr(urls, "PAUSE", 0.0)
     tries = []
 

@@ -217,7 +217,7 @@ def test_mirrored_video_is_shown_as_a_player_does(make_video, degrees, across, d
     assert other.decoder == "pyav"
 
 
-def test_cover_pictures_are_no_video(tmp_path, number_in, numbered):
+def test_cover_pictures_are_not_videos(tmp_path, number_in, numbered):
     path = tmp_path / "cover.mp4"
     with av.open(str(path), "w") as file:
         cover = file.add_stream("mjpeg", rate=1)

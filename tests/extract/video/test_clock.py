@@ -78,7 +78,7 @@ def test_frame_rate_is_exact(given_rate, exact):
 
 
 @pytest.mark.parametrize("wrong", [0, -25, "fast", "1/0", float("nan"), float("inf"), None, ""])
-def test_frame_rate_refuses_what_is_no_rate(wrong):
+def test_frame_rate_refuses_other_values(wrong):
     with pytest.raises(ExtractError, match="above 0"):
         frame_rate(wrong)
 

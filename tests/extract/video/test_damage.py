@@ -118,7 +118,7 @@ def test_cut_off_before_its_index(make_video):
     assert "cut off or not a video" in failure(video.path, keep_partial=True)
 
 
-def test_bytes_missing_after_the_last_frame_are_no_reason(make_video):
+def test_bytes_missing_after_the_last_frame_do_not_matter(make_video):
     # The index of Matroska stands at the end; without it a file still plays.
     video = make_video("a.mkv", range(60), RATE, picture=noisy)
     data = video.path.read_bytes()

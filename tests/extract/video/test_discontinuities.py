@@ -59,7 +59,7 @@ def test_a_video_hours_after_its_sound_begins_with_the_video(tmp_path, numbered,
     assert shown(path, number_in) == list(range(20))
 
 
-def test_times_out_of_order_are_no_break():
+def test_times_out_of_order_are_not_a_discontinuity():
     late = [0, 3, 2, 4, 1, 7, 6, 8, 5, 9]
     assert find_discontinuities(late, RATE) == []
     assert find_discontinuities([], RATE) == find_discontinuities([7], RATE) == []

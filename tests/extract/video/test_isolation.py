@@ -71,7 +71,7 @@ def test_frames_from_the_middle_on(make_video, isolation, number_in, first):
         assert numbers(clip, number_in, first) == list(range(first, 60))
 
 
-def test_who_has_seen_enough_does_not_cost_the_process(make_video, isolation, number_in):
+def test_stopping_early_keeps_the_process(make_video, isolation, number_in):
     video = make_video("a.mp4", range(200), RATE)
     process = isolation.process()
     for _ in range(3):
@@ -102,7 +102,7 @@ def test_errors_and_warnings_come_through(tmp_path, make_video, isolation, caplo
         ("crash", "decord was killed by SIGSEGV (a crash) at 1.2 s"),
     ],
 )
-def test_the_other_decoder_goes_on_from_the_last_good_frame(
+def test_the_other_decoder_continues_at_the_last_good_frame(
     make_video, doubles, number_in, misdeed, words, caplog
 ):
     video = make_video(f"{misdeed}_decord.mp4", range(60), RATE)
@@ -119,7 +119,7 @@ def test_a_decoder_chosen_by_name_is_not_exchanged(make_video, doubles):
         list(clip.frames(25))
 
 
-def test_where_both_hang_the_video_fails_with_the_time(make_video, doubles, number_in):
+def test_if_both_hang_the_video_fails_with_the_time(make_video, doubles, number_in):
     video = make_video("hang_both.mp4", range(60), RATE)
     seen = []
     words = "decord gave no frame for 3 s at 1.2 s and pyav gave no frame for 3 s at 1.2 s"
@@ -190,7 +190,7 @@ def test_the_process_ends_with_its_owner(make_video):
 
 @pytest.mark.skipif(sys.platform == "win32", reason="descriptors are not inherited there")
 @pytest.mark.parametrize("closed", [(0,), (0, 1, 2)], ids=["stdin", "all"])
-def test_closed_standard_streams_are_no_matter(make_video, tmp_path, closed):
+def test_closed_standard_streams_do_not_matter(make_video, tmp_path, closed):
     video = make_video("a.mp4", range(60), RATE)
     program = (
         f"import os, sys; sys.path[:] = {sys.path!r}\n"
@@ -245,5 +245,5 @@ def test_features_are_the_same_however_they_are_decoded(make_video, monkeypatch)
 @pytest.mark.parametrize(
     ("size", "count"), [((64, 48), MOST_SLOTS), ((1920, 1080), 10), ((7680, 4320), FEWEST_SLOTS)]
 )
-def test_pictures_that_lie_ready_are_few_where_they_are_large(size, count):
+def test_fewer_pictures_are_kept_ready_if_they_are_large(size, count):
     assert slots_for(size) == count

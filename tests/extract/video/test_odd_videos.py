@@ -350,7 +350,7 @@ def test_of_several_streams_the_one_that_ffmpeg_plays(
 
 
 @pytest.mark.parametrize(("suffix", "form"), [("m4a", "mp4"), ("mp4", None)])
-def test_sound_with_a_cover_is_no_video(tmp_path, numbered, suffix, form):
+def test_sound_with_a_cover_is_not_a_video(tmp_path, numbered, suffix, form):
     path = tmp_path / f"song.{suffix}"
     odd_files.write_tracks(path, [COVER], numbered, sound=True, container_format=form)
     with pytest.raises(VideoError, match="no video stream"):

@@ -40,7 +40,7 @@ def check(path, number_in, expected, frames):
 @pytest.mark.parametrize("suffix", ["mp4", "mov", "mkv", "flv", "ts"])
 @pytest.mark.parametrize("kind", UNITS, ids="-".join)
 @pytest.mark.parametrize("after", [[15], [0, 15, 16, 30]], ids=str)
-def test_a_packet_of_messages_is_no_damage(
+def test_a_packet_of_messages_is_not_damage(
     make_video, tmp_path, number_in, kind, suffix, after, caplog
 ):
     codec = kind[0]
