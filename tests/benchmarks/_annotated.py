@@ -21,6 +21,7 @@ from basnet_e2e.training.second_stage import fit_second_stage
 from basnet_e2e.training.train import train
 
 LABELS, POINTS, ALL = "0", "points", "all"
+NAMES = {LABELS: "none (labels alone)", POINTS: "none; one point per action in all videos"}
 SHOWN = (TIOUS.index(0.5), TIOUS.index(0.8))
 
 
@@ -103,6 +104,25 @@ def together(seeds: dict[str, dict[str, list[float]]]) -> dict[str, list]:
     return {name: [found[name] for found in seeds.values() if name in found] for name in names}
 
 
+def markdown(results: dict[str, dict[str, list]]) -> str:
+    """Means over the seeds: average mAP and, in brackets, that at .8, one column per set."""
+    numbers = dict.fromkeys(number for rows in results.values() for number in rows)
+    cells = [["annotated training videos", *(f"`{part}`" for part in results)]]
+    cells.append(["---"] * len(cells[0]))
+    for number in numbers:
+        line = [NAMES.get(number, number)]
+        for rows in results.values():
+            figures = rows.get(number)
+            if figures:
+                average, _, high = np.mean(figures, axis=0)
+                seeds = "" if len(figures) > 1 else ", one seed"
+                line.append(f"{average:.1f} ± {_deviation(figures):.1f} ({high:.1f}){seeds}")
+            else:
+                line.append("")
+        cells.append(line)
+    return "\n".join(f"| {' | '.join(line)} |" for line in cells)
+
+
 def draw(results: dict[str, dict[str, list]], picture: Path) -> None:
     """Average mAP against the number of annotated videos, one line a set."""
     figure = new_figure(6, 4)
@@ -124,6 +144,10 @@ def draw(results: dict[str, dict[str, list]], picture: Path) -> None:
 
 def _sound(intervals: Sequence[Interval]) -> tuple[Interval, ...]:
     return tuple(one for one in intervals if one.end > one.start)
+
+
+def _deviation(figures: Sequence[Sequence[float]]) -> float:
+    return float(np.std([one[0] for one in figures], ddof=min(1, len(figures) - 1)))
 
 
 def _ends(one: Interval) -> tuple[float, float]:

@@ -25,7 +25,7 @@ import _packages  # noqa: F401
 import click
 import numpy as np
 import torch
-from _annotated import draw, keep, together
+from _annotated import draw, keep, markdown, together
 from _annotated import measure as measure_annotated
 from ablation import generated
 
@@ -149,6 +149,7 @@ def by_times(
     if kept is not None:
         sets = {part: together(rows) for part, rows in everything.items()}
         draw(sets, kept.with_suffix(".svg"))
+        show_text(markdown(sets))
 
 
 @click.command()

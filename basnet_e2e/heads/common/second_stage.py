@@ -85,14 +85,20 @@ class SecondStage(nn.Module):
         return curves
 
     def correct(self, video: RowCurves, found: Proposals) -> Proposals:
-        """Proposals with their borders moved, scored by the mean of score and completeness."""
+        """Proposals with their borders moved, scored by the mean of score and completeness.
+
+        The less the networks agree on an offset, the less of their mean is used: m^3 / (m^2 + v)
+        with their mean m and variance v.
+        """
         described = describe(video, found.start, found.end)
         with torch.inference_mode():
             rows = torch.from_numpy(described).to(self.centre.device)
             said = self(rows.expand(NETWORKS, -1, -1)).double()
             trust = self.trust.double()
             complete = (trust @ torch.sigmoid(said[..., 0])).cpu().numpy()
-            offsets = torch.einsum("m,mpk->pk", trust, said[..., 1:]).cpu().numpy()
+            mean = torch.einsum("m,mpk->pk", trust, said[..., 1:])
+            variance = torch.einsum("m,mpk->pk", trust, (said[..., 1:] - mean) ** 2)
+            offsets = (mean**3 / (mean**2 + variance).clamp(min=1e-12)).cpu().numpy()
         offsets *= (found.end - found.start)[:, None]
         start, end = (
             np.clip(border + offset, 0, len(video.rows))

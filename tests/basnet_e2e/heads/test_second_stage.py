@@ -65,6 +65,20 @@ def test_an_untaught_stage_moves_no_border():
     np.testing.assert_allclose(moved.score, (found.score + 0.5) / 2)
 
 
+def test_a_border_moves_as_far_as_the_networks_agree():
+    """The start: all say .1; the end: half say .2 and half 0, so that .1 becomes .05."""
+    axes, curve, _shares, foreground = video(9)
+    stage = SecondStage(FEATURES).eval()
+    with torch.no_grad():
+        stage.biases[-1][:, 0, 1] = 0.1
+        stage.biases[-1][::2, 0, 2] = 0.2
+    prediction = Prediction(np.zeros((9, 3)), np.zeros(2), foreground)
+    curves = stage.class_curves(prediction, axes.astype(np.float32))
+    moved = stage.correct(curves(0, curve), proposals((1, 5, 0.5)))
+    assert moved.start == pytest.approx([1.4])
+    assert moved.end == pytest.approx([5.2])
+
+
 def test_targets_are_the_overlap_with_the_nearest_action_and_its_borders():
     actions = np.array([(0.0, 4.0), (6.0, 8.0)])
     found = targets_of(proposals((1, 4, 1), (5, 9, 1)), actions)
