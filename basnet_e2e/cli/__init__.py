@@ -10,6 +10,7 @@ from typing import NoReturn
 
 import click
 
+from basnet_e2e.cli.command import CONTEXT
 from basnet_e2e.display import on_one_line
 from basnet_e2e.errors import BasnetError
 from basnet_e2e.version import __version__
@@ -143,7 +144,7 @@ basnet localize video.mp4 -m model.safetensors
 @click.command(
     cls=Basnet,
     help=HELP,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings=CONTEXT,
     epilog="'basnet COMMAND --help' shows each command's options and an example.",
 )
 @click.version_option(__version__, prog_name="basnet")

@@ -21,6 +21,7 @@ SECTIONS = {
     "Machine": "jobs ray device port no_browser host i_know offline verbose quiet",
 }
 LAST = "Machine"  # --help is here too; click names its parameter
+CONTEXT: dict[str, Any] = {"help_option_names": ["-h", "--help"]}
 SECTION_OF = {name: section for section, names in SECTIONS.items() for name in names.split()}
 
 
@@ -29,6 +30,7 @@ class Command(click.Command):
 
     def __init__(self, *args: Any, **settings: Any) -> None:
         super().__init__(*args, **settings)
+        self.context_settings = CONTEXT
         self.params += [
             click.Option(["-v", "--verbose"], count=True, help="Show more on stderr."),
             click.Option(["-q", "--quiet"], is_flag=True, help="Show only warnings and errors."),

@@ -1,8 +1,8 @@
-"""The demo: every command in turn on generated videos, as a user would type them for own ones.
+"""The demo: every command in turn on generated videos, as a user would type it for their own.
 
-Nothing here computes a result. The module lists commands, prints each, runs it as a process of its
-own, and lays the figures of ``basnet evaluate --json`` side by side. A second run in the same
-folder skips what is up to date, as make would.
+Nothing is computed here. The demo prints each command, runs it as a process of its own, and shows
+the figures of ``basnet evaluate --json`` side by side. A second run in the same folder skips steps
+that are up to date, as make does.
 """
 
 import json
@@ -22,6 +22,7 @@ from basnet_e2e.demo.footage.collection import (
     video_path,
 )
 from basnet_e2e.errors import BasnetError
+from weights.files import write_text
 
 BACKBONE = "i3d-mini"
 HEAD = "basnet"  # the paper's, whose recipes the comparison shows
@@ -36,11 +37,11 @@ class Step:
     """One command of the demo.
 
     Attributes:
-        program: Module to run with ``python -m``.
-        arguments: Its arguments.
-        makes: File or folder whose presence says that the step is done.
-        needs: Files and folders it reads; newer ones make it run again.
-        keep_stdout: Whether ``makes`` is what the command prints.
+        program: module to run with ``python -m``.
+        arguments: its arguments.
+        makes: output file or folder; the step is done if this file exists.
+        needs: files that it reads; if one is newer, the step runs again.
+        keep_stdout: whether ``makes`` is the output that the command prints.
     """
 
     program: str
@@ -57,7 +58,7 @@ class Step:
         return shlex.join([*start, *self.arguments]) + tail
 
     def is_done(self) -> bool:
-        """Whether the result is there and no input is newer."""
+        """Whether the output exists and no input is newer."""
         if not self.makes.is_file():
             return False
         made = self.makes.stat().st_mtime
@@ -66,7 +67,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Variant:
-    """One head to train and score: its name in files and tables, and options of train."""
+    """A model to train and score: its name in files and tables, and options of train."""
 
     name: str
     options: tuple[str, ...] = ()
@@ -84,7 +85,7 @@ COMPARISON = (
     Variant("rgb only", ("--streams", "rgb")),
     Variant("flow only", ("--streams", "flow")),
 )
-# Enough videos for each class to be seen with and without each of its companions.
+# Enough videos to see each class with and without each of the others.
 QUICK_COLLECTION = Collection(training=18, test=6)
 FULL_COLLECTION = Collection()
 SHOWN = 1  # the test video that is shown: one class, three times
@@ -95,8 +96,8 @@ class Demo:
     """The demo in one folder.
 
     Args:
-        folder: Where everything is written.
-        echo: Receives what a reader should see, line by line.
+        folder: where everything is written.
+        echo: prints a line.
     """
 
     def __init__(self, folder: Path, echo: Echo) -> None:
@@ -108,14 +109,14 @@ class Demo:
         """Run all stages and print a table of mAP on the test videos.
 
         Args:
-            compare: Train on more videos, and on each stream alone too.
-            ablation: Compare the four recipes on the same features.
+            compare: train on more videos, and on each stream alone too.
+            ablation: compare the four recipes on the same features.
 
         Returns:
-            Variant -> column (``0.1`` .. ``0.9`` and ``average``) -> mAP in 0..1.
+            Variant -> column (``0.1`` .. ``0.9`` and ``average``) -> mAP in [0, 1].
 
         Raises:
-            BasnetError: a command failed; its own message is above.
+            BasnetError: a command failed, after printing its own message.
         """
         full = compare or ablation
         self._prepare(FULL_COLLECTION if full else QUICK_COLLECTION)
@@ -123,21 +124,21 @@ class Demo:
             return self._compare(ABLATION, "The four recipes on the same features")
         self._show_one(TWO_STREAM if compare else QUICK)
         if not compare:
-            table = self._compare((QUICK,), "What was learnt from labels alone")
+            table = self._compare((QUICK,), "Trained with labels alone")
             self._what_next()
             return table
         return self._compare(COMPARISON, "The same head on one stream alone")
 
     def _prepare(self, collection: Collection) -> None:
         self._say(
-            f"Your videos' place is taken by {collection.training} training and {collection.test} "
-            "test videos that are generated here: nothing is downloaded. About "
+            f"In place of your videos, {collection.training} training and {collection.test} test "
+            "videos are generated: nothing is downloaded. About "
             f"{_about(0.6 * (collection.training + collection.test))}."
         )
         self._do(self._generate(collection))
         self._say(
-            "Snippets of 16 frames become numbers, by a small bundled network that sees pictures "
-            "(rgb) and motion (TV-L1 flow); kept on disk, one file per video. About "
+            "A small bundled network turns snippets of 16 frames into features of pictures (rgb) "
+            "and motion (TV-L1 flow), kept on disk in one file per video. About "
             f"{_about(2 * (collection.training + collection.test))}."
         )
         for part in ("train", "test"):
@@ -145,11 +146,11 @@ class Demo:
 
     def _show_one(self, variant: Variant) -> None:
         self._say(
-            "BaS-Net learns when actions happen, and is told only which occur in a video. About "
+            "BaS-Net learns when actions happen from labels that say only which ones. About "
             f"{_about(20 if variant is QUICK else 60)}."
         )
         self._do(self._train(variant))
-        self._say("Action intervals of a raw video that it has never seen. A few seconds.")
+        self._say("Action intervals in a raw video that was not used for training. A few seconds.")
         self._do(self._localize_video(variant))
         self._do(self._page())
         self._show_video()
@@ -166,7 +167,7 @@ class Demo:
         )
 
     def _compare(self, variants: Sequence[Variant], title: str) -> dict[str, dict[str, float]]:
-        self._say("How good is it? All test videos, against what really happens in them.")
+        self._say("How good is it? All test videos, compared with their true intervals.")
         table = {}
         for variant in variants:
             for step in (self._train(variant), self._localize(variant), self._evaluate(variant)):
@@ -181,66 +182,53 @@ class Demo:
 
     def _generate(self, collection: Collection) -> Step:
         counts = "--training", str(collection.training), "--test", str(collection.test)
-        # Always run: it knows best which videos are there.
+        # Always run: it knows best which videos exist.
         return Step("basnet_e2e.demo.footage", (str(self.folder), *counts), makes=self.folder)
 
     def _extract(self, part: str) -> Step:
-        videos, features = self._videos(part), self.folder / "features" / part
-        arguments = ("extract", str(videos), "-o", str(features), "--backbone", BACKBONE)
-        # Always run: extract itself knows best which features are there and still fit.
-        return Step("basnet_e2e", arguments, makes=features)
+        features = self._features(part)
+        # Always run: extract itself knows best which features exist and still fit.
+        arguments = (self._videos(part), "-o", features, "--backbone", BACKBONE)
+        return _basnet("extract", *arguments, makes=features)
 
     def _train(self, variant: Variant) -> Step:
-        features, labels = self.folder / "features" / "train", labels_path(self.folder)
+        features, labels = self._features("train"), labels_path(self.folder)
         model = self._model(variant)
         arguments = (
-            *("train", str(features), "--labels", str(labels), "-o", str(model)),
+            *(features, "--labels", labels, "-o", model),
             *("--head", HEAD, "--preset", PRESET, *variant.options),
         )
-        return Step("basnet_e2e", arguments, makes=model, needs=(labels, *_files(features)))
+        return _basnet("train", *arguments, makes=model, needs=(labels, *_files(features)))
 
     def _localize_video(self, variant: Variant) -> Step:
         video, model = video_path(self.folder, "test", SHOWN), self._model(variant)
         result = self._one_result()
-        page = result.with_suffix(".html")
-        arguments = (
-            *("localize", str(video), "-m", str(model), "-o", str(result)),
-            *("--report", str(page)),
-        )
-        return Step("basnet_e2e", arguments, makes=result, needs=(video, model))
+        arguments = video, "-m", model, "-o", result, "--report", result.with_suffix(".html")
+        return _basnet("localize", *arguments, makes=result, needs=(video, model))
 
     def _page(self) -> Step:
-        """The same page with what really happens beside what was found."""
+        """The page of the video with its true intervals beside those found."""
         result, truth = self._one_result(), ground_truth_path(self.folder)
         page = self.folder / "page.html"
-        arguments = (
-            *("report", str(result), "--ground-truth", str(truth)),
-            *("--videos", str(self._videos("test")), "-o", str(page)),
-        )
-        return Step("basnet_e2e", arguments, makes=page, needs=(result, truth))
+        arguments = result, "--ground-truth", truth, "--videos", self._videos("test"), "-o", page
+        return _basnet("report", *arguments, makes=page, needs=(result, truth))
 
     def _localize(self, variant: Variant) -> Step:
-        features, model = self.folder / "features" / "test", self._model(variant)
+        features, model = self._features("test"), self._model(variant)
         result = self._result(variant)
-        arguments = (
-            *("localize", str(features), "-m", str(model), "-o", str(result)),
-            *("--keep", "all"),
-        )
-        return Step("basnet_e2e", arguments, makes=result, needs=(model, *_files(features)))
+        arguments = features, "-m", model, "-o", result, "--keep", "all"
+        return _basnet("localize", *arguments, makes=result, needs=(model, *_files(features)))
 
     def _evaluate(self, variant: Variant) -> Step:
         result, truth = self._result(variant), ground_truth_path(self.folder)
-        arguments = ("evaluate", str(result), "--ground-truth", str(truth), "--json")
-        return Step(
-            "basnet_e2e",
-            arguments,
-            makes=self._figures(variant),
-            needs=(result, truth),
-            keep_stdout=True,
-        )
+        arguments, made = (result, "--ground-truth", truth, "--json"), self._figures(variant)
+        return _basnet("evaluate", *arguments, makes=made, needs=(result, truth), keep_stdout=True)
 
     def _videos(self, part: str) -> Path:
         return self.folder / "videos" / part
+
+    def _features(self, part: str) -> Path:
+        return self.folder / "features" / part
 
     def _model(self, variant: Variant) -> Path:
         return self.folder / "models" / f"{variant.file}.safetensors"
@@ -268,10 +256,9 @@ class Demo:
         self._echo(f"\n# {text}")
 
     def _show_video(self) -> None:
-        """What was found in the one video beside what happens in it."""
+        """The intervals found in one video, and its true intervals."""
         found = json.loads(self._one_result().read_text(encoding="utf-8"))
         truth = json.loads(ground_truth_path(self.folder).read_text(encoding="utf-8"))
-        happens = truth["database"][found["video"]]["annotations"]
         self._echo("  found:")
         for one in sorted(found["intervals"], key=lambda one: -one["score"])[:5]:
             self._echo(
@@ -279,33 +266,39 @@ class Demo:
                 f"  (score {one['score']:.2f})"
             )
         self._echo("  happens:")
-        for one in happens:
+        for one in truth["database"][found["video"]]["annotations"]:
             start, end = one["segment"]
             self._echo(f"    {start:6.2f} - {end:6.2f} s  {one['label']}")
 
 
+def _basnet(
+    command: str,
+    *arguments: object,
+    makes: Path,
+    needs: tuple[Path, ...] = (),
+    keep_stdout: bool = False,
+) -> Step:
+    return Step("basnet_e2e", (command, *map(str, arguments)), makes, needs, keep_stdout)
+
+
 def _about(seconds: float) -> str:
-    """A length of time as a person says it."""
+    """A duration, rounded for people."""
     return f"{seconds / 60:.0f} min" if seconds > 90 else f"{5 * max(1, round(seconds / 5))} s"
 
 
 def run_step(step: Step) -> None:
-    """Run a step's command; its messages go where ours go.
+    """Run a step's command; its messages go to the same streams as the demo's.
 
     Raises:
         BasnetError: it failed.
     """
     command = [sys.executable, "-m", step.program, *step.arguments]
-    if step.keep_stdout:
-        from weights.files import write_text
-
-        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
-        if done.returncode == 0:
-            write_text(step.makes, done.stdout)
-    else:
-        done = subprocess.run(command, text=True, check=False)
+    stdout = subprocess.PIPE if step.keep_stdout else None
+    done = subprocess.run(command, stdout=stdout, text=True, check=False)
     if done.returncode != 0:
         raise BasnetError(f"'{step.line}' failed with exit code {done.returncode}, see above")
+    if step.keep_stdout:
+        write_text(step.makes, done.stdout)
 
 
 def _files(folder: Path) -> tuple[Path, ...]:
@@ -313,10 +306,10 @@ def _files(folder: Path) -> tuple[Path, ...]:
 
 
 def read_figures(path: Path) -> dict[str, float]:
-    """MAP per tIoU threshold and their mean from a file that ``basnet evaluate --json`` printed.
+    """MAP per tIoU threshold and their mean, from the output of ``basnet evaluate --json``.
 
     Raises:
-        BasnetError: the file holds no such figures.
+        BasnetError: the file does not contain them.
     """
     document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     try:
@@ -328,10 +321,10 @@ def read_figures(path: Path) -> dict[str, float]:
 
 
 def format_table(table: dict[str, dict[str, float]]) -> str:
-    """Rows of mAP in percent as text.
+    """A table of mAP in percent as text.
 
     Args:
-        table: Row -> column -> mAP in 0..1; all rows have the columns of the first.
+        table: row -> column -> mAP in [0, 1]; all rows have the same columns.
     """
     columns = list(next(iter(table.values())))
     width = max(len(name) for name in table)

@@ -6,16 +6,17 @@ p_o is the observed agreement and p_e what two annotators with the same habits r
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from basnet_e2e.errors import BasnetError
-from basnet_e2e.intervals import Interval
+from basnet_e2e.interchange.annotated import AnnotatedVideo
+from basnet_e2e.interchange.compared import Pair
+from basnet_e2e.intervals import Floats
 
-Floats = NDArray[np.float64]
 NOTHING = "no action"
 DRAWS = 1000
 ROUNDING = 1e-9  # of a step: 4.3 / 0.1 is a little below 43
@@ -24,46 +25,20 @@ TAIL = 2.5  # percent of the draws on each side of a 95 % interval
 
 
 @dataclass(frozen=True)
-class Side:
-    """One annotation of a video; an interval without extent is a point.
-
-    Attributes:
-        intervals: seconds.
-        unknown: stretches that nobody looked at, from and to seconds.
-    """
-
-    intervals: Sequence[Interval]
-    unknown: Sequence[tuple[float, float]] = ()
-
-
-@dataclass(frozen=True)
-class Pair:
-    """Two annotations of one video, which lasts ``duration`` seconds."""
-
-    duration: float
-    first: Side
-    second: Side
-
-
-@dataclass(frozen=True)
 class Score:
     """Agreement on one question.
 
     Attributes:
-        kappa: Cohen's kappa; NaN where both annotations say one thing all the time.
-        percent: share of the time on which both agree, in percent.
-        low: lower bound of the 95 % interval of kappa over videos; NaN for a single video.
+        kappa: Cohen's kappa; None if both annotations say the same thing all the time.
+        percent: share of the time on which both agree, in percent; None if no time is compared.
+        low: lower bound of the 95 % interval of kappa over videos; None for a single video.
         high: upper bound.
     """
 
-    kappa: float
-    percent: float
-    low: float
-    high: float
-
-    def to_json(self) -> dict[str, float | None]:
-        """One JSON object; null for a value that is not defined."""
-        return {name: _or_none(value) for name, value in vars(self).items()}
+    kappa: float | None
+    percent: float | None
+    low: float | None = None
+    high: float | None = None
 
 
 @dataclass(frozen=True)
@@ -87,13 +62,7 @@ class Agreement:
 
     def to_json(self) -> dict[str, Any]:
         """One JSON object."""
-        return {
-            "seconds": self.seconds,
-            "overall": self.overall.to_json(),
-            "classes": {name: score.to_json() for name, score in self.classes.items()},
-            "categories": self.categories,
-            "confusion": self.confusion.tolist(),
-        }
+        return asdict(self) | {"confusion": self.confusion.tolist()}
 
 
 def agreement(
@@ -119,7 +88,9 @@ def agreement(
     counts: list[dict[tuple[int, int], int]] = []
     for pair in pairs:
         sides = [_active(side, pair.duration, classes, step) for side in (pair.first, pair.second)]
-        rows, times = np.unique(np.hstack(sides)[_seen(pair, step)], axis=0, return_counts=True)
+        rows, times = np.unique(
+            np.hstack(sides)[_looked_at(pair, step)], axis=0, return_counts=True
+        )
         counts.append({})
         for row, count in zip(rows, times, strict=True):
             halves = (row[: len(classes)], row[len(classes) :])
@@ -153,7 +124,7 @@ def kappa(counts: Floats, first: NDArray[Any], second: NDArray[Any]) -> Floats:
         second: ``[P]`` likewise.
 
     Returns:
-        ``[...]``; NaN where chance alone agrees.
+        ``[...]``; NaN if chance alone agrees.
 
     >>> kappa(np.array([20.0, 5, 10, 15]), np.array([0, 0, 1, 1]), np.array([0, 1, 0, 1])).round(6)
     np.float64(0.4)
@@ -170,12 +141,13 @@ def kappa(counts: Floats, first: NDArray[Any], second: NDArray[Any]) -> Floats:
 
 def _score(table: Floats, first: NDArray[Any], second: NDArray[Any], weights: Floats) -> Score:
     total = table.sum(axis=0)
-    agreed = float((total * (first == second)).sum() / total.sum()) if total.sum() else math.nan
-    low = high = math.nan
+    agreed = 100 * float((total * (first == second)).sum() / total.sum()) if total.sum() else None
+    value = float(kappa(total, first, second))
+    bounds: list[float] = []
     drawn = kappa(weights @ table, first, second) if len(weights) else np.empty(0)
     if np.isfinite(drawn).any():
-        low, high = (float(bound) for bound in np.nanpercentile(drawn, [TAIL, 100 - TAIL]))
-    return Score(float(kappa(total, first, second)), 100 * agreed, low, high)
+        bounds = np.nanpercentile(drawn, [TAIL, 100 - TAIL]).tolist()
+    return Score(value if math.isfinite(value) else None, agreed, *bounds)
 
 
 def _draws(videos: int, draws: int, seed: int) -> Floats:
@@ -192,7 +164,9 @@ def _times(duration: float, step: float) -> Floats:
     return np.asarray((np.arange(count) + 0.5) * step, np.float64)
 
 
-def _active(side: Side, duration: float, classes: Sequence[str], step: float) -> NDArray[np.uint8]:
+def _active(
+    side: AnnotatedVideo, duration: float, classes: Sequence[str], step: float
+) -> NDArray[np.uint8]:
     """Whether each class happens at each step, ``[steps, classes]``."""
     times = _times(duration, step)
     active = np.zeros((len(times), len(classes)), np.uint8)
@@ -205,18 +179,14 @@ def _active(side: Side, duration: float, classes: Sequence[str], step: float) ->
     return active
 
 
-def _seen(pair: Pair, step: float) -> NDArray[np.bool_]:
+def _looked_at(pair: Pair, step: float) -> NDArray[np.bool_]:
     """Steps that both annotators looked at."""
     times = _times(pair.duration, step)
-    seen = np.ones(len(times), bool)
+    looked_at = np.ones(len(times), bool)
     for start, end in (*pair.first.unknown, *pair.second.unknown):
-        seen &= (times < start) | (times >= end)
-    return seen
+        looked_at &= (times < start) | (times >= end)
+    return looked_at
 
 
 def _category(row: NDArray[np.bool_], classes: Sequence[str]) -> str:
     return " + ".join(name for name, active in zip(classes, row, strict=True) if active) or NOTHING
-
-
-def _or_none(value: float) -> float | None:
-    return value if math.isfinite(value) else None

@@ -1,6 +1,5 @@
 """Beyond mAP: kinds of errors, results by length, confidence of the figures."""
 
-import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,9 +10,9 @@ from numpy.typing import NDArray
 from basnet_e2e.evaluation.evaluate import TIOUS, Case, average_precision
 from basnet_e2e.evaluation.matching import Flags, Floats, Ints, overlaps
 
-# Below this overlap a detection is unrelated to an action.
+# A detection with less overlap is unrelated to an action.
 BACKGROUND_TIOU = 0.1
-# As in DETAD: this many detections per annotated interval of a class are examined, the best first.
+# As in DETAD: number of best detections to examine per annotated interval of a class.
 EXAMINED = 10
 KINDS = ("double detection", "localisation", "wrong label", "background")
 KIND_MEANING = {
@@ -33,20 +32,17 @@ class FalsePositives:
 
     Attributes:
         tiou: threshold.
-        examined: number of detections.
-        true: how many of them are true.
-        kinds: how many are false, by kind.
+        looked_at: number of detections.
+        true: number of true ones.
+        false: kind -> number of false ones.
+        per_ground_truth: detections examined per annotated interval of a class.
     """
 
     tiou: float
-    examined: int
+    looked_at: int
     true: int
-    kinds: dict[str, int]
-
-    def to_json(self) -> dict[str, Any]:
-        """Counts as one JSON object."""
-        counts = {"looked_at": self.examined, "true": self.true, "false": self.kinds}
-        return {"tiou": self.tiou, "per_ground_truth": EXAMINED, **counts}
+    false: dict[str, int]
+    per_ground_truth: int = EXAMINED
 
 
 def false_positives(case: Case, tiou: float = 0.5) -> FalsePositives:
@@ -94,28 +90,16 @@ class LengthResult:
     """Results for annotated intervals in one range of lengths.
 
     Attributes:
-        first: shortest length in seconds.
-        last: longest, infinite for the last range.
-        positives: annotated intervals in it.
+        seconds: shortest and longest; None for the last range, which has no longest.
+        ground_truth: number of annotated intervals.
         recall: share of them that are detected.
         map: mean AP over the classes that have such intervals.
     """
 
-    first: float
-    last: float
-    positives: int
+    seconds: tuple[float, float | None]
+    ground_truth: int
     recall: float
     map: float
-
-    def to_json(self) -> dict[str, Any]:
-        """Figures as one JSON object."""
-        last = None if np.isinf(self.last) else self.last
-        return {
-            "seconds": [self.first, last],
-            "ground_truth": self.positives,
-            "recall": self.recall,
-            "map": self.map,
-        }
 
 
 def by_length(case: Case, tiou: float = 0.5) -> list[LengthResult]:
@@ -126,12 +110,11 @@ def by_length(case: Case, tiou: float = 0.5) -> list[LengthResult]:
     """
     taken = case.taken(tiou)
     hits = taken >= 0
-    edges = (0.0, *LENGTHS, np.inf)
     truth_bin = np.digitize(case.truth.length, LENGTHS, right=True)
     found_bin = np.digitize(case.found.length, LENGTHS, right=True)
     found_bin[hits] = truth_bin[taken[hits]]
     results = []
-    for number, (first, last) in enumerate(itertools.pairwise(edges)):
+    for number, seconds in enumerate(zip((0.0, *LENGTHS), (*LENGTHS, None), strict=True)):
         positives = np.bincount(case.truth.label[truth_bin == number], minlength=len(case.classes))
         if not positives.sum():
             continue
@@ -141,9 +124,8 @@ def by_length(case: Case, tiou: float = 0.5) -> list[LengthResult]:
             for label in np.flatnonzero(positives)
         ]
         recall = float((hits & inside).sum() / positives.sum())
-        results.append(
-            LengthResult(first, float(last), int(positives.sum()), recall, float(np.mean(aps)))
-        )
+        count, mean = int(positives.sum()), float(np.mean(aps))
+        results.append(LengthResult(seconds, count, recall, mean))
     return results
 
 
@@ -152,26 +134,18 @@ class Confidence:
     """Confidence intervals of mAP over resampled videos.
 
     Attributes:
-        low: lower end per threshold, ``[thresholds]``.
-        high: upper end per threshold.
-        average: lower and upper end of the average mAP.
+        low: lower bound at each threshold.
+        high: upper bound at each threshold.
+        average: lower and upper bound of the average mAP.
         draws: number of resamples.
+        level: share of the resamples within the bounds.
     """
 
-    low: Floats
-    high: Floats
+    low: list[float]
+    high: list[float]
     average: tuple[float, float]
     draws: int
-
-    def to_json(self) -> dict[str, Any]:
-        """Bounds as one JSON object."""
-        return {
-            "level": CONFIDENCE,
-            "draws": self.draws,
-            "low": [float(value) for value in self.low],
-            "high": [float(value) for value in self.high],
-            "average": list(self.average),
-        }
+    level: float = CONFIDENCE
 
 
 def bootstrap(
@@ -197,17 +171,22 @@ def bootstrap(
         rows = rows[: int(np.flatnonzero(hits[:, rows].any(axis=0)).max(initial=-1)) + 1]
         positives = weights[:, case.truth.video[case.truth.label == label]].sum(axis=1)
         present = positives > 0
-        ap = _weighted_ap(hits[:, rows], weights[:, case.found.video[rows]], positives)
+        ap = weighted_average_precision(
+            hits[:, rows], weights[:, case.found.video[rows]], positives
+        )
         total[present] += ap[present]
         classes[present] += 1
     curves = total / np.maximum(classes, 1)
     tail = 100 * (1 - CONFIDENCE) / 2
     low, high = np.percentile(curves, [tail, 100 - tail], axis=0)
     average = np.percentile(curves.mean(axis=1), [tail, 100 - tail])
-    return Confidence(low, high, (float(average[0]), float(average[1])), draws)
+    bounds = float(average[0]), float(average[1])
+    return Confidence(low.tolist(), high.tolist(), bounds, draws)
 
 
-def _weighted_ap(hits: Flags, weights: NDArray[Any], positives: NDArray[Any]) -> Floats:
+def weighted_average_precision(
+    hits: Flags, weights: NDArray[Any], positives: NDArray[Any]
+) -> Floats:
     """Average precision with each prediction counted ``weights`` times.
 
     Args:
@@ -244,13 +223,9 @@ class Classification:
     accuracy: float
     map: float
 
-    def to_json(self) -> dict[str, Any]:
-        """Figures as one JSON object."""
-        return {"videos": self.videos, "accuracy": self.accuracy, "map": self.map}
-
 
 def classification(case: Case) -> Classification | None:
-    """Evaluate video-level scores; None where the predictions hold none.
+    """Evaluate video-level scores; None if the predictions have none.
 
     A class without a score counts as minus infinity and ranks last.
     """

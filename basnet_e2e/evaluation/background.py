@@ -1,8 +1,6 @@
 """Background detection on the snippet grid: does a model know where nothing happens?"""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -18,44 +16,7 @@ DEFINITION = (
 )
 
 
-@dataclass(frozen=True)
-class BackgroundVideo:
-    """Background in the snippets of one video, annotated and predicted.
-
-    Attributes:
-        truth: ``[T] bool`` the snippet is background.
-        predicted: ``[T] bool`` the model predicts so.
-        score: ``[T]`` its confidence, higher for background.
-    """
-
-    truth: Flags
-    predicted: Flags
-    score: Floats
-
-
-@dataclass(frozen=True)
-class BackgroundResult:
-    """Micro-averaged figures over the snippets of all videos.
-
-    Attributes:
-        precision: share of predicted background that is background; 0 where none is predicted.
-        recall: share of background that is predicted.
-        f_measure: harmonic mean of both.
-        average_precision: threshold-free, area under the precision envelope.
-        snippets: number of snippets.
-        share: share of them that is background.
-    """
-
-    precision: float
-    recall: float
-    f_measure: float
-    average_precision: float
-    snippets: int
-    share: float
-
-    def to_json(self) -> dict[str, Any]:
-        """Figures as one JSON object, with their definition."""
-        return {**vars(self), "definition": DEFINITION}
+FIGURE_NAMES = ("f_measure", "precision", "recall", "average_precision")
 
 
 def background_truth(start: Floats, end: Floats, intervals: Sequence[Interval]) -> Flags:
@@ -76,29 +37,27 @@ def background_truth(start: Floats, end: Floats, intervals: Sequence[Interval]) 
     return ~action
 
 
-def background_detection(videos: Iterable[BackgroundVideo]) -> BackgroundResult:
-    """Precision, recall, F-measure and average precision over all snippets.
+def background_detection(videos: Iterable[tuple[Flags, Flags, Floats]]) -> dict[str, float]:
+    """F-measure, precision, recall and average precision over the snippets of all videos.
 
     Snippets of equal score share one rank, so that their order does not matter.
 
+    Args:
+        videos: at least one; of each the snippets ``[T]`` that are background, those predicted as
+            background, and the confidence that they are.
+
+    Returns:
+        A value in [0, 1] for each of ``FIGURE_NAMES``; precision is 0 if nothing is predicted.
+
     Raises:
-        BasnetError: there are no videos or no snippet is background.
+        BasnetError: no snippet is background.
     """
-    listed = list(videos)
-    truth = np.concatenate([video.truth for video in listed]) if listed else np.zeros(0, bool)
+    truth, predicted, score = map(np.concatenate, zip(*videos, strict=True))
     if not truth.any():
         raise BasnetError("background detection needs a snippet in which no action is annotated")
-    predicted = np.concatenate([video.predicted for video in listed])
-    score = np.concatenate([video.score for video in listed])
     true = int((truth & predicted).sum())
     precision = true / int(predicted.sum()) if predicted.any() else 0.0
     recall = true / int(truth.sum())
     f_measure = 2 * precision * recall / (precision + recall) if true else 0.0
-    return BackgroundResult(
-        precision,
-        recall,
-        f_measure,
-        float(tied_average_precision(truth, score)),
-        len(truth),
-        float(truth.mean()),
-    )
+    figures = f_measure, precision, recall, float(tied_average_precision(truth, score))
+    return dict(zip(FIGURE_NAMES, figures, strict=True))

@@ -26,10 +26,9 @@ from basnet_e2e.evaluation.matching import (
     Pairs,
     as_arrays,
     assign,
-    by_rank,
     overlaps,
 )
-from basnet_e2e.evaluation.mismatches import check_shared, mismatches
+from basnet_e2e.evaluation.mismatches import mismatches
 from basnet_e2e.intervals import Interval, Localization
 
 TIOUS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
@@ -57,7 +56,7 @@ class Case:
         annotated: how many of ``videos`` belong to the subset.
         found: predictions of these classes by rank.
         truth: annotated intervals.
-        scores: video -> class -> video-level score, where the predictions state them.
+        scores: video -> class -> video-level score, as far as the predictions have them.
         subset: name of the subset.
         warnings: what a reader of the results should know, one line each.
     """
@@ -162,8 +161,8 @@ def evaluate(
     Args:
         predictions: result of localization, or a file of such results or of ActivityNet-style
             detections.
-        ground_truth: ActivityNet-style JSON or a CSV file ``video,label,start,end``, or what was
-            read from it.
+        ground_truth: ActivityNet-style JSON or a CSV file ``video,label,start,end``, or its
+            content.
         tious: temporal IoU thresholds in (0, 1].
         subset: subset of the ground truth. Default: the test (or validation) subset.
         dedupe: count annotated intervals that repeat another one (to 1 ms) once.
@@ -187,7 +186,7 @@ def prepare(
     dedupe: bool = False,
     allow_trained: bool = False,
 ) -> Case:
-    """Read files, match video names, and note what is odd.
+    """Read files, match video names, and collect warnings.
 
     Raises:
         BasnetError: a file is damaged, two predicted videos are the same one, nothing is
@@ -211,18 +210,18 @@ def prepare(
     videos = {names[name]: rows for name, rows in found.videos.items()}
     elsewhere = [name for name in videos if name in truth.others]
     videos = {name: rows for name, rows in videos.items() if name not in truth.others}
-    if isinstance(predictions, str | os.PathLike):
-        # A file of other videos is a mistake; a mapping may well be empty.
-        check_shared(videos, elsewhere, found, truth)
-    warnings += mismatches(videos, elsewhere, found, truth)
+    # A file of other videos is a mistake; a mapping may well be empty.
+    is_file = isinstance(predictions, str | os.PathLike)
+    warnings += mismatches(videos, elsewhere, found, truth, must_share=is_file)
     numbers = {name: row for row, name in enumerate(dict.fromkeys([*truth.videos, *videos]))}
     classes = truth.classes
     columns = {name: column for column, name in enumerate(classes)}
+    rows = as_arrays(videos, columns, numbers)
     return Case(
         classes=classes,
         videos=tuple(numbers),
         annotated=len(truth.videos),
-        found=by_rank(as_arrays(videos, columns, numbers)),
+        found=rows.take(np.argsort(-rows.score, kind="stable")),
         truth=as_arrays(annotated, columns, numbers),
         scores={names[name]: scores for name, scores in found.scores.items()},
         subset=truth.subset,
@@ -297,7 +296,7 @@ def parse_tious(text: str) -> tuple[float, ...]:
 
 
 def average_columns(tious: Sequence[float]) -> dict[str, list[int]]:
-    """Columns of each reported average, ``0.1:0.5`` and so on, where all are included."""
+    """Columns of each reported average, ``0.1:0.5`` and so on, if all are included."""
     place = {round(tiou, 6): column for column, tiou in enumerate(tious)}
     found = {}
     for first, last, step in AVERAGES:
@@ -328,7 +327,7 @@ def _ground_truth(given: AnyTruth, subset: str | None) -> GroundTruth:
 
 
 def _common_names(found: Predictions, truth: GroundTruth) -> dict[str, str]:
-    """Name in the ground truth of each predicted video; its own name where it is not in there."""
+    """Name of each predicted video in the ground truth; its own name if it is not in there."""
     known = [*truth.videos, *sorted(truth.others)]
     names = {name: name for name in found.videos if name in truth.videos or name in truth.others}
     rest = [name for name in found.videos if name not in names]

@@ -80,11 +80,6 @@ def as_arrays(
     )
 
 
-def by_rank(found: Intervals) -> Intervals:
-    """Sorted by score descending, input order on ties."""
-    return found.take(np.argsort(-found.score, kind="stable"))
-
-
 @dataclass(frozen=True)
 class Pairs:
     """Prediction and ground truth of one video that overlap, ordered by prediction, then IoU.

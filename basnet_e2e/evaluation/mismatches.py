@@ -1,4 +1,4 @@
-"""What predictions and ground truth do not share: videos, labels, or all proposals."""
+"""What predictions and ground truth do not share: videos, labels, all proposals."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -10,37 +10,28 @@ from basnet_e2e.errors import BasnetError
 from basnet_e2e.intervals import Interval
 
 
-def check_shared(
-    videos: Mapping[str, Sequence[Interval]],
-    elsewhere: Sequence[str],
-    found: Predictions,
-    truth: GroundTruth,
-) -> None:
-    """Refuse to evaluate videos with the ground truth of others.
-
-    Raises:
-        BasnetError: no predicted video is in the subset.
-    """
-    if any(name in truth.videos for name in videos):
-        return
-    what = f"the subset {truth.subset} of {truth.source}" if truth.subset else truth.source
-    if not found.videos:
-        failed = f"; all {len(found.failed)} failed" if found.failed else ""
-        raise BasnetError(f"{found.source}: no predicted video{failed}, nothing to evaluate")
-    hint = f"; {len(elsewhere)} belong to other subsets, see --subset" if elsewhere else ""
-    raise BasnetError(
-        f"{found.source}: no predicted video is in {what}{hint} (predictions name "
-        f"{listing(found.videos, 2)}, the ground truth {listing(truth.videos, 2)})"
-    )
-
-
 def mismatches(
     videos: Mapping[str, Sequence[Interval]],
     elsewhere: Sequence[str],
     found: Predictions,
     truth: GroundTruth,
+    *,
+    must_share: bool,
 ) -> list[str]:
-    """What predictions and ground truth do not share."""
+    """What predictions and ground truth do not share, a warning each.
+
+    Args:
+        videos: predictions by the names of the ground truth.
+        elsewhere: predicted videos of other subsets.
+        found: the predictions as read.
+        truth: the ground truth.
+        must_share: refuse predictions without any video of the subset.
+
+    Raises:
+        BasnetError: no predicted video is in the subset, and one must be.
+    """
+    if must_share and not any(name in truth.videos for name in videos):
+        raise BasnetError(f"{found.source}: {_nothing_shared(elsewhere, found, truth)}")
     warnings = []
     labels = Counter(row.label for rows in videos.values() for row in rows)
     classes = set(truth.classes)
@@ -71,3 +62,15 @@ def mismatches(
     if found.failed:
         warnings.append(f"videos that failed ({len(found.failed)}): {listing(found.failed)}")
     return warnings
+
+
+def _nothing_shared(elsewhere: Sequence[str], found: Predictions, truth: GroundTruth) -> str:
+    if not found.videos:
+        failed = f"; all {len(found.failed)} failed" if found.failed else ""
+        return f"no predicted video{failed}, nothing to evaluate"
+    subset = f"the subset {truth.subset} of {truth.source}" if truth.subset else truth.source
+    hint = f"; {len(elsewhere)} belong to other subsets, see --subset" if elsewhere else ""
+    return (
+        f"no predicted video is in {subset}{hint} (predictions name "
+        f"{listing(found.videos, 2)}, the ground truth {listing(truth.videos, 2)})"
+    )

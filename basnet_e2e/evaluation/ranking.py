@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from basnet_e2e.intervals import Floats
+
 Flags = NDArray[np.bool_]
-Floats = NDArray[np.float64]
 DRAWS = 500  # random orders that a ranking is compared with
 LUCKY = 95  # percentile of them that a ranking better than chance exceeds
 
@@ -40,7 +41,7 @@ class Recognition:
         classes: classes judged: those of some of the videos, but not of all.
         map: mean of their average precisions, in [0, 1].
         chance: mean over random orders of the videos.
-        luck: what one in twenty random orders reaches.
+        luck: mAP that one in twenty random orders reaches.
     """
 
     videos: int
@@ -56,8 +57,7 @@ class Recognition:
 
     def to_json(self) -> dict[str, Any]:
         """Figures as one JSON object."""
-        names = ("videos", "classes", "map", "chance", "luck")
-        return {name: getattr(self, name) for name in names}
+        return dict(vars(self))
 
 
 def judged(truth: Flags) -> NDArray[np.intp]:

@@ -1,9 +1,10 @@
-"""Time budgets, as behaviour science reports them: how often and how long each class happens."""
+"""Time budgets, as behavioural science reports them: how often and how long a class happens."""
 
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from basnet_e2e.interchange.annotated import AnnotatedVideo
 from basnet_e2e.intervals import Interval
 
 ALL = "(all)"
@@ -11,7 +12,7 @@ ALL = "(all)"
 
 @dataclass(frozen=True)
 class Budget:
-    """One class in one video, or in all of them; None where a figure is not defined.
+    """One class in one video, or in all of them; None for undefined figures.
 
     Attributes:
         video: id, or ``(all)``.
@@ -34,28 +35,19 @@ class Budget:
     latency: float | None
 
 
-@dataclass(frozen=True)
-class Observed:
-    """One video.
+def time_budget(videos: Mapping[str, AnnotatedVideo]) -> list[Budget]:
+    """A row for every class in every video, then one for every class in all of them.
 
-    Attributes:
-        intervals: seconds; those of one class do not overlap.
-        seconds: time that was looked at; None where it is not known.
+    Args:
+        videos: by name; intervals of one class do not overlap.
     """
-
-    intervals: Sequence[Interval]
-    seconds: float | None
-
-
-def time_budget(videos: Mapping[str, Observed]) -> list[Budget]:
-    """A row for every class in every video, then one for every class in all of them."""
     classes = sorted({one.label for video in videos.values() for one in video.intervals})
     rows = [
-        _row(name, label, [one for one in video.intervals if one.label == label], video.seconds)
+        _row(name, label, [one for one in video.intervals if one.label == label], video.observed)
         for name, video in videos.items()
         for label in classes
     ]
-    lengths = [video.seconds for video in videos.values()]
+    lengths = [video.observed for video in videos.values()]
     known = [length for length in lengths if length is not None]
     whole = sum(known) if len(known) == len(lengths) else None
     for label in classes:

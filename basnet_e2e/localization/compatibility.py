@@ -1,4 +1,4 @@
-"""Whether features are of the kind that a model was trained on."""
+"""Check that features are of the kind that a model was trained on."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 def settings_for(
     model: "HeadModel", streams: tuple[str, ...] | None, precision: str | None
 ) -> ExtractSettings:
-    """How features for a model are made from a video.
+    """Settings that extract features for a model.
 
     Args:
         model: a trained model.
-        streams: those that are asked for, if any.
-        precision: that of the networks, if one is asked for.
+        streams: the requested ones, if any.
+        precision: the requested precision of the networks, if any.
 
     Raises:
         BasnetError: the model was trained on other streams or another precision.
@@ -44,15 +44,15 @@ def settings_for(
 
 
 def check_settings(
-    trained: Mapping[str, Any], settings: Mapping[str, Any], what: str, *, finer: bool
+    trained: Mapping[str, Any], settings: Mapping[str, Any], name: str, *, finer: bool
 ) -> None:
     """Refuse features of another kind than those a model was trained on.
 
     Args:
-        trained: settings of the features that it was trained on.
-        settings: of the given features.
-        what: what the message calls them.
-        finer: take those of a finer stride.
+        trained: settings of the features the model was trained on.
+        settings: settings of the given features.
+        name: of the given features, for the message.
+        finer: accept a finer stride.
 
     Raises:
         BasnetError: names the setting that differs.
@@ -67,6 +67,6 @@ def check_settings(
     )
     if difference:
         raise BasnetError(
-            f"the model was trained on other features than {what} ({difference})"
+            f"the model was trained on other features than {name} ({difference})"
             + ("; --refine reads them" if strides > 1 and not finer else "")
         )

@@ -1,4 +1,4 @@
-"""A feature file's rows as heads read them, at the stride they were trained on."""
+"""The rows of a feature file as heads read them, at the stride they were trained on."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -9,7 +9,7 @@ from extract.features.feature_file import Features
 
 
 def as_rows(features: Features, video_id: str, streams: tuple[str, ...]) -> VideoFeatures:
-    """A feature file's content as the head reads it: streams side by side, times, duration."""
+    """The rows of a feature file with its streams side by side."""
     return VideoFeatures(
         id=video_id,
         x=features.matrix(streams),
@@ -21,15 +21,15 @@ def as_rows(features: Features, video_id: str, streams: tuple[str, ...]) -> Vide
 
 
 def strides_between(trained: Mapping[str, Any], found: Mapping[str, Any]) -> int:
-    """How many strides of some features make one of those a model learnt from; 1 if none do."""
+    """How many strides of the found features make one of the trained ones; 1 if none do."""
     coarse, fine = trained.get("stride"), found.get("stride")
     if not coarse or not fine or coarse % fine:
         return 1
     return int(coarse // fine)
 
 
-def thinned(video: VideoFeatures, step: int) -> VideoFeatures:
-    """Every ``step``-th row."""
+def every_nth_row(video: VideoFeatures, step: int) -> VideoFeatures:
+    """Keep every ``step``-th row."""
     if step == 1:
         return video
     rows = slice(None, None, step)

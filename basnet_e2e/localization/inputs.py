@@ -1,8 +1,8 @@
-"""What `localize` is given: video files, feature files, folders of either, published layouts."""
+"""Inputs of `localize`: video files, feature files, folders of either, published layouts."""
 
 import logging
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,12 +22,12 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class VideoFile(VideoInput):
-    """A video file, whose features have to be extracted."""
+    """A video file; its features must be extracted."""
 
 
 @dataclass(frozen=True)
 class FeatureFile(VideoInput):
-    """One of our feature files."""
+    """A feature file that `extract` wrote."""
 
     path: Path
 
@@ -45,18 +45,18 @@ Input = VideoFile | FeatureFile | FeatureArrays
 def find_inputs(
     paths: Sequence[str | os.PathLike[str] | Url], *, grid: str | None = None
 ) -> list[Input]:
-    """Everything that the paths of a command line name, in their order.
+    """All videos and features at the given paths, in their order.
 
-    A folder may hold videos, feature files and arrays side by side. A video whose features are
-    there too counts once, by its features.
+    A folder may contain videos, feature files and arrays side by side. Only the features of a video
+    are read if both are found.
 
     Args:
-        paths: files and folders; of URLs only videos and folders of videos.
-        grid: ``fps,length,stride`` of array files, which do not record it; 25,16,16 by default.
+        paths: files and folders; URLs of videos and folders of videos.
+        grid: ``fps,length,stride`` of array files, which do not record it. Default: 25,16,16.
 
     Raises:
-        ExtractError: a path does not exist or holds nothing to work on, or two have one id.
-        BasnetError: a file that is neither a video nor features.
+        ExtractError: a path does not exist or contains no input, or two inputs have one id.
+        BasnetError: a file is neither a video nor features.
     """
     found: list[tuple[Input, Path | Url]] = []
     for given in map(path_or_url, paths):
@@ -101,16 +101,13 @@ def _array_files(arrays: ArraySource) -> FeatureArrays:
     return FeatureArrays(arrays.id, next(iter(arrays.files.values())), arrays)
 
 
-def _videos_once(
-    found: Iterable[tuple[Input, Path | Url]],
-) -> list[tuple[Input, Path | Url]]:
-    """Inputs without videos whose features are among them.
+def _videos_once(entries: list[tuple[Input, Path | Url]]) -> list[tuple[Input, Path | Url]]:
+    """Leave out videos whose features are among the inputs.
 
-    Features count for a video if they were made of the video as it is now. Those that are beside
-    it under its id and were made of something else are left out; those that do not say what they
-    were made of, as arrays, are believed.
+    Features count if they were made from the video as it is now. Features beside it, under its id,
+    that were made from something else are left out; those that do not record their origin, as
+    arrays, are trusted.
     """
-    entries = list(found)
     stored: dict[str, list[tuple[Input, Path | Url]]] = {}
     for source, root in entries:
         if not isinstance(source, VideoFile):
@@ -137,13 +134,13 @@ def _videos_once(
 
 
 def _recorded_fingerprint(features: Input) -> str | None:
-    """Fingerprint of the video that a feature file was made of; None where it does not say."""
+    """Fingerprint of the video that a feature file was made from; None if not recorded."""
     if not isinstance(features, FeatureFile):
         return None
     try:
         recorded = read_meta(features.path)["facts"].get("fingerprint")
     except (ExtractError, KeyError, AttributeError):
-        return ""  # damaged: of no video
+        return ""  # damaged: matches no video
     return None if recorded is None else str(recorded)
 
 

@@ -5,7 +5,7 @@ import functools
 import json
 import logging
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,13 +28,11 @@ from extract.sources.find import VideoInput, safe_id
 from extract.video.isolation.isolated_clip import STALL
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from basnet_e2e.heads.checkpoint import HeadModel
-    from basnet_e2e.localization.observer import Observer
     from extract.jobs.resources import Division
     from extract.pipeline.accumulator import OnProgress
     from extract.pipeline.extractor import Extractor
+    from extract.pipeline.frame_window import OnFrame, OpenVideo
     from extract.sources.urls import Url
 
 log = logging.getLogger(__name__)
@@ -45,31 +43,31 @@ class Localizer:
 
     Args:
         model: a model, the path of a model file, or None for the built-in ``kinetics400``.
-        streams: without a model only: which streams classify (default: rgb).
-        backbone: without a model, whose classifier is used (default: i3d); beside one, where the
-            network of its features is, if that is a local folder.
-        prompts: without a model, texts to look for in place of a classifier's classes.
+        streams: without a model: the streams that classify. Default: rgb.
+        backbone: without a model: the network whose classifier is used. Default: i3d. With a model:
+            the local folder of the network that its features come from.
+        prompts: without a model: texts to look for instead of a classifier's classes.
         device: ``auto``, ``cpu`` or ``cuda[:N]``.
-        precision: of the networks that make features, see `extract.inference.precision`; default:
-            the one that the model's features were made with, float32 without a model.
+        precision: of the networks that compute features, see `extract.inference.precision`.
+            Default: that of the model's features; float32 without a model.
         decoder: ``auto``, ``decord`` or ``pyav``.
         keep_partial: use a damaged video up to the damage instead of refusing it.
         on_snippet: called with the most likely class of each snippet as soon as it is computed; for
             the built-in model only.
-        stall: seconds without a new frame after which a decoder counts as hung and is killed.
-        store: where features of videos are kept; default: nowhere.
-        observer: sees the frames and activations of each video, for a report.
-        refine: move borders to where the features change, which is finer than snippets; of a video
-            some more snippets are extracted around them, and features of a finer stride than the
-            model's are all used.
+        stall: kill a decoder after this many seconds without a frame.
+        store: keeps the features of videos. Default: they are not kept.
+        on_open: called with each video that is opened; returns a function called with each frame.
+        on_prediction: called with the activations of each video and the intervals found in it.
+        refine: move borders to where the features change, which is finer than snippets. Extra
+            snippets are extracted around the borders of videos; of features with a finer stride
+            than the model's, all rows are used.
 
     Attributes:
         predictor: the model that reads features.
-        keep_partial: as given.
 
     Raises:
         BasnetError: the model file is missing or not a model, other streams, another precision or
-            prompts are given beside a model, or the device does not exist.
+            prompts are given with a model, or the device does not exist.
     """
 
     def __init__(
@@ -86,15 +84,16 @@ class Localizer:
         on_snippet: "Callable[[SnippetPrediction], None] | None" = None,
         stall: float = STALL,
         store: FeatureStore | None = None,
-        observer: "Observer | None" = None,
+        on_open: "Callable[[OpenVideo], OnFrame] | None" = None,
+        on_prediction: Callable[[VideoPrediction], None] | None = None,
         refine: bool = False,
     ) -> None:
         self._refines = refine
-        self._on_snippet = on_snippet
-        self._observer = observer
+        self._on_features: Callable[..., None] | None = None
+        self._on_open, self._on_prediction = on_open, on_prediction
         self._device = device
         decoding = DecodeOptions(decoder, keep_partial, stall)
-        self.keep_partial = keep_partial
+        self._keep_partial = keep_partial
         self._store = store or FeatureStore()
         self.predictor: Predictor
         if model is None or model == BUILT_IN:
@@ -103,6 +102,8 @@ class Localizer:
             )
             if model is None:
                 classifier.announce()
+            if on_snippet is not None:
+                self._on_features = functools.partial(classifier.report_snippets, on_snippet)
             self.predictor = classifier
             return
         if prompts:
@@ -126,7 +127,7 @@ class Localizer:
 
     @functools.cached_property
     def digest(self) -> str:
-        """Short id of the model and how it is read: equal ones find the same in equal features."""
+        """Short id of the model and how it is applied: equal ids give equal results."""
         if not self._refines:
             return self.predictor.digest()
         from basnet_e2e.localization.refinement.boundary_refinement import REFINEMENT
@@ -136,7 +137,7 @@ class Localizer:
     # One input ------------------------------------------------------------------------------------
 
     def check(self, given: Input) -> None:
-        """See before work starts that the model can read an input.
+        """Check before work starts that the model can read an input.
 
         Raises:
             BasnetError: it cannot.
@@ -151,7 +152,7 @@ class Localizer:
                 self.predictor.check_features({}, given.id)
 
     def made_from(self, given: Input) -> dict[str, Any]:
-        """What the proposals depend on, to tell whether those of an earlier run are still right.
+        """What the proposals depend on: an earlier result with the same record is still valid.
 
         Raises:
             OSError: the file cannot be read.
@@ -159,12 +160,8 @@ class Localizer:
         match given:
             case VideoFile(path=path):
                 settings = json.dumps(essential(self.extractor.file_settings), sort_keys=True)
-                return {
-                    "input": content_id(path),
-                    "model": self.digest,
-                    "settings": text_digest(settings),
-                    "keep_partial": self.keep_partial,
-                }
+                made = {"settings": text_digest(settings), "keep_partial": self._keep_partial}
+                return {"input": content_id(path), "model": self.digest, **made}
             case FeatureFile(path=path):
                 return {"input": fingerprint(path), "model": self.digest}
             case FeatureArrays(arrays=arrays):
@@ -206,7 +203,11 @@ class Localizer:
             BasnetError: model and features do not fit, or several videos are given.
             WeightsError: the backbone's weights are missing.
         """
-        refuse_several(video_or_features)
+        if not isinstance(video_or_features, str | os.PathLike | Features | VideoFeatures):
+            raise BasnetError(
+                f"localize takes one video, not a {type(video_or_features).__name__}; for several: "
+                "localizer = basnet_e2e.Localizer(model), then localizer.localize(video) for each"
+            )
         if isinstance(video_or_features, Features):
             name = Path(str(video_or_features.facts.get("file", "video"))).stem
             return self.features(video_or_features, name)
@@ -214,8 +215,8 @@ class Localizer:
             return self.rows(video_or_features)
         path = Path(video_or_features)
         if path.suffix == SUFFIX:
-            return self.features(Features.load(path), path.stem)
-        return self.video(VideoInput(safe_id(path.stem), path))
+            return self.localize_input(FeatureFile(path.stem, path))
+        return self.localize_input(VideoFile(safe_id(path.stem), path))
 
     # Many inputs ----------------------------------------------------------------------------------
 
@@ -229,13 +230,13 @@ class Localizer:
 
         Args:
             paths: video files, feature files, folders of them, URLs of videos.
-            jobs: how many processes extract features while heads read them; None leaves it to the
-                machine. (A script's own code then belongs behind ``if __name__ == "__main__"``.)
-            failed: called with each video that fails, and the others continue; default: the error
-                is raised.
+            jobs: number of processes that extract features; None chooses by the machine. (A script
+                must then guard its own code by ``if __name__ == "__main__"``.)
+            failed: called with each video that fails, while the others continue. Default: raise
+                the error.
 
         Raises:
-            ExtractError: a path does not exist or holds nothing to work on, or a video is broken.
+            ExtractError: a path does not exist or has no input, or a video is damaged.
             BasnetError: a file that is neither a video nor features, or does not fit the model.
             WeightsError: the backbone's weights are missing.
         """
@@ -256,14 +257,14 @@ class Localizer:
     def prefetch(
         self, inputs: Sequence[VideoInput], jobs: int | None
     ) -> "Iterator[Division | None]":
-        """Within the block processes extract the features of those inputs that are videos.
+        """Within the block, processes extract the features of the inputs that are videos.
 
         Args:
             inputs: in the order in which they will be localized.
-            jobs: how many processes; None leaves it to the machine, one starts none.
+            jobs: number of processes; None chooses by the machine, 1 starts none.
 
         Returns:
-            How the machine is divided; None where there is no work to divide.
+            How the machine is divided; None if there is no work to divide.
         """
         videos = [given for given in inputs if not isinstance(given, FeatureFile | FeatureArrays)]
         if len(videos) < 2 or jobs == 1:
@@ -271,7 +272,7 @@ class Localizer:
             return
         from extract.jobs.prefetched_features import prefetched
 
-        if self._observer:  # it must see the frames of videos that are URLs
+        if self._on_open:  # it must see the frames of videos that are URLs
             videos = [video for video in videos if isinstance(video.path, Path)]
         store = self._store
         workers = prefetched(store, videos, self.extractor, self._device, jobs)
@@ -290,24 +291,23 @@ class Localizer:
             VideoError: the video is damaged or not a video.
             WeightsError: the backbone's weights are missing.
         """
-        tells = self._on_snippet and isinstance(self.predictor, PretrainedClassifier)
         features = self._store.features(
             video,
             self.extractor,
             on_progress=progress,
-            on_features=self._tell if tells else None,
-            on_open=self._observer.on_video if self._observer else None,
+            on_features=self._on_features,
+            on_open=self._on_open,
         )
         if features.facts.get("partial"):
             log.warning("%s: %s", video.path, features.facts["partial"])
         found = self.features(features, video.id, video.file)
-        return self._closer(found, features, video, progress) if self._refines else found
+        return self._refine_closely(found, features, video, progress) if self._refines else found
 
     def features(self, features: Features, video_id: str, file: str | None = None) -> Localization:
         """All proposals of a video whose features were extracted.
 
         Raises:
-            BasnetError: the features were made otherwise than those the model was trained on.
+            BasnetError: the features were made with other settings than those of the model.
         """
         self.predictor.check_features(features.settings, video_id)
         found = self._finish(self.predictor.predict(features, video_id))
@@ -323,62 +323,34 @@ class Localizer:
         return self._finish(self.predictor.predict_rows(video))
 
     def _finish(self, found: VideoPrediction) -> Localization:
-        """Show the curves to the observer, and refine borders where that is asked for."""
-        if self._observer:
-            self._observer.on_activations(found.classes, found.centres, found.cas, found.foreground)
+        """Pass on the activations, and refine borders if asked for."""
+        if self._on_prediction:
+            self._on_prediction(found)
         if not self._refines:
             return found.localization
-        from basnet_e2e.localization.refinement.boundary_refinement import Activation, refine
-        from basnet_e2e.localization.refinement.change_points import Snippets
+        from basnet_e2e.localization.refinement.boundary_refinement import refine
 
-        curves = Activation(found.classes, found.centres, found.cas)
-        return refine(found.localization, Snippets.of([found.rows]), curves)
+        return refine(found)
 
-    def _closer(
+    def _refine_closely(
         self,
         found: Localization,
         features: Features,
         video: VideoInput,
         progress: "OnProgress | None",
     ) -> Localization:
-        """Intervals whose borders are refined on snippets extracted around them."""
+        """Refine borders on extra snippets extracted around them."""
         from basnet_e2e.localization.refinement.boundary_refinement import (
             REFINEMENT,
-            closer_frames,
+            extra_frames,
             to_changes,
         )
         from basnet_e2e.localization.refinement.change_points import Snippets
 
-        frames = closer_frames(found, self.extractor.grid, len(features.start))
+        frames = extra_frames(found, self.extractor.grid, len(features.start))
         if frames:
             with local_copy(video.path) as path:
                 more = self.extractor.extract_snippets(path, frames, on_progress=progress)
             passes = [as_rows(each, video.id, features.streams) for each in (features, more)]
-            found = to_changes(found, Snippets.of(passes), REFINEMENT.again)
+            found = to_changes(found, Snippets.of(passes), REFINEMENT.second_reach)
         return replace(found, made=found.made | {"closer_snippets": len(frames)})
-
-    def _tell(
-        self,
-        start: "NDArray[Any]",
-        end: "NDArray[Any]",
-        features: "Mapping[str, NDArray[Any]]",
-    ) -> None:
-        """Pass on the most likely class of snippets that were just computed."""
-        assert self._on_snippet is not None
-        assert isinstance(self.predictor, PretrainedClassifier)
-        for snippet in self.predictor.predict_snippets(start, end, features):
-            self._on_snippet(snippet)
-
-
-def refuse_several(given: object) -> None:
-    """Refuse anything but one video.
-
-    Raises:
-        BasnetError: names what was given and what to call for several.
-    """
-    if isinstance(given, str | os.PathLike | Features | VideoFeatures):
-        return
-    raise BasnetError(
-        f"localize takes one video, not a {type(given).__name__}; for several: "
-        "localizer = basnet_e2e.Localizer(model), then localizer.localize(video) for each"
-    )

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from basnet_e2e.data.features.dataset import VideoFeatures
 from basnet_e2e.intervals import Localization, Selection
-from basnet_e2e.localization.localizer import Localizer, refuse_several
+from basnet_e2e.localization.localizer import Localizer
 from extract.features.feature_file import Features
 
 if TYPE_CHECKING:
@@ -51,12 +51,11 @@ def localize(
         A ``Localization`` whose intervals are in seconds of the original file.
 
     Raises:
-        VideoError: the video is damaged or no video.
+        VideoError: the video is damaged or not a video.
         BasnetError: model and features do not fit, or several videos are given.
-        WeightsError: the backbone's weights are not there.
+        WeightsError: the backbone's weights are missing.
     """
     selection = Selection(keep, min_score, min_length)
-    refuse_several(video_or_features)
     localizer = Localizer(
         model,
         streams=streams,

@@ -1,4 +1,4 @@
-"""What reads the features of a video: a trained model, or a pretrained classifier."""
+"""Predictors read the features of a video: a trained model, or a pretrained classifier."""
 
 import functools
 import hashlib
@@ -18,15 +18,15 @@ from extract.pipeline.settings import DecodeOptions, ExtractSettings
 
 @dataclass(frozen=True)
 class VideoPrediction:
-    """What a predictor finds in a video, and the curves that it found it in.
+    """All proposals of a video, and the activations they are from.
 
     Attributes:
         localization: all proposals.
-        rows: the feature rows that were given, those between the model's rows included.
+        rows: the given feature rows, including those between the model's rows.
         classes: names of the columns of ``cas``.
-        centres: ``[n]`` seconds at which the values of the curves sit.
+        centres: ``[n]`` seconds at which the values of the curves are placed.
         cas: ``[n, len(classes)]`` activation that intervals are cut from.
-        foreground: ``[n]`` foreground weights in [0, 1]; None where there are none.
+        foreground: ``[n]`` foreground weights in [0, 1]; None if there are none.
     """
 
     localization: Localization
@@ -41,9 +41,9 @@ class Predictor(ABC):
     """A model and the extractor that its features need.
 
     Attributes:
-        name: how results name the model.
-        settings: how features are extracted from a video.
-        makes_features: whether a video can be read, or only features of the model's own layout.
+        name: of the model, in results.
+        settings: for extracting features from a video.
+        makes_features: whether features can be extracted, or must be given in the model's layout.
     """
 
     name: str
@@ -56,10 +56,10 @@ class Predictor(ABC):
 
     @functools.cached_property
     def extractor(self) -> Extractor:
-        """Loaded when a video first needs it.
+        """The extractor of the model's features, loaded when a video first needs it.
 
         Raises:
-            BasnetError: this installation cannot make features that the model can read.
+            BasnetError: this installation cannot extract features that the model can read.
             WeightsError: the backbone's weights are missing.
         """
         if not self.makes_features:
@@ -73,7 +73,7 @@ class Predictor(ABC):
 
     @abstractmethod
     def check_extractor(self, extractor: Extractor) -> None:
-        """Refuse an extractor whose features cannot be read (BasnetError)."""
+        """Refuse an extractor of other features (BasnetError)."""
 
     @abstractmethod
     def check_features(self, settings: Mapping[str, Any], video_id: str) -> None:
@@ -81,7 +81,7 @@ class Predictor(ABC):
 
     @abstractmethod
     def digest(self) -> str:
-        """Short id: predictors of one digest find the same in equal features."""
+        """Short id; predictors with equal ids give equal results for equal features."""
 
     @abstractmethod
     def predict(self, features: Features, video_id: str) -> VideoPrediction:

@@ -1,9 +1,9 @@
-"""A pretrained classifier as a predictor: its classes, or prompts, scored on every snippet."""
+"""A pretrained classifier as a predictor: it scores its classes, or prompts, on every snippet."""
 
 import functools
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,7 +25,7 @@ BUILT_IN = "kinetics400"
 BUILT_IN_BACKBONE = "i3d"
 PROMPT_BACKBONE = "clip-vit-b32"
 PROMPTS = "prompts"
-# What a snippet is compared with that shows none of what the prompts say.
+# Competes with the prompts for snippets that match none of them.
 BACKGROUND_PROMPT = "a video of nothing in particular"
 Probabilities = NDArray[np.float64]
 
@@ -93,20 +93,20 @@ class PretrainedClassifier(Predictor):
         return self.backbone if known else backbone_spec(self.backbone).name
 
     def announce(self) -> None:
-        """Say what is used and what to expect of it."""
-        what = f"the built-in {BUILT_IN}, a classifier of 400 actions that was"
+        """Log which classifier is used and what to expect of it."""
+        used = f"the built-in {BUILT_IN}, a classifier of 400 actions that was"
         if self.prompts:
-            what = f"{self.backbone_name}, which compares pictures with prompts and was"
+            used = f"{self.backbone_name}, which compares pictures with prompts and was"
         elif self.backbone != BUILT_IN_BACKBONE:
-            what = f"the classifier of {self.backbone_name}, which was"
+            used = f"the classifier of {self.backbone_name}, which was"
         log.info(
             "no model given: using %s never trained to localize (a baseline); train your own with "
             "'basnet train' and pass it with -m",
-            what,
+            used,
         )
 
     def check_extractor(self, extractor: Extractor) -> None:
-        """Its backbone must tell classes apart."""
+        """Its backbone must have a classifier, unless there are prompts."""
         if not self.prompts and not extractor.backbone.class_names:
             raise BasnetError(
                 f"{self.backbone_name} has no classifier: give a model that was trained on its "
@@ -114,7 +114,7 @@ class PretrainedClassifier(Predictor):
             )
 
     def check_features(self, settings: Mapping[str, Any], video_id: str) -> None:
-        """They must come from the same backbone and hold a stream that classifies."""
+        """They must come from the same backbone and contain a stream that classifies."""
         made_with = settings.get("backbone")
         if made_with != self.backbone_name:
             raise BasnetError(
@@ -132,8 +132,8 @@ class PretrainedClassifier(Predictor):
     def digest(self) -> str:
         """Of the backbone's weights, the streams and the prompts."""
         hashes = self.extractor.backbone.weights_hashes()
-        made_of = [self.name, hashes, list(self.settings.streams), *self.prompts]
-        return text_digest(json.dumps(made_of))
+        parts = [self.name, hashes, list(self.settings.streams), *self.prompts]
+        return text_digest(json.dumps(parts))
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -141,21 +141,21 @@ class PretrainedClassifier(Predictor):
         return self.prompts or self.extractor.backbone.class_names
 
     def probabilities(self, features: Mapping[str, NDArray[np.float32]]) -> Probabilities:
-        """Probability of each class on every snippet, ``[T, C]``, of the features of each stream.
+        """Probability of each class on every snippet, ``[T, C]``, from the features of each stream.
 
-        Rows of a classifier add up to 1; prompts share theirs with the background.
+        A row of a classifier sums to 1, a row of prompts to 1 with the background.
 
         Raises:
             BasnetError: the backbone has no classifier.
             ExtractError: there are prompts, and the backbone has no text encoder.
         """
         if self.prompts:
-            return self._compared(features["rgb"])
+            return self._prompt_probabilities(features["rgb"])
         backbone = self.extractor.backbone
         logits = sum(backbone.classify(rows, name) for name, rows in features.items())
         return np.asarray(softmax(logits, axis=1), np.float64)
 
-    def _compared(self, features: NDArray[np.float32]) -> Probabilities:
+    def _prompt_probabilities(self, features: NDArray[np.float32]) -> Probabilities:
         """Softmax of the scaled cosines between snippets and prompts, background left out."""
         text = self.extractor.backbone.prompts((*self.prompts, BACKGROUND_PROMPT))
         lengths = np.linalg.norm(features, axis=1, keepdims=True)
@@ -163,7 +163,7 @@ class PretrainedClassifier(Predictor):
         return np.asarray(softmax(text.scale * cosines.astype(np.float64), axis=1))[:, :-1]
 
     def predict(self, features: Features, video_id: str) -> VideoPrediction:
-        """Take the class probabilities of the snippets for a class activation sequence."""
+        """Read the class probabilities of the snippets as a class activation sequence."""
         from basnet_e2e.localization.inference import localize_pretrained
 
         used = tuple(name for name in self.settings.streams if name in features.streams)
@@ -173,22 +173,21 @@ class PretrainedClassifier(Predictor):
         return VideoPrediction(found, rows, self.classes, (rows.start + rows.end) / 2, cas)
 
     def predict_rows(self, rows: VideoFeatures) -> VideoPrediction:
-        """Refused: the backbone of arrays is unknown."""
+        """Refuse them: the backbone of arrays is unknown."""
         raise BasnetError(
             f"{rows.id}: {self.name} needs features that basnet extracted with the "
             f"{self.backbone_name} backbone; give a model with -m"
         )
 
-    def predict_snippets(
+    def report_snippets(
         self,
+        on_snippet: Callable[[SnippetPrediction], None],
         start: NDArray[np.float64],
         end: NDArray[np.float64],
         features: Mapping[str, NDArray[np.float32]],
-    ) -> list[SnippetPrediction]:
-        """The most likely class of each of some snippets."""
-        found = self.probabilities(features)
-        best = found.argmax(axis=1)
-        return [
-            SnippetPrediction(float(first), float(last), self.classes[column], float(row[column]))
-            for first, last, row, column in zip(start, end, found, best, strict=True)
-        ]
+    ) -> None:
+        """Report the most likely class of each of some snippets."""
+        for first, last, row in zip(start, end, self.probabilities(features), strict=True):
+            best = row.argmax()
+            label, probability = self.classes[best], float(row[best])
+            on_snippet(SnippetPrediction(float(first), float(last), label, probability))

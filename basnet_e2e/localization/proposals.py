@@ -1,9 +1,9 @@
 """Class activation sequences to scored intervals.
 
 A class that reaches ``theta_class`` in a video has its activation up-sampled and cut at several
-thresholds; each run of samples above one is a proposal. Its score is the mean inside minus the mean
-in a margin outside (as in CMCS) plus a share of the class score. Where the authors' released code
-and its fixes differ, a setting decides; where a head goes its own way, its rules do.
+thresholds; each run of samples above a threshold is a proposal. Its score is the mean inside minus
+the mean in a margin outside (as in CMCS) plus a share of the class score. Settings choose between
+the authors' released code and its fixes; a head's own rules replace single steps.
 """
 
 from collections.abc import Callable, Sequence
@@ -24,19 +24,19 @@ from basnet_e2e.heads.common.decoding_rules import (
 from basnet_e2e.heads.common.settings import DecodingSettings
 from basnet_e2e.heads.common.suppression import non_maximum_suppression
 
-# A class and its proposals in rows to the same, corrected.
+# Maps a class and its proposals, in rows, to corrected proposals.
 Corrector = Callable[[int, Proposals], Proposals]
 
 
 def choose_classes(scores: Floats, decoding: DecodingSettings) -> Ints:
-    """Classes whose intervals are sought in a video.
+    """Classes to search for in a video.
 
     Args:
         scores: ``[C]`` video-level scores.
         decoding: ``theta_class``, ``fallback`` and ``first``.
 
     Returns:
-        Indices in ascending order; none where no action was recognised.
+        Indices in ascending order; empty if no action was recognised.
     """
     chosen = np.flatnonzero(scores >= decoding.theta_class)
     if not len(chosen) and decoding.fallback == "argmax" and len(scores):
@@ -50,12 +50,12 @@ def choose_classes(scores: Floats, decoding: DecodingSettings) -> Ints:
 def normalise(cas: Floats, decoding: DecodingSettings) -> Floats:
     """Each class's activation over the video, scaled so that its range is [0, 1].
 
-    Minimum and maximum are taken no lower than 0, so activations below 0 stay below; a range of
-    nothing counts as 1, so that a constant activation becomes 0.
+    Minimum and maximum are at least 0, so activations below 0 stay below; an empty range counts
+    as 1, so a constant activation becomes 0.
 
     Args:
         cas: ``[n, C]``.
-        decoding: ``normalise``; with ``none`` the activation is taken as it is.
+        decoding: ``normalise``; with ``none`` the activation stays as it is.
     """
     if decoding.normalise == "none":
         return cas
@@ -69,23 +69,23 @@ def smooth(cas: Floats, rows: int) -> Floats:
 
     Args:
         cas: ``[n, C]``.
-        rows: width of the window, at least 1, which changes nothing.
+        rows: width of the window; 1 changes nothing.
     """
     if rows <= 1:
         return cas
     window = np.hanning(rows + 2)[1:-1]
     before = rows // 2
     padded = np.pad(cas, ((before, rows - 1 - before), (0, 0)))
-    there = np.pad(np.ones(len(cas)), (before, rows - 1 - before))
+    inside = np.pad(np.ones(len(cas)), (before, rows - 1 - before))
     sums = sum(weight * padded[i : i + len(cas)] for i, weight in enumerate(window))
-    shares = sum(weight * there[i : i + len(cas)] for i, weight in enumerate(window))
+    shares = sum(weight * inside[i : i + len(cas)] for i, weight in enumerate(window))
     return np.asarray(sums / shares[:, None])
 
 
 def upsample(
     curve: Floats, edges: Floats, centres: Floats, decoding: DecodingSettings
 ) -> tuple[Floats, Floats]:
-    """Linear interpolation of one class's activation, ``upsample`` samples a row.
+    """Interpolate one class's activation linearly, with ``upsample`` samples per row.
 
     Args:
         curve: ``[n]``.
@@ -94,7 +94,7 @@ def upsample(
         decoding: ``upsample`` and ``centre``.
 
     Returns:
-        Values ``[S]`` of the samples and the seconds ``[S + 1]`` between samples.
+        Values ``[S]`` of the samples, and seconds ``[S + 1]`` between samples.
     """
     rows = len(curve)
     at = np.arange(rows * decoding.upsample + 1) / decoding.upsample
@@ -179,12 +179,7 @@ def class_proposals(
         score = (rules.score or contrast_score)(runs, decoding)
         found.append(Proposals(bounds[first], bounds[stop], score))
     together = Proposals.joined(found)
-    if decoding.groups == "any":
-        return together
-    held = Proposals(
-        np.clip(together.start, 0.0, duration), np.clip(together.end, 0.0, duration), together.score
-    )
-    return held.take(held.end > held.start)
+    return together if decoding.groups == "any" else _within(together, duration)
 
 
 def _runs(
@@ -214,7 +209,7 @@ def contrast_score(runs: ThresholdedRuns, decoding: DecodingSettings) -> Floats:
 
 
 def suppress(found: Proposals, decoding: DecodingSettings) -> Proposals:
-    """Proposals of one class that overlap no better one by much, best first."""
+    """Proposals of one class that do not overlap a better one by much, best first."""
     extra = 1.0 if decoding.nms == "pixel" else 0.0
     kept = non_maximum_suppression(found.start, found.end, found.score, decoding.nms_iou, extra)
     return found.take(kept)
@@ -244,7 +239,7 @@ def propose(
         decoding: settings of the shared steps.
         duration: of the video in seconds.
         rules: the head's own steps.
-        second: corrects the proposals of a class before suppression; they are in rows to it.
+        second: corrects the proposals of a class, in rows, before suppression.
 
     Returns:
         Class index -> its proposals, best first; classes without any are left out.
@@ -254,8 +249,7 @@ def propose(
         if second is not None:
             rows = np.arange(len(edges), dtype=np.float64)
             found = second(index, distinct(_mapped(found, edges, rows)))
-            found = _mapped(found, rows, np.clip(edges, 0.0, duration))
-            found = found.take(found.end > found.start)
+            found = _within(_mapped(found, rows, np.clip(edges, 0.0, duration)), duration)
         kept[index] = (rules.suppress or suppress)(found, decoding)
     return {index: found for index, found in kept.items() if len(found)}
 
@@ -270,30 +264,37 @@ def candidates(
 ) -> dict[int, Proposals]:
     """As :func:`propose`, before suppression."""
     kept = {}
-    for index in (rules.classes or choose_classes)(prediction.video_scores, decoding):
+    for index in map(int, (rules.classes or choose_classes)(prediction.video_scores, decoding)):
         if prediction.proposals is not None:
-            found = _in_seconds(prediction.proposals.get(int(index)), edges, duration)
+            found = prediction.proposals.get(index, Proposals.joined([]))
+            found = _within(_mapped(found, np.arange(len(edges)), edges), duration)
         else:
             score = float(prediction.video_scores[index])
-            curves = (rules.curves or class_curves)(prediction, int(index), decoding)
+            curves = (rules.curves or class_curves)(prediction, index, decoding)
             found = _of_curves(curves, edges, centres, score, decoding, duration, rules)
         if len(found):
-            kept[int(index)] = found
+            kept[index] = found
     return kept
 
 
 def distinct(found: Proposals) -> Proposals:
     """Each interval once, to a hundredth of a row, with its best score."""
     order = np.argsort(-found.score, kind="stable")
-    places = np.round(np.stack([found.start, found.end], axis=1)[order] * 100)
-    _, first = np.unique(places, axis=0, return_index=True)
+    borders = np.round(np.stack([found.start, found.end], axis=1)[order] * 100)
+    _, first = np.unique(borders, axis=0, return_index=True)
     return found.take(order[np.sort(first)])
 
 
-def _mapped(found: Proposals, before: Floats, after: Floats) -> Proposals:
-    """Proposals on another axis of time, linear between the points of both axes."""
+def _mapped(found: Proposals, before: Floats | Ints, after: Floats) -> Proposals:
+    """Proposals on another time axis, interpolated linearly between the points of both."""
     start, end = (np.interp(border, before, after) for border in (found.start, found.end))
     return Proposals(start, end, found.score)
+
+
+def _within(found: Proposals, duration: float) -> Proposals:
+    """The parts of proposals within the video; empty ones are dropped."""
+    start, end = (np.clip(border, 0.0, duration) for border in (found.start, found.end))
+    return Proposals(start, end, found.score).take(end > start)
 
 
 def _of_curves(
@@ -316,16 +317,3 @@ def _of_curves(
             class_proposals(values, bounds, class_score, decoding, duration, rules, scored)
         )
     return Proposals.joined(found)
-
-
-def _in_seconds(found: Proposals | None, edges: Floats, duration: float) -> Proposals:
-    """What a network proposed in rows, within the video."""
-    if found is None:
-        return Proposals.joined([])
-    rows = np.arange(len(edges))
-    start, end = (
-        np.clip(np.interp(places, rows, edges), 0.0, duration)
-        for places in (found.start, found.end)
-    )
-    held = Proposals(start, end, found.score)
-    return held.take(held.end > held.start)

@@ -1,6 +1,6 @@
-"""Where results of many videos go: one file each as soon as it is done, or one document at the end.
+"""Write the results of many videos: a file each as soon as it is done, or one document at the end.
 
-Both know what an earlier run left behind: a result counts as done if it was made of the same input
+Both recognise results of an earlier run: a result counts as done if it was made from the same input
 by the same model with the same settings, which each result records (``made``).
 """
 
@@ -8,7 +8,7 @@ import json
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from basnet_e2e.data.annotations.predictions import read_results
 from basnet_e2e.data.annotations.video_names import counted
@@ -30,52 +30,31 @@ from extract.features.failure_lists import FAILURES, read_replaceable
 from weights.files import write_text
 
 log = logging.getLogger(__name__)
-GO_ON = "run the same command to continue with the rest"
-BEGIN_AGAIN = "with -o FOLDER/ the same command would continue with the rest"
-
-
-class Store(Protocol):
-    """Takes results one by one.
-
-    Attributes:
-        how_to_go_on: what to do after an interrupted run.
-    """
-
-    how_to_go_on: str
-
-    def is_done(self, source: Input, made: Mapping[str, Any]) -> bool:
-        """Whether an earlier run gave the result that would be computed now."""
-
-    def add(self, source: Input, result: Localization) -> None:
-        """Take the result of a video."""
-
-    def close(self, failed: Sequence[Failure], left: Sequence[Input]) -> str:
-        """Write what is not written yet; gives the text for stdout, if any.
-
-        Args:
-            failed: videos that gave no result.
-            left: videos that an interrupted run did not come to.
-        """
+RESUME = "run the same command to continue with the rest"
+RESUME_IN_FOLDER = "with -o FOLDER/ the same command would continue with the rest"
 
 
 def stamp(made: Mapping[str, Any]) -> dict[str, Any]:
-    """What a result records of its making, with the version that made it."""
+    """How a result was made, with the version of this package."""
     return {**made, "basnet": __version__}
 
 
 def agrees(earlier: Mapping[str, Any], made: Mapping[str, Any]) -> bool:
-    """Whether a result that records ``earlier`` is the one that would be made now."""
+    """Whether a result made as ``earlier`` says is the one that would be made now."""
     return all(key in earlier and earlier[key] == value for key, value in made.items())
 
 
-class FolderStore:
+class ResultFolder:
     """One file per video, written when the video is done; failures in ``failures.json``.
 
+    Attributes:
+        resume_hint: tells a user how to continue an interrupted run.
+
     Args:
-        folder: it is made.
+        folder: created if missing.
         layout: ``json`` or ``activitynet``.
-        sources: all that will be localized.
-        inputs: what the command reads, which is never overwritten.
+        sources: all inputs of the run.
+        inputs: files that the command reads; they are never overwritten.
         force: replace files of another kind.
 
     Raises:
@@ -91,7 +70,7 @@ class FolderStore:
         *,
         force: bool = False,
     ) -> None:
-        self.how_to_go_on = GO_ON
+        self.resume_hint = RESUME
         self._folder, self._layout = folder, layout
         self._ids = [source.id for source in sources]
         self._written = 0
@@ -110,7 +89,7 @@ class FolderStore:
         return self._folder / f"{source.id}.json"
 
     def is_done(self, source: Input, made: Mapping[str, Any]) -> bool:
-        """Whether the video's file is there and agrees."""
+        """Whether the video's file exists and agrees."""
         earlier = _results_in(self._path(source), self._layout).get(source.id)
         return earlier is not None and agrees(earlier.made, made)
 
@@ -120,7 +99,15 @@ class FolderStore:
         self._written += 1
 
     def close(self, failed: Sequence[Failure], left: Sequence[Input]) -> str:
-        """Write ``failures.json``: of this run, and of videos that it did not try."""
+        """Write ``failures.json``: failures of this run, and earlier ones of videos not tried.
+
+        Args:
+            failed: videos that gave no result.
+            left: videos that an interrupted run did not reach.
+
+        Returns:
+            The text for stdout: none.
+        """
         tried = set(self._ids) - {source.id for source in left}
         path = self._folder / FAILURES
         earlier = [row for row in read_replaceable(path) if row.video not in tried]
@@ -134,15 +121,18 @@ class FolderStore:
         return ""
 
 
-class Document:
+class ResultDocument:
     """One document of all videos, written at the end, however the run ends.
 
+    Attributes:
+        resume_hint: tells a user how to continue an interrupted run.
+
     Args:
-        path: the file; None collects the text for stdout.
+        path: the file; None returns the text for stdout.
         layout: ``json`` or ``activitynet``.
-        sources: all that will be localized.
-        many: whether the document is a list even if it holds one video.
-        inputs: what the command reads, which is never overwritten.
+        sources: all inputs of the run.
+        many: whether the document is a list even if it has one video.
+        inputs: files that the command reads; they are never overwritten.
         force: replace a file of another kind.
 
     Raises:
@@ -160,7 +150,7 @@ class Document:
         force: bool = False,
     ) -> None:
         resumes = path is not None and layout == "json"
-        self.how_to_go_on = GO_ON if resumes else BEGIN_AGAIN
+        self.resume_hint = RESUME if resumes else RESUME_IN_FOLDER
         self._path, self._layout, self._many = path, layout, many
         self._order = [source.id for source in sources]
         self._found: dict[str, Localization] = {}
@@ -174,7 +164,7 @@ class Document:
             self._earlier = _results_in(path, layout)
 
     def is_done(self, source: Input, made: Mapping[str, Any]) -> bool:
-        """Whether the document that is there holds the result; it is taken over."""
+        """Whether the existing document has the result, which is then kept."""
         earlier = self._earlier.get(source.id)
         if earlier is None or not agrees(earlier.made, made):
             return False
@@ -186,7 +176,12 @@ class Document:
         self._found[source.id] = result
 
     def close(self, failed: Sequence[Failure], left: Sequence[Input]) -> str:
-        """Write the document, or keep its text for stdout; none where there is nothing to say."""
+        """Write the document, or return its text for stdout; nothing if there is no result.
+
+        Args:
+            failed: videos that gave no result.
+            left: videos that an interrupted run did not reach.
+        """
         found = [self._found[video] for video in self._order if video in self._found]
         if not found and (left or not self._many):
             return ""
@@ -200,8 +195,11 @@ class Document:
         return ""
 
 
+ResultWriter = ResultFolder | ResultDocument
+
+
 def _results_in(path: Path, layout: str) -> dict[str, Localization]:
-    """Results of a file; none where it is missing, damaged or of another layout."""
+    """Results of a file; none if it is missing, damaged or of another layout."""
     try:
         document = parse_json(path)
         if is_activitynet(document) != (layout == "activitynet"):

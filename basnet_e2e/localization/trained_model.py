@@ -9,7 +9,7 @@ from basnet_e2e.data.features.dataset import VideoFeatures
 from basnet_e2e.heads.checkpoint import HeadModel, load_model
 from basnet_e2e.heads.common import devices
 from basnet_e2e.localization.compatibility import check_settings, settings_for
-from basnet_e2e.localization.feature_rows import as_rows, strides_between, thinned
+from basnet_e2e.localization.feature_rows import as_rows, every_nth_row, strides_between
 from basnet_e2e.localization.inference import activations, localization_of
 from basnet_e2e.localization.predictor import Predictor, VideoPrediction
 from extract.features.feature_file import Features
@@ -22,16 +22,16 @@ class TrainedModel(Predictor):
 
     Args:
         model: a copy is moved to the device.
-        streams: those asked for, which must be the model's.
-        precision: of the backbone; default: that of the features the model was trained on.
-        backbone: local folder of the backbone of its features, in place of the name on record.
+        streams: must be the model's, if given.
+        precision: of the backbone. Default: that of the features the model was trained on.
+        backbone: local folder of the backbone, instead of the name in the model file.
         device: ``auto``, ``cpu`` or ``cuda[:N]``.
         decoding: how videos are decoded.
-        finer: also take features of a finer stride, of which the model reads every n-th row.
+        finer: also accept features of a finer stride; the model reads every n-th row.
 
     Raises:
-        BasnetError: a file that is missing or not a model, other streams, another precision, or a
-            device that does not exist.
+        BasnetError: the file is missing or not a model, streams or precision differ, or the device
+            does not exist.
     """
 
     def __init__(
@@ -45,10 +45,8 @@ class TrainedModel(Predictor):
         decoding: DecodeOptions,
         finer: bool,
     ) -> None:
-        place = devices.choose_device(device)
-        self.model = (
-            model.copy_on(place) if isinstance(model, HeadModel) else load_model(model, place)
-        )
+        on = devices.choose_device(device)
+        self.model = model.copy_on(on) if isinstance(model, HeadModel) else load_model(model, on)
         self.name = self.model.name
         self._finer = finer
         settings = settings_for(self.model, streams, precision)
@@ -65,11 +63,11 @@ class TrainedModel(Predictor):
         """They must be of the kind that the model was trained on."""
         self._check(settings, f"those of {video_id}")
 
-    def _check(self, settings: Mapping[str, Any], what: str) -> None:
-        check_settings(self.model.extractor, settings, what, finer=self._finer)
+    def _check(self, settings: Mapping[str, Any], name: str) -> None:
+        check_settings(self.model.extractor, settings, name, finer=self._finer)
 
     def digest(self) -> str:
-        """Of the weights and of how they are read."""
+        """Short id of the weights and of how they are applied."""
         return self.model.digest()
 
     def predict(self, features: Features, video_id: str) -> VideoPrediction:
@@ -81,8 +79,7 @@ class TrainedModel(Predictor):
         """Read rows of any layout, at the stride that the model was trained on."""
         read, classes = rows, self.model.classes
         if self._finer:
-            read = thinned(rows, strides_between(self.model.extractor, rows.settings))
+            read = every_nth_row(rows, strides_between(self.model.extractor, rows.settings))
         seen = activations(self.model, read)
-        found = localization_of(seen, self.model.preset, classes, read, self.name)
-        found = replace(found, made=self.model.made(rows.id))
+        found = localization_of(seen, self.model, read)
         return VideoPrediction(found, rows, classes, seen.centres, seen.cas, seen.foreground)

@@ -1,4 +1,4 @@
-"""Errors that belong to one video, so that the others continue."""
+"""Errors of single videos, after which the others continue."""
 
 import logging
 from pathlib import Path
@@ -14,13 +14,13 @@ def failure_message(error: Exception, path: "Path | Url", *, alone: bool = False
     """One line about a video that failed, for the list of failures.
 
     Args:
-        error: what its work raised.
+        error: the exception raised for it.
         path: the video.
-        alone: whether it is the only one: a mistake of the user's then ends the command as such.
+        alone: whether it is the only one, so that a user's mistake ends the command.
 
     Raises:
-        Exception: the error itself, where it stops every video: missing weights, a full disk, or a
-            mistake about the only one.
+        Exception: the error itself if it concerns every video: missing weights, a full disk, or a
+            mistake about the only video.
     """
     from basnet_e2e.errors import BasnetError
     from extract.errors import DiskError, ExtractError, VideoError

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from basnet_e2e.data.files.file_kinds import Kind
 from basnet_e2e.data.files.overwrite_checks import check_outputs
-from basnet_e2e.intervals import Failure, Floats, Localization
+from basnet_e2e.intervals import Failure, Localization
 from basnet_e2e.localization.inputs import Input, VideoFile
+from basnet_e2e.localization.predictor import VideoPrediction
 from basnet_e2e.report.evidence import Evidence, evidence_of, evidence_path
 from basnet_e2e.report.gather import Gatherer, Result, find_results, video_beside
 from basnet_e2e.report.pages.site import check_target, write_report
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 class LiveReport:
     """Keeps the evidence of each video beside its result, and writes the pages at the end.
 
-    It observes the videos one after the other (:mod:`basnet_e2e.localization.observer`). Without a
+    It follows the videos one after another through the localizer's callbacks. Without a
     result file the evidence is kept until the pages are written. A context manager.
 
     Args:
@@ -41,7 +42,7 @@ class LiveReport:
     """
 
     _thumbnails: ThumbnailRecorder | None
-    _activations: tuple[Sequence[str], Floats, Floats, Floats | None] | None
+    _prediction: VideoPrediction | None
 
     def __init__(
         self,
@@ -79,20 +80,18 @@ class LiveReport:
         assert self._folder is not None
         return Path(self._folder.name) / "result.json"
 
-    def on_video(self, clip: "OpenVideo") -> Callable[[float, NDArray[np.uint8]], None]:
+    def on_open(self, clip: "OpenVideo") -> Callable[[float, NDArray[np.uint8]], None]:
         """Take thumbnails out of the frames that are decoded anyway."""
         self._thumbnails = ThumbnailRecorder(clip.duration)
         return self._thumbnails.on_frame
 
-    def on_activations(
-        self, classes: Sequence[str], centres: Floats, cas: Floats, foreground: Floats | None
-    ) -> None:
-        """Keep the activations until the video's intervals are known."""
-        self._activations = classes, centres, cas, foreground
+    def on_prediction(self, found: VideoPrediction) -> None:
+        """Keep the activations until the shown intervals are known."""
+        self._prediction = found
 
     def reset(self) -> None:
         """Start over with the next video, whether or not the last one succeeded."""
-        self._thumbnails = self._activations = None
+        self._thumbnails = self._prediction = None
 
     def add(self, source: Input, result: Localization) -> None:
         """Save the evidence of the video that was just localized.
@@ -102,10 +101,11 @@ class LiveReport:
         """
         document, path = result.to_json(), self._path(source)
         pictures = self._thumbnails.taken if self._thumbnails else []
-        if self._activations is None:
+        if (seen := self._prediction) is None:
             evidence = Evidence.none(result.video, document["duration"], pictures)
         else:
-            evidence = evidence_of(result, *self._activations, pictures)
+            curves = seen.classes, seen.centres, seen.cas, seen.foreground
+            evidence = evidence_of(result, *curves, pictures)
         many = self._many or self._result_of is None
         evidence.save(evidence_path(path, source.id, many=many))
         self._results[source.id] = Result(document, path)

@@ -29,7 +29,7 @@ from basnet_e2e.reproduction.published import Protocol
 log = logging.getLogger(__name__)
 GROUND_TRUTH = "gt.json"
 SPLIT = "split_{}.txt"
-# Share of the published videos that must be there for the published figures to be comparable.
+# Share of the published videos that is needed to compare with published figures.
 MOST_MISSING = 0.7
 
 
@@ -38,12 +38,12 @@ class Benchmark:
     """Training and test videos of a benchmark.
 
     Attributes:
-        protocol: how it is evaluated; its title says where the data are not those of the paper.
+        protocol: how it is evaluated; its title says if the data are not those of the paper.
         same_data: whether they are, except for a few videos.
         train: training videos and the classes that occur in each, without intervals.
         test: features of the test videos.
         truth: intervals of exactly these test videos, under the features' ids.
-        notes: what a reader of the figures should know, one line each.
+        notes: remarks on the figures, one line each.
     """
 
     protocol: Protocol
@@ -65,16 +65,16 @@ def read_benchmark(
 ) -> Benchmark:
     """Read a benchmark's folder.
 
-    Videos are those of ``split_train.txt`` and ``split_test.txt`` where these are in the folder or
-    beside the annotations, else those of the annotations' training and test (or validation)
-    subsets. Training sees which classes occur in its videos and nothing else.
+    Videos are those of ``split_train.txt`` and ``split_test.txt`` in the folder or beside the
+    annotations, else those of the annotations' training and test (or validation) subsets. Training
+    sees only which classes occur in its videos.
 
     Args:
-        root: holds ``features/`` (or is that folder), and ``gt.json`` unless that is given.
+        root: contains ``features/`` (or is that folder), and ``gt.json`` unless that is given.
         protocol: the benchmark.
         ground_truth: ActivityNet-style annotations of both subsets; with ``labels`` of the test
             subset, or a CSV of intervals.
-        labels: which classes occur in each training video, where the annotations do not say so.
+        labels: classes of each training video, if they are not in the annotations.
         streams: read only these. Default: all.
         grid: ``fps,length,stride`` of array files. Default: 25,16,16.
 
@@ -110,7 +110,7 @@ def read_benchmark(
 
 
 def _split(folders: Sequence[Path], part: str) -> list[str] | None:
-    """Names in a split list, or None where there is no such list."""
+    """Names in a split list; None if there is no such list."""
     for folder in folders:
         path = folder / SPLIT.format(part)
         if path.is_file():
@@ -140,7 +140,7 @@ def _listed(split: Sequence[str], annotated: Iterable[str], path: Path, part: st
 def _annotated(
     path: Path, labelled: Path | None, splits: Mapping[str, list[str] | None]
 ) -> tuple[Labels, GroundTruth]:
-    """Labels of the training videos (from ``labelled`` where given), intervals of the test videos.
+    """Labels of the training videos (from ``labelled`` if given), intervals of the test videos.
 
     Raises:
         BasnetError: the two parts share a video, or the annotations do not separate them.
@@ -233,7 +233,7 @@ def _same_data(protocol: Protocol, train: LabelledSet, test: Sequence[VideoFeatu
 def _other_data(
     protocol: Protocol, same: bool, train: LabelledSet, test: Sequence[VideoFeatures]
 ) -> list[str]:
-    """A note where the published figures are for other data."""
+    """A note if the published figures are for other data."""
     here = len(train.classes), len(train.videos), len(test)
     there = protocol.classes, *protocol.videos
     if here == there:

@@ -1,4 +1,4 @@
-"""Several methods on the same features, split, loop and evaluation, beside what was published."""
+"""Several methods on the same features, split and evaluation, beside their published figures."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,10 +10,9 @@ from basnet_e2e.heads.common.settings import Preset, check_names
 from basnet_e2e.heads.presets import preset
 from basnet_e2e.heads.registry import HEADS, find_head
 from basnet_e2e.reproduction.published import HEAD_TITLES, Protocol
-from basnet_e2e.reproduction.report import write_documents
+from basnet_e2e.reproduction.report import Report
 from basnet_e2e.reproduction.runs import Outcome, Reporter, Runner, Spec
 from basnet_e2e.reproduction.tables import (
-    Outcomes,
     Sheet,
     background,
     head_comparison,
@@ -27,77 +26,83 @@ RELEASED, OURS = "official", "default"
 
 @dataclass(frozen=True)
 class HeadStudy:
-    """What is computed.
+    """A comparison of heads.
 
     Attributes:
-        protocol: how it is evaluated and what was published.
+        protocol: how they are evaluated and what was published.
         presets: settings of each head, one per row of the table.
-        seeds: how many runs per row.
+        seeds: runs per row.
     """
 
     protocol: Protocol
     presets: tuple[Preset, ...]
     seeds: int = 1
 
-    def specs(self) -> list[Spec]:
-        """All runs, whole rows of the table first."""
-        return [Spec(each, seed) for seed in range(self.seeds) for each in self.presets]
+    def run(self, runner: Runner, progress: Reporter | None = None) -> "HeadReport":
+        """Take all runs; those already on disk are not recomputed.
+
+        Args:
+            runner: where and with which data.
+            progress: see :meth:`Runner.all`, which also says what is raised.
+        """
+        specs = [Spec(each, seed) for seed in range(self.seeds) for each in self.presets]
+        outcomes: dict[str, list[Outcome]] = {}
+        for outcome in runner.all(specs, progress):
+            outcomes.setdefault(outcome.spec.preset.head, []).append(outcome)
+        notes = [*runner.benchmark.notes, *_other_features(self)]
+        return HeadReport(self.protocol, outcomes, tuple(notes), self.presets)
 
 
 @dataclass(frozen=True)
-class HeadResult:
-    """Figures of all heads.
+class HeadReport(Report):
+    """Figures of all heads, with the settings of each."""
 
-    Attributes:
-        study: what was asked.
-        outcomes: head -> runs.
-        notes: what a reader should know.
-    """
-
-    study: HeadStudy
-    outcomes: Outcomes
-    notes: tuple[str, ...]
-
-    def settings(self) -> str:
-        """One line on how the networks were trained."""
-        seeds = f"mean of {self.study.seeds} seeds" if self.study.seeds > 1 else "seed 0"
-        counts = [runs[0].spec.preset.training.steps for runs in self.outcomes.values()]
-        low, high = min(counts), max(counts)
-        steps = f"{low}" if low == high else f"{low} to {high}"
-        names = " or ".join(dict.fromkeys(each.name for each in self.study.presets))
-        return f"preset {names}, {steps} steps, last step, {seeds}"
-
-    def sheets(self) -> list[Sheet]:
-        """MAP beside the published figures, cost, background detection."""
-        protocol = self.study.protocol
-        return [
-            head_comparison(protocol, self.outcomes),
-            head_costs(self.outcomes),
-            background(protocol, self.outcomes),
-        ]
+    presets: tuple[Preset, ...]
 
     def title(self) -> str:
         """Headline of the report."""
-        return f"{self.study.protocol.title}, {len(self.outcomes)} methods compared"
+        return f"{self.protocol.title}, {len(self.outcomes)} methods compared"
+
+    def settings(self) -> str:
+        """One line on how the networks were trained."""
+        counts = [each.training.steps for each in self.presets]
+        low, high = min(counts), max(counts)
+        steps = f"{low}" if low == high else f"{low} to {high}"
+        names = " or ".join(dict.fromkeys(each.name for each in self.presets))
+        return f"preset {names}, {steps} steps, last step, {self.seeds()}"
+
+    def sheets(self) -> list[Sheet]:
+        """MAP beside the published figures, cost, background detection."""
+        return [
+            head_comparison(self.protocol, self.outcomes),
+            head_costs(self.outcomes),
+            background(self.protocol, self.outcomes),
+        ]
 
     def to_json(self) -> dict[str, Any]:
         """Settings, notes and every figure."""
-        protocol = self.study.protocol
         figures = outcomes_json(self.outcomes)
         for name, runs in self.outcomes.items():
             for document, run in zip(figures[name], runs, strict=True):
                 document |= {"seconds": run.seconds, "parameters": run.parameters}
         return {
-            "benchmark": protocol.name,
-            "tious": list(protocol.tious),
-            "presets": {each.head: each.to_json() for each in self.study.presets},
+            "benchmark": self.protocol.name,
+            "tious": list(self.protocol.tious),
+            "presets": {each.head: each.to_json() for each in self.presets},
             "notes": list(self.notes),
             "heads": figures,
             "published": {
                 name: {"features": each.features, "map": list(each.figures)}
-                for name, each in protocol.heads.items()
+                for name, each in self.protocol.heads.items()
             },
         }
+
+    def draw(self, folder: Path, runner: Runner, video: str | None) -> list[Path]:
+        """Draw mAP against tIoU."""
+        from basnet_e2e.reproduction.pictures import draw_curves
+
+        title = f"Methods on {self.protocol.title}"
+        return draw_curves(folder / "map", title, self.settings(), self.protocol, self.outcomes)
 
 
 def make_head_study(
@@ -106,19 +111,17 @@ def make_head_study(
     *,
     settings: str | None = None,
     seeds: int = 1,
-    steps: int | None = None,
-    segments: int | None = None,
+    **changes: Any,
 ) -> HeadStudy:
-    """A comparison from the options of a command line.
+    """A comparison of heads from command-line options.
 
     Args:
-        protocol: how it is evaluated.
+        protocol: how they are evaluated.
         heads: their names, or ``all`` alone.
         settings: name of a preset that every head has. Default: ``official``, or ``default`` for
-            our own head, for which nothing was released.
+            heads without released code.
         seeds: runs per row.
-        steps: training steps instead of each preset's.
-        segments: T instead of each preset's.
+        changes: settings that replace each preset's, as ``steps`` and ``segments``.
 
     Raises:
         BasnetError: no head is named, one is unknown, or one has no such preset.
@@ -127,8 +130,6 @@ def make_head_study(
     check_names(names, HEADS, "head")
     if not names:
         raise BasnetError(f"no head named; known: {', '.join(HEADS)}")
-    asked = {"steps": steps, "segments": segments}
-    changes: dict[str, Any] = {name: value for name, value in asked.items() if value is not None}
     presets = tuple(preset(settings or _released(name), head=name, **changes) for name in names)
     return HeadStudy(protocol, presets, seeds)
 
@@ -137,23 +138,8 @@ def _released(head: str) -> str:
     return RELEASED if RELEASED in find_head(head).presets else OURS
 
 
-def compare_heads(study: HeadStudy, runner: Runner, progress: Reporter | None = None) -> HeadResult:
-    """Take all runs; what is already on the disk is not computed again.
-
-    Args:
-        study: what to compute.
-        runner: where and with which data.
-        progress: see :meth:`Runner.all`, which also says what is raised.
-    """
-    outcomes: dict[str, list[Outcome]] = {}
-    for outcome in runner.all(study.specs(), progress):
-        outcomes.setdefault(outcome.spec.preset.head, []).append(outcome)
-    notes = [*runner.benchmark.notes, *_other_features(study)]
-    return HeadResult(study, outcomes, tuple(notes))
-
-
 def _other_features(study: HeadStudy) -> list[str]:
-    """A note on the features of the published figures."""
+    """A note on the features that published figures are for."""
     by_features: dict[str, list[str]] = {}
     for each in study.presets:
         published = study.protocol.heads.get(each.head)
@@ -161,13 +147,3 @@ def _other_features(study: HeadStudy) -> list[str]:
             by_features.setdefault(published.features, []).append(HEAD_TITLES[each.head])
     named = "; ".join(f"{', '.join(names)}: {kind}" for kind, names in by_features.items())
     return [f"published figures are for other features ({named})"] if named else []
-
-
-def write_head_report(folder: Path, result: HeadResult, runner: Runner) -> list[Path]:
-    """Write ``report.md``, ``report.json`` and the picture of mAP against tIoU into a folder."""
-    from basnet_e2e.reproduction.pictures import draw_curves
-
-    protocol = result.study.protocol
-    title, settings = f"Methods on {protocol.title}", result.settings()
-    pictures = draw_curves(folder / "map", title, settings, protocol, result.outcomes)
-    return [*write_documents(folder, result, pictures), *pictures]

@@ -1,5 +1,6 @@
 """The two pictures of a reproduction: mAP against tIoU, and one video over time."""
 
+import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -9,7 +10,6 @@ from basnet_e2e.data.annotations.annotations import GroundTruth
 from basnet_e2e.data.annotations.video_names import unknown_message
 from basnet_e2e.data.features.dataset import VideoFeatures
 from basnet_e2e.errors import BasnetError
-from basnet_e2e.evaluation.matching import as_arrays, overlaps
 from basnet_e2e.heads.checkpoint import HeadModel
 from basnet_e2e.intervals import Localization
 from basnet_e2e.report.figures.canvas import save
@@ -65,13 +65,10 @@ def draw_video(
         model: whose activations are drawn.
         videos: test videos.
         truth: their intervals.
-        wanted: id of the video to draw instead.
+        wanted: id of a video to draw instead, see :func:`check_video`.
 
     Returns:
         The files, and the id of the video.
-
-    Raises:
-        BasnetError: there is no such video.
     """
     by_id = {video.id: video for video in videos}
     if wanted is None:
@@ -84,7 +81,6 @@ def draw_video(
         chosen = ranked[len(ranked) // 2]
     else:
         chosen = wanted
-    check_video(videos, chosen)
     view = apply_model(model, by_id[chosen])
     return save(draw_timeline(view, truth.videos[chosen]), path), chosen
 
@@ -102,12 +98,8 @@ def check_video(videos: Sequence[VideoFeatures], wanted: str) -> None:
 
 def mean_best_iou(truth: GroundTruth, result: Localization) -> float:
     """Mean over a video's actions of the best temporal IoU of a detection of their class."""
-    intervals = truth.videos[result.video]
-    classes = {name: index for index, name in enumerate({each.label for each in intervals})}
-    numbers = {result.video: 0}
-    actions = as_arrays({result.video: intervals}, classes, numbers)
-    found = as_arrays({result.video: result.intervals}, classes, numbers)
-    best = np.zeros(len(actions))
-    pairs = overlaps(found, actions, same_label=True)
-    np.maximum.at(best, pairs.truth, pairs.iou)
-    return float(best.mean()) if len(best) else 0.0
+    best = [
+        max((one.iou(found) for found in result.intervals if found.label == one.label), default=0.0)
+        for one in truth.videos[result.video]
+    ]
+    return statistics.fmean(best) if best else 0.0

@@ -6,8 +6,6 @@ other data are for scale only, and the tables say so.
 
 from dataclasses import dataclass, field
 
-from basnet_e2e.errors import BasnetError
-
 THUMOS_TIOUS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 ACTIVITYNET_TIOUS = (0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95)
 # In the order of the paper's table, each step adding a part.
@@ -36,7 +34,7 @@ class Published:
 
     Attributes:
         features: those it was published with, as people name them.
-        figures: mAP in percent at ``Protocol.shown``, then the average; None where there is none.
+        figures: mAP in percent at ``Protocol.shown``, then the average; None if not published.
     """
 
     features: str
@@ -50,7 +48,7 @@ class Method:
     Attributes:
         name: as the paper writes it.
         figures: mAP in percent at the thresholds of ``Protocol.compared``, then the average; None
-            where the paper has none.
+            if not in the paper.
         full: trained with start and end times of every action.
     """
 
@@ -61,7 +59,7 @@ class Method:
 
 @dataclass(frozen=True)
 class Protocol:
-    """How a data set is evaluated, and what was published on it.
+    """How a data set is evaluated, and the figures published for it.
 
     Attributes:
         name: as on the command line.
@@ -212,14 +210,3 @@ _ACTIVITYNET_13 = _activitynet(
 )
 
 PROTOCOLS = {each.name: each for each in (_THUMOS, _ACTIVITYNET_12, _ACTIVITYNET_13)}
-
-
-def protocol(name: str) -> Protocol:
-    """A protocol by name.
-
-    Raises:
-        BasnetError: there is none of this name.
-    """
-    if name not in PROTOCOLS:
-        raise BasnetError(f"no benchmark {name!r}; choose one of {', '.join(PROTOCOLS)}")
-    return PROTOCOLS[name]

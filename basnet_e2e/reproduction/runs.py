@@ -1,8 +1,9 @@
-"""Train and evaluate one network after another, each kept with its figures, interruptible any time.
+"""Train and evaluate one network after another; each is kept with its figures.
 
-A run has a folder of its own with the model, that of the best step if asked for, its detections and
-its figures. What matches is not computed again; what does not match is an error, never overwritten.
-Settings that matter only at inference (``ranking``, ``nms``, ...) may change without retraining.
+A run may be interrupted at any time. It has a folder of its own with the model (and that of the
+best step, if asked for), its detections and its figures. A matching run is not recomputed; a run
+with other settings is an error and is never overwritten. Settings that matter only at inference
+(``ranking``, ``nms``, ...) may change without retraining.
 """
 
 import json
@@ -20,7 +21,7 @@ from basnet_e2e.data.features.dataset import LabelledSet
 from basnet_e2e.data.files.text_files import read_json
 from basnet_e2e.errors import BasnetError
 from basnet_e2e.evaluation.background import (
-    BackgroundVideo,
+    FIGURE_NAMES,
     background_detection,
     background_truth,
 )
@@ -30,7 +31,7 @@ from basnet_e2e.heads.common.settings import Preset
 from basnet_e2e.heads.registry import find_head
 from basnet_e2e.interchange.writers import write_results
 from basnet_e2e.intervals import Localization
-from basnet_e2e.localization.inference import activations, background_of, localization_of
+from basnet_e2e.localization.inference import activations, localization_of, predict_background
 from basnet_e2e.reproduction.data import Benchmark
 from basnet_e2e.training.fit import fit
 from basnet_e2e.training.loop import StepListener
@@ -42,9 +43,7 @@ from weights.files import write_text
 from weights.json_documents import Duration
 
 log = logging.getLogger(__name__)
-SELECTIONS = ("last", "best-on-test")
-BACKGROUND = ("precision", "recall", "f_measure", "average_precision")
-# Raised whenever proposals or evaluation change, so that kept figures are recomputed.
+# Increased whenever proposals or evaluation change, so that kept figures are recomputed.
 FIGURES_VERSION = 1
 # Compared by hashes, which mean nothing to a reader.
 DIGESTS = ("training data", "test set")
@@ -66,14 +65,14 @@ class Spec:
 
     @property
     def row(self) -> str:
-        """Row of a table: the recipe, or the head where it has no ablation."""
+        """Row of a table: the recipe, or the head if it has no ablation."""
         ablated = find_head(self.preset.head).recipes
         return (self.preset.recipe if ablated else None) or self.preset.head
 
 
 @dataclass(frozen=True)
 class Figures:
-    """What one network reaches on the test videos; all values in [0, 1].
+    """Figures of one network on the test videos, in [0, 1].
 
     Attributes:
         map: mAP at the protocol's thresholds.
@@ -96,10 +95,10 @@ class Outcome:
     """The figures of one run.
 
     Attributes:
-        spec: what was asked for.
+        spec: the run.
         last: figures of its last step.
         best: figures of the best step on the test videos, if asked for.
-        seconds: training time without interruptions; None where it was not measured.
+        seconds: training time without interruptions; None if it was not measured.
         parameters: number of parameters of its network.
     """
 
@@ -117,10 +116,10 @@ class Runner:
     """Trains and evaluates runs in a folder.
 
     Args:
-        folder: where each run's folder is made.
+        folder: has a folder for each run.
         benchmark: videos and intervals.
         tious: thresholds.
-        select: ``last``, or ``best-on-test`` to look at the test videos during training too.
+        best_on_test: also evaluate the best step on the test videos.
         device: where networks run.
     """
 
@@ -130,21 +129,19 @@ class Runner:
         benchmark: Benchmark,
         tious: Sequence[float],
         *,
-        select: str = "last",
+        best_on_test: bool = False,
         device: torch.device | None = None,
     ) -> None:
-        if select not in SELECTIONS:
-            raise BasnetError(f"no selection {select!r}; choose one of {', '.join(SELECTIONS)}")
         self.folder, self.benchmark = folder, benchmark
-        self.tious, self.select = tuple(tious), select
+        self.tious, self.best_on_test = tuple(tious), best_on_test
         self.device = device or torch.device("cpu")
 
     def all(self, specs: Sequence[Spec], progress: "Reporter | None" = None) -> Iterator[Outcome]:
-        """Take runs one after the other; what is already on the disk is not computed again.
+        """Take runs one after another; those already on disk are not recomputed.
 
         Args:
             specs: the runs.
-            progress: ``progress(index, runs, spec)`` gives what is called after each training step.
+            progress: ``progress(index, runs, spec)`` returns a callback for each training step.
 
         Raises:
             BasnetError: see :meth:`run`.
@@ -157,13 +154,13 @@ class Runner:
         """Figures of a run, from the disk or from training.
 
         Raises:
-            BasnetError: the folder holds a run with other settings or other data.
+            BasnetError: the folder contains a run with other settings or other data.
             KeyboardInterrupt: Ctrl-C; the next call continues from there.
         """
         data = usable(self.benchmark.train, spec.preset)
         spec = replace(spec, preset=with_segments(spec.preset, data))
         paths = {"last": self.place(spec) / "model.safetensors"}
-        if self.select == "best-on-test" and spec.fix is None:
+        if self.best_on_test and spec.fix is None:
             paths["best"] = self.place(spec) / "best-on-test.safetensors"
         for path in paths.values():
             if path.is_file():
@@ -182,7 +179,7 @@ class Runner:
         return Outcome(spec, figures["last"], figures.get("best"), seconds, parameters)
 
     def _clock(self, spec: Spec) -> Path:
-        """File of the seconds that a run has been trained; a model file records no time."""
+        """File with the training time of a run, which a model file does not record."""
         return self.place(spec) / "seconds.json"
 
     def place(self, spec: Spec) -> Path:
@@ -193,7 +190,7 @@ class Runner:
         return self.folder / f"{tag}-{spec.seed}"
 
     def model(self, spec: Spec) -> HeadModel:
-        """The last step's network of a finished run, with the reading settings of the spec."""
+        """The network of a finished run's last step, with the decoding settings of the spec."""
         model = load_model(self.place(spec) / "model.safetensors", self.device)
         preset = spec.preset.changed(segments=model.preset.training.segments)
         return replace(model, preset=preset)
@@ -202,7 +199,7 @@ class Runner:
         validation = model.training.get("validation")
         wanted, found = spec.preset.learnt(), model.preset.flat()
         if validation is not None:
-            # Which step is best also depends on reading settings and validation videos.
+            # The best step also depends on decoding settings and validation videos.
             wanted = spec.preset.flat()
         pairs = {name: (found.get(name), wanted[name]) for name in wanted}
         if validation is not None:
@@ -280,15 +277,13 @@ def judge(
     found, backgrounds = [], []
     for video in benchmark.test:
         prediction = activations(model, video)
-        found.append(localization_of(prediction, model.preset, model.classes, video, model.name))
-        detected = background_of(prediction, video)
+        found.append(localization_of(prediction, model, video))
         truth = background_truth(video.start, video.end, benchmark.truth.videos[video.id])
-        backgrounds.append(BackgroundVideo(truth, detected.predicted, detected.score))
+        backgrounds.append((truth, *predict_background(prediction, video)))
     table = score(prepare(found, benchmark.truth), tious)
-    detection = background_detection(backgrounds)
     step = (model.training.get("validation") or {}).get("step", model.training["steps"])
-    background = {name: float(getattr(detection, name)) for name in BACKGROUND}
-    return found, Figures(tuple(float(value) for value in table.map), background, int(step))
+    figures = tuple(float(value) for value in table.map)
+    return found, Figures(figures, background_detection(backgrounds), int(step))
 
 
 def changes_training(head: str, fix: str) -> bool:
@@ -307,18 +302,18 @@ class _KeptSeconds(Struct):
 
 
 def _read_figures(path: Path, made_by: dict[str, Any], count: int) -> Figures | None:
-    """Kept figures; None where there are none, or they are damaged or were made differently."""
+    """Kept figures; None if they are missing, damaged or were made with other settings."""
     try:
         document = read_json(path, _KeptFigures)
     except BasnetError:
         return None
     kept = document.figures
     same = document.made_by == json.loads(json.dumps(made_by)) and len(kept.map) == count
-    return kept if same and kept.background.keys() >= set(BACKGROUND) else None
+    return kept if same and kept.background.keys() >= set(FIGURE_NAMES) else None
 
 
 def _read_seconds(path: Path) -> float | None:
-    """Seconds of training; None where they were not kept."""
+    """Seconds of training; None if they were not recorded."""
     try:
         return read_json(path, _KeptSeconds).seconds
     except BasnetError:

@@ -10,14 +10,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from basnet_e2e.evaluation.background import DEFINITION
+from basnet_e2e.evaluation.background import DEFINITION, FIGURE_NAMES
 from basnet_e2e.heads.common.settings import Preset
 from basnet_e2e.heads.registry import find_head
 from basnet_e2e.reproduction.published import HEAD_TITLES, RECIPE_TITLES, Protocol
 from basnet_e2e.reproduction.runs import Figures, Outcome
 from basnet_e2e.training.loop import evaluated_steps
 
-BACKGROUND_COLUMNS = ("f_measure", "precision", "recall", "average_precision")
 Outcomes = dict[str, list[Outcome]]
 """Recipe, fix or head -> its runs, one per seed."""
 
@@ -28,7 +27,7 @@ class Sheet:
 
     Attributes:
         title: one line above it.
-        columns: heads; the first column holds names, the others numbers.
+        columns: headings; the first column has names, the others numbers.
         rows: cells.
         notes: lines below it.
     """
@@ -49,31 +48,31 @@ class Sheet:
 def ablation(protocol: Protocol, outcomes: Outcomes) -> Sheet:
     """The paper's ablation with our figures below each of its rows."""
     selected = any(run.best for runs in outcomes.values() for run in runs)
+    blank = ("",) * selected
     rows: list[tuple[str, ...]] = []
     for recipe, runs in outcomes.items():
         published = protocol.ablation.get(recipe)
-        blank = ("",) * selected
         rows.append((RECIPE_TITLES[recipe], *("",) * (len(protocol.shown) + 1), *blank))
         if published:
             rows.append(("  paper", *(f"{value:.1f}" for value in published), *blank))
-        values = [_shown(protocol, run.last) for run in runs]
-        best = [[run.best.average] for run in runs if run.best]
-        rows.append(("  ours", *_mean(values), *(_mean(best) if best else blank)))
-        if len(runs) > 1:
-            rows.append(("  ±", *_deviation(values), *(_deviation(best) if best else blank)))
-    columns = (*(_threshold(tiou) for tiou in protocol.shown), "avg")
-    notes = [*_order("average mAP", outcomes, lambda run: run.last.average)]
-    if max(map(len, outcomes.values())) > 1:
-        notes.append("± is the standard deviation over seeds.")
+        rows += _over_seeds(
+            "  ours",
+            [
+                [*_shown(protocol, run.last), *([run.best.average] if run.best else [])]
+                for run in runs
+            ],
+        )
+    columns = _columns(protocol.shown)
+    notes = _notes(outcomes)
     if selected:
         columns += ("best*",)
         looks = len(evaluated_steps(next(iter(outcomes.values()))[0].spec.preset.training.steps))
-        notes.append(
+        notes += (
             f"best*: average of the best of {looks} looks at the test videos during training; the "
-            "released code looks after every step. It is chosen on the test videos, so not fair."
+            "released code looks after every step. It is chosen on the test videos, so not fair.",
         )
     return Sheet(
-        f"Ablation: mAP in % at tIoU, {protocol.title}", ("", *columns), tuple(rows), tuple(notes)
+        f"Ablation: mAP in % at tIoU, {protocol.title}", ("", *columns), tuple(rows), notes
     )
 
 
@@ -82,11 +81,11 @@ def background(protocol: Protocol, outcomes: Outcomes) -> Sheet:
     rows = []
     for recipe, runs in outcomes.items():
         published = protocol.background.get(recipe)
-        values = [[run.last.background[name] for name in BACKGROUND_COLUMNS] for run in runs]
+        values = [[run.last.background[name] for name in FIGURE_NAMES] for run in runs]
         paper = "-" if published is None else f"{published:.3f}"
-        rows.append((title_of(recipe), paper, *_mean(values, _ratio)))
-        if len(runs) > 1:
-            rows.append(("  ±", "", *_deviation(values, _ratio)))
+        means, *deviations = _over_seeds(title_of(recipe), values, "{:.3f}".format)
+        rows.append((means[0], paper, *means[1:]))
+        rows += [("  ±", "", *row[1:]) for row in deviations]
     notes = [
         f"{DEFINITION}.",
         "Predicted as background: "
@@ -109,8 +108,8 @@ def comparison(protocol: Protocol, runs: Sequence[Outcome]) -> Sheet:
     ]
     places = [protocol.tious.index(tiou) for tiou in protocol.compared]
     ours = [[*(run.last.map[place] for place in places), run.last.average] for run in runs]
-    rows.append((f"BaS-Net, computed here{_seeds(runs)}", *_mean(ours)))
-    columns = ("", *(_threshold(tiou) for tiou in protocol.compared), "avg")
+    rows.append(_over_seeds(f"BaS-Net, computed here{_seeds(runs)}", ours)[0])
+    columns = ("", *_columns(protocol.compared))
     return Sheet(f"Comparison: mAP in % at tIoU, {protocol.title}", columns, tuple(rows))
 
 
@@ -120,20 +119,14 @@ def head_comparison(protocol: Protocol, outcomes: Outcomes) -> Sheet:
     blank = ("",) * (len(protocol.shown) + 1)
     for head, runs in outcomes.items():
         rows.append((HEAD_TITLES[head], *blank))
-        values = [_shown(protocol, run.last) for run in runs]
-        rows.append(("  here", *_mean(values)))
-        if len(runs) > 1:
-            rows.append(("  ±", *_deviation(values)))
+        rows += _over_seeds("  here", [_shown(protocol, run.last) for run in runs])
         published = protocol.heads.get(head)
         if published:
             shown = ("-" if value is None else f"{value:.1f}" for value in published.figures)
             rows.append((f"  {published.features}", *shown))
-    columns = ("", *(_threshold(tiou) for tiou in protocol.shown), "avg")
-    notes = ["Below each row: published figures, with the features they are for."]
-    if max(map(len, outcomes.values())) > 1:
-        notes.append("± is the standard deviation over seeds.")
-    notes += _order("average mAP", outcomes, lambda run: run.last.average)
-    return Sheet(f"Methods: mAP in % at tIoU, {protocol.title}", columns, tuple(rows), tuple(notes))
+    columns = ("", *_columns(protocol.shown))
+    notes = "Below each row: published figures, with the features they are for.", *_notes(outcomes)
+    return Sheet(f"Methods: mAP in % at tIoU, {protocol.title}", columns, tuple(rows), notes)
 
 
 def head_costs(outcomes: Outcomes) -> Sheet:
@@ -154,19 +147,19 @@ def head_costs(outcomes: Outcomes) -> Sheet:
 
 
 def fixes(protocol: Protocol, plain: Sequence[Outcome], fixed: Outcomes) -> Sheet:
-    """What each fix of the released code changes alone."""
+    """The effect of each single fix of the released code."""
     base = [_shown(protocol, run.last) for run in plain]
-    rows = [("none", *_mean(base), "")]
+    rows = [(*_over_seeds("none", base)[0], "")]
     for name, runs in fixed.items():
         values = [_shown(protocol, run.last) for run in runs]
         gain = 100 * (_averages(values)[-1] - _averages(base)[-1])
-        rows.append((name, *_mean(values), f"{gain:+.1f}"))
-    columns = ("fix", *(_threshold(tiou) for tiou in protocol.shown), "avg", "gain")
+        rows.append((*_over_seeds(name, values)[0], f"{gain:+.1f}"))
+    columns = ("fix", *_columns(protocol.shown), "gain")
     return Sheet(f"Each fix alone (BaS-Net{_seeds(plain)})", columns, tuple(rows))
 
 
 def predicted_as(chosen: Preset) -> dict[str, str]:
-    """What each row of a head's ablation predicts as background, in words."""
+    """How each row of a head's ablation predicts background, in words."""
     head = find_head(chosen.head)
     return {name: head.background_rule(chosen.changed(recipe=name)) for name in head.recipes}
 
@@ -205,12 +198,7 @@ def published_json(protocol: Protocol) -> dict[str, Any]:
 
 
 def _json(figures: Figures) -> dict[str, Any]:
-    return {
-        "map": list(figures.map),
-        "average": figures.average,
-        "background": figures.background,
-        "step": figures.step,
-    }
+    return {**vars(figures), "average": figures.average}
 
 
 def _shown(protocol: Protocol, figures: Figures) -> list[float]:
@@ -243,27 +231,29 @@ def _percent(value: float) -> str:
     return f"{100 * value:.1f}".replace("100.0", "100")
 
 
-def _ratio(value: float) -> str:
-    return f"{value:.3f}"
-
-
-Format = Callable[[float], str]
-
-
-def _mean(values: Sequence[Sequence[float]], form: Format = _percent) -> tuple[str, ...]:
-    return tuple(form(value) for value in _averages(values))
-
-
-def _deviation(values: Sequence[Sequence[float]], form: Format = _percent) -> tuple[str, ...]:
-    return tuple(form(statistics.stdev(column)) for column in zip(*values, strict=True))
+def _over_seeds(
+    name: str, values: Sequence[Sequence[float]], form: Callable[[float], str] = _percent
+) -> list[tuple[str, ...]]:
+    """A row of means over seeds ``values[seed][column]``; with several a row of deviations too."""
+    rows = [(name, *map(form, _averages(values)))]
+    if len(values) > 1:
+        rows.append(("  ±", *(form(statistics.stdev(each)) for each in zip(*values, strict=True))))
+    return rows
 
 
 def _seeds(runs: Sequence[Outcome]) -> str:
     return f", mean of {len(runs)} seeds" if len(runs) > 1 else ""
 
 
-def _threshold(tiou: float) -> str:
-    return f"{tiou:g}".removeprefix("0")
+def _columns(tious: Sequence[float]) -> tuple[str, ...]:
+    return (*(f"{tiou:g}".removeprefix("0") for tiou in tious), "avg")
+
+
+def _notes(outcomes: Outcomes) -> tuple[str, ...]:
+    """Notes on a table of mAP: the order of its rows, and what ± means."""
+    order = _order("average mAP", outcomes, lambda run: run.last.average)
+    several = max(map(len, outcomes.values())) > 1
+    return (*order, *["± is the standard deviation over seeds."] * several)
 
 
 def _line(cells: Sequence[str]) -> str:

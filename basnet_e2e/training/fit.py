@@ -56,7 +56,7 @@ def fit(
 
     Raises:
         BasnetError: the state is another run's, or the features cannot be learnt from.
-        KeyboardInterrupt: Ctrl-C; the state is saved first.
+        KeyboardInterrupt: Ctrl-C or SIGTERM; the state is saved first.
     """
     chosen = device or torch.device("cpu")
     preset, data = inputs.preset, inputs.data
@@ -108,7 +108,7 @@ def fit_ensemble(
 
     Raises:
         BasnetError: as :func:`fit`; or the files there belong to another run.
-        KeyboardInterrupt: Ctrl-C; the state is saved first.
+        KeyboardInterrupt: Ctrl-C or SIGTERM; the state is saved first.
     """
     models = []
     for index in range(count):

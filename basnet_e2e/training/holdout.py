@@ -16,7 +16,7 @@ from basnet_e2e.data.features.dataset import LabelledSet
 from basnet_e2e.errors import BasnetError
 from basnet_e2e.evaluation.ranking import Recognition, judged, recognition
 from basnet_e2e.heads.common.settings import Preset
-from basnet_e2e.localization.inference import read_network
+from basnet_e2e.localization.inference import apply_network
 
 log = logging.getLogger(__name__)
 FEWEST = 2  # a single video ranks right whatever its scores are
@@ -36,7 +36,7 @@ class Holdout:
 
     def recognise(self, net: nn.Module, preset: Preset) -> Recognition:
         """How well a network in evaluation mode recognises the classes of these videos."""
-        predictions = [read_network(net, preset, video).prediction for video in self.data.videos]
+        predictions = [apply_network(net, preset, video).prediction for video in self.data.videos]
         scores = np.stack([one.video_scores for one in predictions])
         return recognition(self.data.targets() > 0, scores)
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import math
+import signal
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -23,7 +24,7 @@ from basnet_e2e.training.state import (
     Best,
     RunState,
     own_random_state,
-    postponed_interrupt,
+    postponed_stops,
     random_state,
     set_random_state,
 )
@@ -119,15 +120,15 @@ class Run:
         """Take the remaining steps, saving the state to ``path`` now and then.
 
         Raises:
-            KeyboardInterrupt: Ctrl-C, after the step it fell into and the saving.
+            KeyboardInterrupt: Ctrl-C or SIGTERM, after the step it fell into and the saving.
             BasnetError: the scores are not finite.
         """
         last_save = time.monotonic()
         times = deque([last_save], SPEED_STEPS + 1)
-        with own_random_state(self.state.device), postponed_interrupt() as asked:
+        with own_random_state(self.state.device), postponed_stops() as stops:
             set_random_state(self._random, self.state.device)
             try:
-                while not self._is_over() and not asked.is_set():
+                while not self._is_over() and not stops:
                     self._take_step()
                     monitored = self._evaluate()
                     if path is not None and time.monotonic() - last_save > SAVE_EVERY:
@@ -136,12 +137,13 @@ class Run:
                     if progress is not None:
                         progress(self._report(times, monitored))
                 self._random = random_state(self.state.device)
-                if asked.is_set() and not self._is_over():
-                    if path is not None:
-                        self.state.save(path)
-                    raise KeyboardInterrupt
+                if stops and not self._is_over() and path is not None:
+                    self.state.save(path)
             finally:
                 self.net.eval()
+        if stops and not self._is_over():
+            signal.raise_signal(signal.Signals(stops[0]))
+            raise KeyboardInterrupt
 
     def _take_step(self) -> None:
         state, device, preset = self.state, self.state.device, self.preset

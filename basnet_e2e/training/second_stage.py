@@ -26,7 +26,7 @@ from basnet_e2e.heads.common.settings import Preset
 from basnet_e2e.heads.common.suppression import non_maximum_suppression
 from basnet_e2e.heads.registry import find_head
 from basnet_e2e.intervals import Interval, temporal_iou
-from basnet_e2e.localization.inference import read_network
+from basnet_e2e.localization.inference import apply_network
 from basnet_e2e.localization.proposals import candidates, distinct
 from basnet_e2e.training.batches import known_rows, row_places
 
@@ -132,7 +132,7 @@ class _Proposed:
         self, net: nn.Module, stage: SecondStage, preset: Preset, video: VideoFeatures
     ) -> None:
         training, decoding = preset.training, preset.decoding
-        self.activations = read_network(net, preset, video)
+        self.activations = apply_network(net, preset, video)
         self.edges = self.activations.edges
         rows = reading_rows(video, decoding.centre, training.length, training.segments)
         self.curves_of = stage.class_curves(self.activations.prediction, rows.x)

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import torch
@@ -181,26 +182,26 @@ def set_random_state(state: tuple[Tensor, Tensor | None], device: torch.device) 
 
 
 @contextlib.contextmanager
-def postponed_interrupt() -> Iterator[threading.Event]:
-    """Ctrl-C sets the event instead of breaking a step in its middle; a second one breaks it.
+def postponed_stops() -> Iterator[list[int]]:
+    """Ctrl-C and SIGTERM are noted and break no step in its middle; a second one does.
 
-    Outside the main thread, where no signals arrive, and in a shell's background job, where they
-    are ignored, the event is never set.
+    Signals that do not call a Python function (they end the program, or a shell's background job
+    ignores them) are left alone, and all are outside the main thread, where none arrive.
     """
-    asked = threading.Event()
-    before = signal.getsignal(signal.SIGINT)
+    noted: list[int] = []
     main = threading.current_thread() is threading.main_thread()
-    if not main or before in (signal.SIG_IGN, None):
-        yield asked
-        return
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    handlers = {number: call for number, call in before.items() if main and callable(call)}
 
-    def note(number: int, frame: Any) -> None:
-        if asked.is_set():
-            raise KeyboardInterrupt
-        asked.set()
+    def note(number: int, frame: FrameType | None) -> None:
+        if noted:
+            handlers[signal.Signals(number)](number, frame)
+        noted.append(number)
 
-    signal.signal(signal.SIGINT, note)
+    for number in handlers:
+        signal.signal(number, note)
     try:
-        yield asked
+        yield noted
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, call in handlers.items():
+            signal.signal(number, call)

@@ -106,7 +106,7 @@ def train(
 
     Raises:
         BasnetError: the features, labels or settings cannot be trained on.
-        KeyboardInterrupt: Ctrl-C; the state is saved first.
+        KeyboardInterrupt: Ctrl-C or SIGTERM; the state is saved first.
     """
     settings = _settings(preset, head, recipe, steps, balanced)
     if resume and output is None:

@@ -23,10 +23,10 @@ from basnet_e2e.cli.terminal.tables import show_sheets, show_text
 from basnet_e2e.data.annotations.annotations import GroundTruth
 from basnet_e2e.data.features.dataset import LabelledSet, VideoFeatures
 from basnet_e2e.intervals import Interval
+from basnet_e2e.reproduction.ablation import make_ablation
 from basnet_e2e.reproduction.data import Benchmark
-from basnet_e2e.reproduction.published import RECIPE_TITLES, protocol
+from basnet_e2e.reproduction.published import PROTOCOLS, RECIPE_TITLES
 from basnet_e2e.reproduction.runs import Runner
-from basnet_e2e.reproduction.study import make_study, reproduce
 
 WIDTH, CLASSES, SCENES = 128, 8, 12
 TRAIN, TEST = 80, 40
@@ -102,7 +102,7 @@ def generated(seed: int = 0) -> Benchmark:
         SETTINGS,
     )
     truth = GroundTruth({video.id: intervals for video, intervals, _ in test})
-    judged = replace(protocol("thumos14"), title="generated features")
+    judged = replace(PROTOCOLS["thumos14"], title="generated features")
     return Benchmark(judged, False, labelled, [video for video, _, _ in test], truth)
 
 
@@ -113,10 +113,11 @@ def generated(seed: int = 0) -> Benchmark:
 def main(seeds: int, steps: int | None, keep: Path | None) -> None:
     """Train four recipes over several seeds and print the tables."""
     benchmark = generated()
-    study = make_study(benchmark.protocol, settings="small", seeds=seeds, steps=steps)
+    changes = {} if steps is None else {"steps": steps}
+    study = make_ablation(benchmark.protocol, settings="small", seeds=seeds, **changes)
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as scratch:
-        result = reproduce(study, Runner(keep or Path(scratch), benchmark, study.protocol.tious))
+        result = study.run(Runner(keep or Path(scratch), benchmark, study.protocol.tious))
     spent = time.monotonic() - began
     show_text(f"{result.settings()}; {len(study.specs())} runs in {spent:.0f} s\n")
     show_sheets(result.sheets()[:2])

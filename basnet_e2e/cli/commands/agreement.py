@@ -1,6 +1,5 @@
 """`basnet agreement`: how far two annotations of the same videos agree."""
 
-import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,9 +11,9 @@ from basnet_e2e.cli.options import PATH, Seconds, annotation_options, score_opti
 from basnet_e2e.cli.terminal.tables import new_table, show, width
 from basnet_e2e.data.annotations.video_names import counted
 from basnet_e2e.data.files.text_files import json_text
-from basnet_e2e.evaluation.agreement import Agreement, Pair, Score, Side
+from basnet_e2e.evaluation.agreement import Agreement, Score
 from basnet_e2e.evaluation.agreement import agreement as compare
-from basnet_e2e.interchange.annotated import AnnotatedVideo, Hints
+from basnet_e2e.interchange.annotated import Hints
 from basnet_e2e.interchange.compared import paired
 
 CELL = 10  # columns per number of the confusion
@@ -46,10 +45,7 @@ def agreement(
     chosen = [
         replace(hints, predictions=True, observations=names[k : k + 1] or names[:1]) for k in (0, 1)
     ]
-    pairs = {
-        name: Pair(pair.duration, _side(pair.first), _side(pair.second))
-        for name, pair in paired((first, chosen[0]), (second, chosen[1])).items()
-    }
+    pairs = paired((first, chosen[0]), (second, chosen[1]))
     found = compare(list(pairs.values()), step, draws)
     if as_json:
         document = {"videos": list(pairs), "step": step, **found.to_json()}
@@ -64,10 +60,6 @@ def agreement(
         show(_confusion(found))
 
 
-def _side(video: AnnotatedVideo) -> Side:
-    return Side(video.intervals, video.unknown)
-
-
 def _scores(found: Agreement, videos: int, step: float) -> Any:
     compared = f"{found.seconds:.1f} s of {counted(videos, 'video')}"
     title = f"Cohen's kappa over {compared} in steps of {step:g} s"
@@ -80,9 +72,9 @@ def _scores(found: Agreement, videos: int, step: float) -> Any:
 
 
 def _cells(score: Score) -> list[str]:
-    bounds = "" if math.isnan(score.low) else f"{score.low:.3f} - {score.high:.3f}"
-    kappa = "-" if math.isnan(score.kappa) else f"{score.kappa:.3f}"
-    return [kappa, bounds, f"{score.percent:.1f}"]
+    bounds = "" if score.low is None else f"{score.low:.3f} - {score.high:.3f}"
+    kappa = "-" if score.kappa is None else f"{score.kappa:.3f}"
+    return [kappa, bounds, "-" if score.percent is None else f"{score.percent:.1f}"]
 
 
 def _confusion(found: Agreement) -> Any:

@@ -13,7 +13,7 @@ from basnet_e2e.data.annotations.video_names import counted, listing
 from basnet_e2e.data.files.csv_rows import csv_text
 from basnet_e2e.data.files.file_kinds import Kind
 from basnet_e2e.data.files.overwrite_checks import check_output
-from basnet_e2e.evaluation.time_budget import Budget, Observed, time_budget
+from basnet_e2e.evaluation.time_budget import Budget, time_budget
 from basnet_e2e.interchange.annotated import Hints
 from basnet_e2e.interchange.compared import timed_videos
 from basnet_e2e.interchange.output_text import csv_cell, one_line
@@ -37,10 +37,9 @@ def budget(results: tuple[Path, ...], output: Path | None, force: bool, hints: H
     if output is not None:
         check_output(output, Kind.BUDGET, results, force=force)
     videos = {
-        video.video: Observed(video.intervals, video.observed)
-        for video in timed_videos(results, replace(hints, predictions=True))
+        video.video: video for video in timed_videos(results, replace(hints, predictions=True))
     }
-    endless = [name for name, video in videos.items() if video.seconds is None]
+    endless = [name for name, video in videos.items() if video.observed is None]
     if endless:
         log.warning(
             "no shares of %s, whose length no file says: %s",

@@ -76,10 +76,10 @@ def evaluate(
     classes = analysis.classification(case)
     if as_json:
         document = table.to_json() | {
-            "confidence": confidence.to_json() if confidence else None,
-            "false_positives": errors.to_json(),
-            "by_length": {"tiou": DETAIL_TIOU, "ranges": [row.to_json() for row in lengths]},
-            "classification": classes.to_json() if classes else None,
+            "confidence": vars(confidence) if confidence else None,
+            "false_positives": vars(errors),
+            "by_length": {"tiou": DETAIL_TIOU, "ranges": [vars(row) for row in lengths]},
+            "classification": vars(classes) if classes else None,
         }
         click.echo(json_text(document), nl=False)
         return
@@ -150,9 +150,9 @@ def _error_table(errors: analysis.FalsePositives) -> Any:
     title = f"{best}, tIoU {errors.tiou:g}"
     shown = new_table(title, "kind", "number", "%")
     shown.add_column("meaning", overflow="fold")
-    total = max(errors.examined, 1)
+    total = max(errors.looked_at, 1)
     shown.add_row("true", str(errors.true), f"{100 * errors.true / total:.1f}", "")
-    for kind, count in errors.kinds.items():
+    for kind, count in errors.false.items():
         shown.add_row(kind, str(count), f"{100 * count / total:.1f}", analysis.KIND_MEANING[kind])
     return shown
 
@@ -161,9 +161,10 @@ def _length_table(lengths: Sequence[analysis.LengthResult]) -> Any:
     title = f"Results by length of the action, tIoU {DETAIL_TIOU:g}"
     shown = new_table(title, "seconds", "annotated", "recall %", "mAP %")
     for row in lengths:
-        seconds = f"above {row.first:g}" if row.last == float("inf") else f"to {row.last:g}"
+        first, last = row.seconds
+        seconds = f"above {first:g}" if last is None else f"to {last:g}"
         shown.add_row(
-            seconds, str(row.positives), f"{100 * row.recall:.1f}", f"{100 * row.map:.1f}"
+            seconds, str(row.ground_truth), f"{100 * row.recall:.1f}", f"{100 * row.map:.1f}"
         )
     return shown
 

@@ -34,7 +34,7 @@ from basnet_e2e.errors import BasnetError
 from basnet_e2e.intervals import Failure, Selection
 from basnet_e2e.localization.inputs import Input, VideoFile, find_inputs
 from basnet_e2e.localization.localizer import Localizer
-from basnet_e2e.localization.result_files import Document, FolderStore, Store, stamp
+from basnet_e2e.localization.result_files import ResultDocument, ResultFolder, ResultWriter, stamp
 from basnet_e2e.localization.video_failures import failure_message
 from basnet_e2e.report.live import LiveReport
 from extract.errors import ExtractError
@@ -148,13 +148,20 @@ def localize(
     """
     sources = find_inputs(inputs, grid=grid)
     many = len(inputs) > 1 or any(map(is_folder, inputs))
-    store, report = _open_outputs(output, page, layout, sources, many, [*inputs, model], force)
+    results, report = _open_outputs(output, page, layout, sources, many, [*inputs, model], force)
     videos = [each for each in sources if isinstance(each, VideoFile)]
     features = open_store(features_folder, no_cache, videos, inputs, force=force)
-    localizer = Localizer(model, **asdict(decoding), store=features, observer=report, **reading)
+    localizer = Localizer(
+        model,
+        **asdict(decoding),
+        store=features,
+        on_open=report.on_open if report else None,
+        on_prediction=report.on_prediction if report else None,
+        **reading,
+    )
     _check(sources, localizer)
     with report or contextlib.nullcontext():
-        run = _Run(sources, localizer, Selection(keep, min_score, min_length), store, report)
+        run = _Run(sources, localizer, Selection(keep, min_score, min_length), results, report)
         try:
             run.all(jobs)
         finally:
@@ -176,20 +183,20 @@ def _open_outputs(
     many: bool,
     inputs: Sequence[Path | Url | None],
     force: bool,
-) -> tuple[Store, LiveReport | None]:
+) -> tuple[ResultWriter, LiveReport | None]:
     """What takes the results, and the report if there is one."""
     if page and output and layout != "json":
         raise BasnetError("--report reads the result again, which needs --format json")
-    store: Store
+    results: ResultWriter
     if output and output.is_folder:
-        store, many = FolderStore(output.path, layout, sources, inputs, force=force), False
+        results, many = ResultFolder(output.path, layout, sources, inputs, force=force), False
     else:
         path = output.path if output else None
-        store = Document(path, layout, sources, many, inputs, force=force)
+        results = ResultDocument(path, layout, sources, many, inputs, force=force)
     if page is None:
-        return store, None
+        return results, None
     file_of = None if output is None else lambda source: output.file_of(source.id)
-    return store, LiveReport(page, sources, file_of, many=many, inputs=inputs, force=force)
+    return results, LiveReport(page, sources, file_of, many=many, inputs=inputs, force=force)
 
 
 def _check(sources: Sequence[Input], localizer: Localizer) -> None:
@@ -211,7 +218,7 @@ class _Run:
     sources: Sequence[Input]
     localizer: Localizer
     selection: Selection
-    store: Store
+    results: ResultWriter
     report: LiveReport | None
     failed: list[Failure] = field(default_factory=list)
     left: list[Input] = field(init=False)
@@ -251,7 +258,7 @@ class _Run:
             return
         kept = self.selection.of(found)
         result = replace(kept, made=kept.made | made)
-        self.store.add(source, result)
+        self.results.add(source, result)
         if self.report:
             self.report.add(source, result)
 
@@ -260,7 +267,7 @@ class _Run:
             made = self.localizer.made_from(source)
         except OSError:
             return False  # reported in its turn
-        return self.store.is_done(source, stamp(made) | self.selection.to_json())
+        return self.results.is_done(source, stamp(made) | self.selection.to_json())
 
     def close(self) -> str:
         """Write what is done, however the run ended, and say what is left.
@@ -268,9 +275,9 @@ class _Run:
         Returns:
             The text for stdout, if any.
         """
-        text = self.store.close(self.failed, self.left)
+        text = self.results.close(self.failed, self.left)
         done, count = len(self.sources) - len(self.left), len(self.sources)
         if self.left and count > 1:
-            advice = self.store.how_to_go_on
+            advice = self.results.resume_hint
             log.warning("%d of %d videos are done; %s", done, count, advice)
         return text

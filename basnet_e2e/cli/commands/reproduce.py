@@ -24,7 +24,7 @@ from basnet_e2e.cli.terminal.tables import show_sheets, show_text
 from basnet_e2e.data.files.file_kinds import Kind
 from basnet_e2e.data.files.overwrite_checks import check_folder, check_output
 from basnet_e2e.reproduction.data import read_benchmark
-from basnet_e2e.reproduction.published import Protocol, protocol
+from basnet_e2e.reproduction.published import PROTOCOLS, Protocol
 
 if TYPE_CHECKING:
     from basnet_e2e.reproduction.runs import Spec
@@ -139,8 +139,6 @@ def reproduce(
     finished runs are kept.
     """
     from basnet_e2e.heads.common.devices import choose_device
-    from basnet_e2e.reproduction import heads as methods
-    from basnet_e2e.reproduction import study as ablation
     from basnet_e2e.reproduction.pictures import check_video
     from basnet_e2e.reproduction.runs import Runner
 
@@ -148,7 +146,7 @@ def reproduce(
     check_folder(folder)
     check_output(folder / "report.json", Kind.REPORT, [root, ground_truth, labels], force=force)
     place = choose_device(device)
-    wanted = protocol(benchmark)
+    wanted = PROTOCOLS[benchmark]
     study = _study(wanted, select=select, video=video, **chosen)
     data = read_benchmark(
         root, wanted, ground_truth=ground_truth, labels=labels, streams=streams, grid=grid
@@ -159,19 +157,14 @@ def reproduce(
     if video is not None:
         check_video(data.test, video)
     (folder / "runs").mkdir(parents=True, exist_ok=True)
-    runner = Runner(folder / "runs", data, wanted.tious, select=select, device=place)
-    result: Any
+    best = select == "best-on-test"
+    runner = Runner(folder / "runs", data, wanted.tious, best_on_test=best, device=place)
     with StepProgress("reproduce") as bar:
-        follow = functools.partial(_follow, bar)
-        if isinstance(study, methods.HeadStudy):
-            result = methods.compare_heads(study, runner, follow)
-            written = methods.write_head_report(folder, result, runner)
-        else:
-            result = ablation.reproduce(study, runner, follow)
-            written = ablation.write_report(folder, result, runner, video)
-    show_text(f"{result.settings()}.\n")
-    show_sheets(result.sheets())
-    for note in result.notes:
+        report = study.run(runner, functools.partial(_follow, bar))
+    written = report.write(folder, runner, video)
+    show_text(f"{report.settings()}.\n")
+    show_sheets(report.sheets())
+    for note in report.notes:
         show_text(f"Note: {note}.")
     log.info("written: %s", ", ".join(map(str, written)))
 
@@ -186,12 +179,12 @@ def _study(
     **chosen: Any,
 ) -> Any:
     """What is computed: BaS-Net's ablation, or a comparison of heads."""
+    from basnet_e2e.reproduction.ablation import make_ablation
     from basnet_e2e.reproduction.heads import make_head_study
-    from basnet_e2e.reproduction.study import make_study
 
     given = {name: value for name, value in chosen.items() if value is not None}
     if heads is None:
-        return make_study(wanted, settings=preset, **given)
+        return make_ablation(wanted, settings=preset, **given)
     ablation = [option for name, option in ABLATION.items() if name in given]
     ablation += ["select"] * (select != "last") + ["video"] * (video is not None)
     if ablation:

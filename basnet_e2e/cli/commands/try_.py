@@ -25,7 +25,7 @@ from basnet_e2e.errors import BasnetError
 from basnet_e2e.localization.inputs import VideoFile, find_inputs
 from basnet_e2e.localization.localizer import Localizer
 from basnet_e2e.localization.pretrained import BUILT_IN, SnippetPrediction
-from basnet_e2e.localization.result_files import FolderStore
+from basnet_e2e.localization.result_files import ResultFolder
 from basnet_e2e.report.live import LiveReport
 from extract.pipeline.settings import DecodeOptions
 
@@ -78,7 +78,7 @@ def try_(
         log.info(INTRODUCTION.format(video=video))  # before torch is imported
     source = _the_video(video)
     folder = output or Path(f"{source.id}-actions")
-    store = FolderStore(folder, "json", [source], [video], force=force)
+    results = ResultFolder(folder, "json", [source], [video], force=force)
     page, made = folder / f"{source.id}.html", folder / f"{source.id}.json"
     with LiveReport(page, [source], lambda _: made, many=False, force=force) as report:
         localizer = Localizer(
@@ -86,13 +86,14 @@ def try_(
             device=device,
             **asdict(decoding),
             on_snippet=SnippetMessages(),
-            observer=report,
+            on_open=report.on_open,
+            on_prediction=report.on_prediction,
         )
         with StepProgress(source.id) as bar:
             found = localizer.localize_input(source, bar.update)
         result = intervals.Selection().of(found)
-        store.add(source, result)
-        store.close([], [])
+        results.add(source, result)
+        results.close([], [])
         report.add(source, result)
         report.write([])
     named = shlex.quote(str(video))

@@ -20,16 +20,16 @@ Plane = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Look:
-    """What one actor looks like.
+    """The look of an actor.
 
     Attributes:
-        pattern: Name of the pattern.
-        first: One of its two colours, ``[3] float32`` in 0..255.
-        second: The other.
-        frequency: Pattern cycles per radius.
-        aspect: Height of the silhouette over its width.
-        corner: Exponent of the silhouette: 2 is an ellipse, larger values near a rectangle.
-        angle: Orientation at rest, in radians.
+        pattern: name of the pattern.
+        first: one of its two colours, ``[3] float32`` in 0..255.
+        second: the other.
+        frequency: pattern cycles per radius.
+        aspect: height of the silhouette over its width.
+        corner: exponent of the silhouette: 2 is an ellipse, larger values near a rectangle.
+        angle: orientation at rest, in radians.
         blotches: ``[32, 32]`` random field of a mottled actor.
     """
 
@@ -45,7 +45,7 @@ class Look:
 
 @dataclass(frozen=True)
 class Pose:
-    """Where an actor is relative to its place: offsets in picture heights, angle in radians."""
+    """Offsets of an actor from its place in picture heights, and its angle in radians."""
 
     right: float = 0.0
     down: float = 0.0
@@ -143,11 +143,11 @@ def paint(
 
     Args:
         picture: ``[H, W, 3] float32`` in 0..255, changed in place.
-        look: What to draw.
-        x: Column of the centre, in pixels.
-        y: Row of the centre, in pixels.
-        radius: Radius in pixels.
-        angle: Turn against the orientation at rest, in radians.
+        look: what to draw.
+        x: column of the centre, in pixels.
+        y: row of the centre, in pixels.
+        radius: radius in pixels.
+        angle: turn against the orientation at rest, in radians.
         opacity: 0 invisible, 1 solid.
     """
     height, width = picture.shape[:2]

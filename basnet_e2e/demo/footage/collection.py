@@ -21,17 +21,17 @@ if TYPE_CHECKING:
     from extract.pipeline.accumulator import OnProgress
 
 VERSION = 1
-"""Raised whenever equal settings no longer give equal footage."""
+"""Increased whenever equal settings no longer give equal footage."""
 
 
 @dataclass(frozen=True)
 class Collection:
-    """A data set: how many videos, and the seed that decides all else.
+    """A data set: its number of videos, and the seed of everything else.
 
     Attributes:
-        training: Training videos, labelled per video.
-        test: Test videos, with intervals.
-        seed: Seed; video n depends on the seed, its part and n alone.
+        training: number of training videos, with labels.
+        test: number of test videos, with intervals.
+        seed: video n depends on the seed, its part and n alone.
     """
 
     training: int = 30
@@ -39,11 +39,12 @@ class Collection:
     seed: int = 2020
 
     def timeline(self, part: str, number: int) -> Script:
-        """What happens in video ``number`` of a part (``train`` or ``test``)."""
-        return plan(self._rng(part, number), DEMO_WORLD, CLASSES[number % len(CLASSES)])
+        """The plan of video ``number`` of a part (``train`` or ``test``)."""
+        rng = np.random.default_rng([self.seed, part == "test", number, 0])
+        return plan(rng, DEMO_WORLD, CLASSES[number % len(CLASSES)])
 
     def write_one(self, folder: Path, part: str, number: int) -> None:
-        """Render and encode one video, unless it is there."""
+        """Render and encode one video, unless it exists."""
         path = video_path(folder, part, number)
         if path.exists():
             return
@@ -59,9 +60,6 @@ class Collection:
             ("test", n) for n in range(self.test)
         ]
 
-    def _rng(self, part: str, number: int) -> np.random.Generator:
-        return np.random.default_rng([self.seed, part == "test", number, 0])
-
 
 def video_id(part: str, number: int) -> str:
     """Name of a video without folder and suffix: ``train_01`` is the first."""
@@ -69,7 +67,7 @@ def video_id(part: str, number: int) -> str:
 
 
 def video_path(folder: Path, part: str, number: int) -> Path:
-    """Where a video is in the data set's folder."""
+    """Path of a video in the data set's folder."""
     return folder / "videos" / part / f"{video_id(part, number)}.mp4"
 
 
@@ -90,19 +88,19 @@ def write_collection(
     jobs: int | None = None,
     progress: "OnProgress | None" = None,
 ) -> None:
-    """Write a data set; what an earlier run finished is kept, and a larger data set adds to it.
+    """Write a data set; finished videos are kept, and a larger data set adds to them.
 
     Args:
-        folder: Where to.
-        collection: What.
-        jobs: processes; default: one per core.
-        progress: Called with (videos done, videos in all).
+        folder: where to write.
+        collection: the data set.
+        jobs: number of processes. Default: one per core.
+        progress: called with (videos done, videos in all).
 
     Raises:
-        BasnetError: the folder holds footage of another seed or version.
+        BasnetError: the folder contains footage of another seed or version.
         OSError: the folder cannot be written or the disk is full.
     """
-    collection = _claim(folder, collection)
+    collection = _record_settings(folder, collection)
     todo = collection.videos()
     quiet = signal.SIGINT, signal.SIG_IGN  # Ctrl-C reaches this process, which ends the others
     with ProcessPoolExecutor(jobs or cores(), initializer=signal.signal, initargs=quiet) as pool:
@@ -118,20 +116,20 @@ def write_collection(
     write_text(ground_truth_path(folder), json.dumps(_ground_truth(collection), indent=1) + "\n")
 
 
-def _claim(folder: Path, collection: Collection) -> Collection:
-    """Note the settings in the folder; what is noted there may grow and never shrinks."""
-    note = folder / "footage.json"
-    if note.exists():
-        noted = _noted(note)
-        if noted.get("version") != VERSION or noted.get("seed") != collection.seed:
+def _record_settings(folder: Path, collection: Collection) -> Collection:
+    """Record the settings in the folder; a recorded data set may grow and never shrinks."""
+    record = folder / "footage.json"
+    if record.exists():
+        earlier = _recorded(record)
+        if earlier.get("version") != VERSION or earlier.get("seed") != collection.seed:
             raise BasnetError(
-                f"{folder}: holds footage made with other settings ({note.name}); "
+                f"{folder}: holds footage made with other settings ({record.name}); "
                 "choose another folder or delete this one"
             )
         collection = replace(
             collection,
-            training=max(collection.training, int(noted["training"])),
-            test=max(collection.test, int(noted["test"])),
+            training=max(collection.training, int(earlier["training"])),
+            test=max(collection.test, int(earlier["test"])),
         )
     else:
         for path in (labels_path(folder), ground_truth_path(folder)):
@@ -140,17 +138,18 @@ def _claim(folder: Path, collection: Collection) -> Collection:
                     f"{path}: is not of generated footage and is not overwritten; "
                     "choose another folder"
                 )
-    write_text(note, json.dumps({"version": VERSION, **asdict(collection)}, sort_keys=True) + "\n")
+    document = {"version": VERSION, **asdict(collection)}
+    write_text(record, json.dumps(document, sort_keys=True) + "\n")
     return collection
 
 
-def _noted(note: Path) -> dict[str, Any]:
+def _recorded(record: Path) -> dict[str, Any]:
     try:
-        noted = json.loads(note.read_text(encoding="utf-8"))
-        int(noted["training"]), int(noted["test"])
+        document = json.loads(record.read_text(encoding="utf-8"))
+        int(document["training"]), int(document["test"])
     except (ValueError, TypeError, KeyError) as error:
-        raise BasnetError(f"{note}: damaged; delete it and the videos beside it") from error
-    return dict(noted)
+        raise BasnetError(f"{record}: damaged; delete it and the videos beside it") from error
+    return dict(document)
 
 
 def _labels(collection: Collection) -> str:

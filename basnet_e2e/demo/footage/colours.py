@@ -14,8 +14,8 @@ def two_colours(
     """Two random colours, ``[3] float32`` in 0..255, whose brightness differs by ``contrast``.
 
     Args:
-        rng: Source of randomness.
-        contrast: Range of the difference in luma, in grey levels.
+        rng: source of randomness.
+        contrast: range of the difference in luma, in grey levels.
     """
     first = rng.uniform(20, 235, 3).astype(np.float32)
     second = rng.uniform(20, 235, 3).astype(np.float32)

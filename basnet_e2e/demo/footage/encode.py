@@ -23,10 +23,10 @@ def write_video(
     """Encode frames ``[H, W, 3] uint8`` as h264 in mp4, whole or not at all.
 
     Args:
-        path: File to write; its folder is made.
-        frames: Pictures of one size.
-        fps: Frames per second.
-        size: Width and height in pixels, both even.
+        path: file to write; its folder is made.
+        frames: pictures of one size.
+        fps: frames per second.
+        size: width and height in pixels, both even.
 
     Raises:
         OSError: the folder cannot be written or the disk is full.

@@ -29,11 +29,11 @@ class Actor:
     """One actor on stage from its first act's start to its last act's end.
 
     Attributes:
-        look: What it looks like.
-        x: Column of its place, in picture heights from the picture's centre.
-        y: Row of its place, likewise.
-        radius: In picture heights.
-        acts: What it does, in order and without gaps; each act begins where the last one left it.
+        look: what it looks like.
+        x: column of its place, in picture heights from the picture's centre.
+        y: row of its place, likewise.
+        radius: in picture heights.
+        acts: what it does, in order and without gaps; each act begins where the last one left it.
     """
 
     look: Look
@@ -67,12 +67,12 @@ class Scene:
     """All that a video shows.
 
     Attributes:
-        world: Frame size and rate.
-        backdrop: Background, larger than the view, ``[H, W, 3] float32`` in 0..255.
-        camera: Drift of the view.
-        actors: Everything that is on stage at some time.
-        noise: Standard deviation of the sensor noise, in grey levels.
-        seed: Seed of the noise.
+        world: frame size and rate.
+        backdrop: background, larger than the view, ``[H, W, 3] float32`` in 0..255.
+        camera: drift of the view.
+        actors: everything that is on stage at some time.
+        noise: standard deviation of the sensor noise, in grey levels.
+        seed: seed of the noise.
     """
 
     world: World
@@ -107,9 +107,9 @@ def random_actor(
     """An actor of the given pattern near the middle of the view.
 
     Args:
-        rng: Source of randomness.
-        world: Ranges of size and speed.
-        pattern: Its look.
+        rng: source of randomness.
+        world: ranges of size and speed.
+        pattern: its look.
         acts: ``(motion name, start, end)`` in seconds, in order and without gaps.
     """
     return Actor(

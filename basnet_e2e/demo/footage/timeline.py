@@ -1,4 +1,4 @@
-"""What happens when in an untrimmed video: actions at random times among distractors.
+"""Plan an untrimmed video: actions at random times among distractors.
 
 Six classes, each a look and a motion. Every look belongs to two classes and every motion to two, so
 neither tells the class alone. An actor is on stage before and after its action, so its presence
@@ -56,7 +56,7 @@ class Occurrence:
 
 @dataclass(frozen=True)
 class Script:
-    """A planned video: its length in seconds, all actors, and the actions among what they do."""
+    """A planned video: its length in seconds, all actors, and the actions they perform."""
 
     duration: float
     actors: tuple[Actor, ...]
@@ -73,9 +73,9 @@ def plan(rng: Generator, world: World, label: str) -> Script:
     """Plan a video in which ``label`` occurs, perhaps with a second class, among distractors.
 
     Args:
-        rng: Source of randomness.
-        world: Ranges of sizes and speeds.
-        label: The class that occurs in any case.
+        rng: source of randomness.
+        world: ranges of sizes and speeds.
+        label: the class that occurs in any case.
     """
     duration = _on_frame(rng.uniform(*DURATION), world)
     labels = [label]
@@ -105,7 +105,7 @@ def _next(rng: Generator, labels: Sequence[str]) -> str:
 
 
 def _enter(rng: Generator, world: World, name: str, time: float) -> Actor:
-    """An actor that waits, does what its name says and waits again, from ``time`` on."""
+    """An actor that waits, performs the named motion and waits again, starting at ``time``."""
     look, motion = name.split()
     start = _on_frame(time + rng.uniform(*LEAD), world)
     end = _on_frame(start + rng.uniform(*ACTION), world)
@@ -116,5 +116,5 @@ def _enter(rng: Generator, world: World, name: str, time: float) -> Actor:
 
 
 def _on_frame(time: float, world: World) -> float:
-    """The nearest time at which a frame is shown, so that an interval is exactly what is seen."""
+    """The nearest time of a frame, so that intervals match the frames exactly."""
     return float(np.rint(time * world.fps) / world.fps)

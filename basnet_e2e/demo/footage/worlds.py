@@ -1,6 +1,6 @@
 """Worlds: the ranges from which generated footage draws its sizes, speeds and backgrounds.
 
-The demo must not show ``i3d-mini`` what it was trained on, so there are two worlds that share looks
+The demo must not contain footage like the training data of ``i3d-mini``, so two worlds share looks
 and motions but no background, size or speed: every range of ``DEMO_WORLD`` lies in the gap that
 ``PRETRAINING_WORLD`` leaves open.
 """
@@ -30,20 +30,18 @@ class World:
     """How footage may look and move.
 
     Attributes:
-        name: Name in messages.
-        backgrounds: Background families, see ``footage.backgrounds``.
-        radius: Ranges of an actor's radius, in picture heights.
-        period: Ranges of a motion's period, in seconds.
-        swing: Range of the amplitude of swing, bounce and orbit, in picture heights.
-        pan: Range of the amplitude of the camera's drift, in picture heights.
-        pan_period: Range of the period of the camera's drift, in seconds.
-        noise: Range of the standard deviation of sensor noise, in grey levels of 0..255.
-        width: Frame width in pixels.
-        height: Frame height in pixels.
-        fps: Frames per second.
+        backgrounds: background families, see ``footage.backgrounds``.
+        radius: ranges of an actor's radius, in picture heights.
+        period: ranges of a motion's period, in seconds.
+        swing: range of the amplitude of swing, bounce and orbit, in picture heights.
+        pan: range of the amplitude of the camera's drift, in picture heights.
+        pan_period: range of the period of the camera's drift, in seconds.
+        noise: range of the standard deviation of sensor noise, in grey levels of 0..255.
+        width: frame width in pixels.
+        height: frame height in pixels.
+        fps: frames per second.
     """
 
-    name: str
     backgrounds: tuple[str, ...]
     radius: tuple[Range, ...]
     period: tuple[Range, ...]
@@ -57,7 +55,6 @@ class World:
 
 
 PRETRAINING_WORLD = World(
-    name="pretraining",
     backgrounds=("clouds", "weave"),
     radius=((0.13, 0.165), (0.215, 0.25)),
     period=((0.8, 1.1), (1.5, 1.9)),
@@ -68,7 +65,6 @@ PRETRAINING_WORLD = World(
 )
 
 DEMO_WORLD = World(
-    name="demo",
     backgrounds=("cells", "ripples"),
     radius=((0.17, 0.21),),
     period=((1.15, 1.45),),

@@ -57,7 +57,7 @@ def apply_model(model: HeadModel, video: VideoFeatures) -> ModelView:
         BasnetError: the features have another width than those the model was trained on.
     """
     found = activations(model, video)
-    every = localization_of(found, model.preset, model.classes, video, model.name)
+    every = localization_of(found, model, video)
     best = replace(every, intervals=keep_best(every.intervals))
     return ModelView(best, model.classes, found.edges, found.centres, found.cas, found.foreground)
 

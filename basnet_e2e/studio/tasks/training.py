@@ -22,9 +22,9 @@ from basnet_e2e.heads.checkpoint import HeadModel, load_model
 from basnet_e2e.intervals import Localization, Selection
 from basnet_e2e.localization.inference import (
     activations,
+    apply_network,
     localization_of,
     localize_network,
-    read_network,
 )
 from basnet_e2e.report.evidence import evidence_of
 from basnet_e2e.studio.project.annotation import Annotation, Known, known_of
@@ -206,7 +206,7 @@ class Checker:
             [[c in (self._known[v.id].labels or ()) for c in self._classes] for v in self._videos]
         )
         if len(targets) > 1 and len(judged(targets)):
-            predictions = [read_network(net, preset, each).prediction for each in self._videos]
+            predictions = [apply_network(net, preset, each).prediction for each in self._videos]
             scores = np.stack([each.video_scores for each in predictions])
             found["recognition"] = round(recognition(targets, scores).map, 4)
         if self._enough:
@@ -244,7 +244,7 @@ def look_at_all(
     candidates = []
     for number, video in enumerate(videos, start=1):
         seen = activations(model, video)
-        every = localization_of(seen, model.preset, model.classes, video, model.name)
+        every = localization_of(seen, model, video)
         result = Selection().of(every)
         path = folder / RESULTS / f"{video.id}.json"
         evidence = evidence_of(result, model.classes, seen.centres, seen.cas, seen.foreground)

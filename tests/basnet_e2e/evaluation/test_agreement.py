@@ -2,7 +2,6 @@
 
 import itertools
 import json
-import math
 
 import numpy as np
 import pytest
@@ -10,15 +9,23 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from basnet_e2e import BasnetError, Interval
-from basnet_e2e.evaluation.agreement import Pair, Side, agreement
+from basnet_e2e.evaluation.agreement import agreement
+from basnet_e2e.interchange.annotated import AnnotatedVideo
+from basnet_e2e.interchange.compared import Pair
 
 STEP = 0.1
 BORDERS = st.integers(0, 100)
 STRETCHES = st.lists(st.tuples(st.sampled_from("xyz"), BORDERS, BORDERS), max_size=5)
 
 
+def side_of(intervals, unknown=()):
+    return AnnotatedVideo.of("v", intervals, unknown=unknown)
+
+
 def side(stretches):
-    return Side([Interval(label, min(a, b) * STEP, max(a, b) * STEP) for label, a, b in stretches])
+    return side_of(
+        [Interval(label, min(a, b) * STEP, max(a, b) * STEP) for label, a, b in stretches]
+    )
 
 
 def grid(stretches, count):
@@ -47,7 +54,7 @@ def test_kappa_is_that_of_scikit_learn(videos):
 
     def same(value, first, second):
         if len({*first, *second}) == 1:
-            assert math.isnan(value)  # scikit-learn warns and gives NaN too
+            assert value is None  # scikit-learn warns and gives NaN too
         else:
             assert value == pytest.approx(metrics.cohen_kappa_score(first, second))
 
@@ -63,20 +70,20 @@ def test_kappa_is_that_of_scikit_learn(videos):
 
 def test_by_hand():
     # Of 10 s both see the action for 2 s, each alone for 1 s, nobody for 6 s.
-    pair = Pair(10.0, Side([Interval("x", 1.0, 4.0)]), Side([Interval("x", 2.0, 5.0)]))
+    pair = Pair(10.0, side_of([Interval("x", 1.0, 4.0)]), side_of([Interval("x", 2.0, 5.0)]))
     found = agreement([pair])
     chance = 0.3 * 0.3 + 0.7 * 0.7
     assert found.overall.kappa == pytest.approx((0.8 - chance) / (1 - chance))
     assert found.overall.percent == pytest.approx(80.0)
     assert found.categories == ["no action", "x"]
     assert found.confusion == pytest.approx(np.array([[6.0, 1.0], [1.0, 2.0]]))
-    assert math.isnan(found.overall.low)  # one video says nothing of other videos
+    assert found.overall.low is None  # one video says nothing of other videos
 
 
 def test_what_nobody_looked_at_does_not_count():
     seen = [Interval("x", 1.0, 2.0)]
     other = [Interval("x", 1.0, 2.0), Interval("x", 5.0, 9.0)]
-    pair = Pair(10.0, Side(seen, [(4.0, 10.0)]), Side(other))
+    pair = Pair(10.0, side_of(seen, [(4.0, 10.0)]), side_of(other))
     found = agreement([pair])
     assert found.seconds == pytest.approx(4.0)
     assert found.overall.kappa == pytest.approx(1.0)
@@ -90,8 +97,8 @@ def test_bounds_hold_the_value_and_repeat():
         pairs.append(
             Pair(
                 10.0,
-                Side([Interval("x", start, start + 3)]),
-                Side([Interval("x", start + shift, start + shift + 3)]),
+                side_of([Interval("x", start, start + 3)]),
+                side_of([Interval("x", start + shift, start + shift + 3)]),
             )
         )
     found, again = (agreement(pairs).overall for _ in range(2))
@@ -101,7 +108,7 @@ def test_bounds_hold_the_value_and_repeat():
 
 def test_a_grid_that_is_too_fine():
     with pytest.raises(BasnetError, match="--step"):
-        agreement([Pair(1e9, Side([]), Side([]))])
+        agreement([Pair(1e9, side_of([]), side_of([]))])
 
 
 def test_the_command(tmp_path, run):

@@ -5,11 +5,11 @@ import pytest
 
 from basnet_e2e.data.annotations.predictions import Predictions
 from basnet_e2e.evaluation.analysis import (
-    _weighted_ap,
     bootstrap,
     by_length,
     classification,
     false_positives,
+    weighted_average_precision,
 )
 from basnet_e2e.evaluation.evaluate import average_precision, prepare
 from basnet_e2e.intervals import Interval
@@ -28,8 +28,8 @@ def test_each_kind_of_false_positive():
         ]
     }
     errors = false_positives(prepare(found, truth), 0.5)
-    assert (errors.examined, errors.true) == (6, 1)
-    assert errors.kinds == {
+    assert (errors.looked_at, errors.true) == (6, 1)
+    assert errors.false == {
         "double detection": 1,
         "localisation": 1,
         "wrong label": 1,
@@ -40,7 +40,7 @@ def test_each_kind_of_false_positive():
 def test_only_the_best_detections_of_a_class_are_looked_at():
     truth = {"a": [Interval("x", 0, 1)]}
     found = {"a": [Interval("x", 2, 3, 1 / n) for n in range(1, 31)]}
-    assert false_positives(prepare(found, truth)).kinds["background"] == 10
+    assert false_positives(prepare(found, truth)).false["background"] == 10
 
 
 def test_lengths_are_judged_apart():
@@ -48,8 +48,8 @@ def test_lengths_are_judged_apart():
     found = {"a": [Interval("x", 10, 14, 0.9), Interval("x", 5, 6, 0.8), Interval("x", 0, 2, 0.7)]}
     short, medium = by_length(prepare(found, truth), 0.5)
     # The false detection is 1 s long, so it counts among the short ones only.
-    assert (short.first, short.last, short.positives, short.recall, short.map) == (0, 3, 1, 1, 0.5)
-    assert (medium.first, medium.last, medium.positives) == (3, 6, 2)
+    assert (short.seconds, short.ground_truth, short.recall, short.map) == ((0, 3), 1, 1, 0.5)
+    assert (medium.seconds, medium.ground_truth) == ((3, 6), 2)
     assert (medium.recall, medium.map) == (0.5, 0.5)
 
 
@@ -60,7 +60,7 @@ def test_weighted_precision_is_that_of_repeated_videos():
         weights = generator.integers(0, 4, 20)
         positives = int((hits.max(axis=0) * weights).sum()) + 2
         expected = average_precision(np.repeat(hits, weights, axis=1), positives)
-        got = _weighted_ap(hits, weights[None].astype(float), np.array([positives]))
+        got = weighted_average_precision(hits, weights[None].astype(float), np.array([positives]))
         np.testing.assert_allclose(got[0], expected, atol=1e-12)
 
 

@@ -6,16 +6,17 @@ import json
 import pytest
 
 from basnet_e2e import Interval
-from basnet_e2e.evaluation.time_budget import ALL, Budget, Observed, time_budget
+from basnet_e2e.evaluation.time_budget import ALL, Budget, time_budget
+from basnet_e2e.interchange.annotated import AnnotatedVideo
+
+
+def observed(seconds, *intervals):
+    return AnnotatedVideo.of("v", intervals, duration=seconds)
 
 
 def test_by_hand():
-    videos = {
-        "a": Observed(
-            [Interval("x", 1.0, 3.0), Interval("x", 5.0, 6.0), Interval("y", 2.0, 2.0)], 10.0
-        ),
-        "b": Observed([Interval("x", 3.0, 9.0)], 20.0),
-    }
+    intervals = Interval("x", 1.0, 3.0), Interval("x", 5.0, 6.0), Interval("y", 2.0, 2.0)
+    videos = {"a": observed(10.0, *intervals), "b": observed(20.0, Interval("x", 3.0, 9.0))}
     rows = {(row.video, row.label): row for row in time_budget(videos)}
     assert rows["a", "x"] == Budget("a", "x", 2, 3.0, 1.5, 1.5, 30.0, 1.0)
     assert rows["a", "y"] == Budget("a", "y", 1, 0, None, None, 0.0, 2.0)
@@ -25,7 +26,7 @@ def test_by_hand():
 
 
 def test_a_length_that_nobody_states():
-    rows = time_budget({"a": Observed([Interval("x", 1.0, 3.0)], None), "b": Observed([], 5.0)})
+    rows = time_budget({"a": observed(None, Interval("x", 1.0, 3.0)), "b": observed(5.0)})
     assert [row.share for row in rows] == [None, 0.0, None]
 
 

@@ -15,7 +15,7 @@ from basnet_e2e.heads.common.head import Batch, Shape
 from basnet_e2e.heads.presets import preset, preset_from_json
 from basnet_e2e.heads.registry import HEADS, find_head
 from basnet_e2e.intervals import Interval
-from basnet_e2e.localization.inference import background, localize_features
+from basnet_e2e.localization.inference import activations, localize_features, predict_background
 from basnet_e2e.training.fit import fit
 from basnet_e2e.training.loop import Run
 from basnet_e2e.training.run_identity import RunInputs
@@ -155,7 +155,7 @@ def test_one_stream_or_two(head, streams):
     video = data.videos[0]
     found = localize_features(model, video)
     assert all(0 <= each.start < each.end <= video.duration for each in found.intervals)
-    assert background(model, video).predicted.shape == video.start.shape
+    assert predict_background(activations(model, video), video)[0].shape == video.start.shape
     find_head(head).background_rule(model.preset)
 
 

@@ -20,7 +20,7 @@ from basnet_e2e.heads.common.head import Shape
 from basnet_e2e.heads.ensemble import Ensemble, build, predict
 from basnet_e2e.heads.presets import preset, preset_from_json
 from basnet_e2e.heads.registry import HEADS
-from basnet_e2e.localization.inference import activations, background, localize_features
+from basnet_e2e.localization.inference import activations, localize_features, predict_background
 from basnet_e2e.training.fit import fit
 from basnet_e2e.training.run_identity import RunInputs
 
@@ -92,7 +92,7 @@ def test_it_learns_and_is_validated(toy, tree, labels):
     videos = load_features(tree, subset="test").videos
     found = [localize_features(model, video) for video in videos]
     assert evaluate(found, read_ground_truth(tree / "gt.json")).map[0] > 0.5
-    assert background(model, videos[0]).predicted.any()
+    assert predict_background(activations(model, videos[0]), videos[0])[0].any()
 
 
 def test_resumed_equals_uninterrupted_and_names_the_head(toy, tree, labels, tmp_path):

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 
 from basnet_e2e.data.features.dataset import VideoFeatures
 from basnet_e2e.intervals import Interval, Localization
+from basnet_e2e.localization.predictor import VideoPrediction
 from basnet_e2e.localization.refinement.boundary_refinement import (
     REFINEMENT,
-    Activation,
     Refinement,
-    closer_frames,
+    extra_frames,
     refine,
     to_changes,
 )
@@ -144,11 +144,11 @@ def test_intervals_go_to_changes_and_a_second_look_is_finer():
         inside = [any(start <= time < end for start, end in truth) for time in centres]
         cas = np.array(inside, float)[:, None]
         found = found_in(coarse.duration, (1.9, 4.6, 0.9), (6.9, 10.3, 0.8), (7.6, 9.6, 0.3))
-        once = refine(found, Snippets.of([coarse]), Activation(("a",), centres, cas))
+        once = refine(VideoPrediction(found, coarse, ("a",), centres, cas))
         assert [one.score for one in once.intervals] == [0.9, 0.8, 0.3]
-        frames = closer_frames(once, SnippetGrid(), len(coarse.x))
+        frames = extra_frames(once, SnippetGrid(), len(coarse.x))
         closer = seen_at(frames, changes, scenes, 0.1, 100 + seed)
-        twice = to_changes(once, Snippets.of([coarse, closer]), REFINEMENT.again)
+        twice = to_changes(once, Snippets.of([coarse, closer]), REFINEMENT.second_reach)
         for name, result in (("cut", found), ("once", once), ("twice", twice)):
             note(name, result)
     means = {name: np.mean(each) for name, each in errors.items()}
@@ -180,23 +180,25 @@ def test_closer_snippets_are_few_new_and_near(drawn, steps, share):
     duration, rows = 31.3, 49
     found = found_in(duration, *((a, min(a + b, duration), c) for a, b, c in drawn))
     chosen = Refinement(steps=steps, share=share)
-    frames = closer_frames(found, SnippetGrid(), rows, chosen)
+    frames = extra_frames(found, SnippetGrid(), rows, chosen)
     assert frames == sorted(set(frames))
     assert len(frames) <= share * rows
     assert not any(n % 16 == 0 or n % (16 // steps) for n in frames)
     assert all(0 <= n <= duration * 25 - 16 for n in frames)
     borders = [time for one in found.intervals for time in (one.start, one.end)]
     for n in frames:
-        assert min(abs((n + 8) / 25 - time) for time in borders) <= 0.32 * chosen.closer * 2 + 1e-6
+        assert (
+            min(abs((n + 8) / 25 - time) for time in borders) <= 0.32 * chosen.closeness * 2 + 1e-6
+        )
 
 
 def test_the_best_come_first_and_weak_ones_never():
     found = found_in(31.3, (5, 7, 0.5), (12, 14, 0.9), (20, 23, 0.1))
-    everything = closer_frames(found, SnippetGrid(), 49)
+    everything = extra_frames(found, SnippetGrid(), 49)
     assert {round((n + 8) / 25) for n in everything} == {5, 7, 12, 14}
-    half = closer_frames(found, SnippetGrid(), len(everything) - 1)
-    few = closer_frames(found, SnippetGrid(), 49, replace(REFINEMENT, share=len(half) / 98))
+    half = extra_frames(found, SnippetGrid(), len(everything) - 1)
+    few = extra_frames(found, SnippetGrid(), 49, replace(REFINEMENT, share=len(half) / 98))
     assert {round((n + 8) / 25) for n in few} <= {12, 14}
-    other = closer_frames(found, SnippetGrid(Fraction(12), 32, 32), 12)
+    other = extra_frames(found, SnippetGrid(Fraction(12), 32, 32), 12)
     assert other
     assert all(n % 32 for n in other)

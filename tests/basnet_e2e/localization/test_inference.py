@@ -11,9 +11,9 @@ from basnet_e2e.heads.ensemble import build
 from basnet_e2e.heads.presets import preset
 from basnet_e2e.localization.inference import (
     activations,
-    background,
     localize_features,
     localize_pretrained,
+    predict_background,
 )
 
 CLASSES = ("run", "jump")
@@ -49,8 +49,8 @@ def test_any_length_recipe_and_preset(recipe, name, rows):
     assert seen.cas.shape == (n, 2)
     assert seen.prediction.raw.shape == (n, 2 + RECIPES[recipe].background)
     assert (seen.foreground is not None) == RECIPES[recipe].suppression
-    told = background(model, video)
-    assert told.predicted.shape == told.score.shape == (rows,)
+    predicted, score = predict_background(seen, video)
+    assert predicted.shape == score.shape == (rows,)
 
 
 def test_reads_the_branch_of_the_recipe():
@@ -86,25 +86,26 @@ def test_background_by_recipe():
     video = make_video(30)
     model = make_model("full")
     seen = activations(model, video)
-    told = background(model, video)
-    assert (told.predicted == (seen.foreground < 0.5)).all()
-    assert (told.score == -seen.foreground).all()
-    model = make_model("base")
-    seen, told = activations(model, video), background(model, video)
-    assert (told.predicted == (seen.prediction.raw.argmax(1) == 2)).all()
+    predicted, score = predict_background(seen, video)
+    assert (predicted == (seen.foreground < 0.5)).all()
+    assert (score == -seen.foreground).all()
+    seen = activations(make_model("base"), video)
+    predicted, score = predict_background(seen, video)
+    assert (predicted == (seen.prediction.raw.argmax(1) == 2)).all()
     softmax = torch.softmax(torch.from_numpy(seen.prediction.raw), 1)[:, 2].numpy()
-    assert told.score + 1 == pytest.approx(softmax)
-    model = make_model("baseline")
-    seen, told = activations(model, video), background(model, video)
-    assert (told.predicted == (seen.cas.max(1) < 0.1)).all()
+    assert score + 1 == pytest.approx(softmax)
+    seen = activations(make_model("baseline"), video)
+    predicted, _ = predict_background(seen, video)
+    assert (predicted == (seen.cas.max(1) < 0.1)).all()
 
 
 def test_background_of_rescaled_videos_is_on_the_snippets():
     model = make_model("full", "official")
     video = make_video(32)
-    seen, told = activations(model, video), background(model, video)
+    seen = activations(model, video)
+    _, score = predict_background(seen, video)
     assert len(seen.foreground) == 16
-    assert (told.score == -np.repeat(seen.foreground, 2)).all()
+    assert (score == -np.repeat(seen.foreground, 2)).all()
 
 
 # The built-in classifier -------------------------------------------------------------------------

@@ -7,9 +7,9 @@ from published_tree import CLASSES, WIDTH, read_truth, write_tree, write_truth
 from basnet_e2e import BasnetError, Interval
 from basnet_e2e.heads.basnet.settings import RECIPES
 from basnet_e2e.reproduction.data import read_benchmark
-from basnet_e2e.reproduction.published import PROTOCOLS, RECIPE_TITLES, protocol
+from basnet_e2e.reproduction.published import PROTOCOLS, RECIPE_TITLES
 
-THUMOS = protocol("thumos14")
+THUMOS = PROTOCOLS["thumos14"]
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 
@@ -33,7 +33,7 @@ def test_split_lists_choose_the_videos(tree):
     assert list(found.truth.videos) == [video.id for video in found.test] == ["test_0", "test_3"]
 
 
-def test_labels_of_their_own_stand_in_for_annotated_training_videos(tree, tmp_path, run):
+def test_separate_labels_replace_annotated_training_videos(tree, tmp_path, run):
     whole = read_benchmark(tree, THUMOS)
     database = read_truth(tree)
     write_truth(tree, {name: each for name, each in database.items() if name.startswith("test")})
@@ -69,7 +69,7 @@ def test_one_folder_of_all_videos_is_divided_by_the_annotations(tmp_path):
 
 def test_names_of_activitynet_files_match(tmp_path):
     root = write_tree(tmp_path, prefix="v_")
-    found = read_benchmark(root, protocol("activitynet12"))
+    found = read_benchmark(root, PROTOCOLS["activitynet12"])
     assert found.test[0].id == "v_test_0"
     assert found.truth.videos["v_test_0"] == [Interval("swim", 3.2, 7.68)]
 
@@ -139,7 +139,7 @@ def test_activitynet_folders_are_named_after_its_subsets(tree):
         entry["subset"] = "training" if "train" in name else "validation"
     truth["secret"] = {"subset": "testing", "annotations": []}
     write_truth(tree, truth)
-    found = read_benchmark(tree, protocol("activitynet13"))
+    found = read_benchmark(tree, PROTOCOLS["activitynet13"])
     assert len(found.train.videos) == 6
     assert [video.id for video in found.test] == [f"test_{n}" for n in range(4)]
 

@@ -10,11 +10,11 @@ from basnet_e2e import BasnetError
 from basnet_e2e.data.files.file_kinds import Kind, kind_of
 from basnet_e2e.heads.presets import preset
 from basnet_e2e.heads.registry import HEADS
-from basnet_e2e.reproduction.heads import HeadResult, HeadStudy, make_head_study
-from basnet_e2e.reproduction.published import HEAD_TITLES, protocol
+from basnet_e2e.reproduction.heads import HeadReport, make_head_study
+from basnet_e2e.reproduction.published import HEAD_TITLES, PROTOCOLS
 from basnet_e2e.reproduction.runs import Figures, Outcome, Spec
 
-THUMOS = protocol("thumos14")
+THUMOS = PROTOCOLS["thumos14"]
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 
@@ -25,17 +25,17 @@ def outcome(head, seed, value, seconds=None):
     return Outcome(Spec(chosen, seed), figures, None, seconds, 1234)
 
 
-def result(outcomes, seeds):
+def report_of(outcomes):
     presets = tuple(runs[0].spec.preset for runs in outcomes.values())
-    return HeadResult(HeadStudy(THUMOS, presets, seeds), outcomes, ())
+    return HeadReport(THUMOS, outcomes, (), presets)
 
 
-def test_rows_stand_above_what_was_published():
+def test_rows_are_above_their_published_figures():
     found = {
         "stpn": [outcome("stpn", 0, 0.1, 2.0), outcome("stpn", 1, 0.2, 4.0)],
         "autoloc": [outcome("autoloc", 0, 0.3), outcome("autoloc", 1, 0.3)],
     }
-    table, cost, background = result(found, 2).sheets()
+    table, cost, background = report_of(found).sheets()
     assert [row[0] for row in table.rows] == [
         "STPN", "  here", "  ±", "  I3D", "AutoLoc", "  here", "  ±", "  UNT"
     ]  # fmt: skip
@@ -95,7 +95,7 @@ def test_mistakes_are_one_line(tree, tmp_path, run, options, message):
     assert message in err[-1]
 
 
-def test_official_unless_told_otherwise():
+def test_official_by_default():
     study = make_head_study(THUMOS, ("all",), steps=7)
     assert [each.head for each in study.presets] == list(HEADS)
     assert {each.head: each.name for each in study.presets} == {

@@ -7,13 +7,14 @@ from published_tree import TINY, read_truth, tiny, write_tree, write_truth
 from basnet_e2e import BasnetError, Interval, Localization
 from basnet_e2e.data.annotations.annotations import GroundTruth
 from basnet_e2e.heads.basnet.settings import FIXES, PRESETS, RECIPES
-from basnet_e2e.reproduction import study, tables
+from basnet_e2e.reproduction import tables
+from basnet_e2e.reproduction.ablation import AblationStudy, make_ablation
 from basnet_e2e.reproduction.data import read_benchmark
 from basnet_e2e.reproduction.pictures import mean_best_iou
-from basnet_e2e.reproduction.published import protocol
+from basnet_e2e.reproduction.published import PROTOCOLS
 from basnet_e2e.reproduction.runs import Figures, Outcome, Runner, changes_training
 
-THUMOS = protocol("thumos14")
+THUMOS = PROTOCOLS["thumos14"]
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 
@@ -53,23 +54,23 @@ def test_the_quality_of_a_video_is_the_best_overlap_of_each_action():
 
 
 def test_every_fix_has_its_run_unless_the_settings_have_it_already():
-    asked = study.make_study(THUMOS, fix=("nms", "length"), each_fix="all", seeds=2)
+    asked = make_ablation(THUMOS, fix=("nms", "length"), each_fix="all", seeds=2)
     names = [spec.fix for spec in asked.fix_specs()]
     assert names == [name for name in FIXES if name not in ("nms", "length") for _ in range(2)]
     assert len(asked.specs()) == 8
-    free = study.make_study(THUMOS, each_fix="reading").fix_specs()
+    free = make_ablation(THUMOS, each_fix="reading").fix_specs()
     assert [spec.fix for spec in free if not changes_training("basnet", spec.fix)] == [
         *("ranking", "contrast", "nms", "first", "fallback", "groups", "centre")
     ]
     assert len(free) == 7
     with pytest.raises(BasnetError, match="recipe full"):
-        study.make_study(THUMOS, recipes=("base",), each_fix="all")
+        make_ablation(THUMOS, recipes=("base",), each_fix="all")
 
 
 QUICK = ("--preset", "small", "--steps", "4", "--segments", "32", "-q")
 
 
-def test_the_command_writes_the_whole_report_and_goes_on(tree, tmp_path, run, no_training):
+def test_the_command_writes_the_whole_report_and_continues(tree, tmp_path, run, no_training):
     out = tmp_path / "out"
     command = ("reproduce", "thumos14", "--features", tree, "-o", out, *QUICK)
     looking = ("--seeds", "2", "--select", "best-on-test")
@@ -143,7 +144,7 @@ def test_a_folder_that_cannot_be_written_is_found_before_training(tree, tmp_path
     assert "file" in err[-1]
 
 
-def test_dollars_in_names_are_no_formula(tmp_path):
+def test_dollars_in_names_do_not_begin_a_formula(tmp_path):
     root = write_tree(tmp_path / "data $x^{")
     truth = read_truth(root)
     for entry in truth.values():
@@ -152,7 +153,7 @@ def test_dollars_in_names_are_no_formula(tmp_path):
     write_truth(root, truth)
     benchmark = read_benchmark(root, THUMOS)
     runner = Runner(tmp_path / "runs", benchmark, THUMOS.tious)
-    asked = study.Study(benchmark.protocol, TINY, ("full",))
-    written = study.write_report(tmp_path / "out", study.reproduce(asked, runner), runner)
+    report = AblationStudy(benchmark.protocol, TINY, ("full",)).run(runner)
+    written = report.write(tmp_path / "out", runner)
     assert [path.name for path in written][:2] == ["report.md", "report.json"]
     assert "$win" in (tmp_path / "out" / "video.svg").read_text()

@@ -10,12 +10,12 @@ from basnet_e2e import BasnetError
 from basnet_e2e.heads.basnet.settings import FIXES
 from basnet_e2e.heads.presets import preset
 from basnet_e2e.reproduction.data import read_benchmark
-from basnet_e2e.reproduction.published import protocol
+from basnet_e2e.reproduction.published import PROTOCOLS
 from basnet_e2e.reproduction.runs import Runner, changes_training
 from basnet_e2e.training.fit import fit
 from basnet_e2e.training.run_identity import RunInputs
 
-THUMOS = protocol("thumos14")
+THUMOS = PROTOCOLS["thumos14"]
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 
@@ -32,7 +32,7 @@ def test_a_finished_run_is_not_trained_again(tree, tmp_path, no_training):
     assert [video["video"] for video in detections["videos"]] == [f"test_{n}" for n in range(4)]
 
 
-def test_fixs_of_reading_use_the_same_network(tree, tmp_path, no_training):
+def test_fixes_of_reading_use_the_same_network(tree, tmp_path, no_training):
     runner = tiny_runner(tree, tmp_path / "runs")
     plain = runner.run(tiny("full", 0))
     no_training()
@@ -108,7 +108,7 @@ def test_figures_are_not_kept_for_other_test_data(tree, tmp_path, change):
     assert again.run(spec) == fresh.run(spec) != first
 
 
-def test_training_data_are_told_apart_by_every_row(tree, tmp_path):
+def test_training_data_are_distinguished_by_every_row(tree, tmp_path):
     tiny_runner(tree, tmp_path / "runs").run(tiny("base", 0))
     path = tree / "features" / "train" / "rgb" / "train_3.npy"
     x = np.load(path)
@@ -130,7 +130,7 @@ def test_a_fix_of_reading_keeps_figures_of_its_own(tree, tmp_path):
 
 
 @pytest.mark.parametrize("damage", ["{", '{"made_by": 1}', None])
-def test_damaged_figures_are_computed_anew(tree, tmp_path, damage):
+def test_damaged_figures_are_recomputed(tree, tmp_path, damage):
     runner, spec = tiny_runner(tree, tmp_path / "runs"), tiny("base", 0)
     first = runner.run(spec)
     kept = runner.place(spec) / "model-figures.json"
@@ -143,7 +143,7 @@ def test_damaged_figures_are_computed_anew(tree, tmp_path, damage):
 
 
 def test_the_best_step_is_not_reused_when_what_chose_it_changes(tree, tmp_path):
-    options = {"select": "best-on-test"}
+    options = {"best_on_test": True}
     tiny_runner(tree, tmp_path / "runs", **options).run(tiny("full", 0))
     fixed = tiny("full", 0, preset(TINY, fix=("ranking",)))
     with pytest.raises(BasnetError, match=r"best-on-test.* another ranking"):
@@ -155,14 +155,14 @@ def test_the_best_step_is_not_reused_when_what_chose_it_changes(tree, tmp_path):
         tiny_runner(tree, tmp_path / "runs", **options).run(tiny("full", 0))
 
 
-def test_the_best_step_of_a_finished_run_is_not_to_be_had(tree, tmp_path, no_training):
+def test_the_best_step_of_a_finished_run_is_unknown(tree, tmp_path, no_training):
     tiny_runner(tree, tmp_path / "runs").run(tiny("full", 0))
     no_training()
     with pytest.raises(BasnetError, match="its best step is not known"):
-        tiny_runner(tree, tmp_path / "runs", select="best-on-test").run(tiny("full", 0))
+        tiny_runner(tree, tmp_path / "runs", best_on_test=True).run(tiny("full", 0))
 
 
-def test_an_interrupted_run_goes_on_with_another_reading_only(tree, tmp_path):
+def test_an_interrupted_run_continues_only_with_other_reading_settings(tree, tmp_path):
     def stop(state):
         signal.raise_signal(signal.SIGINT)
 
@@ -174,7 +174,7 @@ def test_an_interrupted_run_goes_on_with_another_reading_only(tree, tmp_path):
     runner.run(tiny("full", 1, preset(TINY, fix=("ranking",))))
 
 
-def test_an_interrupted_run_goes_on_and_ends_alike(tree, tmp_path):
+def test_an_interrupted_run_continues_and_ends_alike(tree, tmp_path):
     whole = tiny_runner(tree, tmp_path / "whole").run(tiny("full", 1))
 
     def stop(state):
@@ -190,9 +190,9 @@ def test_an_interrupted_run_goes_on_and_ends_alike(tree, tmp_path):
     assert not list(tmp_path.rglob("*.state"))
 
 
-def test_the_best_step_on_test_stands_beside_the_last_one(tree, tmp_path):
+def test_the_best_step_on_test_comes_with_the_last_one(tree, tmp_path):
     last = tiny_runner(tree, tmp_path / "last").run(tiny("full", 0))
-    both = tiny_runner(tree, tmp_path / "both", select="best-on-test").run(tiny("full", 0))
+    both = tiny_runner(tree, tmp_path / "both", best_on_test=True).run(tiny("full", 0))
     assert last.best is None
     assert both.last == last.last  # looking changes nothing
     assert both.best is not None

@@ -18,6 +18,7 @@ from basnet_e2e.heads.common.video_order import choose_videos
 from basnet_e2e.heads.presets import preset
 from basnet_e2e.localization.inference import localize_features
 from basnet_e2e.training.train import default_head
+from extract.machine.stop_signals import Terminated, sigterm_as_ctrl_c
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 WIDTH = 12
@@ -95,13 +96,14 @@ def test_equal_seeds_give_equal_weights_and_others_do_not(data):
 def test_interrupted_and_resumed_equals_uninterrupted(data, tmp_path, settings):
     whole = train(data, preset=settings, output=tmp_path / "whole.safetensors")
     output = tmp_path / "parts.safetensors"
-    for stop in (5, 9):
+    stops = ((5, signal.SIGINT, KeyboardInterrupt), (9, signal.SIGTERM, Terminated))
+    for step, number, error in stops:
 
-        def interrupt(state, stop=stop):
-            if state.step == stop:
-                os.kill(os.getpid(), signal.SIGINT)
+        def interrupt(state, step=step, number=number):
+            if state.step == step:
+                os.kill(os.getpid(), number)
 
-        with pytest.raises(KeyboardInterrupt):
+        with sigterm_as_ctrl_c(), pytest.raises(error):
             train(data, preset=settings, output=output, resume=True, progress=interrupt)
         assert (tmp_path / "parts.safetensors.state").is_file()
         assert not output.exists()

@@ -1,4 +1,4 @@
-"""BaS-Net's ablation: which runs it takes, and its report."""
+"""BaS-Net's ablation: its runs and its report."""
 
 import logging
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from basnet_e2e.heads.common.settings import Preset
 from basnet_e2e.heads.presets import preset
 from basnet_e2e.heads.registry import find_head
 from basnet_e2e.reproduction.published import RECIPE_TITLES, Protocol
-from basnet_e2e.reproduction.report import write_documents
+from basnet_e2e.reproduction.report import Report
 from basnet_e2e.reproduction.runs import Outcome, Reporter, Runner, Spec, changes_training
 from basnet_e2e.reproduction.tables import (
     Outcomes,
@@ -31,14 +31,14 @@ EACH_FIX = ("reading", "all")
 
 
 @dataclass(frozen=True)
-class Study:
-    """What is computed.
+class AblationStudy:
+    """An ablation to run.
 
     Attributes:
         protocol: how it is evaluated and what was published.
         preset: settings of all runs.
         recipes: rows of the ablation.
-        seeds: how many runs per row.
+        seeds: runs per row.
         each_fix: also measure each fix that the settings lack alone: ``reading`` (those that need
             no training of their own) or ``all``.
         fixed: fixes applied to the preset, for the report.
@@ -81,66 +81,75 @@ class Study:
             for name, settings in head.fixes.items()
             if self.each_fix == "all" or not changes_training(head.name, name)
             # A setting that is a word and not the released code's is fixed already.
-            if all(here[key] == released[key] for key, value in settings.items() if _word(value))
+            if all(
+                here[key] == released[key]
+                for key, value in settings.items()
+                if isinstance(value, str)
+            )
             for seed in range(self.seeds)
         ]
 
+    def run(self, runner: Runner, progress: Reporter | None = None) -> "AblationReport":
+        """Take all runs; those already on disk are not recomputed.
 
-def _word(value: object) -> bool:
-    return isinstance(value, str)
+        Args:
+            runner: where and with which data.
+            progress: see :meth:`Runner.all`, which also says what is raised.
+        """
+        outcomes: dict[str, list[Outcome]] = {}
+        fixed: dict[str, list[Outcome]] = {}
+        for outcome in runner.all([*self.specs(), *self.fix_specs()], progress):
+            spec = outcome.spec
+            kept = outcomes if spec.fix is None else fixed
+            kept.setdefault(spec.fix or spec.row, []).append(outcome)
+        ordered = {name: outcomes[name] for name in RECIPE_TITLES if name in outcomes}
+        return AblationReport(self.protocol, ordered, runner.benchmark.notes, self, fixed)
 
 
 @dataclass(frozen=True)
-class StudyResult:
-    """Figures of a whole study.
+class AblationReport(Report):
+    """Figures of an ablation.
 
     Attributes:
-        study: what was asked.
-        outcomes: recipe -> runs.
+        study: what was asked for.
         fixed: fix -> runs.
-        notes: what a reader should know.
     """
 
-    study: Study
-    outcomes: Outcomes
+    study: AblationStudy
     fixed: Outcomes
-    notes: tuple[str, ...]
 
     def segments(self) -> dict[str, int | None]:
-        """Rows of a training sample, T, by recipe (some leave out videos without label)."""
+        """Rows of a training sample, T, by recipe (some leave out videos without labels)."""
         return {name: runs[0].spec.preset.training.segments for name, runs in self.outcomes.items()}
+
+    def title(self) -> str:
+        """Headline of the report."""
+        return f"{self.protocol.title}, computed here"
 
     def settings(self) -> str:
         """One line on how the networks were trained."""
         chosen = self.study.preset
         fixed = f" with {', '.join(self.study.fixed)} fixed" if self.study.fixed else ""
-        seeds = f"mean of {self.study.seeds} seeds" if self.study.seeds > 1 else "seed 0"
-        rows = self.segments()
-        shown = " or ".join(str(count) for count in dict.fromkeys(rows.values()))
+        shown = " or ".join(str(count) for count in dict.fromkeys(self.segments().values()))
         return (
             f"preset {chosen.name}{fixed}, T = {shown}, width {chosen.flat()['hidden']}, "
-            f"{chosen.training.steps} steps, last step, {seeds}"
+            f"{chosen.training.steps} steps, last step, {self.seeds()}"
         )
 
     def sheets(self) -> list[Sheet]:
-        """The tables for which there are runs."""
-        protocol = self.study.protocol
-        sheets = [ablation(protocol, self.outcomes), background(protocol, self.outcomes)]
+        """The tables that have runs."""
+        sheets = [ablation(self.protocol, self.outcomes), background(self.protocol, self.outcomes)]
         if self.fixed:
-            sheets.insert(1, fixes(protocol, self.outcomes["full"], self.fixed))
+            sheets.insert(1, fixes(self.protocol, self.outcomes["full"], self.fixed))
         if "full" in self.outcomes:
-            sheets.append(comparison(protocol, self.outcomes["full"]))
+            sheets.append(comparison(self.protocol, self.outcomes["full"]))
         return sheets
-
-    def title(self) -> str:
-        """Headline of the report."""
-        return f"{self.study.protocol.title}, computed here"
 
     def to_json(self) -> dict[str, Any]:
         """Settings, notes and every figure."""
         return {
-            "benchmark": self.study.protocol.name,
-            "tious": list(self.study.protocol.tious),
+            "benchmark": self.protocol.name,
+            "tious": list(self.protocol.tious),
             "preset": self.study.preset.flat(),
             "segments": self.segments(),
             "mended": list(self.study.fixed),
@@ -148,74 +157,39 @@ class StudyResult:
             "recipes": outcomes_json(self.outcomes),
             "mends": outcomes_json(self.fixed),
             "definitions": {"background": DEFINITION, "predicted": predicted_as(self.study.preset)},
-            "published": published_json(self.study.protocol),
+            "published": published_json(self.protocol),
         }
 
+    def draw(self, folder: Path, runner: Runner, video: str | None) -> list[Path]:
+        """Draw mAP against tIoU, and one video over time."""
+        from basnet_e2e.reproduction.pictures import draw_curves, draw_video
 
-def reproduce(study: Study, runner: Runner, progress: Reporter | None = None) -> StudyResult:
-    """Take all runs of a study; what is already on the disk is not computed again.
-
-    Args:
-        study: what to compute.
-        runner: where and with which data.
-        progress: see :meth:`Runner.all`, which also says what is raised.
-    """
-    outcomes: dict[str, list[Outcome]] = {}
-    fixed: dict[str, list[Outcome]] = {}
-    for outcome in runner.all([*study.specs(), *study.fix_specs()], progress):
-        spec = outcome.spec
-        kept = outcomes if spec.fix is None else fixed
-        kept.setdefault(spec.fix or spec.row, []).append(outcome)
-    ordered = {name: outcomes[name] for name in RECIPE_TITLES if name in outcomes}
-    return StudyResult(study, ordered, fixed, runner.benchmark.notes)
-
-
-def write_report(
-    folder: Path, result: StudyResult, runner: Runner, video: str | None = None
-) -> list[Path]:
-    """Write ``report.md``, ``report.json`` and the pictures into a folder.
-
-    Args:
-        folder: it is made.
-        result: of :func:`reproduce`.
-        runner: holds the networks and the test videos.
-        video: test video to draw. Default: one of median quality.
-
-    Raises:
-        BasnetError: there is no such video.
-    """
-    from basnet_e2e.reproduction.pictures import draw_curves, draw_video
-
-    protocol, benchmark = result.study.protocol, runner.benchmark
-    write_documents(folder, result)
-    pictures = draw_curves(
-        folder / "map",
-        f"Ablation on {protocol.title}",
-        result.settings(),
-        protocol,
-        result.outcomes,
-        protocol.ablation if benchmark.same_data else {},
-    )
-    shown = "full" if "full" in result.outcomes else list(result.outcomes)[-1]
-    model = runner.model(result.outcomes[shown][0].spec)
-    more, name = draw_video(folder / "video", model, benchmark.test, benchmark.truth, video)
-    log.info("drawn over time: %s", name)
-    pictures += more
-    return [*write_documents(folder, result, pictures), *pictures]
+        benchmark = runner.benchmark
+        published = self.protocol.ablation if benchmark.same_data else {}
+        title = f"Ablation on {self.protocol.title}"
+        curves = draw_curves(
+            folder / "map", title, self.settings(), self.protocol, self.outcomes, published
+        )
+        shown = "full" if "full" in self.outcomes else list(self.outcomes)[-1]
+        model = runner.model(self.outcomes[shown][0].spec)
+        over_time, name = draw_video(
+            folder / "video", model, benchmark.test, benchmark.truth, video
+        )
+        log.info("drawn over time: %s", name)
+        return curves + over_time
 
 
-def make_study(
+def make_ablation(
     protocol: Protocol,
     *,
     settings: str | None = None,
     fix: Sequence[str] = (),
     recipes: Sequence[str] = tuple(RECIPE_TITLES),
     seeds: int = 1,
-    steps: int | None = None,
-    segments: int | None = None,
     each_fix: str | None = None,
-) -> Study:
-    """A study from the options of a command line.
+    **changes: Any,
+) -> AblationStudy:
+    """An ablation from command-line options.
 
     Args:
         protocol: how it is evaluated.
@@ -223,16 +197,11 @@ def make_study(
         fix: fixes to apply.
         recipes: rows of the ablation.
         seeds: runs per row.
-        steps: training steps instead of the preset's.
-        segments: T instead of the preset's.
         each_fix: also measure each fix alone, ``reading`` or ``all``.
+        changes: settings that replace the preset's, as ``steps`` and ``segments``.
 
     Raises:
         BasnetError: a name is unknown.
     """
-    chosen = preset(settings or protocol.preset, fix=fix)
-    if steps is not None:
-        chosen = chosen.changed(steps=steps)
-    if segments is not None:
-        chosen = chosen.changed(segments=segments)
-    return Study(protocol, chosen, tuple(recipes), seeds, each_fix, tuple(fix))
+    chosen = preset(settings or protocol.preset, fix=fix, **changes)
+    return AblationStudy(protocol, chosen, tuple(recipes), seeds, each_fix, tuple(fix))
