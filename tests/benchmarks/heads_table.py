@@ -1,6 +1,6 @@
 """A table of heads in Markdown from the ``report.json`` of ``basnet reproduce --heads``.
 
-    python tests/benchmarks/heads_table.py reproduce-thumos14/report.json
+python tests/benchmarks/heads_table.py reproduce-thumos14/report.json
 """
 
 import json
