@@ -1,4 +1,4 @@
-"""What a user can mend about labels, models, features and results."""
+"""What a user can fix about labels, models, features and results."""
 
 
 class BasnetError(Exception):
