@@ -83,7 +83,7 @@ class Judge:
         if key not in self._models:
             self._models[key] = fit(RunInputs(self.part.train, settings, self.seed)).last
         model = self._models[key]
-        model = replace(model, preset=replace(model.preset, reading=settings.decoding))
+        model = replace(model, preset=replace(model.preset, decoding=settings.decoding))
         found = [localize_features(model, video) for video in self.part.held]
         table = evaluate(found, self.part.truth)
         return [100 * table.average, *(100 * float(table.map[index]) for index in SHOWN)]
