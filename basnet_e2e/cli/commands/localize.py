@@ -104,8 +104,8 @@ log = logging.getLogger(__name__)
 @click.option(
     "--refine",
     is_flag=True,
-    help="Move borders to cuts and other abrupt changes, finer than snippets. Harmful where actions "
-    "begin without one; takes up to 1.5 times as long.",
+    help="Move borders to cuts and other abrupt changes, finer than snippets. Harmful where "
+    "actions begin without one; takes up to 1.5 times as long.",
 )
 @click.option(
     "--report",
