@@ -21,6 +21,7 @@ BY_LENGTH = np.linspace(-0.5, 1.5, 17)
 BY_ROWS = np.linspace(-2.0, 2.0, 9)
 PLACES = len(BY_LENGTH) + 2 * len(BY_ROWS)
 AXES, DIFFERENCES = 32, 16  # principal axes that rows are compared on, and of the differences given
+ROUNDING = 1e-6  # rows within which a place counts as that of the video's end
 LEAST_MARGIN = 1.5  # rows on each side that the mean outside is taken over, at least
 CURVES = 8
 SINGLE = 4
@@ -95,7 +96,7 @@ def describe(video: RowCurves, start: Floats, end: Floats) -> Described:
     size = np.linalg.norm(axis, axis=1) + 1e-3
     rows = read_at(video.rows, places) - outside[:, None]
     along = np.einsum("psk,pk->ps", rows, axis) / (size**2)[:, None]
-    beyond = (places < 0) | (places > n)
+    beyond = (places < -ROUNDING) | (places > n + ROUNDING)
     change = read_at(video.change[:, None], places + 0.5)
     parts = [read_at(video.curves, places), change, np.clip(along, -2, 3)[..., None]]
     curves = np.concatenate([*parts, beyond[..., None]], axis=2)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from basnet_e2e.heads.common.decoding_rules import Prediction, Proposals
@@ -39,6 +39,7 @@ def test_values_are_linear_between_the_middles_of_rows():
 
 
 @given(st.integers(1, 12), st.lists(st.tuples(st.floats(0, 1), st.floats(0.05, 1)), min_size=1))
+@example(5, [(0.0, 0.9999999999999999)])
 def test_a_video_played_backwards_has_mirrored_features(rows, pairs):
     places = np.array(
         [(rows * low * 0.9, rows * low * 0.9 + rows * 0.1 * share) for low, share in pairs]
